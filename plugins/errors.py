@@ -1,0 +1,311 @@
+"""The one exception tree of fetchers, detectors and storages.
+
+Every class has a stable ``code``, says whether another attempt may succeed (``retryable``) and carries the sentence
+that a client may read (``public_text``, a ``str.format`` template filled from the error's ``facts``). What only the
+operator may read goes into ``internal`` and reaches the log alone. The tree knows no HTTP: ``service.errors`` maps it.
+
+A third-party plugin raises these classes, or subclasses of its own with a code of its own.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class PluginError(Exception):
+    """Base of everything a plugin may raise.
+
+    Args:
+        internal: text for the operator's log; never shown to a client. It must hold no secret.
+        retry_after: seconds the other side asked to wait before the next attempt (RFC 9110 section 10.2.3), or None.
+        facts: values for the placeholders of ``public_text``; each is shown to the client.
+    """
+
+    code: ClassVar[str] = "plugin_error"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "The import failed."
+
+    def __init__(self, internal: str = "", *, retry_after: float | None = None, **facts: str | int) -> None:
+        super().__init__(internal)
+        self.internal = internal
+        self.retry_after = retry_after
+        self.facts: Mapping[str, str | int] = facts
+        self.plugin: str | None = None
+        """Name of the plugin that raised, stamped by the wrapper around it."""
+
+    @property
+    def detail(self) -> str:
+        """The sentence a client may read."""
+        return self.public_text.format(**self.facts)
+
+    def __str__(self) -> str:
+        stamp = f"[{self.plugin}] " if self.plugin else ""
+        return f"{stamp}{self.code}: {self.detail}" + (f" ({self.internal})" if self.internal else "")
+
+
+class PluginFault(PluginError):
+    """A plugin raised something outside this tree, or broke its contract: a bug in the plugin."""
+
+    code = "plugin_fault"
+    public_text = "A component of the service failed unexpectedly."
+
+
+class DeadlineExceeded(PluginError):
+    """A plugin did not answer within the deadline that its wrapper sets."""
+
+    code = "deadline_exceeded"
+    retryable = True
+    public_text = "A component of the service did not finish in time."
+
+
+# --- sources and fetching ---------------------------------------------------------------------------------------------
+
+
+class FetchError(PluginError):
+    """Base of what a fetcher raises."""
+
+    code = "fetch_error"
+    public_text = "The image could not be fetched."
+
+
+class SourceRefused(FetchError):
+    """Base of refusals that depend on the source alone: no request was sent and no attempt will ever succeed."""
+
+    code = "source_refused"
+    public_text = "The source is not acceptable."
+
+
+class UrlInvalid(SourceRefused):
+    code = "url_invalid"
+    public_text = "The url is not valid: {reason}."
+
+
+class UrlSchemeMissing(SourceRefused):
+    code = "url_scheme_missing"
+    public_text = "The url has no scheme; write it in full, as in https://example.org/image.jpg."
+
+
+class UrlSchemeNotAllowed(SourceRefused):
+    code = "url_scheme_not_allowed"
+    public_text = "The url scheme '{scheme}' is not allowed."
+
+
+class UrlPortNotAllowed(SourceRefused):
+    code = "url_port_not_allowed"
+    public_text = "The url port {port} is not allowed."
+
+
+class HeaderNotAllowed(SourceRefused):
+    code = "header_not_allowed"
+    public_text = "The request header '{name}' cannot be set for a fetch."
+
+
+class AddressNotAllowed(SourceRefused):
+    """The host is, or resolves to, an address that is not public unicast and that no ``allow_networks`` names."""
+
+    code = "address_not_allowed"
+    public_text = "The url leads to an address that is not allowed."
+
+
+class DataUrlInvalid(SourceRefused):
+    code = "data_url_invalid"
+    public_text = "The data: url is not valid: {reason}."
+
+
+class HostNotFound(FetchError):
+    code = "host_not_found"
+    public_text = "The host of the url does not exist."
+
+
+class DnsFailed(FetchError):
+    code = "dns_failed"
+    retryable = True
+    public_text = "The host of the url could not be resolved."
+
+
+class ConnectFailed(FetchError):
+    code = "connect_failed"
+    retryable = True
+    public_text = "No connection to the origin could be made."
+
+
+class TlsFailed(FetchError):
+    code = "tls_failed"
+    public_text = "The origin's TLS certificate or handshake is not acceptable."
+
+
+class FetchTimeout(FetchError):
+    code = "fetch_timeout"
+    retryable = True
+    public_text = "The origin was too slow: {phase} took longer than {seconds} s."
+
+
+class ConnectionLost(FetchError):
+    code = "connection_lost"
+    retryable = True
+    public_text = "The origin closed the connection before its answer was complete."
+
+
+class OriginProtocolError(FetchError):
+    code = "origin_protocol_error"
+    public_text = "The origin's answer is not valid HTTP: {reason}."
+
+
+class OriginNotFound(FetchError):
+    code = "origin_not_found"
+    public_text = "The origin has no such image (status {status})."
+
+
+class OriginDenied(FetchError):
+    code = "origin_denied"
+    public_text = "The origin refused access to the image (status {status})."
+
+
+class OriginRejected(FetchError):
+    code = "origin_rejected"
+    public_text = "The origin rejected the request (status {status})."
+
+
+class OriginUnavailable(FetchError):
+    code = "origin_unavailable"
+    retryable = True
+    public_text = "The origin is unavailable at present (status {status})."
+
+
+class TooManyRedirects(FetchError):
+    code = "too_many_redirects"
+    public_text = "The origin redirected more than {limit} times."
+
+
+class RedirectNotAllowed(FetchError):
+    code = "redirect_not_allowed"
+    public_text = "The origin redirected to a place that is not allowed: {reason}."
+
+
+class ContentEncodingNotAllowed(FetchError):
+    code = "content_encoding_not_allowed"
+    public_text = "The origin sent a content encoding that was not asked for."
+
+
+class BodyTooLarge(FetchError):
+    code = "body_too_large"
+    public_text = "The image is larger than the limit of {limit} bytes."
+
+
+class BodyTruncated(FetchError):
+    code = "body_truncated"
+    retryable = True
+    public_text = "The origin sent fewer bytes than it announced."
+
+
+class BodyEmpty(FetchError):
+    code = "body_empty"
+    public_text = "The origin sent an empty body."
+
+
+# --- detection --------------------------------------------------------------------------------------------------------
+
+
+class DetectError(PluginError):
+    """Base of what a detector raises: the bytes are refused."""
+
+    code = "detect_error"
+    public_text = "The bytes could not be recognised."
+
+
+class NotAnImage(DetectError):
+    """The detector does not know this format; the next configured detector is asked."""
+
+    code = "not_an_image"
+    public_text = "The bytes are not an image of a known format."
+
+
+class FormatNotAllowed(DetectError):
+    code = "format_not_allowed"
+    public_text = "The image format {format} is not allowed."
+
+
+class ImageCorrupt(DetectError):
+    code = "image_corrupt"
+    public_text = "The image is damaged or truncated."
+
+
+class TooManyPixels(DetectError):
+    code = "too_many_pixels"
+    public_text = "The image has more than {limit} pixels."
+
+
+class SideTooLong(DetectError):
+    code = "side_too_long"
+    public_text = "A side of the image is longer than {limit} pixels."
+
+
+class TooManyFrames(DetectError):
+    code = "too_many_frames"
+    public_text = "The image has more than {limit} frames."
+
+
+class ImageTooComplex(DetectError):
+    """Decoding needed more memory, CPU or time than it is given."""
+
+    code = "image_too_complex"
+    public_text = "Decoding the image needs more {resource} than is allowed."
+
+
+class DetectorCrashed(DetectError):
+    """The decoding process died; the image may be innocent (the process may have been killed), so it is tried again."""
+
+    code = "detector_crashed"
+    retryable = True
+    public_text = "The process that decodes the image died."
+
+
+# --- storage ----------------------------------------------------------------------------------------------------------
+
+
+class StorageError(PluginError):
+    """Base of what a storage backend raises."""
+
+    code = "storage_error"
+    public_text = "The image could not be stored."
+
+
+class KeyInvalid(StorageError):
+    code = "storage_key_invalid"
+    public_text = "The storage key is not valid."
+
+
+class ObjectExists(StorageError):
+    """``save`` found an object under the key already. Saves are create-only; nothing was changed."""
+
+    code = "storage_object_exists"
+    public_text = "Storage already holds an object for this import."
+
+
+class ObjectNotFound(StorageError):
+    code = "storage_object_not_found"
+    public_text = "Storage holds no such object."
+
+
+class StorageUnavailable(StorageError):
+    code = "storage_unavailable"
+    retryable = True
+    public_text = "Storage is unavailable at present."
+
+
+class StorageFull(StorageError):
+    code = "storage_full"
+    retryable = True
+    public_text = "Storage has no space left."
+
+
+class StorageDenied(StorageError):
+    code = "storage_denied"
+    public_text = "Storage refused access."
+
+
+class ContentMismatch(StorageError):
+    """The bytes streamed into ``save``, or read back, are not those that were announced."""
+
+    code = "storage_content_mismatch"
+    retryable = True
+    public_text = "Storage received other bytes than were announced."

@@ -1,0 +1,30 @@
+"""Typed options of a plugin: one declaration gives an option its name, type, default and help."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+
+class PluginOptions(BaseModel):
+    """Base of every plugin's options model.
+
+    A plugin declares its options as annotated fields with ``Field(default, description=...)``; they are read from the
+    plugin's own section of ``service.conf`` (``[storage.local]`` for the storage entry point ``local``). Unknown keys
+    are errors, and instances are frozen. A secret is declared as ``pydantic.SecretStr``, so that it prints redacted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def _split_commas(value: Any) -> Any:
+    """Split an INI value such as ``80, 443`` into its parts; anything that is not a string passes unchanged."""
+    if isinstance(value, str):
+        return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+    return value
+
+
+CommaSeparated = BeforeValidator(_split_commas)
+"""Marks a tuple option that ``service.conf`` writes as a comma-separated list."""
+
+Names = Annotated[tuple[str, ...], CommaSeparated]
+"""A comma-separated list of names, in the order written."""

@@ -1,0 +1,1 @@
+"""The web service: handlers, documents, the importer and the worker."""

@@ -1,0 +1,148 @@
+"""The ``DocumentStore`` contract: what the service asks of its database.
+
+``sqlite`` is the embedded default, ``memory`` the reference. The store is the truth: workers share the work through it
+alone. One conformance suite (``tests/conformance/documents.py``) holds every store to what is written here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+from service.issuers import Issuer
+from service.models import Import
+
+
+class StoreError(Exception):
+    """Base of what a document store raises."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached or cannot write at present; the caller may try again later."""
+
+
+class DuplicateId(StoreError):
+    """A document with this id exists already."""
+
+
+class DocumentStore(ABC):
+    """Keeps imports, workers and issuers.
+
+    Common to all methods: they may be called concurrently from several tasks of one event loop, never block it, and
+    raise ``StoreUnavailable`` where the database does not answer. A write has been made durable when its method returns
+    (P1: survives kill -9 and loss of power). A cancelled write may or may not have been made, but never in part.
+    Concurrent writes may share one transaction; a write that fails fails alone. The store judges what is due, and which
+    lease has expired, by the clock that it was constructed with, or by its server's.
+    """
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect, and create or check the schema. Called once, before anything else."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish the writes under way and release everything. May be called twice."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Make sure that the database reads and writes.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+
+    # --- imports ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def add(self, document: Import) -> None:
+        """Insert a new import; durable when this returns.
+
+        Raises:
+            DuplicateId: an import with this id exists; nothing was changed.
+        """
+
+    @abstractmethod
+    async def get(self, import_id: str) -> Import | None:
+        """The import, exactly as written, ``params`` in their order; None where there is none."""
+
+    @abstractmethod
+    async def update(self, document: Import) -> bool:
+        """Compare and set: replace the stored import if its revision is ``document.revision - 1``.
+
+        Returns:
+            False where the stored revision is another or the import does not exist; nothing was changed then.
+        """
+
+    @abstractmethod
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        """Give ``worker_id`` up to ``limit`` queued imports that are due; each becomes ``Import.claimed``.
+
+        No import is ever given to two workers. Fair: due imports are taken from the issuers in turn, so that no
+        issuer's backlog delays another's; within an issuer the earliest ``run_at`` goes first. Its cost depends on
+        ``limit``, not on how many imports are queued.
+
+        Args:
+            worker_id: a worker with a lease (see ``register``).
+            limit: how many at most, at least 1.
+            exclude_issuers: issuers of which none is wanted now.
+            per_issuer: how many at most of one issuer in this call; None for no such bound.
+        """
+
+    @abstractmethod
+    async def queued(self, limit: int) -> int:
+        """Number of queued imports, due or not, counted no further than ``limit``."""
+
+    # --- workers ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def register(self, worker_id: str, lease: timedelta) -> None:
+        """Begin the lease of a new worker, for ``lease`` from now. A worker id is used once.
+
+        Raises:
+            DuplicateId: the id has a lease already.
+        """
+
+    @abstractmethod
+    async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
+        """Renew the worker's lease for ``lease`` from now. One call covers all that the worker runs.
+
+        Returns:
+            False where ``recover`` or ``release`` has ended the lease (it does not begin again): the worker must stop
+            what it runs, whose results it could not write any more, and register under a new id.
+        """
+
+    @abstractmethod
+    async def recover(self, limit: int) -> int:
+        """End the leases that have expired, and return to the queue (``Import.recovered``) up to ``limit`` running
+        imports whose worker has no lease.
+
+        Returns:
+            how many imports were returned.
+        """
+
+    @abstractmethod
+    async def release(self, worker_id: str) -> None:
+        """End the worker's lease at once, at a clean stop. What it still runs is up to ``recover``. Idempotent."""
+
+    # --- issuers ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def add_issuer(self, issuer: Issuer) -> None:
+        """Insert a new issuer.
+
+        Raises:
+            DuplicateId: an issuer with this id exists; nothing was changed.
+        """
+
+    @abstractmethod
+    async def get_issuer(self, issuer_id: str) -> Issuer | None:
+        """The issuer, or None."""
+
+    @abstractmethod
+    async def list_issuers(self) -> Sequence[Issuer]:
+        """All issuers, in the order of their ids."""
+
+    @abstractmethod
+    async def set_issuer_enabled(self, issuer_id: str, enabled: bool) -> bool:
+        """Enable or disable an issuer; False where there is none."""

@@ -1,0 +1,199 @@
+"""The import document: its fields, its states and the transitions between them. No I/O.
+
+    waiting -> queued <-> running -> done | failed;  waiting | queued | running -> cancelled
+
+Every transition returns a new value whose ``revision`` is one higher; ``DocumentStore.update`` writes it only over the
+revision before it, so a worker that lost its lease can change nothing.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from service.clock import truncate_to_milliseconds
+
+
+class Status(StrEnum):
+    """State of an import; the last three are final."""
+
+    WAITING = "waiting"
+    """No url: its bytes are still to come."""
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no transition leads out of this state."""
+        return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the last attempt failed.
+
+    Attributes:
+        code: stable code of the error, from ``docs/errors.md``.
+        detail: the sentence a client may read.
+        retryable: whether the same import might succeed at another time.
+    """
+
+    code: str
+    detail: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The stored image of a finished import.
+
+    Attributes:
+        format, content_type, width, height, frames: as detected; see ``plugins.contracts.ImageInfo``.
+        byte_size: size in bytes of the stored object.
+        sha256: lower-case hexadecimal SHA-256 of the stored bytes.
+        storage: entry-point name of the storage backend.
+        key: key of the object in that storage.
+    """
+
+    format: str
+    content_type: str
+    width: int
+    height: int
+    frames: int
+    byte_size: int
+    sha256: str
+    storage: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import and its image: one document, so that finishing it is one atomic write.
+
+    Attributes:
+        id: UUID of the import, lower case with hyphens.
+        organization_id: the organisation that owns it.
+        issuer_id: the issuer whose token created it; the unit of fairness.
+        params: what the client sent, in the order sent, then ``controller`` and ``action``. Holds header values that
+            may be secret; no repr.
+        created_at, updated_at: UTC, whole milliseconds.
+        run_at: when it is due to be claimed; meaningful while queued.
+        host: origin host of ``url`` in lower case, for the per-host limit; empty where there is none.
+        status: see ``Status``.
+        attempts: how often a worker began it, not counting those that were handed back.
+        abandoned: how many of those attempts ended with the death of the worker.
+        revision: number of writes so far; the subject of compare-and-set.
+        worker_id: who runs it; None unless running.
+    """
+
+    id: str
+    organization_id: str
+    issuer_id: str
+    params: Mapping[str, Any] = field(repr=False)
+    created_at: datetime
+    updated_at: datetime
+    run_at: datetime
+    status: Status
+    host: str = ""
+    image_id: str | None = None
+    import_type: str | None = None
+    attempts: int = 0
+    abandoned: int = 0
+    revision: int = 0
+    worker_id: str | None = None
+    error: Failure | None = None
+    image: Image | None = None
+
+    @property
+    def url(self) -> str | None:
+        """The source to fetch, or None while the bytes are still to come from the client."""
+        url = self.params.get("url")
+        return url if isinstance(url, str) and url else None
+
+    @property
+    def album_id(self) -> str | None:
+        """Album as sent, or None."""
+        album_id = self.params.get("album_id")
+        return album_id if isinstance(album_id, str) else None
+
+    @property
+    def filename(self) -> str | None:
+        """File name as sent, or None; data from a stranger, never a path."""
+        filename = self.params.get("filename")
+        return filename if isinstance(filename, str) and filename else None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Request headers to send with the fetch; may hold secrets."""
+        headers = self.params.get("headers")
+        return headers if isinstance(headers, Mapping) else {}
+
+    @property
+    def storage_key(self) -> str:
+        """Where the image is stored: derived from the id alone, so that every attempt has the same one (P5)."""
+        return f"{self.id[0:2]}/{self.id[2:4]}/{self.id}"
+
+    # --- transitions --------------------------------------------------------------------------------------------------
+
+    def claimed(self, worker_id: str, now: datetime) -> Self:
+        """queued -> running: ``worker_id`` begins an attempt."""
+        self._expect(Status.QUEUED)
+        return self._changed(now, status=Status.RUNNING, worker_id=worker_id, attempts=self.attempts + 1)
+
+    def succeeded(self, image: Image, import_type: str, now: datetime) -> Self:
+        """running -> done."""
+        self._expect(Status.RUNNING)
+        return self._changed(
+            now,
+            status=Status.DONE,
+            worker_id=None,
+            image=image,
+            image_id=str(uuid.uuid4()),
+            import_type=import_type,
+            error=None,
+        )
+
+    def failed(self, failure: Failure, import_type: str | None, now: datetime) -> Self:
+        """running -> failed."""
+        self._expect(Status.RUNNING)
+        return self._changed(now, status=Status.FAILED, worker_id=None, error=failure, import_type=import_type)
+
+    def requeued(self, failure: Failure, run_at: datetime, now: datetime) -> Self:
+        """running -> queued after a retryable failure: due again at ``run_at``."""
+        self._expect(Status.RUNNING)
+        run_at = truncate_to_milliseconds(run_at)
+        return self._changed(now, status=Status.QUEUED, worker_id=None, error=failure, run_at=run_at)
+
+    def handed_back(self, run_at: datetime, now: datetime) -> Self:
+        """running -> queued without an attempt having been made: at shutdown, or where a limit was reached."""
+        self._expect(Status.RUNNING)
+        return self._changed(
+            now,
+            status=Status.QUEUED,
+            worker_id=None,
+            attempts=self.attempts - 1,
+            run_at=truncate_to_milliseconds(run_at),
+        )
+
+    def recovered(self, now: datetime) -> Self:
+        """running -> queued because its worker died: due at once."""
+        self._expect(Status.RUNNING)
+        return self._changed(
+            now,
+            status=Status.QUEUED,
+            worker_id=None,
+            abandoned=self.abandoned + 1,
+            run_at=truncate_to_milliseconds(now),
+        )
+
+    def _expect(self, status: Status) -> None:
+        if self.status is not status:
+            raise ValueError(f"import {self.id} is {self.status}, not {status}")
+
+    def _changed(self, now: datetime, **changes: Any) -> Self:
+        return replace(self, updated_at=truncate_to_milliseconds(now), revision=self.revision + 1, **changes)
