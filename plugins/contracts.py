@@ -190,7 +190,8 @@ class StorageBackend(ABC):
     """Keeps immutable objects under keys.
 
     A key is what ``backends.guard`` lets through: 1 to 255 characters of ``a-z 0-9 - _ . /``, made of non-empty
-    segments that do not begin with a dot. An object is visible under its key whole or not at all.
+    segments that do not begin with a dot. An object is visible under its key whole or not at all. Of two keys
+    such as ``a`` and ``a/b`` a backend may refuse the second with ``KeyInvalid`` while an object is under the first.
 
     Class attributes:
         Options: its options model.
@@ -209,7 +210,8 @@ class StorageBackend(ABC):
         Create-only and atomic: of several concurrent saves of one key exactly one succeeds, and an existing object is
         never changed. Must stream with at most 8 MiB of the body in memory. Must count the bytes. Whatever goes wrong
         (``chunks`` raises, the count differs, the call is cancelled), nothing is visible under the key and nothing is
-        left behind; an error that ``chunks`` raises passes through unchanged.
+        left behind; an error that ``chunks`` raises passes through unchanged. A cancellation that comes when the
+        object is visible already comes too late: the call returns as if it had not been cancelled.
 
         Raises:
             ObjectExists: the key is taken. ``chunks`` may have been read in part.

@@ -145,6 +145,11 @@ class Import:
         self._expect(Status.QUEUED)
         return self._changed(now, status=Status.RUNNING, worker_id=worker_id, attempts=self.attempts + 1)
 
+    @property
+    def failures(self) -> int:
+        """Attempts that failed by themselves, rather than with their worker."""
+        return self.attempts - self.abandoned
+
     def succeeded(self, image: Image, import_type: str, now: datetime) -> Self:
         """running -> done."""
         self._expect(Status.RUNNING)
@@ -163,11 +168,20 @@ class Import:
         self._expect(Status.RUNNING)
         return self._changed(now, status=Status.FAILED, worker_id=None, error=failure, import_type=import_type)
 
-    def requeued(self, failure: Failure, run_at: datetime, now: datetime) -> Self:
-        """running -> queued after a retryable failure: due again at ``run_at``."""
+    def requeued(self, failure: Failure, run_at: datetime, now: datetime, *, counted: bool = True) -> Self:
+        """Running -> queued after a retryable failure: due again at ``run_at``.
+
+        An attempt that failed through an outage of our own is not ``counted``.
+        """
         self._expect(Status.RUNNING)
-        run_at = truncate_to_milliseconds(run_at)
-        return self._changed(now, status=Status.QUEUED, worker_id=None, error=failure, run_at=run_at)
+        return self._changed(
+            now,
+            status=Status.QUEUED,
+            worker_id=None,
+            error=failure,
+            attempts=self.attempts if counted else self.attempts - 1,
+            run_at=truncate_to_milliseconds(run_at),
+        )
 
     def handed_back(self, run_at: datetime, now: datetime) -> Self:
         """running -> queued without an attempt having been made: at shutdown, or where a limit was reached."""

@@ -68,6 +68,9 @@ class DocumentStore(ABC):
     async def update(self, document: Import) -> bool:
         """Compare and set: replace the stored import if its revision is ``document.revision - 1``.
 
+        ``id``, ``organization_id``, ``issuer_id``, ``params``, ``host`` and ``created_at``, which no transition
+        changes, are as they were added; a store need not write them again.
+
         Returns:
             False where the stored revision is another or the import does not exist; nothing was changed then.
         """
@@ -83,7 +86,7 @@ class DocumentStore(ABC):
         ``limit``, not on how many imports are queued.
 
         Args:
-            worker_id: a worker with a lease (see ``register``).
+            worker_id: a worker with a lease (see ``register``); one whose lease was ended is given nothing.
             limit: how many at most, at least 1.
             exclude_issuers: issuers of which none is wanted now.
             per_issuer: how many at most of one issuer in this call; None for no such bound.

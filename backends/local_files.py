@@ -1,0 +1,156 @@
+"""Open files of ``backends.local``: plain functions that block, to be called in a thread."""
+
+import ctypes
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import threading
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from backends.local_tree import SUFFIX, Tree
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+FILE_MODE: Final = 0o640
+
+_NEW_FILE_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE_ATTEMPTS: Final = 10
+_NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+
+_AT_FDCWD: Final = -100
+_RENAME_NOREPLACE: Final = 1
+
+
+class LockedFile(io.FileIO):
+    """A file whose ``close`` waits for a ``read`` that another thread is at.
+
+    An operation on a file cannot be called back when the task that waits for it is cancelled. Were the file closed
+    under it, the descriptor could belong to another file by the time the thread uses it.
+    """
+
+    def __init__(self, descriptor: int, mode: str) -> None:
+        self._lock = threading.Lock()
+        super().__init__(descriptor, mode)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """See ``io.FileIO.read``."""
+        with self._lock:
+            return super().read(size)
+
+    def close(self) -> None:
+        """Close the file once no thread uses it. May be called again."""
+        with self._lock:
+            super().close()
+
+
+class TemporaryFile(LockedFile):
+    """A file in ``.incoming``, locked with flock, that counts and hashes what is written. Made by ``create``.
+
+    ``discard`` waits for a ``write`` that another thread is at.
+    """
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        super().__init__(descriptor, "wb")
+        self.path = path
+        self.byte_size = 0
+        self._sha256 = hashlib.sha256()
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """Create a file under a new name and lock it.
+
+        Between its creation and its locking a sweep may take the file for a leftover; then the lock is held by the
+        sweep, or the file has no name any more, and another one is made.
+
+        Raises:
+            OSError: it cannot be created.
+        """
+        for _ in range(_CREATE_ATTEMPTS):
+            path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
+            file = cls(os.open(path, _NEW_FILE_FLAGS, FILE_MODE), path)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file.fileno()).st_nlink:
+                    return file
+            except BlockingIOError:
+                pass
+            except BaseException:
+                file.discard()
+                raise
+            file.discard()
+        raise BlockingIOError(errno.EAGAIN, "temporary files are swept away as they are created", str(folder))
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write all of ``data``, unlike ``io.FileIO.write``, which may write a part.
+
+        Raises:
+            OSError: not all of it could be written.
+        """
+        view = memoryview(data)
+        rest = view
+        with self._lock:
+            while rest:
+                rest = rest[os.write(self.fileno(), rest) :]
+        self._sha256.update(view)
+        self.byte_size += len(view)
+        return len(view)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what was written so far, in lower-case hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def discard(self) -> None:
+        """Remove the temporary name, if it is still there, and close the file. Raises nothing.
+
+        What cannot be removed is swept at the next start. The name goes first, while the lock is held.
+        """
+        with suppress(OSError):
+            self.path.unlink()
+        with suppress(OSError):
+            self.close()
+
+
+def probe(tree: Tree) -> None:
+    """Write a byte and remove it again.
+
+    Raises:
+        OSError: the place is missing, full or not writable.
+    """
+    file = TemporaryFile.create(tree.incoming)
+    try:
+        file.write(b"\0")
+    finally:
+        file.discard()
+
+
+def place(temporary: Path, name: str, folder: int) -> None:
+    """Give the file its final name, or raise FileExistsError where that is taken.
+
+    Filesystems without hard links (FAT, some network and user-space ones) are asked for a rename that does not replace
+    (renameat2(2), Linux); where neither is offered, the link's own error stands.
+    """
+    try:
+        os.link(temporary, name, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        _rename_exclusively(temporary, name, folder, error)
+
+
+def _rename_exclusively(temporary: Path, name: str, folder: int, refusal: OSError) -> None:
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        raise refusal
+    if rename(_AT_FDCWD, os.fsencode(temporary), folder, os.fsencode(name), _RENAME_NOREPLACE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL):
+        raise refusal
+    raise OSError(code, os.strerror(code), name)  # FileExistsError for EEXIST

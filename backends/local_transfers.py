@@ -1,0 +1,183 @@
+"""One object of ``backends.local`` being written or read: plain functions that block, to be called in a thread.
+
+The order of effects of a save, and what each step guards against:
+
+1. A temporary file in ``.incoming``, the same filesystem, so that step 5 is atomic. It is locked (flock) as long as it
+   is written; the kernel drops the lock with the process, so a sweep can tell a dead writer's leftover from a live
+   writer's file, whatever process either belongs to.
+2. The whole body, counted and hashed as it is written.
+3. Count and hash are compared with what was announced: nothing else is ever published.
+4. fsync of the file: a name must never survive a loss of power that its bytes did not.
+5. A hard link under the final name, which fails where the name is taken (create-only, unlike a rename); then the
+   temporary name goes.
+6. fsync of the folder, and of the folders above it that this process sees for the first time: until then the name
+   itself may be lost with the power. Only now may the caller record that the object is stored.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from backends.local_files import LockedFile, TemporaryFile, place
+from backends.local_tree import Tree, is_object, split
+from plugins.contracts import ObjectMetadata
+from plugins.errors import ContentMismatch, KeyInvalid, ObjectExists, StorageUnavailable
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class Abandoned(StorageUnavailable):
+    """The caller gave the upload up before it was published."""
+
+
+class Upload:
+    """One object being written.
+
+    Args:
+        tree: where it goes.
+        key: its key.
+        metadata: its announced size and hash.
+
+    Raises:
+        KeyInvalid: see ``split``.
+    """
+
+    def __init__(self, tree: Tree, key: str, metadata: ObjectMetadata) -> None:
+        self._tree = tree
+        self._folders, self._name = split(key)
+        self._metadata = metadata
+        self.file: TemporaryFile | None = None
+        self._abandoned = False
+        self.published = False
+
+    def begin(self) -> None:
+        """Create the temporary file.
+
+        Raises:
+            ObjectExists: the key is taken already.
+            KeyInvalid: a part of the key is taken by something that is not a folder.
+            OSError: the file cannot be created.
+        """
+        with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
+            if is_object(self._name, folder):
+                self._refuse(folder)
+        self.file = TemporaryFile.create(self._tree.incoming)
+
+    def save(self, body: "ReadableBuffer") -> None:
+        """Write and publish the whole object at once. Raises what ``begin`` and ``publish`` raise."""
+        try:
+            self.begin()
+            if self.file is not None:
+                self.file.write(body)
+            self.publish()
+        finally:
+            self.release()
+
+    def publish(self) -> None:
+        """Make the object durable and visible; steps 3 to 6 of the module docstring.
+
+        Raises:
+            ContentMismatch: other bytes were written than were announced.
+            ObjectExists: the key was taken meanwhile.
+            KeyInvalid: a part of the key is taken by something that is not an object or not a folder.
+            Abandoned: ``abandon`` was called in time.
+            OSError: it failed, and nothing is visible.
+        """
+        if self.file is None:
+            raise ValueError("nothing was begun")
+        _compare(self.file, self._metadata)
+        os.fsync(self.file)
+        with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
+            self._publish_in(folder, self.file.path)
+        self.published = True
+        self.release()
+
+    def abandon(self) -> None:
+        """Keep a ``publish`` in another thread from publishing, if it has not done so yet."""
+        self._abandoned = True
+
+    def release(self) -> None:
+        """Remove the temporary file and close it. May be called again; raises nothing."""
+        file, self.file = self.file, None
+        if file is not None:
+            file.discard()
+
+    def _refuse(self, folder: int) -> NoReturn:
+        """Refuse a key that is taken, once its object is known to be durable.
+
+        Its writer may have died, or may be, between steps 5 and 6; and the caller may rely on what it finds.
+        """
+        os.fsync(folder)
+        raise ObjectExists
+
+    def _publish_in(self, folder: int, temporary: Path) -> None:
+        if self._abandoned:
+            raise Abandoned
+        try:
+            place(temporary, self._name, folder)
+        except FileExistsError as error:
+            if is_object(self._name, folder):
+                self._refuse(folder)
+            raise KeyInvalid(f"the key is taken by something that is not an object: {self._name}") from error
+        try:
+            temporary.unlink(missing_ok=True)
+            os.fsync(folder)
+        except BaseException:
+            # Visible but not known to be durable: the caller is told of a failure, so it must not be there.
+            os.unlink(self._name, dir_fd=folder)
+            raise
+
+
+class Reading:
+    """One object, or a range of one, being read.
+
+    Args:
+        tree: where it lies.
+        key: its key.
+        offset: first byte of the range.
+        length: number of bytes of the range at most, or None for all that follow.
+    """
+
+    def __init__(self, tree: Tree, key: str, offset: int, length: int | None) -> None:
+        self._tree = tree
+        self._key = key
+        self._offset = offset
+        self._length = length
+        self.file: LockedFile | None = None
+        self.byte_size = 0
+        """Size of the whole object, known after ``begin``."""
+        self.count = 0
+        """Size of the range, known after ``begin``."""
+
+    def begin(self) -> None:
+        """Open the object and go to the beginning of the range. Raises what ``Tree.open`` raises."""
+        self.file = LockedFile(self._tree.open(self._key), "rb")
+        self.byte_size = os.fstat(self.file.fileno()).st_size
+        rest = max(0, self.byte_size - self._offset)
+        self.count = rest if self._length is None else min(rest, self._length)
+        self.file.seek(self._offset)
+
+    def release(self) -> None:
+        """Close the file. May be called again; raises nothing."""
+        file, self.file = self.file, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
+
+
+@contextmanager
+def _folders_of_key() -> Iterator[None]:
+    try:
+        yield
+    except NotADirectoryError as error:
+        raise KeyInvalid(f"a part of the key is taken by something that is not a folder: {error}") from error
+
+
+def _compare(file: TemporaryFile, metadata: ObjectMetadata) -> None:
+    if file.byte_size != metadata.byte_size:
+        raise ContentMismatch(f"{file.byte_size} bytes instead of {metadata.byte_size}")
+    if file.sha256 != metadata.sha256:
+        raise ContentMismatch(f"sha256 {file.sha256} instead of {metadata.sha256}")

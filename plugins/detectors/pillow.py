@@ -1,0 +1,213 @@
+"""The ``pillow`` detector: recognises images with Pillow, in child processes with bounded memory and time.
+
+To operate it:
+
+- The service needs permission to start processes, and a child to open the file it is given: files under ``/proc`` need
+  the same user, which a child always is. Children run the service's own Python with an empty environment and without a
+  file descriptor of the service; they write nothing and end with the service.
+- Each child uses up to ``memory_limit`` of address space, so plan ``processes`` times that.
+- A child ended from outside (by the kernel for want of memory, for instance) fails the call with ``detector_crashed``,
+  and the import is tried again.
+"""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from plugins.contracts import ImageInfo, TypeDetector
+from plugins.detectors.formats import CONTENT_TYPES
+from plugins.detectors.limits import MAX_INTERNAL, MAX_LINE, Limits
+from plugins.detectors.pool import ChildDied, ChildFailed, ChildPool, ChildTimeout
+from plugins.errors import (
+    DetectError,
+    DetectorCrashed,
+    FormatNotAllowed,
+    ImageCorrupt,
+    ImageTooComplex,
+    NotAnImage,
+    SideTooLong,
+    TooManyFrames,
+    TooManyPixels,
+)
+from plugins.options import Names, PluginOptions
+
+_REFUSALS: dict[str, type[DetectError]] = {
+    error.code: error
+    for error in (
+        NotAnImage,
+        FormatNotAllowed,
+        ImageCorrupt,
+        TooManyPixels,
+        SideTooLong,
+        TooManyFrames,
+        ImageTooComplex,
+    )
+}
+
+# The child gets the very import path of this process: run from a source tree or from an odd place, both find the same
+# code. -I ignores the environment, -B writes no bytecode files.
+_CHILD_COMMAND = (
+    "-I",
+    "-B",
+    "-c",
+    "import sys; sys.path[:] = sys.argv[1:]; from plugins.detectors.child import main; main()",
+)
+
+_INHERITED_VARIABLES = ("LD_LIBRARY_PATH",)
+"""Without it some builds of Python do not start; nothing else of the service's environment reaches a child."""
+
+
+def _known_formats(names: tuple[str, ...]) -> tuple[str, ...]:
+    formats = tuple(name.upper() for name in names)
+    unknown = sorted(set(formats) - set(CONTENT_TYPES))
+    if unknown or not formats:
+        raise ValueError(f"choose from {', '.join(CONTENT_TYPES)}" + (f"; not {', '.join(unknown)}" if unknown else ""))
+    return formats
+
+
+class PillowOptions(PluginOptions):
+    """Options of the ``pillow`` detector."""
+
+    formats: Annotated[Names, AfterValidator(_known_formats)] = Field(
+        tuple(CONTENT_TYPES), description="Allowed formats, as Pillow names them. MPO is a JPEG with several pictures."
+    )
+    max_pixels: int = Field(50_000_000, ge=1, description="Most pixels of one frame.")
+    max_side: int = Field(20_000, ge=1, description="Most pixels of one side.")
+    max_frames: int = Field(1000, ge=1, description="Most frames, pages or pictures of one image.")
+    max_total_pixels: int = Field(1_000_000_000, ge=1, description="Most pixels of all frames together.")
+    verify: Literal["pixels", "structure"] = Field(
+        "pixels",
+        description="pixels decodes every frame; structure reads headers alone and lets damaged pixels through.",
+    )
+    memory_limit: int = Field(
+        1 << 30,
+        ge=1 << 27,
+        description="Address space of a decoding process in bytes; at least 64 MiB and 17 for each of max_pixels.",
+    )
+    cpu_limit: int = Field(10, ge=1, description="CPU time for one image, in whole seconds.")
+    wall_limit: float = Field(20.0, gt=0, description="Time for one image, in seconds.")
+    processes: int = Field(2, ge=1, le=64, description="Decoding processes; as many images are decoded at once.")
+    recycle_after: int = Field(1000, ge=1, description="Images after which a decoding process is replaced.")
+
+    @model_validator(mode="after")
+    def _check_memory(self) -> Self:
+        # Measured: a WebP takes 16.3 bytes for each of its pixels, more than any other format but untiled JPEG 2000,
+        # and its decoder cannot tell that memory ran out, so the image would be called damaged.
+        needed = (64 << 20) + 17 * self.max_pixels
+        if self.memory_limit < needed:
+            raise ValueError(f"memory_limit must be at least {needed} for a max_pixels of {self.max_pixels}")
+        return self
+
+
+class PillowDetector(TypeDetector):
+    """See ``TypeDetector``. ``NotAnImage`` means that the first bytes are of no format known here."""
+
+    Options = PillowOptions
+
+    def __init__(self, options: PillowOptions) -> None:
+        self._formats = options.formats
+        self._wall_limit = options.wall_limit
+        limits = Limits(
+            formats=options.formats,
+            max_pixels=options.max_pixels,
+            max_side=options.max_side,
+            max_frames=options.max_frames,
+            max_total_pixels=options.max_total_pixels,
+            decode_pixels=options.verify == "pixels",
+            memory_limit=options.memory_limit,
+            cpu_limit=options.cpu_limit,
+        )
+        self._pool = ChildPool(
+            (sys.executable, *_CHILD_COMMAND, *(str(Path(entry).absolute()) for entry in sys.path)),
+            environment={name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ},
+            first_line=_line({"parent": os.getpid(), "limits": asdict(limits)}),
+            processes=options.processes,
+            recycle_after=options.recycle_after,
+            max_line=MAX_LINE,
+        )
+
+    async def detect(self, path: Path) -> ImageInfo:
+        """See ``TypeDetector.detect``. Waits for a free process first; the caller sets the deadline for that.
+
+        Raises:
+            ImageTooComplex: decoding needs more memory, CPU time or time than the options allow.
+            DetectorCrashed: the process died, could not be started, or could not read the file.
+        """
+        try:
+            reply = await self._pool.call(_line({"path": _absolute(path)}), self._wall_limit)
+        except ChildTimeout as error:
+            raise ImageTooComplex(str(error), resource="time") from error
+        except ChildDied as error:
+            if error.returncode == -signal.SIGXCPU:
+                raise ImageTooComplex(str(error), resource="CPU time") from error
+            raise DetectorCrashed(str(error)) from error
+        except ChildFailed as error:
+            raise DetectorCrashed(str(error)) from error
+        return _result(reply, self._formats)
+
+    async def close(self) -> None:
+        """See ``TypeDetector.close``."""
+        await self._pool.close()
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode("ascii") + b"\n"
+
+
+def _absolute(path: Path) -> str:
+    """The name that means to a child, whose folder is another, what ``path`` means here."""
+    absolute = str(path.absolute())
+    return (
+        absolute.replace("/proc/self/", f"/proc/{os.getpid()}/", 1) if absolute.startswith("/proc/self/") else absolute
+    )
+
+
+class _Refusal(BaseModel):
+    code: str
+    internal: Annotated[str, Field(max_length=MAX_INTERNAL)]
+    facts: dict[Literal["limit", "format", "resource"], int | Annotated[str, Field(max_length=20)]]
+
+
+class _Reply(BaseModel):
+    """The answer of a child, of which one part is given."""
+
+    recognised: ImageInfo | None = None
+    refused: _Refusal | None = None
+    unreadable: Annotated[str, Field(max_length=MAX_INTERNAL)] | None = None
+
+
+def _result(reply: bytes, formats: tuple[str, ...]) -> ImageInfo:
+    """Read the answer of a child, which a hostile image may have taken over: nothing in it is believed unchecked."""
+    try:
+        answer = _Reply.model_validate_json(reply, strict=True)
+        if answer.recognised:
+            return _checked(answer.recognised, formats)
+        error = _error(answer)
+    except (ValueError, KeyError) as fault:
+        raise DetectorCrashed("the process answered nonsense") from fault
+    raise error
+
+
+def _checked(info: ImageInfo, formats: tuple[str, ...]) -> ImageInfo:
+    if info.format not in formats or info.content_type not in CONTENT_TYPES[info.format]:
+        raise ValueError("a format that is not allowed")
+    if min(info.width, info.height, info.frames) < 1:
+        raise ValueError("an empty image")
+    return info
+
+
+def _error(answer: _Reply) -> DetectError:
+    if answer.unreadable is not None:
+        return DetectorCrashed(f"the file cannot be read: {answer.unreadable}")
+    if answer.refused is None:
+        raise ValueError("an empty answer")
+    facts = cast("dict[str, Any]", answer.refused.facts)
+    error = _REFUSALS[answer.refused.code](answer.refused.internal, **facts)
+    _ = error.detail  # a missing fact shows here
+    return error

@@ -1,0 +1,249 @@
+"""Warm child processes that answer one line with one line.
+
+A call has a child for itself. Children start when they are needed, are kept for later calls, and are replaced after a
+number of them. Whatever goes wrong with a call - its time is up, it is cancelled, the child misbehaves - the child is
+killed, and its slot is free again when the process is gone: there are never more children than slots.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+START_TIMEOUT = 30.0
+"""Seconds that a child may take until it has answered its first line."""
+
+
+class ChildFailed(Exception):
+    """The child gave no answer to this call; the text says why."""
+
+
+class ChildDied(ChildFailed):
+    """The child ended before it answered.
+
+    Attributes:
+        returncode: its exit status, or the negative number of the signal that ended it.
+    """
+
+    def __init__(self, returncode: int | None) -> None:
+        super().__init__(f"the process ended with status {returncode}")
+        self.returncode = returncode
+
+
+class ChildTimeout(ChildFailed):
+    """The child did not answer in time and was killed."""
+
+
+class PoolClosed(ChildFailed):
+    """The pool was closed before or during the call."""
+
+
+class _Child(asyncio.SubprocessProtocol):
+    """One child process; all methods are called in the event loop."""
+
+    def __init__(self, max_line: int) -> None:
+        self.calls = 0
+        self.gone = asyncio.Event()
+        """Set when the process has been reaped and its pipes are closed."""
+        self._max_line = max_line
+        self._received = bytearray()
+        self._reply: asyncio.Future[bytes | None] | None = None
+
+    async def ask(self, line: bytes, timeout: float) -> bytes:
+        """Send a line and give the line that answers it. After an error the child is of no use any more.
+
+        Raises:
+            ChildFailed: there is no answer.
+        """
+        if self.gone.is_set():
+            raise ChildDied(self._transport.get_returncode())
+        self._reply = asyncio.get_running_loop().create_future()
+        try:
+            requests = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
+            requests.write(line)
+            async with asyncio.timeout(timeout):
+                reply = await self._reply
+        except TimeoutError:
+            raise ChildTimeout(f"no answer within {timeout} s") from None
+        finally:
+            self._reply = None
+        if reply is None:
+            raise ChildDied(self._transport.get_returncode())
+        self.calls += 1
+        return reply
+
+    def kill(self) -> None:
+        """End the process at once, if it is still there."""
+        # Not Popen.kill: it polls, which would take the exit status away from the event loop's own child watcher.
+        if self._transport.get_returncode() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._transport.get_pid(), signal.SIGKILL)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 (stdout is the only one)
+        self._received += data
+        is_expected = self._reply is not None and len(self._received) <= self._max_line
+        if not is_expected or b"\n" in self._received[:-1]:
+            self._received.clear()
+            self.kill()
+        elif self._received.endswith(b"\n"):
+            self._settle(bytes(self._received))
+            self._received.clear()
+
+    def process_exited(self) -> None:
+        # A pipe that somebody else still holds open must not keep the rest waiting.
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (the exit status says more)
+        self._settle(None)
+        self.gone.set()
+
+    def _settle(self, reply: bytes | None) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(reply)
+
+
+class ChildPool:
+    """At most ``processes`` children, all alike.
+
+    Args:
+        command: program and arguments of a child, whose stdin and stdout carry the lines; stderr is thrown away.
+        environment: the child's whole environment.
+        first_line: what a child is told when it starts; it answers with one line when it is ready.
+        processes: how many children there are at most, at least 1.
+        recycle_after: after how many calls a child is replaced, at least 1.
+        max_line: longest answer in bytes; a child that sends more is killed.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        first_line: bytes,
+        processes: int,
+        recycle_after: int,
+        max_line: int,
+    ) -> None:
+        self._command = command
+        self._environment = environment
+        self._first_line = first_line
+        self._processes = processes
+        self._recycle_after = recycle_after
+        self._max_line = max_line
+        # A slot is held for a child from before its start until it is idle or gone.
+        self._slots = asyncio.Semaphore(processes)
+        self._children: set[_Child] = set()
+        self._idle: list[_Child] = []
+        self._endings: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Lock()
+        self._is_closed = False
+
+    async def call(self, line: bytes, timeout: float) -> bytes:
+        """Wait for a free child, however long that takes, then ask it.
+
+        Cancelling the call kills the child that works on it; the cancellation takes effect when that child is gone.
+
+        Args:
+            line: the request, ending with a newline.
+            timeout: seconds that the child has for its answer.
+
+        Raises:
+            ChildFailed: there is no answer.
+        """
+        await self._slots.acquire()
+        child = self._take_idle() or await self._start()
+        try:
+            reply = await child.ask(line, timeout)
+        except BaseException as error:
+            await self._retire(child)
+            if self._is_closed and isinstance(error, ChildFailed):
+                raise PoolClosed("the pool was closed") from error
+            raise
+        if self._is_closed or child.calls > self._recycle_after:
+            self._begin_ending(child)
+        else:
+            self._idle.append(child)
+            self._slots.release()
+        return reply
+
+    async def close(self) -> None:
+        """Kill all children and wait until they are gone; calls under way end with ``PoolClosed``. Idempotent."""
+        self._is_closed = True
+        for child in self._children:
+            child.kill()
+        async with self._closing:
+            for child in self._idle:
+                await child.gone.wait()
+            self._idle.clear()
+            held = 0
+            try:
+                # Whoever holds all slots knows that no child is working, starting or ending.
+                while held < self._processes:
+                    await self._slots.acquire()
+                    held += 1
+            finally:
+                for _ in range(held):
+                    self._slots.release()
+
+    def _take_idle(self) -> _Child | None:
+        while self._idle:
+            child = self._idle.pop()
+            if not child.gone.is_set():
+                return child
+            self._children.discard(child)
+        return None
+
+    async def _start(self) -> _Child:
+        """Start a child in the slot that the caller holds; the slot is released where this fails."""
+        try:
+            self._check_open()
+            _, child = await asyncio.get_running_loop().subprocess_exec(
+                lambda: _Child(self._max_line),
+                *self._command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                cwd="/",
+                env=dict(self._environment),
+            )
+        except BaseException as error:
+            self._slots.release()
+            if isinstance(error, OSError):
+                raise ChildFailed(f"no process could be started: {error}") from error
+            raise
+        self._children.add(child)
+        try:
+            self._check_open()
+            await child.ask(self._first_line, START_TIMEOUT)
+        except BaseException:
+            await self._retire(child)
+            raise
+        return child
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise PoolClosed("the pool is closed")
+
+    async def _retire(self, child: _Child) -> None:
+        """Kill a child and wait until it is gone and its slot free, which happens even where this wait is cancelled."""
+        await asyncio.shield(self._begin_ending(child))
+
+    def _begin_ending(self, child: _Child) -> asyncio.Task[None]:
+        ending = asyncio.get_running_loop().create_task(self._end(child))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        return ending
+
+    async def _end(self, child: _Child) -> None:
+        try:
+            child.kill()
+            await child.gone.wait()
+        finally:
+            self._children.discard(child)
+            self._slots.release()

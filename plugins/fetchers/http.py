@@ -1,0 +1,148 @@
+"""Fetches http and https URLs.
+
+For the operator:
+
+- Only public unicast addresses are connected to; ``allow_networks`` opens others. The address is judged where the
+  socket is made, so a denied one never sees a packet, whether the URL names it, the DNS, or a redirect.
+- Proxies and credentials of the environment are not used. TLS is checked against the system's certificates.
+- A connection is kept for the next fetch only after a whole body.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from plugins.contracts import Fetched, Fetcher, Source
+from plugins.errors import (
+    AddressNotAllowed,
+    BodyEmpty,
+    BodyTooLarge,
+    RedirectNotAllowed,
+    SourceRefused,
+    TooManyRedirects,
+    UrlPortNotAllowed,
+)
+from plugins.fetchers import http_responses
+from plugins.fetchers.addresses import AddressPolicy
+from plugins.fetchers.body import Body
+from plugins.fetchers.clock import FetchClock, fetcher_closed
+from plugins.fetchers.filenames import origin_filename
+from plugins.fetchers.http_client import HttpClient, HttpResponse
+from plugins.fetchers.http_options import HttpOptions
+from plugins.fetchers.http_requests import check_headers, request_headers
+from plugins.fetchers.resolver import LOOKUP_THREADS, Lookup, system_lookup
+from plugins.fetchers.urls import HttpUrl, parse_http_url, resolve_reference
+
+
+class HttpFetcher(Fetcher):
+    """See ``Fetcher``; the limits are those of ``HttpOptions``.
+
+    Args:
+        options: the limits.
+        lookup: asks the name service, for tests.
+    """
+
+    kind = "url"
+    schemes = frozenset({"http", "https"})
+    Options = HttpOptions
+
+    def __init__(self, options: HttpOptions, *, lookup: Lookup = system_lookup) -> None:
+        self._options = options
+        self._policy = AddressPolicy(options.allow_networks, options.deny_networks)
+        self._executor = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lading-lookup")
+        self._client = HttpClient(options, self._policy, self._executor, lookup)
+        self._slots = asyncio.Semaphore(options.connections)
+        self._clocks: set[FetchClock] = set()
+        self._closed = False
+
+    def check(self, source: Source) -> None:
+        """See ``Fetcher.check``."""
+        self._checked(source)
+
+    @contextlib.asynccontextmanager
+    async def open(self, source: Source) -> AsyncIterator[Fetched]:
+        """See ``Fetcher.open``."""
+        url = self._checked(source)
+        if self._closed:
+            raise fetcher_closed()
+        clock = FetchClock(self._options.total_timeout)
+        self._clocks.add(clock)
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                async with clock.limit():
+                    await stack.enter_async_context(self._slots)
+                    response = await self._follow(url, source.headers)
+                    stack.callback(response.close)
+                yield self._fetched(response, clock)
+        finally:
+            self._clocks.discard(clock)
+
+    async def close(self) -> None:
+        """See ``Fetcher.close``. Fetches under way end with a ``FetchError``."""
+        self._closed = True
+        for clock in self._clocks:
+            clock.stop()
+        await self._client.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _checked(self, source: Source) -> HttpUrl:
+        url = parse_http_url(source.url, max_bytes=self._options.url_max_bytes)
+        self._check_target(url)
+        check_headers(source.headers)
+        return url
+
+    def _check_target(self, url: HttpUrl) -> None:
+        if not self._options.allows_port(url.port):
+            raise UrlPortNotAllowed(url.loggable, port=url.port)
+        if url.address is not None:
+            verdict = self._policy.verdict(url.address)
+            if not verdict.allowed:
+                raise AddressNotAllowed(f"{url.loggable}: {verdict.rule}")
+
+    async def _follow(self, url: HttpUrl, headers: Mapping[str, str]) -> HttpResponse:
+        """The first response that is no redirect."""
+        for _ in range(self._options.max_redirects + 1):
+            response = await self._client.get(url, request_headers(headers, self._options.user_agent))
+            if response.status not in http_responses.REDIRECTS:
+                return response
+            try:
+                target = self._redirect_target(response)
+            finally:
+                response.release()
+            if target.origin != url.origin:
+                headers = {}  # they may hold secrets that are meant for the first origin alone
+            url = target
+        raise TooManyRedirects(url.loggable, limit=self._options.max_redirects)
+
+    def _redirect_target(self, response: HttpResponse) -> HttpUrl:
+        url = response.url
+        reference = http_responses.location(response.headers)
+        try:
+            target = resolve_reference(url, reference, max_bytes=self._options.url_max_bytes)
+            self._check_target(target)
+        except AddressNotAllowed:
+            raise
+        except SourceRefused as error:
+            raise RedirectNotAllowed(f"{url.loggable}: {error.code}", reason="its url is not acceptable") from error
+        if (url.scheme, target.scheme) == ("https", "http"):
+            raise RedirectNotAllowed(url.loggable, reason="it leads from https to http")
+        return target
+
+    def _fetched(self, response: HttpResponse, clock: FetchClock) -> Fetched:
+        headers = response.headers
+        http_responses.check_status(response.status, headers, datetime.now(UTC))
+        http_responses.check_encoding(headers)
+        if response.announced is not None and response.announced > self._options.max_bytes:
+            raise BodyTooLarge(f"{response.announced} bytes were announced", limit=self._options.max_bytes)
+        if response.announced == 0:
+            raise BodyEmpty
+        return Fetched(
+            chunks=Body(response.read_piece, response.close, response.announced, clock, self._options),
+            content_length=response.announced,
+            content_type=http_responses.media_type(headers),
+            filename=origin_filename(http_responses.content_disposition(headers), response.url.path),
+            etag=http_responses.validator(headers, b"etag"),
+            last_modified=http_responses.validator(headers, b"last-modified"),
+        )

@@ -1,0 +1,106 @@
+"""Options as text become a typed model, and everything that is wrong with them becomes a list of faults.
+
+No fault repeats the value of a secret, and none but a model's own validator can make one repeat any value at all.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_SILENT_ABOUT_THE_VALUE = frozenset(
+    {"missing", "string_type", "string_too_short", "string_too_long", "too_short", "too_long"}
+)
+"""Types of pydantic's errors whose text cannot hold the value; a validator's own text can."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionFault:
+    """One thing that is wrong with a set of options.
+
+    Attributes:
+        option: name of the option, or empty where the fault concerns several together.
+        problem: what is wrong, as a phrase that follows the name.
+    """
+
+    option: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.option}: {self.problem}" if self.option else self.problem
+
+
+class OptionsRejected(Exception):
+    """Options do not fit their model.
+
+    Attributes:
+        faults: everything that is wrong, at least one.
+    """
+
+    def __init__(self, faults: Iterable[OptionFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(map(str, self.faults)))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A clause such as ``; did you mean 'port'?`` for the closest of the known names, or an empty string."""
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    close = get_close_matches(name.lower(), by_lower_case, n=1)
+    return f"; did you mean '{by_lower_case[close[0]]}'?" if close else ""
+
+
+def option_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The names of a model's options as ``service.conf`` writes them, in the order declared."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
+def validate_options(model: type[Model], raw: Mapping[str, str]) -> Model:
+    """Build the model from its options as text.
+
+    Raises:
+        OptionsRejected: with every fault. It has no cause or context, since pydantic's own error holds the values.
+    """
+    try:
+        return model.model_validate(dict(raw))
+    except ValidationError as error:
+        faults = tuple(_faults(model, raw, error))
+    raise OptionsRejected(faults)
+
+
+def _faults(model: type[BaseModel], raw: Mapping[str, str], error: ValidationError) -> Iterator[OptionFault]:
+    secret = _secret_options(model)
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        option = str(detail["loc"][0]) if detail["loc"] else ""
+        item = next((part for part in detail["loc"][1:] if isinstance(part, int)), None)
+        if detail["type"] == "extra_forbidden":
+            problem = f"is not a known option{did_you_mean(option, option_names(model))}"
+        elif detail["type"] == "missing":
+            problem = "is required"
+        elif _may_show_a_secret(detail["type"], detail["msg"], option, secret, raw):
+            problem = "is not acceptable (not explained further, since a secret is involved)"
+        else:
+            problem = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+            problem = problem[:1].lower() + problem[1:]
+        yield OptionFault(option, problem if item is None else f"item {item + 1}: {problem}")
+
+
+def _may_show_a_secret(kind: str, message: str, option: str, secret: frozenset[str], raw: Mapping[str, str]) -> bool:
+    if option in secret:
+        return kind not in _SILENT_ABOUT_THE_VALUE
+    return any(raw[name] in message for name in secret if raw.get(name))
+
+
+def _secret_options(model: type[BaseModel]) -> frozenset[str]:
+    fields = model.model_fields.items()
+    return frozenset(field.alias or name for name, field in fields if _mentions_secret(field.annotation))
+
+
+def _mentions_secret(annotation: Any) -> bool:
+    kind = get_origin(annotation) or annotation
+    if isinstance(kind, type) and issubclass(kind, SecretStr | SecretBytes | Secret):
+        return True
+    return any(map(_mentions_secret, get_args(annotation)))

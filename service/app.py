@@ -1,0 +1,84 @@
+"""The route table, and the HTTP server around it."""
+
+import socket
+from http import HTTPStatus
+
+import structlog
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from service.handlers.base import Api, BaseHandler, NotFoundHandler
+from service.handlers.health import HealthHandler, ReadinessHandler
+from service.handlers.imports import ImportHandler, ImportsHandler
+
+log = structlog.get_logger(__name__)
+
+QUIET_PATHS = frozenset({"/healthz", "/readyz"})
+"""Probes come every few seconds; those that succeed are logged at debug level."""
+
+
+def make_app(api: Api) -> Application:
+    """The application: every route, and one log line for each request."""
+    context = {"api": api}
+    return Application(
+        [
+            (r"/api/v1/imports", ImportsHandler, context),
+            (r"/api/v1/imports/([^/]+)", ImportHandler, context),
+            (r"/healthz", HealthHandler, context),
+            (r"/readyz", ReadinessHandler, context),
+        ],
+        default_handler_class=NotFoundHandler,
+        default_handler_args=context,
+        log_function=log_request,
+    )
+
+
+def make_server(app: Application, *, head_max_bytes: int, idle_timeout: float, body_timeout: float) -> HTTPServer:
+    """The server of an application.
+
+    Args:
+        app: what ``make_app`` made.
+        head_max_bytes: size of a request's head; a longer one closes the connection.
+        idle_timeout: seconds for which a connection may stay without a request; also the time that a head may take.
+        body_timeout: seconds that a body may take. Handlers answer 408 then; one second later the connection closes.
+    """
+    return HTTPServer(
+        app,
+        max_header_size=head_max_bytes,
+        idle_connection_timeout=idle_timeout,
+        body_timeout=body_timeout + 1.0,
+    )
+
+
+def bind(address: str, port: int) -> list[socket.socket]:
+    """Listening sockets for an address; port 0 takes a free one.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    return bind_sockets(port, address)
+
+
+def log_request(handler: RequestHandler) -> None:
+    """One line for a finished request. The path is logged without its query, which may hold parameters."""
+    if not isinstance(handler, BaseHandler):
+        raise TypeError(f"{type(handler).__name__} is not a BaseHandler")
+    request = handler.request
+    status = handler.get_status()
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        write = log.error
+    elif request.path in QUIET_PATHS and status < HTTPStatus.BAD_REQUEST:
+        write = log.debug
+    else:
+        write = log.info
+    write(
+        "request",
+        method=request.method,
+        path=request.path,
+        status=status,
+        seconds=round(request.request_time(), 6),
+        request_id=handler.request_id,
+        client=handler.client_address,
+        **handler.log_fields,
+    )

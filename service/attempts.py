@@ -1,0 +1,133 @@
+"""One attempt at one import: run it, decide what its document becomes, write that."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from plugins.errors import PluginError, StorageError
+from service.clock import Clock
+from service.documents import DocumentStore, StoreUnavailable
+from service.errors import INTERNAL, WORKER_LOST, failure_of
+from service.importer import Importer
+from service.models import Failure, Import, Status
+from service.retries import RetryPolicy
+
+MAX_ABANDONED = 20
+"""Attempts that may end with the death of their worker: an import that kills workers must not do so for ever."""
+MAX_OUTAGE = timedelta(days=1)
+"""How old an import may become while attempts at it fail through an outage of our own."""
+
+log = structlog.get_logger(__name__)
+
+
+class ResultNotWritten(Exception):
+    """The database could not be written in time; the import is to be recovered when its lease has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Makes attempts.
+
+    Attributes:
+        write_timeout: seconds for which the writing of a result is tried again while the database is unavailable.
+    """
+
+    store: DocumentStore
+    importer: Importer
+    retry: RetryPolicy
+    clock: Clock
+    rng: random.Random
+    write_timeout: float
+
+    async def run(self, document: Import) -> bool:
+        """Make one attempt at a claimed import and write its result.
+
+        Returns:
+            whether the attempt failed through an outage of storage.
+
+        Raises:
+            ResultNotWritten: the database stayed unavailable.
+        """
+        started = time.monotonic()
+        result = await self._decide(document)
+        await self.write(result)
+        _log_result(result, time.monotonic() - started)
+        return result.status is Status.QUEUED and result.attempts < document.attempts
+
+    async def write(self, result: Import) -> None:
+        """Write a result, patiently.
+
+        Raises:
+            ResultNotWritten: the database stayed unavailable for ``write_timeout`` seconds.
+        """
+        give_up = time.monotonic() + self.write_timeout
+        pause = 0.1
+        while True:
+            try:
+                written = await self.store.update(result)
+            except StoreUnavailable as error:
+                if time.monotonic() + pause > give_up:
+                    raise ResultNotWritten(result.id) from error
+                await asyncio.sleep(pause * self.rng.uniform(0.5, 1.0))
+                pause = min(2 * pause, 2.0)
+            else:
+                if not written:
+                    log.warning("result discarded: the import was taken over", import_id=result.id)
+                return
+
+    async def _decide(self, document: Import) -> Import:
+        if document.abandoned >= MAX_ABANDONED:
+            return document.failed(WORKER_LOST, None, self.clock.now())
+        try:
+            outcome = await self.importer.run(document)
+        except PluginError as error:
+            return self._after(document, error)
+        except OSError:
+            log.exception("the spool failed", import_id=document.id)
+            return self._after_outage(document, INTERNAL)
+        except Exception:
+            log.exception("unexpected failure of an attempt", import_id=document.id)
+            return self._again_or_failed(document, INTERNAL, None)
+        return document.succeeded(outcome.image, outcome.import_type, self.clock.now())
+
+    def _after(self, document: Import, error: PluginError) -> Import:
+        failure = failure_of(error)
+        log.info("attempt failed", import_id=document.id, code=error.code, plugin=error.plugin, reason=error.internal)
+        if isinstance(error, StorageError) and error.retryable:
+            return self._after_outage(document, failure)
+        if error.retryable:
+            return self._again_or_failed(document, failure, error.retry_after)
+        return self._failed(document, failure)
+
+    def _again_or_failed(self, document: Import, failure: Failure, retry_after: float | None) -> Import:
+        delay = self.retry.delay(document.failures, retry_after, self.rng)
+        if delay is None:
+            return self._failed(document, failure)
+        now = self.clock.now()
+        return document.requeued(failure, now + delay, now)
+
+    def _after_outage(self, document: Import, failure: Failure) -> Import:
+        now = self.clock.now()
+        if now - document.created_at > MAX_OUTAGE:
+            return self._failed(document, failure)
+        return document.requeued(failure, now + self.retry.outage_delay(self.rng), now, counted=False)
+
+    def _failed(self, document: Import, failure: Failure) -> Import:
+        return document.failed(failure, self.importer.import_type(document.url or ""), self.clock.now())
+
+
+def _log_result(result: Import, seconds: float) -> None:
+    log.info(
+        "import",
+        import_id=result.id,
+        status=result.status.value,
+        attempts=result.attempts,
+        code=result.error.code if result.error else None,
+        host=result.host or None,
+        byte_size=result.image.byte_size if result.image and result.status is Status.DONE else None,
+        seconds=round(seconds, 6),
+    )

@@ -1,0 +1,40 @@
+"""The bound on queued imports: beyond it, a client is asked to come back rather than promised what takes hours."""
+
+import asyncio
+import time
+
+from service.documents import DocumentStore
+
+
+class Backlog:
+    """Knows, without asking the database for every request, whether the queue is full.
+
+    Args:
+        limit: queued imports at which new ones are refused.
+        max_age: seconds for which a count is used; what this process accepted meanwhile is added to it.
+    """
+
+    def __init__(self, store: DocumentStore, limit: int, max_age: float = 1.0) -> None:
+        self._store = store
+        self._limit = limit
+        self._max_age = max_age
+        self._count = 0
+        self._counted_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def is_full(self) -> bool:
+        """Whether no more imports should be accepted now.
+
+        Raises:
+            StoreUnavailable: it is not known.
+        """
+        if time.monotonic() - self._counted_at > self._max_age:
+            async with self._lock:
+                if time.monotonic() - self._counted_at > self._max_age:
+                    self._count = await self._store.queued(self._limit)
+                    self._counted_at = time.monotonic()
+        return self._count >= self._limit
+
+    def added(self) -> None:
+        """Count one that was accepted just now."""
+        self._count += 1

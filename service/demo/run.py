@@ -1,0 +1,204 @@
+"""The demo: a service on the embedded default, an origin with a sample image, and one import over real HTTP.
+
+Everything it writes lies in one folder, its ``service.conf`` too, so that its reader can look at it and run
+``lading serve --config`` with it.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, StaticFileHandler
+
+from service import logs
+from service.app import bind
+from service.auth import issue_token
+from service.clock import SystemClock
+from service.models import Status
+from service.serving import RunningService, running, stop_on_signals
+from service.settings import load_all
+
+ALBUM = "imported_album"
+ISSUER_ID = "fa355b5e-d1e4-4155-adfa-0b00de50629d"
+ORGANIZATION_ID = "194c51fb-fef1-4bdf-ab27-fed1b67cf6f1"
+SAMPLE = Path(__file__).with_name("sample.jpg")
+IMPORT_TIMEOUT = 60.0
+TOKEN_LIFETIME = timedelta(hours=4)
+
+CONF = """\
+# Written by 'lading demo'. The real service.conf explains every option.
+
+[service]
+log_level = warning
+port = {port}
+
+[issuer.{issuer_id}]
+organization_id = {organization_id}
+secret = {secret}
+
+[documents.sqlite]
+path = {directory}/lading.sqlite3
+
+[storage.local]
+path = {directory}/images
+
+[fetch.http]
+# The demo's own origin listens on loopback, where a service must not fetch from otherwise.
+allow_networks = 127.0.0.0/8
+ports = 80, 443, 8000-8999, {origin_port}
+"""
+
+
+class DemoFailed(OSError):
+    """The sample image was not imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """Sends the demo's requests."""
+
+    base: str
+    token: str
+
+    async def post(self, form: str) -> dict[str, Any]:
+        return await self._fetch("/api/v1/imports", method="POST", body=form)
+
+    async def get(self, import_id: str) -> dict[str, Any]:
+        return await self._fetch(f"/api/v1/imports/{import_id}")
+
+    async def _fetch(self, path: str, **options: Any) -> dict[str, Any]:
+        headers = {"Authorization": f'Token token="{self.token}"'}
+        request = HTTPRequest(self.base + path, headers=headers, **options)
+        response = await AsyncHTTPClient().fetch(request, raise_error=False)
+        if response.code != 200:  # noqa: PLR2004
+            raise DemoFailed(f"{path} answered {response.code}: {response.body.decode(errors='replace')}")
+        document: dict[str, Any] = json.loads(response.body)
+        return document
+
+
+async def run_demo(directory: Path, port: int, *, once: bool) -> None:
+    """Run the demo until Ctrl-C, or with ``once`` until the sample was imported.
+
+    Args:
+        directory: folder for all that it writes; created.
+        port: port of the service; where it is taken, a free one is used.
+        once: whether to end after the import.
+
+    Raises:
+        DemoFailed: the import did not succeed.
+        OSError: the folder cannot be written.
+    """
+    logs.configure("warning", "console")
+    stop = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(stop_on_signals(stop))
+        origin = _start_origin(stack)
+        conf = _write_conf(directory, _free_port(port), origin)
+        settings, components = load_all(conf, {})
+        service = await stack.enter_async_context(running(settings, components, SystemClock()))
+        issuer = settings.issuers[ISSUER_ID]
+        token = issue_token(
+            issuer, abilities={ALBUM: ("image_upload",)}, now=SystemClock().now(), expires=TOKEN_LIFETIME
+        )
+        await _import_sample(
+            _Client(service.url, token), service, f"http://127.0.0.1:{origin}/{SAMPLE.name}", directory
+        )
+        if not once:
+            _explain(service.url, token, conf)
+            await stop.wait()
+            click.echo("\nStopping.")
+
+
+async def _import_sample(client: _Client, service: RunningService, url: str, directory: Path) -> None:
+    form = (
+        f"album_id={ALBUM}&filename=image123_asdasd.JpG&metadata[attachmentId]=00P24000003vSXsEAM"
+        f"&url={quote(url, safe='')}"
+    )
+    click.secho(f"\n1. A client posts a URL to {service.url}/api/v1/imports", bold=True)
+    click.echo(f"\n{form}\n")
+    document = await client.post(form)
+    click.secho("2. It gets the import document back at once", bold=True)
+    _show(document)
+    async with asyncio.timeout(IMPORT_TIMEOUT):
+        while not Status(document.get("status", "queued")).is_final:
+            await asyncio.sleep(0.05)
+            document = await client.get(document["id"])
+    click.secho(f"3. GET {service.url}/api/v1/imports/{document['id']} shows what became of it", bold=True)
+    _show(document)
+    stored = await service.parts.store.get(document["id"])
+    if stored is None or stored.image is None:
+        raise DemoFailed(f"the import ended as {document['status']}: {document['error']}")
+    path = directory / "images" / stored.image.key
+    same = path.read_bytes() == SAMPLE.read_bytes()
+    click.secho(f"4. The image lies at {path}", bold=True)
+    if not same:
+        raise DemoFailed("the stored image is not the origin's")
+    click.echo(f"\n{stored.image.byte_size} bytes, the same bytes as the origin's.\n")
+
+
+def _explain(base: str, token: str, conf: Path) -> None:
+    hours = int(TOKEN_LIFETIME.total_seconds() // 3600)
+    click.secho(f"Now import an image of your own; this token is valid for {hours} hours:", bold=True)
+    click.echo(
+        f"\ncurl -sS {base}/api/v1/imports \\\n"
+        f"  -H 'Authorization: Token token=\"{token}\"' \\\n"
+        f"  -d album_id={ALBUM} --data-urlencode url=https://YOUR-HOST/YOUR-IMAGE.jpg\n"
+        f"\nand look at it again with the id that it answers:\n"
+        f"\ncurl -sS {base}/api/v1/imports/ID -H 'Authorization: Token token=\"{token}\"'\n"
+        f"\nThe service's configuration is {conf}. Ctrl-C ends the demo.",
+    )
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    click.echo("\n" + json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _start_origin(stack: AsyncExitStack) -> int:
+    """Serve the sample image on a free port of loopback; the port."""
+    server = HTTPServer(
+        Application([(r"/(.*)", StaticFileHandler, {"path": str(SAMPLE.parent)})], log_function=lambda _: None)
+    )
+    sockets = bind("127.0.0.1", 0)
+    server.add_sockets(sockets)
+    stack.push_async_callback(server.close_all_connections)
+    stack.callback(server.stop)
+    port: int = sockets[0].getsockname()[1]
+    return port
+
+
+def _free_port(wanted: int) -> int:
+    try:
+        for listening in bind("127.0.0.1", wanted):
+            listening.close()
+    except OSError:
+        click.echo(f"Port {wanted} is taken; a free one is used.")
+        return 0
+    return wanted
+
+
+def _write_conf(directory: Path, port: int, origin_port: int) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    conf = directory / "service.conf"
+    conf.touch(mode=0o600)
+    conf.write_text(
+        CONF.format(
+            port=port,
+            origin_port=origin_port,
+            directory=directory,
+            issuer_id=ISSUER_ID,
+            organization_id=ORGANIZATION_ID,
+            secret=secrets.token_urlsafe(48),
+        ),
+        encoding="utf-8",
+    )
+    return conf

@@ -1,0 +1,169 @@
+"""The reference of the ``DocumentStore`` contract: dictionaries, for tests. Nothing outlives the process.
+
+No method awaits anything, so each is one step of the event loop, and atomic by that.
+"""
+
+import copy
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from service.clock import Clock
+from service.documents import DocumentStore, DuplicateId, StoreUnavailable
+from service.issuers import Issuer
+from service.models import Import, Status
+
+
+class MemoryDocumentStore(DocumentStore):
+    """Keeps documents in memory. See ``DocumentStore``; a claim looks at every import, whatever its limit.
+
+    Args:
+        clock: judges what is due and which lease has expired.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._is_open = False
+        self._imports: dict[str, Import] = {}
+        self._leases: dict[str, datetime] = {}
+        self._issuers: dict[str, Issuer] = {}
+        self._last_issuer = ""
+
+    async def open(self) -> None:
+        """See ``DocumentStore.open``."""
+        self._is_open = True
+
+    async def close(self) -> None:
+        """See ``DocumentStore.close``."""
+        self._is_open = False
+
+    async def ping(self) -> None:
+        """See ``DocumentStore.ping``."""
+        self._check_open()
+
+    # --- imports ------------------------------------------------------------------------------------------------------
+
+    async def add(self, document: Import) -> None:
+        """See ``DocumentStore.add``."""
+        self._check_open()
+        if document.id in self._imports:
+            raise DuplicateId(f"import {document.id} exists already")
+        self._imports[document.id] = _detached(document)
+
+    async def get(self, import_id: str) -> Import | None:
+        """See ``DocumentStore.get``."""
+        self._check_open()
+        document = self._imports.get(import_id)
+        return None if document is None else _detached(document)
+
+    async def update(self, document: Import) -> bool:
+        """See ``DocumentStore.update``."""
+        self._check_open()
+        stored = self._imports.get(document.id)
+        if stored is None or stored.revision != document.revision - 1:
+            return False
+        self._imports[document.id] = _detached(document)
+        return True
+
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        """See ``DocumentStore.claim``."""
+        self._check_open()
+        if worker_id not in self._leases:
+            return ()
+        now = self._clock.now()
+        due: defaultdict[str, list[Import]] = defaultdict(list)
+        for document in sorted(self._imports.values(), key=lambda document: document.run_at):
+            if document.status is Status.QUEUED and document.run_at <= now:
+                due[document.issuer_id].append(document)
+        # From the issuer after the one served last: False sorts before True.
+        issuers = sorted(due.keys() - set(exclude_issuers), key=lambda issuer: (issuer <= self._last_issuer, issuer))
+        in_turn = [
+            queue[turn]
+            for turn in range(max(map(len, due.values()), default=0) if per_issuer is None else per_issuer)
+            for queue in (due[issuer] for issuer in issuers)
+            if turn < len(queue)
+        ]
+        claimed = [document.claimed(worker_id, now) for document in in_turn[:limit]]
+        for document in claimed:
+            self._imports[document.id] = document
+            self._last_issuer = document.issuer_id
+        return [_detached(document) for document in claimed]
+
+    async def queued(self, limit: int) -> int:
+        """See ``DocumentStore.queued``."""
+        self._check_open()
+        return min(limit, sum(document.status is Status.QUEUED for document in self._imports.values()))
+
+    # --- workers ------------------------------------------------------------------------------------------------------
+
+    async def register(self, worker_id: str, lease: timedelta) -> None:
+        """See ``DocumentStore.register``."""
+        self._check_open()
+        if worker_id in self._leases:
+            raise DuplicateId(f"worker {worker_id} has a lease already")
+        self._leases[worker_id] = self._clock.now() + lease
+
+    async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
+        """See ``DocumentStore.heartbeat``."""
+        self._check_open()
+        if worker_id not in self._leases:
+            return False
+        self._leases[worker_id] = self._clock.now() + lease
+        return True
+
+    async def recover(self, limit: int) -> int:
+        """See ``DocumentStore.recover``."""
+        self._check_open()
+        now = self._clock.now()
+        self._leases = {worker_id: expires_at for worker_id, expires_at in self._leases.items() if expires_at > now}
+        orphans = [
+            document
+            for document in self._imports.values()
+            if document.status is Status.RUNNING and document.worker_id not in self._leases
+        ][:limit]
+        self._imports.update((document.id, document.recovered(now)) for document in orphans)
+        return len(orphans)
+
+    async def release(self, worker_id: str) -> None:
+        """See ``DocumentStore.release``."""
+        self._check_open()
+        self._leases.pop(worker_id, None)
+
+    # --- issuers ------------------------------------------------------------------------------------------------------
+
+    async def add_issuer(self, issuer: Issuer) -> None:
+        """See ``DocumentStore.add_issuer``."""
+        self._check_open()
+        if issuer.id in self._issuers:
+            raise DuplicateId(f"issuer {issuer.id} exists already")
+        self._issuers[issuer.id] = issuer
+
+    async def get_issuer(self, issuer_id: str) -> Issuer | None:
+        """See ``DocumentStore.get_issuer``."""
+        self._check_open()
+        return self._issuers.get(issuer_id)
+
+    async def list_issuers(self) -> Sequence[Issuer]:
+        """See ``DocumentStore.list_issuers``."""
+        self._check_open()
+        return [issuer for _, issuer in sorted(self._issuers.items())]
+
+    async def set_issuer_enabled(self, issuer_id: str, enabled: bool) -> bool:
+        """See ``DocumentStore.set_issuer_enabled``."""
+        self._check_open()
+        if issuer_id not in self._issuers:
+            return False
+        self._issuers[issuer_id] = replace(self._issuers[issuer_id], enabled=enabled)
+        return True
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise StoreUnavailable("the memory store is not open")
+
+
+def _detached(document: Import) -> Import:
+    """The same import with ``params`` of its own, so that nobody outside can change what is stored."""
+    return replace(document, params=copy.deepcopy(dict(document.params)))

@@ -1,0 +1,172 @@
+"""The embedded default: documents in one SQLite file, on a local disk, shared by all Lading processes of one machine.
+
+For operators. Beside the file (mode 0600: it holds the secrets of issuers) SQLite keeps two more, ``-wal`` and
+``-shm``; while a process runs, they belong to the data. Copy the file only when every process has ended, or with
+``sqlite3 FILE '.backup COPY'`` at any time. A network file system will not do: write-ahead logging needs shared memory
+(https://sqlite.org/wal.html). The user that Lading runs as must be able to write the file and its folder.
+
+Within a process one thread writes. It commits what has gathered in its queue as one transaction, so that many writes
+share one sync of the disk. Readers have threads of their own, and never wait for the writer.
+"""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from service.clock import Clock
+from service.documents import DocumentStore, StoreUnavailable, sqlite_queries
+from service.documents.sqlite_file import connect_reader, connect_writer, file_identity
+from service.documents.sqlite_rows import to_milliseconds
+from service.documents.sqlite_threads import ConnectionThreads, commit_together, run_each
+from service.documents.sqlite_turns import Turns
+from service.issuers import Issuer
+from service.models import Import
+
+
+class SqliteDocumentStore(DocumentStore):
+    """Keeps documents in a SQLite file. See ``DocumentStore`` and the module docstring.
+
+    Args:
+        path: the file; it and the folders above it are created where they are missing.
+        clock: judges what is due and which lease has expired; asked in other threads too.
+        busy_timeout: how long a transaction waits for those of other processes before it gives up.
+        readers: number of reading threads, at least 1.
+        queue_size: how many writes, and how many reads, wait or run at most; further callers wait for a place.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        busy_timeout: timedelta = timedelta(seconds=5),
+        readers: int = 2,
+        queue_size: int = 1024,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._turns = Turns()
+        self._identity: tuple[int, int] | None = None
+        self._writer = ConnectionThreads(
+            "documents-writer",
+            path,
+            lambda: connect_writer(path, busy_timeout),
+            commit_together,
+            threads=1,
+            batch=queue_size,
+            capacity=queue_size,
+        )
+        self._readers = ConnectionThreads(
+            "documents-reader",
+            path,
+            lambda: connect_reader(path, busy_timeout),
+            run_each,
+            threads=readers,
+            batch=1,
+            capacity=queue_size,
+        )
+
+    async def open(self) -> None:
+        """See ``DocumentStore.open``.
+
+        Raises:
+            StoreUnavailable: the file cannot be created, read or written, is not Lading's, or has a newer schema.
+        """
+        try:
+            await self._writer.open()
+            await self._readers.open()
+            self._identity = await self._identify()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """See ``DocumentStore.close``; where no other process has the file open, its log is folded into it."""
+        await self._readers.close()
+        await self._writer.close()
+
+    async def ping(self) -> None:
+        """See ``DocumentStore.ping``. Tells also of a file that was deleted or replaced while it was open."""
+        await self._readers.run(sqlite_queries.probe_reading)
+        await self._writer.run(sqlite_queries.probe_writing)
+        if await self._identify() != self._identity:
+            raise StoreUnavailable(f"SQLite database {self._path} has been deleted or replaced: restart Lading")
+
+    # --- imports ------------------------------------------------------------------------------------------------------
+
+    async def add(self, document: Import) -> None:
+        """See ``DocumentStore.add``."""
+        await self._writer.run(lambda connection: sqlite_queries.insert_import(connection, document))
+
+    async def get(self, import_id: str) -> Import | None:
+        """See ``DocumentStore.get``."""
+        return await self._readers.run(lambda connection: sqlite_queries.get_import(connection, import_id))
+
+    async def update(self, document: Import) -> bool:
+        """See ``DocumentStore.update``."""
+        return await self._writer.run(lambda connection: sqlite_queries.update_import(connection, document))
+
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        """See ``DocumentStore.claim``."""
+        excluded = frozenset(exclude_issuers)
+
+        def operation(connection: sqlite3.Connection) -> Sequence[Import]:
+            if not sqlite_queries.has_worker(connection, worker_id):
+                return ()
+            now = self._clock.now()
+            rowids = self._turns.take(connection, to_milliseconds(now), limit, excluded, per_issuer)
+            return sqlite_queries.claim_imports(connection, rowids, worker_id, now)
+
+        return await self._writer.run(operation)
+
+    async def queued(self, limit: int) -> int:
+        """See ``DocumentStore.queued``."""
+        return await self._readers.run(lambda connection: sqlite_queries.count_queued(connection, limit))
+
+    # --- workers ------------------------------------------------------------------------------------------------------
+
+    async def register(self, worker_id: str, lease: timedelta) -> None:
+        """See ``DocumentStore.register``."""
+        await self._writer.run(
+            lambda connection: sqlite_queries.insert_worker(connection, worker_id, self._clock.now() + lease)
+        )
+
+    async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
+        """See ``DocumentStore.heartbeat``."""
+        return await self._writer.run(
+            lambda connection: sqlite_queries.renew_worker(connection, worker_id, self._clock.now() + lease)
+        )
+
+    async def recover(self, limit: int) -> int:
+        """See ``DocumentStore.recover``."""
+        return await self._writer.run(
+            lambda connection: sqlite_queries.recover_imports(connection, limit, self._clock.now())
+        )
+
+    async def release(self, worker_id: str) -> None:
+        """See ``DocumentStore.release``."""
+        await self._writer.run(lambda connection: sqlite_queries.delete_worker(connection, worker_id))
+
+    # --- issuers ------------------------------------------------------------------------------------------------------
+
+    async def add_issuer(self, issuer: Issuer) -> None:
+        """See ``DocumentStore.add_issuer``."""
+        await self._writer.run(lambda connection: sqlite_queries.insert_issuer(connection, issuer))
+
+    async def get_issuer(self, issuer_id: str) -> Issuer | None:
+        """See ``DocumentStore.get_issuer``."""
+        return await self._readers.run(lambda connection: sqlite_queries.get_issuer(connection, issuer_id))
+
+    async def list_issuers(self) -> Sequence[Issuer]:
+        """See ``DocumentStore.list_issuers``."""
+        return await self._readers.run(sqlite_queries.list_issuers)
+
+    async def set_issuer_enabled(self, issuer_id: str, enabled: bool) -> bool:
+        """See ``DocumentStore.set_issuer_enabled``."""
+        return await self._writer.run(lambda connection: sqlite_queries.enable_issuer(connection, issuer_id, enabled))
+
+    async def _identify(self) -> tuple[int, int] | None:
+        return await self._readers.run(lambda _: file_identity(self._path))

@@ -1,0 +1,172 @@
+"""What the SQLite store does to its tables: plain functions, to be run in a transaction by the thread that writes, or
+by itself in one that reads. ``sqlite_turns`` chooses what is claimed.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+
+from service.documents import DuplicateId
+from service.documents.sqlite_file import APPLICATION_ID
+from service.documents.sqlite_rows import birth_columns, state_columns, to_import, to_issuer, to_milliseconds
+from service.issuers import Issuer
+from service.models import Import
+
+
+def probe_reading(connection: sqlite3.Connection) -> None:
+    """Read a row, if there is one."""
+    connection.execute("SELECT id FROM imports LIMIT 1").fetchall()
+
+
+def probe_writing(connection: sqlite3.Connection) -> None:
+    """Write the first page of the file, with what it holds already."""
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+# --- imports ----------------------------------------------------------------------------------------------------------
+
+
+def insert_import(connection: sqlite3.Connection, document: Import) -> None:
+    """See ``DocumentStore.add``."""
+    cursor = connection.execute(
+        """
+        INSERT INTO imports (
+            id, organization_id, issuer_id, params, created_at, host, updated_at, run_at, status, image_id,
+            import_type, attempts, abandoned, revision, worker_id, error, image
+        ) VALUES (
+            :id, :organization_id, :issuer_id, :params, :created_at, :host, :updated_at, :run_at, :status, :image_id,
+            :import_type, :attempts, :abandoned, :revision, :worker_id, :error, :image
+        ) ON CONFLICT (id) DO NOTHING
+        """,
+        birth_columns(document) | state_columns(document),
+    )
+    if not cursor.rowcount:
+        raise DuplicateId(f"import {document.id} exists already")
+
+
+def get_import(connection: sqlite3.Connection, import_id: str) -> Import | None:
+    """See ``DocumentStore.get``."""
+    rows = connection.execute("SELECT * FROM imports WHERE id = ?", (import_id,)).fetchall()
+    return to_import(rows[0]) if rows else None
+
+
+def update_import(connection: sqlite3.Connection, document: Import) -> bool:
+    """See ``DocumentStore.update``."""
+    cursor = connection.execute(
+        """
+        UPDATE imports SET
+            updated_at = :updated_at, run_at = :run_at, status = :status, image_id = :image_id,
+            import_type = :import_type, attempts = :attempts, abandoned = :abandoned, revision = :revision,
+            worker_id = :worker_id, error = :error, image = :image
+        WHERE id = :id AND revision = :revision - 1
+        """,
+        state_columns(document),
+    )
+    return cursor.rowcount == 1
+
+
+def claim_imports(connection: sqlite3.Connection, rowids: Iterable[int], worker_id: str, now: datetime) -> list[Import]:
+    """Give the queued imports in these rows to the worker."""
+    claimed = [document.claimed(worker_id, now) for document in _read_rows(connection, rowids)]
+    for document in claimed:
+        update_import(connection, document)
+    return claimed
+
+
+def count_queued(connection: sqlite3.Connection, limit: int) -> int:
+    """See ``DocumentStore.queued``."""
+    query = "SELECT count(*) FROM (SELECT 1 FROM imports WHERE status = 'queued' LIMIT ?)"
+    count: int = connection.execute(query, (limit,)).fetchone()[0]
+    return count
+
+
+def _read_rows(connection: sqlite3.Connection, rowids: Iterable[int]) -> list[Import]:
+    query = "SELECT * FROM imports WHERE rowid = ?"
+    return [to_import(connection.execute(query, (rowid,)).fetchone()) for rowid in rowids]
+
+
+# --- workers ----------------------------------------------------------------------------------------------------------
+
+
+def insert_worker(connection: sqlite3.Connection, worker_id: str, expires_at: datetime) -> None:
+    """See ``DocumentStore.register``."""
+    cursor = connection.execute(
+        "INSERT INTO workers (id, expires_at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
+        (worker_id, to_milliseconds(expires_at)),
+    )
+    if not cursor.rowcount:
+        raise DuplicateId(f"worker {worker_id} has a lease already")
+
+
+def has_worker(connection: sqlite3.Connection, worker_id: str) -> bool:
+    """Whether the worker has a lease."""
+    return bool(connection.execute("SELECT 1 FROM workers WHERE id = ?", (worker_id,)).fetchall())
+
+
+def renew_worker(connection: sqlite3.Connection, worker_id: str, expires_at: datetime) -> bool:
+    """See ``DocumentStore.heartbeat``."""
+    cursor = connection.execute(
+        "UPDATE workers SET expires_at = ? WHERE id = ?", (to_milliseconds(expires_at), worker_id)
+    )
+    return cursor.rowcount == 1
+
+
+def delete_worker(connection: sqlite3.Connection, worker_id: str) -> None:
+    """See ``DocumentStore.release``."""
+    connection.execute("DELETE FROM workers WHERE id = ?", (worker_id,))
+
+
+def recover_imports(connection: sqlite3.Connection, limit: int, now: datetime) -> int:
+    """See ``DocumentStore.recover``."""
+    connection.execute("DELETE FROM workers WHERE expires_at <= ?", (to_milliseconds(now),))
+    orphans = connection.execute(
+        """
+        SELECT rowid FROM imports
+        WHERE status = 'running' AND worker_id NOT IN (SELECT id FROM workers)
+        LIMIT ?
+        """,
+        (limit,),
+    ).fetchall()
+    for document in _read_rows(connection, [row[0] for row in orphans]):
+        update_import(connection, document.recovered(now))
+    return len(orphans)
+
+
+# --- issuers ----------------------------------------------------------------------------------------------------------
+
+
+def insert_issuer(connection: sqlite3.Connection, issuer: Issuer) -> None:
+    """See ``DocumentStore.add_issuer``."""
+    cursor = connection.execute(
+        """
+        INSERT INTO issuers (id, organization_id, secret, algorithm, enabled, require_exp) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (id) DO NOTHING
+        """,
+        (
+            issuer.id,
+            issuer.organization_id,
+            issuer.secret,
+            issuer.algorithm.value,
+            issuer.enabled,
+            issuer.require_exp,
+        ),
+    )
+    if not cursor.rowcount:
+        raise DuplicateId(f"issuer {issuer.id} exists already")
+
+
+def get_issuer(connection: sqlite3.Connection, issuer_id: str) -> Issuer | None:
+    """See ``DocumentStore.get_issuer``."""
+    rows = connection.execute("SELECT * FROM issuers WHERE id = ?", (issuer_id,)).fetchall()
+    return to_issuer(rows[0]) if rows else None
+
+
+def list_issuers(connection: sqlite3.Connection) -> list[Issuer]:
+    """See ``DocumentStore.list_issuers``."""
+    return [to_issuer(row) for row in connection.execute("SELECT * FROM issuers ORDER BY id").fetchall()]
+
+
+def enable_issuer(connection: sqlite3.Connection, issuer_id: str, enabled: bool) -> bool:
+    """See ``DocumentStore.set_issuer_enabled``."""
+    cursor = connection.execute("UPDATE issuers SET enabled = ? WHERE id = ?", (enabled, issuer_id))
+    return cursor.rowcount == 1

@@ -1,0 +1,93 @@
+"""How imports and issuers are written into the columns of ``sqlite_file.SCHEMA``, and read back."""
+
+import json
+import sqlite3
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from service.issuers import Algorithm, Issuer
+from service.models import Failure, Image, Import, Status
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since the Unix epoch, rounded down; ``moment`` is timezone-aware."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """The inverse of ``to_milliseconds``, in UTC."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+def birth_columns(document: Import) -> dict[str, Any]:
+    """The columns of an import that no transition changes."""
+    return {
+        "organization_id": document.organization_id,
+        "issuer_id": document.issuer_id,
+        "params": _to_json(dict(document.params)),
+        "created_at": to_milliseconds(document.created_at),
+        "host": document.host,
+    }
+
+
+def state_columns(document: Import) -> dict[str, Any]:
+    """The columns of an import that transitions change, and its id."""
+    return {
+        "id": document.id,
+        "updated_at": to_milliseconds(document.updated_at),
+        "run_at": to_milliseconds(document.run_at),
+        "status": document.status.value,
+        "image_id": document.image_id,
+        "import_type": document.import_type,
+        "attempts": document.attempts,
+        "abandoned": document.abandoned,
+        "revision": document.revision,
+        "worker_id": document.worker_id,
+        "error": None if document.error is None else _to_json(asdict(document.error)),
+        "image": None if document.image is None else _to_json(asdict(document.image)),
+    }
+
+
+def to_import(row: sqlite3.Row) -> Import:
+    """The import that a row of ``imports`` holds."""
+    return Import(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        issuer_id=row["issuer_id"],
+        params=json.loads(row["params"]),
+        created_at=from_milliseconds(row["created_at"]),
+        updated_at=from_milliseconds(row["updated_at"]),
+        run_at=from_milliseconds(row["run_at"]),
+        status=Status(row["status"]),
+        host=row["host"],
+        image_id=row["image_id"],
+        import_type=row["import_type"],
+        attempts=row["attempts"],
+        abandoned=row["abandoned"],
+        revision=row["revision"],
+        worker_id=row["worker_id"],
+        error=None if row["error"] is None else Failure(**json.loads(row["error"])),
+        image=None if row["image"] is None else Image(**json.loads(row["image"])),
+    )
+
+
+def to_issuer(row: sqlite3.Row) -> Issuer:
+    """The issuer that a row of ``issuers`` holds."""
+    return Issuer(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        secret=row["secret"],
+        algorithm=Algorithm(row["algorithm"]),
+        enabled=bool(row["enabled"]),
+        require_exp=bool(row["require_exp"]),
+    )
+
+
+def _to_json(value: Any) -> str:
+    # json escapes every control character, so that the text never holds a NUL, at which SQLite's own text functions
+    # and its shell would cut it.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

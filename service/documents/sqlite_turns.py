@@ -1,0 +1,102 @@
+"""Which queued imports are claimed next: those of all issuers in turn, at a cost that no backlog changes.
+
+The index ``imports_queued`` holds the queued imports by issuer and due time. One step in it finds the next issuer and
+when its first import is due, however many it has queued.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from itertools import count, islice
+
+_FIRST_ISSUER = """
+    SELECT issuer_id, run_at FROM imports WHERE status = 'queued' ORDER BY issuer_id, run_at LIMIT 1
+"""
+_NEXT_ISSUER = """
+    SELECT issuer_id, run_at FROM imports WHERE status = 'queued' AND issuer_id > ? ORDER BY issuer_id, run_at LIMIT 1
+"""
+_DUE = "SELECT rowid FROM imports WHERE status = 'queued' AND issuer_id = ? AND run_at <= ? ORDER BY run_at"
+
+
+class Turns:
+    """Whose turn it is: issuers are served in the order of their ids, from the one after the last that was served.
+
+    Each store keeps its own place in that order, in the thread that writes.
+
+    Args:
+        look_at: at how many issuers one call looks at most, whether or not they have imports due. The next call begins
+            with those beyond.
+    """
+
+    def __init__(self, look_at: int = 1000) -> None:
+        self._look_at = look_at
+        self._last: str | None = None
+
+    def take(
+        self,
+        connection: sqlite3.Connection,
+        now: int,
+        limit: int,
+        exclude_issuers: Collection[str],
+        per_issuer: int | None,
+    ) -> list[int]:
+        """Choose what to claim; arguments as of ``DocumentStore.claim``, ``now`` in milliseconds.
+
+        Returns:
+            the row ids of up to ``limit`` queued imports that are due, in the order in which they are served.
+        """
+        looked_at = list(islice(self._look(connection, now, limit, exclude_issuers), self._look_at))
+        # Each query is read only as far as it is needed, so that together they read no more than ``limit`` rows.
+        queues = [(issuer, connection.execute(_DUE, (issuer, now))) for issuer, is_due in looked_at if is_due]
+        taken = list(islice(_in_turn(queues, per_issuer), limit))
+        for _, rows in queues:
+            rows.close()
+        if len(looked_at) == self._look_at:
+            self._last = looked_at[-1][0]
+        elif taken:
+            self._last = taken[-1][0]
+        return [rowid for _, rowid in taken]
+
+    def _look(
+        self, connection: sqlite3.Connection, now: int, limit: int, exclude_issuers: Collection[str]
+    ) -> Iterator[tuple[str, bool]]:
+        """Issuers with queued imports, and whether one is due and wanted, until ``limit`` of them are."""
+        found = 0
+        for issuer, run_at in self._issuers(connection):
+            is_due = run_at <= now and issuer not in exclude_issuers
+            yield issuer, is_due
+            found += is_due
+            if found == limit:
+                return
+
+    def _issuers(self, connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+        """Every issuer with queued imports once, in the order of turns, and when its first import is due."""
+        last = self._last
+        if last is not None:
+            yield from _walk(connection, connection.execute(_NEXT_ISSUER, (last,)))
+        for issuer, run_at in _walk(connection, connection.execute(_FIRST_ISSUER)):
+            if last is not None and issuer > last:
+                return
+            yield issuer, run_at
+
+
+def _walk(connection: sqlite3.Connection, first: sqlite3.Cursor) -> Iterator[tuple[str, int]]:
+    rows = first.fetchall()
+    while rows:
+        issuer, run_at = rows[0]
+        yield issuer, run_at
+        rows = connection.execute(_NEXT_ISSUER, (issuer,)).fetchall()
+
+
+def _in_turn(queues: list[tuple[str, sqlite3.Cursor]], per_issuer: int | None) -> Iterator[tuple[str, int]]:
+    """A row of each issuer, then another of each, and so on: the issuer and the row id."""
+    waiting = queues
+    for _ in count() if per_issuer is None else range(per_issuer):
+        left = []
+        for issuer, rows in waiting:
+            row = rows.fetchone()
+            if row is not None:
+                yield issuer, row[0]
+                left.append((issuer, rows))
+        if not left:
+            return
+        waiting = left

@@ -1,0 +1,94 @@
+"""The catalogue of API errors: stable code, HTTP status, title and public text; and the map from the plugins' errors.
+
+What is written here may be read by any client. Internal text goes to the log, never into an error body (RFC 9457
+section 5). ``docs/errors.md`` explains every code to its reader; a test holds the two together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from plugins.errors import HeaderNotAllowed, PluginError, SourceRefused
+from service.models import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSpec:
+    """One kind of API error.
+
+    Attributes:
+        code: stable, for programs.
+        status: HTTP status.
+        text: ``str.format`` template of the sentence for people.
+    """
+
+    code: str
+    status: HTTPStatus
+    text: str
+
+
+_SPECS = (
+    ErrorSpec("unauthorized", HTTPStatus.UNAUTHORIZED, "A valid token is required."),
+    ErrorSpec("forbidden", HTTPStatus.FORBIDDEN, "The token does not grant '{ability}' here."),
+    ErrorSpec("not_found", HTTPStatus.NOT_FOUND, "There is no such resource."),
+    ErrorSpec("method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method {method} is not allowed here."),
+    ErrorSpec("request_timeout", HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive within {seconds} s."),
+    ErrorSpec(
+        "request_body_too_large",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "The request body is larger than {limit} bytes.",
+    ),
+    ErrorSpec("parameter_invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "The parameter '{parameter}' {reason}."),
+    ErrorSpec("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed unexpectedly."),
+    ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are waiting; try again later."),
+    ErrorSpec("documents_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The database is unavailable; try again later."),
+    ErrorSpec("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: {components}."),
+)
+
+CATALOGUE: Mapping[str, ErrorSpec] = {spec.code: spec for spec in _SPECS}
+"""Every API error by code, but for those of ``service.params`` and refused sources, which bring their own text."""
+
+WORKER_LOST = Failure("worker_lost", "The workers that ran this import died again and again.", retryable=True)
+INTERNAL = Failure("internal_error", CATALOGUE["internal_error"].text, retryable=True)
+
+
+class ApiError(Exception):
+    """An error answer.
+
+    Args:
+        code: a code of ``CATALOGUE``.
+        internal: text for the log.
+        retry_after: seconds for the ``Retry-After`` header, or None.
+        facts: values for the placeholders of the public text; ``parameter`` also becomes a member of the body.
+    """
+
+    def __init__(self, code: str, *, internal: str = "", retry_after: int | None = None, **facts: str | int) -> None:
+        spec = CATALOGUE[code]
+        self.code = code
+        self.status = spec.status
+        self.detail = spec.text.format(**facts)
+        self.internal = internal
+        self.retry_after = retry_after
+        self.parameter = str(facts["parameter"]) if "parameter" in facts else None
+        super().__init__(f"{code}: {internal or self.detail}")
+
+    @classmethod
+    def of(
+        cls, code: str, status: HTTPStatus, detail: str, *, parameter: str | None = None, internal: str = ""
+    ) -> "ApiError":
+        """An answer whose code and text come from elsewhere: a refused parameter or source."""
+        answer = cls("internal_error", internal=internal or detail)
+        answer.code, answer.status, answer.detail, answer.parameter = code, status, detail, parameter
+        return answer
+
+    @classmethod
+    def from_refusal(cls, error: SourceRefused) -> "ApiError":
+        """The answer to an import whose source is refused before it is accepted: 422, naming the parameter."""
+        parameter = "headers" if isinstance(error, HeaderNotAllowed) else "url"
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return cls.of(error.code, status, error.detail, parameter=parameter, internal=error.internal)
+
+
+def failure_of(error: PluginError) -> Failure:
+    """What an import's document says of an error that a plugin raised."""
+    return Failure(code=error.code, detail=error.detail, retryable=error.retryable)

@@ -1,0 +1,254 @@
+"""What every handler shares: request id, headers, the body's limits, tokens, and the one writer of error bodies."""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from http import HTTPStatus
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+import structlog
+from tornado.httputil import format_timestamp
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from service.auth import Authenticator, Grant, Unauthorized
+from service.documents import StoreUnavailable
+from service.errors import ApiError
+from service.handlers.client_address import client_address
+from service.handlers.headers import FIXED, WireHeaders
+from service.handlers.in_flight import InFlight
+from service.imports import RETRY_AFTER_OUTAGE, Imports
+from service.params import ParamLimits, ParamsError
+from service.readiness import Readiness
+from service.representation import encode
+
+PROBLEM = "application/problem+json"
+DISCARD_FACTOR = 32
+"""A refused body is read to its end up to this multiple of the limit, so that its client reads the answer rather than a
+reset connection; of a longer one nothing is read."""
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._@=+/-]{1,255}")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What handlers work with; one value for the whole application."""
+
+    imports: Imports
+    authenticator: Authenticator
+    readiness: Readiness
+    timezone: tzinfo
+    param_limits: ParamLimits
+    body_max_bytes: int
+    body_timeout: float
+    trusted_proxies: Sequence[IPv4Network | IPv6Network]
+    in_flight: InFlight
+
+
+@stream_request_body
+class BaseHandler(RequestHandler):
+    """A handler whose every answer, errors included, has the headers of the contract."""
+
+    api: Api
+    grant: Grant | None
+    request_id: str
+    log_fields: dict[str, Any]
+    """What the request's log line says beside the request itself."""
+
+    def initialize(self, api: Api) -> None:
+        """Take what handlers work with."""
+        self.api = api
+        self.grant = None
+        self.log_fields = {}
+        api.in_flight.begin(self)
+        self._body = bytearray()
+        self._discarded = 0
+        self._refusal: ApiError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- headers ------------------------------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """Begin the answer anew; see ``RequestHandler.clear``."""
+        super().clear()
+        self._headers = WireHeaders()
+        self._headers["Date"] = format_timestamp(time.time())
+        for name, value in FIXED:
+            self._headers[name] = value
+        if not hasattr(self, "request_id"):
+            self.request_id = _request_id(self.request.headers.get("X-Request-Id"))
+        self._headers["X-Request-Id"] = self.request_id
+        if getattr(self, "grant", None) is not None:
+            self._headers["X-token"] = self.grant.token  # type: ignore[union-attr]
+
+    @property
+    def client_address(self) -> str:
+        """Who sent the request, for the log."""
+        forwarded_for = ",".join(self.request.headers.get_list("X-Forwarded-For"))
+        return client_address(self.request.remote_ip or "", forwarded_for, self.api.trusted_proxies)
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:  # noqa: ARG002
+        """A segment of the path; one that is not UTF-8 names nothing, rather than being an error of its own."""
+        return value.decode("utf-8", "replace")
+
+    def compute_etag(self) -> None:
+        """No ``Etag``: an answer that says ``no-store`` has no use for one."""
+
+    def answer(self, status: HTTPStatus, body: dict[str, Any], content_type: str = "application/json") -> None:
+        """Finish with a JSON body."""
+        payload = encode(body)
+        self.set_status(status, status.phrase)
+        self.set_header("Content-Type", f"{content_type}; charset=utf-8")
+        self.set_header("Content-Length", str(len(payload)))
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.finish(payload)
+
+    # --- errors -------------------------------------------------------------------------------------------------------
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ARG002
+        """Answer with ``application/problem+json`` (RFC 9457), whatever went wrong; called by Tornado."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        self.answer_error(_api_error(error, self.request.method or ""))
+
+    def answer_error(self, error: ApiError) -> None:
+        """Finish with the error."""
+        self.log_fields |= {"code": error.code, "reason": error.internal or None}
+        if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            self.set_header("X-message", "Access denied")
+        if error.status is HTTPStatus.UNAUTHORIZED:
+            self.set_header("WWW-Authenticate", 'Token realm="Application"')
+        if error.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.allowed_methods()))
+        if error.retry_after is not None:
+            self.set_header("Retry-After", str(error.retry_after))
+        body = {
+            "type": "about:blank",
+            "title": error.status.phrase,
+            "status": error.status.value,
+            "detail": error.detail,
+            "code": error.code,
+            "request_id": self.request_id,
+        }
+        if error.parameter is not None:
+            body["parameter"] = error.parameter
+        self.answer(error.status, body, PROBLEM)
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Log only what was not expected; what was is part of the request's own line."""
+        if not isinstance(value, ApiError | ParamsError | Unauthorized | HTTPError):
+            log.error("unexpected failure of a request", request_id=self.request_id, exc_info=(typ, value, tb))
+
+    def allowed_methods(self) -> tuple[str, ...]:
+        """The methods that the resource has (RFC 9110 section 10.2.1)."""
+        missing = RequestHandler._unimplemented_method  # noqa: SLF001  # how Tornado itself tells
+        return tuple(name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not missing)
+
+    # --- body ---------------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Decide whether the body may come, before any of it is read."""
+        self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
+        length = self.request.headers.get("Content-Length", "")
+        announced = int(length) if length.isascii() and length.isdigit() else 0
+        if announced > self.api.body_max_bytes:
+            self._refuse_body()
+            if announced > DISCARD_FACTOR * self.api.body_max_bytes or "Expect" in self.request.headers:
+                self.body()
+        if announced or "Transfer-Encoding" in self.request.headers:
+            self._timer = asyncio.get_running_loop().call_later(self.api.body_timeout, self._body_timed_out)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Gather the body; beyond the limit, count what is thrown away."""
+        if self._refusal is None and len(self._body) + len(chunk) > self.api.body_max_bytes:
+            self._refuse_body()
+        if self._refusal is None:
+            self._body += chunk
+            return
+        self._discarded += len(chunk)
+        if self._discarded > DISCARD_FACTOR * self.api.body_max_bytes and not self._finished:
+            self.answer_error(self._refusal)
+
+    def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            ApiError: ``request_body_too_large``.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._refusal is not None:
+            raise self._refusal
+        return bytes(self._body)
+
+    def on_finish(self) -> None:
+        """Release what the request held; called by Tornado when the answer was handed to the connection."""
+        self._release()
+
+    def on_connection_close(self) -> None:
+        """Release what the request held; called by Tornado when the client went away."""
+        super().on_connection_close()
+        self._release()
+
+    def _release(self) -> None:
+        self.api.in_flight.end(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._body = bytearray()
+
+    def _refuse_body(self) -> None:
+        self._refusal = ApiError("request_body_too_large", limit=self.api.body_max_bytes)
+        self._discarded = len(self._body)
+        self._body = bytearray()
+
+    def _body_timed_out(self) -> None:
+        if not self._finished:
+            self.answer_error(ApiError("request_timeout", seconds=round(self.api.body_timeout)))
+
+    # --- tokens -------------------------------------------------------------------------------------------------------
+
+    async def authenticate(self) -> Grant:
+        """The grant of the request's token, which the answer then echoes as ``X-token``.
+
+        Raises:
+            Unauthorized: no valid token.
+            ApiError: ``documents_unavailable``.
+        """
+        values = self.request.headers.get_list("Authorization")
+        try:
+            self.grant = await self.api.authenticator.authenticate(values[0] if len(values) == 1 else None)
+        except StoreUnavailable as error:
+            raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
+        self.set_header("X-token", self.grant.token)
+        self.log_fields["issuer_id"] = self.grant.issuer_id
+        return self.grant
+
+
+class NotFoundHandler(BaseHandler):
+    """Any path that no route has."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Answer 404 before any body is read."""
+        raise ApiError("not_found")
+
+
+def _request_id(sent: str | None) -> str:
+    """The client's own request id where it is sane, or a new one."""
+    return sent if sent and _SANE_REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+
+
+def _api_error(error: BaseException | None, method: str) -> ApiError:
+    """The answer to whatever a handler raised."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, Unauthorized):
+        return ApiError("unauthorized", internal=str(error))
+    if isinstance(error, ParamsError):
+        return ApiError.of(error.code, error.status, error.detail, parameter=error.parameter)
+    if isinstance(error, HTTPError) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return ApiError("method_not_allowed", method=method)
+    return ApiError("internal_error")

@@ -1,0 +1,63 @@
+"""Response headers, in the case and order of the contract.
+
+Header names are case-insensitive (RFC 9110 section 5.1), but clients of this API were written against these very bytes.
+Tornado normalises names (``X-Xss-Protection``, ``P3p``); ``WireHeaders`` writes them as the contract has them.
+"""
+
+from collections.abc import Iterable
+
+from tornado.httputil import HTTPHeaders
+
+FIXED = (
+    ("Cache-Control", "no-cache, no-store"),
+    ("Pragma", "no-cache"),
+    ("Expires", "Fri, 01 Jan 1990 00:00:00 GMT"),
+    ("Vary", "Accept-Encoding"),
+    ("P3P", 'CP="NOI ADM DEV PSAi COM NAV OUR OTRo STP IND DEM"'),
+    ("X-Frame-Options", "DENY"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-XSS-Protection", "1; mode=block"),
+    ("X-Download-Options", "noopen"),
+    ("X-Permitted-Cross-Domain-Policies", "none"),
+    ("Referrer-Policy", "origin-when-cross-origin, strict-origin-when-cross-origin"),
+)
+"""Headers of every answer."""
+
+_ORDER = (
+    "Date",
+    "Cache-Control",
+    "Pragma",
+    "Expires",
+    "Content-Type",
+    "X-token",
+    "X-message",
+    "Vary",
+    "P3P",
+    "X-Request-Id",
+    "X-Runtime",
+    "X-Frame-Options",
+    "X-Content-Type-Options",
+    "X-XSS-Protection",
+    "X-Download-Options",
+    "X-Permitted-Cross-Domain-Policies",
+    "Referrer-Policy",
+    "WWW-Authenticate",
+    "Retry-After",
+    "Allow",
+    "Location",
+    "Connection",
+    "Transfer-Encoding",
+    "Content-Length",
+)
+_POSITION = {name.lower(): (position, name) for position, name in enumerate(_ORDER)}
+_LAST = len(_ORDER)
+
+
+class WireHeaders(HTTPHeaders):
+    """Headers that are written in the contract's case and order; any other ones come last, as Tornado has them."""
+
+    def get_all(self) -> Iterable[tuple[str, str]]:
+        """See ``HTTPHeaders.get_all``."""
+        placed = [(*_POSITION.get(name.lower(), (_LAST, name)), value) for name, value in super().get_all()]
+        placed.sort(key=lambda header: header[0])
+        return [(name, value) for _, name, value in placed]

@@ -1,0 +1,184 @@
+"""The use case: fetch, detect, save. Knows neither Tornado nor a database.
+
+The first bytes that are saved for an import win. The key is derived from the import's id and saves are create-only, so
+where an earlier attempt died between saving and finishing, this attempt finds its object, and finishes with that: what
+the document says is read off the stored object itself, never off bytes that were fetched but not stored (P3, P5).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from plugins.contracts import Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
+from plugins.errors import (
+    DeadlineExceeded,
+    NotAnImage,
+    ObjectExists,
+    StorageUnavailable,
+    UrlSchemeMissing,
+    UrlSchemeNotAllowed,
+)
+from service.models import Image, Import
+from service.spool import Spool, Spools
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,62}):")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished import's document learns."""
+
+    image: Image
+    import_type: str
+
+
+class Importer:
+    """Runs imports through the configured plugins.
+
+    Args:
+        fetchers: by URL scheme.
+        detectors: in the order in which they are asked.
+        storage: where images are saved, and ``storage_name`` its entry-point name.
+        spools: where the bytes wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        fetchers: Mapping[str, Fetcher],
+        detectors: Sequence[TypeDetector],
+        storage: StorageBackend,
+        storage_name: str,
+        spools: Spools,
+    ) -> None:
+        self._fetchers = fetchers
+        self._detectors = detectors
+        self._storage = storage
+        self._storage_name = storage_name
+        self._spools = spools
+
+    def check(self, source: Source) -> None:
+        """Refuse, without I/O, a source that can never be fetched.
+
+        Raises:
+            SourceRefused: with the reason.
+        """
+        self._fetcher_for(source.url).check(source)
+
+    def import_type(self, url: str) -> str | None:
+        """The kind of the fetcher that serves the url, or None where none does."""
+        fetcher = self._fetchers.get(scheme_of(url))
+        return fetcher.kind if fetcher else None
+
+    async def ping_storage(self) -> None:
+        """Make sure that images can be saved.
+
+        Raises:
+            PluginError: they cannot.
+        """
+        await self._storage.ping()
+
+    async def run(self, document: Import) -> Outcome:
+        """One attempt: when this returns, storage holds exactly the image that the outcome describes.
+
+        Raises:
+            PluginError: the attempt failed.
+            ValueError: the import has no url.
+        """
+        if document.url is None:
+            raise ValueError(f"import {document.id} has no url")
+        source = Source(document.url, document.headers)
+        fetcher = self._fetcher_for(source.url)
+        with self._spools.open() as spool:
+            async with fetcher.open(source) as fetched:
+                await spool.fill(fetched.chunks)
+                filename = document.filename or fetched.filename
+            info = await self._detect(spool)
+            metadata = ObjectMetadata(
+                byte_size=spool.byte_size,
+                sha256=spool.sha256,
+                content_type=info.content_type,
+                filename=filename,
+                import_id=document.id,
+            )
+            try:
+                with _outage_if_slow():
+                    await self._storage.save(document.storage_key, spool.chunks(), metadata)
+            except ObjectExists:
+                image = await self._stored_image(document.storage_key)
+            else:
+                image = self._image(info, spool, document.storage_key)
+        return Outcome(image, fetcher.kind)
+
+    async def _detect(self, spool: Spool) -> ImageInfo:
+        """Ask the detectors in turn; the last one's ``NotAnImage`` stands."""
+        refusal = NotAnImage("no detector is configured")
+        for detector in self._detectors:
+            try:
+                return await detector.detect(spool.path)
+            except NotAnImage as error:
+                refusal = error
+        raise refusal
+
+    async def _stored_image(self, key: str) -> Image:
+        """Describe the object that an earlier attempt saved."""
+        with self._spools.open() as spool:
+            with _outage_if_slow():
+                async with self._storage.open(key) as stored:
+                    await spool.fill(stored.chunks)
+            info = await self._detect(spool)
+            return self._image(info, spool, key)
+
+    def _image(self, info: ImageInfo, spool: Spool, key: str) -> Image:
+        return Image(
+            format=info.format,
+            content_type=info.content_type,
+            width=info.width,
+            height=info.height,
+            frames=info.frames,
+            byte_size=spool.byte_size,
+            sha256=spool.sha256,
+            storage=self._storage_name,
+            key=key,
+        )
+
+    def _fetcher_for(self, url: str) -> Fetcher:
+        scheme = scheme_of(url)
+        fetcher = self._fetchers.get(scheme)
+        if fetcher is not None:
+            return fetcher
+        if not scheme or _looks_like_host_and_port(url, scheme):
+            raise UrlSchemeMissing
+        raise UrlSchemeNotAllowed(scheme=scheme)
+
+
+@contextmanager
+def _outage_if_slow() -> Iterator[None]:
+    """Storage that does not answer in time is unavailable: no fault of the import, which is to wait for it (P6)."""
+    try:
+        yield
+    except DeadlineExceeded as error:
+        unavailable = StorageUnavailable(error.internal)
+        unavailable.plugin = error.plugin
+        raise unavailable from error
+
+
+def scheme_of(url: str) -> str:
+    """The lower-case scheme of a url, or the empty string where it has none (RFC 3986 section 3.1)."""
+    match = _SCHEME.match(url)
+    return match[1].lower() if match else ""
+
+
+def host_of(url: str) -> str:
+    """The lower-case host of an accepted url, or the empty string where it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _looks_like_host_and_port(url: str, scheme: str) -> bool:
+    """Whether a url such as ``example.org:8080/a.jpg`` lacks its scheme rather than having an unknown one."""
+    return url[len(scheme) + 1 :][:1].isdigit()

@@ -1,0 +1,101 @@
+"""What the API does with imports: accept one, show one. Knows no HTTP."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plugins.contracts import Source
+from plugins.errors import SourceRefused
+from service.auth import Grant
+from service.backlog import Backlog
+from service.clock import Clock, truncate_to_milliseconds
+from service.documents import DocumentStore, StoreUnavailable
+from service.errors import ApiError
+from service.importer import Importer, host_of
+from service.models import Import, Status
+from service.validation import ParamRules, validate
+
+RETRY_AFTER_OUTAGE = 5
+RETRY_AFTER_BACKLOG = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """The imports of all organisations, behind the grants of their tokens.
+
+    Attributes:
+        accepted: called for every import that is queued, so that a worker of this process looks at once.
+        new_id: makes the id of an import.
+    """
+
+    store: DocumentStore
+    importer: Importer
+    backlog: Backlog
+    rules: ParamRules
+    clock: Clock
+    accepted: Callable[[], None]
+    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
+
+    async def create(self, grant: Grant, params: Mapping[str, Any]) -> Import:
+        """Accept an import; it is durable when this returns (P1).
+
+        Args:
+            grant: what the token allows.
+            params: as sent, with ``controller`` and ``action`` at the end.
+
+        Raises:
+            ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``documents_unavailable``, or the code of
+                a refused source.
+        """
+        validate(params, self.rules)
+        document = self._document(grant, params)
+        if not grant.allows("image_upload", document.album_id):
+            raise ApiError("forbidden", ability="image_upload")
+        if document.url is not None:
+            self._check_source(document)
+        try:
+            if await self.backlog.is_full():
+                raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
+            await self.store.add(document)
+        except StoreUnavailable as error:
+            raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
+        if document.status is Status.QUEUED:
+            self.backlog.added()
+            self.accepted()
+        return document
+
+    async def get(self, grant: Grant, import_id: str) -> Import:
+        """One import of the grant's organisation.
+
+        Raises:
+            ApiError: ``not_found``, also where it belongs to another organisation, or ``documents_unavailable``.
+        """
+        try:
+            document = await self.store.get(import_id)
+        except StoreUnavailable as error:
+            raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
+        if document is None or document.organization_id != grant.organization_id:
+            raise ApiError("not_found")
+        return document
+
+    def _document(self, grant: Grant, params: Mapping[str, Any]) -> Import:
+        now = truncate_to_milliseconds(self.clock.now())
+        url = params.get("url")
+        return Import(
+            id=self.new_id(),
+            organization_id=grant.organization_id,
+            issuer_id=grant.issuer_id,
+            params=params,
+            created_at=now,
+            updated_at=now,
+            run_at=now,
+            status=Status.QUEUED if url else Status.WAITING,
+            host=host_of(url) if url else "",
+        )
+
+    def _check_source(self, document: Import) -> None:
+        try:
+            self.importer.check(Source(document.url or "", document.headers))
+        except SourceRefused as error:
+            raise ApiError.from_refusal(error) from error

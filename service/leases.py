@@ -1,0 +1,84 @@
+"""The leases under which a worker claims.
+
+Whatever a worker claimed is either known to it or returned to the queue by ``DocumentStore.recover``. Where the two
+might differ (the answer to a claim was lost, a result could not be written), the lease is retired: new claims go under
+a new one, and when the last import known to run under the old one has ended, it is released, so that whatever else the
+store believes to run under it is recovered.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from service.documents import DocumentStore, StoreUnavailable
+from service.models import Import
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Lease:
+    """An identity under which imports are claimed.
+
+    Attributes:
+        worker_id: known to the store.
+        held: the imports claimed under it that are running or waiting, by id.
+        retired: whether nothing more is claimed under it.
+    """
+
+    worker_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    held: dict[str, Import] = field(default_factory=dict)
+    retired: bool = False
+
+
+class Leases:
+    """All leases of one worker; the newest is the one to claim under."""
+
+    def __init__(self, store: DocumentStore, duration: timedelta) -> None:
+        self._store = store
+        self._duration = duration
+        self._leases: list[Lease] = []
+
+    async def current(self) -> Lease:
+        """The lease to claim under; begun where there is none.
+
+        Raises:
+            StoreUnavailable: it cannot be begun.
+        """
+        if not self._leases or self._leases[-1].retired:
+            lease = Lease()
+            await self._store.register(lease.worker_id, self._duration)
+            self._leases.append(lease)
+        return self._leases[-1]
+
+    async def beat(self) -> Sequence[Lease]:
+        """Renew every lease, and release the retired ones under which nothing is held.
+
+        Returns:
+            leases that were lost: the store has given, or will give, their imports to others.
+
+        Raises:
+            StoreUnavailable: some were not renewed.
+        """
+        lost: list[Lease] = []
+        for lease in tuple(self._leases):
+            if lease.retired and not lease.held:
+                await self._store.release(lease.worker_id)
+                self._leases.remove(lease)
+            elif not await self._store.heartbeat(lease.worker_id, self._duration):
+                lease.retired = True
+                self._leases.remove(lease)
+                lost.append(lease)
+        return lost
+
+    async def release_all(self) -> None:
+        """End every lease at a clean stop; one that cannot be released expires by itself."""
+        for lease in self._leases:
+            try:
+                await self._store.release(lease.worker_id)
+            except StoreUnavailable as error:
+                log.warning("a lease could not be released and will expire", reason=str(error))
+        self._leases.clear()

@@ -1,0 +1,79 @@
+"""Import documents as JSON: the eight keys of the accepted document, and the rest that a later look shows."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+from service.models import Import
+
+FILTERED = "[FILTERED]"
+
+
+def accepted(document: Import, timezone: tzinfo) -> dict[str, Any]:
+    """The answer to ``POST /api/v1/imports``: eight keys in the order of the contract, ``params`` as sent."""
+    return {
+        "id": document.id,
+        "organization_id": document.organization_id,
+        "image_id": document.image_id,
+        "import_type": document.import_type,
+        "album_id": document.album_id,
+        "params": document.params,
+        "created_at": timestamp(document.created_at, timezone),
+        "updated_at": timestamp(document.updated_at, timezone),
+    }
+
+
+def detailed(document: Import, timezone: tzinfo) -> dict[str, Any]:
+    """The answer to ``GET /api/v1/imports/{id}``: the same eight keys, then state, error and image.
+
+    Values of ``headers`` may be secrets, and any token of the organisation may read this: they are not shown.
+    """
+    return {
+        **accepted(document, timezone),
+        "params": _without_secrets(document.params),
+        "status": document.status.value,
+        "attempts": document.attempts,
+        "error": _error(document),
+        "image": _image(document),
+    }
+
+
+def timestamp(moment: datetime, timezone: tzinfo) -> str:
+    """ISO 8601 with milliseconds and a numeric offset, also for UTC."""
+    return moment.astimezone(timezone).isoformat(timespec="milliseconds")
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON in UTF-8, keys in their order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _without_secrets(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    headers = params.get("headers")
+    if not isinstance(headers, Mapping):
+        return params
+    return {**params, "headers": dict.fromkeys(headers, FILTERED)}
+
+
+def _error(document: Import) -> dict[str, Any] | None:
+    error = document.error
+    if error is None:
+        return None
+    return {"code": error.code, "detail": error.detail, "retryable": error.retryable}
+
+
+def _image(document: Import) -> dict[str, Any] | None:
+    image = document.image
+    if image is None:
+        return None
+    return {
+        "format": image.format,
+        "content_type": image.content_type,
+        "width": image.width,
+        "height": image.height,
+        "frames": image.frames,
+        "byte_size": image.byte_size,
+        "sha256": image.sha256,
+        "storage": image.storage,
+    }

@@ -1,0 +1,169 @@
+"""Running the service and the worker as processes: listening, signals, and the order in which things stop.
+
+SIGTERM or SIGINT: no new connections and no new claims; requests under way are answered, running imports finish within
+``shutdown_timeout`` or go back to the queue; then everything closes. A second signal ends the process at once.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+from tornado.httpserver import HTTPServer
+
+from plugins.errors import PluginError
+from service.app import bind, make_app, make_server
+from service.clock import Clock
+from service.handlers.in_flight import InFlight
+from service.settings import Components, Settings
+from service.wiring import Parts, make_api, make_worker, open_parts
+from service.worker import Worker
+
+REQUEST_GRACE = 5.0
+"""Seconds for which requests under way may go on after the service was asked to stop."""
+STARTUP_PING_TIMEOUT = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerDied(Exception):
+    """The worker ended although nobody stopped it: a defect; the process must not go on without it."""
+
+
+async def serve(settings: Settings, components: Components, clock: Clock, stop: asyncio.Event) -> None:
+    """Run the service until ``stop`` is set.
+
+    Raises:
+        OSError: the address cannot be bound.
+        StoreUnavailable: the database cannot be opened.
+        WorkerDied: the embedded worker failed.
+    """
+    async with running(settings, components, clock) as service:
+        log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
+        await _until(stop, service.worker_task)
+        log.info("stopping", grace=settings.service.shutdown_timeout)
+
+
+async def work(settings: Settings, components: Components, clock: Clock, stop: asyncio.Event) -> None:
+    """Run a worker alone until ``stop`` is set.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened.
+        WorkerDied: the worker failed.
+    """
+    async with open_parts(settings, components, clock) as parts:
+        await _first_ping(parts)
+        worker = make_worker(parts)
+        async with _worker_running(worker) as task:
+            log.info("working", documents=settings.documents.backend, pid=os.getpid())
+            await _until(stop, task)
+            log.info("stopping", grace=settings.service.shutdown_timeout)
+
+
+class RunningService:
+    """A service that listens.
+
+    Attributes:
+        parts: what is open.
+        url: its base URL, with the port that it really has.
+        worker_task: the embedded worker's task, or None where it has none.
+    """
+
+    def __init__(self, parts: Parts, url: str, worker_task: asyncio.Task[None] | None) -> None:
+        self.parts = parts
+        self.url = url
+        self.worker_task = worker_task
+
+
+@asynccontextmanager
+async def running(settings: Settings, components: Components, clock: Clock) -> AsyncIterator[RunningService]:
+    """A listening service with its embedded worker; stopped in order on exit. Errors: see ``serve``."""
+    options = settings.service
+    sockets = bind(options.address, options.port)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(_close_all, sockets)
+        parts = await stack.enter_async_context(open_parts(settings, components, clock))
+        await _first_ping(parts)
+        worker = make_worker(parts) if settings.worker.enabled else None
+        task = await stack.enter_async_context(_worker_running(worker)) if worker else None
+        api = make_api(parts, worker.wake if worker else lambda: None)
+        server = make_server(
+            make_app(api),
+            head_max_bytes=options.head_max_bytes,
+            idle_timeout=options.idle_timeout,
+            body_timeout=options.body_timeout,
+        )
+        server.add_sockets(sockets)
+        stack.push_async_callback(_stop_server, server, api.in_flight)
+        yield RunningService(parts, _url(sockets[0]), task)
+
+
+async def _first_ping(parts: Parts) -> None:
+    """Let storage prepare itself. An unavailable one stops nothing: imports are accepted, and wait (P6)."""
+    try:
+        async with asyncio.timeout(STARTUP_PING_TIMEOUT):
+            await parts.storage.ping()
+    except (PluginError, TimeoutError) as error:
+        log.error("storage is unavailable; imports will wait for it", reason=str(error))  # noqa: TRY400
+
+
+@asynccontextmanager
+async def _worker_running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+    """The worker's task; on exit it is stopped and has ended."""
+    task = asyncio.create_task(worker.run(), name="worker")
+    try:
+        yield task
+    finally:
+        worker.stop()
+        await asyncio.wait({task})
+
+
+async def _until(stop: asyncio.Event, worker_task: asyncio.Task[None] | None) -> None:
+    """Wait for ``stop``, or for the worker to die."""
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({stopped, worker_task} if worker_task else {stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+    if worker_task is not None and worker_task.done():
+        raise WorkerDied from worker_task.exception()
+
+
+async def _stop_server(server: HTTPServer, in_flight: InFlight) -> None:
+    server.stop()
+    await in_flight.drained(REQUEST_GRACE)
+    await server.close_all_connections()
+
+
+def _close_all(sockets: Sequence[socket.socket]) -> None:
+    for listening in sockets:
+        listening.close()
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set ``stop`` at the first SIGTERM or SIGINT; the second one has its default effect."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def first_signal() -> None:
+        stop.set()
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+    for number in signals:
+        loop.add_signal_handler(number, first_signal)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

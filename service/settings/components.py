@@ -1,0 +1,73 @@
+"""The configured plugins, loaded through the registry, each with its validated options."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from plugins import registry
+from plugins.contracts import Fetcher, StorageBackend, TypeDetector
+from plugins.options import PluginOptions
+from plugins.registry import GROUPS, Kind, LoadedPlugin, OptionsInvalid, Plugin, RegistryError, SchemeConflict
+from service.settings.faults import Fault, SettingsError
+from service.settings.models import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Component(Generic[Plugin]):
+    """A plugin that is ready to be constructed: ``component.plugin.cls(component.options)``."""
+
+    plugin: LoadedPlugin[Plugin]
+    options: PluginOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Every configured plugin, in the configured order."""
+
+    fetchers: tuple[Component[Fetcher], ...]
+    detectors: tuple[Component[TypeDetector], ...]
+    storage: Component[StorageBackend]
+
+
+def load_components(settings: Settings) -> Components:
+    """Import the configured plugins and validate their options. Blocks for as long as the imports take.
+
+    Raises:
+        SettingsError: with every fault of every plugin.
+    """
+    components, faults = find_components(settings, tuple(GROUPS))
+    if components is None:
+        raise SettingsError(faults)
+    return components
+
+
+def find_components(settings: Settings, kinds: Collection[Kind]) -> tuple[Components | None, list[Fault]]:
+    """The components, or None where there are faults or ``kinds`` are not all kinds; and the faults."""
+    faults: list[Fault] = []
+    found: dict[Kind, tuple[Component[Any], ...]] = {}
+    for kind in kinds:
+        names = settings.plugin_names(kind)
+        found[kind] = tuple(component for name in names if (component := _component(settings, kind, name, faults)))
+    try:
+        registry.check_schemes(component.plugin for component in found.get("fetch", ()))
+    except SchemeConflict as error:
+        faults.append(Fault(str(error), "fetch", "plugins"))
+    if faults or len(found) < len(GROUPS):
+        return None, faults
+    return Components(found["fetch"], found["detect"], found["storage"][0]), faults
+
+
+def _component(settings: Settings, kind: Kind, name: str, faults: list[Fault]) -> Component[Any] | None:
+    try:
+        plugin = registry.load(kind, name)
+    except RegistryError as error:
+        faults.append(Fault(str(error), kind, "backend" if kind == "storage" else "plugins"))
+        return None
+    try:
+        return Component(plugin, registry.parse_options(plugin, settings.plugin_options(kind, name)))
+    except OptionsInvalid as error:
+        entries = settings.plugin_sections.get(f"{kind}.{name}", {})
+        for fault in error.faults:
+            where = entries[fault.option].where if fault.option in entries else ""
+            faults.append(Fault(fault.problem, f"{kind}.{name}", fault.option, where))
+        return None

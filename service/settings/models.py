@@ -1,0 +1,249 @@
+"""The typed model of every section of ``service.conf``: name, type, default, range and help of each option.
+
+Durations are seconds and sizes bytes. No limit can be switched off. The options of plugins are declared beside the
+plugins; here their sections are kept as text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from plugins.options import CommaSeparated
+from plugins.registry import Kind
+from service.issuers import Algorithm, Issuer
+from service.settings.ini import Sections
+
+
+def _time_zone(name: Any) -> Any:
+    """The zone of an IANA name; ``UTC`` needs no time zone database."""
+    if not isinstance(name, str):
+        return name
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("is not a time zone of this machine's IANA database, such as Europe/Vienna") from None
+
+
+def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("names a plugin twice")
+    return names
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _path(value: Any) -> Any:
+    if isinstance(value, str) and (not value or "\0" in value):
+        raise ValueError("is not a path")
+    return value
+
+
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+PluginName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+PluginNames = Annotated[
+    tuple[PluginName, ...], CommaSeparated, AfterValidator(_without_repetition), Field(min_length=1)
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ServiceSettings(_Section):
+    """``[service]``: the web service itself."""
+
+    address: str = Field(
+        "127.0.0.1", pattern=r"^[A-Za-z0-9.:_%-]+$", description="IP address or host name to listen on"
+    )
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes any free one")
+    timezone: Annotated[InstanceOf[tzinfo], BeforeValidator(_time_zone)] = Field(
+        UTC, description="time zone of created_at and updated_at in answers, by its IANA name"
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], CommaSeparated] = Field(
+        (), description="networks of reverse proxies whose X-Forwarded-For is believed"
+    )
+    body_max_bytes: int = Field(256 * 1024, ge=1024, le=16 * 1024**2, description="longest request body, in bytes")
+    head_max_bytes: int = Field(16 * 1024, ge=1024, le=1024**2, description="longest request head, in bytes")
+    idle_timeout: Seconds = Field(30, ge=1, le=3600, description="seconds a connection may be idle between requests")
+    body_timeout: Seconds = Field(10, ge=1, le=600, description="seconds a request body may take to arrive")
+    params_max_depth: int = Field(32, ge=1, le=100, description="how deep parameters may nest")
+    params_max_pairs: int = Field(4096, ge=1, le=65536, description="how many parameters a request may have")
+    metadata_max_bytes: int = Field(16 * 1024, ge=2, le=1024**2, description="largest metadata of an import, in bytes")
+    filename_max_bytes: int = Field(255, ge=1, le=1024, description="longest filename of an import, in bytes")
+    shutdown_timeout: Seconds = Field(
+        30,
+        ge=0,
+        le=3600,
+        description="seconds that running imports may go on after SIGTERM; then they are queued again",
+    )
+    log_format: Literal["console", "json"] = Field("console", description="console for people, json for machines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least level that is logged"
+    )
+
+
+class AuthSettings(_Section):
+    """``[auth]``: tokens."""
+
+    leeway: Seconds = Field(30, ge=0, le=300, description="seconds by which the clocks of issuers may differ from ours")
+    token_max_bytes: int = Field(8192, ge=256, le=65536, description="longest Authorization header, in bytes")
+    issuer_cache: Seconds = Field(
+        5, ge=0, le=300, description="seconds after which a change of a managed issuer is certain to be seen"
+    )
+
+
+class IssuerSection(_Section):
+    """``[issuer.<id>]``: an API key; see ``service.issuers.Issuer``."""
+
+    organization_id: str = Field(min_length=1, max_length=255, description="the organisation its imports belong to")
+    secret: SecretStr = Field(
+        description="key of the HMAC; at least 32, 48 or 64 bytes for HS256, HS384 or HS512 (RFC 7518 section 3.2)"
+    )
+    algorithm: Algorithm = Field(Algorithm.HS256, description="HS256, HS384 or HS512; no other is accepted from it")
+    enabled: bool = Field(True, description="whether its tokens are accepted")
+    require_exp: bool = Field(True, description="whether its tokens must expire")
+
+
+class DocumentsSettings(_Section):
+    """``[documents]``: where import documents are kept."""
+
+    backend: Literal["sqlite", "memory"] = Field(
+        "sqlite", description="sqlite, or memory: lost when the service ends, for experiments"
+    )
+
+
+class SqliteSettings(_Section):
+    """``[documents.sqlite]``."""
+
+    path: Annotated[Path, BeforeValidator(_path)] = Field(
+        Path("lading-data/lading.sqlite3"), description="the database file; its folder is created"
+    )
+    busy_timeout: Seconds = Field(
+        5, ge=0, le=60, description="seconds to wait for another process that holds the database"
+    )
+
+
+class WorkerSettings(_Section):
+    """``[worker]``: how imports are worked off."""
+
+    enabled: bool = Field(True, description="whether the service runs a worker in its own process")
+    concurrency: int = Field(64, ge=1, le=1024, description="how many imports run at once in a process")
+    per_issuer: int = Field(8, ge=1, le=1024, description="how many of them may be of one issuer")
+    per_host: int = Field(4, ge=1, le=1024, description="how many of them may fetch from one origin host")
+    backlog: int = Field(
+        100_000, ge=1, le=10_000_000, description="queued imports above which new ones are refused (503)"
+    )
+    attempts: int = Field(5, ge=1, le=20, description="how often an import is tried")
+    retry_base: Seconds = Field(2, ge=0.1, le=3600, description="seconds before the second attempt; doubled each time")
+    retry_max: Seconds = Field(600, ge=0.1, le=86400, description="most seconds between two attempts")
+    lease: Seconds = Field(
+        30, ge=3, le=3600, description="seconds without a heartbeat after which a worker is given up"
+    )
+    poll_interval: Seconds = Field(1, ge=0.05, le=60, description="seconds between two looks at an empty queue")
+    spool_memory_bytes: int = Field(
+        1024**2, ge=0, le=16 * 1024**2, description="bytes of an image kept in memory before it is spooled to disk"
+    )
+    spool_directory: Annotated[Path | None, BeforeValidator(_path), BeforeValidator(_none_if_empty)] = Field(
+        None, description="folder for spooled images; empty for the system's folder for temporary files"
+    )
+
+    @field_validator("retry_max")
+    @classmethod
+    def _not_below_retry_base(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data.get("retry_base", value):
+            raise ValueError("is less than retry_base")
+        return value
+
+
+class FetchSettings(_Section):
+    """``[fetch]``: the fetchers; each has its options in ``[fetch.<name>]``."""
+
+    plugins: PluginNames = Field(("http", "data"), description="the fetchers, by name")
+
+
+class DetectSettings(_Section):
+    """``[detect]``: the type detectors; each has its options in ``[detect.<name>]``."""
+
+    plugins: PluginNames = Field(
+        ("pillow",), description="the detectors, by name, in the order in which they are asked"
+    )
+
+
+class StorageSettings(_Section):
+    """``[storage]``: where images are kept; the backend has its options in ``[storage.<name>]``."""
+
+    backend: PluginName = Field("local", description="the storage backend, by name")
+    deadline: Seconds = Field(60, ge=1, le=3600, description="seconds that one operation of the backend may take")
+
+
+SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {
+        "service": ServiceSettings,
+        "auth": AuthSettings,
+        "documents": DocumentsSettings,
+        "documents.sqlite": SqliteSettings,
+        "worker": WorkerSettings,
+        "fetch": FetchSettings,
+        "detect": DetectSettings,
+        "storage": StorageSettings,
+    }
+)
+"""The sections that exist once, by name."""
+
+ISSUER_PREFIX = "issuer."
+PLUGIN_PREFIXES: Mapping[str, Kind] = MappingProxyType({"fetch.": "fetch", "detect.": "detect", "storage.": "storage"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The whole configuration. ``Settings()`` is the embedded default.
+
+    Attributes:
+        service, auth, documents, documents_sqlite, worker, fetch, detect, storage: the section of that name.
+        issuers: by id, the issuers that the configuration itself declares.
+        plugin_sections: the sections of plugins as text, references already resolved where a plugin is configured.
+            May hold secrets: no repr.
+    """
+
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    documents: DocumentsSettings = field(default_factory=DocumentsSettings)
+    documents_sqlite: SqliteSettings = field(default_factory=SqliteSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    fetch: FetchSettings = field(default_factory=FetchSettings)
+    detect: DetectSettings = field(default_factory=DetectSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    plugin_sections: Sections = field(default_factory=dict, repr=False)
+
+    def plugin_options(self, kind: Kind, name: str) -> Mapping[str, str]:
+        """The options of a configured plugin as text, to be judged by its own model; empty where it has no section."""
+        section = self.plugin_sections.get(f"{kind}.{name}", {})
+        return {option: entry.value for option, entry in section.items()}
+
+    def plugin_names(self, kind: Kind) -> tuple[str, ...]:
+        """The configured plugins of the kind, in order."""
+        if kind == "storage":
+            return (self.storage.backend,)
+        return self.fetch.plugins if kind == "fetch" else self.detect.plugins

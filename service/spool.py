@@ -1,0 +1,150 @@
+"""Spools: where an import's bytes wait between fetcher, detector and storage.
+
+A spool begins in memory and goes on in a temporary file. Either way it can be opened by a path, which is what a
+detector's child process is given. On Linux neither has a name on disk (memfd_create(2), O_TMPFILE), so that even a
+killed process leaves nothing behind.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+CHUNK_BYTES = 1024 * 1024
+_HAS_UNNAMED_FILES = hasattr(os, "memfd_create")
+
+
+class Spool:
+    """The bytes of one import: written once with ``fill``, then read as often as needed.
+
+    Attributes:
+        byte_size: size in bytes of what was written.
+    """
+
+    def __init__(self, memory_bytes: int, directory: Path | None, executor: Executor) -> None:
+        self.byte_size = 0
+        self._memory_bytes = memory_bytes
+        self._directory = directory
+        self._executor = executor
+        self._digest = hashlib.sha256()
+        self._gathered = bytearray()
+        self._file: IO[bytes] | None = None
+        self._in_memory = True
+
+    @property
+    def sha256(self) -> str:
+        """Lower-case hexadecimal SHA-256 of the bytes."""
+        return self._digest.hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """A path that opens the bytes for reading, in this process or a child of the same user."""
+        if self._file is None:
+            raise ValueError("the spool was not filled")
+        if _HAS_UNNAMED_FILES:
+            return Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}")
+        return Path(self._file.name)
+
+    async def fill(self, chunks: AsyncIterator[bytes]) -> None:
+        """Write all of ``chunks``. Writes to disk happen in the executor, about ``memory_bytes`` at a time.
+
+        Raises:
+            OSError: the temporary folder cannot be written.
+        """
+        async for chunk in chunks:
+            self.byte_size += len(chunk)
+            self._gathered += chunk
+            if len(self._gathered) > self._memory_bytes:
+                await self._flush_to_disk()
+        if self._in_memory:
+            self._file = _memory_file(self._directory)
+            self._write(self._file)
+        elif self._gathered:
+            await self._flush_to_disk()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes, in order, in pieces of at most 1 MiB. May be called again."""
+        if self._file is None:
+            raise ValueError("the spool was not filled")
+        descriptor = self._file.fileno()
+        for offset in range(0, self.byte_size, CHUNK_BYTES):
+            if self._in_memory:
+                yield os.pread(descriptor, CHUNK_BYTES, offset)
+            else:
+                loop = asyncio.get_running_loop()
+                yield await loop.run_in_executor(self._executor, os.pread, descriptor, CHUNK_BYTES, offset)
+
+    def close(self) -> None:
+        """Free the memory or the file. May be called twice."""
+        self._gathered = bytearray()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    async def _flush_to_disk(self) -> None:
+        """Move what is gathered to the temporary file.
+
+        Shielded, since a thread cannot be interrupted: the file must not be closed while it writes.
+        """
+        work = asyncio.get_running_loop().run_in_executor(self._executor, self._flush)
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                await work
+            raise
+
+    def _flush(self) -> None:
+        if self._file is None:
+            self._in_memory = False
+            self._file = _disk_file(self._directory)
+        self._write(self._file)
+
+    def _write(self, file: IO[bytes]) -> None:
+        self._digest.update(self._gathered)
+        rest = memoryview(self._gathered)
+        while rest:
+            rest = rest[file.write(rest) :]
+        self._gathered = bytearray()
+
+
+@dataclass(frozen=True, slots=True)
+class Spools:
+    """Makes spools.
+
+    Attributes:
+        memory_bytes: bytes that one spool keeps in memory before it goes to disk.
+        directory: folder of the temporary files; None for the system's.
+        executor: where the disk is written and read; bounded, owned by the caller.
+    """
+
+    memory_bytes: int
+    directory: Path | None
+    executor: Executor
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Spool]:
+        """An empty spool that is closed on exit."""
+        spool = Spool(self.memory_bytes, self.directory, self.executor)
+        try:
+            yield spool
+        finally:
+            spool.close()
+
+
+def _memory_file(directory: Path | None) -> IO[bytes]:
+    if _HAS_UNNAMED_FILES:
+        return open(os.memfd_create("lading-spool", os.MFD_CLOEXEC), "wb+", buffering=0)  # noqa: PTH123
+    return _disk_file(directory)
+
+
+def _disk_file(directory: Path | None) -> IO[bytes]:
+    if _HAS_UNNAMED_FILES:
+        return tempfile.TemporaryFile(dir=directory, buffering=0)
+    return tempfile.NamedTemporaryFile(dir=directory, buffering=0)

@@ -1,0 +1,59 @@
+"""What the parameters of an import may be. Parameters that the API does not know are kept and returned as sent."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class ParamRules:
+    """Limits on parameters.
+
+    Attributes:
+        metadata_max_bytes: size of ``metadata`` or ``metadatas`` as compact JSON in UTF-8.
+        filename_max_bytes: size of ``filename`` in UTF-8.
+        import_types: values that a client may send as ``import_type``; the url decides, so they change nothing.
+    """
+
+    metadata_max_bytes: int
+    filename_max_bytes: int
+    import_types: frozenset[str]
+
+
+def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
+    """Refuse parameters whose shape makes no sense.
+
+    Raises:
+        ApiError: ``parameter_invalid``, naming the first one at fault.
+    """
+    for name in ("album_id", "filename", "url", "import_type"):
+        if not isinstance(params.get(name), str | None):
+            raise _invalid(name, "must be a string")
+    if len((params.get("filename") or "").encode()) > rules.filename_max_bytes:
+        raise _invalid("filename", f"is longer than {rules.filename_max_bytes} bytes")
+    if params.get("import_type") and params["import_type"] not in rules.import_types:
+        raise _invalid("import_type", f"must be one of {', '.join(sorted(rules.import_types))}")
+    for name in ("metadata", "metadatas"):
+        _validate_metadata(name, params.get(name), rules.metadata_max_bytes)
+    _validate_headers(params.get("headers"))
+
+
+def _validate_metadata(name: str, metadata: Any, max_bytes: int) -> None:
+    if not isinstance(metadata, Mapping | None):
+        raise _invalid(name, "must be an object")
+    if metadata and len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > max_bytes:
+        raise _invalid(name, f"is larger than {max_bytes} bytes")
+
+
+def _validate_headers(headers: Any) -> None:
+    if not isinstance(headers, Mapping | None):
+        raise _invalid("headers", "must be an object")
+    if any(not isinstance(value, str) for value in (headers or {}).values()):
+        raise _invalid("headers", "must have strings as its values")
+
+
+def _invalid(parameter: str, reason: str) -> ApiError:
+    return ApiError("parameter_invalid", parameter=parameter, reason=reason)

@@ -1,0 +1,172 @@
+"""The composition root: from settings to opened components, and how they close again.
+
+The only module that knows which class stands behind which contract. What is opened last is closed first.
+"""
+
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from backends.guard import GuardedStorage
+from plugins.contracts import Fetcher, StorageBackend, TypeDetector
+from service.attempts import Attempts
+from service.auth import Authenticator
+from service.backlog import Backlog
+from service.clock import Clock
+from service.documents import DocumentStore
+from service.documents.memory import MemoryDocumentStore
+from service.documents.sqlite import SqliteDocumentStore
+from service.guards import GuardedDetector, GuardedFetcher
+from service.handlers.base import Api
+from service.handlers.in_flight import InFlight
+from service.importer import Importer
+from service.imports import Imports
+from service.issuer_directory import IssuerDirectory
+from service.params import ParamLimits
+from service.readiness import Readiness
+from service.retries import RetryPolicy
+from service.settings import Components, Settings
+from service.slots import Limits
+from service.spool import Spools
+from service.validation import ParamRules
+from service.worker import Worker, WorkerOptions
+
+IMPORT_TYPES = frozenset({"url", "data", "upload"})
+"""What clients may send as ``import_type``, beside the kinds of the configured fetchers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that is open."""
+
+    settings: Settings
+    clock: Clock
+    rng: random.Random
+    store: DocumentStore
+    storage: StorageBackend
+    importer: Importer
+    import_types: frozenset[str]
+
+
+def make_store(settings: Settings, clock: Clock) -> DocumentStore:
+    """The configured document store, not opened."""
+    if settings.documents.backend == "memory":
+        return MemoryDocumentStore(clock)
+    options = settings.documents_sqlite
+    return SqliteDocumentStore(options.path, clock, busy_timeout=timedelta(seconds=options.busy_timeout))
+
+
+def storage_for(settings: Settings, components: Components) -> StorageBackend:
+    """The configured storage behind its guard. Must be called inside the running event loop."""
+    plugin = components.storage.plugin
+    return GuardedStorage(
+        plugin.cls(components.storage.options),
+        name=plugin.name,
+        deadline=settings.storage.deadline,
+        max_concurrency=settings.worker.concurrency,
+    )
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, components: Components, clock: Clock) -> AsyncIterator[Parts]:
+    """Open the store and the plugins; close them on exit.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        store = make_store(settings, clock)
+        stack.push_async_callback(store.close)
+        await store.open()
+        fetchers = _fetchers(components, 120.0, stack)
+        storage = storage_for(settings, components)
+        stack.push_async_callback(storage.close)
+        worker = settings.worker
+        executor = ThreadPoolExecutor(min(32, worker.concurrency), thread_name_prefix="spool")
+        stack.callback(executor.shutdown, cancel_futures=True)
+        importer = Importer(
+            fetchers=fetchers,
+            detectors=_detectors(components, 60.0, stack),
+            storage=storage,
+            storage_name=components.storage.plugin.name,
+            spools=Spools(worker.spool_memory_bytes, worker.spool_directory, executor),
+        )
+        kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
+        yield Parts(settings, clock, random.SystemRandom(), store, storage, importer, kinds | IMPORT_TYPES)
+
+
+def make_worker(parts: Parts) -> Worker:
+    """A worker on the open parts; ``Worker.run`` is the caller's to own."""
+    options = parts.settings.worker
+    attempts = Attempts(
+        store=parts.store,
+        importer=parts.importer,
+        retry=RetryPolicy(options.attempts, options.retry_base, options.retry_max),
+        clock=parts.clock,
+        rng=parts.rng,
+        write_timeout=options.lease,
+    )
+    return Worker(
+        store=parts.store,
+        importer=parts.importer,
+        attempts=attempts,
+        options=WorkerOptions(
+            limits=Limits(options.concurrency, options.per_issuer, options.per_host),
+            lease=timedelta(seconds=options.lease),
+            poll_interval=options.poll_interval,
+            grace=parts.settings.service.shutdown_timeout,
+        ),
+        clock=parts.clock,
+        rng=parts.rng,
+    )
+
+
+def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
+    """What the handlers work with; ``accepted`` is called for every import that was queued."""
+    settings = parts.settings
+    service = settings.service
+    directory = IssuerDirectory(settings.issuers, parts.store, settings.auth.issuer_cache)
+    return Api(
+        imports=Imports(
+            store=parts.store,
+            importer=parts.importer,
+            backlog=Backlog(parts.store, settings.worker.backlog),
+            rules=ParamRules(service.metadata_max_bytes, service.filename_max_bytes, parts.import_types),
+            clock=parts.clock,
+            accepted=accepted,
+        ),
+        authenticator=Authenticator(
+            directory.get,
+            parts.clock,
+            leeway=settings.auth.leeway,
+            max_token_bytes=settings.auth.token_max_bytes,
+        ),
+        readiness=Readiness({"documents": parts.store.ping, "storage": parts.storage.ping}),
+        timezone=service.timezone,
+        param_limits=ParamLimits(service.params_max_depth, service.params_max_pairs),
+        body_max_bytes=service.body_max_bytes,
+        body_timeout=service.body_timeout,
+        trusted_proxies=service.trusted_proxies,
+        in_flight=InFlight(),
+    )
+
+
+def _fetchers(components: Components, deadline: float, stack: AsyncExitStack) -> Mapping[str, Fetcher]:
+    fetchers: dict[str, Fetcher] = {}
+    for component in components.fetchers:
+        fetcher = GuardedFetcher(component.plugin.cls(component.options), component.plugin.name, deadline)
+        stack.push_async_callback(fetcher.close)
+        fetchers |= dict.fromkeys(fetcher.schemes, fetcher)
+    return fetchers
+
+
+def _detectors(components: Components, deadline: float, stack: AsyncExitStack) -> tuple[TypeDetector, ...]:
+    detectors = []
+    for component in components.detectors:
+        detector = GuardedDetector(component.plugin.cls(component.options), component.plugin.name, deadline)
+        stack.push_async_callback(detector.close)
+        detectors.append(detector)
+    return tuple(detectors)

@@ -1,0 +1,233 @@
+"""The worker: claims imports under a lease, runs them within their limits, and stops cleanly."""
+
+import asyncio
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from plugins.errors import PluginError
+from service.attempts import Attempts, ResultNotWritten
+from service.clock import Clock
+from service.documents import DocumentStore, StoreUnavailable
+from service.importer import Importer
+from service.leases import Lease, Leases
+from service.models import Import
+from service.slots import Limits, Slots
+
+RECOVER_BATCH = 500
+COOLING_SECONDS = 1.0
+"""For how long an issuer is not claimed from after an import of it had to be handed back."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How a worker works.
+
+    Attributes:
+        limits: bounds on what runs at once.
+        lease: how long the worker's imports stay its own after its last heartbeat.
+        poll_interval: seconds between two looks at the queue when nothing happens.
+        grace: seconds for which running imports may go on after ``stop``; then they go back to the queue.
+    """
+
+    limits: Limits
+    lease: timedelta
+    poll_interval: float
+    grace: float
+
+
+class Worker:
+    """Runs imports until it is stopped; ``run`` owns every task of it."""
+
+    def __init__(
+        self,
+        *,
+        store: DocumentStore,
+        importer: Importer,
+        attempts: Attempts,
+        options: WorkerOptions,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._store = store
+        self._importer = importer
+        self._attempts = attempts
+        self._options = options
+        self._clock = clock
+        self._rng = rng
+        self._slots = Slots(options.limits)
+        self._leases = Leases(store, options.lease)
+        self._lease_of: dict[str, Lease] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._cooling: dict[str, float] = {}
+        self._storage_suspect = False
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Look at the queue now: something was put there."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Claim nothing more; ``run`` returns when what runs has ended or its grace is over."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until ``stop`` is called, or until cancelled; either way what is still claimed is given back."""
+        beat = asyncio.create_task(self._beat_forever(), name="worker heartbeat")
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                if not await self._claim():
+                    await self._idle()
+            await self._give_back(self._slots.waiting)
+            if self._tasks:
+                await asyncio.wait(self._tasks.values(), timeout=self._options.grace)
+        finally:
+            await self._cancel(tuple(self._tasks.values()))
+            await self._give_back(self._slots.held)
+            await self._cancel((beat,))
+            await self._leases.release_all()
+
+    # --- claiming -----------------------------------------------------------------------------------------------------
+
+    async def _claim(self) -> int:
+        """Claim what there is room for and begin it; how many were claimed."""
+        if self._slots.free <= 0 or not await self._storage_works():
+            return 0
+        lease: Lease | None = None
+        try:
+            lease = await self._leases.current()
+            documents = await self._store.claim(
+                lease.worker_id,
+                self._slots.free,
+                exclude_issuers={*self._slots.full_issuers(), *self._cooling_issuers()},
+                per_issuer=self._options.limits.per_issuer,
+            )
+        except StoreUnavailable as error:
+            log.warning("no imports can be claimed", reason=str(error))
+            if lease is not None:
+                lease.retired = True
+            return 0
+        for document in documents:
+            await self._admit(document, lease)
+        return len(documents)
+
+    async def _admit(self, document: Import, lease: Lease) -> None:
+        lease.held[document.id] = document
+        self._lease_of[document.id] = lease
+        if self._slots.start(document):
+            self._start(document)
+        elif not self._slots.wait(document):
+            self._cooling[document.issuer_id] = asyncio.get_running_loop().time() + COOLING_SECONDS
+            await self._hand_back(document, delay=COOLING_SECONDS * self._rng.uniform(1.0, 2.0))
+
+    def _cooling_issuers(self) -> set[str]:
+        now = asyncio.get_running_loop().time()
+        self._cooling = {issuer_id: until for issuer_id, until in self._cooling.items() if until > now}
+        return set(self._cooling)
+
+    async def _storage_works(self) -> bool:
+        """Whether storage can be saved to; asked only after it failed, so that its outage does not churn the queue."""
+        if not self._storage_suspect:
+            return True
+        try:
+            await self._importer.ping_storage()
+        except PluginError as error:
+            log.warning("storage is unavailable; no import is begun", code=error.code, reason=error.internal)
+            return False
+        self._storage_suspect = False
+        return True
+
+    async def _idle(self) -> None:
+        """Wait for something to do, no longer than the poll interval."""
+        try:
+            async with asyncio.timeout(self._options.poll_interval):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def _start(self, document: Import) -> None:
+        self._tasks[document.id] = asyncio.create_task(self._run(document), name=f"import {document.id}")
+
+    async def _run(self, document: Import) -> None:
+        """Own one running import: when it has ended, its place is free and the waiting ones have had their turn.
+
+        A cancelled one stays held, for whoever cancelled it to give back or to forget.
+        """
+        lease = self._lease_of[document.id]
+        try:
+            outage = await self._attempts.run(document)
+        except Exception:
+            log.exception("a result was not written; the import will be recovered", import_id=document.id)
+            lease.retired = True
+        else:
+            self._storage_suspect = self._storage_suspect or outage
+        self._forget(document)
+        self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
+        for document in () if self._stopping else self._slots.startable():
+            self._start(document)
+        self._wake.set()
+
+    def _forget(self, document: Import) -> None:
+        self._slots.finish(document)
+        self._tasks.pop(document.id, None)
+        lease = self._lease_of.pop(document.id, None)
+        if lease is not None:
+            lease.held.pop(document.id, None)
+
+    async def _hand_back(self, document: Import, delay: float = 0.0) -> None:
+        """Return a claimed import to the queue without an attempt."""
+        lease = self._lease_of[document.id]
+        now = self._clock.now()
+        try:
+            await self._attempts.write(document.handed_back(now + timedelta(seconds=delay), now))
+        except ResultNotWritten:
+            lease.retired = True
+        self._forget(document)
+
+    async def _give_back(self, documents: Collection[Import]) -> None:
+        await asyncio.gather(*(self._hand_back(document) for document in documents))
+
+    @staticmethod
+    async def _cancel(tasks: tuple[asyncio.Task[None], ...]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- leases -------------------------------------------------------------------------------------------------------
+
+    async def _beat_forever(self) -> None:
+        """Renew the leases, and recover what dead workers left, three times in a lease."""
+        interval = self._options.lease.total_seconds() / 3
+        while True:
+            try:
+                for lease in await self._leases.beat():
+                    await self._lost(lease)
+                while await self._store.recover(RECOVER_BATCH):
+                    self._wake.set()
+            except StoreUnavailable as error:
+                log.warning("the heartbeat failed", reason=str(error))
+            except Exception:
+                # A worker without a heartbeat would lose its leases one by one and look alive.
+                log.exception("the heartbeat failed unexpectedly")
+            await asyncio.sleep(interval * self._rng.uniform(0.8, 1.0))
+
+    async def _lost(self, lease: Lease) -> None:
+        """Stop what ran under a lease that the store has ended: others run it now."""
+        log.error("a lease was lost; its imports are left to other workers", imports=len(lease.held))
+        held = tuple(lease.held.values())
+        await self._cancel(tuple(self._tasks[document.id] for document in held if document.id in self._tasks))
+        for document in held:
+            self._forget(document)
+        self._begin_waiting()

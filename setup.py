@@ -1,0 +1,51 @@
+"""The distribution: metadata, dependencies, the ``lading`` command and the entry points of the built-in plugins."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="lading",
+    version="0.1.0",
+    description="Image import service: post a URL, get a document back at once; the image is fetched behind it",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["service", "service.*", "backends", "backends.*", "plugins", "plugins.*"]),
+    install_requires=[
+        "aiofiles>=24.1",
+        "aiohttp>=3.12",
+        "click>=8.1",
+        "idna>=3.7",
+        "motor>=3.7",
+        "multipart>=1.2",
+        "pillow>=11.3",
+        "pydantic>=2.10",
+        "pyjwt>=2.12",
+        "structlog>=24.1",
+        "tornado>=6.5",
+    ],
+    extras_require={
+        "test": [
+            "hypothesis>=6.100",
+            "import-linter>=2.0",
+            "mypy>=1.15",
+            "pytest>=8.3",
+            "pytest-timeout>=2.3",
+            "pytest-tornado>=0.8.1",
+            "pytest-xdist>=3.6",
+            "ruff>=0.12",
+            "setuptools>=77,<81",  # pytest-tornado imports pkg_resources, which later releases lack
+            "types-aiofiles",
+        ],
+    },
+    entry_points={
+        "console_scripts": ["lading = service.cli:main"],
+        "lading.fetchers": [
+            "http = plugins.fetchers.http:HttpFetcher",
+            "data = plugins.fetchers.data:DataFetcher",
+        ],
+        "lading.detectors": ["pillow = plugins.detectors.pillow:PillowDetector"],
+        "lading.storages": [
+            "local = backends.local:LocalStorage",
+            "memory = backends.memory:MemoryStorage",
+        ],
+    },
+)

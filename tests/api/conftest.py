@@ -1,0 +1,72 @@
+"""The application without a worker, its clock standing still, on every document store."""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.ioloop import IOLoop
+from tornado.web import Application
+
+from service.app import make_app
+from service.handlers.base import Api
+from service.settings import load_all
+from service.wiring import Parts, make_api, open_parts
+from tests.support.clock import SettableClock
+from tests.support.service import CONF, Client, environment, token
+
+
+@dataclass
+class Assembled:
+    """What a test may look into beside the HTTP surface."""
+
+    parts: Parts
+    api: Api
+    accepted: list[None]
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def overrides(request: pytest.FixtureRequest) -> dict[str, str]:
+    return {"LADING_DOCUMENTS__BACKEND": request.param}
+
+
+@pytest.fixture
+def assembled(
+    io_loop: IOLoop, tmp_path: Path, clock: SettableClock, overrides: dict[str, str]
+) -> Iterator[Assembled]:
+    conf = tmp_path / "service.conf"
+    conf.write_text(CONF, encoding="utf-8")
+    settings, components = load_all(conf, environment(tmp_path, **overrides))
+    stack = AsyncExitStack()
+
+    async def assemble() -> Assembled:
+        parts = await stack.enter_async_context(open_parts(settings, components, clock))
+        accepted: list[None] = []
+        return Assembled(parts, make_api(parts, lambda: accepted.append(None)), accepted)
+
+    yield io_loop.run_sync(assemble)
+    io_loop.run_sync(stack.aclose)
+
+
+@pytest.fixture
+def api_changes() -> dict[str, Any]:
+    """Fields of ``Api`` that a test module wants otherwise."""
+    return {}
+
+
+@pytest.fixture
+def app(assembled: Assembled, api_changes: dict[str, Any]) -> Application:
+    assembled.api = replace(assembled.api, **api_changes)
+    return make_app(assembled.api)
+
+
+@pytest.fixture
+def client(assembled: Assembled, http_client: object, base_url: str, clock: SettableClock) -> Client:
+    return Client(base_url, token(clock))

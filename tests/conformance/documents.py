@@ -1,0 +1,17 @@
+"""The conformance suite of document stores: what ``service.documents`` promises, case by case.
+
+A store's tests subclass ``DocumentStoreSuite`` under a name that begins with ``Test`` and define ``make_store``.
+"""
+
+from tests.conformance.documents_base import SettableClock
+from tests.conformance.documents_claims import ClaimCases
+from tests.conformance.documents_imports import ImportCases
+from tests.conformance.documents_issuers import IssuerCases
+from tests.conformance.documents_lifecycle import LifecycleCases
+from tests.conformance.documents_workers import WorkerCases
+
+__all__ = ["DocumentStoreSuite", "SettableClock"]
+
+
+class DocumentStoreSuite(ImportCases, ClaimCases, WorkerCases, IssuerCases, LifecycleCases):
+    """All cases; see ``DocumentStoreCases`` for what a subclass defines."""

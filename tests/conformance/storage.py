@@ -1,0 +1,89 @@
+"""The conformance suite of storage backends: what ``plugins.contracts.StorageBackend`` says, as hostile tests.
+
+An author subclasses the suite and gives a factory and two helpers that go around the backend::
+
+    class TestMyStorage(StorageBackendSuite):
+        def make_backend(self) -> StorageBackend:
+            return MyStorage(MyStorageOptions(path=self.place))
+
+        async def read_raw(self, key: str) -> bytes | None: ...
+
+        async def write_raw(self, key: str, body: bytes) -> None: ...
+
+and, where the backend can leave something behind, ``leftovers``. Every case runs on a new place, and after every case
+no task, thread or file descriptor may be left. The suite is for asyncio on Linux.
+"""
+
+import pytest
+
+from backends.guard import GuardedStorage
+from plugins.errors import ContentMismatch, KeyInvalid, PluginError
+from tests.conformance.storage_reading import ReadingCases
+from tests.conformance.storage_saving import SavingCases
+from tests.conformance.storage_support import KEY, MIB, Body, attempt, every_call, read
+
+BAD_KEYS = [
+    "",
+    "/",
+    ".",
+    "..",
+    "a/",
+    "/a",
+    "a//b",
+    "../a",
+    "a/../b",
+    "a/..",
+    "a/./b",
+    ".a",
+    "a/.b",
+    ".incoming/a",
+    "A",
+    "a b",
+    "a\\b",
+    "a\0b",
+    "a\n",
+    "a\tb",
+    "a%2e",
+    "a:b",
+    "~",
+    "ä",
+    "ａ",
+    "图",
+    "a\u202eb",
+    "\ud800",
+    "k" * 256,
+    "k/" * 128,
+]
+
+
+class StorageBackendSuite(SavingCases, ReadingCases):
+    """The cases that every storage backend passes by itself."""
+
+
+class GuardedStorageSuite(StorageBackendSuite):
+    """The cases that a backend passes behind ``GuardedStorage``, which ``make_backend`` returns here."""
+
+    @pytest.mark.gen_test
+    @pytest.mark.parametrize("key", BAD_KEYS)
+    async def test_a_bad_key_is_refused(self, key: str) -> None:
+        async with self.opened() as backend:
+            for call in every_call(backend, key):
+                assert type(await attempt(call)) is KeyInvalid
+
+    @pytest.mark.gen_test
+    @pytest.mark.parametrize("size", [1, 100, 3 * MIB])
+    async def test_other_bytes_than_announced(self, size: int) -> None:
+        metadata, body = Body(size, seed=1).metadata, Body(size, seed=2)
+        async with self.opened() as backend:
+            caught = await attempt(backend.save(KEY, body.chunks(), metadata))
+            assert isinstance(caught, ContentMismatch)
+            await self.assert_absent(backend, KEY)
+
+    @pytest.mark.gen_test
+    async def test_errors_bear_the_name(self) -> None:
+        async with self.opened() as backend:
+            assert isinstance(backend, GuardedStorage)
+            for key in (KEY, ".."):
+                error = await attempt(read(backend, key))
+                assert isinstance(error, PluginError)
+                assert error.plugin == backend.name

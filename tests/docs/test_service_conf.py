@@ -1,0 +1,136 @@
+"""The shipped ``service.conf``: loads as it is, equals the built-in defaults, documents every option and no other."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+
+from plugins import registry
+from plugins.registry import GROUPS
+from plugins.validation import option_names
+from service.issuers import Algorithm, Issuer
+from service.settings import load_all, load_components, load_settings
+from service.settings.ini import read_conf
+from service.settings.models import SECTIONS, IssuerSection
+
+CONF = Path(__file__).parents[2] / "service.conf"
+ISSUER = "issuer.fa355b5e-d1e4-4155-adfa-0b00de50629d"
+
+
+def plugin_models() -> dict[str, type[BaseModel]]:
+    """The options of every built-in plugin that has any, by section."""
+    loaded = [
+        registry.load(kind, plugin.name)
+        for kind in GROUPS
+        for plugin in registry.installed(kind)
+        if plugin.distribution == "lading"
+    ]
+    return {f"{plugin.kind}.{plugin.name}": plugin.cls.Options for plugin in loaded if plugin.cls.Options.model_fields}
+
+
+def without_comment_signs() -> str:
+    """The file with the issuer that it shows in comments made real."""
+    before, header, rest = CONF.read_text().partition(f"# [{ISSUER}]\n")
+    example, blank, after = rest.partition("\n\n")
+    return before + header[2:] + re.sub(r"^# (?=\w+ = )", "", example, flags=re.MULTILINE) + blank + after
+
+
+def documented() -> dict[tuple[str, str], str]:
+    """The help of every option, by section and key: the comment on the lines just before it."""
+    found = {}
+    section, comment = "", ""
+    for line in without_comment_signs().splitlines():
+        if line.startswith("#"):
+            comment += line[1:]
+            continue
+        if line.startswith("["):
+            section = line[1:-1]
+        elif line:
+            found[section, line.partition(" =")[0]] = comment.strip()
+        comment = ""
+    return found
+
+
+def models() -> dict[str, type[BaseModel]]:
+    return {**SECTIONS, ISSUER: IssuerSection, **plugin_models()}
+
+
+def bounds(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """Option and number, for every inclusive bound of a core option and every upper bound of a plugin's."""
+    for key, field in model.model_fields.items():
+        for constraint in field.metadata:
+            if isinstance(constraint, Le):
+                yield key, str(constraint.le)
+            elif isinstance(constraint, Ge) and model in SECTIONS.values():
+                yield key, str(constraint.ge)
+
+
+def test_it_loads_without_a_fault_and_equals_the_built_in_defaults() -> None:
+    shipped, components = load_all(CONF, {})
+    default, default_components = load_all(None, {})
+    for name in SECTIONS:
+        attribute = name.replace(".", "_")
+        assert getattr(shipped, attribute) == getattr(default, attribute)
+    assert shipped.issuers == default.issuers == {}
+    assert components == default_components
+
+
+def test_sections_of_plugins_that_are_not_the_default_hold_their_defaults_too() -> None:
+    settings = load_settings(CONF, {"LADING_STORAGE__BACKEND": "memory"})
+    default = load_settings(None, {"LADING_STORAGE__BACKEND": "memory"})
+    assert load_components(settings) == load_components(default)
+
+
+def test_it_holds_every_option_and_no_other() -> None:
+    sections, faults = read_conf(CONF)
+    assert not faults
+    written = {(name, key) for name, section in sections.items() for key in section}
+    assert written | {(ISSUER, key) for key in option_names(IssuerSection)} == {
+        (name, key) for name, model in models().items() for key in option_names(model)
+    }
+    assert set(sections) | {ISSUER} == {*models()} | {"fetch", "detect", "storage"}
+
+
+def test_every_option_is_written_in_the_order_of_its_model_and_has_its_line_of_help() -> None:
+    helped = documented()
+    for name, model in models().items():
+        assert [key for section, key in helped if section == name] == list(option_names(model))
+    assert [place for place, comment in helped.items() if len(comment) < 10] == []
+
+
+def test_help_names_the_range() -> None:
+    helped = documented()
+    wrong = [
+        (name, key, number)
+        for name, model in models().items()
+        for key, number in bounds(model)
+        if not re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.]*\d)", helped[name, key])
+    ]
+    assert wrong == []
+
+
+def test_help_names_every_choice() -> None:
+    helped = documented()
+    for name, key, choices in [
+        ("service", "log_format", ("console", "json")),
+        ("service", "log_level", ("debug", "info", "warning", "error")),
+        ("documents", "backend", ("sqlite", "memory")),
+        (ISSUER, "algorithm", tuple(Algorithm)),
+    ]:
+        assert [choice for choice in choices if choice not in helped[name, key]] == []
+
+
+def test_the_issuer_it_shows_is_one(tmp_path: Path) -> None:
+    conf = tmp_path / "service.conf"
+    conf.write_text(without_comment_signs())
+    secret = "throw-away " * 4
+    issuers = load_settings(conf, {"LADING_EXAMPLE_SECRET": secret}).issuers
+    assert issuers == {
+        ISSUER.removeprefix("issuer."): Issuer(
+            id=ISSUER.removeprefix("issuer."),
+            organization_id="194c51fb-fef1-4bdf-ab27-fed1b67cf6f1",
+            secret=secret,
+        )
+    }

@@ -1,0 +1,282 @@
+"""Images for tests, made on the spot: good ones of every format, damaged ones, bombs, and what is no image at all.
+
+Everything is a pure function that returns bytes, and the same bytes on every call.
+"""
+
+import functools
+import io
+import random
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+WIDTH, HEIGHT = 64, 48
+"""Size in pixels of the samples, icons aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A good image and what a detector must say of it."""
+
+    name: str
+    data: bytes
+    format: str
+    content_type: str
+    width: int = WIDTH
+    height: int = HEIGHT
+    frames: int = 1
+
+
+def noise(width: int = WIDTH, height: int = HEIGHT, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    """A picture of random pixels."""
+    length = width * height * len(Image.new(mode, (1, 1)).getbands())
+    return Image.frombytes(mode, (width, height), random.Random(seed).randbytes(length))
+
+
+def encode(image: Image.Image, format: str, **options: Any) -> bytes:  # noqa: A002
+    """The file that Pillow writes."""
+    file = io.BytesIO()
+    image.copy().save(file, format, **options)
+    return file.getvalue()
+
+
+def animated(format: str, frames: int = 4, **options: Any) -> bytes:  # noqa: A002
+    """A file of several different frames."""
+    first, *rest = (noise(seed=seed) for seed in range(frames))
+    return encode(first, format, save_all=True, append_images=rest, **options)
+
+
+def jpeg(width: int = WIDTH, height: int = HEIGHT, seed: int = 0) -> bytes:
+    """A small good JPEG; another ``seed`` makes another picture."""
+    return encode(noise(width, height, seed=seed), "JPEG")
+
+
+def noise_jpeg(kilobytes: int, seed: int = 0) -> bytes:
+    """A good JPEG of about so many kilobytes, which does not compress any further."""
+    side = max(8, round((kilobytes * 1000 / 0.79) ** 0.5 / 8) * 8)
+    return encode(noise(side, side, "L", seed), "JPEG", quality=90)
+
+
+# --- good images ------------------------------------------------------------------------------------------------------
+
+
+def bmp_run_length() -> bytes:
+    """A good BMP in BI_RLE8, which Pillow reads and does not write: rows of one colour each."""
+    rows = b"".join(bytes((WIDTH, row, 0, 0)) for row in range(HEIGHT)) + b"\0\1"
+    palette = b"".join(bytes((value, 255 - value, value // 2, 0)) for value in range(256))
+    offset = 14 + 40 + len(palette)
+    header = struct.pack("<2sIHHI", b"BM", offset + len(rows), 0, 0, offset)
+    info = struct.pack("<IiiHHIIiiII", 40, WIDTH, HEIGHT, 1, 8, 1, len(rows), 0, 0, 256, 0)
+    return header + info + palette + rows
+
+
+_ICON_SIZES = [(16, 16), (32, 32), (48, 48)]
+
+_SAMPLES: dict[str, tuple[Callable[[], bytes], dict[str, Any]]] = {
+    "jpeg": (jpeg, {"format": "JPEG", "content_type": "image/jpeg"}),
+    "jpeg-progressive": (
+        lambda: encode(noise(), "JPEG", progressive=True),
+        {"format": "JPEG", "content_type": "image/jpeg"},
+    ),
+    "jpeg-cmyk": (lambda: encode(noise(mode="CMYK"), "JPEG"), {"format": "JPEG", "content_type": "image/jpeg"}),
+    "mpo": (lambda: animated("MPO", 2), {"format": "MPO", "content_type": "image/jpeg", "frames": 2}),
+    "png": (lambda: encode(noise(), "PNG"), {"format": "PNG", "content_type": "image/png"}),
+    "png-palette": (
+        lambda: encode(noise(mode="L").convert("P"), "PNG"),
+        {"format": "PNG", "content_type": "image/png"},
+    ),
+    "apng": (lambda: animated("PNG"), {"format": "PNG", "content_type": "image/png", "frames": 4}),
+    "gif": (lambda: encode(noise(), "GIF"), {"format": "GIF", "content_type": "image/gif"}),
+    "gif-animated": (lambda: animated("GIF"), {"format": "GIF", "content_type": "image/gif", "frames": 4}),
+    "webp": (lambda: encode(noise(), "WEBP"), {"format": "WEBP", "content_type": "image/webp"}),
+    "webp-lossless": (
+        lambda: encode(noise(mode="RGBA"), "WEBP", lossless=True),
+        {"format": "WEBP", "content_type": "image/webp"},
+    ),
+    "webp-animated": (lambda: animated("WEBP"), {"format": "WEBP", "content_type": "image/webp", "frames": 4}),
+    "tiff": (lambda: encode(noise(), "TIFF"), {"format": "TIFF", "content_type": "image/tiff"}),
+    "tiff-lzw": (
+        lambda: encode(noise(), "TIFF", compression="tiff_lzw"),
+        {"format": "TIFF", "content_type": "image/tiff"},
+    ),
+    "tiff-jpeg": (
+        lambda: encode(noise(), "TIFF", compression="jpeg"),
+        {"format": "TIFF", "content_type": "image/tiff"},
+    ),
+    "tiff-fax": (
+        lambda: encode(noise(mode="L").convert("1"), "TIFF", compression="group4"),
+        {"format": "TIFF", "content_type": "image/tiff"},
+    ),
+    "tiff-big": (lambda: encode(noise(), "TIFF", big_tiff=True), {"format": "TIFF", "content_type": "image/tiff"}),
+    # Pillow leaves four bytes at the end that belong to nothing, so that their loss is none.
+    "tiff-pages": (
+        lambda: animated("TIFF").removesuffix(bytes(4)),
+        {"format": "TIFF", "content_type": "image/tiff", "frames": 4},
+    ),
+    "bmp": (lambda: encode(noise(), "BMP"), {"format": "BMP", "content_type": "image/bmp"}),
+    "bmp-run-length": (bmp_run_length, {"format": "BMP", "content_type": "image/bmp"}),
+    "avif": (lambda: encode(noise(), "AVIF"), {"format": "AVIF", "content_type": "image/avif"}),
+    "avif-animated": (lambda: animated("AVIF"), {"format": "AVIF", "content_type": "image/avif", "frames": 4}),
+    "jpeg2000": (lambda: encode(noise(), "JPEG2000"), {"format": "JPEG2000", "content_type": "image/jp2"}),
+    "jpeg2000-codestream": (
+        lambda: encode(noise(), "JPEG2000", no_jp2=True),
+        {"format": "JPEG2000", "content_type": "image/j2c"},
+    ),
+    "ico": (
+        lambda: encode(noise(48, 48, "RGBA"), "ICO", sizes=_ICON_SIZES),
+        {"format": "ICO", "content_type": "image/vnd.microsoft.icon", "width": 48, "height": 48},
+    ),
+    "ico-bitmaps": (
+        lambda: encode(noise(48, 48), "ICO", sizes=_ICON_SIZES, bitmap_format="bmp"),
+        {"format": "ICO", "content_type": "image/vnd.microsoft.icon", "width": 48, "height": 48},
+    ),
+}
+
+SAMPLE_NAMES = tuple(_SAMPLES)
+"""Names for ``sample``: at least one for every format that can be allowed."""
+
+
+@functools.cache
+def sample(name: str) -> Sample:
+    """The good image of that name."""
+    make, facts = _SAMPLES[name]
+    return Sample(name=name, data=make(), **facts)
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+def truncations(data: bytes, count: int, seed: int = 0) -> list[bytes]:
+    """Shorter and shorter beginnings of ``data``: all that lack 1 to 25 bytes, and ``count`` random ones."""
+    lengths = {len(data) - missing for missing in range(1, 26)}
+    rng = random.Random(seed)
+    lengths.update(rng.randrange(len(data)) for _ in range(count))
+    return [data[:length] for length in sorted(lengths, reverse=True) if length > 0]
+
+
+def bit_flips(data: bytes, count: int, seed: int = 0) -> list[bytes]:
+    """``count`` copies of ``data`` in which one to eight bits are wrong, a third of them among the first 64 bytes."""
+    rng = random.Random(seed)
+    copies = []
+    for number in range(count):
+        copy = bytearray(data)
+        end = min(64, len(data)) if number % 3 == 0 else len(data)
+        for _ in range(rng.randint(1, 8)):
+            copy[rng.randrange(end)] ^= 1 << rng.randrange(8)
+        copies.append(bytes(copy))
+    return copies
+
+
+# --- bombs ------------------------------------------------------------------------------------------------------------
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """A PNG chunk with its length and CRC."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"") -> bytes:
+    """A greyscale PNG whose header may lie: it claims any size, and has the ``pixels`` that it is given."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    body = b"".join(chunks) + png_chunk(b"IDAT", zlib.compress(pixels))
+    return b"\x89PNG\r\n\x1a\n" + header + body + png_chunk(b"IEND", b"")
+
+
+def png_text_bomb(megabytes: int = 64) -> bytes:
+    """A good pixel, and a compressed text of so many megabytes."""
+    text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(megabytes << 20)))
+    return png(1, 1, text, pixels=b"\0\0")
+
+
+def apng_bomb(frames: int) -> bytes:
+    """A PNG that claims so many frames and has one."""
+    return png(1, 1, png_chunk(b"acTL", struct.pack(">II", frames, 0)), pixels=b"\0\0")
+
+
+def gif(frames: int, width: int = 1, height: int = 1, screen: tuple[int, int] = (1, 1)) -> bytes:
+    """A GIF of so many frames of one repeated pixel, each of which claims that size."""
+    header = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 0, 0) + bytes(6)
+    frame = b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x44\x01\x00"
+    return header + frame * frames + b";"
+
+
+def tiff(pages: int, width: int = 1, height: int = 1) -> bytes:
+    """A TIFF of so many uncompressed pages, each of which claims that size, and one pixel for them all."""
+    out = bytearray(struct.pack("<2sHI", b"II", 42, 8))
+    for page in range(pages):
+        fields = (
+            (256, width),
+            (257, height),
+            (258, 8),
+            (259, 1),
+            (262, 1),
+            (273, 0),
+            (277, 1),
+            (278, height),
+            (279, 1),
+        )
+        out += struct.pack("<H", len(fields))
+        for tag, value in fields:
+            out += struct.pack("<HHII", tag, 4, 1, value)
+        out += struct.pack("<I", 0 if page == pages - 1 else len(out) + 4)
+    return bytes(out)
+
+
+def ico(*images: bytes) -> bytes:
+    """An icon of these PNG files, in a directory that calls each of them 16 x 16."""
+    offset = 6 + 16 * len(images)
+    directory, body = struct.pack("<HHH", 0, 1, len(images)), b""
+    for image in images:
+        directory += struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(image), offset + len(body))
+        body += image
+    return directory + body
+
+
+def slow_gif(frames: int = 400, side: int = 1000) -> bytes:
+    """A small good GIF that takes seconds to decode: every frame is a whole canvas."""
+    first = Image.new("P", (side, side))
+    first.putpalette([0, 0, 0, 255, 255, 255])
+    still = encode(first, "GIF")
+    start, end = still.index(b","), len(still) - 1
+    return still[:start] + still[start:end] * frames + b";"
+
+
+# --- something else ---------------------------------------------------------------------------------------------------
+
+POLYGLOTS: dict[str, bytes] = {
+    "gif-script": gif(1) + b"/*<script>alert(1)</script>*/",
+    "jpeg-zip": jpeg() + b"PK\x03\x04" + bytes(26) + b"PK\x05\x06" + bytes(18),
+    "png-pdf": png(1, 1, pixels=b"\0\0") + b"%PDF-1.4\n1 0 obj\n%%EOF",
+}
+"""Good images with something else behind them; they are the image that they begin as."""
+
+NOT_IMAGES: dict[str, bytes] = {
+    "empty": b"",
+    "one-byte": b"\xff",
+    "text": b"Bitte nur ein Bild.\n" * 50,
+    "text-like-bmp": b"BM is what two letters of a bitmap are, and of this sentence.",
+    "html": b"<!doctype html><html><body><svg></svg></body></html>",
+    "json": b'{"error": "not found"}',
+    "zip": b"PK\x03\x04" + bytes(100),
+    "elf": b"\x7fELF\x02\x01\x01" + bytes(100),
+    "mp4": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
+    "zeros": bytes(4096),
+    "noise": random.Random(5).randbytes(4096),
+    "html-before-jpeg": b"<html></html>" + jpeg(),
+}
+"""Bytes that are of no image format."""
+
+FOREIGN: dict[str, tuple[str, bytes]] = {
+    "svg": ("SVG", b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'),
+    "pdf": ("PDF", b"%PDF-1.7\n" + jpeg()),
+    "psd": ("PSD", b"8BPS\0\1" + bytes(100)),
+    "eps": ("EPS", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/etc/passwd) run\n"),
+    "heic": ("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)),
+    "heic-generic": ("HEIC", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(100)),
+    "icns": ("ICNS", b"icns\0\0\0\x08"),
+}
+"""Images of formats that are never allowed: the name a detector calls the format by, and the bytes."""

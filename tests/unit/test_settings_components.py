@@ -1,0 +1,96 @@
+"""The configured plugins: loaded with their options, and their faults among all the others."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from plugins.registry import GROUPS
+from service.settings import SettingsError, StorageSettings, load_all, load_components, load_settings
+from tests.support.distributions import FETCHER, STORAGE, Site
+
+DETECTOR = """
+    from plugins.contracts import TypeDetector
+
+    class Probe(TypeDetector):
+        def __init__(self, options): ...
+        async def detect(self, path): ...
+        async def close(self): ...
+"""
+PLUGINS = {
+    "LADING_FETCH__PLUGINS": "probe",
+    "LADING_DETECT__PLUGINS": "probe",
+    "LADING_STORAGE__BACKEND": "probe",
+    "LADING_STORAGE_PROBE__BUCKET": "images",
+}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    site = Site(tmp_path)
+    site.install(FETCHER, group=GROUPS["fetch"], distribution="a")
+    site.install(DETECTOR, group=GROUPS["detect"], distribution="b")
+    site.install(STORAGE, group=GROUPS["storage"], distribution="c")
+    return site
+
+
+def test_configured_plugins_come_with_their_options(site: Site) -> None:
+    settings, components = load_all(None, PLUGINS)
+    assert settings == load_settings(None, PLUGINS)
+    assert components == load_components(settings)
+    assert [component.plugin.name for component in components.fetchers] == ["probe"]
+    assert [component.plugin.distribution for component in components.detectors] == ["b"]
+    assert components.storage.options.model_dump(include={"bucket", "parts"}) == {"bucket": "images", "parts": 4}
+
+
+def test_settings_alone_import_no_plugin(site: Site) -> None:
+    load_settings(None, PLUGINS)
+    assert not set(site.modules) & set(sys.modules)
+
+
+def test_faults_of_settings_and_plugins_are_reported_at_once(site: Site) -> None:
+    environ = PLUGINS | {
+        "LADING_SERVICE__PORT": "x",
+        "LADING_FETCH__PLUGINS": "probe, absent",
+        "LADING_STORAGE_PROBE__PARTS": "x",
+        "LADING_STORAGE_PROBE__SECRET": "$env:NOTHING",
+        "LADING_STORAGE_PROBE__BUCKT": "x",
+    }
+    with pytest.raises(SettingsError) as caught:
+        load_all(None, environ)
+    assert [(fault.where, fault.section, fault.key) for fault in caught.value.faults] == [
+        ("LADING_SERVICE__PORT", "service", "port"),
+        ("LADING_STORAGE_PROBE__SECRET", "storage.probe", "secret"),
+        ("", "fetch", "plugins"),
+        ("LADING_STORAGE_PROBE__PARTS", "storage.probe", "parts"),
+        ("LADING_STORAGE_PROBE__BUCKT", "storage.probe", "buckt"),
+    ]
+
+
+def test_an_option_whose_reference_is_broken_is_not_called_missing_too(site: Site) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_all(None, PLUGINS | {"LADING_STORAGE_PROBE__BUCKET": "$env:NOTHING"})
+    (fault,) = caught.value.faults
+    assert fault.problem == "the environment variable 'NOTHING' is not set"
+
+
+def test_plugins_of_a_section_at_fault_are_not_guessed(site: Site) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_all(None, PLUGINS | {"LADING_FETCH__PLUGINS": "absent, absent"})
+    assert [(fault.section, fault.key) for fault in caught.value.faults] == [("fetch", "plugins")]
+
+
+def test_fetchers_that_share_a_scheme_are_a_fault(site: Site) -> None:
+    site.install(FETCHER, group=GROUPS["fetch"], name="other", distribution="d")
+    with pytest.raises(SettingsError, match=r"\[fetch\] plugins: .* 'probe' by both 'probe' and 'other'"):
+        load_all(None, PLUGINS | {"LADING_FETCH__PLUGINS": "probe, other"})
+
+
+def test_a_plugin_that_is_not_installed_is_a_fault_of_the_option_that_names_it(site: Site) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_components(replace(load_settings(None, PLUGINS), storage=StorageSettings(backend="prob")))
+    (fault,) = caught.value.faults
+    assert (fault.section, fault.key) == ("storage", "backend")
+    assert "did you mean 'probe'?" in fault.problem
