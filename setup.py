@@ -1,26 +1,32 @@
 """The distribution: metadata, dependencies, the ``lading`` command and the entry points of the built-in plugins."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 setup(
     name="lading",
     version="0.1.0",
     description="Image import service: post a URL, get a document back at once; the image is fetched behind it",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["service", "service.*", "backends", "backends.*", "plugins", "plugins.*"]),
+    package_data={"service.demo": ["sample.jpg"]},
     install_requires=[
         "aiofiles>=24.1",
         "aiohttp>=3.12",
         "click>=8.1",
         "idna>=3.7",
         "motor>=3.7",
-        "multipart>=1.2",
+        "multipart>=2.0",
         "pillow>=11.3",
         "pydantic>=2.10",
         "pyjwt>=2.12",
         "structlog>=24.1",
         "tornado>=6.5",
+        "tzdata",
     ],
     extras_require={
         "test": [

@@ -41,7 +41,10 @@ _Arguments = TypeVarTuple("_Arguments")
 class LocalStorageOptions(PluginOptions):
     """Options of ``LocalStorage``."""
 
-    path: Path = Field(description="Folder that images are kept in; relative to the working directory if not absolute.")
+    path: Path = Field(
+        default=Path("lading-data/images"),
+        description="Folder that images are kept in; relative to the working directory if not absolute.",
+    )
     threads: int = Field(default=8, ge=1, le=64, description="How many file operations run at the same time.")
 
 

@@ -81,7 +81,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         store = make_store(settings, clock)
         stack.push_async_callback(store.close)
         await store.open()
-        fetchers = _fetchers(components, 120.0, stack)
+        fetchers = _fetchers(components, settings.fetch.deadline, stack)
         storage = storage_for(settings, components)
         stack.push_async_callback(storage.close)
         worker = settings.worker
@@ -89,7 +89,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         stack.callback(executor.shutdown, cancel_futures=True)
         importer = Importer(
             fetchers=fetchers,
-            detectors=_detectors(components, 60.0, stack),
+            detectors=_detectors(components, settings.detect.deadline, stack),
             storage=storage,
             storage_name=components.storage.plugin.name,
             spools=Spools(worker.spool_memory_bytes, worker.spool_directory, executor),

@@ -97,7 +97,9 @@ class ServiceSettings(_Section):
         le=3600,
         description="seconds that running imports may go on after SIGTERM; then they are queued again",
     )
-    log_format: Literal["console", "json"] = Field("console", description="console for people, json for machines")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="console for people, json for machines; auto is console on a terminal only"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
     )
@@ -180,6 +182,9 @@ class FetchSettings(_Section):
     """``[fetch]``: the fetchers; each has its options in ``[fetch.<name>]``."""
 
     plugins: PluginNames = Field(("http", "data"), description="the fetchers, by name")
+    deadline: Seconds = Field(
+        120, ge=1, le=7200, description="seconds after which a fetch is ended whatever its fetcher's own limits are"
+    )
 
 
 class DetectSettings(_Section):
@@ -187,6 +192,9 @@ class DetectSettings(_Section):
 
     plugins: PluginNames = Field(
         ("pillow",), description="the detectors, by name, in the order in which they are asked"
+    )
+    deadline: Seconds = Field(
+        300, ge=1, le=7200, description="seconds after which a detection is ended, its wait for its turn included"
     )
 
 

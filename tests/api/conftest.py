@@ -38,9 +38,7 @@ def overrides(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture
-def assembled(
-    io_loop: IOLoop, tmp_path: Path, clock: SettableClock, overrides: dict[str, str]
-) -> Iterator[Assembled]:
+def assembled(io_loop: IOLoop, tmp_path: Path, clock: SettableClock, overrides: dict[str, str]) -> Iterator[Assembled]:
     conf = tmp_path / "service.conf"
     conf.write_text(CONF, encoding="utf-8")
     settings, components = load_all(conf, environment(tmp_path, **overrides))

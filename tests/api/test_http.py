@@ -124,9 +124,7 @@ async def test_403_says_which_ability_lacks(client: Client) -> None:
 
 
 @pytest.mark.gen_test
-async def test_another_organisation_s_import_is_not_found(
-    base_url: str, client: Client, clock: SettableClock
-) -> None:
+async def test_another_organisation_s_import_is_not_found(base_url: str, client: Client, clock: SettableClock) -> None:
     path = (await client.post(FORM)).headers["Location"]
     other = Client(base_url, token(clock, issuer=OTHER_ISSUER))
     assert (await other.fetch(path)).code == 404

@@ -114,7 +114,7 @@ def test_help_names_the_range() -> None:
 def test_help_names_every_choice() -> None:
     helped = documented()
     for name, key, choices in [
-        ("service", "log_format", ("console", "json")),
+        ("service", "log_format", ("auto", "console", "json")),
         ("service", "log_level", ("debug", "info", "warning", "error")),
         ("documents", "backend", ("sqlite", "memory")),
         (ISSUER, "algorithm", tuple(Algorithm)),

@@ -101,7 +101,9 @@ def token(
 
 
 @asynccontextmanager
-async def running_service(directory: Path, clock: Clock | None = None, **overrides: str) -> AsyncIterator[RunningService]:
+async def running_service(
+    directory: Path, clock: Clock | None = None, **overrides: str
+) -> AsyncIterator[RunningService]:
     """A listening service on a free port, with its embedded worker, on everything that is real."""
     conf = directory / "service.conf"
     conf.write_text(CONF, encoding="utf-8")

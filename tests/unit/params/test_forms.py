@@ -59,6 +59,7 @@ ARRAYS: list[tuple[str, Any]] = [
     ("x[][a]=1&x[][b]=2&x[][a]=3", {"x": [{"a": "1", "b": "2"}, {"a": "3"}]}),
     ("x[][a]=1&x[]=2&x[][b]=3", {"x": [{"a": "1"}, "2", {"b": "3"}]}),
     ("x[][a]=1&x[][]=2", {"x": [{"a": "1"}]}),
+    ("x[][a]&x[][a][b]=2", {"x": [{"a": {"b": "2"}}]}),
 ]
 
 NESTED: list[tuple[str, Any]] = [
@@ -123,6 +124,7 @@ def test_keeps_the_order_of_first_appearance() -> None:
         ("a[b]=1&a[]=2", "a[]"),
         ("x[y]=1&x[y]z=2", "x[y]z"),
         ("x[y]=1&x[y][][w]=2", "x[y][][w]"),
+        ("x[][a]=bcd&x[][a][b]=2", "x[][a][b]"),
     ],
 )
 def test_refuses_a_parameter_of_two_kinds(query: str, parameter: str) -> None:

@@ -1,0 +1,5 @@
+"""``python -m service``: the ``lading`` command."""
+
+from service.cli import main
+
+main()

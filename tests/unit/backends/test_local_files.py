@@ -1,0 +1,357 @@
+"""The synchronous core of the local disk, without an event loop."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends import local_files
+from backends.local_files import TemporaryFile, probe
+from backends.local_transfers import Upload
+from backends.local_tree import Tree, storage_error
+from plugins.contracts import ObjectMetadata
+from plugins.errors import (
+    ContentMismatch,
+    KeyInvalid,
+    ObjectExists,
+    ObjectNotFound,
+    StorageDenied,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+)
+from tests.conformance.storage_support import KEY, Body
+
+BODY = Body(5000)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def tree(root: Path) -> Tree:
+    tree = Tree(root)
+    tree.prepare()
+    return tree
+
+
+@pytest.fixture
+def clean(root: Path) -> Iterator[None]:
+    """After the test nothing is left in ``.incoming``, and no descriptor is open."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    yield
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not list((root / ".incoming").iterdir())
+
+
+def save(tree: Tree, key: str = KEY, body: Body = BODY, metadata: ObjectMetadata | None = None) -> None:
+    Upload(tree, key, metadata or body.metadata).save(body.whole())
+
+
+def failing(number: int) -> Callable[..., Any]:
+    def fail(*_arguments: Any, **_options: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+# --- publishing -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("clean")
+def test_order_of_effects(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    effects: list[str] = []
+    fsync, link, unlink = os.fsync, os.link, Path.unlink
+
+    def name_of(descriptor: Any) -> str:
+        number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+        path = Path(f"/proc/self/fd/{number}").readlink()
+        return "temporary" if path.suffix == ".part" else str(path.relative_to(root))
+
+    def noted_fsync(descriptor: Any) -> None:
+        fsync(descriptor)
+        effects.append(f"fsync {name_of(descriptor)}")
+
+    def noted_link(*arguments: Any, **options: Any) -> None:
+        link(*arguments, **options)
+        effects.append("link")
+
+    def noted_unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.exists():
+            effects.append("unlink")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "link", noted_link)
+    monkeypatch.setattr(Path, "unlink", noted_unlink)
+    save(tree)
+    assert effects == ["fsync .", "fsync ab", "fsync temporary", "link", "unlink", "fsync ab/cd"]
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        ObjectMetadata(BODY.size + 1, BODY.sha256, "image/png"),
+        ObjectMetadata(BODY.size - 1, BODY.sha256, "image/png"),
+        ObjectMetadata(BODY.size, Body(BODY.size, seed=1).sha256, "image/png"),
+    ],
+)
+def test_other_bytes_than_announced(tree: Tree, metadata: ObjectMetadata) -> None:
+    with pytest.raises(ContentMismatch):
+        save(tree, metadata=metadata)
+    assert not tree.exists(KEY)
+
+
+@pytest.mark.usefixtures("clean")
+def test_an_abandoned_upload_is_not_published(tree: Tree) -> None:
+    upload = Upload(tree, KEY, BODY.metadata)
+    upload.abandon()
+    with pytest.raises(StorageUnavailable):
+        upload.save(BODY.whole())
+    assert not upload.published
+    assert not tree.exists(KEY)
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_name_that_is_not_durable_is_taken_back(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tree, "ab/cd/another")
+    link = os.link
+
+    def link_then_lose_the_disk(*arguments: Any, **options: Any) -> None:
+        link(*arguments, **options)
+        monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+
+    monkeypatch.setattr(os, "link", link_then_lose_the_disk)
+    with pytest.raises(OSError, match="Input/output"):
+        save(tree)
+    assert [path.name for path in (root / "ab/cd").iterdir()] == ["another"]
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_taken_key_is_durable_before_it_is_refused(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tree)
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+    with pytest.raises(OSError, match="Input/output"):
+        save(tree)
+    monkeypatch.undo()
+    with pytest.raises(ObjectExists):
+        save(tree)
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.EOPNOTSUPP])
+def test_without_hard_links(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
+    monkeypatch.setattr(os, "link", failing(refusal))
+    save(tree)
+    assert (root / KEY).read_bytes() == BODY.whole()
+    upload = Upload(tree, "other", BODY.metadata)
+    upload.begin()
+    assert upload.file is not None
+    upload.file.write(BODY.whole())
+    (root / "other").write_bytes(b"was quicker")
+    with pytest.raises(ObjectExists):
+        upload.publish()
+    upload.release()
+    assert (root / "other").read_bytes() == b"was quicker"
+
+
+@pytest.mark.usefixtures("clean")
+def test_without_hard_links_and_exclusive_renames(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoLibrary:
+        def __init__(self, *_arguments: object, **_options: object) -> None:
+            pass
+
+    monkeypatch.setattr(os, "link", failing(errno.EPERM))
+    monkeypatch.setattr(local_files.ctypes, "CDLL", NoLibrary)
+    with pytest.raises(PermissionError):
+        save(tree)
+    assert not tree.exists(KEY)
+
+
+@pytest.mark.usefixtures("clean")
+def test_short_writes(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:777]))
+    save(tree)
+    assert (root / KEY).read_bytes() == BODY.whole()
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("function", ["open", "write", "fsync", "link", "mkdir"])
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.ENOSPC, StorageFull),
+        (errno.EDQUOT, StorageFull),
+        (errno.EFBIG, StorageFull),
+        (errno.EROFS, StorageDenied),
+        (errno.EACCES, StorageDenied),
+        (errno.EIO, StorageUnavailable),
+        (errno.ESTALE, StorageUnavailable),
+    ],
+)
+def test_what_the_disk_refuses(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, function: str, number: int, expected: type[StorageError]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, failing(number))
+        with pytest.raises(OSError, match=r".") as caught:
+            save(tree)
+    assert type(storage_error(caught.value)) is expected
+    assert not tree.exists(KEY)
+    save(tree)
+
+
+@pytest.mark.parametrize(("umask", "file_mode", "folder_mode"), [(0o022, 0o640, 0o750), (0o077, 0o600, 0o700)])
+def test_modes(tree: Tree, root: Path, umask: int, file_mode: int, folder_mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        save(tree)
+    finally:
+        os.umask(before)
+    assert (root / KEY).stat().st_mode & 0o777 == file_mode
+    assert (root / "ab/cd").stat().st_mode & 0o777 == folder_mode
+
+
+def test_a_folder_that_was_removed_is_made_again(tree: Tree, root: Path) -> None:
+    save(tree)
+    tree.delete(KEY)
+    (root / "ab/cd").rmdir()
+    save(tree)
+    assert tree.exists(KEY)
+
+
+# --- containment ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize(
+    "key", ["", ".", "..", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".incoming/x", "a/.b", "a\0b"]
+)
+def test_a_key_that_leads_out(tree: Tree, key: str) -> None:
+    for call in (tree.open, tree.exists, tree.delete, lambda bad: save(tree, bad)):
+        with pytest.raises(KeyInvalid):
+            call(key)
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_folder_that_is_a_symbolic_link(tree: Tree, root: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "cd").mkdir(parents=True)
+    (outside / "cd/object").write_bytes(b"secret")
+    (root / "ab").symlink_to(outside)
+    assert not tree.exists(KEY)
+    with pytest.raises(ObjectNotFound):
+        tree.open(KEY)
+    tree.delete(KEY)
+    with pytest.raises(KeyInvalid):
+        save(tree)
+    with pytest.raises(KeyInvalid):
+        save(tree, "ab/cd/new")
+    assert [(path.name, path.read_bytes()) for path in (outside / "cd").iterdir()] == [("object", b"secret")]
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_object_that_is_a_symbolic_link(tree: Tree, root: Path, tmp_path: Path, exists: bool) -> None:
+    outside = tmp_path / "outside"
+    if exists:
+        outside.write_bytes(b"secret")
+    (root / "link").symlink_to(outside)
+    assert not tree.exists("link")
+    with pytest.raises(ObjectNotFound):
+        tree.open("link")
+    with pytest.raises(KeyInvalid):
+        save(tree, "link")
+    tree.delete("link")
+    assert outside.exists() == exists
+    assert (root / "link").is_symlink()
+
+
+@pytest.mark.usefixtures("clean")
+def test_something_that_is_not_a_file(tree: Tree, root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    assert not tree.exists("pipe")
+    with pytest.raises(ObjectNotFound):
+        tree.open("pipe")
+
+
+def test_the_root_may_be_a_symbolic_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "root").symlink_to("disk")
+    tree = Tree(tmp_path / "root")
+    tree.prepare()
+    save(tree)
+    assert (tmp_path / "disk" / KEY).read_bytes() == BODY.whole()
+
+
+# --- the root and what is left in it ----------------------------------------------------------------------------------
+
+
+def test_prepare_creates_what_is_missing(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "a/b/c")
+    tree.prepare()
+    tree.prepare()
+    probe(tree)
+    assert (tmp_path / "a/b/c/.incoming").is_dir()
+
+
+@pytest.mark.parametrize("present", [True, False], ids=["an empty mount point", "nothing"])
+def test_a_root_that_has_gone_is_an_outage(tree: Tree, root: Path, present: bool) -> None:
+    save(tree)
+    root.rename(root.with_name("elsewhere"))
+    if present:
+        root.mkdir()
+    for call in (tree.exists, tree.delete, tree.open, lambda key: save(tree, key)):
+        with pytest.raises(StorageUnavailable):
+            call(KEY)
+    with pytest.raises(FileNotFoundError):
+        probe(tree)
+    assert root.exists() == present
+
+
+def test_the_sweep_takes_what_nobody_holds(tree: Tree, root: Path) -> None:
+    incoming = root / ".incoming"
+    (incoming / "dead.part").write_bytes(b"x")
+    (incoming / "another-file").write_bytes(b"x")
+    with (incoming / "alive.part").open("wb") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        tree.prepare()
+        assert sorted(path.name for path in incoming.iterdir()) == ["alive.part", "another-file"]
+    tree.prepare()
+    assert [path.name for path in incoming.iterdir()] == ["another-file"]
+
+
+@pytest.mark.parametrize("lock_held", [True, False], ids=["during the sweep", "after the sweep"])
+def test_a_new_file_that_is_taken_for_a_leftover(
+    tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch, lock_held: bool
+) -> None:
+    flock, sweeps = fcntl.flock, iter([True])
+
+    def swept(descriptor: Any, operation: int) -> None:
+        if next(sweeps, False):
+            for path in (root / ".incoming").iterdir():
+                path.unlink()
+            if lock_held:
+                raise BlockingIOError
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", swept)
+    file = TemporaryFile.create(tree.incoming)
+    assert file.path.exists()
+    file.discard()
+    assert not list((root / ".incoming").iterdir())
+
+
+def test_a_sweep_that_never_ends(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", failing(errno.EWOULDBLOCK))
+    with pytest.raises(BlockingIOError):
+        TemporaryFile.create(tree.incoming)
+    assert not list(tree.incoming.iterdir())

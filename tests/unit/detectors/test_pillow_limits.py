@@ -1,0 +1,184 @@
+"""Bombs and limits: what is too large, too long or too slow is refused with its own code."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from plugins.detectors.formats import CONTENT_TYPES
+from plugins.detectors.pillow import PillowDetector, PillowOptions
+from plugins.errors import ImageTooComplex
+from tests.support import images
+from tests.unit.detectors.harness import running
+
+PIXELS, TOTAL, SIDE, FRAMES = 50_000_000, 1_000_000_000, 20_000, 1000
+
+BOMBS: dict[str, tuple[bytes, str, int]] = {
+    "png": (images.png(60000, 60000), "too_many_pixels", PIXELS),
+    "gif": (images.gif(1, 60000, 60000), "too_many_pixels", PIXELS),
+    "gif-screen": (images.gif(1, screen=(60000, 60000)), "too_many_pixels", PIXELS),
+    "tiff": (images.tiff(1, 60000, 60000), "too_many_pixels", PIXELS),
+    "icon": (images.ico(images.png(60000, 60000)), "too_many_pixels", PIXELS),
+    "second-in-icon": (
+        images.ico(images.png(1, 1, pixels=b"\0\0"), images.png(7000, 8000)),
+        "too_many_pixels",
+        PIXELS,
+    ),
+    "jpeg": (images.jpeg().replace(b"\x08\x00\x30\x00\x40", b"\x08\xff\xf0\xff\xf0"), "too_many_pixels", PIXELS),
+    "webp": (
+        images.sample("webp-animated").data.replace(b"\x3f\0\0\x2f\0\0", b"\x3f\x3f\0\x2f\x3f\0", 1),
+        "too_many_pixels",
+        PIXELS,
+    ),
+    "jpeg2000": (
+        images.sample("jpeg2000-codestream").data.replace(b"\0\0\0\x40\0\0\0\x30", b"\0\0\xff\x40\0\0\xff\x30", 1),
+        "too_many_pixels",
+        PIXELS,
+    ),
+    "bmp": (
+        images.sample("bmp").data.replace(b"\x40\0\0\0\x30\0\0\0", b"\x40\xff\0\0\x30\xff\0\0", 1),
+        "too_many_pixels",
+        PIXELS,
+    ),
+    "gif-total": (images.gif(100, 5000, 5000), "too_many_pixels", TOTAL),
+    "tiff-total": (images.tiff(30, 7000, 7000), "too_many_pixels", TOTAL),
+    "png-side": (images.png(30000, 10), "side_too_long", SIDE),
+    "gif-side": (images.gif(1, 10, 30000), "side_too_long", SIDE),
+    "tiff-side": (images.tiff(1, 30000, 10), "side_too_long", SIDE),
+    "icon-side": (images.ico(images.png(10, 30000)), "side_too_long", SIDE),
+    "gif-frames": (images.gif(2000), "too_many_frames", FRAMES),
+    "tiff-frames": (images.tiff(1001), "too_many_frames", FRAMES),
+    "png-frames": (images.apng_bomb(2**31 - 1), "too_many_frames", FRAMES),
+    "icon-frames": (images.ico(*[images.png(1, 1, pixels=b"\0\0")] * 1001), "too_many_frames", FRAMES),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.gen_test(timeout=30)
+async def test_a_bomb_is_refused_by_what_it_claims(name: str, tmp_path: Path) -> None:
+    data, code, limit = BOMBS[name]
+    # With CPU time for one second, and hardly any of it needed: nothing is decoded.
+    async with running(tmp_path, cpu_limit=1) as harness:
+        error = await harness.refusal(data)
+    assert (error.code, error.facts) == (code, {"limit": limit})
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_text_bomb_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as harness:
+        assert (await harness.refusal(images.png_text_bomb())).code == "image_corrupt"
+
+
+@pytest.mark.parametrize(
+    ("options", "data", "code"),
+    [
+        ({"max_pixels": 64 * 48}, images.jpeg(), None),
+        ({"max_pixels": 64 * 48 - 1}, images.jpeg(), "too_many_pixels"),
+        ({"max_pixels": 64 * 48 - 2}, images.jpeg(), "too_many_pixels"),
+        ({"max_side": 64}, images.jpeg(), None),
+        ({"max_side": 63}, images.jpeg(), "side_too_long"),
+        ({"max_frames": 4}, images.sample("gif-animated").data, None),
+        ({"max_frames": 3}, images.sample("gif-animated").data, "too_many_frames"),
+        ({"max_frames": 3}, images.sample("apng").data, "too_many_frames"),
+        ({"max_frames": 3}, images.sample("webp-animated").data, "too_many_frames"),
+        ({"max_frames": 3}, images.sample("avif-animated").data, "too_many_frames"),
+        ({"max_frames": 3}, images.sample("tiff-pages").data, "too_many_frames"),
+        ({"max_frames": 1}, images.sample("mpo").data, "too_many_frames"),
+        ({"max_frames": 2}, images.sample("ico").data, "too_many_frames"),
+        ({"max_total_pixels": 4 * 64 * 48}, images.sample("tiff-pages").data, None),
+        ({"max_total_pixels": 4 * 64 * 48 - 1}, images.sample("tiff-pages").data, "too_many_pixels"),
+        ({"max_total_pixels": 4 * 64 * 48 - 1}, images.sample("avif-animated").data, "too_many_pixels"),
+        ({"max_total_pixels": 2 * 64 * 48 - 1}, images.sample("mpo").data, "too_many_pixels"),
+    ],
+)
+@pytest.mark.gen_test(timeout=30)
+async def test_a_limit_is_exact(options: dict[str, Any], data: bytes, code: str | None, tmp_path: Path) -> None:
+    async with running(tmp_path, **options) as harness:
+        if code is None:
+            await harness.detect(data)
+        else:
+            assert (await harness.refusal(data)).code == code
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_want_of_memory_is_told_and_survived(tmp_path: Path) -> None:
+    large = images.encode(images.noise(1, 1).resize((6000, 6000)), "PNG", compress_level=1)
+    # Options that contradict each other, or memory would not run out.
+    options = PillowOptions.model_construct(**PillowOptions().model_dump() | {"memory_limit": 1 << 27})
+    detector = PillowDetector(options)
+    path = tmp_path / "image"
+    try:
+        path.write_bytes(large)
+        with pytest.raises(ImageTooComplex) as caught:
+            await detector.detect(path)
+        path.write_bytes(images.jpeg())
+        assert (await detector.detect(path)).format == "JPEG"
+    finally:
+        await detector.close()
+    assert caught.value.facts == {"resource": "memory"}
+    assert not caught.value.retryable
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_want_of_cpu_time_is_told_and_survived(tmp_path: Path) -> None:
+    async with running(tmp_path, cpu_limit=1, wall_limit=50, max_frames=3000, max_total_pixels=10**10) as harness:
+        error = await harness.refusal(images.slow_gif(3000))
+        assert (error.code, error.facts) == ("image_too_complex", {"resource": "CPU time"})
+        assert not error.retryable
+        assert (await harness.detect(images.jpeg())).format == "JPEG"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_cpu_time_is_counted_for_each_image_anew(tmp_path: Path) -> None:
+    data = images.slow_gif(40)
+    async with running(tmp_path, processes=1, cpu_limit=2, wall_limit=50) as harness:
+        for _ in range(12):
+            assert (await harness.detect(data)).frames == 40
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_want_of_time_is_told_and_survived(tmp_path: Path) -> None:
+    async with running(tmp_path, processes=1, wall_limit=0.3) as harness:
+        async with harness.held() as (task, _):
+            with pytest.raises(ImageTooComplex) as caught:
+                await task
+        assert caught.value.facts == {"resource": "time"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"formats": "JPEG, SVG"},
+        {"formats": ""},
+        {"max_pixels": 0},
+        {"max_side": 0},
+        {"max_frames": 0},
+        {"max_total_pixels": 0},
+        {"memory_limit": 1 << 26},
+        {"memory_limit": 1 << 29},
+        {"max_pixels": 100_000_000},
+        {"cpu_limit": 0},
+        {"wall_limit": 0},
+        {"processes": 0},
+        {"processes": 65},
+        {"recycle_after": 0},
+        {"verify": "nothing"},
+        {"unknown": 1},
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        PillowOptions(**options)
+
+
+def test_formats_are_written_in_any_case() -> None:
+    assert PillowOptions.model_validate({"formats": "jpeg, WebP"}).formats == ("JPEG", "WEBP")
+
+
+def test_all_formats_are_allowed_by_default() -> None:
+    assert PillowOptions().formats == tuple(CONTENT_TYPES)
+
+
+def test_every_option_is_described() -> None:
+    assert all(field.description for field in PillowOptions.model_fields.values())
