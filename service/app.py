@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import structlog
 from tornado.httpserver import HTTPServer
+from tornado.httputil import ParseBodyConfig, ParseUrlEncodedConfig, set_parse_body_config
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
@@ -20,6 +21,8 @@ QUIET_PATHS = frozenset({"/healthz", "/readyz"})
 
 def make_app(api: Api) -> Application:
     """The application: every route, and one log line for each request."""
+    # Tornado parses the query of every request for itself; what it holds is bounded by the head, and judged by ours.
+    set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=2**31)))
     context = {"api": api}
     return Application(
         [

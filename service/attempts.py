@@ -53,9 +53,9 @@ class Attempts:
             ResultNotWritten: the database stayed unavailable.
         """
         started = time.monotonic()
-        result = await self._decide(document)
+        result, error = await self._decide(document)
         await self.write(result)
-        _log_result(result, time.monotonic() - started)
+        _log_result(result, error, time.monotonic() - started)
         return result.status is Status.QUEUED and result.attempts < document.attempts
 
     async def write(self, result: Import) -> None:
@@ -79,24 +79,23 @@ class Attempts:
                     log.warning("result discarded: the import was taken over", import_id=result.id)
                 return
 
-    async def _decide(self, document: Import) -> Import:
+    async def _decide(self, document: Import) -> tuple[Import, PluginError | None]:
         if document.abandoned >= MAX_ABANDONED:
-            return document.failed(WORKER_LOST, None, self.clock.now())
+            return document.failed(WORKER_LOST, None, self.clock.now()), None
         try:
             outcome = await self.importer.run(document)
         except PluginError as error:
-            return self._after(document, error)
+            return self._after(document, error), error
         except OSError:
             log.exception("the spool failed", import_id=document.id)
-            return self._after_outage(document, INTERNAL)
+            return self._after_outage(document, INTERNAL), None
         except Exception:
             log.exception("unexpected failure of an attempt", import_id=document.id)
-            return self._again_or_failed(document, INTERNAL, None)
-        return document.succeeded(outcome.image, outcome.import_type, self.clock.now())
+            return self._again_or_failed(document, INTERNAL, None), None
+        return document.succeeded(outcome.image, outcome.import_type, self.clock.now()), None
 
     def _after(self, document: Import, error: PluginError) -> Import:
         failure = failure_of(error)
-        log.info("attempt failed", import_id=document.id, code=error.code, plugin=error.plugin, reason=error.internal)
         if isinstance(error, StorageError) and error.retryable:
             return self._after_outage(document, failure)
         if error.retryable:
@@ -120,13 +119,15 @@ class Attempts:
         return document.failed(failure, self.importer.import_type(document.url or ""), self.clock.now())
 
 
-def _log_result(result: Import, seconds: float) -> None:
+def _log_result(result: Import, error: PluginError | None, seconds: float) -> None:
     log.info(
         "import",
         import_id=result.id,
         status=result.status.value,
         attempts=result.attempts,
         code=result.error.code if result.error else None,
+        plugin=error.plugin if error else None,
+        reason=(error.internal or None) if error else None,
         host=result.host or None,
         byte_size=result.image.byte_size if result.image and result.status is Status.DONE else None,
         seconds=round(seconds, 6),

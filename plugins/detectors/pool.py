@@ -45,7 +45,8 @@ class _Child(asyncio.SubprocessProtocol):
     """One child process; all methods are called in the event loop."""
 
     def __init__(self, max_line: int) -> None:
-        self.calls = 0
+        self.answers = 0
+        """How many lines it has answered, the first one included."""
         self.gone = asyncio.Event()
         """Set when the process has been reaped and its pipes are closed."""
         self._max_line = max_line
@@ -72,7 +73,7 @@ class _Child(asyncio.SubprocessProtocol):
             self._reply = None
         if reply is None:
             raise ChildDied(self._transport.get_returncode())
-        self.calls += 1
+        self.answers += 1
         return reply
 
     def kill(self) -> None:
@@ -165,7 +166,7 @@ class ChildPool:
             if self._is_closed and isinstance(error, ChildFailed):
                 raise PoolClosed("the pool was closed") from error
             raise
-        if self._is_closed or child.calls > self._recycle_after:
+        if self._is_closed or child.answers > self._recycle_after:
             self._begin_ending(child)
         else:
             self._idle.append(child)

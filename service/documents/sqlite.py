@@ -18,7 +18,7 @@ from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable, sqlite_queries
 from service.documents.sqlite_file import connect_reader, connect_writer, file_identity
 from service.documents.sqlite_rows import to_milliseconds
-from service.documents.sqlite_threads import ConnectionThreads, commit_together, run_each
+from service.documents.sqlite_threads import Call, ConnectionThreads, commit_together, run_each
 from service.documents.sqlite_turns import Turns
 from service.issuers import Issuer
 from service.models import Import
@@ -46,13 +46,14 @@ class SqliteDocumentStore(DocumentStore):
     ) -> None:
         self._path = path
         self._clock = clock
+        self._busy_timeout = busy_timeout
         self._turns = Turns()
         self._identity: tuple[int, int] | None = None
         self._writer = ConnectionThreads(
             "documents-writer",
             path,
-            lambda: connect_writer(path, busy_timeout),
-            commit_together,
+            self._connect_writer,
+            self._commit,
             threads=1,
             batch=queue_size,
             capacity=queue_size,
@@ -60,7 +61,7 @@ class SqliteDocumentStore(DocumentStore):
         self._readers = ConnectionThreads(
             "documents-reader",
             path,
-            lambda: connect_reader(path, busy_timeout),
+            self._connect_reader,
             run_each,
             threads=readers,
             batch=1,
@@ -76,7 +77,6 @@ class SqliteDocumentStore(DocumentStore):
         try:
             await self._writer.open()
             await self._readers.open()
-            self._identity = await self._identify()
         except BaseException:
             await self.close()
             raise
@@ -87,11 +87,9 @@ class SqliteDocumentStore(DocumentStore):
         await self._writer.close()
 
     async def ping(self) -> None:
-        """See ``DocumentStore.ping``. Tells also of a file that was deleted or replaced while it was open."""
-        await self._readers.run(sqlite_queries.probe_reading)
+        """See ``DocumentStore.ping``."""
         await self._writer.run(sqlite_queries.probe_writing)
-        if await self._identify() != self._identity:
-            raise StoreUnavailable(f"SQLite database {self._path} has been deleted or replaced: restart Lading")
+        await self._readers.run(sqlite_queries.probe_reading)
 
     # --- imports ------------------------------------------------------------------------------------------------------
 
@@ -168,5 +166,18 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.set_issuer_enabled``."""
         return await self._writer.run(lambda connection: sqlite_queries.enable_issuer(connection, issuer_id, enabled))
 
-    async def _identify(self) -> tuple[int, int] | None:
-        return await self._readers.run(lambda _: file_identity(self._path))
+    # --- in the threads -----------------------------------------------------------------------------------------------
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        connection = connect_writer(self._path, self._busy_timeout)
+        self._identity = file_identity(self._path)
+        return connection
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        return connect_reader(self._path, self._busy_timeout)
+
+    def _commit(self, connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
+        # SQLite itself goes on writing into a file that has no name any more, and all of it would be lost (P1).
+        if file_identity(self._path) != self._identity:
+            raise StoreUnavailable(f"SQLite database {self._path} was deleted or replaced: restart Lading")
+        commit_together(connection, calls)

@@ -203,7 +203,7 @@ async def test_readiness_names_what_does_not_work(client: Client, assembled: Ass
 @pytest.mark.gen_test
 async def test_in_flight_requests_are_counted_down(client: Client, assembled: Assembled, http_port: int) -> None:
     await client.post(FORM)
-    reader, writer = await asyncio.open_connection("127.0.0.1", http_port)
+    _, writer = await asyncio.open_connection("127.0.0.1", http_port)
     writer.write(b"POST /api/v1/imports HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nalbum")
     await writer.drain()
     await asyncio.sleep(0.05)

@@ -50,10 +50,10 @@ class ServiceProcess:
     def wait_for(self, event: str, timeout: float = 30) -> dict[str, Any]:
         """The first log line with the event."""
         with self._news:
-            found = self._news.wait_for(lambda: self._find(event) or (self._ended and [None]), timeout)
-        assert found, f"no {event!r} within {timeout} s: {self.lines[-5:]}"
-        assert found[0] is not None, f"ended without {event!r}: {self.lines[-5:]}"
-        return found[0]
+            self._news.wait_for(lambda: self._ended or self._find(event), timeout)
+        found = self._find(event)
+        assert found is not None, f"no {event!r} within {timeout} s: {self.lines[-5:]}"
+        return found
 
     def terminate(self, timeout: float = 40) -> int:
         """SIGTERM, and wait; the exit status."""
@@ -73,8 +73,8 @@ class ServiceProcess:
             self.process.stderr.close()
         return status
 
-    def _find(self, event: str) -> list[dict[str, Any] | None]:
-        return [line for line in self.lines if line.get("event") == event][:1]
+    def _find(self, event: str) -> dict[str, Any] | None:
+        return next((line for line in self.lines if line.get("event") == event), None)
 
     def _read(self) -> None:
         assert self.process.stderr is not None

@@ -1,5 +1,6 @@
 """The synchronous core of the local disk, without an event loop."""
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -9,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from backends import local_files
 from backends.local_files import TemporaryFile, probe
 from backends.local_transfers import Upload
 from backends.local_tree import Tree, storage_error
@@ -169,7 +169,7 @@ def test_without_hard_links_and_exclusive_renames(tree: Tree, monkeypatch: pytes
             pass
 
     monkeypatch.setattr(os, "link", failing(errno.EPERM))
-    monkeypatch.setattr(local_files.ctypes, "CDLL", NoLibrary)
+    monkeypatch.setattr(ctypes, "CDLL", NoLibrary)
     with pytest.raises(PermissionError):
         save(tree)
     assert not tree.exists(KEY)

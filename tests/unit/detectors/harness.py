@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,14 +36,15 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def until_reaped(pid: int) -> None:
-    """Wait until there is no such process, not even a zombie, and the event loop knows."""
-    while Path(f"/proc/{pid}").exists() or any(
-        t.name.startswith(f"asyncio-waitpid-{pid}") for t in threading.enumerate()
-    ):
+def exists(pid: int) -> bool:
+    """Whether there is such a process, if only as a zombie."""
+    return Path(f"/proc/{pid}").exists()
+
+
+async def until_gone(pid: int) -> None:
+    """Wait until there is no such process, not even a zombie."""
+    while exists(pid):
         await asyncio.sleep(0.01)
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 class Harness:
@@ -55,9 +55,9 @@ class Harness:
         self._folder = folder
         self._files = 0
 
-    def file(self, data: bytes) -> Path:
+    def file(self, data: bytes, name: bytes = b"image") -> Path:
         self._files += 1
-        path = self._folder / str(self._files)
+        path = Path(os.fsdecode(bytes(self._folder) + b"/%d-%b" % (self._files, name)))
         path.write_bytes(data)
         return path
 
@@ -75,7 +75,7 @@ class Harness:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[tuple["asyncio.Task[ImageInfo]", int]]:
-        """A call whose child is in the middle of reading a file that does not end: the task, and what feeds the file."""
+        """A call whose child is reading a file that does not end: the call, and the descriptor that feeds the file."""
         self._files += 1
         fifo = self._folder / f"fifo{self._files}"
         os.mkfifo(fifo)
@@ -87,6 +87,7 @@ class Harness:
             os.close(feed)
             task.cancel()
             await asyncio.wait([task])
+            fifo.unlink()
 
 
 async def reader_of(fifo: Path) -> int:

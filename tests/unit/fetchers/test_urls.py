@@ -89,7 +89,7 @@ def test_urls_have_one_canonical_form(sent: str, canonical: str) -> None:
         ("http://[::1", "its host is not valid"),
         ("http://[fe80::1%25eth0]/", "its address names a network zone"),
         ("http://[fe80::1%eth0]/", "its address names a network zone"),
-        ("http://::1/", "its port is not valid"),
+        ("http://::1/", "it has no host"),
         ("http://example.org:0/", "its port is not valid"),
         ("http://example.org:65536/", "its port is not valid"),
         ("http://example.org:-1/", "its port is not valid"),
