@@ -1,7 +1,7 @@
 """Storage in this process's memory: the reference, for tests and trials. Everything is lost when the process ends."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import ClassVar, Final
 
 from pydantic import Field
@@ -53,7 +53,8 @@ class MemoryStorage(StorageBackend):
         if body is None:
             raise ObjectNotFound
         end = len(body) if length is None else min(len(body), offset + length)
-        yield StoredObject(len(body), self._pieces(body, offset, end))
+        async with aclosing(self._pieces(body, offset, end)) as chunks:
+            yield StoredObject(len(body), chunks)
 
     async def delete(self, key: str) -> None:
         """See ``StorageBackend.delete``."""
@@ -89,7 +90,7 @@ class MemoryStorage(StorageBackend):
         if len(body) != metadata.byte_size:
             raise ContentMismatch(f"{len(body)} bytes instead of {metadata.byte_size}")
 
-    async def _pieces(self, body: bytearray, offset: int, end: int) -> AsyncIterator[bytes]:
+    async def _pieces(self, body: bytearray, offset: int, end: int) -> AsyncGenerator[bytes, None]:
         for start in range(offset, end, PIECE):
             self._check_open()
             yield bytes(body[start : min(start + PIECE, end)])

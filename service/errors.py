@@ -48,6 +48,15 @@ _SPECS = (
 CATALOGUE: Mapping[str, ErrorSpec] = {spec.code: spec for spec in _SPECS}
 """Every API error by code, but for those of ``service.params`` and refused sources, which bring their own text."""
 
+_RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""Reason phrases that RFC 9110 section 15.5 has changed, and older Pythons have not."""
+
+
+def reason_phrase(status: HTTPStatus) -> str:
+    """The reason phrase of a status, as RFC 9110 has it."""
+    return _RENAMED.get(status, status.phrase)
+
+
 WORKER_LOST = Failure("worker_lost", "The workers that ran this import died again and again.", retryable=True)
 INTERNAL = Failure("internal_error", CATALOGUE["internal_error"].text, retryable=True)
 

@@ -192,7 +192,7 @@ class HeadMeter:
 
     def _drop_empty_lines(self) -> int:
         """Parsers skip empty lines before the status line (RFC 9112 section 2.2); they count as well."""
-        if self._head[:1] not in (b"\r", b"\n"):
+        if not self._head.startswith((b"\r", b"\n")):
             return 0
         content = self._head.lstrip(b"\r\n")
         dropped = len(self._head) - len(content)

@@ -116,10 +116,10 @@ def connect_reader(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of the file, None where there is none. Blocks."""
+    """Device and inode of the file, None where it cannot be reached. Blocks."""
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return status.st_dev, status.st_ino
 

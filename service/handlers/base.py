@@ -17,7 +17,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from service.auth import Authenticator, Grant, Unauthorized
 from service.documents import StoreUnavailable
-from service.errors import ApiError
+from service.errors import ApiError, reason_phrase
 from service.handlers.client_address import client_address
 from service.handlers.headers import FIXED, WireHeaders
 from service.handlers.in_flight import InFlight
@@ -102,7 +102,7 @@ class BaseHandler(RequestHandler):
     def answer(self, status: HTTPStatus, body: dict[str, Any], content_type: str = "application/json") -> None:
         """Finish with a JSON body."""
         payload = encode(body)
-        self.set_status(status, status.phrase)
+        self.set_status(status, reason_phrase(status))
         self.set_header("Content-Type", f"{content_type}; charset=utf-8")
         self.set_header("Content-Length", str(len(payload)))
         self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
@@ -128,7 +128,7 @@ class BaseHandler(RequestHandler):
             self.set_header("Retry-After", str(error.retry_after))
         body = {
             "type": "about:blank",
-            "title": error.status.phrase,
+            "title": reason_phrase(error.status),
             "status": error.status.value,
             "detail": error.detail,
             "code": error.code,

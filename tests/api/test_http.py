@@ -61,6 +61,7 @@ async def test_every_answer_has_the_contract_s_headers(client: Client, method: s
         assert json.loads(response.body)["status"] == status
     if status == 405:
         assert response.headers["Allow"] == "POST"
+        assert json.loads(response.body)["code"] == "method_not_allowed"
 
 
 @pytest.mark.gen_test
@@ -197,6 +198,7 @@ async def test_readiness_names_what_does_not_work(client: Client, assembled: Ass
     response = await client.fetch("/readyz")
     assert response.code == 503
     assert "documents" in json.loads(response.body)["detail"]
+    assert json.loads(response.body)["code"] == "not_ready"
     assert (await client.fetch("/healthz")).code == 200
 
 

@@ -190,7 +190,7 @@ class ReadingCases(StorageHarness):
         body = Body(4 * MIB)
         async with self.opened() as backend:
             gate = Gate(body)
-            task = asyncio.create_task(backend.save(KEY, gate.chunks(), body.metadata))
+            task = asyncio.create_task(backend.save(KEY, gate, body.metadata))
             await gate.reached.wait()
             await backend.ping()
             gate.go_on.set()
@@ -223,7 +223,7 @@ class ReadingCases(StorageHarness):
         body = Body(size)
         async with self.opened() as backend:
             gate = Gate(body)
-            task = asyncio.create_task(backend.save(KEY, gate.chunks(), body.metadata))
+            task = asyncio.create_task(backend.save(KEY, gate, body.metadata))
             await gate.reached.wait()
             closing = asyncio.create_task(backend.close())
             await asyncio.sleep(0)

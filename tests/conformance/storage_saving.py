@@ -2,14 +2,14 @@
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
 
 from plugins.contracts import ObjectMetadata
 from plugins.errors import ContentMismatch, KeyInvalid, ObjectExists
-from tests.conformance.storage_support import KEY, KIB, MIB, Body, CancelAt, StorageHarness, attempt, read
+from tests.conformance.storage_support import KEY, KIB, MIB, Body, CancelAt, StorageHarness, Stream, attempt, read
 
 LARGE = 64_000_000
 ROUND_TRIPS = [0, 1, 4095, 4096, 4097, MIB - 1, MIB, MIB + 1, 8 * MIB, LARGE]
@@ -21,29 +21,33 @@ class SourceBroke(Exception):
     """Raised by a test's stream; nothing that a backend could know."""
 
 
-async def breaking(body: Body, after: int, error: BaseException) -> AsyncIterator[bytes]:
+def breaking(body: Body, after: int, error: Exception) -> AsyncIterator[bytes]:
     """The first ``after`` bytes of the body, then the error."""
-    for offset in range(0, after, 64 * KIB):
-        yield body.part(offset, min(64 * KIB, after - offset))
-    raise error
+
+    def pieces() -> Iterator[bytes]:
+        for offset in range(0, after, 64 * KIB):
+            yield body.part(offset, min(64 * KIB, after - offset))
+        raise error
+
+    return Stream(pieces())
 
 
-class Gate:
-    """A stream of a body that stops half-way until it is let go on."""
+class Gate(Stream):
+    """A stream of a body that sets ``reached`` at its middle and waits for ``go_on`` there."""
 
     def __init__(self, body: Body) -> None:
-        self._body = body
         self.reached = asyncio.Event()
         self.go_on = asyncio.Event()
+        step = max(1, min(64 * KIB, body.size // 4))
+        self._steps_before = body.size // 2 // step
+        super().__init__(body.part(offset, step) for offset in range(0, body.size, step))
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body; sets ``reached`` and waits for ``go_on`` at its middle."""
-        step = max(1, min(64 * KIB, self._body.size // 4))
-        for offset in range(0, self._body.size, step):
-            if offset >= self._body.size // 2 and not self.reached.is_set():
-                self.reached.set()
-                await self.go_on.wait()
-            yield self._body.part(offset, step)
+    async def __anext__(self) -> bytes:
+        if self._steps_before == 0:
+            self.reached.set()
+            await self.go_on.wait()
+        self._steps_before -= 1
+        return await super().__anext__()
 
 
 class SavingCases(StorageHarness):
@@ -68,12 +72,8 @@ class SavingCases(StorageHarness):
     @pytest.mark.gen_test
     async def test_a_single_large_chunk(self) -> None:
         body = Body(3 * MIB + 17)
-
-        async def whole() -> AsyncIterator[bytes]:
-            yield body.whole()
-
         async with self.opened() as backend:
-            await backend.save(KEY, whole(), body.metadata)
+            await backend.save(KEY, Stream([body.whole()]), body.metadata)
             await self.assert_holds(backend, KEY, body)
 
     @pytest.mark.gen_test
@@ -141,7 +141,7 @@ class SavingCases(StorageHarness):
     async def test_a_stream_without_end_is_left(self) -> None:
         taken = 0
 
-        async def endless() -> AsyncIterator[bytes]:
+        def endless() -> Iterator[bytes]:
             nonlocal taken
             while taken < 64:
                 taken += 1
@@ -149,7 +149,7 @@ class SavingCases(StorageHarness):
             raise AssertionError("the backend reads on and on")
 
         async with self.opened() as backend:
-            assert isinstance(await attempt(backend.save(KEY, endless(), Body(MIB).metadata)), ContentMismatch)
+            assert isinstance(await attempt(backend.save(KEY, Stream(endless()), Body(MIB).metadata)), ContentMismatch)
             await self.assert_absent(backend, KEY)
 
     # --- cancellation -------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class SavingCases(StorageHarness):
         body = Body(size)
         async with self.opened() as backend:
             gate = Gate(body)
-            task = asyncio.create_task(backend.save(KEY, gate.chunks(), body.metadata))
+            task = asyncio.create_task(backend.save(KEY, gate, body.metadata))
             await gate.reached.wait()
             task.cancel()
             await asyncio.wait((task,))
@@ -228,7 +228,7 @@ class SavingCases(StorageHarness):
         slow, quick = Body(size, seed=1), Body(size, seed=2)
         async with self.opened() as backend:
             gate = Gate(slow)
-            task = asyncio.create_task(backend.save(KEY, gate.chunks(), slow.metadata))
+            task = asyncio.create_task(backend.save(KEY, gate, slow.metadata))
             await gate.reached.wait()
             await backend.save(KEY, quick.chunks(), quick.metadata)
             gate.go_on.set()

@@ -16,7 +16,7 @@ from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import PluginError, StorageError, StorageUnavailable
 from tests.conformance import storage_support
 from tests.conformance.storage import GuardedStorageSuite
-from tests.conformance.storage_support import MIB
+from tests.conformance.storage_support import MIB, Stream
 from tests.conformance.test_storage_memory import MemoryHarness
 
 
@@ -102,9 +102,7 @@ class SwallowsCancellation(MemoryStorage):
 class GivesNothingForMissing(MemoryStorage):
     @asynccontextmanager
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
-        body = self._objects.get(key, bytearray())
-        end = len(body) if length is None else offset + length
-        yield StoredObject(len(body), self._pieces(body, offset, min(end, len(body))))
+        yield StoredObject(0, Stream([bytes(self._objects.get(key, b""))]))
 
 
 class RaisesTheBaseForMissing(MemoryStorage):
@@ -128,11 +126,7 @@ class GivesOnePiece(MemoryStorage):
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
         async with super().open(key, offset=offset, length=length) as stored:
             whole = await collect(stored.chunks)
-
-            async def one_piece() -> AsyncIterator[bytes]:
-                yield bytes(whole)
-
-            yield StoredObject(stored.byte_size, one_piece())
+            yield StoredObject(stored.byte_size, Stream([bytes(whole)]))
 
 
 class ReadsOnAfterClose(MemoryStorage):

@@ -155,7 +155,7 @@ async def test_a_cancelled_reader_leaves_its_file_to_the_thread(
 async def test_close_does_not_wait_for_a_source(tmp_path: Path) -> None:
     async with opened(tmp_path) as storage:
         gate = Gate(LARGE)
-        task = asyncio.create_task(storage.save(KEY, gate.chunks(), LARGE.metadata))
+        task = asyncio.create_task(storage.save(KEY, gate, LARGE.metadata))
         await gate.reached.wait()
         assert len(list((tmp_path / ".incoming").iterdir())) == 1
         await storage.close()

@@ -1,14 +1,18 @@
 """Well-behaved origins, and what the fetcher sends them."""
 
 import asyncio
+import contextlib
 import itertools
 import tracemalloc
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from plugins.contracts import Source
 from plugins.errors import HeaderNotAllowed, UrlInvalid, UrlPortNotAllowed, UrlSchemeNotAllowed
-from tests.support.origin import Origin, answer, head, raw, repeat
+from plugins.fetchers.http import HttpFetcher
+from tests.support.origin import Behaviour, Exchange, Origin, answer, head, raw, repeat
 from tests.unit.fetchers.support import fetch, http_fetcher
 
 CHUNKED = head(headers={"Transfer-Encoding": "chunked"})
@@ -63,8 +67,8 @@ async def test_the_request_that_is_sent() -> None:
     ],
 )
 @pytest.mark.gen_test
-async def test_every_framing_of_http_1_is_read(behaviour: object, body: bytes) -> None:
-    async with Origin({"/a": behaviour}) as origin, http_fetcher() as fetcher:  # type: ignore[dict-item]
+async def test_every_framing_of_http_1_is_read(behaviour: Behaviour, body: bytes) -> None:
+    async with Origin({"/a": behaviour}) as origin, http_fetcher() as fetcher:
         assert await fetch(fetcher, origin.url("/a")) == body
 
 
@@ -92,22 +96,13 @@ async def test_an_idle_connection_is_not_kept_for_ever() -> None:
 
 @pytest.mark.gen_test
 async def test_idle_connections_are_bounded() -> None:
-    async with http_fetcher(connections=3) as fetcher:
-        origins = [Origin({"/a": answer(b"image")}) for _ in range(8)]
+    async with contextlib.AsyncExitStack() as stack:
+        origins = [await stack.enter_async_context(Origin({"/a": answer(b"image")})) for _ in range(8)]
+        fetcher = await stack.enter_async_context(http_fetcher(connections=3))
         for origin in origins:
-            async with origin:
-                pass  # only to learn a free port
-        for origin in origins:
-            await origin.__aenter__()
-        try:
-            for origin in origins:
-                await fetch(fetcher, origin.url("/a"))
-                await asyncio.sleep(0)
-            sockets = fetcher._client._session.connector._conns  # type: ignore[union-attr]
-            assert sum(len(pooled) for pooled in sockets.values()) == 3
-        finally:
-            for origin in origins:
-                await origin.__aexit__()
+            await fetch(fetcher, origin.url("/a"))
+            await asyncio.sleep(0)
+        assert len(idle_connections(fetcher)) == 3
 
 
 @pytest.mark.gen_test
@@ -185,9 +180,9 @@ async def test_a_name_may_lead_to_the_origin() -> None:
 
 @pytest.mark.gen_test
 async def test_the_environments_proxies_and_credentials_are_not_used(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    netrc = tmp_path_factory.mktemp("netrc") / "netrc"
+    netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
     async with Origin() as proxy, Origin({"/a": answer(b"image")}) as origin, http_fetcher() as fetcher:
@@ -223,10 +218,25 @@ async def test_what_can_be_refused_without_io_is_refused_by_check_and_by_open() 
 
 @pytest.mark.gen_test
 async def test_an_origin_that_talks_unasked_on_an_idle_connection_poisons_nothing() -> None:
-    stale = head(headers={"Content-Length": "5"}) + b"stale"
-    routes = {"/a": raw(head(headers={"Content-Length": "5"}) + b"image", 0.05, stale, 1.0), "/b": answer(b"fresh")}
-    async with Origin(routes) as origin, http_fetcher() as fetcher:
+    go_on = asyncio.Event()
+
+    async def talk(exchange: Exchange) -> bool:
+        await answer(b"image")(exchange)
+        await go_on.wait()
+        return await answer(b"stale")(exchange)
+
+    async with Origin({"/a": talk, "/b": answer(b"fresh")}) as origin, http_fetcher() as fetcher:
         assert await fetch(fetcher, origin.url("/a")) == b"image"
-        await asyncio.sleep(0.2)
+        (idle,) = idle_connections(fetcher)
+        go_on.set()
+        while idle.is_connected():
+            await asyncio.sleep(0.01)
         assert await fetch(fetcher, origin.url("/b")) == b"fresh"
     assert origin.connections == 2
+
+
+def idle_connections(fetcher: HttpFetcher) -> list[Any]:
+    """What aiohttp keeps in its pool."""
+    connector = fetcher._client._session.connector
+    assert connector is not None
+    return [protocol for pooled in connector._conns.values() for protocol, _ in pooled]

@@ -1,0 +1,59 @@
+"""What holds for the project as a whole."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from plugins.errors import PluginError
+from service.app import make_app
+from tests.docs.test_errors import existing, tree
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("service", "backends", "plugins")
+MAX_LINES = 320
+
+
+def modules() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from (ROOT / package).rglob("*.py")
+
+
+def text_of_tests() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+
+
+def test_modules_stay_short() -> None:
+    long = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    assert {name: lines for name, lines in long.items() if lines > MAX_LINES} == {}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    assert [path for path in modules() if not path.read_text(encoding="utf-8").startswith('"""')] == []
+
+
+def test_every_route_has_a_test() -> None:
+    source = (ROOT / "service" / "app.py").read_text(encoding="utf-8")
+    routes = re.findall(r'\(r"(/[^"]*)", \w+Handler', source)
+    assert len(routes) >= 4
+    text = text_of_tests()
+    assert [route for route in routes if re.sub(r"\(.*", "", route) not in text] == []
+    assert make_app.__doc__
+
+
+def test_every_error_code_has_a_test() -> None:
+    text = text_of_tests()
+    bases = {"plugin_error", "fetch_error", "source_refused", "detect_error", "storage_error"}
+    names = {error.code: error.__name__ for error in tree(PluginError) if issubclass(error, PluginError)}
+    untested = {code for code in existing() if code not in text and names.get(code, code) not in text}
+    assert untested - bases == set()
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    # Put together here, so that this file does not hold what it looks for.
+    forbidden = re.compile("|".join(("/" + "work/", "/" + "root/", "pypi" + r"\.org", "registry" + r"\.npmjs")))
+    suffixes = {".py", ".md", ".toml", ".conf", ".sh", ""}
+    tracked = [path for path in ROOT.iterdir() if path.is_file() and path.suffix in suffixes]
+    for folder in (*PACKAGES, "tests", "docs", ".ci"):
+        tracked += [path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix in suffixes]
+    found = [str(path) for path in tracked if forbidden.search(path.read_text(encoding="utf-8", errors="replace"))]
+    assert found == []

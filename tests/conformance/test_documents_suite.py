@@ -1,0 +1,192 @@
+"""The document store suite finds faults: each store here breaks one promise, and the case that names it fails."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.documents import DocumentStore
+from service.documents.memory import MemoryDocumentStore
+from service.issuers import Issuer
+from service.models import Import, Status
+from tests.conformance.documents import DocumentStoreSuite, SettableClock
+
+
+class AddReplaces(MemoryDocumentStore):
+    async def add(self, document: Import) -> None:
+        self._imports.pop(document.id, None)
+        await super().add(document)
+
+
+class AddKeepsTheCallersParams(MemoryDocumentStore):
+    async def add(self, document: Import) -> None:
+        self._imports[document.id] = document
+
+
+class GetSortsParams(MemoryDocumentStore):
+    async def get(self, import_id: str) -> Import | None:
+        document = await super().get(import_id)
+        return document and replace(document, params=dict(sorted(document.params.items())))
+
+
+class UpdateComparesNothing(MemoryDocumentStore):
+    async def update(self, document: Import) -> bool:
+        known = document.id in self._imports
+        self._imports[document.id] = document
+        return known
+
+
+class UpdateAcceptsAnyLaterRevision(MemoryDocumentStore):
+    async def update(self, document: Import) -> bool:
+        stored = self._imports.get(document.id)
+        later = stored is not None and stored.revision < document.revision
+        return later and await super().update(replace(document, revision=self._imports[document.id].revision + 1))
+
+
+class UnfairClaim(MemoryDocumentStore):
+    """The oldest first, whosever it is, whatever else was asked for."""
+
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        claimed: list[Import] = []
+        for document in sorted(self._imports.values(), key=lambda document: document.run_at):
+            wanted = document.status is Status.QUEUED and document.run_at <= self._clock.now()
+            if wanted and len(claimed) < limit:
+                claimed.append(document.claimed(worker_id, self._clock.now()))
+                self._imports[document.id] = claimed[-1]
+        return claimed
+
+
+class ClaimWithoutAPlace(MemoryDocumentStore):
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        self._last_issuer = ""
+        return await super().claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
+
+
+class ClaimOfTheFuture(MemoryDocumentStore):
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        for document in list(self._imports.values()):
+            self._imports[document.id] = replace(document, run_at=min(document.run_at, self._clock.now()))
+        return await super().claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
+
+
+class ClaimThatIsNotKept(MemoryDocumentStore):
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        before = dict(self._imports)
+        claimed = await super().claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
+        self._imports = before
+        return claimed
+
+
+class QueuedCountsAll(MemoryDocumentStore):
+    async def queued(self, limit: int) -> int:
+        return len(self._imports)
+
+
+class RegisterTwice(MemoryDocumentStore):
+    async def register(self, worker_id: str, lease: timedelta) -> None:
+        self._leases[worker_id] = self._clock.now() + lease
+
+
+class HeartbeatRevives(MemoryDocumentStore):
+    async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
+        self._leases[worker_id] = self._clock.now() + lease
+        return True
+
+
+class HeartbeatRenewsNothing(MemoryDocumentStore):
+    async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
+        return worker_id in self._leases
+
+
+class RecoverWithoutLimit(MemoryDocumentStore):
+    async def recover(self, limit: int) -> int:
+        return await super().recover(1000)
+
+
+class RecoverTakesFromTheLiving(MemoryDocumentStore):
+    async def recover(self, limit: int) -> int:
+        self._leases = {}
+        return await super().recover(limit)
+
+
+class RecoverCountsNoDeath(MemoryDocumentStore):
+    async def recover(self, limit: int) -> int:
+        recovered = await super().recover(limit)
+        for document in list(self._imports.values()):
+            self._imports[document.id] = replace(document, abandoned=0)
+        return recovered
+
+
+class ReleaseDoesNothing(MemoryDocumentStore):
+    async def release(self, worker_id: str) -> None:
+        pass
+
+
+class IssuersInTheOrderOfTheirArrival(MemoryDocumentStore):
+    async def list_issuers(self) -> Sequence[Issuer]:
+        return list(self._issuers.values())
+
+
+class NeverCloses(MemoryDocumentStore):
+    async def close(self) -> None:
+        pass
+
+
+FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
+    (AddReplaces, "test_a_second_import_with_one_id_is_refused", {}),
+    (AddReplaces, "test_of_concurrent_adds_of_one_id_one_succeeds", {}),
+    (AddReplaces, "test_of_500_concurrent_adds_a_duplicate_fails_alone", {}),
+    (AddKeepsTheCallersParams, "test_what_is_stored_is_not_what_a_caller_holds", {}),
+    (GetSortsParams, "test_params_are_kept_exactly_and_in_order", {"params": {"b": 1, "a": 2}}),
+    (UpdateComparesNothing, "test_an_update_of_any_other_revision_changes_nothing", {"revision": 5}),
+    (UpdateComparesNothing, "test_an_update_never_creates", {}),
+    (UpdateComparesNothing, "test_of_concurrent_updates_one_wins", {}),
+    (UpdateComparesNothing, "test_a_zombie_can_change_nothing", {}),
+    (UpdateAcceptsAnyLaterRevision, "test_an_update_of_any_other_revision_changes_nothing", {"revision": 7}),
+    (UnfairClaim, "test_a_worker_whose_lease_was_ended_is_given_nothing", {}),
+    (UnfairClaim, "test_a_backlog_of_one_issuer_delays_no_other", {}),
+    (UnfairClaim, "test_issuers_are_served_in_equal_parts", {}),
+    (UnfairClaim, "test_no_more_of_one_issuer_than_asked_for", {}),
+    (UnfairClaim, "test_excluded_issuers_are_left_alone", {}),
+    (ClaimWithoutAPlace, "test_claims_of_one_take_the_issuers_in_turn", {}),
+    (ClaimWithoutAPlace, "test_with_more_issuers_than_the_limit_all_are_served", {}),
+    (ClaimOfTheFuture, "test_an_import_is_claimed_when_it_is_due", {}),
+    (ClaimOfTheFuture, "test_an_import_requeued_is_claimed_again_when_due", {}),
+    (ClaimThatIsNotKept, "test_a_claimed_import_is_running", {}),
+    (QueuedCountsAll, "test_queued_imports_are_counted_up_to_a_limit", {}),
+    (RegisterTwice, "test_a_worker_id_with_a_lease_is_refused", {}),
+    (HeartbeatRevives, "test_a_heartbeat_after_recovery_is_refused_for_good", {}),
+    (HeartbeatRenewsNothing, "test_a_heartbeat_renews_the_lease", {}),
+    (RecoverWithoutLimit, "test_recovery_goes_no_further_than_its_limit", {}),
+    (RecoverTakesFromTheLiving, "test_recovery_leaves_the_living_alone", {}),
+    (RecoverCountsNoDeath, "test_every_death_is_counted", {}),
+    (ReleaseDoesNothing, "test_release_ends_the_lease_at_once", {}),
+    (IssuersInTheOrderOfTheirArrival, "test_issuers_are_listed_in_the_order_of_their_ids", {}),
+    (NeverCloses, "test_a_closed_store_is_unavailable", {"name": "add"}),
+]
+
+
+def suite_of(store: type[DocumentStore]) -> DocumentStoreSuite:
+    class Suite(DocumentStoreSuite):
+        def make_store(self, clock: SettableClock) -> DocumentStore:
+            return store(clock)  # type: ignore[call-arg]
+
+    return Suite()
+
+
+@pytest.mark.parametrize(("broken", "case", "arguments"), FAULTS, ids=[f"{one[0].__name__}-{one[1]}" for one in FAULTS])
+@pytest.mark.gen_test(timeout=30)
+async def test_the_suite_complains(broken: type[DocumentStore], case: str, arguments: dict[str, Any]) -> None:
+    await getattr(suite_of(MemoryDocumentStore), case)(**arguments)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        await getattr(suite_of(broken), case)(**arguments)

@@ -1,0 +1,63 @@
+"""``docs/errors.md`` against the code: every code with its status or retryability, and no other."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import service.params.body  # noqa: F401  # its error class is part of the tree
+from plugins.errors import PluginError, SourceRefused
+from service.errors import CATALOGUE, INTERNAL, WORKER_LOST
+from service.params import ParamsError
+
+ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| (.+?) \| (.+?) \|$", re.MULTILINE)
+TEXT = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+
+
+def tree(root: type) -> Iterator[type]:
+    yield root
+    for child in root.__subclasses__():
+        if child.__module__.startswith(("plugins.", "service.")):
+            yield from tree(child)
+
+
+def documented() -> dict[str, str]:
+    rows = {row[0]: row[1] for row in ROW.findall(TEXT)}
+    assert len(rows) == len(ROW.findall(TEXT)) == TEXT.count("\n| `"), "a code twice, or a row that cannot be read"
+    return rows
+
+
+def existing() -> dict[str, str]:
+    codes = {code: str(spec.status.value) for code, spec in CATALOGUE.items()}
+    for params_error in tree(ParamsError):
+        if params_error is not ParamsError:
+            codes[params_error.code] = str(params_error.status.value)  # type: ignore[attr-defined]
+    for error in tree(PluginError):
+        assert issubclass(error, PluginError)
+        if issubclass(error, SourceRefused):
+            codes[error.code] = "422"
+        else:
+            codes[error.code] = "yes" if error.retryable else "no"
+    codes[WORKER_LOST.code] = "yes"
+    assert INTERNAL.code in codes
+    return codes
+
+
+def test_the_table_has_every_code_and_no_other() -> None:
+    assert documented() == existing()
+
+
+def test_every_row_has_a_cause_and_a_remedy() -> None:
+    for code, _, cause, remedy in ROW.findall(TEXT):
+        assert cause.strip(), code
+        assert remedy.strip(), code
+
+
+def test_codes_are_unique_and_texts_are_sentences() -> None:
+    errors = list(tree(PluginError))
+    assert len({error.code for error in errors}) == len(errors)  # type: ignore[attr-defined]
+    for error in errors:
+        assert issubclass(error, PluginError)
+        assert error.public_text.endswith("."), error
+        facts = {name: 1 for _, name, _, _ in Formatter().parse(error.public_text) if name}
+        assert error(**facts).detail

@@ -1,0 +1,87 @@
+import ssl
+from pathlib import Path
+
+import pytest
+
+from plugins.errors import RedirectNotAllowed, TlsFailed
+from plugins.fetchers.http_client import _make_tls_context
+from tests.support.origin import Origin, answer, redirect
+from tests.unit.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
+
+CERTIFICATES = Path(__file__).parent / "certificates"
+
+
+@pytest.fixture
+def tls() -> ssl.SSLContext:
+    """The server's side of ``localhost``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / "localhost.pem")
+    return context
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the test authority the system's only one; OpenSSL reads the variable when a context is made."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "authority.pem"))
+
+
+@pytest.mark.gen_test
+async def test_an_origin_with_a_trusted_certificate(tls: ssl.SSLContext, trusted: None) -> None:
+    async with (
+        Origin({"/a": answer(b"image" * 50_000)}, tls=tls, name="localhost") as origin,
+        http_fetcher() as fetcher,
+    ):
+        for _ in range(3):
+            assert await fetch(fetcher, origin.url("/a")) == b"image" * 50_000
+        assert await fetch(fetcher, origin.url("/a", name="localhost.")) == b"image" * 50_000
+    assert origin.connections == 1
+
+
+@pytest.mark.gen_test
+async def test_a_certificate_for_another_name_is_refused(tls: ssl.SSLContext, trusted: None) -> None:
+    async with Origin({"/a": answer(b"image")}, tls=tls) as origin:
+        async with http_fetcher(lookup=lambda _: ("127.0.0.1",)) as fetcher:
+            for name in ("127.0.0.1", "images.example"):
+                with pytest.raises(TlsFailed, match="mismatch|not valid for") as caught:
+                    await fetch(fetcher, origin.url(f"/a?token={SECRET}", name=name))
+                assert SECRET not in everything_logged(caught.value)
+    assert not origin.requests
+
+
+@pytest.mark.gen_test
+async def test_a_certificate_of_an_unknown_authority_is_refused(tls: ssl.SSLContext) -> None:
+    async with Origin({"/a": answer(b"image")}, tls=tls, name="localhost") as origin, http_fetcher() as fetcher:
+        with pytest.raises(TlsFailed, match="certificate"):
+            await fetch(fetcher, origin.url("/a"))
+    assert not origin.requests
+
+
+@pytest.mark.gen_test
+async def test_an_origin_that_does_not_speak_tls_is_refused(trusted: None) -> None:
+    async with Origin({"/a": answer(b"image")}) as origin, http_fetcher() as fetcher:
+        with pytest.raises(TlsFailed):
+            await fetch(fetcher, origin.url("/a", name="localhost").replace("http:", "https:"))
+
+
+@pytest.mark.gen_test
+async def test_a_redirect_may_lead_from_http_to_https_but_not_back(tls: ssl.SSLContext, trusted: None) -> None:
+    async with (
+        Origin(tls=tls, name="localhost") as secure,
+        Origin(name="localhost") as plain,
+        http_fetcher() as fetcher,
+    ):
+        plain.routes = {"/up": redirect(secure.url("/a")), "/b": answer(b"image")}
+        secure.routes = {"/a": answer(b"image"), "/down": redirect(plain.url("/b"))}
+        assert await fetch(fetcher, plain.url("/up")) == b"image"
+        requests = len(plain.requests)
+        with pytest.raises(RedirectNotAllowed) as caught:
+            await fetch(fetcher, secure.url("/down"))
+        assert caught.value.facts["reason"] == "it leads from https to http"
+        assert len(plain.requests) == requests
+
+
+def test_old_protocols_and_unchecked_names_are_off() -> None:
+    context = _make_tls_context()
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.check_hostname
+    assert context.verify_mode == ssl.CERT_REQUIRED
