@@ -50,7 +50,11 @@ def _take_stdout() -> BinaryIO:
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies, also in the middle of decoding (Linux: prctl(2))."""
+    """Have the kernel kill this process when its parent dies, also in the middle of decoding.
+
+    On Linux that is prctl(2), which means the thread that started this process: the one of the event loop. Elsewhere
+    the end of stdin has to do, which is noticed after the image in hand.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -4,7 +4,8 @@ To operate it:
 
 - The service needs permission to start processes, and a child to open the file it is given: files under ``/proc`` need
   the same user, which a child always is. Children run the service's own Python with an empty environment and without a
-  file descriptor of the service; they write nothing and end with the service.
+  file descriptor of the service; they write nothing and end with the service. They are the same user, though, and can
+  read what the service can: keep Pillow up to date.
 - Each child uses up to ``memory_limit`` of address space, so plan ``processes`` times that.
 - A child ended from outside (by the kernel for want of memory, for instance) fails the call with ``detector_crashed``,
   and the import is tried again.
@@ -162,10 +163,8 @@ def _line(message: dict[str, Any]) -> bytes:
 
 def _absolute(path: Path) -> str:
     """The name that means to a child, whose folder is another, what ``path`` means here."""
-    absolute = str(path.absolute())
-    return (
-        absolute.replace("/proc/self/", f"/proc/{os.getpid()}/", 1) if absolute.startswith("/proc/self/") else absolute
-    )
+    absolute, own = str(path.absolute()), "/proc/self/"
+    return f"/proc/{os.getpid()}/{absolute.removeprefix(own)}" if absolute.startswith(own) else absolute
 
 
 class _Refusal(BaseModel):

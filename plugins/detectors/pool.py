@@ -34,7 +34,7 @@ class ChildDied(ChildFailed):
 
 
 class ChildTimeout(ChildFailed):
-    """The child did not answer in time and was killed."""
+    """The child did not answer the call in time and was killed."""
 
 
 class PoolClosed(ChildFailed):
@@ -179,9 +179,10 @@ class ChildPool:
         for child in self._children:
             child.kill()
         async with self._closing:
-            for child in self._idle:
+            while self._idle:
+                child = self._idle.pop()
                 await child.gone.wait()
-            self._idle.clear()
+                self._children.discard(child)
             held = 0
             try:
                 # Whoever holds all slots knows that no child is working, starting or ending.
@@ -222,8 +223,10 @@ class ChildPool:
         try:
             self._check_open()
             await child.ask(self._first_line, START_TIMEOUT)
-        except BaseException:
+        except BaseException as error:
             await self._retire(child)
+            if isinstance(error, ChildTimeout):
+                raise ChildFailed("the process was not ready in time") from error
             raise
         return child
 

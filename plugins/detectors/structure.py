@@ -133,7 +133,7 @@ def check_tiff(file: BinaryIO, size: int, limits: Limits) -> None:
     """Walk the chain of directories: each, and each value that it refers to, lies within the file.
 
     Not more than ``max_frames`` directories are followed. A chain that leads back to one that it has passed ends there,
-    as it does for Pillow.
+    as it does for Pillow. Subdirectories, which hold thumbnails and smaller copies, are no frames and not followed.
     """
     file.seek(0)
     header = read_exactly(file, 8)

@@ -35,6 +35,7 @@ from plugins.fetchers.urls import HttpUrl
 # aiohttp holds back a connection whose unread body passes twice this; with one read of the socket on top, a fetch
 # has less than half a MiB in memory.
 _READ_BUFFER_BYTES = 64 * 1024
+_MAX_RESPONSE_FIELDS = 256
 
 
 class _Response(aiohttp.ClientResponse):
@@ -230,6 +231,10 @@ def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver
         auto_decompress=False,
         trust_env=False,
         read_bufsize=_READ_BUFFER_BYTES,
+        # The gate bounds the head as a whole; one long field is no harm within it, many small ones cost more.
+        max_line_size=options.head_max_bytes,
+        max_field_size=options.head_max_bytes,
+        max_headers=_MAX_RESPONSE_FIELDS,
         timeout=aiohttp.ClientTimeout(
             connect=options.dns_timeout + options.connect_timeout, sock_connect=options.connect_timeout
         ),

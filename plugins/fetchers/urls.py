@@ -116,15 +116,18 @@ def resolve_reference(base: HttpUrl, reference: str, *, max_bytes: int = _MAX_BY
     """Read a ``Location`` header, which may be relative (RFC 9110 section 10.2.2), against the URL that sent it.
 
     Raises:
-        UrlInvalid, UrlSchemeNotAllowed: as ``parse_http_url``.
+        UrlInvalid, UrlSchemeNotAllowed, UrlSchemeMissing: as ``parse_http_url``.
     """
     # Checked first, because urljoin removes tabs and line breaks without a word.
     if _FORBIDDEN.search(reference):
         raise UrlInvalid(reason="it holds a space, a backslash or a control character")
-    try:
+    # With a scheme or a host of its own nothing is left to resolve; urljoin would forgive that either is empty.
+    if _SCHEME.match(reference):
+        joined = reference
+    elif reference.startswith("//"):
+        joined = f"{base.scheme}:{reference}"
+    else:
         joined = urljoin(str(base), reference)
-    except ValueError as error:
-        raise UrlInvalid(reason="its host is not valid") from error
     return parse_http_url(joined, max_bytes=max_bytes)
 
 

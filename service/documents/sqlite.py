@@ -44,7 +44,7 @@ class SqliteDocumentStore(DocumentStore):
         readers: int = 2,
         queue_size: int = 1024,
     ) -> None:
-        self._path = path
+        self._path = path = path.absolute()
         self._clock = clock
         self._busy_timeout = busy_timeout
         self._turns = Turns()

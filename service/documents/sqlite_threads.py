@@ -87,6 +87,7 @@ class ConnectionThreads:
             StoreUnavailable: from ``connect``. ``close`` must be called all the same.
         """
         self._loop = asyncio.get_running_loop()
+        self._is_open = True
         starts: list[asyncio.Future[Exception | None]] = []
         for number in range(self._count):
             start: asyncio.Future[Exception | None] = self._loop.create_future()
@@ -97,7 +98,6 @@ class ConnectionThreads:
             starts.append(start)
             self._ends.append(end)
             self._threads.append(thread)
-        self._is_open = True
         for error in await asyncio.gather(*starts):
             if error is not None:
                 raise error

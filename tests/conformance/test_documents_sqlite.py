@@ -8,6 +8,7 @@ import stat
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -93,6 +94,15 @@ async def test_only_its_user_reads_the_files(path: Path) -> None:
 
 
 @pytest.mark.gen_test
+async def test_ping_writes(path: Path) -> None:
+    log = path.with_name("lading.db-wal")
+    async with opened(path) as store:
+        before = log.stat().st_size
+        await store.ping()
+        assert log.stat().st_size > before
+
+
+@pytest.mark.gen_test
 async def test_close_folds_the_log_into_the_file_and_ends_the_threads(path: Path) -> None:
     async with opened(path) as store:
         await store.add(make_import(SettableClock()))
@@ -170,6 +180,11 @@ async def test_a_full_disk_refuses_what_does_not_fit_and_recovers(path: Path) ->
             await store.add(large)
         assert await store.get(large.id) is None
         assert await store.get(small.id) == small
+        together = [make_import(clock), replace(large, id="large"), make_import(clock)]
+        outcomes = await asyncio.gather(*map(store.add, together), return_exceptions=True)
+        assert isinstance(outcomes[1], StoreUnavailable)
+        found = [await store.get(document.id) for document in together]
+        assert [one is not None for one in found] == [outcome is None for outcome in outcomes]
         await store._writer.run(lambda connection: connection.execute("PRAGMA max_page_count = 1000000").fetchone())
         await store.add(large)
         assert await store.get(large.id) == large

@@ -153,7 +153,7 @@ class Origin:
     Args:
         routes: behaviour by path; more may be added to ``routes`` at any time.
         otherwise: the behaviour of every other path; a 404 unless given.
-        host: address to listen on.
+        host: address to listen on; ``::`` hears IPv4 as well.
         port: port to listen on; 0 for a free one.
         tls: context for https, or None for http.
         lifetime: seconds after which a connection is ended whatever it does.
@@ -188,9 +188,11 @@ class Origin:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(
-            self._accepted, self._host, self.port, limit=MAX_HEAD_BYTES, backlog=512, ssl=self._tls
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.create_server(
+            (self._host, self.port), family=family, backlog=512, dualstack_ipv6=self._host == "::"
         )
+        self._server = await asyncio.start_server(self._accepted, sock=listener, limit=MAX_HEAD_BYTES, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -1,17 +1,12 @@
-"""The guard around backends that misbehave."""
+"""The guard around backends that misbehave: errors, deadlines, concurrency, observation."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
-from backends.guard import GuardedStorage
-from backends.memory import MemoryStorage, MemoryStorageOptions
-from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
+from plugins.contracts import StorageBackend
 from plugins.errors import (
-    ConnectionLost,
     ContentMismatch,
     DeadlineExceeded,
     ObjectExists,
@@ -21,94 +16,8 @@ from plugins.errors import (
     StorageUnavailable,
 )
 from tests.conformance.storage_saving import SourceBroke, breaking
-from tests.conformance.storage_support import KEY, Body, attempt, every_call, no_leaks, read
-
-BODY = Body(1000)
-Save = Callable[[AsyncIterator[bytes]], Awaitable[None]]
-
-
-class Scripted(MemoryStorage):
-    """A backend that does what a test says, where it says so."""
-
-    def __init__(self) -> None:
-        super().__init__(MemoryStorageOptions())
-        self.on_save: Save | None = None
-        self.on_open: Callable[[], Awaitable[None]] | None = None
-        self.on_read: Callable[[], AsyncIterator[bytes]] | None = None
-        self.on_release: Callable[[], Awaitable[None]] | None = None
-        self.on_call: Callable[[], Awaitable[None]] | None = None
-
-    async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
-        if self.on_save is None:
-            await super().save(key, chunks, metadata)
-        else:
-            await self.on_save(chunks)
-
-    @asynccontextmanager
-    async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
-        if self.on_open is not None:
-            await self.on_open()
-        try:
-            if self.on_read is not None:
-                yield StoredObject(BODY.size, self.on_read())
-            else:
-                async with super().open(key, offset=offset, length=length) as stored:
-                    yield stored
-        finally:
-            if self.on_release is not None:
-                await self.on_release()
-
-    async def exists(self, key: str) -> bool:
-        if self.on_call is not None:
-            await self.on_call()
-        return await super().exists(key)
-
-    async def delete(self, key: str) -> None:
-        if self.on_call is not None:
-            await self.on_call()
-
-    async def ping(self) -> None:
-        if self.on_call is not None:
-            await self.on_call()
-
-    async def close(self) -> None:
-        if self.on_call is not None:
-            await self.on_call()
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, str, str]] = []
-
-    def observe(self, plugin: str, operation: str, outcome: str, seconds: float) -> None:
-        assert 0 <= seconds < 60
-        self.seen.append((plugin, operation, outcome))
-
-
-def guarded(backend: StorageBackend, **options: Any) -> GuardedStorage:
-    return GuardedStorage(backend, name="scripted", **options)
-
-
-async def save(storage: StorageBackend, body: Body = BODY, key: str = KEY) -> None:
-    await storage.save(key, body.chunks(100), body.metadata)
-
-
-async def hang() -> None:
-    await asyncio.Event().wait()
-
-
-def raising(error: BaseException) -> Callable[..., Awaitable[None]]:
-    async def call(*_arguments: object) -> None:
-        raise error
-
-    return call
-
-
-def calls(storage: StorageBackend) -> Iterator[Coroutine[Any, Any, object]]:
-    yield from every_call(storage, KEY)
-    yield storage.ping()
-    yield storage.close()
-
+from tests.conformance.storage_support import KEY, Body, attempt, no_leaks, read
+from tests.unit.backends.guard_support import BODY, Recorder, Scripted, calls, guarded, hang, raising, save
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
@@ -190,115 +99,6 @@ async def test_a_negative_range(offset: int, length: int | None) -> None:
     storage = guarded(Scripted())
     await save(storage)
     assert type(await attempt(read(storage, KEY, offset=offset, length=length))) is ValueError
-
-
-# --- the stream that is saved -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.gen_test
-async def test_the_sources_error_passes_unchanged() -> None:
-    backend = Scripted()
-    storage = guarded(backend)
-
-    async def translate(chunks: AsyncIterator[bytes]) -> None:
-        try:
-            async for _ in chunks:
-                pass
-        except Exception as error:
-            raise StorageUnavailable from error
-
-    fetch_error = ConnectionLost("x")
-    fetch_error.plugin = "http"
-    for on_save in (None, translate):
-        backend.on_save = on_save
-        for error in (SourceBroke("x"), fetch_error, TimeoutError()):
-            assert await attempt(storage.save(KEY, breaking(BODY, 100, error), BODY.metadata)) is error
-    assert fetch_error.plugin == "http"
-
-
-@pytest.mark.gen_test
-async def test_a_mismatch_passes_a_backend_that_translates() -> None:
-    backend = Scripted()
-
-    async def translate(chunks: AsyncIterator[bytes]) -> None:
-        try:
-            async for _ in chunks:
-                pass
-        except ContentMismatch as error:
-            raise RuntimeError from error
-
-    backend.on_save = translate
-    caught = await attempt(guarded(backend).save(KEY, BODY.chunks(), Body(BODY.size, seed=1).metadata))
-    assert type(caught) is ContentMismatch
-    assert caught.plugin == "scripted"
-
-
-@pytest.mark.gen_test
-async def test_a_backend_that_swallows_the_sources_error() -> None:
-    backend = Scripted()
-
-    async def swallow(chunks: AsyncIterator[bytes]) -> None:
-        try:
-            async for _ in chunks:
-                pass
-        except SourceBroke:
-            return
-
-    backend.on_save = swallow
-    caught = await attempt(guarded(backend).save(KEY, breaking(BODY, 100, SourceBroke("x")), BODY.metadata))
-    assert type(caught) is PluginFault
-
-
-@pytest.mark.gen_test
-@pytest.mark.parametrize("body", [BODY, Body(0)], ids=["some", "empty"])
-async def test_a_backend_that_does_not_read(body: Body) -> None:
-    backend = Scripted()
-
-    async def lazy(chunks: AsyncIterator[bytes]) -> None:
-        return
-
-    backend.on_save = lazy
-    assert type(await attempt(save(guarded(backend), body))) is PluginFault
-
-
-@pytest.mark.gen_test
-@pytest.mark.parametrize("wrong", [Body(BODY.size, seed=1), Body(BODY.size + 1), Body(BODY.size + 5000)])
-async def test_a_backend_that_stops_at_the_announced_size_never_has_a_wrong_whole(wrong: Body) -> None:
-    backend = Scripted()
-    taken = b""
-
-    async def take_what_was_announced(chunks: AsyncIterator[bytes]) -> None:
-        nonlocal taken
-        while len(taken) < BODY.size:
-            taken += await anext(chunks)
-
-    backend.on_save = take_what_was_announced
-    storage = guarded(backend)
-    assert type(await attempt(storage.save(KEY, wrong.chunks(100), BODY.metadata))) is ContentMismatch
-    assert len(taken) < BODY.size
-    taken = b""
-    await save(storage)
-    assert taken == BODY.whole()
-
-
-@pytest.mark.gen_test
-async def test_empty_pieces_are_left_out() -> None:
-    backend = Scripted()
-    taken: list[bytes] = []
-
-    async def take(chunks: AsyncIterator[bytes]) -> None:
-        taken.extend([chunk async for chunk in chunks])
-
-    async def with_gaps() -> AsyncIterator[bytes]:
-        yield b""
-        async for chunk in BODY.chunks(100):
-            yield chunk
-            yield b""
-
-    backend.on_save = take
-    await guarded(backend).save(KEY, with_gaps(), BODY.metadata)
-    assert all(taken)
-    assert b"".join(taken) == BODY.whole()
 
 
 # --- deadlines and cancellation ---------------------------------------------------------------------------------------

@@ -1,12 +1,11 @@
-"""The asynchronous shell of the local disk: threads, cancellation, closing."""
+"""The asynchronous shell of the local disk: threads, failing disks, options."""
 
 import asyncio
 import errno
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,184 +22,8 @@ from plugins.errors import (
     StorageUnavailable,
 )
 from plugins.options import PluginOptions
-from tests.conformance.storage_saving import Gate
-from tests.conformance.storage_support import KEY, MIB, Body, attempt, no_leaks, read
-
-SMALL = Body(5000)
-LARGE = Body(4 * MIB + 3)
-
-
-@asynccontextmanager
-async def opened(root: Path, threads: int = 4) -> AsyncIterator[LocalStorage]:
-    async with no_leaks():
-        storage = LocalStorage(LocalStorageOptions(path=root, threads=threads))
-        await storage.ping()
-        yield storage
-        assert not list((root / ".incoming").iterdir())
-        await storage.close()
-
-
-class Block:
-    """Stops the first thread that calls a function, after or before it does what it does, until it is let on."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, name: str, *, after: bool = False) -> None:
-        self._function: Callable[..., Any] = getattr(os, name)
-        self._after = after
-        self._reached = threading.Event()
-        self._let_on = threading.Event()
-        patch.setattr(os, name, self._call)
-
-    def _call(self, *arguments: Any, **options: Any) -> Any:
-        if self._after:
-            result = self._function(*arguments, **options)
-            self._stop()
-            return result
-        self._stop()
-        return self._function(*arguments, **options)
-
-    def _stop(self) -> None:
-        if not self._reached.is_set():
-            self._reached.set()
-            self._let_on.wait()
-
-    async def reached(self) -> None:
-        await asyncio.to_thread(self._reached.wait)
-
-    def let_on(self) -> None:
-        self._let_on.set()
-
-
-async def a_few_rounds() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-@pytest.mark.gen_test
-@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
-@pytest.mark.parametrize("name", ["write", "fsync"])
-async def test_cancelled_while_a_thread_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: Body, name: str
-) -> None:
-    async with opened(tmp_path) as storage:
-        await storage.save("ab/cd/another", SMALL.chunks(), SMALL.metadata)
-        with monkeypatch.context() as patch:
-            block = Block(patch, name)
-            task = asyncio.create_task(storage.save(KEY, body.chunks(), body.metadata))
-            await block.reached()
-            task.cancel()
-            await a_few_rounds()
-            assert not task.done()  # the thread still has the file
-            task.cancel()
-            block.let_on()
-            await asyncio.wait((task,))
-        assert task.cancelled()
-        assert not await storage.exists(KEY)
-
-
-@pytest.mark.gen_test
-@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
-async def test_cancelled_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: Body) -> None:
-    async with opened(tmp_path) as storage:
-        with monkeypatch.context() as patch:
-            block = Block(patch, "link", after=True)
-            task = asyncio.create_task(storage.save(KEY, body.chunks(), body.metadata))
-            await block.reached()
-            task.cancel()
-            block.let_on()
-            await asyncio.wait((task,))
-        assert task.exception() is None
-        assert await read(storage, KEY) == body.whole()
-
-
-@pytest.mark.gen_test
-async def test_a_timeout_that_comes_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with opened(tmp_path) as storage:
-        block = Block(monkeypatch, "link", after=True)
-
-        async def save_in_time() -> None:
-            async with asyncio.timeout(None) as limit:
-                saving = asyncio.create_task(expire(limit))
-                await storage.save(KEY, SMALL.chunks(), SMALL.metadata)
-            await saving
-
-        async def expire(limit: asyncio.Timeout) -> None:
-            await block.reached()
-            limit.reschedule(0)
-            await a_few_rounds()
-            block.let_on()
-
-        await save_in_time()
-        assert await storage.exists(KEY)
-
-
-@pytest.mark.gen_test
-async def test_a_cancelled_reader_leaves_its_file_to_the_thread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with opened(tmp_path) as storage:
-        await storage.save(KEY, LARGE.chunks(), LARGE.metadata)
-        with monkeypatch.context() as patch:
-            block = Block(patch, "fstat", after=True)
-            task = asyncio.create_task(read(storage, KEY))
-            await block.reached()
-            task.cancel()
-            await a_few_rounds()
-            assert not task.done()
-            block.let_on()
-            await asyncio.wait((task,))
-        assert task.cancelled()
-
-
-@pytest.mark.gen_test
-async def test_close_does_not_wait_for_a_source(tmp_path: Path) -> None:
-    async with opened(tmp_path) as storage:
-        gate = Gate(LARGE)
-        task = asyncio.create_task(storage.save(KEY, gate, LARGE.metadata))
-        await gate.reached.wait()
-        assert len(list((tmp_path / ".incoming").iterdir())) == 1
-        await storage.close()
-        assert not list((tmp_path / ".incoming").iterdir())
-        assert not task.done()
-        gate.go_on.set()
-        await asyncio.wait((task,))
-        assert isinstance(task.exception(), StorageUnavailable)
-
-
-@pytest.mark.gen_test
-@pytest.mark.parametrize("name", ["write", "mkdir", "fsync"])
-@pytest.mark.parametrize("threads", [1, 4])
-async def test_close_waits_for_the_threads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, threads: int
-) -> None:
-    async with opened(tmp_path, threads) as storage:
-        with monkeypatch.context() as patch:
-            block = Block(patch, name)
-            task = asyncio.create_task(storage.save(KEY, LARGE.chunks(), LARGE.metadata))
-            await block.reached()
-            closing = asyncio.create_task(storage.close())
-            await a_few_rounds()
-            assert not closing.done()
-            block.let_on()
-            await asyncio.wait((task, closing))
-        assert isinstance(task.exception(), StorageUnavailable)
-        assert not (tmp_path / KEY).exists()
-
-
-@pytest.mark.gen_test
-async def test_a_cancelled_close_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with opened(tmp_path) as storage:
-        with monkeypatch.context() as patch:
-            block = Block(patch, "write")
-            task = asyncio.create_task(storage.save(KEY, SMALL.chunks(), SMALL.metadata))
-            await block.reached()
-            closing = asyncio.create_task(storage.close())
-            await a_few_rounds()
-            closing.cancel()
-            await asyncio.wait((closing,))
-            assert closing.cancelled()
-            block.let_on()
-            await storage.close()
-            await asyncio.wait((task,))
+from tests.conformance.storage_support import KEY, MIB, Body, attempt, read
+from tests.unit.backends.local_support import LARGE, SMALL, opened
 
 
 @pytest.mark.gen_test

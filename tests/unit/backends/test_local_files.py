@@ -1,67 +1,28 @@
-"""The synchronous core of the local disk, without an event loop."""
+"""Writing and publishing one file, without an event loop."""
 
 import ctypes
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backends.local_files import TemporaryFile, probe
+from backends.local_files import TemporaryFile
 from backends.local_transfers import Upload
 from backends.local_tree import Tree, storage_error
 from plugins.contracts import ObjectMetadata
 from plugins.errors import (
     ContentMismatch,
-    KeyInvalid,
     ObjectExists,
-    ObjectNotFound,
     StorageDenied,
     StorageError,
     StorageFull,
     StorageUnavailable,
 )
 from tests.conformance.storage_support import KEY, Body
-
-BODY = Body(5000)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "root"
-
-
-@pytest.fixture
-def tree(root: Path) -> Tree:
-    tree = Tree(root)
-    tree.prepare()
-    return tree
-
-
-@pytest.fixture
-def clean(root: Path) -> Iterator[None]:
-    """After the test nothing is left in ``.incoming``, and no descriptor is open."""
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    yield
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
-    assert not list((root / ".incoming").iterdir())
-
-
-def save(tree: Tree, key: str = KEY, body: Body = BODY, metadata: ObjectMetadata | None = None) -> None:
-    Upload(tree, key, metadata or body.metadata).save(body.whole())
-
-
-def failing(number: int) -> Callable[..., Any]:
-    def fail(*_arguments: Any, **_options: Any) -> Any:
-        raise OSError(number, os.strerror(number))
-
-    return fail
-
-
-# --- publishing -------------------------------------------------------------------------------------------------------
+from tests.unit.backends.local_support import SMALL, failing, save
 
 
 @pytest.mark.usefixtures("clean")
@@ -98,9 +59,9 @@ def test_order_of_effects(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "metadata",
     [
-        ObjectMetadata(BODY.size + 1, BODY.sha256, "image/png"),
-        ObjectMetadata(BODY.size - 1, BODY.sha256, "image/png"),
-        ObjectMetadata(BODY.size, Body(BODY.size, seed=1).sha256, "image/png"),
+        ObjectMetadata(SMALL.size + 1, SMALL.sha256, "image/png"),
+        ObjectMetadata(SMALL.size - 1, SMALL.sha256, "image/png"),
+        ObjectMetadata(SMALL.size, Body(SMALL.size, seed=1).sha256, "image/png"),
     ],
 )
 def test_other_bytes_than_announced(tree: Tree, metadata: ObjectMetadata) -> None:
@@ -111,10 +72,10 @@ def test_other_bytes_than_announced(tree: Tree, metadata: ObjectMetadata) -> Non
 
 @pytest.mark.usefixtures("clean")
 def test_an_abandoned_upload_is_not_published(tree: Tree) -> None:
-    upload = Upload(tree, KEY, BODY.metadata)
+    upload = Upload(tree, KEY, SMALL.metadata)
     upload.abandon()
     with pytest.raises(StorageUnavailable):
-        upload.save(BODY.whole())
+        upload.save(SMALL.whole())
     assert not upload.published
     assert not tree.exists(KEY)
 
@@ -150,11 +111,11 @@ def test_a_taken_key_is_durable_before_it_is_refused(tree: Tree, monkeypatch: py
 def test_without_hard_links(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
     monkeypatch.setattr(os, "link", failing(refusal))
     save(tree)
-    assert (root / KEY).read_bytes() == BODY.whole()
-    upload = Upload(tree, "other", BODY.metadata)
+    assert (root / KEY).read_bytes() == SMALL.whole()
+    upload = Upload(tree, "other", SMALL.metadata)
     upload.begin()
     assert upload.file is not None
-    upload.file.write(BODY.whole())
+    upload.file.write(SMALL.whole())
     (root / "other").write_bytes(b"was quicker")
     with pytest.raises(ObjectExists):
         upload.publish()
@@ -180,7 +141,7 @@ def test_short_writes(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch) -
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:777]))
     save(tree)
-    assert (root / KEY).read_bytes() == BODY.whole()
+    assert (root / KEY).read_bytes() == SMALL.whole()
 
 
 @pytest.mark.usefixtures("clean")
@@ -226,107 +187,6 @@ def test_a_folder_that_was_removed_is_made_again(tree: Tree, root: Path) -> None
     (root / "ab/cd").rmdir()
     save(tree)
     assert tree.exists(KEY)
-
-
-# --- containment ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("clean")
-@pytest.mark.parametrize(
-    "key", ["", ".", "..", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".incoming/x", "a/.b", "a\0b"]
-)
-def test_a_key_that_leads_out(tree: Tree, key: str) -> None:
-    for call in (tree.open, tree.exists, tree.delete, lambda bad: save(tree, bad)):
-        with pytest.raises(KeyInvalid):
-            call(key)
-
-
-@pytest.mark.usefixtures("clean")
-def test_a_folder_that_is_a_symbolic_link(tree: Tree, root: Path, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    (outside / "cd").mkdir(parents=True)
-    (outside / "cd/object").write_bytes(b"secret")
-    (root / "ab").symlink_to(outside)
-    assert not tree.exists(KEY)
-    with pytest.raises(ObjectNotFound):
-        tree.open(KEY)
-    tree.delete(KEY)
-    with pytest.raises(KeyInvalid):
-        save(tree)
-    with pytest.raises(KeyInvalid):
-        save(tree, "ab/cd/new")
-    assert [(path.name, path.read_bytes()) for path in (outside / "cd").iterdir()] == [("object", b"secret")]
-
-
-@pytest.mark.usefixtures("clean")
-@pytest.mark.parametrize("exists", [True, False])
-def test_an_object_that_is_a_symbolic_link(tree: Tree, root: Path, tmp_path: Path, exists: bool) -> None:
-    outside = tmp_path / "outside"
-    if exists:
-        outside.write_bytes(b"secret")
-    (root / "link").symlink_to(outside)
-    assert not tree.exists("link")
-    with pytest.raises(ObjectNotFound):
-        tree.open("link")
-    with pytest.raises(KeyInvalid):
-        save(tree, "link")
-    tree.delete("link")
-    assert outside.exists() == exists
-    assert (root / "link").is_symlink()
-
-
-@pytest.mark.usefixtures("clean")
-def test_something_that_is_not_a_file(tree: Tree, root: Path) -> None:
-    os.mkfifo(root / "pipe")
-    assert not tree.exists("pipe")
-    with pytest.raises(ObjectNotFound):
-        tree.open("pipe")
-
-
-def test_the_root_may_be_a_symbolic_link(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "root").symlink_to("disk")
-    tree = Tree(tmp_path / "root")
-    tree.prepare()
-    save(tree)
-    assert (tmp_path / "disk" / KEY).read_bytes() == BODY.whole()
-
-
-# --- the root and what is left in it ----------------------------------------------------------------------------------
-
-
-def test_prepare_creates_what_is_missing(tmp_path: Path) -> None:
-    tree = Tree(tmp_path / "a/b/c")
-    tree.prepare()
-    tree.prepare()
-    probe(tree)
-    assert (tmp_path / "a/b/c/.incoming").is_dir()
-
-
-@pytest.mark.parametrize("present", [True, False], ids=["an empty mount point", "nothing"])
-def test_a_root_that_has_gone_is_an_outage(tree: Tree, root: Path, present: bool) -> None:
-    save(tree)
-    root.rename(root.with_name("elsewhere"))
-    if present:
-        root.mkdir()
-    for call in (tree.exists, tree.delete, tree.open, lambda key: save(tree, key)):
-        with pytest.raises(StorageUnavailable):
-            call(KEY)
-    with pytest.raises(FileNotFoundError):
-        probe(tree)
-    assert root.exists() == present
-
-
-def test_the_sweep_takes_what_nobody_holds(tree: Tree, root: Path) -> None:
-    incoming = root / ".incoming"
-    (incoming / "dead.part").write_bytes(b"x")
-    (incoming / "another-file").write_bytes(b"x")
-    with (incoming / "alive.part").open("wb") as alive:
-        fcntl.flock(alive, fcntl.LOCK_EX)
-        tree.prepare()
-        assert sorted(path.name for path in incoming.iterdir()) == ["alive.part", "another-file"]
-    tree.prepare()
-    assert [path.name for path in incoming.iterdir()] == ["another-file"]
 
 
 @pytest.mark.parametrize("lock_held", [True, False], ids=["during the sweep", "after the sweep"])

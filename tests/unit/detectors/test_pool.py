@@ -102,6 +102,20 @@ async def test_a_child_that_does_not_start_fails_the_call(code: str) -> None:
 
 
 @pytest.mark.gen_test(timeout=30)
+async def test_a_child_that_is_slow_to_start_is_not_the_call_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.detectors.pool.START_TIMEOUT", 0.2)
+    slow = pool("import time; time.sleep(100)")
+    before = children()
+    try:
+        with pytest.raises(ChildFailed, match="not ready") as caught:
+            await slow.call(b"work\n", 20)
+        assert not isinstance(caught.value, ChildTimeout)
+        assert children() == before
+    finally:
+        await slow.close()
+
+
+@pytest.mark.gen_test(timeout=30)
 async def test_a_program_that_is_missing_fails_the_call(tmp_path: Path) -> None:
     bad = ChildPool(
         (str(tmp_path / "missing"),), environment={}, first_line=b"\n", processes=1, recycle_after=1, max_line=10

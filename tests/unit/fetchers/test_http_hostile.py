@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -132,8 +133,8 @@ CASES: Mapping[str, tuple[Behaviour, type[FetchError]]] = {
 @pytest.mark.parametrize(("behaviour", "error"), CASES.values(), ids=CASES)
 @pytest.mark.gen_test
 async def test_hostile_answers_end_with_their_own_error(behaviour: Behaviour, error: type[FetchError]) -> None:
-    options = http_options(max_bytes=2000, head_timeout=0.4, read_timeout=0.4)
-    async with Origin({"/a": behaviour}) as origin, contextlib.aclosing(HttpFetcher(options)) as fetcher:
+    options: dict[str, Any] = {"max_bytes": 2000, "head_timeout": 0.4, "read_timeout": 0.4}
+    async with Origin({"/a": behaviour}) as origin, http_fetcher(**options) as fetcher:
         url = origin.url(f"/a?token={SECRET}")
         with pytest.raises(FetchError) as caught:
             await fetch(fetcher, url, {"X-Key": SECRET})
@@ -162,7 +163,7 @@ async def test_hostile_answers_end_with_their_own_error(behaviour: Behaviour, er
 )
 @pytest.mark.gen_test
 async def test_slow_origins_are_told_what_was_slow(
-    behaviour: Behaviour, options: Mapping[str, float], phase: str, seconds: str
+    behaviour: Behaviour, options: Mapping[str, Any], phase: str, seconds: str
 ) -> None:
     async with Origin({"/a": behaviour}) as origin, http_fetcher(**options) as fetcher:
         with pytest.raises(FetchTimeout) as caught:
@@ -234,11 +235,10 @@ async def test_a_closed_port_refuses_the_connection() -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_connection_that_is_not_accepted_times_out() -> None:
+async def test_an_origin_that_does_not_shake_hands_times_out() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        # Nobody answers the TLS handshake, though the kernel accepts the connection.
-        listener.listen()
+        listener.listen()  # the kernel accepts the connection, and nobody answers the TLS handshake
         async with http_fetcher(connect_timeout=0.2) as fetcher:
             with pytest.raises(FetchTimeout) as caught:
                 await fetch(fetcher, f"https://127.0.0.1:{listener.getsockname()[1]}/?token={SECRET}")

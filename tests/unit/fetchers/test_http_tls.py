@@ -1,3 +1,4 @@
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -42,7 +43,7 @@ async def test_a_certificate_for_another_name_is_refused(tls: ssl.SSLContext, tr
     async with Origin({"/a": answer(b"image")}, tls=tls) as origin:
         async with http_fetcher(lookup=lambda _: ("127.0.0.1",)) as fetcher:
             for name in ("127.0.0.1", "images.example"):
-                with pytest.raises(TlsFailed, match="mismatch|not valid for") as caught:
+                with pytest.raises(TlsFailed, match=r"mismatch|not valid for") as caught:
                     await fetch(fetcher, origin.url(f"/a?token={SECRET}", name=name))
                 assert SECRET not in everything_logged(caught.value)
     assert not origin.requests
@@ -58,9 +59,14 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(tls: ssl.SSLCont
 
 @pytest.mark.gen_test
 async def test_an_origin_that_does_not_speak_tls_is_refused(trusted: None) -> None:
-    async with Origin({"/a": answer(b"image")}) as origin, http_fetcher() as fetcher:
+    def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server, http_fetcher() as fetcher:
+        port = server.sockets[0].getsockname()[1]
         with pytest.raises(TlsFailed):
-            await fetch(fetcher, origin.url("/a", name="localhost").replace("http:", "https:"))
+            await fetch(fetcher, f"https://127.0.0.1:{port}/a")
 
 
 @pytest.mark.gen_test

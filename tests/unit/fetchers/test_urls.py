@@ -203,7 +203,20 @@ def test_references_are_resolved_against_the_url_that_sent_them(reference: str, 
 
 
 @pytest.mark.parametrize(
-    "reference", ["//user@other.example/", "/a b", "/a\tb", "\\\\other.example", "//127.1/", "//[::1/", "ftp://x/"]
+    "reference",
+    [
+        "//user@other.example/",
+        "/a b",
+        "/a\tb",
+        "\\\\other.example",
+        "//127.1/",
+        "//[::1/",
+        "ftp://x/",
+        "//",
+        "http:",
+        "http:a",
+        "x:1",
+    ],
 )
 def test_references_are_read_as_strictly_as_urls(reference: str) -> None:
     with pytest.raises(SourceRefused):
