@@ -1,0 +1,1 @@
+"""Real processes, real kills: what was acknowledged is compared with what the store and the storage hold."""
