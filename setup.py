@@ -16,7 +16,7 @@ setup(
     package_data={"service.demo": ["sample.jpg"]},
     install_requires=[
         "aiofiles>=24.1",
-        "aiohttp>=3.12",
+        "aiohttp>=3.14",
         "click>=8.1",
         "idna>=3.7",
         "motor>=3.7",
@@ -27,6 +27,7 @@ setup(
         "structlog>=24.1",
         "tornado>=6.5",
         "tzdata",
+        "yarl>=1.18",
     ],
     extras_require={
         "test": [

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from service.documents import DocumentStore
+from service.documents import DocumentStore, StoreUnavailable
 
 
 class Backlog:
@@ -20,6 +20,7 @@ class Backlog:
         self._max_age = max_age
         self._count = 0
         self._counted_at = float("-inf")
+        self._failed_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def is_full(self) -> bool:
@@ -28,12 +29,22 @@ class Backlog:
         Raises:
             StoreUnavailable: it is not known.
         """
-        if time.monotonic() - self._counted_at > self._max_age:
+        asked_at = time.monotonic()
+        if asked_at - self._counted_at > self._max_age:
             async with self._lock:
+                if self._failed_at >= asked_at:
+                    raise StoreUnavailable("the queue could not be counted while this request waited")
                 if time.monotonic() - self._counted_at > self._max_age:
-                    self._count = await self._store.queued(self._limit)
-                    self._counted_at = time.monotonic()
+                    await self._ask()
         return self._count >= self._limit
+
+    async def _ask(self) -> None:
+        try:
+            self._count = await self._store.queued(self._limit)
+        except StoreUnavailable:
+            self._failed_at = time.monotonic()
+            raise
+        self._counted_at = time.monotonic()
 
     def added(self) -> None:
         """Count one that was accepted just now."""

@@ -50,29 +50,37 @@ class Leases:
         """
         if not self._leases or self._leases[-1].retired:
             lease = Lease()
-            await self._store.register(lease.worker_id, self._duration)
-            self._leases.append(lease)
+            self._leases.append(lease)  # first, so that it is released if this call is cancelled
+            try:
+                await self._store.register(lease.worker_id, self._duration)
+            except StoreUnavailable:
+                self._leases.remove(lease)  # if it began all the same, it expires by itself
+                raise
         return self._leases[-1]
 
     async def beat(self) -> Sequence[Lease]:
         """Renew every lease, and release the retired ones under which nothing is held.
 
+        One that the database does not let be renewed is tried again with the next heartbeat.
+
         Returns:
             leases that were lost: the store has given, or will give, their imports to others.
-
-        Raises:
-            StoreUnavailable: some were not renewed.
         """
-        lost: list[Lease] = []
-        for lease in tuple(self._leases):
+        return [lease for lease in tuple(self._leases) if not await self._keep(lease)]
+
+    async def _keep(self, lease: Lease) -> bool:
+        """Renew or release one lease; False where it was lost."""
+        try:
             if lease.retired and not lease.held:
                 await self._store.release(lease.worker_id)
                 self._leases.remove(lease)
             elif not await self._store.heartbeat(lease.worker_id, self._duration):
                 lease.retired = True
                 self._leases.remove(lease)
-                lost.append(lease)
-        return lost
+                return False
+        except StoreUnavailable as error:
+            log.warning("the heartbeat failed", reason=str(error))
+        return True
 
     async def release_all(self) -> None:
         """End every lease at a clean stop; one that cannot be released expires by itself."""

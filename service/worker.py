@@ -2,14 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from plugins.errors import PluginError
-from service.attempts import Attempts, ResultNotWritten
+from service.attempts import Attempts
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
 from service.importer import Importer
@@ -65,6 +65,7 @@ class Worker:
         self._lease_of: dict[str, Lease] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cooling: dict[str, float] = {}
+        self._claiming = asyncio.Lock()
         self._storage_suspect = False
         self._wake = asyncio.Event()
         self._stopping = False
@@ -90,10 +91,12 @@ class Worker:
             if self._tasks:
                 await asyncio.wait(self._tasks.values(), timeout=self._options.grace)
         finally:
-            await self._cancel(tuple(self._tasks.values()))
-            await self._give_back(self._slots.held)
-            await self._cancel((beat,))
-            await self._leases.release_all()
+            try:
+                await self._cancel(tuple(self._tasks.values()))
+                await self._give_back(self._held)
+            finally:
+                await self._cancel((beat,))
+                await self._leases.release_all()
 
     # --- claiming -----------------------------------------------------------------------------------------------------
 
@@ -101,6 +104,15 @@ class Worker:
         """Claim what there is room for and begin it; how many were claimed."""
         if self._slots.free <= 0 or not await self._storage_works():
             return 0
+        async with self._claiming:
+            claimed = await self._claim_under_lease()
+            refused = [document for document in claimed if self._stopping or not self._admit(document)]
+        await self._give_back(refused, delay=COOLING_SECONDS)
+        return len(claimed)
+
+    async def _claim_under_lease(self) -> Sequence[Import]:
+        if self._stopping:
+            return ()
         lease: Lease | None = None
         try:
             lease = await self._leases.current()
@@ -114,19 +126,20 @@ class Worker:
             log.warning("no imports can be claimed", reason=str(error))
             if lease is not None:
                 lease.retired = True
-            return 0
+            return ()
         for document in documents:
-            await self._admit(document, lease)
-        return len(documents)
+            lease.held[document.id] = document
+            self._lease_of[document.id] = lease
+        return documents
 
-    async def _admit(self, document: Import, lease: Lease) -> None:
-        lease.held[document.id] = document
-        self._lease_of[document.id] = lease
+    def _admit(self, document: Import) -> bool:
+        """Begin a claimed import or let it wait; False where there is no room for it."""
         if self._slots.start(document):
             self._start(document)
         elif not self._slots.wait(document):
             self._cooling[document.issuer_id] = asyncio.get_running_loop().time() + COOLING_SECONDS
-            await self._hand_back(document, delay=COOLING_SECONDS * self._rng.uniform(1.0, 2.0))
+            return False
+        return True
 
     def _cooling_issuers(self) -> set[str]:
         now = asyncio.get_running_loop().time()
@@ -186,18 +199,27 @@ class Worker:
         if lease is not None:
             lease.held.pop(document.id, None)
 
-    async def _hand_back(self, document: Import, delay: float = 0.0) -> None:
-        """Return a claimed import to the queue without an attempt."""
-        lease = self._lease_of[document.id]
+    @property
+    def _held(self) -> Collection[Import]:
+        """Everything claimed that was neither finished nor given back."""
+        return tuple(lease.held[import_id] for import_id, lease in self._lease_of.items())
+
+    async def _give_back(self, documents: Collection[Import], delay: float = 0.0) -> None:
+        """Return claimed imports to the queue without an attempt, due in ``delay`` to twice as many seconds."""
+        await asyncio.gather(*(self._hand_back(document, delay) for document in documents))
+
+    async def _hand_back(self, document: Import, delay: float) -> None:
+        lease = self._lease_of.get(document.id)
+        if lease is None:
+            return  # its lease was lost in this very moment
         now = self._clock.now()
         try:
-            await self._attempts.write(document.handed_back(now + timedelta(seconds=delay), now))
-        except ResultNotWritten:
+            run_at = now + timedelta(seconds=delay * self._rng.uniform(1.0, 2.0))
+            await self._attempts.write(document.handed_back(run_at, now))
+        except Exception:
+            log.exception("an import was not given back; it will be recovered", import_id=document.id)
             lease.retired = True
         self._forget(document)
-
-    async def _give_back(self, documents: Collection[Import]) -> None:
-        await asyncio.gather(*(self._hand_back(document) for document in documents))
 
     @staticmethod
     async def _cancel(tasks: tuple[asyncio.Task[None], ...]) -> None:
@@ -212,8 +234,11 @@ class Worker:
         interval = self._options.lease.total_seconds() / 3
         while True:
             try:
-                for lease in await self._leases.beat():
-                    await self._lost(lease)
+                # No claim meanwhile: what a lost lease held may be queued again, and must be forgotten before it is
+                # claimed anew.
+                async with self._claiming:
+                    for lease in await self._leases.beat():
+                        await self._lost(lease)
                 while await self._store.recover(RECOVER_BATCH):
                     self._wake.set()
             except StoreUnavailable as error:

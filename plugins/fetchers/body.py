@@ -47,17 +47,13 @@ class Body:
 
     Args:
         read: gives the next piece.
-        fail: called once, without arguments, when the body turns out to be no good.
         announced: the length that was announced, or None.
         clock: times the whole fetch.
         options: the limits.
     """
 
-    def __init__(
-        self, read: Read, fail: Callable[[], None], announced: int | None, clock: FetchClock, options: HttpOptions
-    ) -> None:
+    def __init__(self, read: Read, announced: int | None, clock: FetchClock, options: HttpOptions) -> None:
         self._read = read
-        self._fail = fail
         self._announced = announced
         self._clock = clock
         self._options = options
@@ -68,15 +64,6 @@ class Body:
         return self
 
     async def __anext__(self) -> bytes:
-        try:
-            return await self._next()
-        except StopAsyncIteration:
-            raise
-        except BaseException:
-            self._fail()
-            raise
-
-    async def _next(self) -> bytes:
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with self._clock.limit(READ_PHASE, self._options.read_timeout):

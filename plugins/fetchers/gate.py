@@ -82,6 +82,8 @@ class Gate(asyncio.Protocol):
         """See ``asyncio.Protocol``."""
         self.lost = exc
         self._parser.connection_lost(exc)
+        # When a full buffer was read off, the parser went on by itself, and its fault shows only now.
+        self._report_fault()
 
     def eof_received(self) -> None:
         """See ``asyncio.Protocol``."""

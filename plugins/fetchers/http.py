@@ -139,7 +139,7 @@ class HttpFetcher(Fetcher):
         if response.announced == 0:
             raise BodyEmpty
         return Fetched(
-            chunks=Body(response.read_piece, response.close, response.announced, clock, self._options),
+            chunks=Body(response.read_piece, response.announced, clock, self._options),
             content_length=response.announced,
             content_type=http_responses.media_type(headers),
             filename=origin_filename(http_responses.content_disposition(headers), response.url.path),

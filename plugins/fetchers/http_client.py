@@ -81,8 +81,8 @@ class _Response(aiohttp.ClientResponse):
             if timeout.expired():
                 raise timed_out("the response head", seconds) from None
             raise
-        self.content.on_eof(self.gate.response_ended)
         self.gate.watch_body(self._framing_failed)
+        self.content.on_eof(self.gate.response_ended)
 
     def _framing_failed(self) -> None:
         if not self.content.is_eof():
@@ -182,6 +182,9 @@ class HttpClient:
 
     async def get(self, url: HttpUrl, headers: Mapping[str, str]) -> HttpResponse:
         """Send a GET request and read the response's head. Redirects are not followed.
+
+        A connection that is lost before the head has come is tried once more (RFC 9110 section 9.2.2): the origin may
+        have closed a kept one just then.
 
         Raises:
             FetchError: no head came, or one that is not acceptable; the connection is closed.

@@ -126,6 +126,18 @@ async def test_fetches_at_once_are_bounded_and_wait_for_their_turn() -> None:
     assert origin.connections <= 2
 
 
+@pytest.mark.gen_test
+async def test_waiting_for_a_turn_is_not_held_against_the_origin() -> None:
+    async with Origin({"/a": answer(b"image")}) as origin:
+        async with http_fetcher(connections=1, dns_timeout=0.05, connect_timeout=0.05) as fetcher:
+            async with fetcher.open(Source(origin.url("/a"))) as fetched:
+                waiting = asyncio.create_task(fetch(fetcher, origin.url("/a")))
+                await asyncio.sleep(0.3)
+                assert len(origin.requests) == 1
+                assert [chunk async for chunk in fetched.chunks] == [b"image"]
+            assert await waiting == b"image"
+
+
 @pytest.mark.gen_test(timeout=20)
 async def test_a_large_body_passes_in_small_pieces_and_little_memory() -> None:
     size = 24 * 1024 * 1024

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -133,8 +133,11 @@ CASES: Mapping[str, tuple[Behaviour, type[FetchError]]] = {
 @pytest.mark.parametrize(("behaviour", "error"), CASES.values(), ids=CASES)
 @pytest.mark.gen_test
 async def test_hostile_answers_end_with_their_own_error(behaviour: Behaviour, error: type[FetchError]) -> None:
-    options: dict[str, Any] = {"max_bytes": 2000, "head_timeout": 0.4, "read_timeout": 0.4}
-    async with Origin({"/a": behaviour}) as origin, http_fetcher(**options) as fetcher:
+    patience = 0.3 if error is FetchTimeout else 10
+    async with (
+        Origin({"/a": behaviour}) as origin,
+        http_fetcher(max_bytes=2000, head_timeout=patience, read_timeout=patience) as fetcher,
+    ):
         url = origin.url(f"/a?token={SECRET}")
         with pytest.raises(FetchError) as caught:
             await fetch(fetcher, url, {"X-Key": SECRET})
@@ -182,6 +185,33 @@ async def test_the_total_covers_every_hop() -> None:
             await fetch(fetcher, origin.url("/a"))
         assert caught.value.facts["phase"] == "the whole fetch"
         assert len(origin.requests) < 4
+
+
+@pytest.mark.gen_test
+async def test_broken_framing_behind_a_full_buffer_is_noticed_too() -> None:
+    chunk = b"1000\r\n" + bytes(0x1000) + b"\r\n"
+    # 128 KiB are buffered; the fault comes together with the chunk that is one too many.
+    behaviour = raw(CHUNKED + chunk * 31, 0.1, chunk * 2 + b"zz\r\n", 30.0)
+    async with Origin({"/a": behaviour}) as origin, http_fetcher() as fetcher:
+        async with fetcher.open(Source(origin.url("/a"))) as fetched:
+            await asyncio.sleep(0.3)
+            with pytest.raises(BodyTruncated):
+                await drain(fetched.chunks)
+
+
+async def drain(chunks: AsyncIterator[bytes]) -> None:
+    async for _ in chunks:
+        pass
+
+
+@pytest.mark.gen_test
+async def test_a_whole_but_doubtful_answer_ends_its_connection() -> None:
+    twice = with_fields(*[b"Transfer-Encoding: chunked"] * 2, body=b"3\r\nabc\r\n0\r\n\r\n")
+    async with Origin({"/a": raw(twice, keep=True), "/b": answer(b"image")}) as origin, http_fetcher() as fetcher:
+        with pytest.raises(OriginProtocolError):
+            await fetch(fetcher, origin.url("/a"))
+        assert await fetch(fetcher, origin.url("/b")) == b"image"
+        assert origin.connections == 2
 
 
 @pytest.mark.gen_test

@@ -1,0 +1,158 @@
+"""The connection to MongoDB: client, collections, what its errors mean, and the server's time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from service.clock import Clock
+from service.documents import StoreUnavailable
+
+T = TypeVar("T")
+
+LOCAL = ReadConcern("local")
+"""The primary's own state, which might still be rolled back. For what is only a hint: whatever is decided by it is then
+written as a compare-and-set of a majority, which fails where the hint was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class MongoOptions:
+    """How to connect.
+
+    Attributes:
+        uri: connection string; may hold a password, so it is in no repr.
+        database: name of the database.
+        server_selection_timeout: seconds an operation waits for a primary to be there.
+        connect_timeout: seconds until a connection is up.
+        timeout: seconds for the whole of one operation, waiting, retries and the majority's acknowledgement included.
+        pool_size: connections to each server at most; as many operations run at once.
+    """
+
+    uri: str = field(repr=False)
+    database: str = "lading"
+    server_selection_timeout: float = 5.0
+    connect_timeout: float = 5.0
+    timeout: float = 10.0
+    pool_size: int = 20
+
+
+class Connection:
+    """A client of one database, and the bound on what it does at once.
+
+    Args:
+        clock: the node's own; ``server_time`` is what it says, corrected by its difference to the server's.
+    """
+
+    def __init__(self, options: MongoOptions, clock: Clock) -> None:
+        self._options = options
+        self._clock = clock
+        self._client: AsyncIOMotorClient[dict[str, Any]] | None = None
+        self._places = asyncio.Semaphore(options.pool_size)
+        self._server_ahead: timedelta | None = None
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            StoreUnavailable: the URI is wrong, no primary answers, or it belongs to no replica set.
+        """
+        # In a thread, since a mongodb+srv URI is resolved at once.
+        make = partial(self._make_client, asyncio.get_running_loop())
+        try:
+            self._client = await asyncio.to_thread(make)
+        except (PyMongoError, ValueError, TypeError) as error:
+            # The reason may quote the URI, and with it the password.
+            raise StoreUnavailable(f"MongoDB: [documents.mongo] uri is not valid ({type(error).__name__})") from None
+        hello = await self.measure_time()
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise StoreUnavailable("MongoDB: the server must belong to a replica set; one node may be one by itself")
+
+    async def close(self) -> None:
+        """Close every connection; operations fail from now on. May be called twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            # It joins the driver's own threads.
+            await asyncio.to_thread(client.close)
+
+    def collection(self, name: str, read_concern: ReadConcern | None = None) -> AsyncIOMotorCollection[dict[str, Any]]:
+        """A collection; reads in it are the majority's (durable, and after a write that was acknowledged never older
+        than it) unless another read concern is given.
+        """
+        return self.database.get_collection(name, read_concern=read_concern)
+
+    @property
+    def database(self) -> AsyncIOMotorDatabase[dict[str, Any]]:
+        """The database.
+
+        Raises:
+            StoreUnavailable: the connection is not open.
+        """
+        if self._client is None:
+            raise StoreUnavailable("MongoDB: the document store is not open")
+        return self._client.get_database(self._options.database)
+
+    async def run(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Do something with the database, among no more than ``pool_size`` at once.
+
+        Raises:
+            StoreUnavailable: it cannot be reached, has no primary, answered too late, could not confirm, or refused.
+        """
+        try:
+            async with asyncio.timeout(self._options.timeout):
+                await self._places.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("MongoDB: too many operations are waiting for an answer") from None
+        try:
+            return await operation()
+        except PyMongoError as error:
+            raise StoreUnavailable(f"MongoDB: {_reason(error)}") from error
+        finally:
+            self._places.release()
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def server_time(self) -> datetime:
+        """The primary's time, as far as it is known, so that nodes whose clocks differ judge leases alike."""
+        return self._clock.now() + (self._server_ahead or timedelta(0))
+
+    async def measure_time(self) -> dict[str, Any]:
+        """Learn by how much the server's clock is ahead of ours; the server's answer to ``hello``."""
+        sent, began = self._clock.now(), time.monotonic()
+        hello = await self.run(lambda: self.database.command("hello"))
+        took = time.monotonic() - began
+        # The error is half of the time it took at most; a slow answer does not replace what is known.
+        if self._server_ahead is None or took < 1.0:
+            self._server_ahead = hello["localTime"] - (sent + timedelta(seconds=took / 2))
+        return hello
+
+    def _make_client(self, loop: asyncio.AbstractEventLoop) -> AsyncIOMotorClient[dict[str, Any]]:
+        options = self._options
+        return AsyncIOMotorClient(
+            options.uri,
+            io_loop=loop,
+            appname="lading",
+            tz_aware=True,
+            tzinfo=UTC,
+            w="majority",
+            journal=True,
+            readConcernLevel="majority",
+            readPreference="primary",
+            retryWrites=True,
+            retryReads=True,
+            serverSelectionTimeoutMS=round(options.server_selection_timeout * 1000),
+            connectTimeoutMS=round(options.connect_timeout * 1000),
+            timeoutMS=round(options.timeout * 1000),
+            maxPoolSize=options.pool_size,
+        )
+
+
+def _reason(error: PyMongoError) -> str:
+    """What the driver says, without the state of every server that it appends."""
+    return str(error).partition(", Timeout:")[0].partition(", Topology Description:")[0] or type(error).__name__

@@ -1,0 +1,105 @@
+"""How imports and issuers are written as MongoDB documents, and read back.
+
+``params`` is kept as JSON text: keys that clients chose (``$set``, ``a.b``, with NUL, empty) come back as they were and
+are never keys of a MongoDB document, where they could act as operators or paths.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from service.issuers import Algorithm, Issuer
+from service.models import Failure, Image, Import, Status
+
+
+def text(value: str) -> str:
+    """The value, where it is text: a mapping in its place would act as operators of a query.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"text is needed, not {type(value).__name__}")
+    return str(value)
+
+
+def birth_fields(document: Import) -> dict[str, Any]:
+    """The fields of an import that no transition changes."""
+    return {
+        "_id": text(document.id),
+        "organization_id": text(document.organization_id),
+        "issuer_id": text(document.issuer_id),
+        "params": json.dumps(dict(document.params), ensure_ascii=False, separators=(",", ":")),
+        "created_at": document.created_at,
+        "host": document.host,
+    }
+
+
+def state_fields(document: Import) -> dict[str, Any]:
+    """The fields of an import that transitions change."""
+    return {
+        "updated_at": document.updated_at,
+        "run_at": document.run_at,
+        "status": document.status.value,
+        "image_id": document.image_id,
+        "import_type": document.import_type,
+        "attempts": document.attempts,
+        "abandoned": document.abandoned,
+        "revision": document.revision,
+        "worker_id": document.worker_id,
+        "error": None if document.error is None else asdict(document.error),
+        "image": None if document.image is None else asdict(document.image),
+    }
+
+
+def to_import(found: Mapping[str, Any]) -> Import:
+    """The import that a document of ``imports`` holds."""
+    return Import(
+        id=found["_id"],
+        organization_id=found["organization_id"],
+        issuer_id=found["issuer_id"],
+        params=json.loads(found["params"]),
+        created_at=found["created_at"],
+        updated_at=found["updated_at"],
+        run_at=found["run_at"],
+        status=Status(found["status"]),
+        host=found["host"],
+        image_id=found["image_id"],
+        import_type=found["import_type"],
+        attempts=int(found["attempts"]),
+        abandoned=int(found["abandoned"]),
+        revision=int(found["revision"]),
+        worker_id=found["worker_id"],
+        error=None if found["error"] is None else Failure(**found["error"]),
+        image=None if found["image"] is None else _to_image(found["image"]),
+    )
+
+
+def issuer_fields(issuer: Issuer) -> dict[str, Any]:
+    """The document of an issuer."""
+    return {
+        "_id": text(issuer.id),
+        "organization_id": issuer.organization_id,
+        "secret": issuer.secret,
+        "algorithm": issuer.algorithm.value,
+        "enabled": issuer.enabled,
+        "require_exp": issuer.require_exp,
+    }
+
+
+def to_issuer(found: Mapping[str, Any]) -> Issuer:
+    """The issuer that a document of ``issuers`` holds."""
+    return Issuer(
+        id=found["_id"],
+        organization_id=found["organization_id"],
+        secret=found["secret"],
+        algorithm=Algorithm(found["algorithm"]),
+        enabled=found["enabled"],
+        require_exp=found["require_exp"],
+    )
+
+
+def _to_image(found: Mapping[str, Any]) -> Image:
+    # Whole numbers beyond 32 bits arrive as a class of the driver's own.
+    return Image(**{name: int(value) if isinstance(value, int) else value for name, value in found.items()})

@@ -1,0 +1,83 @@
+"""The collections, and the indexes without which queries would read everything."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+from service.documents import StoreUnavailable
+from service.documents.mongo.connection import Connection
+
+IMPORTS = "imports"
+WORKERS = "workers"
+ISSUERS = "issuers"
+PINGS = "pings"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index, by name.
+
+    Attributes:
+        keys: the fields, all ascending.
+        status: the status of the imports that it holds; None for all documents. It is the first field besides, since
+            only then is a query for it answered from the index alone.
+    """
+
+    collection: str
+    name: str
+    keys: tuple[str, ...]
+    status: str | None = None
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """As of the ``createIndexes`` command."""
+        condition = {} if self.status is None else {"partialFilterExpression": {"status": self.status}}
+        return {"name": self.name, "key": dict.fromkeys(self.keys, 1), **condition}
+
+
+QUEUED = Index(IMPORTS, "lading_queued", ("status", "issuer_id", "run_at", "_id"), "queued")
+"""Queued imports by issuer and due time, their ids included: choosing what to claim reads no document."""
+RUNNING = Index(IMPORTS, "lading_running", ("status", "worker_id"), "running")
+EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
+INDEXES = (QUEUED, RUNNING, EXPIRES)
+
+
+async def ensure_indexes(connection: Connection) -> None:
+    """Create the indexes that are missing. Several processes may do so at once.
+
+    Raises:
+        StoreUnavailable: an index cannot be created, or one of that name is different; it is named.
+    """
+    for index in INDEXES:
+        command = {"createIndexes": index.collection, "indexes": [index.specification], "commitQuorum": "majority"}
+        try:
+            await connection.run(lambda command=command: connection.database.command(command))  # type: ignore[misc]
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, OperationFailure):
+                raise StoreUnavailable(f"{await _fault(connection, index)}: {error}") from error
+            raise
+
+
+async def check_indexes(connection: Connection) -> None:
+    """Make sure that every index is there and as it should be.
+
+    Raises:
+        StoreUnavailable: some are not; each is named.
+    """
+    faults = [fault for index in INDEXES if (fault := await _fault(connection, index, missing=True))]
+    if faults:
+        raise StoreUnavailable("; ".join(faults))
+
+
+async def _fault(connection: Connection, index: Index, *, missing: bool = False) -> str:
+    collection = connection.collection(index.collection)
+    found = await connection.run(collection.index_information)
+    name = f"MongoDB: index {index.name} of {index.collection}"
+    if index.name not in found:
+        return f"{name} is missing: restart Lading, which creates it" if missing else f"{name} cannot be created"
+    condition = found[index.name].get("partialFilterExpression")
+    same = tuple(found[index.name]["key"]) == tuple((key, 1) for key in index.keys)
+    if same and condition == index.specification.get("partialFilterExpression"):
+        return ""
+    return f"{name} is not as Lading needs it: drop it, and restart Lading, which creates it anew"

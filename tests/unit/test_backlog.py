@@ -1,0 +1,107 @@
+"""The bound on the queue."""
+
+import asyncio
+
+import pytest
+
+from service.backlog import Backlog
+from service.documents import StoreUnavailable
+from service.documents.memory import MemoryDocumentStore
+from tests.support.clock import SettableClock
+from tests.support.scripted import make_import
+
+
+class CountingStore(MemoryDocumentStore):
+    """Counts how often it is asked for the length of the queue, and answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(SettableClock())
+        self.asked = 0
+        self.answer = asyncio.Event()
+        self.answer.set()
+        self.down = False
+
+    async def queued(self, limit: int) -> int:
+        self.asked += 1
+        await self.answer.wait()
+        if self.down:
+            raise StoreUnavailable("down")
+        return await super().queued(limit)
+
+
+async def opened(queued: int = 0) -> CountingStore:
+    store = CountingStore()
+    await store.open()
+    for _ in range(queued):
+        await store.add(make_import())
+    return store
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("queued", "full"), [(0, False), (2, False), (3, True), (4, True)])
+async def test_the_queue_is_full_from_the_limit_on(queued: int, full: bool) -> None:
+    assert await Backlog(await opened(queued), 3).is_full() == full
+
+
+@pytest.mark.gen_test
+async def test_what_was_accepted_meanwhile_counts_without_asking_again() -> None:
+    store = await opened(1)
+    backlog = Backlog(store, 3, max_age=3600)
+    assert not await backlog.is_full()
+    backlog.added()
+    assert not await backlog.is_full()
+    backlog.added()
+    assert await backlog.is_full()
+    assert store.asked == 1
+
+
+@pytest.mark.gen_test
+async def test_an_old_count_is_replaced() -> None:
+    store = await opened(3)
+    backlog = Backlog(store, 3, max_age=0)
+    assert await backlog.is_full()
+    store._imports.clear()
+    assert not await backlog.is_full()
+    assert store.asked == 2
+
+
+@pytest.mark.gen_test
+async def test_a_hundred_requests_ask_once() -> None:
+    store = await opened(3)
+    store.answer.clear()
+    backlog = Backlog(store, 3, max_age=3600)
+    requests = [asyncio.create_task(backlog.is_full()) for _ in range(100)]
+    await asyncio.sleep(0)
+    store.answer.set()
+    assert await asyncio.gather(*requests) == [True] * 100
+    assert store.asked == 1
+
+
+@pytest.mark.gen_test
+async def test_an_outage_is_told_to_all_who_waited_and_asked_about_anew_later() -> None:
+    """One after another, each with the whole timeout of the database, would keep the last of them for minutes."""
+    store = await opened()
+    store.answer.clear()
+    store.down = True
+    backlog = Backlog(store, 3, max_age=3600)
+    requests = [asyncio.create_task(backlog.is_full()) for _ in range(100)]
+    await asyncio.sleep(0)
+    store.answer.set()
+    results = await asyncio.gather(*requests, return_exceptions=True)
+    assert {type(result) for result in results} == {StoreUnavailable}
+    assert store.asked == 1
+    store.down = False
+    assert not await backlog.is_full()
+
+
+@pytest.mark.gen_test
+async def test_a_cancelled_request_takes_no_other_with_it() -> None:
+    store = await opened(3)
+    store.answer.clear()
+    backlog = Backlog(store, 3)
+    first, second = (asyncio.create_task(backlog.is_full()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    store.answer.set()
+    assert await second
+    assert first.cancelled()

@@ -1,0 +1,76 @@
+"""When a failed attempt is made again."""
+
+import random
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.retries import RetryPolicy
+
+RNG = random.Random(3)
+
+
+class Fixed(random.Random):
+    """The least, or the most, that chance can bring."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self._share = share
+
+    def random(self) -> float:
+        return self._share
+
+
+LEAST, MOST = Fixed(0.0), Fixed(1.0)
+
+
+def seconds(delay: timedelta | None) -> float:
+    assert delay is not None
+    return delay.total_seconds()
+
+
+def test_delays_double_up_to_the_maximum_and_half_of_each_is_chance() -> None:
+    policy = RetryPolicy(attempts=8, base=2, maximum=20)
+    assert [seconds(policy.delay(made, None, MOST)) for made in range(1, 8)] == [2, 4, 8, 16, 20, 20, 20]
+    assert [seconds(policy.delay(made, None, LEAST)) for made in range(1, 8)] == [1, 2, 4, 8, 10, 10, 10]
+
+
+def test_after_the_last_attempt_there_is_none() -> None:
+    policy = RetryPolicy(attempts=3, base=1, maximum=9)
+    assert policy.delay(2, None, RNG) is not None
+    assert policy.delay(3, None, RNG) is None
+    assert policy.delay(4, None, RNG) is None
+    assert policy.delay(3, 1.0, RNG) is None, "Retry-After grants no further attempt"
+    assert RetryPolicy(attempts=1, base=1, maximum=9).delay(1, None, RNG) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"), [(None, 2.0), (0.0, 2.0), (1.0, 2.0), (2.5, 2.5), (20.0, 20.0), (1e9, 20.0), (-5.0, 2.0)]
+)
+def test_retry_after_is_obeyed_where_it_is_longer_up_to_the_maximum(asked: float | None, expected: float) -> None:
+    assert seconds(RetryPolicy(attempts=5, base=2, maximum=20).delay(1, asked, MOST)) == expected
+
+
+@given(
+    made=st.integers(0, 100),
+    asked=st.none() | st.floats(),
+    base=st.floats(0.1, 3600),
+    extra=st.floats(0, 86400),
+    share=st.floats(0, 1),
+)
+def test_no_delay_is_negative_or_beyond_the_maximum(
+    made: int, asked: float | None, base: float, extra: float, share: float
+) -> None:
+    policy = RetryPolicy(attempts=10_000, base=base, maximum=base + extra)
+    delay = seconds(policy.delay(made, asked, Fixed(share)))
+    assert 0 <= delay <= policy.maximum + 1e-6
+    outage = policy.outage_delay(Fixed(share)).total_seconds()
+    assert min(base, policy.maximum) - 1e-6 <= outage <= policy.maximum + 1e-6
+
+
+def test_an_outage_is_waited_for_one_to_five_times_the_base() -> None:
+    policy = RetryPolicy(attempts=5, base=2, maximum=600)
+    assert (seconds(policy.outage_delay(LEAST)), seconds(policy.outage_delay(MOST))) == (2, 10)
+    assert seconds(RetryPolicy(attempts=5, base=2, maximum=3).outage_delay(MOST)) == 3
