@@ -42,13 +42,14 @@ def make_server(app: Application, *, head_max_bytes: int, idle_timeout: float, b
 
     Args:
         app: what ``make_app`` made.
-        head_max_bytes: size of a request's head; a longer one closes the connection.
+        head_max_bytes: size of a request's head. Handlers answer 431 to a longer one; one of more than four times the
+            size closes the connection.
         idle_timeout: seconds for which a connection may stay without a request; also the time that a head may take.
         body_timeout: seconds that a body may take. Handlers answer 408 then; one second later the connection closes.
     """
     return HTTPServer(
         app,
-        max_header_size=head_max_bytes,
+        max_header_size=4 * head_max_bytes,
         idle_connection_timeout=idle_timeout,
         body_timeout=body_timeout + 1.0,
     )

@@ -38,6 +38,11 @@ _SPECS = (
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "The request body is larger than {limit} bytes.",
     ),
+    ErrorSpec(
+        "request_head_too_large",
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "The request line and header fields are larger than {limit} bytes.",
+    ),
     ErrorSpec("parameter_invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "The parameter '{parameter}' {reason}."),
     ErrorSpec("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed unexpectedly."),
     ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are waiting; try again later."),

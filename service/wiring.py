@@ -147,6 +147,7 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
         readiness=Readiness({"documents": parts.store.ping, "storage": parts.storage.ping}),
         timezone=service.timezone,
         param_limits=ParamLimits(service.params_max_depth, service.params_max_pairs),
+        head_max_bytes=service.head_max_bytes,
         body_max_bytes=service.body_max_bytes,
         body_timeout=service.body_timeout,
         trusted_proxies=service.trusted_proxies,

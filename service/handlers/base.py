@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import structlog
-from tornado.httputil import format_timestamp
+from tornado.httputil import HTTPServerRequest, format_timestamp
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from service.auth import Authenticator, Grant, Unauthorized
@@ -44,6 +44,7 @@ class Api:
     readiness: Readiness
     timezone: tzinfo
     param_limits: ParamLimits
+    head_max_bytes: int
     body_max_bytes: int
     body_timeout: float
     trusted_proxies: Sequence[IPv4Network | IPv6Network]
@@ -152,6 +153,8 @@ class BaseHandler(RequestHandler):
 
     def prepare(self) -> None:
         """Decide whether the body may come, before any of it is read."""
+        if _head_bytes(self.request) > self.api.head_max_bytes:
+            raise ApiError("request_head_too_large", limit=self.api.head_max_bytes)
         self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
         length = self.request.headers.get("Content-Length", "")
         announced = int(length) if length.isascii() and length.isdigit() else 0
@@ -234,6 +237,12 @@ class NotFoundHandler(BaseHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Answer 404 before any body is read."""
         raise ApiError("not_found")
+
+
+def _head_bytes(request: HTTPServerRequest) -> int:
+    """Size of a request's head as it came: its line, its fields, and the line breaks."""
+    line = len(request.method or "") + len(request.uri or "") + len(" " + " HTTP/1.1\r\n")
+    return line + sum(len(name) + len(value) + len(": \r\n") for name, value in request.headers.get_all()) + 2
 
 
 def _request_id(sent: str | None) -> str:

@@ -155,6 +155,26 @@ async def test_413_arrives_although_the_body_is_still_being_sent(client: Client,
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("GET /healthz?" + "a" * 16_384, ""),
+        ("GET /healthz", "X-Long: " + "a" * 16_384 + "\r\n"),
+        ("POST /x", "A: b\r\n" * 3000),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_head_that_is_too_long_is_431(client: Client, http_port: int, line: str, fields: str) -> None:
+    answer = await raw(
+        http_port, f"{line} HTTP/1.1\r\nHost: x\r\n{fields}Connection: close\r\n\r\n".encode(), read_until_closed=True
+    )
+    if line.startswith("GET"):
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "request_head_too_large"
+    else:
+        assert answer.startswith(b"HTTP/1.1 4")
+
+
 @pytest.mark.gen_test
 async def test_413_for_a_chunked_body(client: Client, http_port: int) -> None:
     head = f"POST /api/v1/imports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.token}\r\n"
