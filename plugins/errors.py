@@ -17,7 +17,10 @@ class PluginError(Exception):
     Args:
         internal: text for the operator's log; never shown to a client. It must hold no secret.
         retry_after: seconds the other side asked to wait before the next attempt (RFC 9110 section 10.2.3), or None.
-        facts: values for the placeholders of ``public_text``; each is shown to the client.
+        facts: values for the placeholders of ``public_text``, all of them; each is shown to the client.
+
+    Raises:
+        KeyError: a placeholder has no fact; seen here, where it is missing, rather than where the text is wanted.
     """
 
     code: ClassVar[str] = "plugin_error"
@@ -31,6 +34,7 @@ class PluginError(Exception):
         self.facts: Mapping[str, str | int] = facts
         self.plugin: str | None = None
         """Name of the plugin that raised, stamped by the wrapper around it."""
+        self.public_text.format(**facts)
 
     @property
     def detail(self) -> str:

@@ -3,35 +3,35 @@
 import asyncio
 import hashlib
 import secrets
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from plugins.contracts import ObjectMetadata, StorageBackend
 from plugins.errors import PluginError
 from service.clock import SystemClock
-from service.documents import DocumentStore, StoreError
+from service.documents import StoreError
 from service.settings import Components, Settings
 from service.wiring import make_store, storage_for
 
 PROBE_TIMEOUT = 30.0
 
 
+class ProbeFailed(Exception):
+    """A part answers, and does not do what it should."""
+
+
 async def probe(settings: Settings, components: Components) -> list[str]:
-    """Probe the database and the storage by writing, reading and deleting.
+    """Probe the database, the storage and the folder of temporary files by writing, reading and deleting.
 
     Returns:
         what does not work, one sentence each; empty where everything does.
     """
-    store = make_store(settings, SystemClock())
-    storage = storage_for(settings, components)
-    try:
-        faults = [
-            await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(store)),
-            await _fault(f"[storage] {components.storage.plugin.name}", lambda: _probe_storage(storage)),
-        ]
-    finally:
-        await storage.close()
-        await store.close()
+    faults = [
+        await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
+        await _fault(f"[storage] {components.storage.plugin.name}", lambda: _probe_storage(settings, components)),
+        await _fault("[worker] spool_directory", lambda: asyncio.to_thread(_probe_spool, settings)),
+    ]
     return [fault for fault in faults if fault is not None]
 
 
@@ -41,18 +41,30 @@ async def _fault(name: str, attempt: Callable[[], Awaitable[None]]) -> str | Non
             await attempt()
     except TimeoutError:
         return f"{name}: no answer within {PROBE_TIMEOUT:.0f} s"
-    except (StoreError, PluginError) as error:
+    except (ProbeFailed, StoreError, PluginError, OSError) as error:
         return f"{name}: {error}"
     return None
 
 
-async def _probe_store(store: DocumentStore) -> None:
-    await store.open()
-    await store.ping()
+async def _probe_store(settings: Settings) -> None:
+    store = make_store(settings, SystemClock())
+    try:
+        await store.open()
+        await store.ping()
+    finally:
+        await store.close()
 
 
-async def _probe_storage(storage: StorageBackend) -> None:
-    await storage.ping()
+async def _probe_storage(settings: Settings, components: Components) -> None:
+    storage = storage_for(settings, components)
+    try:
+        await storage.ping()
+        await _save_and_delete(storage)
+    finally:
+        await storage.close()
+
+
+async def _save_and_delete(storage: StorageBackend) -> None:
     content = secrets.token_bytes(64)
     key = f"lading-check/{uuid.uuid4()}"
     metadata = ObjectMetadata(len(content), hashlib.sha256(content).hexdigest(), "application/octet-stream")
@@ -63,9 +75,14 @@ async def _probe_storage(storage: StorageBackend) -> None:
     finally:
         await storage.delete(key)
     if read != content:
-        raise PluginError("what was read back is not what was saved")
+        raise ProbeFailed("what was read back is not what was saved")
     if await storage.exists(key):
-        raise PluginError("an object is still there after it was deleted")
+        raise ProbeFailed("an object is still there after it was deleted")
+
+
+def _probe_spool(settings: Settings) -> None:
+    with tempfile.TemporaryFile(dir=settings.worker.spool_directory) as file:
+        file.write(b"lading check")
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -14,6 +14,7 @@ from time import monotonic
 from plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from plugins.errors import DeadlineExceeded, PluginError, PluginFault
 
+_END = object()
 CLOSE_SECONDS = 5.0
 """How long a plugin may take to release what it holds, its deadline aside."""
 
@@ -55,6 +56,8 @@ class GuardedFetcher(Fetcher):
             opened = self._fetcher.open(source)
             fetched = await opened.__aenter__()
         try:
+            if not isinstance(fetched, Fetched):
+                raise self._fault(f"open gave {type(fetched).__name__}")
             async with aclosing(self._chunks(fetched.chunks, end)) as chunks:
                 yield replace(fetched, chunks=chunks)
         except BaseException:
@@ -70,11 +73,19 @@ class GuardedFetcher(Fetcher):
 
     async def _chunks(self, chunks: AsyncIterator[bytes], end: float) -> AsyncGenerator[bytes, None]:
         while True:
+            chunk: bytes | object
             async with _care(self._name, "read", end):
-                chunk = await anext(chunks, None)
-            if chunk is None:
+                chunk = await anext(chunks, _END)
+            if chunk is _END:
                 return
+            if not isinstance(chunk, bytes):
+                raise self._fault(f"a piece of the body is of type {type(chunk).__name__}")
             yield chunk
+
+    def _fault(self, internal: str) -> PluginFault:
+        fault = PluginFault(internal)
+        fault.plugin = self._name
+        return fault
 
     async def _release(self, opened: AbstractAsyncContextManager[Fetched]) -> None:
         async with _care(self._name, "release", monotonic() + CLOSE_SECONDS):
@@ -98,7 +109,10 @@ class GuardedDetector(TypeDetector):
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``."""
         async with _care(self._name, "detect", monotonic() + self._deadline):
-            return await self._detector.detect(path)
+            info = await self._detector.detect(path)
+            if not isinstance(info, ImageInfo):
+                raise PluginFault(f"detect gave {type(info).__name__}")
+            return info
 
     async def close(self) -> None:
         """See ``TypeDetector.close``."""
@@ -109,11 +123,17 @@ class GuardedDetector(TypeDetector):
 @asynccontextmanager
 async def _care(name: str, operation: str, end: float) -> AsyncIterator[None]:
     """Around one call to a plugin: its deadline, as a time of ``monotonic``, and its errors."""
-    timeout = asyncio.timeout(max(0.0, end - monotonic()))
+    rest = end - monotonic()
+    if rest <= 0:  # a call that never has to wait could not be interrupted by a timer
+        raise _exceeded(name, operation)
+    timeout = asyncio.timeout(rest)
+    cancellations = _cancellations()
     try:
         async with timeout:
             yield
     except Exception as error:
+        if _cancellations() > cancellations:
+            raise asyncio.CancelledError from error  # the plugin turned it into an error of its own
         failure = _failure(name, operation, error, expired=timeout.expired())
         if failure is error:
             raise
@@ -122,10 +142,19 @@ async def _care(name: str, operation: str, end: float) -> AsyncIterator[None]:
 
 def _failure(name: str, operation: str, error: Exception, *, expired: bool = False) -> PluginError:
     if expired:
-        failure: PluginError = DeadlineExceeded(f"{operation} did not end before its deadline")
-    elif isinstance(error, PluginError):
-        failure = error
-    else:
-        failure = PluginFault(f"{operation} raised {type(error).__name__}")
+        return _exceeded(name, operation)
+    failure = error if isinstance(error, PluginError) else PluginFault(f"{operation} raised {type(error).__name__}")
     failure.plugin = name
     return failure
+
+
+def _exceeded(name: str, operation: str) -> DeadlineExceeded:
+    failure = DeadlineExceeded(f"{operation} did not end before its deadline")
+    failure.plugin = name
+    return failure
+
+
+def _cancellations() -> int:
+    """How many requests to cancel the current task are pending."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0

@@ -1,14 +1,17 @@
 """Logs: structured, one line per event, through the standard library's logging to standard error.
 
-Also what libraries log goes this way. The renderer escapes values, so that data from strangers cannot forge a line.
+Also what libraries log goes this way. Whatever cannot be printed is escaped, so that data from strangers can neither
+forge a line nor move a terminal's cursor. Tracebacks show where, but no variables: those hold tokens, headers and urls.
 """
 
 import logging
 import sys
+import traceback
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, ExcInfo, Processor
 
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -27,10 +30,16 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
         stream: where the lines go.
     """
     json = log_format == "json" or (log_format == "auto" and not stream.isatty())
-    renderer: Processor = (
-        structlog.processors.JSONRenderer()
+    rendering: tuple[Processor, ...] = (
+        (
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        )
         if json
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        else (
+            _escape,
+            structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_write_traceback),
+        )
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -39,8 +48,7 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _drop_none,
-                *((structlog.processors.dict_tracebacks,) if json else ()),
-                renderer,
+                *rendering,
             ],
         )
     )
@@ -61,6 +69,21 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     )
 
 
-def _drop_none(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _drop_none(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Leave out fields that say nothing."""
     return {name: value for name, value in event.items() if value is not None}
+
+
+def _escape(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Escape what cannot be printed; JSON does so by itself."""
+    return {name: _printable(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    """Write a traceback below its line, each line of it marked as part of it: the text of an exception may have any."""
+    text = "".join(traceback.format_exception(*exc_info))
+    stream.writelines(f"\n  | {_printable(line)}" for line in text.splitlines())
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -1,7 +1,8 @@
 """Running the service and the worker as processes: listening, signals, and the order in which things stop.
 
 SIGTERM or SIGINT: no new connections and no new claims; requests under way are answered, running imports finish within
-``shutdown_timeout`` or go back to the queue; then everything closes. A second signal ends the process at once.
+``shutdown_timeout`` or go back to the queue; then everything closes. A second signal ends the process at once, as
+kill -9 would: nothing is lost by it.
 """
 
 import asyncio
@@ -26,6 +27,9 @@ from service.worker import Worker
 REQUEST_GRACE = 5.0
 """Seconds for which requests under way may go on after the service was asked to stop."""
 STARTUP_PING_TIMEOUT = 10.0
+SAME_REQUEST = 0.5
+"""Seconds after the first signal within which others ask for the same: timeout(1), and a service manager that signals a
+whole process group, send more than one."""
 
 log = structlog.get_logger(__name__)
 
@@ -34,17 +38,32 @@ class WorkerDied(Exception):
     """The worker ended although nobody stopped it: a defect; the process must not go on without it."""
 
 
-async def serve(settings: Settings, components: Components, clock: Clock, stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings,
+    components: Components,
+    clock: Clock,
+    stop: asyncio.Event,
+    *,
+    inherited: Sequence[socket.socket] = (),
+) -> None:
     """Run the service until ``stop`` is set.
+
+    Args:
+        settings: the configuration.
+        components: the configured plugins.
+        clock: tells the time.
+        stop: set by whoever wants it to end.
+        inherited: sockets that listen already, from a supervisor; without any, the configured address is bound.
 
     Raises:
         OSError: the address cannot be bound.
         StoreUnavailable: the database cannot be opened.
         WorkerDied: the embedded worker failed.
     """
-    async with running(settings, components, clock) as service:
+    async with running(settings, components, clock, inherited=inherited) as service:
         log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
-        await _until(stop, service.worker_task)
+        await _say_if_nobody_can_come(settings, service.parts)
+        await wait_for_stop(stop, service.worker_task)
         log.info("stopping", grace=settings.service.shutdown_timeout)
 
 
@@ -60,7 +79,7 @@ async def work(settings: Settings, components: Components, clock: Clock, stop: a
         worker = make_worker(parts)
         async with _worker_running(worker) as task:
             log.info("working", documents=settings.documents.backend, pid=os.getpid())
-            await _until(stop, task)
+            await wait_for_stop(stop, task)
             log.info("stopping", grace=settings.service.shutdown_timeout)
 
 
@@ -80,10 +99,12 @@ class RunningService:
 
 
 @asynccontextmanager
-async def running(settings: Settings, components: Components, clock: Clock) -> AsyncIterator[RunningService]:
-    """A listening service with its embedded worker; stopped in order on exit. Errors: see ``serve``."""
+async def running(
+    settings: Settings, components: Components, clock: Clock, *, inherited: Sequence[socket.socket] = ()
+) -> AsyncIterator[RunningService]:
+    """A listening service with its embedded worker; stopped in order on exit. Arguments and errors: see ``serve``."""
     options = settings.service
-    sockets = bind(options.address, options.port)
+    sockets = inherited or listen(options.address, options.port)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(_close_all, sockets)
         parts = await stack.enter_async_context(open_parts(settings, components, clock))
@@ -97,9 +118,35 @@ async def running(settings: Settings, components: Components, clock: Clock) -> A
             idle_timeout=options.idle_timeout,
             body_timeout=options.body_timeout,
         )
-        server.add_sockets(sockets)
+        server.add_sockets(list(sockets))
         stack.push_async_callback(_stop_server, server, api.in_flight)
-        yield RunningService(parts, _url(sockets[0]), task)
+        yield RunningService(parts, url_of(sockets[0]), task)
+
+
+def listen(address: str, port: int) -> Sequence[socket.socket]:
+    """Listening sockets.
+
+    Raises:
+        OSError: the address cannot be bound; its text names it.
+    """
+    try:
+        return bind(address, port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except UnicodeError:  # from the codec for host names
+        reason = "not a host name"
+    raise OSError(f"cannot listen on {address} port {port}: {reason}")
+
+
+async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
+    """Tell a newcomer why every request is going to be refused."""
+    if settings.issuers or await parts.store.list_issuers():
+        return
+    if settings.documents.backend == "memory":
+        remedy = "declare an [issuer.<id>] in service.conf"
+    else:
+        remedy = "lading issuer create --organization NAME"
+    log.warning("there are no issuers, so nobody can sign a token", remedy=remedy)
 
 
 async def _first_ping(parts: Parts) -> None:
@@ -122,8 +169,12 @@ async def _worker_running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.wait({task})
 
 
-async def _until(stop: asyncio.Event, worker_task: asyncio.Task[None] | None) -> None:
-    """Wait for ``stop``, or for the worker to die."""
+async def wait_for_stop(stop: asyncio.Event, worker_task: asyncio.Task[None] | None) -> None:
+    """Wait until ``stop`` is set.
+
+    Raises:
+        WorkerDied: the worker ended before that.
+    """
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
         await asyncio.wait({stopped, worker_task} if worker_task else {stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -144,26 +195,37 @@ def _close_all(sockets: Sequence[socket.socket]) -> None:
         listening.close()
 
 
-def _url(listening: socket.socket) -> str:
+def url_of(listening: socket.socket) -> str:
+    """The base URL of a listening socket, with the port that it really has."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set ``stop`` at the first SIGTERM or SIGINT; the second one has its default effect."""
+    """Set ``stop`` at the first SIGTERM or SIGINT; one that comes later than ``SAME_REQUEST`` ends the process."""
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    timers: list[asyncio.TimerHandle] = []
 
-    def first_signal() -> None:
-        stop.set()
-        for number in signals:
+    def asked() -> None:
+        if not timers:
+            stop.set()
+            timers.append(loop.call_later(SAME_REQUEST, obey_the_next))
+
+    def obey_the_next() -> None:
+        for number in before:
             loop.remove_signal_handler(number)
+            # Not Python's own handler of SIGINT: its exception would be one more clean stop, and could be delayed.
+            signal.signal(number, signal.SIG_DFL)
 
-    for number in signals:
-        loop.add_signal_handler(number, first_signal)
+    for number in before:
+        loop.add_signal_handler(number, asked)
     try:
         yield
     finally:
-        for number in signals:
+        for timer in timers:
+            timer.cancel()
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

@@ -90,15 +90,21 @@ class Spool:
     async def _flush_to_disk(self) -> None:
         """Move what is gathered to the temporary file.
 
-        Shielded, since a thread cannot be interrupted: the file must not be closed while it writes.
+        A thread cannot be interrupted, and the file must not be closed while one writes it: its number could be another
+        file's by then. So this ends when the thread has ended, however often it is cancelled.
         """
         work = asyncio.get_running_loop().run_in_executor(self._executor, self._flush)
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            with contextlib.suppress(OSError):
-                await work
-            raise
+        cancellation: asyncio.CancelledError | None = None
+        while not work.done():
+            try:
+                await asyncio.wait((work,))
+            except asyncio.CancelledError as error:
+                cancellation = error
+        if cancellation is not None:
+            with contextlib.suppress(Exception):  # the cancellation is what the caller asked for
+                work.result()
+            raise cancellation
+        work.result()
 
     def _flush(self) -> None:
         if self._file is None:

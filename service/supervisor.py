@@ -14,10 +14,14 @@ import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
+
+from service.clock import Clock
+from service.serving import listen, serve, url_of
+from service.settings import Components, Settings
 
 KILL_AFTER_GRACE = 15.0
 """Seconds beyond its shutdown timeout after which a child that was asked to stop is killed."""
@@ -34,12 +38,14 @@ class Supervisor:
 
     Attributes:
         arguments: of the ``lading`` command that a child runs, without the socket's.
+        environ: the children's environment.
         sockets: what the children listen on; the caller's to close.
         processes: how many children there are, at least 1.
         grace: seconds that a child may take to stop.
     """
 
     arguments: Sequence[str]
+    environ: Mapping[str, str]
     sockets: Sequence[socket.socket]
     processes: int
     grace: float
@@ -103,13 +109,49 @@ class Supervisor:
             *options,
             stdin=PIPE,
             stdout=DEVNULL,
+            env=self.environ,
             pass_fds=descriptors,
             # Ctrl-C at a terminal reaches the whole process group; only the parent is to act on it.
             start_new_session=True,
         )
 
 
-async def parent_gone(stop: asyncio.Event) -> None:
+async def supervise(
+    settings: Settings, arguments: Sequence[str], environ: Mapping[str, str], stop: asyncio.Event
+) -> None:
+    """Bind the configured address and keep ``[service] processes`` children on it until ``stop`` is set.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    options = settings.service
+    sockets = listen(options.address, options.port)
+    try:
+        log.info("supervising", address=url_of(sockets[0]), processes=options.processes, pid=os.getpid())
+        supervisor = Supervisor(arguments, environ, sockets, options.processes, options.shutdown_timeout)
+        await supervisor.run(stop)
+    finally:
+        for listening in sockets:
+            listening.close()
+
+
+async def serve_as_child(
+    settings: Settings, components: Components, clock: Clock, stop: asyncio.Event, descriptors: Sequence[int]
+) -> None:
+    """Run the service on the supervisor's sockets until ``stop`` is set or the supervisor is gone.
+
+    Errors: see ``service.serving.serve``.
+    """
+    sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    watch = asyncio.create_task(_stop_with_parent(stop), name="supervisor watch")
+    try:
+        await serve(settings, components, clock, stop, inherited=sockets)
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+async def _stop_with_parent(stop: asyncio.Event) -> None:
     """Set ``stop`` when standard input ends: the supervisor, which holds its other end, is gone."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()

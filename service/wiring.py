@@ -55,6 +55,23 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
     """The configured document store, not opened."""
     if settings.documents.backend == "memory":
         return MemoryDocumentStore(clock)
+    if settings.documents.backend == "mongo":
+        # Here, since importing the driver takes longer than all the rest, and few need it.
+        from service.documents.mongo.connection import MongoOptions  # noqa: PLC0415
+        from service.documents.mongo.store import MongoDocumentStore  # noqa: PLC0415
+
+        mongo = settings.documents_mongo
+        return MongoDocumentStore(
+            MongoOptions(
+                uri=mongo.uri.get_secret_value(),
+                database=mongo.database,
+                server_selection_timeout=mongo.server_selection_timeout,
+                connect_timeout=mongo.connect_timeout,
+                timeout=mongo.timeout,
+                pool_size=mongo.pool_size,
+            ),
+            clock,
+        )
     options = settings.documents_sqlite
     return SqliteDocumentStore(options.path, clock, busy_timeout=timedelta(seconds=options.busy_timeout))
 

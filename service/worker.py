@@ -5,13 +5,14 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
 from plugins.errors import PluginError
 from service.attempts import Attempts
 from service.clock import Clock
-from service.documents import DocumentStore, StoreUnavailable
+from service.documents import DocumentStore, StoreUnavailable, SupportsWaiting
 from service.importer import Importer
 from service.leases import Lease, Leases
 from service.models import Import
@@ -160,11 +161,15 @@ class Worker:
 
     async def _idle(self) -> None:
         """Wait for something to do, no longer than the poll interval."""
+        interval = self._options.poll_interval
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait(), name="worker wake")]
+        # What the store says is of use only where a claim might follow.
+        if isinstance(self._store, SupportsWaiting) and self._slots.free > 0 and not self._storage_suspect:
+            waits.append(asyncio.create_task(self._store.wait_for_work(interval), name="wait for work"))
         try:
-            async with asyncio.timeout(self._options.poll_interval):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await asyncio.wait(waits, timeout=interval, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._cancel(tuple(waits))
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -222,7 +227,7 @@ class Worker:
         self._forget(document)
 
     @staticmethod
-    async def _cancel(tasks: tuple[asyncio.Task[None], ...]) -> None:
+    async def _cancel(tasks: tuple[asyncio.Task[Any], ...]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

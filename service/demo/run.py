@@ -25,7 +25,7 @@ from service.app import bind
 from service.auth import issue_token
 from service.clock import SystemClock
 from service.models import Status
-from service.serving import RunningService, running, stop_on_signals
+from service.serving import RunningService, running, stop_on_signals, wait_for_stop
 from service.settings import load_all
 
 ALBUM = "imported_album"
@@ -35,32 +35,33 @@ SAMPLE = Path(__file__).with_name("sample.jpg")
 IMPORT_TIMEOUT = 60.0
 TOKEN_LIFETIME = timedelta(hours=4)
 
-CONF = """\
-# Written by 'lading demo'. The real service.conf explains every option.
+MARK = "# Written by 'lading demo'"
+CONF = f"""\
+{MARK}, and again by the next one in this folder. The distribution's service.conf explains every option.
 
 [service]
 log_level = warning
-port = {port}
+port = {{port}}
 
-[issuer.{issuer_id}]
-organization_id = {organization_id}
-secret = {secret}
+[issuer.{{issuer_id}}]
+organization_id = {{organization_id}}
+secret = {{secret}}
 
 [documents.sqlite]
-path = {directory}/lading.sqlite3
+path = {{directory}}/lading.sqlite3
 
 [storage.local]
-path = {directory}/images
+path = {{directory}}/images
 
 [fetch.http]
-# The demo's own origin listens on loopback, where a service must not fetch from otherwise.
+# The origin of a demo listens on loopback, from which a service must not fetch otherwise, and on any free port.
 allow_networks = 127.0.0.0/8
-ports = 80, 443, 8000-8999, {origin_port}
+ports = 80, 443, 1024-65535
 """
 
 
-class DemoFailed(OSError):
-    """The sample image was not imported."""
+class DemoFailed(Exception):
+    """The demo could not show what it is to show; the message is for its reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class _Client:
 
 
 async def run_demo(directory: Path, port: int, *, once: bool) -> None:
-    """Run the demo until Ctrl-C, or with ``once`` until the sample was imported.
+    """Run the demo until SIGINT or SIGTERM, or with ``once`` until the sample was imported.
 
     Args:
         directory: folder for all that it writes; created.
@@ -95,31 +96,38 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
         once: whether to end after the import.
 
     Raises:
-        DemoFailed: the import did not succeed.
+        DemoFailed: the import did not succeed, or the folder has a ``service.conf`` of somebody else's.
         OSError: the folder cannot be written.
+        SettingsError, StoreError, WorkerDied: see ``service.serving.serve``.
     """
     logs.configure("warning", "console")
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.enter_context(stop_on_signals(stop))
         origin = _start_origin(stack)
-        conf = _write_conf(directory, _free_port(port), origin)
+        conf = _write_conf(directory, _free_port(port))
         settings, components = load_all(conf, {})
         service = await stack.enter_async_context(running(settings, components, SystemClock()))
-        issuer = settings.issuers[ISSUER_ID]
         token = issue_token(
-            issuer, abilities={ALBUM: ("image_upload",)}, now=SystemClock().now(), expires=TOKEN_LIFETIME
+            settings.issuers[ISSUER_ID],
+            abilities={ALBUM: ("image_upload",)},
+            now=SystemClock().now(),
+            expires=TOKEN_LIFETIME,
         )
-        await _import_sample(
-            _Client(service.url, token), service, f"http://127.0.0.1:{origin}/{SAMPLE.name}", directory
-        )
-        if not once:
-            _explain(service.url, token, conf)
-            await stop.wait()
-            click.echo("\nStopping.")
+        client = _Client(service.url, token)
+        if await _import_sample(client, service, f"http://127.0.0.1:{origin}/{SAMPLE.name}", directory, stop):
+            if not once:
+                _explain(service.url, token, conf)
+                await wait_for_stop(stop, service.worker_task)
+                click.echo("\nStopping.")
+        elif once:
+            raise DemoFailed("stopped before the sample image was imported")
 
 
-async def _import_sample(client: _Client, service: RunningService, url: str, directory: Path) -> None:
+async def _import_sample(
+    client: _Client, service: RunningService, url: str, directory: Path, stop: asyncio.Event
+) -> bool:
+    """Import the sample and show it; False where ``stop`` was set before the end."""
     form = (
         f"album_id={ALBUM}&filename=image123_asdasd.JpG&metadata[attachmentId]=00P24000003vSXsEAM"
         f"&url={quote(url, safe='')}"
@@ -129,21 +137,26 @@ async def _import_sample(client: _Client, service: RunningService, url: str, dir
     document = await client.post(form)
     click.secho("2. It gets the import document back at once", bold=True)
     _show(document)
-    async with asyncio.timeout(IMPORT_TIMEOUT):
-        while not Status(document.get("status", "queued")).is_final:
-            await asyncio.sleep(0.05)
-            document = await client.get(document["id"])
+    try:
+        async with asyncio.timeout(IMPORT_TIMEOUT):
+            while not Status(document.get("status", "queued")).is_final:
+                if stop.is_set():
+                    return False
+                await asyncio.sleep(0.05)
+                document = await client.get(document["id"])
+    except TimeoutError:
+        raise DemoFailed(f"the import is not finished after {IMPORT_TIMEOUT:.0f} s: {document}") from None
     click.secho(f"3. GET {service.url}/api/v1/imports/{document['id']} shows what became of it", bold=True)
     _show(document)
     stored = await service.parts.store.get(document["id"])
     if stored is None or stored.image is None:
         raise DemoFailed(f"the import ended as {document['status']}: {document['error']}")
     path = directory / "images" / stored.image.key
-    same = path.read_bytes() == SAMPLE.read_bytes()
+    if path.read_bytes() != SAMPLE.read_bytes():
+        raise DemoFailed(f"the image at {path} is not the origin's")
     click.secho(f"4. The image lies at {path}", bold=True)
-    if not same:
-        raise DemoFailed("the stored image is not the origin's")
     click.echo(f"\n{stored.image.byte_size} bytes, the same bytes as the origin's.\n")
+    return True
 
 
 def _explain(base: str, token: str, conf: Path) -> None:
@@ -180,21 +193,22 @@ def _free_port(wanted: int) -> int:
     try:
         for listening in bind("127.0.0.1", wanted):
             listening.close()
-    except OSError:
-        click.echo(f"Port {wanted} is taken; a free one is used.")
+    except OSError as error:
+        click.echo(f"Port {wanted} cannot be used ({error.strerror}); a free one is.")
         return 0
     return wanted
 
 
-def _write_conf(directory: Path, port: int, origin_port: int) -> Path:
+def _write_conf(directory: Path, port: int) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     conf = directory / "service.conf"
+    if conf.exists() and not conf.read_text(encoding="utf-8", errors="replace").startswith(MARK):
+        raise DemoFailed(f"{conf} was not written by the demo and would be lost; choose another --directory")
     conf.touch(mode=0o600)
     conf.write_text(
         CONF.format(
             port=port,
-            origin_port=origin_port,
-            directory=directory,
+            directory=directory.absolute(),
             issuer_id=ISSUER_ID,
             organization_id=ORGANIZATION_ID,
             secret=secrets.token_urlsafe(48),

@@ -1,12 +1,14 @@
 """The ``DocumentStore`` contract: what the service asks of its database.
 
-``sqlite`` is the embedded default, ``memory`` the reference. The store is the truth: workers share the work through it
-alone. One conformance suite (``tests/conformance/documents.py``) holds every store to what is written here.
+``sqlite`` is the embedded default, ``mongo`` for many nodes, ``memory`` the reference. The store is the truth: workers
+share the work through it alone. One conformance suite (``tests/conformance/documents.py``) holds every store to what is
+written here.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import Protocol, runtime_checkable
 
 from service.issuers import Issuer
 from service.models import Import
@@ -149,3 +151,14 @@ class DocumentStore(ABC):
     @abstractmethod
     async def set_issuer_enabled(self, issuer_id: str, enabled: bool) -> bool:
         """Enable or disable an issuer; False where there is none."""
+
+
+@runtime_checkable
+class SupportsWaiting(Protocol):
+    """Optional capability of a store: idle workers need not ask again and again whether there is work."""
+
+    async def wait_for_work(self, timeout: float) -> None:
+        """Return when imports may have been queued or become due since ``claim`` last looked; or after ``timeout``
+        seconds at the latest. It may return for nothing. Never raises ``StoreError``; may be cancelled.
+        """
+        ...

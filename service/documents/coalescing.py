@@ -1,7 +1,7 @@
-"""Concurrent writes share one command: what gathers while earlier ones are under way goes together. No timer, no driver."""
+"""Concurrent writes share one command: what gathers while earlier ones are under way goes together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from service.documents import StoreUnavailable
@@ -43,6 +43,7 @@ class Coalescer(Generic[Item, Result]):
         self._places = asyncio.Semaphore(capacity)
         self._waiting: dict[asyncio.Future[Result], Item] = {}
         self._senders: set[asyncio.Task[None]] = set()
+        self._sending = 0
         self._starting = False
         self._closed = False
 
@@ -85,25 +86,31 @@ class Coalescer(Generic[Item, Result]):
 
     def _begin(self) -> None:
         # A task begins with the next turn of the loop, so that what is submitted in this one goes together.
-        if len(self._senders) < self._in_flight and not self._starting:
+        if self._sending < self._in_flight and not self._starting:
             self._starting = True
+            self._sending += 1
             sender = asyncio.create_task(self._send_waiting(), name="coalesced writes")
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
 
     async def _send_waiting(self) -> None:
         self._starting = False
-        while self._waiting:
-            batch = self._take()
-            futures = tuple(batch)
-            try:
-                outcomes = await self._send(tuple(batch.values()))
-            except asyncio.CancelledError:
-                _deliver(futures, [StoreUnavailable("the write was interrupted") for _ in futures])
-                raise
-            except Exception as error:  # noqa: BLE001  # it is raised where the items were submitted
-                outcomes = [_copy(error) for _ in futures]
-            _deliver(futures, outcomes)
+        try:
+            while self._waiting:
+                await self._send_batch(self._take())
+        finally:
+            # Nothing may come between this and the last look at what is waiting, or it would wait for ever.
+            self._sending -= 1
+
+    async def _send_batch(self, batch: Mapping[asyncio.Future[Result], Item]) -> None:
+        try:
+            outcomes = await self._send(tuple(batch.values()))
+        except asyncio.CancelledError:
+            _deliver(batch, [StoreUnavailable("the write was interrupted") for _ in batch])
+            raise
+        except Exception as error:  # noqa: BLE001  # it is raised where the items were submitted
+            outcomes = [_copy(error) for _ in batch]
+        _deliver(batch, outcomes)
 
     def _take(self) -> dict[asyncio.Future[Result], Item]:
         batch: dict[asyncio.Future[Result], Item] = {}
@@ -118,7 +125,7 @@ class Coalescer(Generic[Item, Result]):
         return batch
 
 
-def _deliver(futures: Sequence[asyncio.Future[Result]], outcomes: Sequence[Result | Exception]) -> None:
+def _deliver(futures: Iterable[asyncio.Future[Result]], outcomes: Sequence[Result | Exception]) -> None:
     for future, outcome in zip(futures, outcomes, strict=True):
         if future.done():
             continue  # its caller was cancelled

@@ -59,6 +59,12 @@ def _path(value: Any) -> Any:
     return value
 
 
+def _mongodb_uri(uri: SecretStr) -> SecretStr:
+    if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("does not begin with mongodb:// or mongodb+srv://")
+    return uri
+
+
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 PluginName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 PluginNames = Annotated[
@@ -77,6 +83,7 @@ class ServiceSettings(_Section):
         "127.0.0.1", pattern=r"^[A-Za-z0-9.:_%-]+$", description="IP address or host name to listen on"
     )
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes any free one")
+    processes: int = Field(1, ge=1, le=64, description="how many service processes share the port")
     timezone: Annotated[InstanceOf[tzinfo], BeforeValidator(_time_zone)] = Field(
         UTC, description="time zone of created_at and updated_at in answers, by its IANA name"
     )
@@ -130,8 +137,9 @@ class IssuerSection(_Section):
 class DocumentsSettings(_Section):
     """``[documents]``: where import documents are kept."""
 
-    backend: Literal["sqlite", "memory"] = Field(
-        "sqlite", description="sqlite, or memory: lost when the service ends, for experiments"
+    backend: Literal["sqlite", "mongo", "memory"] = Field(
+        "sqlite",
+        description="sqlite for one machine, mongo for many; memory is lost when the service ends, for experiments",
     )
 
 
@@ -144,6 +152,23 @@ class SqliteSettings(_Section):
     busy_timeout: Seconds = Field(
         5, ge=0, le=60, description="seconds to wait for another process that holds the database"
     )
+
+
+class MongoSettings(_Section):
+    """``[documents.mongo]``."""
+
+    uri: Annotated[SecretStr, AfterValidator(_mongodb_uri)] = Field(
+        SecretStr("mongodb://127.0.0.1:27017"), description="connection string of a replica set or a sharded cluster"
+    )
+    database: str = Field("lading", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="name of the database")
+    server_selection_timeout: Seconds = Field(
+        5, ge=0.1, le=60, description="seconds that an operation waits for a primary, such as during an election"
+    )
+    connect_timeout: Seconds = Field(5, ge=0.1, le=60, description="seconds until a connection is up")
+    timeout: Seconds = Field(
+        10, ge=0.1, le=120, description="seconds for the whole of one operation, retries and replication included"
+    )
+    pool_size: int = Field(20, ge=4, le=500, description="connections to each server, at most")
 
 
 class WorkerSettings(_Section):
@@ -211,6 +236,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "auth": AuthSettings,
         "documents": DocumentsSettings,
         "documents.sqlite": SqliteSettings,
+        "documents.mongo": MongoSettings,
         "worker": WorkerSettings,
         "fetch": FetchSettings,
         "detect": DetectSettings,
@@ -239,6 +265,7 @@ class Settings:
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     documents: DocumentsSettings = field(default_factory=DocumentsSettings)
     documents_sqlite: SqliteSettings = field(default_factory=SqliteSettings)
+    documents_mongo: MongoSettings = field(default_factory=MongoSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)

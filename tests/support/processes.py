@@ -6,12 +6,115 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 LADING = (sys.executable, "-m", "service")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A command that has ended: its exit status, and what it printed."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def lading(*arguments: str, cwd: Path, environ: dict[str, str] | None = None, stdin: str = "") -> Finished:
+    """Run a ``lading`` command to its end, in a folder, as it is for users: without asyncio's debug mode, which would
+    print more on a busy machine."""
+    done = subprocess.run(
+        [*LADING, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONASYNCIODEBUG": "", **(environ or {})},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpClient:
+    """A client that blocks, for tests without an event loop.
+
+    Attributes:
+        base: URL of the service.
+        token: to be sent with every request.
+    """
+
+    base: str
+    token: str = "none"
+
+    def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Status and JSON body of the answer."""
+        return self._exchange("GET", path, None)
+
+    def post(self, form: str) -> tuple[int, dict[str, Any]]:
+        """Post an import; status and JSON body of the answer."""
+        return self._exchange("POST", "/api/v1/imports", form)
+
+    def accepted(self, form: str) -> str:
+        """Post an import that is to be accepted; its id."""
+        status, document = self.post(form)
+        assert status == 200, document
+        return str(document["id"])
+
+    def document(self, import_id: str) -> dict[str, Any]:
+        """The import's document."""
+        status, document = self.get(f"/api/v1/imports/{import_id}")
+        assert status == 200, document
+        return document
+
+    def final(self, import_id: str, timeout: float = 30) -> dict[str, Any]:
+        """The import's document once it is final."""
+        wait_until(lambda: self.document(import_id)["status"] in ("done", "failed"), timeout)
+        return self.document(import_id)
+
+    def _exchange(self, method: str, path: str, form: str | None) -> tuple[int, dict[str, Any]]:
+        address = urlsplit(self.base)
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=10)
+        try:
+            headers = {"Authorization": f"Bearer {self.token}"}
+            if form is not None:
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+            connection.request(method, path, form, headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 30) -> None:
+    """Ask again and again until the condition holds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout} s"
+        time.sleep(0.02)
+
+
+def session_members(session: int) -> set[int]:
+    """Pids of the processes of a session that have not ended (proc(5)), whoever their parent is by now."""
+    members = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            # After the name, which may hold anything: state, parent, process group, session.
+            fields = (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if fields and fields[0] not in "ZX" and int(fields[3]) == session:
+            members.add(int(entry.name))
+    return members
 
 
 class ServiceProcess:
@@ -20,18 +123,20 @@ class ServiceProcess:
     Args:
         arguments: of the command.
         environ: added to this process's environment.
+        cwd: its working directory; this process's unless given.
 
     Attributes:
         lines: what it logged, parsed; a line that is no JSON is ``{"text": ...}``.
     """
 
-    def __init__(self, arguments: tuple[str, ...], environ: dict[str, str]) -> None:
+    def __init__(self, arguments: tuple[str, ...], environ: dict[str, str], cwd: Path | None = None) -> None:
         self.lines: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
             [*LADING, *arguments],
             env={**os.environ, **environ},
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -55,9 +160,14 @@ class ServiceProcess:
         assert found is not None, f"no {event!r} within {timeout} s: {self.lines[-5:]}"
         return found
 
-    def terminate(self, timeout: float = 40) -> int:
-        """SIGTERM, and wait; the exit status."""
-        self.process.terminate()
+    @property
+    def children(self) -> set[int]:
+        """Pids of the other processes of its session."""
+        return session_members(self.process.pid) - {self.process.pid}
+
+    def terminate(self, timeout: float = 40, number: int = signal.SIGTERM) -> int:
+        """Send a signal, SIGTERM unless another is given, and wait; the exit status."""
+        self.process.send_signal(number)
         return self._reap(timeout)
 
     def kill(self) -> None:

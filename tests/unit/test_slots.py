@@ -86,7 +86,9 @@ def test_to_finish_twice_or_what_was_never_there_changes_nothing() -> None:
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["claim", "finish", "turn"]), st.sampled_from("abc"), st.sampled_from("xyz"), st.floats(0, 1)),
+    st.tuples(
+        st.sampled_from(["claim", "finish", "turn"]), st.sampled_from("abc"), st.sampled_from("xyz"), st.floats(0, 1)
+    ),
     max_size=60,
 )
 

@@ -12,7 +12,7 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, Asyn
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from service.clock import Clock
+from service.clock import Clock, SystemClock
 from service.documents import StoreUnavailable
 
 T = TypeVar("T")
@@ -47,12 +47,14 @@ class Connection:
     """A client of one database, and the bound on what it does at once.
 
     Args:
-        clock: the node's own; ``server_time`` is what it says, corrected by its difference to the server's.
+        clock: ``server_time`` is what it says, corrected by the difference of this machine's time and the server's.
+        machine: this machine's time.
     """
 
-    def __init__(self, options: MongoOptions, clock: Clock) -> None:
+    def __init__(self, options: MongoOptions, clock: Clock, machine: Clock | None = None) -> None:
         self._options = options
         self._clock = clock
+        self._machine = machine or SystemClock()
         self._client: AsyncIOMotorClient[dict[str, Any]] | None = None
         self._places = asyncio.Semaphore(options.pool_size)
         self._server_ahead: timedelta | None = None
@@ -123,9 +125,9 @@ class Connection:
         return self._clock.now() + (self._server_ahead or timedelta(0))
 
     async def measure_time(self) -> dict[str, Any]:
-        """Learn by how much the server's clock is ahead of ours; the server's answer to ``hello``."""
-        sent, began = self._clock.now(), time.monotonic()
-        hello = await self.run(lambda: self.database.command("hello"))
+        """Learn by how much the server's clock is ahead of this machine's; the server's answer to ``hello``."""
+        sent, began = self._machine.now(), time.monotonic()
+        hello = await self.run(lambda: self.database.command("hello", codec_options=self.database.codec_options))
         took = time.monotonic() - began
         # The error is half of the time it took at most; a slow answer does not replace what is known.
         if self._server_ahead is None or took < 1.0:

@@ -101,5 +101,5 @@ def to_issuer(found: Mapping[str, Any]) -> Issuer:
 
 
 def _to_image(found: Mapping[str, Any]) -> Image:
-    # Whole numbers beyond 32 bits arrive as a class of the driver's own.
-    return Image(**{name: int(value) if isinstance(value, int) else value for name, value in found.items()})
+    # A whole number beyond 32 bits arrives as a class of the driver's own.
+    return Image(**{**found, "byte_size": int(found["byte_size"])})

@@ -1,6 +1,7 @@
 """The collections, and the indexes without which queries would read everything."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pymongo.errors import OperationFailure
@@ -52,7 +53,7 @@ async def ensure_indexes(connection: Connection) -> None:
     for index in INDEXES:
         command = {"createIndexes": index.collection, "indexes": [index.specification], "commitQuorum": "majority"}
         try:
-            await connection.run(lambda command=command: connection.database.command(command))  # type: ignore[misc]
+            await connection.run(partial(connection.database.command, command))
         except StoreUnavailable as error:
             if isinstance(error.__cause__, OperationFailure):
                 raise StoreUnavailable(f"{await _fault(connection, index)}: {error}") from error

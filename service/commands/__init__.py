@@ -1,0 +1,1 @@
+"""The commands of ``lading`` that are too many for ``service.cli``, and what all commands share."""

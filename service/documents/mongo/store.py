@@ -1,0 +1,232 @@
+"""``MongoDocumentStore``: see the package for operators, ``DocumentStore`` for the contract."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from service.clock import Clock
+from service.documents import DocumentStore, DuplicateId
+from service.documents.coalescing import Coalescer
+from service.documents.mongo.connection import LOCAL, Connection, MongoOptions
+from service.documents.mongo.fields import issuer_fields, text, to_import, to_issuer
+from service.documents.mongo.news import News
+from service.documents.mongo.schema import (
+    IMPORTS,
+    ISSUERS,
+    PINGS,
+    QUEUED,
+    RUNNING,
+    WORKERS,
+    check_indexes,
+    ensure_indexes,
+)
+from service.documents.mongo.turns import Turns
+from service.documents.mongo.writes import Insertion, Writes
+from service.issuers import Issuer
+from service.models import Import
+
+CLAIM_ROUNDS = 10
+"""How often a claim tries again to get what others were quicker to take."""
+UPDATE_BYTES = 4096
+"""About what an update takes, ``params`` being none of it."""
+
+
+class MongoDocumentStore(DocumentStore):
+    """Keeps documents in MongoDB. Also ``SupportsWaiting``.
+
+    Args:
+        clock: judges what is due, and, corrected to the server's time, which lease has expired.
+        rng: chooses among imports that several nodes want, where they get in each other's way.
+    """
+
+    def __init__(self, options: MongoOptions, clock: Clock, rng: random.Random | None = None) -> None:
+        self._clock = clock
+        self._connection = Connection(options, clock)
+        self._writes = Writes(self._connection)
+        self._turns = Turns(self._connection, rng or random.SystemRandom())
+        self._news = News(self._connection, clock)
+        self._inserts: Coalescer[Insertion, None] = Coalescer(
+            self._writes.insert, size=lambda insertion: insertion.size, patience=options.timeout
+        )
+        self._updates: Coalescer[Import, bool] = Coalescer(
+            self._writes.compare_and_set, size=lambda _: UPDATE_BYTES, patience=options.timeout
+        )
+        self._claiming = asyncio.Lock()
+        self._recovering = asyncio.Lock()
+        self._closing = asyncio.Lock()
+
+    async def open(self) -> None:
+        """See ``DocumentStore.open``.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached, or an index cannot be made as it should be.
+        """
+        try:
+            await self._connection.open()
+            await ensure_indexes(self._connection)
+        except BaseException:
+            await self._connection.close()
+            raise
+
+    async def close(self) -> None:
+        """See ``DocumentStore.close``; waits no longer than operations may take."""
+        async with self._closing:
+            await asyncio.gather(self._inserts.close(), self._updates.close(), self._news.close())
+            await self._connection.close()
+
+    async def ping(self) -> None:
+        """See ``DocumentStore.ping``; the indexes are looked at too, without which no import can be claimed."""
+        pings = self._connection.collection(PINGS)
+        await self._connection.run(
+            lambda: pings.update_one({"_id": "ping"}, {"$set": {"at": self._clock.now()}}, upsert=True)
+        )
+        await self._connection.run(lambda: pings.find_one({"_id": "ping"}))
+        await check_indexes(self._connection)
+
+    # --- imports ------------------------------------------------------------------------------------------------------
+
+    async def add(self, document: Import) -> None:
+        """See ``DocumentStore.add``."""
+        await self._inserts.submit(Insertion.of(document))
+
+    async def get(self, import_id: str) -> Import | None:
+        """See ``DocumentStore.get``."""
+        imports = self._connection.collection(IMPORTS)
+        found = await self._connection.run(lambda: imports.find_one({"_id": text(import_id)}))
+        return None if found is None else to_import(found)
+
+    async def update(self, document: Import) -> bool:
+        """See ``DocumentStore.update``."""
+        return await self._updates.submit(document)
+
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        """See ``DocumentStore.claim``."""
+        async with self._claiming:
+            workers = self._connection.collection(WORKERS)
+            # Should the lease end after this, recover() finds what is claimed here, and returns it.
+            lease = await self._connection.run(lambda: workers.find_one({"_id": text(worker_id)}, {"_id": 1}))
+            claimed: list[Import] = []
+            for _ in range(CLAIM_ROUNDS if lease is not None else 0):
+                taken = Counter(document.issuer_id for document in claimed)
+                wanted = limit - len(claimed)
+                ids = await self._turns.take(self._clock.now(), wanted, exclude_issuers, per_issuer, taken)
+                won = await self._claim(worker_id, ids)
+                claimed += won
+                self._turns.adapt(len(ids), len(ids) - len(won))
+                if len(won) == len(ids) or len(claimed) == limit:
+                    break
+            self._news.expect(self._turns.next_due)
+            return claimed
+
+    async def _claim(self, worker_id: str, ids: Sequence[str]) -> Sequence[Import]:
+        """Those of the imports that nobody else was quicker to take; in the same order."""
+        if not ids:
+            return ()
+        cursor = self._connection.collection(IMPORTS, LOCAL).find({"_id": {"$in": list(ids)}, "status": "queued"})
+        found = {one["_id"]: to_import(one) for one in await self._connection.run(lambda: cursor.to_list(None))}
+        now = self._clock.now()
+        queued = [found[import_id] for import_id in ids if import_id in found and found[import_id].run_at <= now]
+        return await self._replace([document.claimed(worker_id, now) for document in queued])
+
+    async def _replace(self, documents: Sequence[Import]) -> Sequence[Import]:
+        """Write the next revisions; those that were written."""
+        if not documents:
+            return ()
+        outcomes = await self._writes.compare_and_set(documents)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        return [document for document, written in zip(documents, outcomes, strict=True) if written]
+
+    async def queued(self, limit: int) -> int:
+        """See ``DocumentStore.queued``."""
+        # The index alone is counted. An approximate number is enough: nothing is promised by it.
+        imports = self._connection.collection(IMPORTS, LOCAL)
+        return await self._connection.run(
+            lambda: imports.count_documents({"status": "queued"}, limit=limit, hint=QUEUED.name)
+        )
+
+    async def wait_for_work(self, timeout: float) -> None:
+        """See ``SupportsWaiting.wait_for_work``."""
+        await self._news.wait(timeout)
+
+    # --- workers ------------------------------------------------------------------------------------------------------
+
+    async def register(self, worker_id: str, lease: timedelta) -> None:
+        """See ``DocumentStore.register``."""
+        workers = self._connection.collection(WORKERS)
+        document = {"_id": text(worker_id), "expires_at": self._connection.server_time() + lease}
+        await self._insert_one(workers, document, f"worker {worker_id} has a lease already")
+
+    async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
+        """See ``DocumentStore.heartbeat``."""
+        await self._connection.measure_time()
+        workers = self._connection.collection(WORKERS)
+        change = {"$set": {"expires_at": self._connection.server_time() + lease}}
+        result = await self._connection.run(lambda: workers.update_one({"_id": text(worker_id)}, change))
+        return result.matched_count == 1
+
+    async def recover(self, limit: int) -> int:
+        """See ``DocumentStore.recover``."""
+        async with self._recovering:
+            workers = self._connection.collection(WORKERS)
+            expired = {"expires_at": {"$lte": self._connection.server_time()}}
+            await self._connection.run(lambda: workers.delete_many(expired))
+            imports = self._connection.collection(IMPORTS, LOCAL)
+            # In this order: whoever runs an import has registered before, so that one who is missing now is gone.
+            running = await self._connection.run(lambda: imports.distinct("worker_id", {"status": "running"}))
+            cursor = workers.find({"_id": {"$in": running}}, {"_id": 1})
+            alive = {one["_id"] for one in await self._connection.run(lambda: cursor.to_list(None))}
+            dead = [worker_id for worker_id in running if worker_id not in alive]
+            if not dead:
+                return 0
+            orphans = imports.find({"status": "running", "worker_id": {"$in": dead}}).limit(limit).hint(RUNNING.name)
+            found = await self._connection.run(lambda: orphans.to_list(None))
+            now = self._clock.now()
+            return len(await self._replace([to_import(one).recovered(now) for one in found]))
+
+    async def release(self, worker_id: str) -> None:
+        """See ``DocumentStore.release``."""
+        workers = self._connection.collection(WORKERS)
+        await self._connection.run(lambda: workers.delete_one({"_id": text(worker_id)}))
+
+    # --- issuers ------------------------------------------------------------------------------------------------------
+
+    async def add_issuer(self, issuer: Issuer) -> None:
+        """See ``DocumentStore.add_issuer``."""
+        issuers = self._connection.collection(ISSUERS)
+        await self._insert_one(issuers, issuer_fields(issuer), f"issuer {issuer.id} exists already")
+
+    async def get_issuer(self, issuer_id: str) -> Issuer | None:
+        """See ``DocumentStore.get_issuer``."""
+        issuers = self._connection.collection(ISSUERS)
+        found = await self._connection.run(lambda: issuers.find_one({"_id": text(issuer_id)}))
+        return None if found is None else to_issuer(found)
+
+    async def list_issuers(self) -> Sequence[Issuer]:
+        """See ``DocumentStore.list_issuers``."""
+        cursor = self._connection.collection(ISSUERS).find().sort("_id", 1).hint("_id_")
+        return [to_issuer(found) for found in await self._connection.run(lambda: cursor.to_list(None))]
+
+    async def set_issuer_enabled(self, issuer_id: str, enabled: bool) -> bool:
+        """See ``DocumentStore.set_issuer_enabled``."""
+        issuers = self._connection.collection(ISSUERS)
+        change = {"$set": {"enabled": bool(enabled)}}
+        result = await self._connection.run(lambda: issuers.update_one({"_id": text(issuer_id)}, change))
+        return result.matched_count == 1
+
+    async def _insert_one(self, collection: Any, document: dict[str, Any], duplicate: str) -> None:
+        async def insert() -> None:
+            try:
+                await collection.insert_one(document)
+            except DuplicateKeyError:
+                raise DuplicateId(duplicate) from None
+
+        await self._connection.run(insert)

@@ -1,0 +1,193 @@
+"""Batches of writes to ``imports``: new ones, and compare-and-set of a revision.
+
+Neither command says all that has to be known: one that was interrupted may have been made and then be tried again, and
+a bulk of updates says how many matched, not which. So each write adds a random token of its own to the last tokens of
+the document, and where there is doubt the tokens are read: whoever finds its own there has written.
+"""
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from service.documents import DuplicateId, StoreError, StoreUnavailable
+from service.documents.mongo.connection import Connection
+from service.documents.mongo.fields import birth_fields, state_fields, text
+from service.documents.mongo.schema import IMPORTS
+from service.models import Import
+
+MAX_DOCUMENT_BYTES = 16 * 1024**2
+"""https://www.mongodb.com/docs/manual/reference/limits/: BSON document size."""
+TOKENS = 8
+"""How many tokens a document keeps: later writes of others hide one only when there were as many of them."""
+_DUPLICATE_KEY = 11000
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """A new import, encoded once: its size is known before it is sent.
+
+    Attributes:
+        token: of this write.
+    """
+
+    import_id: str
+    encoded: RawBSONDocument
+    token: int
+
+    @classmethod
+    def of(cls, document: Import) -> Self:
+        """Encode an import.
+
+        Raises:
+            StoreError: it is larger than MongoDB allows.
+        """
+        token = new_token()
+        encoded = bson.encode({**birth_fields(document), **state_fields(document), "writes": [token]})
+        if len(encoded) > MAX_DOCUMENT_BYTES:
+            raise StoreError(f"import {document.id} is larger than a MongoDB document may be")
+        return cls(document.id, RawBSONDocument(encoded), token)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.encoded.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What is known of a batch that was not written as a whole.
+
+    Attributes:
+        codes: of the statements that failed, by their place in the batch.
+        unconfirmed: whether no majority has confirmed the others.
+        matched: how many updates found what they compare with.
+    """
+
+    codes: Mapping[int, int]
+    unconfirmed: bool
+    matched: int
+
+    @classmethod
+    def of(cls, error: BulkWriteError) -> Self:
+        """Read the driver's error, which must go no further: its text holds the documents."""
+        details: Any = error.details
+        codes = {fault["index"]: fault.get("code", 0) for fault in details.get("writeErrors", ())}
+        return cls(codes, bool(details.get("writeConcernErrors")), details.get("nMatched", 0))
+
+
+class Writes:
+    """Writes batches; see ``Coalescer`` for what the outcomes are."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def insert(self, batch: Sequence[Insertion]) -> Sequence[Exception | None]:
+        """Insert new imports; the outcome of each is None, ``DuplicateId`` or ``StoreUnavailable``.
+
+        Raises:
+            StoreUnavailable: it is not known whether any was inserted.
+        """
+        report = await self._connection.run(lambda: self._insert_many(batch))
+        if report is None:
+            return [None] * len(batch)
+        taken = [batch[place] for place, code in report.codes.items() if code == _DUPLICATE_KEY]
+        tokens = await self._tokens([insertion.import_id for insertion in taken])
+        return [self._inserted(place, insertion, report, tokens) for place, insertion in enumerate(batch)]
+
+    async def compare_and_set(self, batch: Sequence[Import]) -> Sequence[bool | Exception]:
+        """Replace each import whose stored revision is the one before; see ``DocumentStore.update``.
+
+        Raises:
+            StoreUnavailable: it is not known whether any was replaced.
+        """
+        tokens = [new_token() for _ in batch]
+        updates = [_update(document, token) for document, token in zip(batch, tokens, strict=True)]
+        report = await self._connection.run(lambda: self._bulk_write(updates))
+        if report.matched == len(batch) and not report.unconfirmed:
+            return [True] * len(batch)
+        if report.matched == 0 and not report.codes:
+            return [False] * len(batch)
+        stored = await self._tokens([document.id for document in batch])
+        written = [token in stored.get(document.id, (0, ()))[1] for document, token in zip(batch, tokens, strict=True)]
+        # A token that is not found may have been pushed out by later ones; but not where all that matched are found.
+        is_hidden = sum(written) < report.matched
+        return [
+            _unconfirmed(report.codes.get(place), report)
+            or written[place]
+            or (_too_late(document, stored.get(document.id)) if is_hidden else None)
+            or False
+            for place, document in enumerate(batch)
+        ]
+
+    async def _insert_many(self, batch: Sequence[Insertion]) -> _Report | None:
+        imports = self._connection.collection(IMPORTS)
+        try:
+            await imports.insert_many([insertion.encoded for insertion in batch], ordered=False)
+        except BulkWriteError as error:
+            return _Report.of(error)
+        return None
+
+    async def _bulk_write(self, updates: Sequence[UpdateOne]) -> _Report:
+        imports = self._connection.collection(IMPORTS)
+        try:
+            result = await imports.bulk_write(updates, ordered=False)
+        except BulkWriteError as error:
+            return _Report.of(error)
+        return _Report({}, unconfirmed=False, matched=result.matched_count)
+
+    async def _tokens(self, ids: Collection[str]) -> Mapping[str, tuple[int, Sequence[int]]]:
+        """The stored revision and the last tokens of each import that exists.
+
+        A majority has confirmed what is read: a write that is seen here is durable.
+        """
+        if not ids:
+            return {}
+        cursor = self._connection.collection(IMPORTS).find({"_id": {"$in": list(ids)}}, {"revision": 1, "writes": 1})
+        found = await self._connection.run(lambda: cursor.to_list(None))
+        return {one["_id"]: (one["revision"], one["writes"]) for one in found}
+
+    @staticmethod
+    def _inserted(
+        place: int, insertion: Insertion, report: _Report, tokens: Mapping[str, tuple[int, Sequence[int]]]
+    ) -> Exception | None:
+        code = report.codes.get(place)
+        if code == _DUPLICATE_KEY:
+            _, written = tokens.get(insertion.import_id, (0, ()))
+            return None if insertion.token in written else DuplicateId(f"import {insertion.import_id} exists already")
+        return _unconfirmed(code, report)
+
+
+def new_token() -> int:
+    """A token that no other write has."""
+    return secrets.randbits(63)
+
+
+def _update(document: Import, token: int) -> UpdateOne:
+    return UpdateOne(
+        {"_id": text(document.id), "revision": document.revision - 1},
+        {"$set": state_fields(document), "$push": {"writes": {"$each": [token], "$slice": -TOKENS}}},
+    )
+
+
+def _too_late(document: Import, stored: tuple[int, Sequence[int]] | None) -> StoreUnavailable | None:
+    """The outcome where the token of the document's revision is no longer among the last ones; else None.
+
+    Every write adds one to the revision and one token, so that the last tokens belong to the last revisions.
+    """
+    if stored is None or stored[0] - document.revision < TOKENS:
+        return None
+    return StoreUnavailable(f"MongoDB: whether import {document.id} was written cannot be told any more")
+
+
+def _unconfirmed(code: int | None, report: _Report) -> StoreUnavailable | None:
+    if code is not None:
+        return StoreUnavailable(f"MongoDB: the server refused a write (code {code})")
+    if report.unconfirmed:
+        return StoreUnavailable("MongoDB: a majority did not confirm the write in time")
+    return None

@@ -1,0 +1,329 @@
+"""Where an import's bytes wait: in memory, then on disk, then nowhere."""
+
+import asyncio
+import errno
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import service.spool
+from service.spool import CHUNK_BYTES, Spool, Spools
+from tests.conformance.storage_support import Body, no_leaks
+from tests.support.scripted import pieces
+
+MEMORY = 1000
+
+
+@pytest.fixture(params=["unnamed", "named"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With and without files that have no name; macOS has none."""
+    if request.param == "named":
+        monkeypatch.setattr(service.spool, "_HAS_UNNAMED_FILES", False)
+    elif not hasattr(os, "memfd_create"):
+        pytest.skip("this system has no memfd_create")
+    return str(request.param)
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+@pytest.fixture
+def spools(tmp_path: Path, executor: ThreadPoolExecutor, kind: str) -> Spools:
+    return Spools(MEMORY, tmp_path, executor)
+
+
+async def content(spool: Spool) -> list[bytes]:
+    return [chunk async for chunk in spool.chunks()]
+
+
+def read_by_a_child(path: Path) -> bytes:
+    """What another process of the same user sees."""
+    program = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read())"
+    return subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, timeout=30).stdout
+
+
+SIZES = [0, 1, MEMORY - 1, MEMORY, MEMORY + 1, 2 * MEMORY, 2 * MEMORY + 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7]
+
+
+@pytest.mark.gen_test(timeout=30)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("piece", [999, 64 * 1024])
+async def test_bytes_come_out_as_they_went_in(spools: Spools, tmp_path: Path, size: int, piece: int) -> None:
+    body = Body(size)
+    with spools.open() as spool:
+        await spool.fill(body.chunks(piece))
+        assert (spool.byte_size, spool.sha256) == (size, body.sha256)
+        for _ in range(2):
+            chunks = await content(spool)
+            assert b"".join(chunks) == body.whole()
+            assert all(0 < len(chunk) <= CHUNK_BYTES for chunk in chunks)
+        assert spool.path.read_bytes() == body.whole()
+        assert spool.path.read_bytes() == body.whole(), "each opening begins at the beginning"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.gen_test(timeout=30)
+@pytest.mark.parametrize("size", [0, MEMORY, MEMORY + 1, CHUNK_BYTES + 1])
+async def test_a_child_process_reads_the_path(spools: Spools, size: int) -> None:
+    with spools.open() as spool:
+        await spool.fill(Body(size).chunks())
+        seen = await asyncio.get_running_loop().run_in_executor(None, read_by_a_child, spool.path)
+        assert seen == Body(size).whole()
+
+
+@pytest.mark.gen_test
+async def test_a_small_body_stays_in_memory_and_a_larger_one_goes_to_disk(
+    executor: ThreadPoolExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    disk_file = service.spool._disk_file
+
+    def counted(directory: Path | None) -> Any:
+        made.append(threading.current_thread())
+        return disk_file(directory)
+
+    monkeypatch.setattr(service.spool, "_disk_file", counted)
+    spools = Spools(MEMORY, tmp_path, executor)
+    with spools.open() as spool:
+        await spool.fill(pieces(bytes(MEMORY)))
+    assert made == []
+    with spools.open() as spool:
+        await spool.fill(pieces(bytes(MEMORY), b"x"))
+        if hasattr(os, "O_TMPFILE"):
+            assert os.fstat(spool._file.fileno()).st_nlink == 0, "a killed process leaves nothing"  # type: ignore[union-attr]
+    assert len(made) == 1
+    assert made[0] is not threading.main_thread(), "the disk is not the event loop's affair"
+
+
+@pytest.mark.gen_test
+async def test_without_memory_every_byte_goes_to_disk(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    with Spools(0, tmp_path, executor).open() as spool:
+        await spool.fill(pieces(b"a", b"", b"b"))
+        assert not spool._in_memory
+        assert await content(spool) == [b"ab"]
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_no_more_is_gathered_than_memory_allows_and_one_piece(spools: Spools) -> None:
+    most = 0
+
+    async def watched(spool: Spool) -> AsyncIterator[bytes]:
+        nonlocal most
+        for _ in range(100):
+            most = max(most, len(spool._gathered))
+            yield bytes(300)
+
+    with spools.open() as spool:
+        await spool.fill(watched(spool))
+        assert spool.byte_size == 30_000
+    assert most <= MEMORY
+
+
+@pytest.mark.gen_test
+async def test_what_was_not_filled_or_is_closed_has_neither_path_nor_bytes(spools: Spools) -> None:
+    with spools.open() as spool:
+        with pytest.raises(ValueError, match="not filled"):
+            spool.path  # noqa: B018
+        with pytest.raises(ValueError, match="not filled"):
+            await content(spool)
+        await spool.fill(pieces(b"x"))
+        path = spool.path
+        assert path.exists()
+    spool.close()
+    with pytest.raises(ValueError, match="not filled"):
+        spool.path  # noqa: B018
+    if path.is_relative_to("/proc"):
+        return  # the number may be another file's by now
+    assert not path.exists()
+
+
+class Broke(Exception):
+    pass
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("size", [0, 10, MEMORY + 1, 5 * MEMORY])
+async def test_a_source_that_breaks_leaves_nothing(spools: Spools, tmp_path: Path, size: int) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        for _ in range(0, size, 500):
+            yield bytes(500)
+        raise Broke
+
+    await warm_up(spools)
+    async with no_leaks():
+        with pytest.raises(Broke):
+            with spools.open() as spool:
+                await spool.fill(broken())
+    assert list(tmp_path.iterdir()) == []
+
+
+async def warm_up(spools: Spools) -> None:
+    """Let the executor have its threads before leaks are looked for."""
+    loop = asyncio.get_running_loop()
+    barrier = threading.Barrier(2)
+    await asyncio.gather(*(loop.run_in_executor(spools.executor, barrier.wait) for _ in range(2)))
+
+
+@pytest.mark.gen_test
+async def test_many_spools_leak_no_descriptor(spools: Spools, tmp_path: Path) -> None:
+    await warm_up(spools)
+    async with no_leaks():
+        for size in (0, 10, MEMORY + 1) * 20:
+            with spools.open() as spool:
+                await spool.fill(Body(size).chunks())
+                await content(spool)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.gen_test
+async def test_a_folder_that_is_not_there_is_an_os_error(executor: ThreadPoolExecutor, tmp_path: Path) -> None:
+    spools = Spools(MEMORY, tmp_path / "missing", executor)
+    await warm_up(spools)
+    async with no_leaks():
+        with pytest.raises(FileNotFoundError):
+            with spools.open() as spool:
+                await spool.fill(pieces(bytes(MEMORY + 1)))
+
+
+class Reluctant:
+    """A file that writes little at a time, waits where it is told to, and breaks after so many bytes."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.room = sys.maxsize
+        self.may_write = threading.Event()
+        self.may_write.set()
+        self.began = threading.Event()
+        self.closed_while_writing = False
+        self._writing = False
+
+    def write(self, data: memoryview) -> int:
+        self._writing = True
+        self.began.set()
+        assert self.may_write.wait(10)
+        self._writing = False
+        if self.room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written: int = self._file.write(data[: min(7, self.room)])
+        self.room -= written
+        return written
+
+    def close(self) -> None:
+        self.closed_while_writing = self.closed_while_writing or self._writing
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@pytest.fixture
+def reluctant(monkeypatch: pytest.MonkeyPatch) -> list[Reluctant]:
+    """The files that spools made on disk."""
+    made: list[Reluctant] = []
+    disk_file = service.spool._disk_file
+
+    def make(directory: Path | None) -> Any:
+        made.append(Reluctant(disk_file(directory)))
+        prepared(made[-1])
+        return made[-1]
+
+    def prepared(file: Reluctant) -> None:
+        """Nothing, unless a test says otherwise."""
+
+    monkeypatch.setattr(service.spool, "_disk_file", make)
+    return made
+
+
+@pytest.mark.gen_test
+async def test_short_writes_are_continued(
+    executor: ThreadPoolExecutor, tmp_path: Path, reluctant: list[Reluctant]
+) -> None:
+    with Spools(MEMORY, tmp_path, executor).open() as spool:
+        await spool.fill(Body(5000).chunks(800))
+        assert b"".join(await content(spool)) == Body(5000).whole()
+        assert spool.sha256 == hashlib.sha256(Body(5000).whole()).hexdigest()
+
+
+@pytest.mark.gen_test
+async def test_a_full_disk_is_an_os_error_and_leaves_nothing(
+    executor: ThreadPoolExecutor, tmp_path: Path, reluctant: list[Reluctant]
+) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield bytes(MEMORY + 1)
+        reluctant[0].room = 100
+        yield bytes(MEMORY + 1)
+
+    spools = Spools(MEMORY, tmp_path, executor)
+    await warm_up(spools)
+    async with no_leaks():
+        with pytest.raises(OSError, match="No space left") as caught:
+            with spools.open() as spool:
+                await spool.fill(chunks())
+        assert caught.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("cancellations", [1, 3])
+@pytest.mark.parametrize("full", [False, True])
+async def test_a_file_is_not_closed_while_a_thread_writes_it(
+    executor: ThreadPoolExecutor, tmp_path: Path, reluctant: list[Reluctant], cancellations: int, full: bool
+) -> None:
+    """Its number could be another file's by the time the thread uses it. However often the task is cancelled."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield bytes(MEMORY + 1)
+        reluctant[0].may_write.clear()
+        reluctant[0].began.clear()
+        if full:
+            reluctant[0].room = 0
+        yield bytes(MEMORY + 1)
+
+    async def fill() -> None:
+        with Spools(MEMORY, tmp_path, executor).open() as spool:
+            await spool.fill(chunks())
+
+    await warm_up(Spools(MEMORY, tmp_path, executor))
+    async with no_leaks():
+        task = asyncio.create_task(fill())
+        while not (reluctant and not reluctant[0].may_write.is_set() and reluctant[0].began.is_set()):
+            await asyncio.sleep(0.001)
+        for _ in range(cancellations):
+            task.cancel()
+            for _ in range(10):
+                await asyncio.sleep(0)
+        assert not task.done()
+        reluctant[0].may_write.set()
+        await asyncio.wait((task,))
+    assert task.cancelled()
+    assert not reluctant[0].closed_while_writing
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.gen_test
+async def test_a_reader_that_is_cancelled_leaves_the_spool_readable(
+    executor: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    with Spools(MEMORY, tmp_path, executor).open() as spool:
+        await spool.fill(Body(3 * CHUNK_BYTES).chunks())
+        blocked = threading.Event()
+        for _ in range(2):
+            executor.submit(blocked.wait, 10)
+        task = asyncio.create_task(content(spool))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait((task,))
+        assert task.cancelled()
+        blocked.set()
+        assert b"".join(await content(spool)) == Body(3 * CHUNK_BYTES).whole()
