@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit format clean
+.PHONY: help run test lint unit chaos bench-claims format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,14 @@ lint: $(VENV)/.installed-test  ## ruff, mypy --strict and the import rules.
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed-test  ## All tests.
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
+
+chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 200 kills on SQLite, 200 on MongoDB (15 minutes).
+	LADING_CHAOS=long $(BIN)/pytest tests/chaos -s
+
+bench-claims: $(VENV)/.installed-test  ## What a claim costs with 1,000,000 queued imports against 1,000 (10 minutes).
+	$(BIN)/python -m bench.claims --backend sqlite
+	$(BIN)/python -m bench.claims --backend mongo
 
 format: $(VENV)/.installed-test  ## Format the code and mend what ruff can mend.
 	$(BIN)/ruff check --fix .

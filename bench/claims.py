@@ -13,8 +13,8 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -93,10 +93,11 @@ async def measure(backend: str, short: int, long: int, issuers: int) -> None:
     """Fill both queues, measure in turn, print the rows."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        make_store: Callable[[str, Path], AbstractAsyncContextManager[DocumentStore]] = sqlite_store
         if backend == "mongo":
-            from bench.mongo import mongo_store as make_store  # noqa: PLC0415  # motor is loaded only where it is asked for
-        else:
-            make_store = sqlite_store
+            from bench.mongo import mongo_store  # noqa: PLC0415  # motor is loaded only where it is asked for
+
+            make_store = mongo_store
         seconds: dict[int, list[float]] = {}
         stores: dict[int, tuple[DocumentStore, str]] = {}
         for queued in (short, long):

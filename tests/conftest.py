@@ -1,6 +1,32 @@
-"""Settings of every test run."""
+"""Settings of every test run, and the real MongoDB that several of them share."""
 
 import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.mongod import ReplicaSet, replica_set
 
 # Event loops complain of coroutines that were never awaited, and of callbacks in the wrong thread.
 os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
+
+
+@pytest.fixture(scope="session")
+def mongo_set() -> Iterator[ReplicaSet]:
+    """One replica set for each process of the test run."""
+    with replica_set() as running:
+        yield running
+
+
+@pytest.fixture
+def mongo_environ(mongo_set: ReplicaSet) -> Iterator[dict[str, str]]:
+    """Overrides that put documents into a database of the test's own, dropped after it."""
+    name = f"lading_test_{uuid.uuid4().hex}"
+    yield {
+        "LADING_DOCUMENTS__BACKEND": "mongo",
+        "LADING_DOCUMENTS_MONGO__URI": mongo_set.uri,
+        "LADING_DOCUMENTS_MONGO__DATABASE": name,
+    }
+    with mongo_set.client() as client:
+        client.drop_database(name)

@@ -32,8 +32,11 @@ def clock() -> SettableClock:
     return SettableClock()
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "memory", "mongo"])
 def overrides(request: pytest.FixtureRequest) -> dict[str, str]:
+    if request.param == "mongo":
+        environ: dict[str, str] = request.getfixturevalue("mongo_environ")
+        return environ
     return {"LADING_DOCUMENTS__BACKEND": request.param}
 
 

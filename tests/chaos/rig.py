@@ -61,8 +61,9 @@ class Figures:
 class Deployment:
     """Named processes on shared documents and storage; each can be killed and started again."""
 
-    def __init__(self, directory: Path, overrides: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, overrides: Mapping[str, str], service_processes: int) -> None:
         self.directory = directory
+        self._service_processes = service_processes
         self.port = free_port()
         self.processes: dict[str, ServiceProcess] = {}
         self._environ = environment(
@@ -82,10 +83,11 @@ class Deployment:
 
     def start(self, name: str) -> None:
         """Start ``service…`` or ``worker…`` and wait until it listens or works."""
-        command = "serve" if name.startswith("service") else "worker"
-        process = ServiceProcess((command, "--config", str(self.directory / "service.conf")), self._environ)
-        self.processes[name] = process
-        process.wait_for("listening" if command == "serve" else "working")
+        is_service = name.startswith("service")
+        command = ("serve", "--processes", str(self._service_processes)) if is_service else ("worker",)
+        arguments = (*command, "--config", str(self.directory / "service.conf"))
+        self.processes[name] = ServiceProcess(arguments, self._environ)
+        self.processes[name].wait_for("listening" if is_service else "working")
 
     def kill(self, name: str) -> None:
         """``kill -9``, without a last word."""
@@ -93,12 +95,19 @@ class Deployment:
 
     def kill_a_detector_child(self, rng: random.Random) -> bool:
         """``kill -9`` of one process that decodes images, if there is one now."""
-        children = [pid for process in self.processes.values() for pid in children_of(process.process.pid)]
-        if not children:
-            return False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(rng.choice(children), signal.SIGKILL)
-        return True
+        return kill_one(rng, [pid for parent in self.servers() for pid in children_of(parent)])
+
+    def kill_a_served_process(self, rng: random.Random) -> bool:
+        """``kill -9`` of one process behind a supervisor, which is to start another."""
+        return kill_one(rng, children_of(self.processes["service"].process.pid))
+
+    def servers(self) -> list[int]:
+        """Pids of the processes that run imports."""
+        pids = [process.process.pid for process in self.processes.values()]
+        if self._service_processes > 1 and "service" in self.processes:
+            supervisor = self.processes["service"].process.pid
+            return [pid for pid in pids if pid != supervisor] + children_of(supervisor)
+        return pids
 
     def stop(self) -> None:
         """End everything that still runs, politely; each must end well."""
@@ -205,12 +214,12 @@ Hurt = Callable[[], Awaitable[None]]
 
 @asynccontextmanager
 async def hurting(
-    directory: Path, overrides: Mapping[str, str], names: tuple[str, ...], seed: int
+    directory: Path, overrides: Mapping[str, str], names: tuple[str, ...], *, seed: int, service_processes: int = 1
 ) -> AsyncIterator[tuple[Deployment, Clients, random.Random]]:
     """A started deployment and its clients; afterwards everything has ended."""
     rng = random.Random(seed)
     AsyncHTTPClient.configure(SimpleAsyncHTTPClient, max_clients=2 * IN_FLIGHT)
-    deployment = Deployment(directory, overrides)
+    deployment = Deployment(directory, overrides, service_processes)
     try:
         async with slow_origin(rng) as origin:
             for name in names:
@@ -240,16 +249,25 @@ def kill_and_start(deployment: Deployment, name: str, rng: random.Random) -> Hur
     """Kill a process and start it again."""
 
     async def hurt() -> None:
-        deployment.kill(name)
+        await in_thread(deployment.kill, name)
         await asyncio.sleep(rng.uniform(0.0, 0.2))
         await in_thread(deployment.start, name)
 
     return hurt
 
 
-async def in_thread(function: Callable[..., None], *arguments: Any) -> None:
+async def in_thread(function: Callable[..., object], *arguments: Any) -> None:
     """Run what blocks beside the loop, which is the origin's and the clients'."""
     await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+
+
+def kill_one(rng: random.Random, pids: list[int]) -> bool:
+    """``kill -9`` of one of them; False where there is none."""
+    if not pids:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(rng.choice(pids), signal.SIGKILL)
+    return True
 
 
 def children_of(pid: int) -> list[int]:
