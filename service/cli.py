@@ -57,7 +57,7 @@ def main() -> None:
 def demo_command(directory: Path, port: int, once: bool) -> None:
     """Try it: import a sample image by URL.
 
-    Runs the service and an origin for the sample, both on loopback, until Ctrl-C.
+    Runs the service and an origin for the sample, both on loopback, until Ctrl-C, which is exit status 0.
     """
     _run(lambda: run_demo(directory, port, once=once))
 

@@ -56,9 +56,7 @@ class GuardedFetcher(Fetcher):
             opened = self._fetcher.open(source)
             fetched = await opened.__aenter__()
         try:
-            if not isinstance(fetched, Fetched):
-                raise self._fault(f"open gave {type(fetched).__name__}")
-            async with aclosing(self._chunks(fetched.chunks, end)) as chunks:
+            async with aclosing(self._chunks(self._checked(fetched).chunks, end)) as chunks:
                 yield replace(fetched, chunks=chunks)
         except BaseException:
             with suppress(PluginError):  # the error under way matters more
@@ -81,6 +79,11 @@ class GuardedFetcher(Fetcher):
             if not isinstance(chunk, bytes):
                 raise self._fault(f"a piece of the body is of type {type(chunk).__name__}")
             yield chunk
+
+    def _checked(self, fetched: Fetched) -> Fetched:
+        if not isinstance(fetched, Fetched):
+            raise self._fault(f"open gave {type(fetched).__name__}")
+        return fetched
 
     def _fault(self, internal: str) -> PluginFault:
         fault = PluginFault(internal)

@@ -203,7 +203,10 @@ def url_of(listening: socket.socket) -> str:
 
 @contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set ``stop`` at the first SIGTERM or SIGINT; one that comes later than ``SAME_REQUEST`` ends the process."""
+    """Set ``stop`` at the first SIGTERM or SIGINT; one that comes later than ``SAME_REQUEST`` ends the process.
+
+    To be left just before the process ends: where there was a signal, further ones are ignored from then on.
+    """
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     timers: list[asyncio.TimerHandle] = []
@@ -228,4 +231,5 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
             timer.cancel()
         for number, handler in before.items():
             loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+            # Who has stopped as asked only has to exit: one more signal must not make a failure of that.
+            signal.signal(number, signal.SIG_IGN if timers else handler)

@@ -96,7 +96,8 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
         once: whether to end after the import.
 
     Raises:
-        DemoFailed: the import did not succeed, or the folder has a ``service.conf`` of somebody else's.
+        DemoFailed: the import did not succeed, with ``once`` also since it was stopped before, or the folder has a
+            ``service.conf`` of somebody else's.
         OSError: the folder cannot be written.
         SettingsError, StoreError, WorkerDied: see ``service.serving.serve``.
     """

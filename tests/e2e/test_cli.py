@@ -4,13 +4,14 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 import jwt
 import pytest
+from click.testing import CliRunner
 
 from service.cli import main
 from tests.support.distributions import FETCHER, Site
@@ -45,19 +46,20 @@ def walk(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[
 # --- what there is ----------------------------------------------------------------------------------------------------
 
 
-def test_every_command_explains_itself(tmp_path: Path) -> None:
-    commands = dict(walk((), main))
-    with ThreadPoolExecutor(4) as pool:
-        helps = dict(zip(commands, pool.map(lambda one: lading(*one, "--help", cwd=tmp_path), commands), strict=True))
-    for path, printed in helps.items():
-        assert (printed.status, printed.stderr) == (0, ""), path
-        assert printed.stdout.startswith("Usage: "), path
-        assert "..." not in printed.stdout.partition("\n")[2], f"a summary of {path} does not fit its line"
-        options = [parameter for parameter in commands[path].params if isinstance(parameter, click.Option)]
-        assert [option.name for option in options if not option.help] == [], path
-    listed = re.findall(r"^  ([a-z]+)  ", helps[()].stdout.partition("Commands:")[2], flags=re.MULTILINE)
+@pytest.mark.parametrize("path", dict(walk((), main)), ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
+    printed = CliRunner().invoke(main, [*path, "--help"])
+    assert (printed.exit_code, printed.stderr) == (0, "")
+    assert printed.stdout.startswith("Usage: ")
+    assert "..." not in printed.stdout.partition("\n")[2], "a summary does not fit its line"
+    options = [one for one in dict(walk((), main))[path].params if isinstance(one, click.Option) and not one.hidden]
+    assert [option.name for option in options if not option.help] == []
+
+
+def test_the_help_lists_the_commands_in_the_order_in_which_one_needs_them(tmp_path: Path) -> None:
+    printed = lading("--help", cwd=tmp_path)
+    listed = re.findall(r"^  ([a-z]+)  ", printed.stdout.partition("Commands:")[2], flags=re.MULTILINE)
     assert listed == ["demo", "serve", "worker", "check", "plugins", "issuer", "token"]
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_command_it_says_what_there_is(tmp_path: Path) -> None:
@@ -216,22 +218,25 @@ class Wrong:
     stdin: str = ""
 
 
+USAGE = 2
 SERVE = ("serve", "--port", "0")
 MEMORY = {"LADING_DOCUMENTS__BACKEND": "memory"}
 WRONG: dict[str, dict[str, Wrong]] = {
     "usage": {
-        "no such command": Wrong(("sevre",), ("'sevre'",), 2),
-        "no such option": Wrong(("serve", "--prot", "80"), ("--prot",), 2),
-        "no such config": Wrong(("serve", "--config", "elsewhere.conf"), ("--config", "'elsewhere.conf'"), 2),
-        "no such config in the environment": Wrong(("check",), ("--config", "'gone'"), 2, {"LADING_CONFIG": "gone"}),
-        "config is a folder": Wrong(("worker", "--config", "."), ("--config", "directory"), 2),
+        "no such command": Wrong(("sevre",), ("'sevre'",), USAGE),
+        "no such option": Wrong(("serve", "--prot", "80"), ("--prot",), USAGE),
+        "no such config": Wrong(("serve", "--config", "elsewhere.conf"), ("--config", "'elsewhere.conf'"), USAGE),
+        "no such config in the environment": Wrong(
+            ("check",), ("--config", "'gone'"), USAGE, {"LADING_CONFIG": "gone"}
+        ),
+        "config is a folder": Wrong(("worker", "--config", "."), ("--config", "directory"), USAGE),
     },
     "configuration": {
         "config is no INI": Wrong((*SERVE, "--config", "broken.conf"), ("2 faults", "broken.conf:1", "broken.conf:2")),
         "config is no text": Wrong(("issuer", "list", "--config", "binary.conf"), ("binary.conf:2", "UTF-8")),
         "unknown option in config": Wrong((*SERVE, "--config", "unknown.conf"), ("[service] prot", "'port'")),
         "unknown variable": Wrong(SERVE, ("LADING_SERVICE__PROT", "PORT"), 1, {"LADING_SERVICE__PROT": "1"}),
-        "port out of range": Wrong(("serve", "--port", "65536"), ("--port", "65536"), 2),
+        "port out of range": Wrong(("serve", "--port", "65536"), ("--port", "65536"), USAGE),
     },
     "what it needs": {
         "port in use": Wrong(("serve", "--port", "{taken}"), ("127.0.0.1 port {taken}", "in use")),
@@ -260,23 +265,23 @@ WRONG: dict[str, dict[str, Wrong]] = {
             (*CREATE, "--config", "service.conf", "--id", ISSUER), (f"'{ISSUER}'", "configuration")
         ),
         "token of a disabled issuer": Wrong((*TOKEN[:-1], "disabled-issuer"), ("'disabled-issuer'", "disabled")),
-        "no album": Wrong(("token", "--issuer", ISSUER), ("--album", "--admin"), 2),
-        "empty album": Wrong(("token", "--issuer", ISSUER, "--album", ""), ("--album",), 2),
+        "no album": Wrong(("token", "--issuer", ISSUER), ("--album", "--admin"), USAGE),
+        "empty album": Wrong(("token", "--issuer", ISSUER, "--album", ""), ("--album",), USAGE),
     },
     "input": {
-        "bad duration": Wrong((*TOKEN, "--expires", "4 hours"), ("--expires", "'4 hours'", "30d"), 2),
-        "no duration": Wrong((*TOKEN, "--expires", "0s"), ("--expires", "'0s'"), 2),
-        "id with a space": Wrong((*CREATE, "--id", "an id"), ("--id", "'an id'"), 2),
-        "id that is no text": Wrong(("issuer", "enable", os.fsdecode(b"\xff")), ("ISSUER_ID",), 2),
-        "empty organisation": Wrong(("issuer", "create", "--organization", ""), ("--organization",), 2),
-        "secret in the arguments": Wrong((*CREATE, f"--secret={SECRET}"), ("--secret", "--secret-file"), 2),
+        "bad duration": Wrong((*TOKEN, "--expires", "4 hours"), ("--expires", "'4 hours'", "30d"), USAGE),
+        "no duration": Wrong((*TOKEN, "--expires", "0s"), ("--expires", "'0s'"), USAGE),
+        "id with a space": Wrong((*CREATE, "--id", "an id"), ("--id", "'an id'"), USAGE),
+        "id that is no text": Wrong(("issuer", "enable", os.fsdecode(b"\xff")), ("ISSUER_ID",), USAGE),
+        "empty organisation": Wrong(("issuer", "create", "--organization", ""), ("--organization",), USAGE),
+        "secret in the arguments": Wrong((*CREATE, f"--secret={SECRET}"), ("--secret", "--secret-file"), USAGE),
         "short secret": Wrong((*CREATE, "--secret-file", "-"), ("11 bytes", "at least 32"), 1, {}, "hush-hush-1"),
         "secret that is no text": Wrong((*CREATE, "--secret-file", "binary.conf"), ("secret", "UTF-8")),
         "secret without an end": Wrong((*CREATE, "--secret-file", "/dev/zero"), ("secret", "8192 bytes")),
-        "secret file that is gone": Wrong((*CREATE, "--secret-file", "gone"), ("--secret-file", "'gone'"), 2),
+        "secret file that is gone": Wrong((*CREATE, "--secret-file", "gone"), ("--secret-file", "'gone'"), USAGE),
     },
     "demo": {
-        "demo in a file": Wrong(("demo", "--once", "--directory", "a-file"), ("--directory", "'a-file'"), 2),
+        "demo in a file": Wrong(("demo", "--once", "--directory", "a-file"), ("--directory", "'a-file'"), USAGE),
         "demo below a file": Wrong(("demo", "--once", "--directory", "a-file/demo"), ("a-file/demo",)),
         "demo over a configuration": Wrong(("demo", "--once", "--directory", "."), ("service.conf", "--directory")),
     },
@@ -284,7 +289,10 @@ WRONG: dict[str, dict[str, Wrong]] = {
 
 
 def call(wrong: Wrong, folder: Path, port: int) -> tuple[Finished, tuple[str, ...]]:
-    """Make a wrong call in a folder of its own; what it answered, and what its message must say."""
+    """Make a wrong call in a folder of its own; what it answered, and what its message must say.
+
+    What click refuses before anything is done needs no process of its own.
+    """
     (folder / "service.conf").write_text(CONF)
     (folder / "broken.conf").write_text(f"port = 80\nsecret = {SECRET}\n")
     (folder / "binary.conf").write_bytes(bytes(range(256)) * 16)
@@ -296,7 +304,13 @@ def call(wrong: Wrong, folder: Path, port: int) -> tuple[Finished, tuple[str, ..
     def filled(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(text.replace("{taken}", str(port)).replace("{folder}", str(folder)) for text in texts)
 
-    answer = lading(*filled(wrong.arguments), cwd=folder, environ=wrong.environ, stdin=wrong.stdin)
+    arguments = filled(wrong.arguments)
+    if wrong.status == USAGE:
+        with chdir(folder):
+            result = CliRunner().invoke(main, arguments, env=wrong.environ, prog_name="lading")
+        answer = Finished(result.exit_code, result.stdout, result.stderr)
+    else:
+        answer = lading(*arguments, cwd=folder, environ=wrong.environ, stdin=wrong.stdin)
     assert set(folder.iterdir()) <= expected, "it wrote where it had no business"
     assert (folder / "service.conf").read_text() == CONF
     return answer, filled(wrong.says)
@@ -307,10 +321,9 @@ def test_what_is_wrong_is_said_in_one_message(tmp_path: Path, group: str) -> Non
     folders = {name: tmp_path / re.sub(r"\W", "-", name) for name in WRONG[group]}
     for folder in folders.values():
         folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as taken, ThreadPoolExecutor(4) as pool:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
-        calls = {name: pool.submit(call, wrong, folders[name], port) for name, wrong in WRONG[group].items()}
-        answers = {name: future.result() for name, future in calls.items()}
+        answers = {name: call(wrong, folders[name], port) for name, wrong in WRONG[group].items()}
     for name, (answer, says) in answers.items():
         wrong = WRONG[group][name]
         assert (answer.status, answer.stdout) == (wrong.status, ""), name
@@ -318,7 +331,7 @@ def test_what_is_wrong_is_said_in_one_message(tmp_path: Path, group: str) -> Non
         # One message; a wrong call is told how it is to be called, too.
         introduction, *messages = re.split(r"^Error: ", answer.stderr, flags=re.MULTILINE)
         assert len(messages) == 1, name
-        assert introduction.startswith("Usage: ") if wrong.status == 2 else not introduction, name
+        assert introduction.startswith("Usage: ") if wrong.status == USAGE else not introduction, name
         assert [said for said in says if said not in messages[0]] == [], (name, messages[0])
         assert SECRET not in answer.stderr, name
         assert not wrong.stdin or wrong.stdin not in answer.stderr, name

@@ -50,14 +50,18 @@ def skip_without_mongod(reason: str) -> None:
 
 
 class Mongod:
-    """One ``mongod`` of a replica set, on a port and a folder that stay its own when it is started again.
+    """One ``mongod``, on a port and a folder that stay its own when it is started again.
+
+    Args:
+        set_name: of the replica set; empty for a server that belongs to none.
 
     Attributes:
         port: on 127.0.0.1.
     """
 
-    def __init__(self, binary: Path, folder: Path, port: int) -> None:
+    def __init__(self, binary: Path, folder: Path, port: int, set_name: str = SET_NAME) -> None:
         self._binary = binary
+        self._set_options = ("--replSet", set_name) if set_name else ()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.port = port
@@ -77,7 +81,7 @@ class Mongod:
         assert self._process is None, "mongod is running"
         self._process = subprocess.Popen(
             [
-                *(str(self._binary), "--replSet", SET_NAME, "--port", str(self.port), "--bind_ip", "127.0.0.1"),
+                *(str(self._binary), *self._set_options, "--port", str(self.port), "--bind_ip", "127.0.0.1"),
                 *("--dbpath", str(self._folder), "--logpath", str(self._folder / "mongod.log"), "--logappend"),
                 *("--nounixsocket", "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"),
                 # Test commands switch failures on (failCommand); the collection of diagnostic data only costs time.

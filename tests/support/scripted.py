@@ -1,41 +1,25 @@
-"""The service's core on memory stores, with plugins and a document store that do what a test says.
-
-All of them are subclasses of the real contracts, and the plugins sit behind the real guards.
-"""
+"""Plugins that do what a test says, as subclasses of the real contracts, and imports for them."""
 
 import asyncio
 import hashlib
-import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
-from backends.guard import GuardedStorage
-from backends.memory import MemoryStorage, MemoryStorageOptions
 from plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from plugins.options import PluginOptions
-from service.attempts import Attempts
 from service.clock import Clock, SystemClock, truncate_to_milliseconds
-from service.documents import StoreUnavailable
-from service.documents.memory import MemoryDocumentStore
-from service.guards import GuardedDetector, GuardedFetcher
-from service.importer import Importer, host_of
+from service.importer import host_of
 from service.models import Import, Status
-from service.retries import RetryPolicy
-from service.slots import Limits
-from service.spool import Spools
-from service.worker import Worker, WorkerOptions
 
 INFO = ImageInfo("PNG", "image/png", 3, 2)
 SECOND = timedelta(seconds=1)
-_Result = TypeVar("_Result")
 
 
 def body_of(url: str) -> bytes:
@@ -85,7 +69,7 @@ class ScriptedFetcher(Fetcher):
     schemes = frozenset({"test"})
 
     def __init__(self, options: PluginOptions | None = None) -> None:
-        super().__init__(options or PluginOptions())
+        self.options = options
         self.on_open: Callable[[Source], Awaitable[None]] | None = None
         self.chunks: Callable[[Source], AsyncIterator[bytes]] = lambda source: pieces(body_of(source.url))
         self.on_release: Callable[[], Awaitable[None]] | None = None
@@ -128,7 +112,7 @@ class ScriptedDetector(TypeDetector):
     """Says ``INFO`` of everything, unless ``on_detect`` says something else."""
 
     def __init__(self, options: PluginOptions | None = None) -> None:
-        super().__init__(options or PluginOptions())
+        self.options = options
         self.on_detect: Callable[[Path], Awaitable[ImageInfo]] | None = None
         self.asked: list[Path] = []
 
@@ -138,205 +122,6 @@ class ScriptedDetector(TypeDetector):
 
     async def close(self) -> None:
         """Has nothing to release."""
-
-
-Fault = Literal["before", "after"] | Exception | None
-"""A call fails before it took effect, or after; or it raises something that no store should."""
-
-
-class ScriptedStore(MemoryDocumentStore):
-    """The reference store behind a connection that fails on command; every call suspends before and after its effect.
-
-    Attributes:
-        fault: asked for every call, by the method's name and how often it was called, counted from 1.
-        calls: how often each method was called.
-        finished: how often each import was brought into a final state.
-        on_call: awaited when a call has taken effect, before it returns.
-    """
-
-    def __init__(self, clock: Clock | None = None) -> None:
-        super().__init__(clock or SystemClock())
-        self.fault: Callable[[str, int], Fault] = lambda _name, _number: None
-        self.on_call: Callable[[str], Awaitable[None]] | None = None
-        self.calls: Counter[str] = Counter()
-        self.finished: Counter[str] = Counter()
-
-    async def update(self, document: Import) -> bool:
-        async def counted() -> bool:
-            written = await MemoryDocumentStore.update(self, document)
-            self.finished[document.id] += written and document.status.is_final
-            return written
-
-        return await self._call("update", counted)
-
-    async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
-    ) -> Sequence[Import]:
-        claim = super().claim
-        return await self._call(
-            "claim", lambda: claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
-        )
-
-    async def register(self, worker_id: str, lease: timedelta) -> None:
-        register = super().register
-        await self._call("register", lambda: register(worker_id, lease))
-
-    async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
-        heartbeat = super().heartbeat
-        return await self._call("heartbeat", lambda: heartbeat(worker_id, lease))
-
-    async def recover(self, limit: int) -> int:
-        recover = super().recover
-        return await self._call("recover", lambda: recover(limit))
-
-    async def release(self, worker_id: str) -> None:
-        release = super().release
-        await self._call("release", lambda: release(worker_id))
-
-    @property
-    def leases(self) -> Collection[str]:
-        """Workers that have a lease."""
-        return tuple(self._leases)
-
-    @property
-    def imports(self) -> Sequence[Import]:
-        """Every document, as it is now."""
-        return tuple(self._imports.values())
-
-    def statuses(self) -> Counter[Status]:
-        return Counter(document.status for document in self.imports)
-
-    async def _call(self, name: str, effect: Callable[[], Awaitable[_Result]]) -> _Result:
-        await asyncio.sleep(0)
-        self.calls[name] += 1
-        fault = self.fault(name, self.calls[name])
-        if isinstance(fault, Exception):
-            raise fault
-        if fault == "before":
-            raise StoreUnavailable(f"{name} failed")
-        result = await effect()
-        if self.on_call is not None:
-            await self.on_call(name)
-        if fault == "after":
-            raise StoreUnavailable(f"the answer to {name} was lost")
-        await asyncio.sleep(0)
-        return result
-
-
-class Core:
-    """A worker's whole surroundings, on memory stores. ``lease`` is short: heartbeats come three times in it.
-
-    Use ``async with core.working()`` to have its worker run, or run one of ``make_worker`` otherwise.
-    """
-
-    def __init__(
-        self,
-        *,
-        clock: Clock | None = None,
-        limits: Limits | None = None,
-        lease: float = 0.15,
-        grace: float = 30.0,
-        poll_interval: float = 0.005,
-        attempts: int = 3,
-        write_timeout: float = 5.0,
-        deadline: float = 30.0,
-        fetcher: ScriptedFetcher | None = None,
-    ) -> None:
-        self.clock = clock or SystemClock()
-        self.store = ScriptedStore(self.clock)
-        self.fetcher = fetcher or ScriptedFetcher()
-        self.detector = ScriptedDetector()
-        self.backend = MemoryStorage(MemoryStorageOptions())
-        self.storage = GuardedStorage(self.backend, name="memory", deadline=deadline)
-        self.executor = ThreadPoolExecutor(1)  # makes its thread when it is first used
-        self.importer = Importer(
-            fetchers={"test": GuardedFetcher(self.fetcher, "scripted", deadline)},
-            detectors=(GuardedDetector(self.detector, "scripted", deadline),),
-            storage=self.storage,
-            storage_name="memory",
-            spools=Spools(1024 * 1024, None, self.executor),
-        )
-        self.rng = random.Random(7)
-        self.attempts = Attempts(
-            store=self.store,
-            importer=self.importer,
-            retry=RetryPolicy(attempts, 0.01, 0.02),
-            clock=self.clock,
-            rng=self.rng,
-            write_timeout=write_timeout,
-        )
-        self.options = WorkerOptions(
-            limits=limits or Limits(8, 8, 8),
-            lease=timedelta(seconds=lease),
-            poll_interval=poll_interval,
-            grace=grace,
-        )
-        self.worker = self.make_worker()
-
-    def make_worker(self) -> Worker:
-        return Worker(
-            store=self.store,
-            importer=self.importer,
-            attempts=self.attempts,
-            options=self.options,
-            clock=self.clock,
-            rng=self.rng,
-        )
-
-    async def add(self, count: int = 1, **facts: Any) -> list[Import]:
-        """Queue so many new imports; see ``make_import``."""
-        documents = [make_import(self.clock, **facts) for _ in range(count)]
-        for document in documents:
-            await self.store.add(document)
-        return documents
-
-    async def get(self, document: Import) -> Import:
-        found = await self.store.get(document.id)
-        assert found is not None
-        return found
-
-    async def final(self, document: Import) -> Import:
-        """The import once it is final; the test's own timeout bounds the wait."""
-        while not (found := await self.get(document)).status.is_final:
-            await asyncio.sleep(0.002)
-        return found
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
-        await self.store.open()
-        try:
-            yield
-        finally:
-            await self.store.close()
-            self.executor.shutdown()
-
-    @asynccontextmanager
-    async def working(self) -> AsyncIterator[asyncio.Task[None]]:
-        """The open store, and the worker's task; at the end it is stopped, and has to have ended without an error."""
-        async with self.opened():
-            task = asyncio.create_task(self.worker.run())
-            try:
-                yield task
-                self.worker.stop()
-                await task
-            finally:
-                task.cancel()
-                await asyncio.wait((task,))
-
-    async def assert_all_done_once(self, documents: Collection[Import]) -> None:
-        """P2, P3 and P5: every import is done, was finished once, and storage has its bytes and nothing else."""
-        stored = dict(self.backend._objects)  # the reference backend has no listing
-        for document in documents:
-            found = await self.get(document)
-            assert found.status is Status.DONE, found
-            assert found.image is not None
-            assert document.url is not None
-            data = body_of(document.url)
-            assert (found.image.byte_size, found.image.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-            assert bytes(stored.pop(found.image.key)) == data
-            assert self.store.finished[document.id] == 1
-            assert found.failures == 1, "what was our own fault is not the import's attempt"
-        assert stored == {}
 
 
 async def until(condition: Callable[[], bool]) -> None:

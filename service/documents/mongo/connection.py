@@ -156,5 +156,8 @@ class Connection:
 
 
 def _reason(error: PyMongoError) -> str:
-    """What the driver says, without the state of every server that it appends."""
-    return str(error).partition(", Timeout:")[0].partition(", Topology Description:")[0] or type(error).__name__
+    """What the driver says, without the server's whole answer and the state of every server that it appends."""
+    reason = str(error)
+    for appendix in (", full error:", ", Timeout:", ", Topology Description:"):
+        reason = reason.partition(appendix)[0]
+    return reason or type(error).__name__

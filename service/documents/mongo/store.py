@@ -26,14 +26,12 @@ from service.documents.mongo.schema import (
     ensure_indexes,
 )
 from service.documents.mongo.turns import Turns
-from service.documents.mongo.writes import Insertion, Writes
+from service.documents.mongo.writes import Insertion, Replacement, Writes
 from service.issuers import Issuer
 from service.models import Import
 
 CLAIM_ROUNDS = 10
 """How often a claim tries again to get what others were quicker to take."""
-UPDATE_BYTES = 4096
-"""About what an update takes, ``params`` being none of it."""
 
 
 class MongoDocumentStore(DocumentStore):
@@ -53,8 +51,8 @@ class MongoDocumentStore(DocumentStore):
         self._inserts: Coalescer[Insertion, None] = Coalescer(
             self._writes.insert, size=lambda insertion: insertion.size, patience=options.timeout
         )
-        self._updates: Coalescer[Import, bool] = Coalescer(
-            self._writes.compare_and_set, size=lambda _: UPDATE_BYTES, patience=options.timeout
+        self._updates: Coalescer[Replacement, bool] = Coalescer(
+            self._writes.replace, size=lambda replacement: replacement.size, patience=options.timeout
         )
         self._claiming = asyncio.Lock()
         self._recovering = asyncio.Lock()
@@ -102,7 +100,7 @@ class MongoDocumentStore(DocumentStore):
 
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
-        return await self._updates.submit(document)
+        return await self._updates.submit(Replacement.of(document))
 
     async def claim(
         self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
@@ -139,7 +137,7 @@ class MongoDocumentStore(DocumentStore):
         """Write the next revisions; those that were written."""
         if not documents:
             return ()
-        outcomes = await self._writes.compare_and_set(documents)
+        outcomes = await self._writes.replace([Replacement.of(document) for document in documents])
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome

@@ -60,6 +60,41 @@ class Insertion:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """The next revision of an import, encoded once: what cannot be encoded fails alone, before it is sent.
+
+    Attributes:
+        revision: the one that is written.
+        state: the fields that transitions change.
+        token: of this write.
+    """
+
+    import_id: str
+    revision: int
+    state: RawBSONDocument
+    token: int
+
+    @classmethod
+    def of(cls, document: Import) -> Self:
+        """Encode the state of an import."""
+        state = RawBSONDocument(bson.encode(state_fields(document)))
+        return cls(text(document.id), int(document.revision), state, new_token())
+
+    @property
+    def size(self) -> int:
+        """Bytes, without the names of the operators."""
+        return len(self.state.raw)
+
+    @property
+    def statement(self) -> UpdateOne:
+        """The compare-and-set."""
+        return UpdateOne(
+            {"_id": self.import_id, "revision": self.revision - 1},
+            {"$set": self.state, "$push": {"writes": {"$each": [self.token], "$slice": -TOKENS}}},
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _Report:
     """What is known of a batch that was not written as a whole.
 
@@ -100,30 +135,28 @@ class Writes:
         tokens = await self._tokens([insertion.import_id for insertion in taken])
         return [self._inserted(place, insertion, report, tokens) for place, insertion in enumerate(batch)]
 
-    async def compare_and_set(self, batch: Sequence[Import]) -> Sequence[bool | Exception]:
+    async def replace(self, batch: Sequence[Replacement]) -> Sequence[bool | Exception]:
         """Replace each import whose stored revision is the one before; see ``DocumentStore.update``.
 
         Raises:
             StoreUnavailable: it is not known whether any was replaced.
         """
-        tokens = [new_token() for _ in batch]
-        updates = [_update(document, token) for document, token in zip(batch, tokens, strict=True)]
-        report = await self._connection.run(lambda: self._bulk_write(updates))
+        report = await self._connection.run(lambda: self._bulk_write([one.statement for one in batch]))
         if report.matched == len(batch) and not report.unconfirmed:
             return [True] * len(batch)
         if report.matched == 0 and not report.codes:
             return [False] * len(batch)
-        stored = await self._tokens([document.id for document in batch])
-        written = [token in stored.get(document.id, (0, ()))[1] for document, token in zip(batch, tokens, strict=True)]
+        stored = await self._tokens([one.import_id for one in batch])
+        written = [one.token in stored.get(one.import_id, (0, ()))[1] for one in batch]
         # A token that is not found may have been pushed out by later ones; but not where all that matched are found.
         is_hidden = sum(written) < report.matched
-        return [
-            _unconfirmed(report.codes.get(place), report)
-            or written[place]
-            or (_too_late(document, stored.get(document.id)) if is_hidden else None)
-            or False
-            for place, document in enumerate(batch)
-        ]
+        outcomes: list[bool | Exception] = []
+        for place, one in enumerate(batch):
+            unknown = _unconfirmed(report.codes.get(place), report)
+            if unknown is None and is_hidden and not written[place]:
+                unknown = _too_late(one, stored.get(one.import_id))
+            outcomes.append(written[place] if unknown is None else unknown)
+        return outcomes
 
     async def _insert_many(self, batch: Sequence[Insertion]) -> _Report | None:
         imports = self._connection.collection(IMPORTS)
@@ -168,21 +201,14 @@ def new_token() -> int:
     return secrets.randbits(63)
 
 
-def _update(document: Import, token: int) -> UpdateOne:
-    return UpdateOne(
-        {"_id": text(document.id), "revision": document.revision - 1},
-        {"$set": state_fields(document), "$push": {"writes": {"$each": [token], "$slice": -TOKENS}}},
-    )
-
-
-def _too_late(document: Import, stored: tuple[int, Sequence[int]] | None) -> StoreUnavailable | None:
-    """The outcome where the token of the document's revision is no longer among the last ones; else None.
+def _too_late(one: Replacement, stored: tuple[int, Sequence[int]] | None) -> StoreUnavailable | None:
+    """The outcome where the token of that revision is no longer among the last ones; else None.
 
     Every write adds one to the revision and one token, so that the last tokens belong to the last revisions.
     """
-    if stored is None or stored[0] - document.revision < TOKENS:
+    if stored is None or stored[0] - one.revision < TOKENS:
         return None
-    return StoreUnavailable(f"MongoDB: whether import {document.id} was written cannot be told any more")
+    return StoreUnavailable(f"MongoDB: whether import {one.import_id} was written cannot be told any more")
 
 
 def _unconfirmed(code: int | None, report: _Report) -> StoreUnavailable | None:

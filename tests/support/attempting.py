@@ -1,0 +1,73 @@
+"""A claimed import, and what an attempt at it needs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from plugins.contracts import ImageInfo, ObjectMetadata, Source
+from plugins.errors import (
+    DetectorCrashed,
+    NotAnImage,
+    PluginError,
+    StorageError,
+)
+from service.models import Import
+from service.retries import RetryPolicy
+from tests.support.clock import SettableClock
+from tests.support.core import Core
+
+
+class Shop(Core):
+    """A core whose clock stands still, and whose import is claimed already."""
+
+    clock: SettableClock
+    document: Import
+
+    async def claim(self, **changes: Any) -> Import:
+        (document,) = await self.add(**changes)
+        if "worker" not in self.store.leases:
+            await self.store.register("worker", timedelta(days=1))
+        (self.document,) = await self.store.claim("worker", 1)
+        assert self.document.id == document.id
+        return self.document
+
+    def fetch_raises(self, error: BaseException) -> None:
+        async def fail(_source: Source) -> None:
+            raise error
+
+        self.fetcher.on_open = fail
+
+    async def result(self) -> Import:
+        return await self.get(self.document)
+
+
+@asynccontextmanager
+async def claimed(*, attempts: int = 3, write_timeout: float = 5.0, **changes: Any) -> AsyncIterator[Shop]:
+    shop = Shop(clock=SettableClock(), attempts=attempts, write_timeout=write_timeout)
+    shop.attempts = replace(shop.attempts, retry=RetryPolicy(attempts, 2, 600))
+    async with shop.opened():
+        await shop.claim(**changes)
+        yield shop
+
+
+async def raise_where_it_belongs(shop: Shop, error: PluginError) -> None:
+    """Storage errors come from storage, detector errors from a detector, and all others from a fetcher."""
+
+    async def save(key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
+        raise error
+
+    async def detect(path: Path) -> ImageInfo:
+        raise error
+
+    async def exists_not(_source: Source) -> None:
+        raise error
+
+    if isinstance(error, StorageError) and error.code != "storage_object_exists":
+        shop.backend.save = save  # type: ignore[method-assign]
+    elif isinstance(error, NotAnImage | DetectorCrashed):
+        shop.detector.on_detect = detect
+    else:
+        shop.fetcher.on_open = exists_not

@@ -1,0 +1,100 @@
+"""An importer on scripted plugins and the reference storage."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from backends.guard import GuardedStorage
+from backends.memory import MemoryStorage, MemoryStorageOptions
+from plugins.contracts import ImageInfo, ObjectMetadata, StoredObject
+from service.importer import Importer
+from service.spool import Spool, Spools
+from tests.support.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import
+
+DOCUMENT = make_import()
+DATA = body_of(DOCUMENT.url or "")
+OTHER = ImageInfo("JPEG", "image/jpeg", 30, 20, 2)
+
+
+class Watched(Spools):
+    """Spools that remember what they opened."""
+
+    opened: list[Spool]
+
+    @contextmanager
+    def open(self) -> Iterator[Spool]:
+        with super().open() as spool:
+            self.opened.append(spool)
+            yield spool
+
+
+class Storage(MemoryStorage):
+    """Keeps what it was told of each object; does something before a save or an open, if it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStorageOptions())
+        self.metadata: dict[str, ObjectMetadata] = {}
+        self.before_save: Callable[[], Awaitable[None]] | None = None
+        self.before_open: Callable[[], Awaitable[None]] | None = None
+
+    async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
+        if self.before_save is not None:
+            await self.before_save()
+        await super().save(key, chunks, metadata)
+        self.metadata[key] = metadata
+
+    @asynccontextmanager
+    async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
+        if self.before_open is not None:
+            await self.before_open()
+        async with super().open(key, offset=offset, length=length) as stored:
+            yield stored
+
+
+class Shop:
+    def __init__(self, detectors: Sequence[ScriptedDetector] | None = None, deadline: float = 30.0) -> None:
+        self.fetcher = ScriptedFetcher()
+        self.detectors = [ScriptedDetector()] if detectors is None else list(detectors)
+        self.storage = Storage()
+        self.executor = ThreadPoolExecutor(1)
+        self.spools = Watched(64, None, self.executor)
+        object.__setattr__(self.spools, "opened", [])
+        self.importer = Importer(
+            fetchers={"test": self.fetcher},
+            detectors=self.detectors,
+            storage=GuardedStorage(self.storage, name="memory", deadline=deadline),
+            storage_name="memory",
+            spools=self.spools,
+        )
+
+    @property
+    def stored(self) -> dict[str, bytes]:
+        return {key: bytes(body) for key, body in self.storage._objects.items()}
+
+
+@contextmanager
+def shop_of(*detectors: ScriptedDetector, deadline: float = 30.0) -> Iterator[Shop]:
+    """What an importer needs; at the end every spool has to be closed."""
+    shop = Shop(detectors or None, deadline)
+    try:
+        yield shop
+        for spool in shop.spools.opened:
+            with pytest.raises(ValueError, match="not filled"):
+                spool.path  # noqa: B018
+    finally:
+        shop.executor.shutdown()
+
+
+def answering(answer: ImageInfo | Exception) -> ScriptedDetector:
+    detector = ScriptedDetector()
+
+    async def detect(_path: Path) -> ImageInfo:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    detector.on_detect = detect
+    return detector
