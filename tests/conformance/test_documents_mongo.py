@@ -1,32 +1,206 @@
-"""The MongoDB store conforms."""
-from collections.abc import Iterator
-import uuid
+"""The MongoDB store conforms; and how it writes: what is data stays data, and what is concurrent goes together."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
 import pytest
-from service.documents import DocumentStore
+
+from service.documents import DocumentStore, DuplicateId, StoreError, StoreUnavailable
 from service.documents.mongo.connection import MongoOptions
 from service.documents.mongo.store import MongoDocumentStore
+from service.documents.mongo.writes import TOKENS, Insertion, Replacement
+from service.issuers import Issuer
+from service.models import Import
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
-from tests.support.mongod import ReplicaSet, replica_set
+from tests.conformance.documents_base import FAILURE, LEASE, SECOND, add_all, make_import, make_imports
+from tests.conformance.mongo_support import commands_counted, opened
+from tests.support.mongod import ReplicaSet
 
-
-@pytest.fixture(scope="session")
-def mongo_set() -> Iterator[ReplicaSet]:
-    with replica_set() as running:
-        yield running
-
-
-@pytest.fixture
-def database(mongo_set: ReplicaSet) -> Iterator[str]:
-    name = f"lading_test_{uuid.uuid4().hex}"
-    yield name
-    with mongo_set.client() as client:
-        client.drop_database(name)
+NO_TEXT: list[Any] = [{"$ne": None}, {"$gt": ""}, ["a"], None, 1, b"bytes"]
 
 
 class TestMongoDocumentStore(DocumentStoreSuite):
     @pytest.fixture(autouse=True)
-    def _database(self, mongo_set: ReplicaSet, database: str) -> None:
-        self.options = MongoOptions(mongo_set.uri, database)
+    def _options(self, mongo_options: MongoOptions) -> None:
+        self.options = mongo_options
 
     def make_store(self, clock: SettableClock) -> DocumentStore:
         return MongoDocumentStore(self.options, clock)
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+# --- data stays data --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", NO_TEXT, ids=str)
+@pytest.mark.gen_test
+async def test_what_is_no_text_never_reaches_a_query(
+    mongo_options: MongoOptions, clock: SettableClock, value: Any
+) -> None:
+    async with opened(mongo_options, clock) as store:
+        document = make_import(clock)
+        await store.add(document)
+        await store.register("worker", LEASE)
+        await store.add_issuer(Issuer("issuer", "organization", "secret"))
+        calls: list[Callable[[], Coroutine[Any, Any, object]]] = [
+            lambda: store.get(value),
+            lambda: store.add(replace(document, id=value)),
+            lambda: store.add(make_import(clock, issuer_id=value)),
+            lambda: store.update(replace(document, id=value, revision=1)),
+            lambda: store.claim(value, 1),
+            lambda: store.claim("worker", 1, exclude_issuers=cast("Sequence[str]", _Once(value))),
+            lambda: store.register(value, LEASE),
+            lambda: store.heartbeat(value, LEASE),
+            lambda: store.release(value),
+            lambda: store.add_issuer(Issuer(value, "organization", "secret")),
+            lambda: store.get_issuer(value),
+            lambda: store.set_issuer_enabled(value, False),
+        ]
+        for call in calls:
+            with pytest.raises(TypeError):
+                await call()
+        assert await store.get(document.id) == document
+        assert await store.heartbeat("worker", LEASE)
+
+
+class _Once:
+    """An iterable of one value, which need not be hashable."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __iter__(self) -> Any:
+        yield self._value
+
+
+@pytest.mark.gen_test
+async def test_params_are_no_part_of_the_document(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    document = make_import(clock, params={"$where": "1", "a.b": {"$gt": ""}, "": "\0", "é\0": None})
+    async with opened(mongo_options, clock) as store:
+        await store.add(document)
+        assert await store.get(document.id) == document
+    with mongo_set.client() as client:
+        found = client[mongo_options.database]["imports"].find_one({"_id": document.id})
+    assert found is not None
+    assert found["params"] == '{"$where":"1","a.b":{"$gt":""},"":"\\u0000","é\\u0000":null}'
+
+
+@pytest.mark.gen_test
+async def test_what_is_too_large_for_mongodb_fails_alone(mongo_options: MongoOptions, clock: SettableClock) -> None:
+    documents = make_imports(clock, 5)
+    documents[2] = replace(documents[2], params={"metadata": "x" * 17_000_000})
+    async with opened(mongo_options, clock) as store:
+        outcomes = await asyncio.gather(*map(store.add, documents), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [type(None)] * 2 + [StoreError] + [type(None)] * 2
+        assert [await store.get(document.id) for document in documents] == [*documents[:2], None, *documents[3:]]
+
+
+# --- together ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_concurrent_writes_share_commands(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    documents = make_imports(clock, 300)
+    async with opened(mongo_options, clock) as store:
+        with commands_counted(mongo_set, "insert", "update") as counts:
+            await store.add(documents[0])
+            await add_all(store, documents[1:])
+            after = [document.claimed("worker", clock.now()) for document in documents]
+            assert all(await asyncio.gather(*map(store.update, after)))
+        assert counts == {"insert": 2, "update": 1}
+        assert await asyncio.gather(*(store.get(document.id) for document in documents)) == after
+
+
+@pytest.mark.gen_test
+async def test_of_a_batch_of_updates_each_learns_whether_it_was_made(
+    mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    documents = make_imports(clock, 50)
+    async with opened(mongo_options, clock) as store:
+        await add_all(store, documents)
+        stale = [replace(document, revision=0 if place % 3 else 1) for place, document in enumerate(documents)]
+        outcomes = await asyncio.gather(*map(store.update, stale))
+        assert outcomes == [not place % 3 for place in range(50)]
+
+
+@pytest.mark.gen_test
+async def test_a_write_that_was_made_is_no_duplicate_of_itself(
+    mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    document = make_import(clock)
+    async with opened(mongo_options, clock) as store:
+        insertion, rival, other = Insertion.of(document), Insertion.of(document), Insertion.of(make_import(clock))
+        assert await store._writes.insert([insertion]) == [None]
+        again = await store._writes.insert([rival, insertion, other])
+        assert [type(outcome) for outcome in again] == [DuplicateId, type(None), type(None)]
+
+
+@pytest.mark.gen_test
+async def test_what_later_writes_have_hidden_is_said_to_be_unknown(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (make_import(clock).claimed("worker", clock.now()) for _ in range(2))
+    async with opened(mongo_options, clock) as store:
+        await add_all(store, [first, second])
+        read = store._writes._tokens
+
+        async def read_late(ids: Sequence[str]) -> Any:
+            with mongo_set.client() as client:
+                imports = client[mongo_options.database]["imports"]
+                for number in range(TOKENS):
+                    push = {"$each": [number], "$slice": -TOKENS}
+                    imports.update_one({"_id": first.id}, {"$inc": {"revision": 1}, "$push": {"writes": push}})
+            return await read(ids)
+
+        monkeypatch.setattr(store._writes, "_tokens", read_late)
+        batch = [first.failed(FAILURE, None, clock.now()), replace(second, revision=7)]
+        unknown, lost = await store._writes.replace([Replacement.of(document) for document in batch])
+        assert isinstance(unknown, StoreUnavailable)
+        assert lost is False
+
+
+# --- leases and clocks ------------------------------------------------------------------------------------------------
+
+
+class _Ahead:
+    """A clock that is two hours fast."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+
+    def now(self) -> Any:
+        return self._clock.now() + 7200 * SECOND
+
+
+@pytest.mark.gen_test
+async def test_a_node_whose_clock_is_fast_ends_no_lease_of_others(
+    mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    fast = MongoDocumentStore(mongo_options, _Ahead(clock))
+    fast._connection._machine = _Ahead(fast._connection._machine)
+    async with opened(mongo_options, clock) as store:
+        await fast.open()
+        try:
+            await add_all(store, make_imports(clock, 2))
+            await store.register("worker", LEASE)
+            await fast.register("fast", LEASE)
+            assert (len(await store.claim("worker", 1)), len(await fast.claim("fast", 1))) == (1, 1)
+            assert (await fast.recover(10), await store.recover(10)) == (0, 0)
+            assert await fast.heartbeat("fast", LEASE)
+            clock.move(2 * LEASE)
+            # The move is one of both clocks, since the fast one follows the other.
+            assert await fast.recover(10) == 2
+            documents: list[Import] = list(await store.claim("none", 1))
+            assert documents == []
+        finally:
+            await fast.close()

@@ -116,7 +116,7 @@ def test_help_names_every_choice() -> None:
     for name, key, choices in [
         ("service", "log_format", ("auto", "console", "json")),
         ("service", "log_level", ("debug", "info", "warning", "error")),
-        ("documents", "backend", ("sqlite", "memory")),
+        ("documents", "backend", ("sqlite", "mongo", "memory")),
         (ISSUER, "algorithm", tuple(Algorithm)),
     ]:
         assert [choice for choice in choices if choice not in helped[name, key]] == []

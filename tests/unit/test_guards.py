@@ -1,79 +1,35 @@
-"""The guards around fetchers and detectors that misbehave."""
+"""The guard around fetchers that break their contract."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-import service.guards
-from plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
+from plugins.contracts import Source
 from plugins.errors import (
     BodyTruncated,
     ConnectionLost,
-    DeadlineExceeded,
-    ImageCorrupt,
     PluginError,
     PluginFault,
     UrlInvalid,
 )
-from plugins.options import PluginOptions
-from service.guards import GuardedDetector, GuardedFetcher
+from service.guards import GuardedFetcher
 from tests.conformance.storage_support import CancelAt, no_leaks
-from tests.support.scripted import INFO, ScriptedDetector, ScriptedFetcher, pieces
-
-SOURCE = Source("test://host/issuer/a")
-PLENTY = 30.0
-SOON = 0.02
-
-
-async def hang(*_: object) -> Any:
-    await asyncio.Event().wait()
-
-
-def raising(error: BaseException) -> Callable[..., Any]:
-    async def fail(*_: object) -> None:
-        raise error
-
-    return fail
-
-
-async def breaking(error: BaseException, *first: bytes) -> AsyncIterator[bytes]:
-    for chunk in first:
-        yield chunk
-    raise error
-
-
-async def hanging(*first: bytes) -> AsyncIterator[bytes]:
-    for chunk in first:
-        yield chunk
-    await hang()
-
-
-async def read(fetcher: Fetcher) -> bytes:
-    async with fetcher.open(SOURCE) as fetched:
-        return b"".join([chunk async for chunk in fetched.chunks])
-
-
-async def failure(fetcher: Fetcher) -> PluginError:
-    with pytest.raises(PluginError) as caught:
-        await read(fetcher)
-    return caught.value
-
-
-class Shop:
-    """A scripted fetcher behind its guard; ``balanced`` tells that what was opened was released."""
-
-    def __init__(self, deadline: float = PLENTY) -> None:
-        self.fetcher = ScriptedFetcher()
-        self.guarded = GuardedFetcher(self.fetcher, "scripted", deadline)
-
-    @property
-    def balanced(self) -> bool:
-        return len(self.fetcher.opened) == 1 and self.fetcher.now[""] == 0
-
+from tests.support.misbehaviour import (
+    PLACES,
+    PLENTY,
+    SOURCE,
+    Shop,
+    at_release,
+    failure,
+    hang,
+    hanging,
+    midway,
+    read,
+)
+from tests.support.scripted import ScriptedFetcher, pieces
 
 # --- fetchers: what passes --------------------------------------------------------------------------------------------
 
@@ -104,25 +60,6 @@ async def test_a_stream_may_be_left_before_its_end() -> None:
 
 
 # --- fetchers: errors -------------------------------------------------------------------------------------------------
-
-
-def at_open(shop: Shop, error: BaseException) -> None:
-    shop.fetcher.on_open = raising(error)
-
-
-def at_first_chunk(shop: Shop, error: BaseException) -> None:
-    shop.fetcher.chunks = lambda _source: breaking(error)
-
-
-def midway(shop: Shop, error: BaseException) -> None:
-    shop.fetcher.chunks = lambda _source: breaking(error, b"some", b"more")
-
-
-def at_release(shop: Shop, error: BaseException) -> None:
-    shop.fetcher.on_release = raising(error)
-
-
-PLACES = [at_open, at_first_chunk, midway, at_release]
 
 
 @pytest.mark.gen_test
@@ -222,107 +159,10 @@ async def test_what_is_no_opened_source_is_a_fault_and_is_released(opened: objec
 @pytest.mark.gen_test
 async def test_an_open_that_gives_no_context_is_a_fault() -> None:
     class Odd(ScriptedFetcher):
-        def open(self, source: Source) -> AbstractAsyncContextManager[Fetched]:
-            return None  # type: ignore[return-value]
+        def open(self, source: Source) -> Any:
+            return None
 
     assert type(await failure(GuardedFetcher(Odd(), "odd", PLENTY))) is PluginFault
-
-
-# --- fetchers: deadlines ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.gen_test
-async def test_a_source_that_does_not_open_is_given_up_and_released() -> None:
-    shop = Shop(SOON)
-    shop.fetcher.on_open = hang
-    async with no_leaks():
-        error = await failure(shop.guarded)
-    assert (type(error), error.plugin, error.retryable) == (DeadlineExceeded, "scripted", True)
-    assert shop.balanced
-
-
-@pytest.mark.gen_test
-async def test_a_stream_that_hangs_midway_is_given_up_and_released() -> None:
-    shop = Shop(SOON)
-    shop.fetcher.chunks = lambda _source: hanging(b"some")
-    got = []
-    with pytest.raises(DeadlineExceeded) as caught:
-        async with shop.guarded.open(SOURCE) as fetched:
-            async for chunk in fetched.chunks:
-                got.append(chunk)  # noqa: PERF401 - what came before the end of patience is looked at
-    assert (got, caught.value.plugin) == ([b"some"], "scripted")
-    assert shop.balanced
-
-
-@pytest.mark.gen_test
-async def test_the_deadline_is_for_all_pieces_together() -> None:
-    shop = Shop(0.05)
-
-    async def drip() -> AsyncIterator[bytes]:
-        while True:
-            await asyncio.sleep(0.005)
-            yield b"drop"
-
-    shop.fetcher.chunks = lambda _source: drip()
-    assert type(await failure(shop.guarded)) is DeadlineExceeded
-    assert shop.balanced
-
-
-@pytest.mark.gen_test
-async def test_the_deadline_holds_for_a_stream_that_never_has_to_wait() -> None:
-    """Its pieces are always at hand, so that no timer could interrupt it; the reader writes them to a disk."""
-    shop = Shop(SOON)
-
-    async def flood() -> AsyncIterator[bytes]:
-        while True:
-            yield b"x"
-
-    shop.fetcher.chunks = lambda _source: flood()
-    with pytest.raises(DeadlineExceeded):
-        async with shop.guarded.open(SOURCE) as fetched:
-            async for _ in fetched.chunks:
-                await asyncio.sleep(0)
-    assert shop.balanced
-
-
-@pytest.mark.gen_test
-async def test_a_plugin_that_turns_the_deadline_into_an_error_of_its_own_exceeded_it_all_the_same() -> None:
-    shop = Shop(SOON)
-
-    async def convert(_source: Source) -> None:
-        try:
-            await hang()
-        except asyncio.CancelledError:
-            raise ConnectionLost from None
-
-    shop.fetcher.on_open = convert
-    assert type(await failure(shop.guarded)) is DeadlineExceeded
-
-
-@pytest.mark.gen_test
-async def test_a_release_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.guards, "CLOSE_SECONDS", SOON)
-    shop = Shop()
-    shop.fetcher.on_release = hang
-    assert type(await failure(shop.guarded)) is DeadlineExceeded
-    shop.fetcher.chunks = lambda _source: breaking(error)
-    error = BodyTruncated()
-    assert await failure(shop.guarded) is error, "the error under way matters more"
-
-
-@pytest.mark.gen_test
-async def test_the_deadline_for_reading_does_not_shorten_the_release() -> None:
-    shop = Shop(SOON)
-    shop.fetcher.chunks = lambda _source: hanging()
-    released = []
-
-    async def release() -> None:
-        await asyncio.sleep(0.03)
-        released.append(True)
-
-    shop.fetcher.on_release = release
-    assert type(await failure(shop.guarded)) is DeadlineExceeded
-    assert released == [True]
 
 
 # --- fetchers: nothing is masked --------------------------------------------------------------------------------------
@@ -433,95 +273,3 @@ async def test_a_cancellation_at_any_point_releases_the_source() -> None:
 async def _yield_twice(*_: object) -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-
-
-# --- detectors --------------------------------------------------------------------------------------------------------
-
-
-def guarded(detector: TypeDetector, deadline: float = PLENTY) -> GuardedDetector:
-    return GuardedDetector(detector, "scripted", deadline)
-
-
-@pytest.mark.gen_test
-async def test_a_good_detector_is_not_noticed() -> None:
-    detector = ScriptedDetector()
-    assert await guarded(detector).detect(Path("/a")) is INFO
-    assert detector.asked == [Path("/a")]
-
-
-@pytest.mark.gen_test
-@pytest.mark.parametrize("error", [ImageCorrupt("inside"), ValueError("bad"), MemoryError(), RecursionError()])
-async def test_errors_of_a_detector(error: Exception) -> None:
-    detector = ScriptedDetector()
-    detector.on_detect = raising(error)
-    with pytest.raises(PluginError) as caught:
-        await guarded(detector).detect(Path("/a"))
-    assert caught.value.plugin == "scripted"
-    if isinstance(error, PluginError):
-        assert caught.value is error
-    else:
-        assert (type(caught.value), caught.value.__cause__) == (PluginFault, error)
-
-
-@pytest.mark.gen_test
-async def test_a_detector_that_hangs_is_given_up() -> None:
-    detector = ScriptedDetector()
-    detector.on_detect = hang
-    async with no_leaks():
-        with pytest.raises(DeadlineExceeded) as caught:
-            await guarded(detector, SOON).detect(Path("/a"))
-    assert caught.value.plugin == "scripted"
-
-
-@pytest.mark.gen_test
-async def test_a_detector_s_cancellation_passes() -> None:
-    detector = ScriptedDetector()
-    detector.on_detect = hang
-    task = asyncio.create_task(guarded(detector).detect(Path("/a")))
-    while not detector.asked:
-        await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait((task,))
-    assert task.cancelled()
-
-
-@pytest.mark.gen_test
-@pytest.mark.parametrize("answer", [None, ("PNG", 1, 1), {"format": "PNG"}])
-async def test_an_answer_that_is_no_image_info_is_a_fault(answer: Any) -> None:
-    detector = ScriptedDetector()
-
-    async def detect(_path: Path) -> ImageInfo:
-        return answer  # type: ignore[no-any-return]
-
-    detector.on_detect = detect
-    with pytest.raises(PluginFault) as caught:
-        await guarded(detector).detect(Path("/a"))
-    assert caught.value.plugin == "scripted"
-
-
-# --- closing ----------------------------------------------------------------------------------------------------------
-
-
-class Stubborn(ScriptedDetector):
-    def __init__(self, behaviour: Callable[..., Any]) -> None:
-        super().__init__(PluginOptions())
-        self.behaviour = behaviour
-
-    async def close(self) -> None:
-        await self.behaviour()
-
-
-@pytest.mark.gen_test
-async def test_close_has_a_deadline_and_raises_nothing_outside_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.guards, "CLOSE_SECONDS", SOON)
-    with pytest.raises(DeadlineExceeded):
-        await guarded(Stubborn(hang)).close()
-    with pytest.raises(PluginFault):
-        await guarded(Stubborn(raising(ValueError("bad")))).close()
-
-    class StubbornFetcher(ScriptedFetcher):
-        async def close(self) -> None:
-            await hang()
-
-    with pytest.raises(DeadlineExceeded):
-        await GuardedFetcher(StubbornFetcher(), "stubborn", PLENTY).close()

@@ -10,7 +10,8 @@ from service.documents import StoreUnavailable
 from service.leases import Leases
 from tests.conformance.storage_support import CancelAt
 from tests.support.clock import SettableClock
-from tests.support.scripted import SECOND, Fault, ScriptedStore, make_import
+from tests.support.core import Fault, ScriptedStore
+from tests.support.scripted import SECOND, make_import
 
 DURATION = 30 * SECOND
 
@@ -35,7 +36,7 @@ async def test_one_lease_serves_until_it_is_retired() -> None:
     async with opened() as shop:
         first = await shop.leases.current()
         assert await shop.leases.current() is first
-        assert shop.store.leases == (first.worker_id,)
+        assert shop.store.leases == [first.worker_id]
         first.retired = True
         second = await shop.leases.current()
         assert second.worker_id != first.worker_id
@@ -65,10 +66,10 @@ async def test_a_retired_lease_is_released_when_nothing_is_held_under_it_any_mor
         lease.held[document.id] = document
         lease.retired = True
         await shop.leases.beat()
-        assert shop.store.leases == (lease.worker_id,)
+        assert shop.store.leases == [lease.worker_id]
         lease.held.clear()
         assert await shop.leases.beat() == [], "released is not lost"
-        assert shop.store.leases == ()
+        assert shop.store.leases == []
         releases = shop.store.calls["release"]
         await shop.leases.beat()
         assert shop.store.calls["release"] == releases
@@ -101,7 +102,7 @@ async def test_a_heartbeat_that_fails_hides_no_lost_lease_and_keeps_no_other_fro
         shop.store.fault = lambda name, number: "before" if (name, number) == ("heartbeat", failing) else None
         assert await shop.leases.beat() == lost
         assert await shop.leases.beat() == []
-        assert shop.store.leases == (leases[failing - 1].worker_id,)
+        assert shop.store.leases == [leases[failing - 1].worker_id]
 
 
 @pytest.mark.gen_test
@@ -114,7 +115,7 @@ async def test_a_release_that_fails_is_made_again() -> None:
             await shop.leases.beat()
             shop.store.fault = lambda _name, _number: None
             assert await shop.leases.beat() == []
-            assert shop.store.leases == ()
+            assert shop.store.leases == []
 
 
 @pytest.mark.gen_test
@@ -150,7 +151,7 @@ async def test_a_lease_whose_beginning_was_cancelled_is_released() -> None:
             await cancelled.run()
             assert cancelled.reached
             await shop.leases.release_all()
-            assert shop.store.leases == ()
+            assert shop.store.leases == []
 
 
 @pytest.mark.gen_test
@@ -163,7 +164,7 @@ async def test_release_all_releases_what_it_can() -> None:
             worker_ids.append(lease.worker_id)
         shop.store.fault = lambda name, number: "before" if (name, number) == ("release", 2) else None
         await shop.leases.release_all()
-        assert shop.store.leases == (worker_ids[1],)
+        assert shop.store.leases == [worker_ids[1]]
         shop.store.fault = lambda _name, _number: None
         await shop.leases.release_all()
         assert shop.store.calls["release"] == 3, "to release twice asks for nothing"

@@ -1,13 +1,11 @@
-"""Where an import's bytes wait: in memory, then on disk, then nowhere."""
+"""Spools that break, are full, or are cancelled."""
 
 import asyncio
 import errno
 import hashlib
-import os
-import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,137 +13,10 @@ from typing import Any
 import pytest
 
 import service.spool
-from service.spool import CHUNK_BYTES, Spool, Spools
+from service.spool import CHUNK_BYTES, Spools
 from tests.conformance.storage_support import Body, no_leaks
 from tests.support.scripted import pieces
-
-MEMORY = 1000
-
-
-@pytest.fixture(params=["unnamed", "named"])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With and without files that have no name; macOS has none."""
-    if request.param == "named":
-        monkeypatch.setattr(service.spool, "_HAS_UNNAMED_FILES", False)
-    elif not hasattr(os, "memfd_create"):
-        pytest.skip("this system has no memfd_create")
-    return str(request.param)
-
-
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
-
-
-@pytest.fixture
-def spools(tmp_path: Path, executor: ThreadPoolExecutor, kind: str) -> Spools:
-    return Spools(MEMORY, tmp_path, executor)
-
-
-async def content(spool: Spool) -> list[bytes]:
-    return [chunk async for chunk in spool.chunks()]
-
-
-def read_by_a_child(path: Path) -> bytes:
-    """What another process of the same user sees."""
-    program = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read())"
-    return subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, timeout=30).stdout
-
-
-SIZES = [0, 1, MEMORY - 1, MEMORY, MEMORY + 1, 2 * MEMORY, 2 * MEMORY + 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7]
-
-
-@pytest.mark.gen_test(timeout=30)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("piece", [999, 64 * 1024])
-async def test_bytes_come_out_as_they_went_in(spools: Spools, tmp_path: Path, size: int, piece: int) -> None:
-    body = Body(size)
-    with spools.open() as spool:
-        await spool.fill(body.chunks(piece))
-        assert (spool.byte_size, spool.sha256) == (size, body.sha256)
-        for _ in range(2):
-            chunks = await content(spool)
-            assert b"".join(chunks) == body.whole()
-            assert all(0 < len(chunk) <= CHUNK_BYTES for chunk in chunks)
-        assert spool.path.read_bytes() == body.whole()
-        assert spool.path.read_bytes() == body.whole(), "each opening begins at the beginning"
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.gen_test(timeout=30)
-@pytest.mark.parametrize("size", [0, MEMORY, MEMORY + 1, CHUNK_BYTES + 1])
-async def test_a_child_process_reads_the_path(spools: Spools, size: int) -> None:
-    with spools.open() as spool:
-        await spool.fill(Body(size).chunks())
-        seen = await asyncio.get_running_loop().run_in_executor(None, read_by_a_child, spool.path)
-        assert seen == Body(size).whole()
-
-
-@pytest.mark.gen_test
-async def test_a_small_body_stays_in_memory_and_a_larger_one_goes_to_disk(
-    executor: ThreadPoolExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[Any] = []
-    disk_file = service.spool._disk_file
-
-    def counted(directory: Path | None) -> Any:
-        made.append(threading.current_thread())
-        return disk_file(directory)
-
-    monkeypatch.setattr(service.spool, "_disk_file", counted)
-    spools = Spools(MEMORY, tmp_path, executor)
-    with spools.open() as spool:
-        await spool.fill(pieces(bytes(MEMORY)))
-    assert made == []
-    with spools.open() as spool:
-        await spool.fill(pieces(bytes(MEMORY), b"x"))
-        if hasattr(os, "O_TMPFILE"):
-            assert os.fstat(spool._file.fileno()).st_nlink == 0, "a killed process leaves nothing"  # type: ignore[union-attr]
-    assert len(made) == 1
-    assert made[0] is not threading.main_thread(), "the disk is not the event loop's affair"
-
-
-@pytest.mark.gen_test
-async def test_without_memory_every_byte_goes_to_disk(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
-    with Spools(0, tmp_path, executor).open() as spool:
-        await spool.fill(pieces(b"a", b"", b"b"))
-        assert not spool._in_memory
-        assert await content(spool) == [b"ab"]
-
-
-@pytest.mark.gen_test(timeout=30)
-async def test_no_more_is_gathered_than_memory_allows_and_one_piece(spools: Spools) -> None:
-    most = 0
-
-    async def watched(spool: Spool) -> AsyncIterator[bytes]:
-        nonlocal most
-        for _ in range(100):
-            most = max(most, len(spool._gathered))
-            yield bytes(300)
-
-    with spools.open() as spool:
-        await spool.fill(watched(spool))
-        assert spool.byte_size == 30_000
-    assert most <= MEMORY
-
-
-@pytest.mark.gen_test
-async def test_what_was_not_filled_or_is_closed_has_neither_path_nor_bytes(spools: Spools) -> None:
-    with spools.open() as spool:
-        with pytest.raises(ValueError, match="not filled"):
-            spool.path  # noqa: B018
-        with pytest.raises(ValueError, match="not filled"):
-            await content(spool)
-        await spool.fill(pieces(b"x"))
-        path = spool.path
-        assert path.exists()
-    spool.close()
-    with pytest.raises(ValueError, match="not filled"):
-        spool.path  # noqa: B018
-    if path.is_relative_to("/proc"):
-        return  # the number may be another file's by now
-    assert not path.exists()
+from tests.unit.spool.conftest import MEMORY, content
 
 
 class Broke(Exception):
