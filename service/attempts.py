@@ -3,12 +3,13 @@
 import asyncio
 import random
 import time
+import traceback
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
-from plugins.errors import PluginError, StorageError
+from plugins.errors import PluginError, PluginFault, StorageFull, StorageUnavailable
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
 from service.errors import INTERNAL, WORKER_LOST, failure_of
@@ -20,6 +21,7 @@ MAX_ABANDONED = 20
 """Attempts that may end with the death of their worker: an import that kills workers must not do so for ever."""
 MAX_OUTAGE = timedelta(days=1)
 """How old an import may become while attempts at it fail through an outage of our own."""
+MAX_FRAMES = 10
 
 log = structlog.get_logger(__name__)
 
@@ -66,16 +68,18 @@ class Attempts:
         """
         give_up = time.monotonic() + self.write_timeout
         pause = 0.1
+        in_doubt = False
         while True:
             try:
                 written = await self.store.update(result)
             except StoreUnavailable as error:
                 if time.monotonic() + pause > give_up:
                     raise ResultNotWritten(result.id) from error
+                in_doubt = True
                 await asyncio.sleep(pause * self.rng.uniform(0.5, 1.0))
                 pause = min(2 * pause, 2.0)
             else:
-                if not written:
+                if not written and not in_doubt:
                     log.warning("result discarded: the import was taken over", import_id=result.id)
                 return
 
@@ -85,6 +89,10 @@ class Attempts:
         try:
             outcome = await self.importer.run(document)
         except PluginError as error:
+            if isinstance(error, PluginFault):
+                log.error(  # noqa: TRY400  # the text of a plugin's exception may hold anything
+                    "a plugin broke its contract", import_id=document.id, plugin=error.plugin, frames=_frames(error)
+                )
             return self._after(document, error), error
         except OSError:
             log.exception("the spool failed", import_id=document.id)
@@ -96,7 +104,7 @@ class Attempts:
 
     def _after(self, document: Import, error: PluginError) -> Import:
         failure = failure_of(error)
-        if isinstance(error, StorageError) and error.retryable:
+        if isinstance(error, StorageUnavailable | StorageFull):
             return self._after_outage(document, failure)
         if error.retryable:
             return self._again_or_failed(document, failure, error.retry_after)
@@ -113,10 +121,18 @@ class Attempts:
         now = self.clock.now()
         if now - document.created_at > MAX_OUTAGE:
             return self._failed(document, failure)
-        return document.requeued(failure, now + self.retry.outage_delay(self.rng), now, counted=False)
+        delay = self.retry.outage_delay(now - document.created_at, self.rng)
+        return document.requeued(failure, now + delay, now, counted=False)
 
     def _failed(self, document: Import, failure: Failure) -> Import:
         return document.failed(failure, self.importer.import_type(document.url or ""), self.clock.now())
+
+
+def _frames(error: PluginFault) -> list[str]:
+    """Where the plugin's own exception came from. Its text is left out: it may hold what the plugin worked on."""
+    cause = error.__cause__
+    frames = traceback.extract_tb(cause.__traceback__ if cause is not None else error.__traceback__)
+    return [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-MAX_FRAMES:]]
 
 
 def _log_result(result: Import, error: PluginError | None, seconds: float) -> None:

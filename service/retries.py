@@ -31,6 +31,11 @@ class RetryPolicy:
         asked = min(self.maximum, retry_after or 0.0)
         return timedelta(seconds=max(asked, exponential * rng.uniform(0.5, 1.0)))
 
-    def outage_delay(self, rng: random.Random) -> timedelta:
-        """How long to wait where a part of our own was down; such attempts are not counted."""
-        return timedelta(seconds=min(self.maximum, self.base * rng.uniform(1.0, 5.0)))
+    def outage_delay(self, age: timedelta, rng: random.Random) -> timedelta:
+        """How long to wait where a part of our own was down; such attempts are not counted.
+
+        A quarter of the import's ``age``, and never less than ``base`` or more than ``maximum``: a short outage costs
+        little, and a long one few attempts.
+        """
+        seconds = min(self.maximum, max(self.base, age.total_seconds() / 4))
+        return timedelta(seconds=seconds * rng.uniform(0.5, 1.0))

@@ -66,11 +66,12 @@ def test_no_delay_is_negative_or_beyond_the_maximum(
     policy = RetryPolicy(attempts=10_000, base=base, maximum=base + extra)
     delay = seconds(policy.delay(made, asked, Fixed(share)))
     assert 0 <= delay <= policy.maximum + 1e-6
-    outage = policy.outage_delay(Fixed(share)).total_seconds()
-    assert min(base, policy.maximum) - 1e-6 <= outage <= policy.maximum + 1e-6
+    outage = seconds(policy.outage_delay(timedelta(seconds=extra), Fixed(share)))
+    assert base / 2 - 1e-6 <= outage <= policy.maximum + 1e-6
 
 
-def test_an_outage_is_waited_for_one_to_five_times_the_base() -> None:
+def test_the_longer_an_outage_lasts_the_less_often_is_it_looked_whether_it_is_over() -> None:
     policy = RetryPolicy(attempts=5, base=2, maximum=600)
-    assert (seconds(policy.outage_delay(LEAST)), seconds(policy.outage_delay(MOST))) == (2, 10)
-    assert seconds(RetryPolicy(attempts=5, base=2, maximum=3).outage_delay(MOST)) == 3
+    ages = [timedelta(seconds=age) for age in (0, 4, 60, 1200, 86400)]
+    assert [seconds(policy.outage_delay(age, MOST)) for age in ages] == [2, 2, 15, 300, 600]
+    assert [seconds(policy.outage_delay(age, LEAST)) for age in ages] == [1, 1, 7.5, 150, 300]
