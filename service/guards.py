@@ -60,9 +60,9 @@ class GuardedFetcher(Fetcher):
                 yield replace(fetched, chunks=chunks)
         except BaseException:
             with suppress(PluginError):  # the error under way matters more
-                await self._release(opened)
+                await self._release(opened, fetched)
             raise
-        await self._release(opened)
+        await self._release(opened, fetched)
 
     async def close(self) -> None:
         """See ``Fetcher.close``."""
@@ -90,9 +90,14 @@ class GuardedFetcher(Fetcher):
         fault.plugin = self._name
         return fault
 
-    async def _release(self, opened: AbstractAsyncContextManager[Fetched]) -> None:
+    async def _release(self, opened: AbstractAsyncContextManager[Fetched], fetched: Fetched) -> None:
+        """Leave the fetcher's context; a generator that was left before its end is closed first."""
         async with _care(self._name, "release", monotonic() + CLOSE_SECONDS):
-            await opened.__aexit__(None, None, None)
+            try:
+                if isinstance(fetched, Fetched) and isinstance(fetched.chunks, AsyncGenerator):
+                    await fetched.chunks.aclose()
+            finally:
+                await opened.__aexit__(None, None, None)
 
 
 class GuardedDetector(TypeDetector):
