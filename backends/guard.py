@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from typing import Final, Protocol
 
+from plugins.care import care, stamped
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
-from plugins.errors import ContentMismatch, DeadlineExceeded, KeyInvalid, PluginError, PluginFault
+from plugins.errors import ContentMismatch, KeyInvalid, PluginError, PluginFault
 
 _KEY: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]*(?:/[a-z0-9_-][a-z0-9._-]*)*")
 _KEY_LENGTH: Final = 255
@@ -146,47 +147,29 @@ class GuardedStorage(StorageBackend):
 
     def _check_key(self, key: str) -> None:
         if len(key) > _KEY_LENGTH or not _KEY.fullmatch(key):
-            raise self._stamped(KeyInvalid(f"not a storage key: {key[: _KEY_LENGTH + 1]!r}"))
+            raise stamped(KeyInvalid(f"not a storage key: {key[: _KEY_LENGTH + 1]!r}"), self.name, "key check")
 
     @asynccontextmanager
     async def _call(self, operation: str, stream: "_CheckedStream | None" = None) -> AsyncIterator[None]:
         """Around one call to the backend: its deadline, its errors, its observation."""
         outcome = "ok"
         started = time.monotonic()
-        timeout = asyncio.timeout(self._deadline)
-        cancellations = _cancellations()
+
+        def is_the_source_s(error: Exception) -> bool:
+            return stream is not None and error is stream.source_error
+
         try:
-            async with timeout:
+            async with care(self.name, operation, self._deadline, unchanged=is_the_source_s):
                 yield
         except Exception as error:
-            if _cancellations() > cancellations:
-                outcome = "cancelled"
-                raise asyncio.CancelledError from error  # the backend turned it into an error of its own
-            if stream is not None and error is stream.source_error and not timeout.expired():
-                outcome = "source_failed"
-                raise
-            failure = self._failure(operation, error, expired=timeout.expired())
-            outcome = failure.code
-            if failure is error:
-                raise
-            raise failure from error
+            outcome = "source_failed" if is_the_source_s(error) else stamped(error, self.name, operation).code
+            raise
         except BaseException:
             outcome = "cancelled"
             raise
         finally:
             if self._observer is not None:
                 self._observer.observe(self.name, operation, outcome, time.monotonic() - started)
-
-    def _failure(self, operation: str, error: Exception, *, expired: bool) -> PluginError:
-        if expired:
-            return self._stamped(DeadlineExceeded(f"{operation} took longer than {self._deadline} s"))
-        if isinstance(error, PluginError):
-            return self._stamped(error)
-        return self._stamped(PluginFault(f"{operation} raised {type(error).__name__}"))
-
-    def _stamped(self, error: PluginError) -> PluginError:
-        error.plugin = self.name
-        return error
 
 
 class _CheckedStream:
@@ -256,9 +239,3 @@ class _CheckedStream:
             self.source_error = error
             raise
         return None
-
-
-def _cancellations() -> int:
-    """How many requests to cancel the current task are pending."""
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0

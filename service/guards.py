@@ -4,15 +4,15 @@ A deadline, the plugin's name on every error, and nothing but ``plugins.errors``
 same for storage.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
+from plugins.care import care, stamped
 from plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
-from plugins.errors import DeadlineExceeded, PluginError, PluginFault
+from plugins.errors import PluginError, PluginFault
 
 _END = object()
 CLOSE_SECONDS = 5.0
@@ -43,7 +43,7 @@ class GuardedFetcher(Fetcher):
         try:
             self._fetcher.check(source)
         except Exception as error:
-            failure = _failure(self._name, "check", error)
+            failure = stamped(error, self._name, "check")
             if failure is error:
                 raise
             raise failure from error
@@ -52,7 +52,7 @@ class GuardedFetcher(Fetcher):
     async def open(self, source: Source) -> AsyncIterator[Fetched]:
         """See ``Fetcher.open``."""
         end = monotonic() + self._deadline
-        async with _care(self._name, "open", end):
+        async with care(self._name, "open", end - monotonic()):
             opened = self._fetcher.open(source)
             fetched = await opened.__aenter__()
         try:
@@ -66,13 +66,13 @@ class GuardedFetcher(Fetcher):
 
     async def close(self) -> None:
         """See ``Fetcher.close``."""
-        async with _care(self._name, "close", monotonic() + CLOSE_SECONDS):
+        async with care(self._name, "close", CLOSE_SECONDS):
             await self._fetcher.close()
 
     async def _chunks(self, chunks: AsyncIterator[bytes], end: float) -> AsyncGenerator[bytes, None]:
         while True:
             chunk: bytes | object
-            async with _care(self._name, "read", end):
+            async with care(self._name, "read", end - monotonic()):
                 chunk = await anext(chunks, _END)
             if chunk is _END:
                 return
@@ -92,7 +92,7 @@ class GuardedFetcher(Fetcher):
 
     async def _release(self, opened: AbstractAsyncContextManager[Fetched], fetched: Fetched) -> None:
         """Leave the fetcher's context; a generator that was left before its end is closed first."""
-        async with _care(self._name, "release", monotonic() + CLOSE_SECONDS):
+        async with care(self._name, "release", CLOSE_SECONDS):
             try:
                 if isinstance(fetched, Fetched) and isinstance(fetched.chunks, AsyncGenerator):
                     await fetched.chunks.aclose()
@@ -116,7 +116,7 @@ class GuardedDetector(TypeDetector):
 
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``."""
-        async with _care(self._name, "detect", monotonic() + self._deadline):
+        async with care(self._name, "detect", self._deadline):
             info = await self._detector.detect(path)
             if not isinstance(info, ImageInfo):
                 raise PluginFault(f"detect gave {type(info).__name__}")
@@ -124,45 +124,5 @@ class GuardedDetector(TypeDetector):
 
     async def close(self) -> None:
         """See ``TypeDetector.close``."""
-        async with _care(self._name, "close", monotonic() + CLOSE_SECONDS):
+        async with care(self._name, "close", CLOSE_SECONDS):
             await self._detector.close()
-
-
-@asynccontextmanager
-async def _care(name: str, operation: str, end: float) -> AsyncIterator[None]:
-    """Around one call to a plugin: its deadline, as a time of ``monotonic``, and its errors."""
-    rest = end - monotonic()
-    if rest <= 0:  # a call that never has to wait could not be interrupted by a timer
-        raise _exceeded(name, operation)
-    timeout = asyncio.timeout(rest)
-    cancellations = _cancellations()
-    try:
-        async with timeout:
-            yield
-    except Exception as error:
-        if _cancellations() > cancellations:
-            raise asyncio.CancelledError from error  # the plugin turned it into an error of its own
-        failure = _failure(name, operation, error, expired=timeout.expired())
-        if failure is error:
-            raise
-        raise failure from error
-
-
-def _failure(name: str, operation: str, error: Exception, *, expired: bool = False) -> PluginError:
-    if expired:
-        return _exceeded(name, operation)
-    failure = error if isinstance(error, PluginError) else PluginFault(f"{operation} raised {type(error).__name__}")
-    failure.plugin = name
-    return failure
-
-
-def _exceeded(name: str, operation: str) -> DeadlineExceeded:
-    failure = DeadlineExceeded(f"{operation} did not end before its deadline")
-    failure.plugin = name
-    return failure
-
-
-def _cancellations() -> int:
-    """How many requests to cancel the current task are pending."""
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0

@@ -12,7 +12,6 @@ import json
 import os
 import random
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -26,6 +25,7 @@ from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError, S
 
 from service.models import Status
 from tests.support.images import jpeg
+from tests.support.mongod import free_port
 from tests.support.origin import Exchange, Origin, answer
 from tests.support.processes import ServiceProcess
 from tests.support.service import CONF, Client, environment, token
@@ -277,11 +277,3 @@ def children_of(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
             found += [int(child) for child in (task / "children").read_text().split()]
     return found
-
-
-def free_port() -> int:
-    """A port that is free now; restarts need the same one, so 0 will not do."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
