@@ -15,6 +15,7 @@ import structlog
 
 from service.documents import DocumentStore, StoreUnavailable
 from service.models import Import
+from service.outages import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ class Leases:
         self._store = store
         self._duration = duration
         self._leases: list[Lease] = []
+        self._outage = Outage("the heartbeat")
 
     async def current(self) -> Lease:
         """The lease to claim under; begun where there is none.
@@ -79,7 +81,9 @@ class Leases:
                 self._leases.remove(lease)
                 return False
         except StoreUnavailable as error:
-            log.warning("the heartbeat failed", reason=str(error))
+            self._outage.failed(str(error))
+        else:
+            self._outage.worked()
         return True
 
     async def release_all(self) -> None:

@@ -4,9 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
-
-log = structlog.get_logger(__name__)
+from service.outages import Outage
 
 
 class Readiness:
@@ -21,6 +19,7 @@ class Readiness:
         self, probes: Mapping[str, Callable[[], Awaitable[None]]], timeout: float = 5.0, max_age: float = 1.0
     ) -> None:
         self._probes = probes
+        self._outages = {name: Outage(name) for name in probes}
         self._timeout = timeout
         self._max_age = max_age
         self._failing: tuple[str, ...] = ()
@@ -41,6 +40,7 @@ class Readiness:
             async with asyncio.timeout(self._timeout):
                 await self._probes[name]()
         except Exception as error:  # noqa: BLE001  # whatever a part raises, it is not ready
-            log.warning("not ready", component=name, reason=str(error) or type(error).__name__)
+            self._outages[name].failed(str(error) or type(error).__name__)
             return False
+        self._outages[name].worked()
         return True

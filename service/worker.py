@@ -16,6 +16,7 @@ from service.documents import DocumentStore, StoreUnavailable, SupportsWaiting
 from service.importer import Importer
 from service.leases import Lease, Leases
 from service.models import Import
+from service.outages import Outage
 from service.slots import Limits, Slots
 
 RECOVER_BATCH = 500
@@ -68,6 +69,9 @@ class Worker:
         self._cooling: dict[str, float] = {}
         self._claiming = asyncio.Lock()
         self._storage_suspect = False
+        self._queue_outage = Outage("the queue of imports")
+        self._recovery_outage = Outage("the recovery of dead workers' imports")
+        self._storage_outage = Outage("the storage of images")
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -124,10 +128,11 @@ class Worker:
                 per_issuer=self._options.limits.per_issuer,
             )
         except StoreUnavailable as error:
-            log.warning("no imports can be claimed", reason=str(error))
+            self._queue_outage.failed(str(error))
             if lease is not None:
                 lease.retired = True
             return ()
+        self._queue_outage.worked()
         for document in documents:
             lease.held[document.id] = document
             self._lease_of[document.id] = lease
@@ -154,8 +159,9 @@ class Worker:
         try:
             await self._importer.ping_storage()
         except PluginError as error:
-            log.warning("storage is unavailable; no import is begun", code=error.code, reason=error.internal)
+            self._storage_outage.failed(str(error))
             return False
+        self._storage_outage.worked()
         self._storage_suspect = False
         return True
 
@@ -246,8 +252,9 @@ class Worker:
                         await self._lost(lease)
                 while await self._store.recover(RECOVER_BATCH):
                     self._wake.set()
+                self._recovery_outage.worked()
             except StoreUnavailable as error:
-                log.warning("the heartbeat failed", reason=str(error))
+                self._recovery_outage.failed(str(error))
             except Exception:
                 # A worker without a heartbeat would lose its leases one by one and look alive.
                 log.exception("the heartbeat failed unexpectedly")
