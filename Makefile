@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: help run test lint unit chaos bench-claims format clean
 
 help:  ## Show what can be made.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed  ## Install into .venv and import a sample image, end to end. Ctrl-C ends it.
 	@exec $(BIN)/lading demo

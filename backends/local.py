@@ -29,7 +29,7 @@ from backends.local_transfers import Reading, Upload
 from backends.local_tree import Tree, storage_error
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, StorageUnavailable
-from plugins.options import PluginOptions
+from plugins.options import PathOption, PluginOptions
 
 PIECE: Final = 1024 * 1024
 """Bytes gathered before each write, and read at a time: with 64 KiB the calls into threads cost more than the disk."""
@@ -41,7 +41,7 @@ _Arguments = TypeVarTuple("_Arguments")
 class LocalStorageOptions(PluginOptions):
     """Options of ``LocalStorage``."""
 
-    path: Path = Field(
+    path: PathOption = Field(
         default=Path("lading-data/images"),
         description="Folder that images are kept in; relative to the working directory if not absolute.",
     )

@@ -100,7 +100,7 @@ class UrlPortNotAllowed(SourceRefused):
 
 class HeaderNotAllowed(SourceRefused):
     code = "header_not_allowed"
-    public_text = "The request header '{name}' cannot be set for a fetch."
+    public_text = "The request header '{name}' cannot be set for a fetch: {reason}."
 
 
 class AddressNotAllowed(SourceRefused):

@@ -1,5 +1,6 @@
 """Typed options of a plugin: one declaration gives an option its name, type, default and help."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -25,6 +26,17 @@ def _split_commas(value: Any) -> Any:
 
 CommaSeparated = BeforeValidator(_split_commas)
 """Marks a tuple option that ``service.conf`` writes as a comma-separated list."""
+
+
+def _not_empty(value: Any) -> Any:
+    """Refuse the empty string, which as a path would be the working directory."""
+    if value == "":
+        raise ValueError("is empty")
+    return value
+
+
+PathOption = Annotated[Path, BeforeValidator(_not_empty)]
+"""A path; relative ones start from the working directory."""
 
 Names = Annotated[tuple[str, ...], CommaSeparated]
 """A comma-separated list of names, in the order written."""

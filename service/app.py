@@ -2,10 +2,17 @@
 
 import socket
 from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from tornado.httpserver import HTTPServer
-from tornado.httputil import ParseBodyConfig, ParseUrlEncodedConfig, set_parse_body_config
+from tornado.httputil import (
+    HTTPServerRequest,
+    ParseBodyConfig,
+    ParseUrlEncodedConfig,
+    set_parse_body_config,
+)
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
@@ -19,12 +26,22 @@ QUIET_PATHS = frozenset({"/healthz", "/readyz"})
 """Probes come every few seconds; those that succeed are logged at debug level."""
 
 
+class LadingApplication(Application):
+    """An application that also understands request targets in absolute form (RFC 9112 section 3.2.2)."""
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """See ``tornado.web.Application.find_handler``."""
+        if request.path.lower().startswith(("http://", "https://")):
+            request.path = urlsplit(request.path).path or "/"
+        return super().find_handler(request, **kwargs)
+
+
 def make_app(api: Api) -> Application:
     """The application: every route, and one log line for each request."""
     # Tornado parses the query of every request for itself; what it holds is bounded by the head, and judged by ours.
     set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=2**31)))
     context = {"api": api}
-    return Application(
+    return LadingApplication(
         [
             (r"/api/v1/imports", ImportsHandler, context),
             (r"/api/v1/imports/([^/]+)", ImportHandler, context),

@@ -66,7 +66,7 @@ async def _probe_storage(settings: Settings, components: Components) -> None:
 
 async def _save_and_delete(storage: StorageBackend) -> None:
     content = secrets.token_bytes(64)
-    key = f"lading-check/{uuid.uuid4()}"
+    key = f"lading-check-{uuid.uuid4()}"
     metadata = ObjectMetadata(len(content), hashlib.sha256(content).hexdigest(), "application/octet-stream")
     await storage.save(key, _once(content), metadata)
     try:

@@ -181,4 +181,4 @@ def host_of(url: str) -> str:
 
 def _looks_like_host_and_port(url: str, scheme: str) -> bool:
     """Whether a url such as ``example.org:8080/a.jpg`` lacks its scheme rather than having an unknown one."""
-    return url[len(scheme) + 1 :][:1].isdigit()
+    return ("." in scheme or scheme == "localhost") and url[len(scheme) + 1 :][:1].isdigit()

@@ -6,6 +6,7 @@ a new one, and when the last import known to run under the old one has ended, it
 store believes to run under it is recovered.
 """
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ import structlog
 from service.documents import DocumentStore, StoreUnavailable
 from service.models import Import
 from service.outages import Outage
+
+RELEASE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -87,10 +90,10 @@ class Leases:
         return True
 
     async def release_all(self) -> None:
-        """End every lease at a clean stop; one that cannot be released expires by itself."""
-        for lease in self._leases:
-            try:
-                await self._store.release(lease.worker_id)
-            except StoreUnavailable as error:
-                log.warning("a lease could not be released and will expire", reason=str(error))
-        self._leases.clear()
+        """End every lease at a clean stop; one that cannot be released in ``RELEASE_SECONDS`` expires by itself."""
+        leases, self._leases = self._leases, []
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await asyncio.gather(*(self._store.release(lease.worker_id) for lease in leases))
+        except (StoreUnavailable, TimeoutError) as error:
+            log.warning("leases could not be released and will expire", leases=len(leases), reason=str(error) or None)

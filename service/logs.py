@@ -57,6 +57,8 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     root.setLevel(level.upper())
     # Tornado reports every malformed request and every connection reset; the request lines say what matters.
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
+    # The driver logs each failed look at a server with its traceback; those who asked for something say what failed.
+    logging.getLogger("pymongo").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -65,7 +65,6 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
             MongoOptions(
                 uri=mongo.uri.get_secret_value(),
                 database=mongo.database,
-                server_selection_timeout=mongo.server_selection_timeout,
                 connect_timeout=mongo.connect_timeout,
                 timeout=mongo.timeout,
                 pool_size=mongo.pool_size,

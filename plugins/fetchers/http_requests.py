@@ -50,12 +50,12 @@ def check_headers(headers: Mapping[str, str]) -> None:
     size = 0
     for count, (name, value) in enumerate(headers.items(), start=1):
         if not _is_allowed(name, value):
-            raise _refusal(name)
+            raise _refusal(name, "it is not a client's to set, or is malformed")
         size += len(name) + len(value) + len(": \r\n")
         if count > MAX_HEADERS:
-            raise _refusal(name, f"more than {MAX_HEADERS} headers")
+            raise _refusal(name, f"there are more than {MAX_HEADERS}")
         if size > MAX_HEADER_BYTES:
-            raise _refusal(name, f"more than {MAX_HEADER_BYTES} bytes of headers")
+            raise _refusal(name, f"they are larger than {MAX_HEADER_BYTES} bytes together")
 
 
 def request_headers(headers: Mapping[str, str], user_agent: str) -> dict[str, str]:
@@ -75,6 +75,6 @@ def _is_allowed(name: object, value: object) -> bool:
     return _VALUE.fullmatch(value) is not None
 
 
-def _refusal(name: object, internal: str = "") -> HeaderNotAllowed:
+def _refusal(name: object, reason: str) -> HeaderNotAllowed:
     shown = "".join(char if char.isprintable() else "?" for char in str(name)[:64])
-    return HeaderNotAllowed(internal, name=shown)
+    return HeaderNotAllowed(name=shown, reason=reason)

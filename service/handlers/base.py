@@ -30,6 +30,8 @@ PROBLEM = "application/problem+json"
 DISCARD_FACTOR = 32
 """A refused body is read to its end up to this multiple of the limit, so that its client reads the answer rather than a
 reset connection; of a longer one nothing is read."""
+MAX_LENGTH_DIGITS = 18
+"""Digits of a ``Content-Length`` that are read; more of them are beyond any limit, whatever they are."""
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._@=+/-]{1,255}")
 
 log = structlog.get_logger(__name__)
@@ -106,6 +108,9 @@ class BaseHandler(RequestHandler):
         self.set_status(status, reason_phrase(status))
         self.set_header("Content-Type", f"{content_type}; charset=utf-8")
         self.set_header("Content-Length", str(len(payload)))
+        if not self.request._body_future.done():  # noqa: SLF001  # nothing public tells
+            # Tornado closes the connection rather than reading what is left of the request.
+            self.set_header("Connection", "close")
         self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
         self.finish(payload)
 
@@ -118,7 +123,7 @@ class BaseHandler(RequestHandler):
 
     def answer_error(self, error: ApiError) -> None:
         """Finish with the error."""
-        self.log_fields |= {"code": error.code, "reason": error.internal or None}
+        self.log_fields |= {"code": error.code, "reason": error.internal or error.detail}
         if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             self.set_header("X-message", "Access denied")
         if error.status is HTTPStatus.UNAUTHORIZED:
@@ -157,7 +162,7 @@ class BaseHandler(RequestHandler):
             raise ApiError("request_head_too_large", limit=self.api.head_max_bytes)
         self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
         length = self.request.headers.get("Content-Length", "")
-        announced = int(length) if length.isascii() and length.isdigit() else 0
+        announced = int(length[:MAX_LENGTH_DIGITS]) if length.isascii() and length.isdigit() else 0
         if announced > self.api.body_max_bytes:
             self._refuse_body()
             if announced > DISCARD_FACTOR * self.api.body_max_bytes or "Expect" in self.request.headers:
@@ -234,9 +239,11 @@ class BaseHandler(RequestHandler):
 class NotFoundHandler(BaseHandler):
     """Any path that no route has."""
 
-    async def prepare(self) -> None:  # type: ignore[override]
-        """Answer 404 before any body is read."""
+    async def get(self) -> None:
+        """404, whatever the method."""
         raise ApiError("not_found")
+
+    head = post = put = patch = delete = options = get
 
 
 def _head_bytes(request: HTTPServerRequest) -> int:

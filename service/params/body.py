@@ -32,7 +32,7 @@ def parse_body(body: bytes, content_type: str, content_encoding: str, limits: Pa
 
     Args:
         body: the whole body.
-        content_type: the header's value, or the empty string.
+        content_type: the header's value, or the empty string: as in Rack, a body without a type is a form.
         content_encoding: the header's value, or the empty string; only ``identity`` is read.
         limits: see ``ParamLimits``.
 
@@ -46,7 +46,7 @@ def parse_body(body: bytes, content_type: str, content_encoding: str, limits: Pa
     if content_encoding.lower() not in ("", "identity") or options.get("charset", "utf-8").lower() not in _UTF8:
         raise UnsupportedMediaType
     match media_type:
-        case "application/x-www-form-urlencoded":
+        case "application/x-www-form-urlencoded" | "":
             return parse_form(body, limits)
         case "multipart/form-data":
             return parse_multipart(body, content_type, limits)

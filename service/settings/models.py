@@ -161,12 +161,12 @@ class MongoSettings(_Section):
         SecretStr("mongodb://127.0.0.1:27017"), description="connection string of a replica set or a sharded cluster"
     )
     database: str = Field("lading", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="name of the database")
-    server_selection_timeout: Seconds = Field(
-        5, ge=0.1, le=60, description="seconds that an operation waits for a primary, such as during an election"
-    )
     connect_timeout: Seconds = Field(5, ge=0.1, le=60, description="seconds until a connection is up")
     timeout: Seconds = Field(
-        10, ge=0.1, le=120, description="seconds for the whole of one operation, retries and replication included"
+        5,
+        ge=0.1,
+        le=120,
+        description="seconds for the whole of one operation, the wait for a primary, retries and replication included",
     )
     pool_size: int = Field(20, ge=4, le=500, description="connections to each server, at most")
 

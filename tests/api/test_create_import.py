@@ -123,7 +123,6 @@ async def test_header_values_are_sent_back_once_and_then_no_more(client: Client)
         (b"x", "multipart/form-data; boundary=b", 400, "multipart_invalid"),
         (b"x", "multipart/form-data", 400, "multipart_invalid"),
         (b"<a/>", "application/xml", 415, "unsupported_media_type"),
-        (b"a=1", "", 415, "unsupported_media_type"),
         (b"a=1", "application/x-www-form-urlencoded; charset=iso-8859-1", 415, "unsupported_media_type"),
         (b"a" * (256 * 1024 + 1), "application/x-www-form-urlencoded", 413, "request_body_too_large"),
         (b"url=example.com/a.jpg", "application/x-www-form-urlencoded", 422, "url_scheme_missing"),
@@ -158,6 +157,12 @@ async def test_bad_input_has_its_own_code(
     assert answer["title"]
     assert answer["request_id"] == response.headers["X-Request-Id"]
     assert await assembled.parts.store.queued(10) == 0
+
+
+@pytest.mark.gen_test
+async def test_a_body_without_a_type_is_a_form(client: Client) -> None:
+    response = await client.post(f"album_id=imported_album&url={URL}", "")
+    assert params_of(response.body) == {"album_id": "imported_album", "url": URL, **ROUTE}
 
 
 @pytest.mark.gen_test

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -173,6 +174,33 @@ async def test_a_head_that_is_too_long_is_431(client: Client, http_port: int, li
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "request_head_too_large"
     else:
         assert answer.startswith(b"HTTP/1.1 4")
+
+
+@pytest.mark.parametrize("digits", [26, 5000])
+@pytest.mark.gen_test
+async def test_an_absurd_content_length_is_413(client: Client, http_port: int, digits: int) -> None:
+    head = f"POST /api/v1/imports HTTP/1.1\r\nHost: x\r\nContent-Length: {'9' * digits}\r\n\r\n"
+    answer = await raw(http_port, head.encode(), read_until_closed=True)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nConnection: close\r\n" in answer, "since it is closed"
+
+
+@pytest.mark.gen_test
+async def test_a_connection_stays_open_after_an_error(client: Client, http_port: int) -> None:
+    requests = b"".join(
+        b"%b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na=1" % line
+        for line in (b"GET /nowhere", b"POST /nowhere", b"DELETE /api/v1/imports", b"POST /api/v1/imports")
+    )
+    last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answers = await raw(http_port, requests + last, read_until_closed=True)
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"404", b"404", b"405", b"401", b"200"]
+
+
+@pytest.mark.parametrize("target", ["http://example.org/healthz", "HTTP://example.org:80/healthz?a=http://b/c"])
+@pytest.mark.gen_test
+async def test_a_target_in_absolute_form_is_understood(client: Client, http_port: int, target: str) -> None:
+    request = f"GET {target} HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"
+    assert (await raw(http_port, request.encode(), read_until_closed=True)).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.gen_test

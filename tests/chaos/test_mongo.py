@@ -15,7 +15,6 @@ from tests.support.mongod import ReplicaSet, replica_set
 FREEZES = (5.0, 30.0) if LONG else (5.0,)
 ENVIRON = {
     "LADING_DOCUMENTS__BACKEND": "mongo",
-    "LADING_DOCUMENTS_MONGO__SERVER_SELECTION_TIMEOUT": "2",
     "LADING_DOCUMENTS_MONGO__CONNECT_TIMEOUT": "2",
     "LADING_DOCUMENTS_MONGO__TIMEOUT": "4",
 }

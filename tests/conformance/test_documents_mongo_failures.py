@@ -38,7 +38,7 @@ def clock() -> SettableClock:
 @pytest.fixture
 def quick(mongo_options: MongoOptions) -> MongoOptions:
     """Options with which an outage is noticed soon."""
-    return replace(mongo_options, server_selection_timeout=0.5, connect_timeout=0.5, timeout=1.0)
+    return replace(mongo_options, connect_timeout=0.5, timeout=1.0)
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ async def test_a_claim_or_a_recovery_that_is_not_confirmed_is_unavailable(
 )
 @pytest.mark.gen_test
 async def test_no_error_tells_the_password(clock: SettableClock, uri: str) -> None:
-    options = MongoOptions(uri.format(port=free_port()), "lading", 0.2, 0.2, 0.5)
+    options = MongoOptions(uri.format(port=free_port()), "lading", connect_timeout=0.2, timeout=0.5)
     store = MongoDocumentStore(options, clock)
     with pytest.raises(StoreUnavailable) as caught:
         await store.open()

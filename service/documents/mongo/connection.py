@@ -29,17 +29,16 @@ class MongoOptions:
     Attributes:
         uri: connection string; may hold a password, so it is in no repr.
         database: name of the database.
-        server_selection_timeout: seconds an operation waits for a primary to be there.
         connect_timeout: seconds until a connection is up.
-        timeout: seconds for the whole of one operation, waiting, retries and the majority's acknowledgement included.
+        timeout: seconds for the whole of one operation: the wait for a primary, the answer, retries and the majority's
+            acknowledgement. (pymongo's ``serverSelectionTimeoutMS`` has no effect beside it.)
         pool_size: connections to each server at most; as many operations run at once.
     """
 
     uri: str = field(repr=False)
     database: str = "lading"
-    server_selection_timeout: float = 5.0
     connect_timeout: float = 5.0
-    timeout: float = 10.0
+    timeout: float = 5.0
     pool_size: int = 20
 
 
@@ -114,7 +113,7 @@ class Connection:
         try:
             return await operation()
         except PyMongoError as error:
-            raise StoreUnavailable(f"MongoDB: {_reason(error)}") from error
+            raise StoreUnavailable(f"MongoDB: {reason_of(error)}") from error
         finally:
             self._places.release()
 
@@ -148,14 +147,13 @@ class Connection:
             readPreference="primary",
             retryWrites=True,
             retryReads=True,
-            serverSelectionTimeoutMS=round(options.server_selection_timeout * 1000),
             connectTimeoutMS=round(options.connect_timeout * 1000),
             timeoutMS=round(options.timeout * 1000),
             maxPoolSize=options.pool_size,
         )
 
 
-def _reason(error: PyMongoError) -> str:
+def reason_of(error: Exception) -> str:
     """What the driver says, without the server's whole answer and the state of every server that it appends."""
     reason = str(error)
     for appendix in (", full error:", ", Timeout:", ", Topology Description:"):

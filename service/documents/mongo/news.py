@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from service.clock import Clock
 from service.documents import StoreUnavailable
-from service.documents.mongo.connection import Connection
+from service.documents.mongo.connection import Connection, reason_of
 from service.documents.mongo.schema import IMPORTS
 
 AWAIT_MILLISECONDS = 1000
@@ -97,7 +97,7 @@ class News:
         except (PyMongoError, StoreUnavailable) as error:
             self._retry_at = asyncio.get_running_loop().time() + RETRY_SECONDS
             if not self._failing:
-                log.warning("there is no change stream; the queue is polled", reason=str(error))
+                log.warning("there is no change stream; the queue is polled", reason=reason_of(error))
             self._failing = True
 
     async def _read(self, stream: Any) -> None:

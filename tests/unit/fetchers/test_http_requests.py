@@ -61,13 +61,13 @@ def test_values_that_are_no_text_are_refused() -> None:
 def test_the_number_of_headers_is_limited() -> None:
     headers = {f"X-{number}": "a" for number in range(32)}
     check_headers(headers)
-    with pytest.raises(HeaderNotAllowed, match="more than 32 headers"):
+    with pytest.raises(HeaderNotAllowed, match="there are more than 32"):
         check_headers({**headers, "X-32": "a"})
 
 
 def test_the_size_of_headers_is_limited() -> None:
     check_headers({"X-A": "a" * 4000, "X-B": "b" * 4000})
-    with pytest.raises(HeaderNotAllowed, match="more than 8192 bytes"):
+    with pytest.raises(HeaderNotAllowed, match="larger than 8192 bytes"):
         check_headers({"X-A": "a" * 4000, "X-B": "b" * 4200})
 
 
