@@ -31,7 +31,7 @@ class MongoOptions:
         database: name of the database.
         connect_timeout: seconds until a connection is up.
         timeout: seconds for the whole of one operation: the wait for a primary, the answer, retries and the majority's
-            acknowledgement. (pymongo's ``serverSelectionTimeoutMS`` has no effect beside it.)
+            acknowledgement.
         pool_size: connections to each server at most; as many operations run at once.
     """
 
@@ -147,6 +147,8 @@ class Connection:
             readPreference="primary",
             retryWrites=True,
             retryReads=True,
+            # For the driver's few operations that timeoutMS does not bound; the others look for a primary within that.
+            serverSelectionTimeoutMS=round(options.timeout * 1000),
             connectTimeoutMS=round(options.connect_timeout * 1000),
             timeoutMS=round(options.timeout * 1000),
             maxPoolSize=options.pool_size,
