@@ -55,8 +55,9 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Tornado reports every malformed request and every connection reset; the request lines say what matters.
-    logging.getLogger("tornado.general").setLevel(logging.ERROR)
+    general = logging.getLogger("tornado.general")
+    general.setLevel(logging.INFO)
+    general.filters[:] = [_without_content]
     # The driver logs each failed look at a server with its traceback; those who asked for something say what failed.
     logging.getLogger("pymongo").setLevel(logging.CRITICAL)
     structlog.configure(
@@ -69,6 +70,17 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _without_content(record: logging.LogRecord) -> bool:
+    """Of what Tornado says of connections, keep the errors, and who sent no valid HTTP, but nothing of what was sent.
+
+    A request that cannot be read has no line of its own.
+    """
+    if str(record.msg).startswith("Malformed HTTP message") and isinstance(record.args, tuple) and record.args:
+        record.msg, record.args = "malformed request from %s", record.args[:1]
+        return True
+    return record.levelno >= logging.ERROR
 
 
 def _drop_none(_logger: object, _method: str, event: EventDict) -> EventDict:
