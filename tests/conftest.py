@@ -5,11 +5,16 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.mongod import ReplicaSet, replica_set
 
 # Event loops complain of coroutines that were never awaited, and of callbacks in the wrong thread.
 os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
+
+# How fast the machine is decides no test.
+settings.register_profile("lading", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lading")
 
 
 @pytest.fixture(scope="session")
