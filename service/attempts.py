@@ -139,6 +139,7 @@ def _log_result(result: Import, error: PluginError | None, seconds: float) -> No
     log.info(
         "import",
         import_id=result.id,
+        request_id=result.request_id or None,
         status=result.status.value,
         attempts=result.attempts,
         code=result.error.code if result.error else None,

@@ -37,19 +37,20 @@ class Imports:
     accepted: Callable[[], None]
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
 
-    async def create(self, grant: Grant, params: Mapping[str, Any]) -> Import:
+    async def create(self, grant: Grant, params: Mapping[str, Any], request_id: str = "") -> Import:
         """Accept an import; it is durable when this returns (P1).
 
         Args:
             grant: what the token allows.
             params: as sent, with ``controller`` and ``action`` at the end.
+            request_id: of the request, for the log.
 
         Raises:
             ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``documents_unavailable``, or the code of
                 a refused source.
         """
         validate(params, self.rules)
-        document = self._document(grant, params)
+        document = self._document(grant, params, request_id)
         if not grant.allows("image_upload", document.album_id):
             raise ApiError("forbidden", ability="image_upload")
         if document.url is not None:
@@ -79,7 +80,7 @@ class Imports:
             raise ApiError("not_found")
         return document
 
-    def _document(self, grant: Grant, params: Mapping[str, Any]) -> Import:
+    def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
         url = params.get("url")
         return Import(
@@ -92,6 +93,7 @@ class Imports:
             run_at=now,
             status=Status.QUEUED if url else Status.WAITING,
             host=host_of(url) if url else "",
+            request_id=request_id,
         )
 
     def _check_source(self, document: Import) -> None:

@@ -84,6 +84,7 @@ class Import:
         created_at, updated_at: UTC, whole milliseconds.
         run_at: when it is due to be claimed; meaningful while queued.
         host: origin host of ``url`` in lower case, for the per-host limit; empty where there is none.
+        request_id: id of the request that created it, so that the log's lines of both are found together.
         status: see ``Status``.
         attempts: how often a worker began it, not counting those that were handed back.
         abandoned: how many of those attempts ended with the death of the worker.
@@ -100,6 +101,7 @@ class Import:
     run_at: datetime
     status: Status
     host: str = ""
+    request_id: str = ""
     image_id: str | None = None
     import_type: str | None = None
     attempts: int = 0

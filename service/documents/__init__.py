@@ -70,8 +70,8 @@ class DocumentStore(ABC):
     async def update(self, document: Import) -> bool:
         """Compare and set: replace the stored import if its revision is ``document.revision - 1``.
 
-        ``id``, ``organization_id``, ``issuer_id``, ``params``, ``host`` and ``created_at``, which no transition
-        changes, are as they were added; a store need not write them again.
+        ``id``, ``organization_id``, ``issuer_id``, ``params``, ``host``, ``request_id`` and ``created_at``, which no
+        transition changes, are as they were added; a store need not write them again.
 
         Returns:
             False where the stored revision is another or the import does not exist; nothing was changed then.

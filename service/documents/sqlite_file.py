@@ -26,6 +26,7 @@ SCHEMA = (
         params TEXT NOT NULL,
         created_at INTEGER NOT NULL,
         host TEXT NOT NULL,
+        request_id TEXT NOT NULL,
         updated_at INTEGER NOT NULL,
         run_at INTEGER NOT NULL,
         status TEXT NOT NULL,

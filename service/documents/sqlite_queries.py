@@ -31,11 +31,11 @@ def insert_import(connection: sqlite3.Connection, document: Import) -> None:
     cursor = connection.execute(
         """
         INSERT INTO imports (
-            id, organization_id, issuer_id, params, created_at, host, updated_at, run_at, status, image_id,
+            id, organization_id, issuer_id, params, created_at, host, request_id, updated_at, run_at, status, image_id,
             import_type, attempts, abandoned, revision, worker_id, error, image
         ) VALUES (
-            :id, :organization_id, :issuer_id, :params, :created_at, :host, :updated_at, :run_at, :status, :image_id,
-            :import_type, :attempts, :abandoned, :revision, :worker_id, :error, :image
+            :id, :organization_id, :issuer_id, :params, :created_at, :host, :request_id, :updated_at, :run_at, :status,
+            :image_id, :import_type, :attempts, :abandoned, :revision, :worker_id, :error, :image
         ) ON CONFLICT (id) DO NOTHING
         """,
         birth_columns(document) | state_columns(document),

@@ -31,6 +31,7 @@ def birth_columns(document: Import) -> dict[str, Any]:
         "params": _to_json(dict(document.params)),
         "created_at": to_milliseconds(document.created_at),
         "host": document.host,
+        "request_id": document.request_id,
     }
 
 
@@ -64,6 +65,7 @@ def to_import(row: sqlite3.Row) -> Import:
         run_at=from_milliseconds(row["run_at"]),
         status=Status(row["status"]),
         host=row["host"],
+        request_id=row["request_id"],
         image_id=row["image_id"],
         import_type=row["import_type"],
         attempts=row["attempts"],

@@ -19,7 +19,7 @@ class ImportsHandler(BaseHandler):
     async def post(self) -> None:
         """Accept an import and answer with its document at once."""
         grant = await self.authenticate()
-        document = await self.api.imports.create(grant, self.params())
+        document = await self.api.imports.create(grant, self.params(), self.request_id)
         self.log_fields["import_id"] = document.id
         self.set_header("Location", f"/api/v1/imports/{document.id}")
         self.answer(HTTPStatus.OK, accepted(document, self.api.timezone))

@@ -56,6 +56,7 @@ def make_import(clock: SettableClock, **changes: Any) -> Import:
         run_at=now,
         status=Status.QUEUED,
         host="origin.example",
+        request_id="request-1",
     )
     return replace(document, **changes)
 

@@ -173,6 +173,7 @@ async def test_every_attempt_is_one_line_of_the_log() -> None:
             "event": "import",
             "log_level": "info",
             "import_id": shop.document.id,
+            "request_id": None,
             "status": "done",
             "attempts": 1,
             "code": None,

@@ -303,3 +303,21 @@ async def test_no_secret_stands_in_any_line_of_an_import(
             assert all(line["attempts"] == number for number, line in enumerate(attempts, 1))
             requests = [line for line in shown if line["event"] == "request" and line["method"] == "POST"]
             assert sum(line.get("import_id") == document["id"] for line in requests) == 1
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_the_lines_of_a_request_and_of_its_import_have_both_ids(tmp_path: Path, stream: io.StringIO) -> None:
+    logs.configure("info", "json", stream)
+    async with Origin({"/a.jpg": answer(images.jpeg())}) as origin, running_service(tmp_path) as service:
+        client = Client(service.url, token())
+        response = await client.fetch(
+            f"/api/v1/imports?album_id=imported_album&url={origin.url('/a.jpg')}",
+            method="POST",
+            body="",
+            headers={"X-Request-Id": "request-of-a-client"},
+        )
+        import_id = json.loads(response.body)["id"]
+        await final(client, import_id)
+    found = {line["event"]: line for line in lines(stream) if line.get("request_id") == "request-of-a-client"}
+    assert found.keys() == {"request", "import"}
+    assert {line["import_id"] for line in found.values()} == {import_id}

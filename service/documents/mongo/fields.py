@@ -33,6 +33,7 @@ def birth_fields(document: Import) -> dict[str, Any]:
         "params": json.dumps(dict(document.params), ensure_ascii=False, separators=(",", ":")),
         "created_at": document.created_at,
         "host": document.host,
+        "request_id": document.request_id,
     }
 
 
@@ -65,6 +66,7 @@ def to_import(found: Mapping[str, Any]) -> Import:
         run_at=found["run_at"],
         status=Status(found["status"]),
         host=found["host"],
+        request_id=found["request_id"],
         image_id=found["image_id"],
         import_type=found["import_type"],
         attempts=int(found["attempts"]),
