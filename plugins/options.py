@@ -28,14 +28,14 @@ CommaSeparated = BeforeValidator(_split_commas)
 """Marks a tuple option that ``service.conf`` writes as a comma-separated list."""
 
 
-def _not_empty(value: Any) -> Any:
-    """Refuse the empty string, which as a path would be the working directory."""
-    if value == "":
-        raise ValueError("is empty")
+def _path(value: Any) -> Any:
+    """Refuse the empty string, which would be the working directory, and what no path can hold."""
+    if isinstance(value, str) and (not value or "\0" in value):
+        raise ValueError("is not a path")
     return value
 
 
-PathOption = Annotated[Path, BeforeValidator(_not_empty)]
+PathOption = Annotated[Path, BeforeValidator(_path)]
 """A path; relative ones start from the working directory."""
 
 Names = Annotated[tuple[str, ...], CommaSeparated]

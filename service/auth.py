@@ -18,13 +18,12 @@ from typing import Any
 import jwt
 
 from service.clock import Clock
-from service.issuers import Algorithm, Issuer
+from service.issuers import MAX_ISSUER_ID, Algorithm, Issuer
 from service.params import ParamLimits, ParamsError, parse_json
 
 IssuerLookup = Callable[[str], Awaitable[Issuer | None]]
 """Finds an issuer by its id; None where there is none."""
 
-_MAX_ISSUER_ID = 255
 _CLAIM_LIMITS = ParamLimits()
 
 # RFC 7518 section 3.2: a key is at least as long as the hash.
@@ -206,7 +205,7 @@ def _algorithm(header: Mapping[str, Any]) -> Algorithm:
 
 def _issuer_id(claims: Mapping[str, Any]) -> str:
     issuer_id = claims.get("iss")
-    if not isinstance(issuer_id, str) or not 1 <= len(issuer_id) <= _MAX_ISSUER_ID:
+    if not isinstance(issuer_id, str) or not 1 <= len(issuer_id) <= MAX_ISSUER_ID:
         raise Unauthorized(Reason.INVALID_ISSUER)
     return issuer_id
 

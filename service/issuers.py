@@ -3,6 +3,14 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+MAX_ISSUER_ID = 255
+"""Characters of an issuer's id, at most."""
+
+
+def is_issuer_id(text: str) -> bool:
+    """Whether a text may be an issuer's id: 1 to ``MAX_ISSUER_ID`` printable characters without spaces."""
+    return text.isprintable() and " " not in text and 1 <= len(text) <= MAX_ISSUER_ID
+
 
 class Algorithm(StrEnum):
     """Signature algorithms a token may have (RFC 7518 section 3.2)."""

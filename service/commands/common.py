@@ -11,12 +11,13 @@ import click
 
 from service.clock import SystemClock
 from service.documents import DocumentStore, DuplicateId, StoreError
+from service.issuers import MAX_ISSUER_ID, is_issuer_id
 from service.settings import Components, Settings, SettingsError, load_all, load_settings
 from service.wiring import make_store
 
 Result = TypeVar("Result")
 
-MAX_ID = 255
+MAX_NAME = 255
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 config_option = click.option(
@@ -71,8 +72,8 @@ def parse_issuer_id(text: str) -> str:
     Raises:
         ValueError: it is empty, longer than 255 characters, not printable, or has spaces.
     """
-    if " " in text or not text.isprintable() or not 1 <= len(text) <= MAX_ID:
-        raise ValueError(f"{text!r} is not an id of 1 to {MAX_ID} printable characters without spaces")
+    if not is_issuer_id(text):
+        raise ValueError(f"{text!r} is not an id of 1 to {MAX_ISSUER_ID} printable characters without spaces")
     return text
 
 
@@ -82,8 +83,8 @@ def parse_name(text: str) -> str:
     Raises:
         ValueError: it is empty, longer than 255 characters, or not printable.
     """
-    if not text.isprintable() or not 1 <= len(text) <= MAX_ID:
-        raise ValueError(f"{text!r} does not have 1 to {MAX_ID} printable characters")
+    if not text.isprintable() or not 1 <= len(text) <= MAX_NAME:
+        raise ValueError(f"{text!r} does not have 1 to {MAX_NAME} printable characters")
     return text
 
 

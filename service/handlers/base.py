@@ -162,7 +162,8 @@ class BaseHandler(RequestHandler):
             raise ApiError("request_head_too_large", limit=self.api.head_max_bytes)
         self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
         length = self.request.headers.get("Content-Length", "")
-        announced = int(length[:MAX_LENGTH_DIGITS]) if length.isascii() and length.isdigit() else 0
+        digits = length.lstrip("0")[:MAX_LENGTH_DIGITS]
+        announced = int(digits) if digits.isascii() and digits.isdigit() else 0
         if announced > self.api.body_max_bytes:
             self._refuse_body()
             if announced > DISCARD_FACTOR * self.api.body_max_bytes or "Expect" in self.request.headers:

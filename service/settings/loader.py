@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from plugins.registry import Kind
 from plugins.validation import OptionsRejected, did_you_mean, option_names, validate_options
 from service.auth import check_secret
-from service.issuers import Issuer
+from service.issuers import MAX_ISSUER_ID, Issuer, is_issuer_id
 from service.settings.components import Components, find_components
 from service.settings.environment import Addressable, Override, apply_overrides, find_overrides, unmatched_faults
 from service.settings.faults import Fault, SettingsError
@@ -19,7 +19,6 @@ from service.settings.models import ISSUER_PREFIX, PLUGIN_PREFIXES, SECTIONS, Is
 from service.settings.references import ReferenceBroken, References
 
 Model = TypeVar("Model", bound=BaseModel)
-MAX_ISSUER_ID = 255
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -150,7 +149,7 @@ def _resolved(draft: _Draft, name: str, written: Section) -> tuple[Section, set[
 
 def _issuer(draft: _Draft, name: str) -> Issuer | None:
     issuer_id = name.removeprefix(ISSUER_PREFIX)
-    if not issuer_id.isprintable() or " " in issuer_id or not 1 <= len(issuer_id) <= MAX_ISSUER_ID:
+    if not is_issuer_id(issuer_id):
         draft.faults.append(Fault(f"the id must be 1 to {MAX_ISSUER_ID} printable characters without spaces", name))
         return None
     section = _validated(draft, name, IssuerSection)

@@ -25,7 +25,7 @@ from pydantic import (
     field_validator,
 )
 
-from plugins.options import CommaSeparated
+from plugins.options import CommaSeparated, PathOption
 from plugins.registry import Kind
 from service.issuers import Algorithm, Issuer
 from service.settings.ini import Sections
@@ -51,12 +51,6 @@ def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _none_if_empty(value: Any) -> Any:
     return None if value == "" else value
-
-
-def _path(value: Any) -> Any:
-    if isinstance(value, str) and (not value or "\0" in value):
-        raise ValueError("is not a path")
-    return value
 
 
 def _mongodb_uri(uri: SecretStr) -> SecretStr:
@@ -146,9 +140,7 @@ class DocumentsSettings(_Section):
 class SqliteSettings(_Section):
     """``[documents.sqlite]``."""
 
-    path: Annotated[Path, BeforeValidator(_path)] = Field(
-        Path("lading-data/lading.sqlite3"), description="the database file; its folder is created"
-    )
+    path: PathOption = Field(Path("lading-data/lading.sqlite3"), description="the database file; its folder is created")
     busy_timeout: Seconds = Field(
         5, ge=0, le=60, description="seconds to wait for another process that holds the database"
     )
@@ -191,7 +183,7 @@ class WorkerSettings(_Section):
     spool_memory_bytes: int = Field(
         1024**2, ge=0, le=16 * 1024**2, description="bytes of an image kept in memory before it is spooled to disk"
     )
-    spool_directory: Annotated[Path | None, BeforeValidator(_path), BeforeValidator(_none_if_empty)] = Field(
+    spool_directory: Annotated[PathOption | None, BeforeValidator(_none_if_empty)] = Field(
         None, description="folder for spooled images; empty for the system's folder for temporary files"
     )
 
