@@ -47,6 +47,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["lading = service.cli:main"],
+        "pytest11": ["lading = plugins.testing.pytest_plugin"],
         "lading.fetchers": [
             "http = plugins.fetchers.http:HttpFetcher",
             "data = plugins.fetchers.data:DataFetcher",

@@ -51,6 +51,7 @@ class LocalStorageOptions(PluginOptions):
 class LocalStorage(StorageBackend):
     """Keeps objects as files. See ``StorageBackend``; the module docstring says what is special."""
 
+    contract_version = 1
     Options: ClassVar[type[PluginOptions]] = LocalStorageOptions
 
     def __init__(self, options: PluginOptions) -> None:

@@ -24,6 +24,7 @@ class MemoryStorageOptions(PluginOptions):
 class MemoryStorage(StorageBackend):
     """Keeps objects in a dictionary. See ``StorageBackend``."""
 
+    contract_version = 1
     Options: ClassVar[type[PluginOptions]] = MemoryStorageOptions
 
     def __init__(self, options: PluginOptions) -> None:

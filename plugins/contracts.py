@@ -16,9 +16,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from plugins.options import PluginOptions
+
+CONTRACT_VERSION: Final = 1
+"""The version of the three contracts. It rises when a plugin that kept the last one may have to be changed; a plugin
+says which one it keeps with ``contract_version = 1``, as a number of its own, and is refused where it is another."""
 
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
@@ -60,18 +64,20 @@ class Fetcher(ABC):
     """Opens sources of certain URL schemes as streams of bytes.
 
     Class attributes:
+        contract_version: which version of this contract it keeps; see ``CONTRACT_VERSION``.
         kind: what an import's ``import_type`` becomes when this fetcher served it, such as ``url``.
         schemes: the lower-case URL schemes it serves. Two configured fetchers may not share one.
         Options: its options model.
     """
 
+    contract_version: ClassVar[int]
     kind: ClassVar[str]
     schemes: ClassVar[frozenset[str]]
     Options: ClassVar[type[PluginOptions]] = PluginOptions
 
-    @abstractmethod
     def __init__(self, options: PluginOptions) -> None:
-        """Keep the options; do no I/O."""
+        """Keep the options, an instance of ``Options``; do no I/O."""
+        self.options = options
 
     @abstractmethod
     def check(self, source: Source) -> None:
@@ -124,14 +130,16 @@ class TypeDetector(ABC):
     """Says what a file is, or refuses it with a coded reason.
 
     Class attributes:
+        contract_version: which version of this contract it keeps; see ``CONTRACT_VERSION``.
         Options: its options model.
     """
 
+    contract_version: ClassVar[int]
     Options: ClassVar[type[PluginOptions]] = PluginOptions
 
-    @abstractmethod
     def __init__(self, options: PluginOptions) -> None:
-        """Keep the options; do no I/O."""
+        """Keep the options, an instance of ``Options``; do no I/O."""
+        self.options = options
 
     @abstractmethod
     async def detect(self, path: Path) -> ImageInfo:
@@ -194,14 +202,16 @@ class StorageBackend(ABC):
     such as ``a`` and ``a/b`` a backend may refuse the second with ``KeyInvalid`` while an object is under the first.
 
     Class attributes:
+        contract_version: which version of this contract it keeps; see ``CONTRACT_VERSION``.
         Options: its options model.
     """
 
+    contract_version: ClassVar[int]
     Options: ClassVar[type[PluginOptions]] = PluginOptions
 
-    @abstractmethod
     def __init__(self, options: PluginOptions) -> None:
-        """Keep the options; do no I/O."""
+        """Keep the options, an instance of ``Options``; do no I/O."""
+        self.options = options
 
     @abstractmethod
     async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
-from plugins.contracts import Fetcher, StorageBackend, TypeDetector
+from plugins.contracts import CONTRACT_VERSION, Fetcher, StorageBackend, TypeDetector
 from plugins.options import PluginOptions
 from plugins.validation import OptionFault, OptionsRejected, did_you_mean, validate_options
 
@@ -232,8 +232,8 @@ def _contract_problems(kind: Kind, cls: object) -> list[str]:
     if not issubclass(cls, contract):
         kinds = [other for other, base in _CONTRACTS.items() if issubclass(cls, base)]
         belongs = f" (it belongs in the group {GROUPS[kinds[0]]})" if kinds else ""
-        return [f"it is not a subclass of plugins.contracts.{contract.__name__}{belongs}"]
-    problems = []
+        return [f"it is not a subclass of {_full_name(contract)}{belongs}"]
+    problems = _version_problems(cls, contract)
     missing: frozenset[str] = getattr(cls, "__abstractmethods__", frozenset())
     if missing:
         problems.append(f"it lacks {', '.join(sorted(missing))}")
@@ -242,6 +242,26 @@ def _contract_problems(kind: Kind, cls: object) -> list[str]:
     if kind == "fetch":
         problems += _fetcher_problems(cast("type[Fetcher]", cls))
     return problems
+
+
+def _version_problems(cls: type, contract: type) -> list[str]:
+    """A version is the author's own statement: the contract has none to inherit."""
+    version: object = getattr(cls, "contract_version", None)
+    if version is None:
+        missing = f"it does not say which version of the contract it keeps; this is version {CONTRACT_VERSION}: "
+        return [missing + f"add 'contract_version = {CONTRACT_VERSION}' if it keeps {_full_name(contract)}"]
+    if type(version) is not int or version < 1:
+        return [f"its contract_version is {version!r}, not a whole number from 1"]
+    if version > CONTRACT_VERSION:
+        future = (
+            f"it was written for version {version} of the contract, and this Lading has version {CONTRACT_VERSION}; "
+        )
+        return [future + "upgrade Lading, or install an older version of the plugin"]
+    return []
+
+
+def _full_name(contract: type) -> str:
+    return f"plugins.contracts.{contract.__name__}"
 
 
 def _is_options_model(options: object) -> bool:

@@ -109,6 +109,7 @@ class PillowOptions(PluginOptions):
 class PillowDetector(TypeDetector):
     """See ``TypeDetector``. ``NotAnImage`` means that the first bytes are of no format known here."""
 
+    contract_version = 1
     Options = PillowOptions
 
     def __init__(self, options: PillowOptions) -> None:

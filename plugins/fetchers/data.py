@@ -32,6 +32,7 @@ class DataFetcher(Fetcher):
     Decoding is strict: base64 with its padding (RFC 4648 section 4), valid escapes only, and no spaces.
     """
 
+    contract_version = 1
     kind = "data"
     schemes = frozenset({"data"})
     Options = DataOptions

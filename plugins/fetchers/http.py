@@ -44,6 +44,7 @@ class HttpFetcher(Fetcher):
         lookup: asks the name service, for tests.
     """
 
+    contract_version = 1
     kind = "url"
     schemes = frozenset({"http", "https"})
     Options = HttpOptions

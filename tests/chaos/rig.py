@@ -23,10 +23,10 @@ from typing import Any
 from tornado.httpclient import AsyncHTTPClient
 from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError, SimpleAsyncHTTPClient
 
+from plugins.testing.images import jpeg
+from plugins.testing.origin import Exchange, Origin, answer
 from service.models import Status
-from tests.support.images import jpeg
 from tests.support.mongod import free_port
-from tests.support.origin import Exchange, Origin, answer
 from tests.support.processes import ServiceProcess
 from tests.support.service import CONF, Client, environment, token
 

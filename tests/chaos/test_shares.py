@@ -10,11 +10,11 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
+from plugins.testing.origin import Origin, answer
 from service.models import Status
 from tests.chaos.rig import IMAGES, in_thread
 from tests.chaos.test_sqlite import LONG, TIMEOUT
 from tests.support.mongod import ReplicaSet
-from tests.support.origin import Origin, answer
 from tests.support.processes import ServiceProcess
 from tests.support.service import CONF, Client, environment, token
 

@@ -1,26 +1,13 @@
-"""The conformance suite of storage backends: what ``plugins.contracts.StorageBackend`` says, as hostile tests.
-
-An author subclasses the suite and gives a factory and two helpers that go around the backend::
-
-    class TestMyStorage(StorageBackendSuite):
-        def make_backend(self) -> StorageBackend:
-            return MyStorage(MyStorageOptions(path=self.place))
-
-        async def read_raw(self, key: str) -> bytes | None: ...
-
-        async def write_raw(self, key: str, body: bytes) -> None: ...
-
-and, where the backend can leave something behind, ``leftovers``. Every case runs on a new place, and after every case
-no task, thread or file descriptor may be left. The suite is for asyncio on Linux.
-"""
+"""What a storage backend does behind ``GuardedStorage`` beyond its own suite."""
 
 import pytest
 
 from backends.guard import GuardedStorage
 from plugins.errors import ContentMismatch, KeyInvalid, PluginError
-from tests.conformance.storage_reading import ReadingCases
-from tests.conformance.storage_saving import SavingCases
-from tests.conformance.storage_support import KEY, MIB, Body, attempt, every_call, read
+from plugins.testing.bodies import MIB, Body
+from plugins.testing.cancellation import attempt
+from plugins.testing.storage import StorageBackendSuite
+from plugins.testing.storage_support import KEY, every_call, read
 
 BAD_KEYS = [
     "",
@@ -56,21 +43,15 @@ BAD_KEYS = [
 ]
 
 
-class StorageBackendSuite(SavingCases, ReadingCases):
-    """The cases that every storage backend passes by itself."""
-
-
 class GuardedStorageSuite(StorageBackendSuite):
     """The cases that a backend passes behind ``GuardedStorage``, which ``make_backend`` returns here."""
 
-    @pytest.mark.gen_test
     @pytest.mark.parametrize("key", BAD_KEYS)
     async def test_a_bad_key_is_refused(self, key: str) -> None:
         async with self.opened() as backend:
             for call in every_call(backend, key):
                 assert type(await attempt(call)) is KeyInvalid
 
-    @pytest.mark.gen_test
     @pytest.mark.parametrize("size", [1, 100, 3 * MIB])
     async def test_other_bytes_than_announced(self, size: int) -> None:
         metadata, body = Body(size, seed=1).metadata, Body(size, seed=2)
@@ -79,7 +60,6 @@ class GuardedStorageSuite(StorageBackendSuite):
             assert isinstance(caught, ContentMismatch)
             await self.assert_absent(backend, KEY)
 
-    @pytest.mark.gen_test
     async def test_errors_bear_the_name(self) -> None:
         async with self.opened() as backend:
             assert isinstance(backend, GuardedStorage)

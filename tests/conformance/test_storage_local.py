@@ -5,8 +5,9 @@ from collections.abc import Collection
 from backends.guard import GuardedStorage
 from backends.local import LocalStorage, LocalStorageOptions
 from plugins.contracts import StorageBackend
-from tests.conformance.storage import GuardedStorageSuite, StorageBackendSuite
-from tests.conformance.storage_support import StorageHarness
+from plugins.testing.storage import StorageBackendSuite
+from plugins.testing.storage_support import StorageHarness
+from tests.conformance.storage import GuardedStorageSuite
 
 
 class LocalHarness(StorageHarness):

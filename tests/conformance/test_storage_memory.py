@@ -6,8 +6,9 @@ from typing import ClassVar
 from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
 from plugins.contracts import StorageBackend
-from tests.conformance.storage import GuardedStorageSuite, StorageBackendSuite
-from tests.conformance.storage_support import StorageHarness
+from plugins.testing.storage import StorageBackendSuite
+from plugins.testing.storage_support import StorageHarness
+from tests.conformance.storage import GuardedStorageSuite
 
 
 class MemoryHarness(StorageHarness):

@@ -12,8 +12,8 @@ import pytest
 
 from plugins.contracts import StorageBackend
 from plugins.errors import StorageUnavailable
-from tests.support import images
-from tests.support.origin import Behaviour, Origin, answer, head, raw, redirect, repeat, stall
+from plugins.testing import images
+from plugins.testing.origin import Behaviour, Origin, answer, head, raw, redirect, repeat, stall
 from tests.support.service import Client, final, running_service, token
 
 QUICK = {

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import pytest
 
+from plugins.testing.images import jpeg
+from plugins.testing.origin import Exchange, Origin, answer, origin_in_thread
 from service.serving import SAME_REQUEST
-from tests.support.images import jpeg
-from tests.support.origin import Exchange, Origin, answer, origin_in_thread
 from tests.support.processes import HttpClient, ServiceProcess, lading, session_members, wait_until
 from tests.support.service import CONF, environment, token
 

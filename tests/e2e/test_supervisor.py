@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from plugins.testing.images import jpeg
+from plugins.testing.origin import Origin, answer
 from tests.chaos.rig import children_of
-from tests.support.images import jpeg
-from tests.support.origin import Origin, answer
 from tests.support.processes import ServiceProcess
 from tests.support.service import CONF, Client, environment, final, token
 

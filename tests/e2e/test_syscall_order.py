@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.images import jpeg
-from tests.support.origin import Origin, answer
+from plugins.testing.images import jpeg
+from plugins.testing.origin import Origin, answer
 from tests.support.processes import ServiceProcess
 from tests.support.service import CONF, Client, environment, final, token
 

@@ -12,7 +12,7 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.simple_httpclient import HTTPStreamClosedError, SimpleAsyncHTTPClient
 
-from tests.support.images import jpeg
+from plugins.testing.images import jpeg
 from tests.support.processes import ServiceProcess, origin_process
 from tests.support.service import CONF, Client, environment, token
 

@@ -39,6 +39,7 @@ FETCHER = """
     from plugins.options import PluginOptions
 
     class Probe(Fetcher):
+        contract_version = 1
         kind = "url"
         schemes = frozenset({"probe"})
 
@@ -59,6 +60,7 @@ STORAGE = """
         parts: int = 4
 
     class Probe(StorageBackend):
+        contract_version = 1
         Options = Options
 
         def __init__(self, options): ...

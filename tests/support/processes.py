@@ -208,7 +208,7 @@ def _parsed(text: str) -> dict[str, Any]:
 @contextmanager
 def origin_process(directory: Path) -> Iterator[str]:
     """An origin that serves the files of a folder from a process of its own; its base URL."""
-    command = [sys.executable, "-m", "tests.support.origin", "--directory", str(directory)]
+    command = [sys.executable, "-m", "plugins.testing.origin", "--directory", str(directory)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -69,7 +69,7 @@ class ScriptedFetcher(Fetcher):
     schemes = frozenset({"test"})
 
     def __init__(self, options: PluginOptions | None = None) -> None:
-        self.options = options
+        self.options = options or PluginOptions()
         self.on_open: Callable[[Source], Awaitable[None]] | None = None
         self.chunks: Callable[[Source], AsyncIterator[bytes]] = lambda source: pieces(body_of(source.url))
         self.on_release: Callable[[], Awaitable[None]] | None = None
@@ -112,7 +112,7 @@ class ScriptedDetector(TypeDetector):
     """Says ``INFO`` of everything, unless ``on_detect`` says something else."""
 
     def __init__(self, options: PluginOptions | None = None) -> None:
-        self.options = options
+        self.options = options or PluginOptions()
         self.on_detect: Callable[[Path], Awaitable[ImageInfo]] | None = None
         self.asked: list[Path] = []
 

@@ -15,8 +15,9 @@ from plugins.errors import (
     PluginFault,
     UrlInvalid,
 )
+from plugins.testing.cancellation import CancelAt
+from plugins.testing.leaks import no_leaks
 from service.guards import GuardedFetcher
-from tests.conformance.storage_support import CancelAt, no_leaks
 from tests.support.misbehaviour import (
     PLACES,
     PLENTY,

@@ -18,8 +18,8 @@ from plugins.errors import (
     PluginFault,
 )
 from plugins.options import PluginOptions
+from plugins.testing.leaks import no_leaks
 from service.guards import GuardedDetector, GuardedFetcher
-from tests.conformance.storage_support import no_leaks
 from tests.support.misbehaviour import (
     PLENTY,
     SOON,

@@ -19,8 +19,8 @@ from plugins.errors import (
     NotAnImage,
     PluginError,
 )
+from plugins.testing.leaks import no_leaks
 from service.models import Image
-from tests.conformance.storage_support import no_leaks
 from tests.support.importing import DATA, DOCUMENT, OTHER, answering, shop_of
 from tests.support.scripted import INFO
 

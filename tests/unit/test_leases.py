@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from plugins.testing.cancellation import CancelAt
 from service.documents import StoreUnavailable
 from service.leases import Leases
-from tests.conformance.storage_support import CancelAt
 from tests.support.clock import SettableClock
 from tests.support.core import Fault, ScriptedStore
 from tests.support.scripted import SECOND, make_import

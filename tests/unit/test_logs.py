@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import structlog
 
+from plugins.testing import images
+from plugins.testing.origin import Origin, answer, redirect, reset
 from service import logs
 from service.models import Import
-from tests.support import images
-from tests.support.origin import Origin, answer, redirect, reset
 from tests.support.service import SECRET, Client, final, running_service, token
 
 LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 import service.worker
+from plugins.testing.cancellation import CancelAt
 from service.models import Status
 from service.slots import Limits
-from tests.conformance.storage_support import CancelAt
 from tests.support.core import Core, Gate, assert_nothing_held
 from tests.support.scripted import until
 

@@ -8,7 +8,8 @@ from typing import Any
 from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
-from tests.conformance.storage_support import KEY, Body, every_call
+from plugins.testing.bodies import Body
+from plugins.testing.storage_support import KEY, every_call
 
 BODY = Body(1000)
 Save = Callable[[AsyncIterator[bytes]], Awaitable[None]]

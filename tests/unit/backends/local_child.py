@@ -16,7 +16,8 @@ from typing import Any
 
 from backends.local import LocalStorage, LocalStorageOptions
 from plugins.errors import PluginError
-from tests.conformance.storage_support import KEY, MIB, Body
+from plugins.testing.bodies import MIB, Body
+from plugins.testing.storage_support import KEY
 
 SIZE = 4 * MIB
 

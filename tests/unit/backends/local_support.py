@@ -10,7 +10,9 @@ from backends.local import LocalStorage, LocalStorageOptions
 from backends.local_transfers import Upload
 from backends.local_tree import Tree
 from plugins.contracts import ObjectMetadata
-from tests.conformance.storage_support import KEY, MIB, Body, no_leaks
+from plugins.testing.bodies import MIB, Body
+from plugins.testing.leaks import no_leaks
+from plugins.testing.storage_support import KEY
 
 SMALL = Body(5000)
 LARGE = Body(4 * MIB + 3)

@@ -15,8 +15,11 @@ from plugins.errors import (
     PluginFault,
     StorageUnavailable,
 )
-from tests.conformance.storage_saving import SourceBroke, breaking
-from tests.conformance.storage_support import KEY, Body, attempt, no_leaks, read
+from plugins.testing.bodies import Body
+from plugins.testing.cancellation import attempt
+from plugins.testing.leaks import no_leaks
+from plugins.testing.storage_saving import SourceBroke, breaking
+from plugins.testing.storage_support import KEY, read
 from tests.unit.backends.guard_support import BODY, Recorder, Scripted, calls, guarded, hang, raising, save
 
 # --- errors -----------------------------------------------------------------------------------------------------------

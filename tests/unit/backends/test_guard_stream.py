@@ -10,8 +10,10 @@ from plugins.errors import (
     PluginFault,
     StorageUnavailable,
 )
-from tests.conformance.storage_saving import SourceBroke, breaking
-from tests.conformance.storage_support import KEY, Body, attempt
+from plugins.testing.bodies import Body
+from plugins.testing.cancellation import attempt
+from plugins.testing.storage_saving import SourceBroke, breaking
+from plugins.testing.storage_support import KEY
 from tests.unit.backends.guard_support import BODY, Scripted, guarded, save
 
 

@@ -22,7 +22,9 @@ from plugins.errors import (
     StorageUnavailable,
 )
 from plugins.options import PluginOptions
-from tests.conformance.storage_support import KEY, MIB, Body, attempt, read
+from plugins.testing.bodies import MIB, Body
+from plugins.testing.cancellation import attempt
+from plugins.testing.storage_support import KEY, read
 from tests.unit.backends.local_support import LARGE, SMALL, opened
 
 

@@ -12,8 +12,9 @@ import pytest
 from plugins.errors import (
     StorageUnavailable,
 )
-from tests.conformance.storage_saving import Gate
-from tests.conformance.storage_support import KEY, Body, read
+from plugins.testing.bodies import Body
+from plugins.testing.storage_saving import Gate
+from plugins.testing.storage_support import KEY, read
 from tests.unit.backends.local_support import LARGE, SMALL, opened
 
 

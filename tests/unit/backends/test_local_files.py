@@ -21,7 +21,8 @@ from plugins.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from tests.conformance.storage_support import KEY, Body
+from plugins.testing.bodies import Body
+from plugins.testing.storage_support import KEY
 from tests.unit.backends.local_support import SMALL, failing, save
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from backends.local import LocalStorage, LocalStorageOptions
 from plugins.errors import ObjectExists
-from tests.conformance.storage_support import KEY, Body, attempt, read
+from plugins.testing.bodies import Body
+from plugins.testing.cancellation import attempt
+from plugins.testing.storage_support import KEY, read
 from tests.unit.backends.local_child import SIZE
 
 PROJECT = Path(__file__).resolve().parents[3]

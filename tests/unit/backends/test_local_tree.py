@@ -13,7 +13,7 @@ from plugins.errors import (
     ObjectNotFound,
     StorageUnavailable,
 )
-from tests.conformance.storage_support import KEY
+from plugins.testing.storage_support import KEY
 from tests.unit.backends.local_support import SMALL, save
 
 # --- containment ------------------------------------------------------------------------------------------------------

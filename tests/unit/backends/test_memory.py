@@ -4,7 +4,8 @@ from pydantic import ValidationError
 from backends.memory import MemoryStorage, MemoryStorageOptions
 from plugins.errors import ContentMismatch, StorageFull
 from plugins.options import PluginOptions
-from tests.conformance.storage_support import Body, attempt
+from plugins.testing.bodies import Body
+from plugins.testing.cancellation import attempt
 
 
 @pytest.mark.gen_test

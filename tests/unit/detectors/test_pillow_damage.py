@@ -8,7 +8,7 @@ from PIL import TiffImagePlugin
 
 from plugins.detectors.formats import CONTENT_TYPES
 from plugins.errors import DetectError
-from tests.support import images
+from plugins.testing import images
 from tests.unit.detectors.harness import Harness, children, running
 
 CODES_OF_DAMAGE = {

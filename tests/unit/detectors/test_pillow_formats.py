@@ -8,7 +8,7 @@ import pytest
 from plugins.contracts import ImageInfo
 from plugins.detectors.formats import CONTENT_TYPES
 from plugins.errors import DetectorCrashed
-from tests.support import images
+from plugins.testing import images
 from tests.unit.detectors.harness import linux, running
 
 

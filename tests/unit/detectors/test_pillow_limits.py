@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from plugins.detectors.formats import CONTENT_TYPES
 from plugins.detectors.pillow import PillowDetector, PillowOptions
 from plugins.errors import ImageTooComplex
-from tests.support import images
+from plugins.testing import images
 from tests.unit.detectors.harness import running
 
 PIXELS, TOTAL, SIDE, FRAMES = 50_000_000, 1_000_000_000, 20_000, 1000

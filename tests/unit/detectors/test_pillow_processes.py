@@ -12,7 +12,7 @@ import pytest
 
 import plugins
 from plugins.errors import DetectorCrashed, NotAnImage
-from tests.support import images
+from plugins.testing import images
 from tests.unit.detectors.harness import children, exists, linux, open_files, reader_of, running, until_gone
 
 pytestmark = linux

@@ -9,7 +9,7 @@ import pytest
 from plugins.detectors.pillow import PillowDetector, PillowOptions
 from plugins.detectors.pool import ChildDied, ChildFailed, ChildPool, ChildTimeout, PoolClosed
 from plugins.errors import DetectorCrashed
-from tests.support import images
+from plugins.testing import images
 from tests.unit.detectors.harness import children, running
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"

@@ -10,7 +10,7 @@ from plugins.contracts import Source
 from plugins.errors import AddressNotAllowed, FetchError, SourceRefused
 from plugins.fetchers.http import HttpFetcher
 from plugins.fetchers.resolver import system_lookup
-from tests.support.origin import Origin, answer, redirect
+from plugins.testing.origin import Origin, answer, redirect
 from tests.unit.fetchers.support import SECRET, fetch, http_fetcher
 
 HOSTS = [

@@ -12,7 +12,7 @@ import pytest
 from plugins.contracts import Source
 from plugins.errors import HeaderNotAllowed, UrlInvalid, UrlPortNotAllowed, UrlSchemeNotAllowed
 from plugins.fetchers.http import HttpFetcher
-from tests.support.origin import Behaviour, Exchange, Origin, answer, head, raw, repeat
+from plugins.testing.origin import Behaviour, Exchange, Origin, answer, head, raw, repeat
 from tests.unit.fetchers.support import fetch, http_fetcher
 
 CHUNKED = head(headers={"Transfer-Encoding": "chunked"})

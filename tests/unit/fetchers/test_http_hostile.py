@@ -25,7 +25,7 @@ from plugins.errors import (
     OriginRejected,
     OriginUnavailable,
 )
-from tests.support.origin import Behaviour, Exchange, Origin, answer, head, raw, repeat, reset, stall
+from plugins.testing.origin import Behaviour, Exchange, Origin, answer, head, raw, repeat, reset, stall
 from tests.unit.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 
 CHUNKED = head(headers={"Transfer-Encoding": "chunked"})

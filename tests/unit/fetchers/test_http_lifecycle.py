@@ -8,7 +8,7 @@ import pytest
 from plugins.contracts import Source
 from plugins.errors import FetchError
 from plugins.fetchers.http import HttpFetcher
-from tests.support.origin import Behaviour, Origin, answer, head, repeat, stall
+from plugins.testing.origin import Behaviour, Origin, answer, head, repeat, stall
 from tests.unit.fetchers.support import fetch, http_fetcher, http_options
 
 

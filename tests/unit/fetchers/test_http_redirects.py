@@ -2,7 +2,7 @@ import pytest
 
 from plugins.contracts import Source
 from plugins.errors import AddressNotAllowed, RedirectNotAllowed, TooManyRedirects
-from tests.support.origin import Origin, answer, head, raw, redirect
+from plugins.testing.origin import Origin, answer, head, raw, redirect
 from tests.unit.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from plugins.errors import RedirectNotAllowed, TlsFailed
 from plugins.fetchers.http_client import _make_tls_context
-from tests.support.origin import Origin, answer, redirect
+from plugins.testing.origin import Origin, answer, redirect
 from tests.unit.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 
 CERTIFICATES = Path(__file__).parent / "certificates"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.origin import Origin, answer, files, origin_in_thread, stall
+from plugins.testing.origin import Origin, answer, files, origin_in_thread, stall
 
 
 def get(origin: Origin, path: str) -> tuple[int, bytes]:
@@ -63,7 +63,7 @@ def test_a_connection_lives_no_longer_than_it_may() -> None:
 
 def test_an_origin_in_a_process_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"image")
-    command = [sys.executable, "-m", "tests.support.origin", "--port", "0", "--directory", str(tmp_path)]
+    command = [sys.executable, "-m", "plugins.testing.origin", "--port", "0", "--directory", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import service.spool
+from plugins.testing.bodies import Body
 from service.spool import CHUNK_BYTES, Spool, Spools
-from tests.conformance.storage_support import Body
 from tests.support.scripted import pieces
 from tests.unit.spool.conftest import MEMORY, content
 

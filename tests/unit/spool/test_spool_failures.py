@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import service.spool
+from plugins.testing.bodies import Body
+from plugins.testing.leaks import no_leaks
 from service.spool import CHUNK_BYTES, Spools
-from tests.conformance.storage_support import Body, no_leaks
 from tests.support.scripted import pieces
 from tests.unit.spool.conftest import MEMORY, content
 

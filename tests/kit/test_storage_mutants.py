@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,9 +14,10 @@ from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import PluginError, StorageError, StorageUnavailable
-from tests.conformance import storage_support
+from plugins.testing import leaks
+from plugins.testing.bodies import MIB, Stream
+from plugins.testing.suite import run_case
 from tests.conformance.storage import GuardedStorageSuite
-from tests.conformance.storage_support import MIB, Stream
 from tests.conformance.test_storage_memory import MemoryHarness
 
 
@@ -190,7 +191,7 @@ class LeaksATask(MemoryStorage):
 @dataclass(frozen=True)
 class Fault:
     backend: type[MemoryStorage]
-    case: Callable[[SuiteUnderTest], Awaitable[None]]
+    case: Callable[[SuiteUnderTest], Coroutine[Any, Any, None]]
 
 
 FAULTS = [
@@ -245,24 +246,20 @@ FAULTS = [
 ]
 
 
-@pytest.mark.gen_test(timeout=30)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.backend.__name__)
-async def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_support, "SETTLE_SECONDS", 0.1)
+def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.1)
     suite = SuiteUnderTest(fault.backend)
     suite.place = tmp_path
     try:
         with pytest.raises((AssertionError, pytest.fail.Exception, PluginError)):
-            await fault.case(suite)
+            run_case(suite, fault.case(suite))
     finally:
         while LeaksADescriptor.descriptors:
             os.close(LeaksADescriptor.descriptors.pop())
-        while LeaksATask.tasks:
-            LeaksATask.tasks.pop().cancel()
 
 
-@pytest.mark.gen_test
-async def test_the_suite_is_fair(tmp_path: Path) -> None:
+def test_the_suite_is_fair(tmp_path: Path) -> None:
     """The guard alone turns the last two faults into passes: what failed was not the machinery here."""
 
     class Guarded(SuiteUnderTest):
@@ -271,8 +268,8 @@ async def test_the_suite_is_fair(tmp_path: Path) -> None:
 
     suite = Guarded(MemoryStorage)
     suite.place = tmp_path
-    await suite.test_a_bad_key_is_refused("../a")
-    await suite.test_errors_bear_the_name()
-    await suite.test_other_bytes_than_announced(100)
+    run_case(suite, suite.test_a_bad_key_is_refused("../a"))
+    run_case(suite, suite.test_errors_bear_the_name())
+    run_case(suite, suite.test_other_bytes_than_announced(100))
     for size in (0, 100):
-        await suite.test_round_trip(size)
+        run_case(suite, suite.test_round_trip(size))

@@ -6,8 +6,10 @@ import pytest
 
 from plugins.contracts import StorageBackend
 from plugins.errors import ObjectNotFound, PluginError, StorageError
-from tests.conformance.storage_saving import Gate, SourceBroke
-from tests.conformance.storage_support import KEY, MIB, Body, CancelAt, StorageHarness, attempt, every_call, read
+from plugins.testing.bodies import MIB, Body
+from plugins.testing.cancellation import CancelAt, attempt
+from plugins.testing.storage_saving import Gate, SourceBroke
+from plugins.testing.storage_support import KEY, StorageHarness, every_call, read
 
 SIZE = 3 * MIB + 5
 RANGES: list[tuple[int, int | None]] = [
@@ -33,14 +35,12 @@ RANGES: list[tuple[int, int | None]] = [
 
 
 class ReadingCases(StorageHarness):
-    @pytest.mark.gen_test
     async def test_reads_what_others_wrote(self) -> None:
         async with self.opened() as backend:
             await self.write_raw(KEY, b"\0\xffraw")
             assert await backend.exists(KEY)
             assert await read(backend, KEY) == b"\0\xffraw"
 
-    @pytest.mark.gen_test
     @pytest.mark.parametrize("key", [KEY, "missing", "ab/missing", "ab/cd/objec", "ab/cd/object/x", "ab/cd/object2"])
     async def test_open_of_a_missing_object(self, key: str) -> None:
         async with self.opened() as backend:
@@ -51,7 +51,6 @@ class ReadingCases(StorageHarness):
                 await read(backend, key, offset=5, length=0)
             assert type(caught.value) is ObjectNotFound
 
-    @pytest.mark.gen_test
     @pytest.mark.parametrize("prefix", ["ab", "ab/cd", "ab/cd/o"])
     async def test_a_prefix_is_no_object(self, prefix: str) -> None:
         async with self.opened() as backend:
@@ -60,7 +59,6 @@ class ReadingCases(StorageHarness):
             await backend.delete(prefix)
             assert await read(backend, KEY) == b"bytes"
 
-    @pytest.mark.gen_test
     @pytest.mark.parametrize(("offset", "length"), RANGES)
     async def test_range(self, offset: int, length: int | None) -> None:
         body = Body(SIZE)
@@ -73,14 +71,12 @@ class ReadingCases(StorageHarness):
             end = SIZE if length is None else offset + length
             assert b"".join(chunks) == body.whole()[offset:end]
 
-    @pytest.mark.gen_test
     async def test_range_of_an_empty_object(self) -> None:
         async with self.opened() as backend:
             await self.write_raw(KEY, b"")
             assert await read(backend, KEY, offset=0, length=10) == b""
             assert await read(backend, KEY, offset=1) == b""
 
-    @pytest.mark.gen_test
     async def test_readers_do_not_disturb_one_another(self) -> None:
         body = Body(SIZE)
         async with self.opened() as backend:
@@ -93,7 +89,6 @@ class ReadingCases(StorageHarness):
             assert first == body.whole()
             assert second == body.whole()[7:]
 
-    @pytest.mark.gen_test
     async def test_a_reader_that_leaves_early(self) -> None:
         async with self.opened() as backend:
             await self.write_raw(KEY, Body(SIZE).whole())
@@ -103,7 +98,6 @@ class ReadingCases(StorageHarness):
                 assert await anext(stored.chunks)
             await self.assert_holds(backend, KEY, Body(SIZE))
 
-    @pytest.mark.gen_test
     async def test_a_readers_own_error_passes_unchanged(self) -> None:
         error = SourceBroke("in the reader")
 
@@ -116,7 +110,6 @@ class ReadingCases(StorageHarness):
             await self.write_raw(KEY, Body(SIZE).whole())
             assert await attempt(failing(backend)) is error
 
-    @pytest.mark.gen_test(timeout=30)
     async def test_a_reader_cancelled_at_every_await(self) -> None:
         body = Body(SIZE)
         async with self.opened() as backend:
@@ -131,7 +124,6 @@ class ReadingCases(StorageHarness):
 
     # --- deleting -----------------------------------------------------------------------------------------------------
 
-    @pytest.mark.gen_test
     async def test_delete(self) -> None:
         first, second = Body(100, seed=1), Body(200, seed=2)
         async with self.opened() as backend:
@@ -141,7 +133,6 @@ class ReadingCases(StorageHarness):
             await backend.save(KEY, second.chunks(), second.metadata)
             await self.assert_holds(backend, KEY, second)
 
-    @pytest.mark.gen_test
     async def test_delete_is_idempotent(self) -> None:
         async with self.opened() as backend:
             await backend.delete("never/was/there")
@@ -151,14 +142,12 @@ class ReadingCases(StorageHarness):
             await asyncio.gather(*(backend.delete(KEY) for _ in range(5)))
             await self.assert_absent(backend, KEY)
 
-    @pytest.mark.gen_test
     async def test_delete_below_an_object(self) -> None:
         async with self.opened() as backend:
             await self.write_raw(KEY, b"bytes")
             await backend.delete(f"{KEY}/below")
             assert await read(backend, KEY) == b"bytes"
 
-    @pytest.mark.gen_test
     async def test_delete_while_it_is_read(self) -> None:
         body = Body(SIZE)
         taken = []
@@ -177,7 +166,6 @@ class ReadingCases(StorageHarness):
 
     # --- the backend's own life ---------------------------------------------------------------------------------------
 
-    @pytest.mark.gen_test
     async def test_ping_again_and_at_once(self) -> None:
         async with self.opened() as backend:
             await self.write_raw(KEY, b"bytes")
@@ -185,7 +173,6 @@ class ReadingCases(StorageHarness):
             await asyncio.gather(*(backend.ping() for _ in range(5)))
             assert await read(backend, KEY) == b"bytes"
 
-    @pytest.mark.gen_test
     async def test_ping_during_a_save(self) -> None:
         body = Body(4 * MIB)
         async with self.opened() as backend:
@@ -197,18 +184,15 @@ class ReadingCases(StorageHarness):
             await task
             await self.assert_holds(backend, KEY, body)
 
-    @pytest.mark.gen_test
     async def test_close_twice_and_at_once(self) -> None:
         async with self.opened() as backend:
             await backend.close()
             await asyncio.gather(backend.close(), backend.close())
 
-    @pytest.mark.gen_test
     async def test_close_of_an_unused_backend(self) -> None:
         backend = self.make_backend()
         await backend.close()
 
-    @pytest.mark.gen_test
     async def test_use_after_close_is_an_error(self) -> None:
         async with self.opened() as backend:
             await backend.close()
@@ -217,7 +201,6 @@ class ReadingCases(StorageHarness):
             assert isinstance(await attempt(backend.ping()), PluginError)
             assert await self.read_raw(KEY) is None
 
-    @pytest.mark.gen_test
     @pytest.mark.parametrize("size", [100, 4 * MIB])
     async def test_close_during_a_save(self, size: int) -> None:
         body = Body(size)
@@ -233,7 +216,6 @@ class ReadingCases(StorageHarness):
             assert isinstance(task.exception(), PluginError)
             assert await self.read_raw(KEY) is None
 
-    @pytest.mark.gen_test
     async def test_close_during_a_read(self) -> None:
         body = Body(SIZE)
         async with self.opened() as backend:

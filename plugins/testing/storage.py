@@ -1,0 +1,22 @@
+"""The suite of storage backends: what ``plugins.contracts.StorageBackend`` says, as hostile cases.
+
+An author subclasses it and gives a factory and two helpers that go around the backend::
+
+    class TestMyStorage(StorageBackendSuite):
+        def make_backend(self) -> StorageBackend:
+            return MyStorage(MyStorageOptions(path=self.place))
+
+        async def read_raw(self, key: str) -> bytes | None: ...
+
+        async def write_raw(self, key: str, body: bytes) -> None: ...
+
+and, where the backend can leave something behind, ``leftovers``. See ``plugins.testing.suite`` for what holds for every
+case.
+"""
+
+from plugins.testing.storage_reading import ReadingCases
+from plugins.testing.storage_saving import SavingCases
+
+
+class StorageBackendSuite(SavingCases, ReadingCases):
+    """The cases that every storage backend passes."""
