@@ -3,6 +3,9 @@
 Installed with ``pip install lading[testing]``. See ``plugins/README.md`` for how to use it.
 """
 
+from plugins.testing.detector import TypeDetectorSuite
+from plugins.testing.detector_support import Refused
+from plugins.testing.images import Sample
 from plugins.testing.storage import StorageBackendSuite
 
-__all__ = ["StorageBackendSuite"]
+__all__ = ["Refused", "Sample", "StorageBackendSuite", "TypeDetectorSuite"]

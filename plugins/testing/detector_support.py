@@ -1,15 +1,37 @@
-"""What the detector suite is made of: the harness that an author fills in."""
+"""What the detector suite is made of: the harness that an author fills in, and how answers are judged."""
 
+import itertools
+import re
+import tracemalloc
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Final
 
-from plugins.contracts import TypeDetector
-from plugins.errors import DetectError
+from plugins.contracts import ImageInfo, TypeDetector
+from plugins.errors import DetectError, PluginError
+from plugins.testing.bodies import MIB
+from plugins.testing.cancellation import attempt
 from plugins.testing.images import Sample
 from plugins.testing.suite import Suite
+
+LARGE: Final = 64_000_000
+"""Size in bytes of the files that must not be read into memory whole."""
+
+MEMORY: Final = 32 * MIB
+"""How much of Python's memory a detector may take in this process, whatever the file."""
+
+MOST_PIXELS: Final = 1_000_000_000
+"""What claims more pixels than these, over all frames, is a bomb to any reader."""
+
+_TOKEN: Final = r"[a-z0-9][a-z0-9!#$&^_.+-]*"  # noqa: S105 - RFC 6838 section 4.2 calls it a restricted name
+_MEDIA_TYPE: Final = re.compile(rf"{_TOKEN}/{_TOKEN}")
+_CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
+
+Outcome = ImageInfo | DetectError
+"""What a call of ``detect`` ended with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +44,7 @@ class Refused:
 
 
 class DetectorHarness(Suite):
-    """What an author gives."""
+    """What an author gives, and what the cases use."""
 
     optional: ClassVar[frozenset[str]] = frozenset({"truncation"})
 
@@ -32,7 +54,10 @@ class DetectorHarness(Suite):
 
     @abstractmethod
     def samples(self) -> Sequence[Sample]:
-        """Good files of every format that the detector knows, with what it is to say of them; at least one."""
+        """Good files of every format that the detector knows, with what it is to say of them; at least one.
+
+        They need each of their bytes, except for white space at the end: what is cut off must be missed.
+        """
 
     @abstractmethod
     def refused(self) -> Sequence[Refused]:
@@ -46,3 +71,100 @@ class DetectorHarness(Suite):
             yield detector
         finally:
             await detector.close()
+
+    @contextmanager
+    def file(self, data: bytes | Iterable[bytes], name: str = "image") -> Iterator[Path]:
+        """A file of these bytes, alone in a folder of its own; it is removed on exit."""
+        folder = next(path for path in (self.place / str(number) for number in itertools.count()) if not path.exists())
+        folder.mkdir(parents=True)
+        path = folder / name
+        with path.open("wb") as file:
+            file.writelines((data,) if isinstance(data, bytes) else data)
+        try:
+            yield path
+        finally:
+            path.unlink()
+
+    async def outcome(self, detector: TypeDetector, data: bytes | Iterable[bytes], what: str) -> Outcome:
+        """What the detector makes of a file of these bytes."""
+        with self.file(data) as path:
+            return judged(await attempt(detector.detect(path)), what)
+
+    async def assert_recognised(self, detector: TypeDetector, sample: Sample) -> None:
+        """The detector says of the sample what it is to say."""
+        assert_says(await self.outcome(detector, sample.data, sample.name), sample)
+
+    async def assert_refused(self, detector: TypeDetector, refused: Refused) -> None:
+        """The detector refuses the file with exactly the class."""
+        assert_raises(await self.outcome(detector, refused.data, refused.name), refused.error, refused.name)
+
+    async def assert_works(self, detector: TypeDetector) -> None:
+        """The detector is in order: it still knows a good file from a bad one."""
+        await self.assert_recognised(detector, self.samples()[0])
+        await self.assert_refused(detector, self.refused()[0])
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+def judged(result: ImageInfo | Exception, what: str) -> Outcome:
+    """The result of a call about a complete, readable file, if it is one that the contract allows."""
+    if isinstance(result, ImageInfo):
+        assert_plausible(result, what)
+        return result
+    assert isinstance(result, DetectError), f"{what}: neither an ImageInfo nor a DetectError but {result!r}"
+    # Only what has nothing to do with the file may be tried again; this file will be the same the next time.
+    assert not result.retryable, f"{what}: the file is refused, and yet another attempt is promised: {result}"
+    assert_well_formed(result, what)
+    return result
+
+
+def assert_plausible(info: ImageInfo, what: str) -> None:
+    """Every value is of its type and within its bounds."""
+    assert isinstance(info.format, str), f"{what}: {info}"
+    assert info.format == info.format.upper().strip(), f"{what}: {info}"
+    assert info.format.isascii(), f"{what}: {info}"
+    assert info.format, f"{what}: no format: {info}"
+    assert isinstance(info.content_type, str), f"{what}: {info}"
+    assert _MEDIA_TYPE.fullmatch(info.content_type), f"{what}: not a bare lower-case media type: {info}"
+    for number in (info.width, info.height, info.frames):
+        assert type(number) is int, f"{what}: {type(number).__name__} where int belongs: {info}"
+        assert number >= 1, f"{what}: less than 1: {info}"
+
+
+def assert_well_formed(error: PluginError, what: str) -> None:
+    """The error can be shown to a client and to an operator."""
+    assert _CODE.fullmatch(error.code), f"{what}: the code {error.code!r}"
+    assert type(error.retryable) is bool, f"{what}: retryable is {error.retryable!r}"
+    assert error.detail.strip(), f"{what}: no text for the client"
+    assert error.detail.isprintable(), f"{what}: control characters in the text for the client: {error.detail!r}"
+    assert isinstance(error.internal, str), f"{what}: internal is {error.internal!r}"
+    assert str(error), f"{what}: no text for the operator"
+
+
+def assert_says(outcome: Outcome | Exception, sample: Sample) -> None:
+    """The answer is the sample's."""
+    expected = ImageInfo(sample.format, sample.content_type, sample.width, sample.height, sample.frames)
+    assert outcome == expected, f"{sample.name}: {outcome!r} instead of {expected!r}"
+
+
+def assert_raises(outcome: Outcome, error: type[DetectError], what: str) -> None:
+    """The answer is a refusal of exactly that class."""
+    assert type(outcome) is error, f"{what}: {outcome!r} instead of {error.__name__}"
+
+
+def beginning(data: bytes) -> bytes:
+    """What tells most formats apart: the first bytes, or the brand behind a length (ISO/IEC 14496-12 section 4.3)."""
+    return data[4:12] if data[4:8] == b"ftyp" else data[:4]
+
+
+@contextmanager
+def bounded_memory(what: str) -> Iterator[None]:
+    """Fail if more than ``MEMORY`` is allocated in this process meanwhile; what children take is not seen."""
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < MEMORY, f"{what}: {peak >> 20} MiB of memory"

@@ -1,4 +1,4 @@
-"""What the fetcher suite is made of: the limits and flaws that cases ask for, and the harness that an author fills in."""
+"""What the fetcher suite is made of: the limits and flaws that cases ask for, and what an author fills in."""
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence

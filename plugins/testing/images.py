@@ -1,4 +1,4 @@
-"""Images for tests, made on the spot: good ones of every format, damaged ones, bombs, and what is no image at all.
+"""Images for tests, made on the spot: good ones of every format, broken ones, bombs, and what is no image at all.
 
 Everything is a pure function that returns bytes, and the same bytes on every call.
 """
@@ -7,12 +7,55 @@ import functools
 import io
 import random
 import struct
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
+
+from plugins.testing.images_forged import (
+    SVG_EXTERNAL,
+    apng_bomb,
+    bit_flips,
+    gif,
+    ico,
+    png,
+    png_chunk,
+    png_text_bomb,
+    svg_entities,
+    tiff,
+    truncations,
+)
+
+__all__ = [
+    "FOREIGN",
+    "NOT_IMAGES",
+    "POLYGLOTS",
+    "SAMPLE_NAMES",
+    "SVG_EXTERNAL",
+    "Sample",
+    "animated",
+    "apng_bomb",
+    "bit_flips",
+    "bmp_run_length",
+    "bombs",
+    "broken",
+    "encode",
+    "gif",
+    "ico",
+    "jpeg",
+    "noise",
+    "noise_jpeg",
+    "png",
+    "png_chunk",
+    "png_text_bomb",
+    "sample",
+    "samples",
+    "slow_gif",
+    "svg_entities",
+    "tiff",
+    "truncations",
+]
 
 WIDTH, HEIGHT = 64, 48
 """Size in pixels of the samples, icons aside."""
@@ -147,93 +190,12 @@ def sample(name: str) -> Sample:
     return Sample(name=name, data=make(), **facts)
 
 
-# --- damage -----------------------------------------------------------------------------------------------------------
+def samples() -> Mapping[str, Sample]:
+    """All good images, by name."""
+    return {name: sample(name) for name in SAMPLE_NAMES}
 
 
-def truncations(data: bytes, count: int, seed: int = 0) -> list[bytes]:
-    """Shorter and shorter beginnings of ``data``: all that lack 1 to 25 bytes, and ``count`` random ones."""
-    lengths = {len(data) - missing for missing in range(1, 26)}
-    rng = random.Random(seed)
-    lengths.update(rng.randrange(len(data)) for _ in range(count))
-    return [data[:length] for length in sorted(lengths, reverse=True) if length > 0]
-
-
-def bit_flips(data: bytes, count: int, seed: int = 0) -> list[bytes]:
-    """``count`` copies of ``data`` in which one to eight bits are wrong, a third of them among the first 64 bytes."""
-    rng = random.Random(seed)
-    copies = []
-    for number in range(count):
-        copy = bytearray(data)
-        end = min(64, len(data)) if number % 3 == 0 else len(data)
-        for _ in range(rng.randint(1, 8)):
-            copy[rng.randrange(end)] ^= 1 << rng.randrange(8)
-        copies.append(bytes(copy))
-    return copies
-
-
-# --- bombs ------------------------------------------------------------------------------------------------------------
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    """A PNG chunk with its length and CRC."""
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"") -> bytes:
-    """A greyscale PNG whose header may lie: it claims any size, and has the ``pixels`` that it is given."""
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    body = b"".join(chunks) + png_chunk(b"IDAT", zlib.compress(pixels))
-    return b"\x89PNG\r\n\x1a\n" + header + body + png_chunk(b"IEND", b"")
-
-
-def png_text_bomb(megabytes: int = 64) -> bytes:
-    """A good pixel, and a compressed text of so many megabytes."""
-    text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(megabytes << 20)))
-    return png(1, 1, text, pixels=b"\0\0")
-
-
-def apng_bomb(frames: int) -> bytes:
-    """A PNG that claims so many frames and has one."""
-    return png(1, 1, png_chunk(b"acTL", struct.pack(">II", frames, 0)), pixels=b"\0\0")
-
-
-def gif(frames: int, width: int = 1, height: int = 1, screen: tuple[int, int] = (1, 1)) -> bytes:
-    """A GIF of so many frames of one repeated pixel, each of which claims that size."""
-    header = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 0, 0) + bytes(6)
-    frame = b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x44\x01\x00"
-    return header + frame * frames + b";"
-
-
-def tiff(pages: int, width: int = 1, height: int = 1) -> bytes:
-    """A TIFF of so many uncompressed pages, each of which claims that size, and one pixel for them all."""
-    out = bytearray(struct.pack("<2sHI", b"II", 42, 8))
-    for page in range(pages):
-        fields = (
-            (256, width),
-            (257, height),
-            (258, 8),
-            (259, 1),
-            (262, 1),
-            (273, 0),
-            (277, 1),
-            (278, height),
-            (279, 1),
-        )
-        out += struct.pack("<H", len(fields))
-        for tag, value in fields:
-            out += struct.pack("<HHII", tag, 4, 1, value)
-        out += struct.pack("<I", 0 if page == pages - 1 else len(out) + 4)
-    return bytes(out)
-
-
-def ico(*images: bytes) -> bytes:
-    """An icon of these PNG files, in a directory that calls each of them 16 x 16."""
-    offset = 6 + 16 * len(images)
-    directory, body = struct.pack("<HHH", 0, 1, len(images)), b""
-    for image in images:
-        directory += struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(image), offset + len(body))
-        body += image
-    return directory + body
+# --- bombs and broken images ------------------------------------------------------------------------------------------
 
 
 def slow_gif(frames: int = 400, side: int = 1000) -> bytes:
@@ -243,6 +205,45 @@ def slow_gif(frames: int = 400, side: int = 1000) -> bytes:
     still = encode(first, "GIF")
     start, end = still.index(b","), len(still) - 1
     return still[:start] + still[start:end] * frames + b";"
+
+
+@functools.cache
+def bombs() -> Mapping[str, bytes]:
+    """Files of a few kilobytes that claim, or turn into, far more than anyone has memory for; each by name."""
+    pixel = png(1, 1, pixels=b"\0\0")
+    return {
+        "png": png(60000, 60000),
+        "gif": gif(1, 60000, 60000),
+        "gif-screen": gif(1, screen=(60000, 60000)),
+        "tiff": tiff(1, 60000, 60000),
+        "icon": ico(png(60000, 60000)),
+        "second-in-icon": ico(pixel, png(7000, 8000)),
+        "jpeg": jpeg().replace(b"\x08\x00\x30\x00\x40", b"\x08\xff\xf0\xff\xf0"),
+        "webp": sample("webp-animated").data.replace(b"\x3f\0\0\x2f\0\0", b"\x3f\x3f\0\x2f\x3f\0", 1),
+        "jpeg2000": sample("jpeg2000-codestream").data.replace(b"\0\0\0\x40\0\0\0\x30", b"\0\0\xff\x40\0\0\xff\x30", 1),
+        "bmp": sample("bmp").data.replace(b"\x40\0\0\0\x30\0\0\0", b"\x40\xff\0\0\x30\xff\0\0", 1),
+        "gif-total": gif(100, 5000, 5000),
+        "tiff-total": tiff(30, 7000, 7000),
+        "png-side": png(30000, 10),
+        "gif-side": gif(1, 10, 30000),
+        "tiff-side": tiff(1, 30000, 10),
+        "icon-side": ico(png(10, 30000)),
+        "gif-frames": gif(2000),
+        "tiff-frames": tiff(1001),
+        "png-frames": apng_bomb(2**31 - 1),
+        "icon-frames": ico(*[pixel] * 1001),
+        "png-text": png_text_bomb(),
+        "svg-entities": svg_entities(),
+        "svg-external": SVG_EXTERNAL,
+        "svg-depth": b'<svg xmlns="http://www.w3.org/2000/svg">' + b"<g>" * 100_000,
+    }
+
+
+@functools.cache
+def broken() -> Mapping[str, bytes]:
+    """Every sample without its second half (``jpeg-truncated``), and every bomb (``png-bomb``)."""
+    truncated = {f"{name}-truncated": good.data[: len(good.data) // 2] for name, good in samples().items()}
+    return truncated | {f"{name}-bomb": data for name, data in bombs().items()}
 
 
 # --- something else ---------------------------------------------------------------------------------------------------

@@ -14,53 +14,37 @@ from tests.unit.detectors.harness import running
 
 PIXELS, TOTAL, SIDE, FRAMES = 50_000_000, 1_000_000_000, 20_000, 1000
 
-BOMBS: dict[str, tuple[bytes, str, int]] = {
-    "png": (images.png(60000, 60000), "too_many_pixels", PIXELS),
-    "gif": (images.gif(1, 60000, 60000), "too_many_pixels", PIXELS),
-    "gif-screen": (images.gif(1, screen=(60000, 60000)), "too_many_pixels", PIXELS),
-    "tiff": (images.tiff(1, 60000, 60000), "too_many_pixels", PIXELS),
-    "icon": (images.ico(images.png(60000, 60000)), "too_many_pixels", PIXELS),
-    "second-in-icon": (
-        images.ico(images.png(1, 1, pixels=b"\0\0"), images.png(7000, 8000)),
-        "too_many_pixels",
-        PIXELS,
-    ),
-    "jpeg": (images.jpeg().replace(b"\x08\x00\x30\x00\x40", b"\x08\xff\xf0\xff\xf0"), "too_many_pixels", PIXELS),
-    "webp": (
-        images.sample("webp-animated").data.replace(b"\x3f\0\0\x2f\0\0", b"\x3f\x3f\0\x2f\x3f\0", 1),
-        "too_many_pixels",
-        PIXELS,
-    ),
-    "jpeg2000": (
-        images.sample("jpeg2000-codestream").data.replace(b"\0\0\0\x40\0\0\0\x30", b"\0\0\xff\x40\0\0\xff\x30", 1),
-        "too_many_pixels",
-        PIXELS,
-    ),
-    "bmp": (
-        images.sample("bmp").data.replace(b"\x40\0\0\0\x30\0\0\0", b"\x40\xff\0\0\x30\xff\0\0", 1),
-        "too_many_pixels",
-        PIXELS,
-    ),
-    "gif-total": (images.gif(100, 5000, 5000), "too_many_pixels", TOTAL),
-    "tiff-total": (images.tiff(30, 7000, 7000), "too_many_pixels", TOTAL),
-    "png-side": (images.png(30000, 10), "side_too_long", SIDE),
-    "gif-side": (images.gif(1, 10, 30000), "side_too_long", SIDE),
-    "tiff-side": (images.tiff(1, 30000, 10), "side_too_long", SIDE),
-    "icon-side": (images.ico(images.png(10, 30000)), "side_too_long", SIDE),
-    "gif-frames": (images.gif(2000), "too_many_frames", FRAMES),
-    "tiff-frames": (images.tiff(1001), "too_many_frames", FRAMES),
-    "png-frames": (images.apng_bomb(2**31 - 1), "too_many_frames", FRAMES),
-    "icon-frames": (images.ico(*[images.png(1, 1, pixels=b"\0\0")] * 1001), "too_many_frames", FRAMES),
+BOMBS: dict[str, tuple[str, int]] = {
+    "png": ("too_many_pixels", PIXELS),
+    "gif": ("too_many_pixels", PIXELS),
+    "gif-screen": ("too_many_pixels", PIXELS),
+    "tiff": ("too_many_pixels", PIXELS),
+    "icon": ("too_many_pixels", PIXELS),
+    "second-in-icon": ("too_many_pixels", PIXELS),
+    "jpeg": ("too_many_pixels", PIXELS),
+    "webp": ("too_many_pixels", PIXELS),
+    "jpeg2000": ("too_many_pixels", PIXELS),
+    "bmp": ("too_many_pixels", PIXELS),
+    "gif-total": ("too_many_pixels", TOTAL),
+    "tiff-total": ("too_many_pixels", TOTAL),
+    "png-side": ("side_too_long", SIDE),
+    "gif-side": ("side_too_long", SIDE),
+    "tiff-side": ("side_too_long", SIDE),
+    "icon-side": ("side_too_long", SIDE),
+    "gif-frames": ("too_many_frames", FRAMES),
+    "tiff-frames": ("too_many_frames", FRAMES),
+    "png-frames": ("too_many_frames", FRAMES),
+    "icon-frames": ("too_many_frames", FRAMES),
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
 @pytest.mark.gen_test(timeout=30)
 async def test_a_bomb_is_refused_by_what_it_claims(name: str, tmp_path: Path) -> None:
-    data, code, limit = BOMBS[name]
+    code, limit = BOMBS[name]
     # With CPU time for one second, and hardly any of it needed: nothing is decoded.
     async with running(tmp_path, cpu_limit=1) as harness:
-        error = await harness.refusal(data)
+        error = await harness.refusal(images.bombs()[name])
     assert (error.code, error.facts) == (code, {"limit": limit})
 
 

@@ -1,0 +1,112 @@
+"""Image files written byte by byte, so that they may lie, and damage to files of any kind.
+
+Everything is a pure function that returns bytes, and the same bytes on every call. No Pillow.
+"""
+
+import random
+import struct
+import zlib
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+def truncations(data: bytes, count: int, seed: int = 0) -> list[bytes]:
+    """Shorter and shorter beginnings of ``data``: all that lack 1 to 25 bytes, and ``count`` random ones."""
+    lengths = {len(data) - missing for missing in range(1, 26)}
+    rng = random.Random(seed)
+    lengths.update(rng.randrange(len(data)) for _ in range(count))
+    return [data[:length] for length in sorted(lengths, reverse=True) if length > 0]
+
+
+def bit_flips(data: bytes, count: int, seed: int = 0) -> list[bytes]:
+    """``count`` copies of ``data`` in which one to eight bits are wrong, a third of them among the first 64 bytes."""
+    rng = random.Random(seed)
+    copies = []
+    for number in range(count):
+        copy = bytearray(data)
+        end = min(64, len(data)) if number % 3 == 0 else len(data)
+        for _ in range(rng.randint(1, 8)):
+            copy[rng.randrange(end)] ^= 1 << rng.randrange(8)
+        copies.append(bytes(copy))
+    return copies
+
+
+# --- files whose headers claim anything -------------------------------------------------------------------------------
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """A PNG chunk with its length and CRC."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"") -> bytes:
+    """A greyscale PNG whose header may lie: it claims any size, and has the ``pixels`` that it is given."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    body = b"".join(chunks) + png_chunk(b"IDAT", zlib.compress(pixels))
+    return b"\x89PNG\r\n\x1a\n" + header + body + png_chunk(b"IEND", b"")
+
+
+def png_text_bomb(megabytes: int = 64) -> bytes:
+    """A good pixel, and a compressed text of so many megabytes."""
+    text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(megabytes << 20)))
+    return png(1, 1, text, pixels=b"\0\0")
+
+
+def apng_bomb(frames: int) -> bytes:
+    """A PNG that claims so many frames and has one."""
+    return png(1, 1, png_chunk(b"acTL", struct.pack(">II", frames, 0)), pixels=b"\0\0")
+
+
+def gif(frames: int, width: int = 1, height: int = 1, screen: tuple[int, int] = (1, 1)) -> bytes:
+    """A GIF of so many frames of one repeated pixel, each of which claims that size."""
+    header = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 0, 0) + bytes(6)
+    frame = b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x44\x01\x00"
+    return header + frame * frames + b";"
+
+
+def tiff(pages: int, width: int = 1, height: int = 1) -> bytes:
+    """A TIFF of so many uncompressed pages, each of which claims that size, and one pixel for them all."""
+    out = bytearray(struct.pack("<2sHI", b"II", 42, 8))
+    for page in range(pages):
+        fields = (
+            (256, width),
+            (257, height),
+            (258, 8),
+            (259, 1),
+            (262, 1),
+            (273, 0),
+            (277, 1),
+            (278, height),
+            (279, 1),
+        )
+        out += struct.pack("<H", len(fields))
+        for tag, value in fields:
+            out += struct.pack("<HHII", tag, 4, 1, value)
+        out += struct.pack("<I", 0 if page == pages - 1 else len(out) + 4)
+    return bytes(out)
+
+
+def ico(*images: bytes) -> bytes:
+    """An icon of these PNG files, in a directory that calls each of them 16 x 16."""
+    offset = 6 + 16 * len(images)
+    directory, body = struct.pack("<HHH", 0, 1, len(images)), b""
+    for image in images:
+        directory += struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(image), offset + len(body))
+        body += image
+    return directory + body
+
+
+SVG_EXTERNAL = b"""<?xml version="1.0"?>
+<!DOCTYPE svg [<!ENTITY file SYSTEM "file:///etc/passwd">]>
+<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><text>&file;</text></svg>
+"""
+"""An SVG that asks its reader for a file of the machine."""
+
+
+def svg_entities(levels: int = 9) -> bytes:
+    """An SVG whose text is ten to the power of ``levels`` words long, by entities that are made of one another."""
+    entities = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, levels + 1))
+    text = (
+        f'<!DOCTYPE svg [<!ENTITY e0 "word">{entities}]><svg xmlns="http://www.w3.org/2000/svg" width="10" height="10">'
+    )
+    return f"{text}<text>&e{levels};</text></svg>".encode()

@@ -1,0 +1,161 @@
+"""The suite itself is held to account: a small detector, broken in one way at a time, must fail it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from plugins.contracts import TypeDetector
+from plugins.errors import ImageCorrupt, NotAnImage, PluginError
+from plugins.testing import images, leaks
+from plugins.testing.detector import TypeDetectorSuite
+from plugins.testing.detector_support import Refused
+from plugins.testing.suite import run_case
+from tests.kit import broken_detector_lives as lives
+from tests.kit import broken_detectors as broken
+from tests.kit.reference_detector import ReferenceHarness, StrictDetector
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A broken detector, the case that finds it, the case's parameters, and words of its message.
+
+    Where it ``hangs``, the case ends when its time is up.
+    """
+
+    detector: type[TypeDetector]
+    case: str
+    arguments: tuple[object, ...] = ()
+    says: str = ""
+    hangs: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.detector.__name__}-{self.case}"
+
+
+FAULTS = [
+    Fault(broken.SwapsTheSides, "test_every_sample_is_recognised", says="instead of"),
+    Fault(broken.WritesTheFormatInLowerCase, "test_values_are_plausible"),
+    Fault(broken.SaysTrueForOne, "test_values_are_plausible", says="bool where int belongs"),
+    Fault(broken.AddsParameters, "test_values_are_plausible", says="media type"),
+    Fault(broken.ReturnsNone, "test_values_are_plausible", says="None"),
+    Fault(broken.ChangesItsMind, "test_twice_the_same", says="then"),
+    Fault(broken.ResolvesThePath, "test_a_file_that_has_lost_its_name"),
+    Fault(broken.ResolvesThePath, "test_a_file_in_memory_that_nobody_may_change"),
+    Fault(broken.MapsItForWriting, "test_a_file_in_memory_that_nobody_may_change"),
+    Fault(broken.WantsToKnowTheProcess, "test_a_file_known_by_its_descriptor"),
+    Fault(broken.SharesTheDescriptor, "test_a_descriptor_keeps_its_position"),
+    Fault(broken.FollowsNoLinks, "test_a_symbolic_link"),
+    Fault(broken.ReadsFromElsewhere, "test_a_relative_path"),
+    Fault(broken.WritesBesideIt, "test_a_file_that_may_only_be_read"),
+    Fault(broken.WritesBesideIt, "test_the_file_and_its_folder_are_left_alone", says="touched"),
+    Fault(broken.MakesItReadableFirst, "test_the_file_and_its_folder_are_left_alone", says="touched"),
+    Fault(broken.TrustsTheEnding, "test_the_ending_of_a_name_means_nothing", ("svg",)),
+    Fault(broken.TrustsTheEndingForText, "test_the_ending_of_a_name_means_nothing", ("png",)),
+    Fault(broken.CannotSpellEveryName, "test_any_name", says="UnicodeEncodeError"),
+    Fault(broken.RemembersNames, "test_nothing_is_remembered_of_a_name", says="zeros in place of"),
+    Fault(broken.MixesItsCalls, "test_many_at_once"),
+    Fault(broken.AllowsOneCallAtATime, "test_one_file_many_times_at_once", says="busy"),
+    Fault(broken.BlocksTheLoop, "test_every_sample_is_recognised", says="BlocksTheLoop blocks the event loop"),
+    Fault(broken.LeaksADescriptor, "test_every_sample_is_recognised", says="left behind"),
+    Fault(broken.RaisesTheBase, "test_every_refused_file_gives_its_class", says="instead of ImageCorrupt"),
+    Fault(broken.IsSpoiledByARefusal, "test_refusals_do_no_lasting_harm", says="spoiled"),
+    Fault(broken.ReadsHeadersAlone, "test_truncated_files", says="the first"),
+    Fault(broken.ReadsHeadersAlone, "test_the_first_bytes_alone", says="the first"),
+    Fault(broken.RaisesTheLibrarysError, "test_wrong_bits", says="ValueError"),
+    Fault(broken.PromisesAnotherAttempt, "test_wrong_bits", says="another attempt is promised"),
+    Fault(broken.HangsOnDamage, "test_wrong_bits", hangs=True),
+    Fault(broken.RaisesTheLibrarysError, "test_a_hole", says="ValueError"),
+    Fault(broken.MeasuresByTheFilesSize, "test_something_behind_the_image", ("padding",), "instead of"),
+    Fault(broken.TakesTheLastImage, "test_two_images_in_one_file", says="instead of"),
+    Fault(broken.SearchesForAnImage, "test_a_page_before_the_image", says="a page of HTML"),
+    Fault(broken.SaysFormatForNothing, "test_what_is_no_image", ("text",), "instead of NotAnImage"),
+    Fault(broken.SaysNothing, "test_what_is_no_image", ("text",), "no text for the client"),
+    Fault(broken.SaysFormatForNothing, "test_single_bytes", says="instead of NotAnImage"),
+    Fault(broken.SaysCorruptForOthers, "test_formats_of_others", says="a format of others"),
+    Fault(broken.SaysCorruptForOthers, "test_good_images_of_other_formats", says="a format of others"),
+    Fault(broken.ClaimsWhatItDoesNotKnow, "test_good_images_of_other_formats", says="instead of"),
+    Fault(broken.HasNoLimit, "test_bombs", says="passes"),
+    Fault(broken.CrashesOnABomb, "test_bombs", says="MiB of memory"),
+    Fault(broken.ReadsItWhole, "test_a_large_file_that_is_no_image", ("noise",), "MiB of memory"),
+    Fault(broken.SaysFormatForNothing, "test_a_large_file_that_is_no_image", ("zeros",), "instead of NotAnImage"),
+    Fault(broken.ReadsItWhole, "test_a_large_file_that_begins_as_an_image", says="MiB of memory"),
+    Fault(broken.QuotesTheFile, "test_errors_tell_nothing_of_the_file", says="are shown"),
+    Fault(lives.IsOfTheFuture, "test_it_says_what_it_is"),
+    Fault(lives.DescribesNoOption, "test_it_says_what_it_is", says="level has no description"),
+    Fault(lives.StartsAThread, "test_a_new_detector_has_started_nothing", says="left behind"),
+    Fault(lives.ClosesTheOthersToo, "test_two_detectors_do_not_share_their_lives", says="closed"),
+    Fault(broken.LetsOsErrorsOut, "test_a_missing_file", says="FileNotFoundError"),
+    Fault(broken.QuotesThePath, "test_a_missing_file", says="the path is shown"),
+    Fault(broken.LetsOsErrorsOut, "test_a_folder_is_no_file", says="IsADirectoryError"),
+    Fault(lives.SwallowsCancellation, "test_cancelled_at_every_await_of_the_first_call", says="it ended with"),
+    Fault(lives.LeavesATaskWhenCancelled, "test_cancelled_at_every_await_of_the_first_call", says="left behind"),
+    Fault(lives.SwallowsCancellation, "test_cancelled_at_every_await_of_a_later_call", says="it ended with"),
+    Fault(lives.SwallowsCancellation, "test_cancelled_in_the_middle", ("sample",), "it ended with"),
+    Fault(lives.KeepsThePlaceOfACancelledCall, "test_cancelled_among_others", hangs=True),
+    Fault(lives.FailsSecondClose, "test_close_twice_and_at_once", says="closed"),
+    Fault(lives.FailsToCloseUnused, "test_close_of_an_unused_detector", says="there is no pool"),
+    Fault(lives.NeedsTwoCloses, "test_one_close_is_enough", says="left behind"),
+    Fault(lives.WorksAfterClose, "test_use_after_close_is_an_error", says="ImageInfo"),
+    Fault(lives.CancelsItsCalls, "test_close_while_it_detects", (16, 1), "ends as cancelled"),
+    Fault(lives.ForgetsItsCalls, "test_close_while_it_detects", (1, 0), "go on after close", hangs=True),
+    Fault(lives.GivesUpClosing, "test_a_cancelled_close_can_be_repeated", says="left behind"),
+]
+
+FAILURES = (AssertionError, PluginError, AttributeError, ExceptionGroup)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(lives.ClosesTheOthersToo, "is_closed", False)
+
+    class SuiteUnderTest(ReferenceHarness):
+        detector: ClassVar[type[TypeDetector]] = fault.detector
+        case_seconds: ClassVar[float] = 2.0 if fault.hangs else 60.0
+
+    suite = SuiteUnderTest()
+    suite.place = tmp_path
+    try:
+        with pytest.raises((*FAILURES, TimeoutError) if fault.hangs else FAILURES) as caught:
+            run_case(suite, getattr(suite, fault.case)(*fault.arguments))
+        assert fault.says in str(caught.value)
+    finally:
+        while broken.LeaksADescriptor.descriptors:
+            os.close(broken.LeaksADescriptor.descriptors.pop())
+        lives.LeavesATaskWhenCancelled.tasks.clear()
+
+
+def test_every_case_has_found_something() -> None:
+    assert {fault.case for fault in FAULTS} == {name for name in dir(TypeDetectorSuite) if name.startswith("test_")}
+
+
+@pytest.mark.parametrize("case", ["test_truncated_files", "test_the_first_bytes_alone"])
+def test_what_is_declared_is_not_asked_for(case: str, tmp_path: Path) -> None:
+    class Shallow(ReferenceHarness):
+        detector: ClassVar[type[TypeDetector]] = broken.ReadsHeadersAlone
+        unsupported: ClassVar[Mapping[str, str]] = {"truncation": "it reads headers alone"}
+
+    suite = Shallow()
+    suite.place = tmp_path
+    with pytest.raises(pytest.skip.Exception, match="it reads headers alone"):
+        run_case(suite, getattr(suite, case)())
+
+
+class TestTheSuiteIsFair(ReferenceHarness):
+    """The detector passes when it is not broken."""
+
+
+class TestTheSuiteIsFairToTheStrict(ReferenceHarness):
+    """And so does one that refuses whatever it may, and knows no format but its own by name."""
+
+    detector = StrictDetector
+
+    def refused(self) -> Sequence[Refused]:
+        return [
+            Refused("padded", images.sample("bmp").data + b"\0", ImageCorrupt),
+            Refused("webp", images.sample("webp").data, NotAnImage),
+        ]
