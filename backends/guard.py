@@ -7,14 +7,16 @@ an observer. Callers hold it as a ``StorageBackend`` and cannot tell.
 import asyncio
 import hashlib
 import re
-import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
-from typing import Final, Protocol
+from typing import Final, TypeVar
 
-from plugins.care import care, stamped
+from plugins.care import Care, Observer, ignore
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
-from plugins.errors import ContentMismatch, KeyInvalid, PluginError, PluginFault
+from plugins.errors import ContentMismatch, KeyInvalid, PluginError, PluginFault, StorageError
+from plugins.watch import Watch
+
+Result = TypeVar("Result")
 
 _KEY: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]*(?:/[a-z0-9_-][a-z0-9._-]*)*")
 _KEY_LENGTH: Final = 255
@@ -22,29 +24,14 @@ _HASHED_IN_LOOP: Final = 64 * 1024
 """Bytes that are hashed faster (30 to 150 microseconds) than a thread could be asked to."""
 
 
-class Observer(Protocol):
-    """Told of every call to a backend, for logs and metrics."""
-
-    def observe(self, plugin: str, operation: str, outcome: str, seconds: float) -> None:
-        """One call has ended. Must not block or raise.
-
-        Args:
-            plugin: name of the backend.
-            operation: ``save``, ``open``, ``read`` (one piece), ``release`` (the end of an ``open``), ``delete``,
-                ``exists``, ``ping`` or ``close``.
-            outcome: ``ok``, ``cancelled``, ``source_failed`` (the stream that was to be saved broke) or an error code.
-            seconds: how long it took, waiting for its turn included.
-        """
-        ...
-
-
 class GuardedStorage(StorageBackend):
     """A storage backend made safe to call.
 
     Beyond what ``StorageBackend`` says, every method raises ``DeadlineExceeded`` where the backend does not answer in
-    time, and ``PluginFault`` where it raises anything outside ``plugins.errors`` or breaks its contract. ``save``
-    raises ``ContentMismatch`` where the bytes are not those announced, before the backend has seen the last of them.
-    Every method that takes a key raises ``KeyInvalid`` for one that ``StorageBackend`` does not allow.
+    time, ``PluginBlocked`` where it blocked the event loop, and ``PluginFault`` where it raises what is no
+    ``StorageError`` or breaks its contract. ``save`` raises ``ContentMismatch`` where the bytes are not those that were
+    announced, before the backend has seen the last of them. Every method that takes a key raises ``KeyInvalid`` for one
+    that ``StorageBackend`` does not allow.
 
     Args:
         backend: the backend. The guard owns it: ``close`` closes it.
@@ -52,7 +39,7 @@ class GuardedStorage(StorageBackend):
         deadline: seconds for one operation, for the whole of ``save``, and for each piece of an ``open`` stream.
         max_concurrency: how many operations run at a time; more wait their turn, within their deadline. An open
             stream counts only while the backend reads a piece, so slow readers keep nobody out.
-        observer: told of every call, or None.
+        observer, watch: see ``plugins.care.Care``.
     """
 
     def __init__(
@@ -62,27 +49,33 @@ class GuardedStorage(StorageBackend):
         name: str,
         deadline: float = 30.0,
         max_concurrency: int = 64,
-        observer: Observer | None = None,
+        observer: Observer = ignore,
+        watch: Watch | None = None,
     ) -> None:
         self.backend = backend
         self.name = name
         self._deadline = deadline
-        self._slots = asyncio.Semaphore(max_concurrency)
-        self._observer = observer
+        self._care = Care("storage", name, StorageError, concurrency=max_concurrency, observer=observer, watch=watch)
 
     async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
         """See ``StorageBackend.save``."""
         self._check_key(key)
         stream = _CheckedStream(chunks, metadata)
-        async with self._call("save", stream), self._slots:
-            try:
-                await self.backend.save(key, stream, metadata)
-            except Exception as error:
-                if stream.error is None or error is stream.error:
-                    raise
-                raise stream.error from error  # unchanged, whatever the backend made of it
-            if not stream.complete:
-                raise PluginFault("save returned although it had not read the whole stream") from stream.error
+
+        def is_the_source_s(error: Exception) -> bool:
+            return error is stream.source_error
+
+        await self._call("save", lambda: self._save(key, stream, metadata), unchanged=is_the_source_s)
+
+    async def _save(self, key: str, stream: "_CheckedStream", metadata: ObjectMetadata) -> None:
+        try:
+            await self.backend.save(key, stream, metadata)
+        except Exception as error:
+            if stream.error is None or error is stream.error:
+                raise
+            raise stream.error from error  # unchanged, whatever the backend made of it
+        if not stream.complete:
+            raise PluginFault("save returned although it had not read the whole stream") from stream.error
 
     @asynccontextmanager
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
@@ -93,9 +86,7 @@ class GuardedStorage(StorageBackend):
         self._check_key(key)
         if offset < 0 or (length is not None and length < 0):
             raise ValueError(f"negative range: offset {offset}, length {length}")
-        async with self._call("open"), self._slots:
-            opened = self.backend.open(key, offset=offset, length=length)
-            stored = await opened.__aenter__()
+        opened, stored = await self._call("open", lambda: self._enter(key, offset, length))
         rest = max(0, stored.byte_size - offset)
         count = rest if length is None else min(rest, length)
         try:
@@ -110,66 +101,55 @@ class GuardedStorage(StorageBackend):
     async def delete(self, key: str) -> None:
         """See ``StorageBackend.delete``."""
         self._check_key(key)
-        async with self._call("delete"), self._slots:
-            await self.backend.delete(key)
+        await self._call("delete", lambda: self.backend.delete(key))
 
     async def exists(self, key: str) -> bool:
         """See ``StorageBackend.exists``."""
         self._check_key(key)
-        async with self._call("exists"), self._slots:
-            return await self.backend.exists(key)
+        return await self._call("exists", lambda: self.backend.exists(key))
 
     async def ping(self) -> None:
         """See ``StorageBackend.ping``."""
-        async with self._call("ping"), self._slots:
-            await self.backend.ping()
+        await self._call("ping", self.backend.ping)
 
     async def close(self) -> None:
         """See ``StorageBackend.close``."""
-        async with self._call("close"):
-            await self.backend.close()
+        await self._care.call("close", self.backend.close, self._deadline)
+
+    async def _call(
+        self,
+        operation: str,
+        begin: Callable[[], Awaitable[Result]],
+        unchanged: Callable[[Exception], bool] = lambda _error: False,
+    ) -> Result:
+        return await self._care.call(operation, begin, self._deadline, in_turn=True, unchanged=unchanged)
+
+    async def _enter(
+        self, key: str, offset: int, length: int | None
+    ) -> tuple[AbstractAsyncContextManager[StoredObject], StoredObject]:
+        opened = self.backend.open(key, offset=offset, length=length)
+        return opened, await opened.__aenter__()
 
     async def _pieces(self, chunks: AsyncIterator[bytes], count: int) -> AsyncGenerator[bytes, None]:
         rest = count
-        while True:
-            async with self._call("read"), self._slots:
-                chunk = await anext(chunks, None)
-                rest -= len(chunk or b"")
-                if rest < 0 or (chunk is None and rest):
-                    raise ContentMismatch(f"{count - rest} bytes read instead of {count}")
-            if chunk is None:
-                return
+
+        async def piece() -> bytes | None:
+            nonlocal rest
+            chunk = await anext(chunks, None)
+            rest -= len(chunk or b"")
+            if rest < 0 or (chunk is None and rest):
+                raise ContentMismatch(f"{count - rest} bytes read instead of {count}")
+            return chunk
+
+        while (chunk := await self._call("read", piece)) is not None:
             yield chunk
 
     async def _release(self, opened: AbstractAsyncContextManager[StoredObject]) -> None:
-        async with self._call("release"):
-            await opened.__aexit__(None, None, None)
+        await self._care.call("release", lambda: opened.__aexit__(None, None, None), self._deadline)
 
     def _check_key(self, key: str) -> None:
         if len(key) > _KEY_LENGTH or not _KEY.fullmatch(key):
-            raise stamped(KeyInvalid(f"not a storage key: {key[: _KEY_LENGTH + 1]!r}"), self.name, "key check")
-
-    @asynccontextmanager
-    async def _call(self, operation: str, stream: "_CheckedStream | None" = None) -> AsyncIterator[None]:
-        """Around one call to the backend: its deadline, its errors, its observation."""
-        outcome = "ok"
-        started = time.monotonic()
-
-        def is_the_source_s(error: Exception) -> bool:
-            return stream is not None and error is stream.source_error
-
-        try:
-            async with care(self.name, operation, self._deadline, unchanged=is_the_source_s):
-                yield
-        except Exception as error:
-            outcome = "source_failed" if is_the_source_s(error) else stamped(error, self.name, operation).code
-            raise
-        except BaseException:
-            outcome = "cancelled"
-            raise
-        finally:
-            if self._observer is not None:
-                self._observer.observe(self.name, operation, outcome, time.monotonic() - started)
+            raise self._care.judged(KeyInvalid(f"not a storage key: {key[: _KEY_LENGTH + 1]!r}"), "key check")
 
 
 class _CheckedStream:

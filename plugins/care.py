@@ -1,70 +1,296 @@
-"""The care around one call to a plugin of any kind: a deadline, and nothing but ``plugins.errors`` coming out.
+"""The care around every call to a plugin of any kind, third parties' included; the guards are made of it.
 
-The guards around fetchers, detectors and storages are made of it.
+A deadline that also ends what is deaf to cancellation, a bound on how many calls run at once, nothing but the errors of
+the kind coming out, each well-formed and with the plugin's name on it, an observer, and a watch for what blocks the
+event loop.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import math
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Generic, NoReturn, TypeVar, cast
 
-from plugins.errors import DeadlineExceeded, PluginError, PluginFault
+from plugins.errors import DeadlineExceeded, PluginBlocked, PluginError, PluginFault
+from plugins.watch import Step, StoodStill, Watch
+
+Result = TypeVar("Result")
+
+PATIENCE_SECONDS: Final = 5.0
+"""How long a call that was cancelled may take to release what it holds; then it is left to itself."""
+_CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
+_OF_ANY_KIND: Final = (DeadlineExceeded, PluginBlocked, PluginFault)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginCall:
+    """One call to a plugin that has ended.
+
+    Attributes:
+        kind: ``fetch``, ``detect`` or ``storage``.
+        plugin: entry-point name.
+        operation: the method, such as ``save``; ``read`` is one piece of a stream, ``release`` the end of an ``open``.
+        outcome: ``ok``, ``cancelled``, ``source_failed`` (a stream that was to be saved broke), or an error's code.
+        seconds: how long it took, waiting for its turn included.
+    """
+
+    kind: str
+    plugin: str
+    operation: str
+    outcome: str
+    seconds: float
+
+
+Observer = Callable[[PluginCall], None]
+"""Told of every call to every plugin, for logs and metrics. Must not block or raise."""
+
+
+def ignore(_call: PluginCall) -> None:
+    """The observer that is not interested."""
 
 
 def _never(_error: Exception) -> bool:
     return False
 
 
-@asynccontextmanager
-async def care(
-    name: str, operation: str, seconds: float, *, unchanged: Callable[[Exception], bool] = _never
-) -> AsyncIterator[None]:
-    """Around one call to a plugin.
-
-    A plugin that turns its caller's cancellation into an error of its own does not undo the cancellation.
+class Care:
+    """The care around one plugin. Made inside the running event loop.
 
     Args:
-        name: of the plugin; stamped on every error.
-        operation: what is called, for the log.
-        seconds: how long the call may take; where none are left, it is not made.
-        unchanged: tells the errors that are not the plugin's own and pass as they are.
-
-    Raises:
-        DeadlineExceeded: the call took longer.
-        PluginFault: the plugin raised something outside ``plugins.errors``.
-        PluginError: what the plugin raised.
+        kind: of the plugin, by its section of ``service.conf``.
+        name: its entry-point name, which is stamped on every error.
+        raises: the errors that its contract allows.
+        concurrency: how many calls run at once; more wait for their turn within their deadline.
+        observer: told of every call.
+        watch: watches the event loop, or None.
     """
-    if seconds <= 0:  # a call that never has to wait could not be interrupted by a timer
-        raise _exceeded(name, operation)
-    timeout = asyncio.timeout(seconds)
-    cancellations = _cancellations()
-    try:
-        async with timeout:
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        raises: type[PluginError],
+        *,
+        concurrency: int,
+        observer: Observer = ignore,
+        watch: Watch | None = None,
+    ) -> None:
+        self.name = name
+        self._turns = asyncio.Semaphore(concurrency)
+        self._kind = kind
+        self._raises = raises
+        self._observer = observer
+        self._watch = watch
+
+    async def call(
+        self,
+        operation: str,
+        begin: Callable[[], Awaitable[Result]],
+        seconds: float,
+        *,
+        in_turn: bool = False,
+        unchanged: Callable[[Exception], bool] = _never,
+    ) -> Result:
+        """Make one call. A plugin that turns its caller's cancellation into an error of its own does not undo it.
+
+        Args:
+            operation: what is called, for logs.
+            begin: makes the call.
+            seconds: how long it may take; where none are left, it is not made.
+            in_turn: whether it is one of those that are bounded in number, and waits for its turn first.
+            unchanged: tells the errors that are not the plugin's own and pass as they are.
+
+        Raises:
+            DeadlineExceeded: the call took longer.
+            PluginBlocked: it blocked the event loop and was cut off.
+            PluginFault: the plugin raised something that its contract does not allow.
+            PluginError: what the plugin raised.
+        """
+        with self._observed(operation, unchanged):
+            async with self._bounded(operation, seconds, unchanged), self._turns if in_turn else nullcontext():
+                return await _Steps(begin, self.name, self._watch)
+
+    @asynccontextmanager
+    async def turn(self, seconds: float) -> AsyncIterator[None]:
+        """Around several calls that are bounded in number together.
+
+        Raises:
+            DeadlineExceeded: the turn did not come within so many seconds.
+        """
+        async with self._bounded("the wait for its turn", seconds, _never):
+            await self._turns.acquire()
+        try:
             yield
-    except Exception as error:
-        if _cancellations() > cancellations:
-            raise asyncio.CancelledError from error
-        if timeout.expired():
-            raise _exceeded(name, operation) from error
-        if unchanged(error):
-            raise
-        failure = stamped(error, name, operation)
+        finally:
+            self._turns.release()
+
+    def call_now(self, operation: str, function: Callable[[], Result]) -> Result:
+        """Make one call to a method that is no coroutine. Raises as ``call``, ``DeadlineExceeded`` aside."""
+        with self._observed(operation, _never):
+            try:
+                with self._watch.call() if self._watch else nullcontext():
+                    return _turn(Step(self.name), self._watch, function)
+            except Exception as error:  # noqa: BLE001 - judged, and raised as what it is
+                self._raise(error, operation)
+
+    def fault(self, internal: str) -> PluginFault:
+        """An error that says what the plugin did wrong."""
+        fault = PluginFault(internal)
+        fault.plugin = self.name
+        return fault
+
+    def judged(self, error: Exception, operation: str) -> PluginError:
+        """The error with the plugin's name on it; a ``PluginFault`` where its contract does not allow it."""
+        if not isinstance(error, PluginError):
+            return self.fault(f"{operation} raised {type(error).__name__}")
+        problem = malformed(error)
+        if problem is not None:
+            return self.fault(f"{operation} raised {type(error).__name__}: {problem}")
+        if not isinstance(error, (self._raises, *_OF_ANY_KIND)):
+            return self.fault(f"{operation} raised {type(error).__name__}, which is no {self._raises.__name__}")
+        error.plugin = self.name
+        return error
+
+    @asynccontextmanager
+    async def _bounded(
+        self, operation: str, seconds: float, unchanged: Callable[[Exception], bool]
+    ) -> AsyncIterator[None]:
+        if seconds <= 0:  # a call that never has to wait could not be interrupted by a timer
+            raise self._exceeded(operation)
+        timeout = asyncio.timeout(seconds)
+        cancellations = _cancellations()
+        try:
+            async with timeout:
+                yield
+        except Exception as error:
+            if _cancellations() > cancellations:
+                raise asyncio.CancelledError from error
+            if timeout.expired():
+                raise self._exceeded(operation) from error
+            if unchanged(error):
+                raise
+            self._raise(error, operation)
+
+    def _raise(self, error: Exception, operation: str) -> NoReturn:
+        failure = self.judged(error, operation)
         if failure is error:
-            raise
+            raise failure
         raise failure from error
 
+    def _exceeded(self, operation: str) -> PluginError:
+        return self.judged(DeadlineExceeded(f"{operation} did not end before its deadline"), operation)
 
-def stamped(error: Exception, name: str, operation: str) -> PluginError:
-    """The error with the plugin's name on it; a ``PluginFault`` where it is outside ``plugins.errors``."""
-    failure = error if isinstance(error, PluginError) else PluginFault(f"{operation} raised {type(error).__name__}")
-    failure.plugin = name
-    return failure
+    @contextmanager
+    def _observed(self, operation: str, unchanged: Callable[[Exception], bool]) -> Iterator[None]:
+        outcome = "cancelled"
+        started = time.monotonic()
+        try:
+            yield
+            outcome = "ok"
+        except Exception as error:
+            outcome = error.code if isinstance(error, PluginError) and not unchanged(error) else "source_failed"
+            raise
+        finally:
+            self._observer(PluginCall(self._kind, self.name, operation, outcome, time.monotonic() - started))
 
 
-def _exceeded(name: str, operation: str) -> PluginError:
-    return stamped(DeadlineExceeded(f"{operation} did not end before its deadline"), name, operation)
+def malformed(error: PluginError) -> str | None:
+    """Why an error that a plugin made cannot be shown or acted upon, or None if it can."""
+    code, retryable, internal = cast("tuple[object, ...]", (error.code, error.retryable, error.internal))
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        return "its code is not a word in lower case"
+    if type(retryable) is not bool:
+        return "its retryable is not a bool"
+    if not isinstance(internal, str):
+        return "its internal is not a str"
+    wait = error.retry_after
+    if wait is not None and not (isinstance(wait, int | float) and math.isfinite(wait) and wait >= 0):
+        return "its retry_after is not a number of seconds"
+    try:
+        detail: object = error.detail
+    except Exception:  # noqa: BLE001 - a text of the plugin's own making
+        return "its public_text lacks a fact"
+    if not isinstance(detail, str) or not detail.strip() or not detail.isprintable():
+        return "its text for the client is empty or cannot be printed"
+    return None
 
 
 def _cancellations() -> int:
     """How many requests to cancel the current task are pending."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
+
+
+def _turn(step: Step, watch: Watch | None, function: Callable[[], Result]) -> Result:
+    """What a plugin does without giving the loop a turn.
+
+    Raises:
+        PluginBlocked: it was cut off.
+    """
+    if watch is None:
+        return function()
+    outer, watch.at_work = watch.at_work, step
+    try:
+        return function()
+    except StoodStill as error:
+        raise PluginBlocked("it was interrupted") from error
+    finally:
+        watch.at_work = outer
+
+
+class _Steps(Generic[Result]):
+    """Awaits what a plugin gives, step by step.
+
+    The watch knows at each step who is at work. When the call was cancelled and has not ended ``PATIENCE_SECONDS``
+    later, it is left to itself: the caller goes on as if it had ended.
+    """
+
+    def __init__(self, begin: Callable[[], Awaitable[Result]], name: str, watch: Watch | None) -> None:
+        self._begin = begin
+        self._watch = watch
+        self._step = Step(name)
+        self._timer: asyncio.TimerHandle | None = None
+        self._left = False
+
+    def __await__(self) -> Generator[Any, Any, Result]:
+        with self._watch.call() if self._watch else nullcontext():
+            steps = _turn(self._step, self._watch, lambda: self._begin().__await__())
+            resume: Callable[[], Any] = steps.__next__
+            try:
+                while True:
+                    try:
+                        awaited = _turn(self._step, self._watch, resume)
+                    except StopIteration as end:
+                        return end.value  # type: ignore[no-any-return]
+                    try:
+                        yield awaited
+                    except BaseException as error:  # noqa: BLE001 - what the task is told, the plugin is told
+                        self._lose_patience(error)
+                        resume = partial(steps.throw, error)
+                    else:
+                        resume = steps.__next__
+            finally:
+                if self._timer is not None:
+                    self._timer.cancel()
+                if self._left:
+                    with suppress(Exception):  # what is deaf to a cancellation may be deaf to this as well
+                        steps.close()
+
+    def _lose_patience(self, error: BaseException) -> None:
+        """Begin to wait for the end of a cancelled call, or raise where the wait is over."""
+        task = asyncio.current_task()
+        if not isinstance(error, asyncio.CancelledError) or task is None:
+            return
+        if self._left:
+            task.uncancel()  # that request was our own
+            raise error
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._leave, task)
+
+    def _leave(self, task: "asyncio.Task[Any]") -> None:
+        self._left = True
+        task.cancel()

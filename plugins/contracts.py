@@ -151,6 +151,7 @@ class TypeDetector(ABC):
 
         Raises:
             NotAnImage: not a format this detector knows; the next configured detector is asked.
+            FormatNotAllowed: a format that it knows and does not accept; another may, so the next one is asked as well.
             DetectError: the file is refused for good; no other detector is asked.
         """
 

@@ -61,6 +61,13 @@ class DeadlineExceeded(PluginError):
     public_text = "A component of the service did not finish in time."
 
 
+class PluginBlocked(PluginError):
+    """A plugin blocked the event loop, and with it the whole service, for longer than it may; it was cut off."""
+
+    code = "plugin_blocked"
+    public_text = "A component of the service stood still and was cut off."
+
+
 # --- sources and fetching ---------------------------------------------------------------------------------------------
 
 
@@ -217,8 +224,6 @@ class DetectError(PluginError):
 
 
 class NotAnImage(DetectError):
-    """The detector does not know this format; the next configured detector is asked."""
-
     code = "not_an_image"
     public_text = "The bytes are not an image of a known format."
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from plugins.contracts import Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
 from plugins.errors import (
     DeadlineExceeded,
+    FormatNotAllowed,
     NotAnImage,
     ObjectExists,
     StorageUnavailable,
@@ -113,13 +114,14 @@ class Importer:
         return Outcome(image, fetcher.kind)
 
     async def _detect(self, spool: Spool) -> ImageInfo:
-        """Ask the detectors in turn; the last one's ``NotAnImage`` stands."""
-        refusal = NotAnImage("no detector is configured")
+        """Ask the detectors in turn; where none accepts the file, the first that knew its format has the last word."""
+        refusal: NotAnImage | FormatNotAllowed = NotAnImage("no detector is configured")
         for detector in self._detectors:
             try:
                 return await detector.detect(spool.path)
-            except NotAnImage as error:
-                refusal = error
+            except (NotAnImage, FormatNotAllowed) as error:
+                if not isinstance(refusal, FormatNotAllowed):
+                    refusal = error
         raise refusal
 
     async def _stored_image(self, key: str) -> Image:

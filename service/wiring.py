@@ -12,6 +12,8 @@ from datetime import timedelta
 
 from backends.guard import GuardedStorage
 from plugins.contracts import Fetcher, StorageBackend, TypeDetector
+from plugins.registry import Plugin
+from plugins.watch import Watch
 from service.attempts import Attempts
 from service.auth import Authenticator
 from service.backlog import Backlog
@@ -26,9 +28,10 @@ from service.importer import Importer
 from service.imports import Imports
 from service.issuer_directory import IssuerDirectory
 from service.params import ParamLimits
+from service.plugin_log import log_blocking, log_call
 from service.readiness import Readiness
 from service.retries import RetryPolicy
-from service.settings import Components, Settings
+from service.settings import Component, Components, Settings
 from service.slots import Limits
 from service.spool import Spools
 from service.validation import ParamRules
@@ -75,14 +78,16 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
     return SqliteDocumentStore(options.path, clock, busy_timeout=timedelta(seconds=options.busy_timeout))
 
 
-def storage_for(settings: Settings, components: Components) -> StorageBackend:
+def storage_for(settings: Settings, components: Components, watch: Watch | None = None) -> StorageBackend:
     """The configured storage behind its guard. Must be called inside the running event loop."""
     plugin = components.storage.plugin
     return GuardedStorage(
-        plugin.cls(components.storage.options),
+        _made(components.storage, watch),
         name=plugin.name,
         deadline=settings.storage.deadline,
-        max_concurrency=settings.worker.concurrency,
+        max_concurrency=settings.storage.concurrency,
+        observer=log_call,
+        watch=watch,
     )
 
 
@@ -97,15 +102,18 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         store = make_store(settings, clock)
         stack.push_async_callback(store.close)
         await store.open()
-        fetchers = _fetchers(components, settings.fetch.deadline, stack)
-        storage = storage_for(settings, components)
+        # No heartbeat gets through a loop that is blocked: the leases are not to be lost with it.
+        limit = min(settings.worker.blocking_limit, settings.worker.lease / 2)
+        watch = stack.enter_context(Watch(log_blocking, limit))
+        fetchers = _fetchers(settings, components, watch, stack)
+        storage = storage_for(settings, components, watch)
         stack.push_async_callback(storage.close)
         worker = settings.worker
         executor = ThreadPoolExecutor(min(32, worker.concurrency), thread_name_prefix="spool")
         stack.callback(executor.shutdown, cancel_futures=True)
         importer = Importer(
             fetchers=fetchers,
-            detectors=_detectors(components, settings.detect.deadline, stack),
+            detectors=_detectors(settings, components, watch, stack),
             storage=storage,
             storage_name=components.storage.plugin.name,
             spools=Spools(worker.spool_memory_bytes, worker.spool_directory, executor),
@@ -171,19 +179,42 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
     )
 
 
-def _fetchers(components: Components, deadline: float, stack: AsyncExitStack) -> Mapping[str, Fetcher]:
+def _made(component: Component[Plugin], watch: Watch | None) -> Plugin:
+    """A new plugin, whose code the watch knows from now on."""
+    if watch is not None:
+        watch.register(component.plugin.name, component.plugin.cls)
+    return component.plugin.cls(component.options)
+
+
+def _fetchers(settings: Settings, components: Components, watch: Watch, stack: AsyncExitStack) -> Mapping[str, Fetcher]:
     fetchers: dict[str, Fetcher] = {}
     for component in components.fetchers:
-        fetcher = GuardedFetcher(component.plugin.cls(component.options), component.plugin.name, deadline)
+        fetcher = GuardedFetcher(
+            _made(component, watch),
+            component.plugin.name,
+            settings.fetch.deadline,
+            concurrency=settings.fetch.concurrency,
+            observer=log_call,
+            watch=watch,
+        )
         stack.push_async_callback(fetcher.close)
         fetchers |= dict.fromkeys(fetcher.schemes, fetcher)
     return fetchers
 
 
-def _detectors(components: Components, deadline: float, stack: AsyncExitStack) -> tuple[TypeDetector, ...]:
+def _detectors(
+    settings: Settings, components: Components, watch: Watch, stack: AsyncExitStack
+) -> tuple[TypeDetector, ...]:
     detectors = []
     for component in components.detectors:
-        detector = GuardedDetector(component.plugin.cls(component.options), component.plugin.name, deadline)
+        detector = GuardedDetector(
+            _made(component, watch),
+            component.plugin.name,
+            settings.detect.deadline,
+            concurrency=settings.detect.concurrency,
+            observer=log_call,
+            watch=watch,
+        )
         stack.push_async_callback(detector.close)
         detectors.append(detector)
     return tuple(detectors)

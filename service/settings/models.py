@@ -179,6 +179,12 @@ class WorkerSettings(_Section):
     lease: Seconds = Field(
         30, ge=3, le=3600, description="seconds without a heartbeat after which a worker is given up"
     )
+    blocking_limit: Seconds = Field(
+        5,
+        ge=0.5,
+        le=60,
+        description="seconds after which a plugin that blocks the event loop is cut off, and half of lease at most",
+    )
     poll_interval: Seconds = Field(1, ge=0.05, le=60, description="seconds between two looks at an empty queue")
     spool_memory_bytes: int = Field(
         1024**2, ge=0, le=16 * 1024**2, description="bytes of an image kept in memory before it is spooled to disk"
@@ -202,6 +208,7 @@ class FetchSettings(_Section):
     deadline: Seconds = Field(
         120, ge=1, le=7200, description="seconds after which a fetch is ended whatever its fetcher's own limits are"
     )
+    concurrency: int = Field(64, ge=1, le=1024, description="how many fetches of one fetcher run at once in a process")
 
 
 class DetectSettings(_Section):
@@ -213,6 +220,7 @@ class DetectSettings(_Section):
     deadline: Seconds = Field(
         300, ge=1, le=7200, description="seconds after which a detection is ended, its wait for its turn included"
     )
+    concurrency: int = Field(64, ge=1, le=1024, description="how many calls of one detector run at once in a process")
 
 
 class StorageSettings(_Section):
@@ -220,6 +228,7 @@ class StorageSettings(_Section):
 
     backend: PluginName = Field("local", description="the storage backend, by name")
     deadline: Seconds = Field(60, ge=1, le=3600, description="seconds that one operation of the backend may take")
+    concurrency: int = Field(64, ge=1, le=1024, description="how many operations run at once in a process")
 
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(

@@ -1,16 +1,15 @@
 """A claimed import, and what an attempt at it needs."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from plugins.contracts import ImageInfo, ObjectMetadata, Source
+from plugins.contracts import ImageInfo, ObjectMetadata, Source, StoredObject
 from plugins.errors import (
-    DetectorCrashed,
-    NotAnImage,
+    DetectError,
     PluginError,
     StorageError,
 )
@@ -59,15 +58,19 @@ async def raise_where_it_belongs(shop: Shop, error: PluginError) -> None:
     async def save(key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
         raise error
 
+    def open_(key: str, *, offset: int = 0, length: int | None = None) -> AbstractAsyncContextManager[StoredObject]:
+        raise error
+
     async def detect(path: Path) -> ImageInfo:
         raise error
 
     async def exists_not(_source: Source) -> None:
         raise error
 
-    if isinstance(error, StorageError) and error.code != "storage_object_exists":
+    if isinstance(error, StorageError):
         shop.backend.save = save  # type: ignore[method-assign]
-    elif isinstance(error, NotAnImage | DetectorCrashed):
+        shop.backend.open = open_  # type: ignore[assignment,method-assign]  # asked where "save" says that the object exists
+    elif isinstance(error, DetectError):
         shop.detector.on_detect = detect
     else:
         shop.fetcher.on_open = exists_not

@@ -15,6 +15,7 @@ from plugins.errors import (
     DeadlineExceeded,
     DetectError,
     DetectorCrashed,
+    FormatNotAllowed,
     ImageCorrupt,
     NotAnImage,
     PluginError,
@@ -127,6 +128,24 @@ async def test_where_nobody_knows_the_format_the_last_refusal_stands() -> None:
         with pytest.raises(NotAnImage) as caught:
             await shop.importer.run(DOCUMENT)
         assert caught.value is errors[1]
+        assert shop.stored == {}
+
+
+@pytest.mark.gen_test
+async def test_a_format_that_one_detector_does_not_accept_may_be_another_s() -> None:
+    first, second = answering(FormatNotAllowed(format="SVG")), answering(INFO)
+    with shop_of(first, second) as shop:
+        assert (await shop.importer.run(DOCUMENT)).image.format == INFO.format
+
+
+@pytest.mark.gen_test
+async def test_where_nobody_accepts_the_format_who_knew_it_has_the_last_word() -> None:
+    known = FormatNotAllowed(format="SVG")
+    errors: list[PluginError] = [NotAnImage(), known, NotAnImage(), FormatNotAllowed(format="X")]
+    with shop_of(*map(answering, errors)) as shop:
+        with pytest.raises(FormatNotAllowed) as caught:
+            await shop.importer.run(DOCUMENT)
+        assert caught.value is known
         assert shop.stored == {}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
+from plugins.care import PluginCall
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.testing.bodies import Body
 from plugins.testing.storage_support import KEY, every_call
@@ -68,9 +69,10 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, str]] = []
 
-    def observe(self, plugin: str, operation: str, outcome: str, seconds: float) -> None:
-        assert 0 <= seconds < 60
-        self.seen.append((plugin, operation, outcome))
+    def __call__(self, call: PluginCall) -> None:
+        assert 0 <= call.seconds < 60
+        assert call.kind == "storage"
+        self.seen.append((call.plugin, call.operation, call.outcome))
 
 
 def guarded(backend: StorageBackend, **options: Any) -> GuardedStorage:
