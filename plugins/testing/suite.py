@@ -103,7 +103,8 @@ def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
         TimeoutError: it took longer than ``case_seconds``.
     """
     unhandled: list[str] = []
-    with asyncio.Runner(debug=True) as runner:
+    # With a factory, the loop that other tests have set for this thread stays theirs.
+    with asyncio.Runner(debug=True, loop_factory=asyncio.new_event_loop) as runner:
         loop = runner.get_loop()
         loop.set_exception_handler(lambda _loop, context: unhandled.append(_described(context)))
         with BlockingWatch(loop, type(suite)) as watch:
