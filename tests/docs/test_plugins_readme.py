@@ -1,0 +1,100 @@
+"""``plugins/README.md`` is run: its files are written, its commands executed, its snippets tested."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[2] / "plugins" / "README.md"
+_BLOCK = re.compile(
+    r"(?:^`(?P<file>[\w./]+)`:\n\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    code: str
+    file: str | None
+
+
+def blocks() -> Iterator[Block]:
+    for match in _BLOCK.finditer(README.read_text(encoding="utf-8")):
+        yield Block(match["language"], match["code"], match["file"])
+
+
+def environment(site: Path) -> dict[str, str]:
+    """A place of its own for what ``pip install`` installs, beside the packages of the tests themselves."""
+    binaries = str(Path(sys.executable).parent)
+    return {
+        **os.environ,
+        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(site),
+        "PIP_TARGET": str(site),
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+    }
+
+
+def run(command: str, folder: Path, site: Path) -> str:
+    # A shell's "python" and "pip" are those of the tests.
+    words = shlex.split(command)
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=environment(site),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"$ {command}\n{done.stdout}"
+    return done.stdout
+
+
+def test_every_block_is_of_a_kind_that_is_run() -> None:
+    kinds = {(block.language, block.file is not None) for block in blocks()}
+    assert kinds == {("python", True), ("python", False), ("ini", True), ("console", False)}
+
+
+@pytest.mark.timeout(300)
+def test_the_tutorial(tmp_path: Path) -> None:
+    folder, site = tmp_path / "lading-qoi", tmp_path / "site"
+    outputs: dict[str, str] = {}
+    for block in blocks():
+        if block.file is not None:
+            path = folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.code, encoding="utf-8")
+        elif block.language == "console":
+            for line in block.code.splitlines():
+                command = line.removeprefix("$ ")
+                outputs[command] = run(command, folder, site)
+    assert " passed" in outputs["python -m pytest tests"]
+    assert "failed" not in outputs["python -m pytest tests"]
+    assert "Most pixels of one side." in outputs["lading plugins"]
+    card = outputs["lading plugins check qoi --config service.conf"]
+    assert "qoi" in card
+    assert "qoi" in outputs["lading plugins explain https://example.org/image.qoi --config service.conf"]
+
+
+SNIPPETS = [block for block in blocks() if block.language == "python" and block.file is None]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("number", range(len(SNIPPETS)))
+def test_snippet(number: int, tmp_path: Path) -> None:
+    code = SNIPPETS[number].code
+    file = tmp_path / f"test_snippet_{number}.py"
+    file.write_text(code, encoding="utf-8")
+    is_test = "def test_" in code or "class Test" in code
+    output = run(f"python {'-m pytest -q ' if is_test else ''}{file.name}", tmp_path, tmp_path / "site")
+    assert not is_test or " passed" in output
