@@ -57,5 +57,12 @@ setup(
             "local = backends.local:LocalStorage",
             "memory = backends.memory:MemoryStorage",
         ],
+        "lading.suites": [
+            "fetch.http = plugins.suites:HttpSuite",
+            "fetch.data = plugins.suites:DataSuite",
+            "detect.pillow = plugins.suites:PillowSuite",
+            "storage.local = backends.suites:LocalSuite",
+            "storage.memory = backends.suites:MemorySuite",
+        ],
     },
 )

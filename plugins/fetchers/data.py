@@ -11,6 +11,7 @@ from pydantic import Field
 
 from plugins.contracts import Fetched, Fetcher, Source
 from plugins.errors import DataUrlInvalid
+from plugins.fetchers.clock import fetcher_closed
 from plugins.options import PluginOptions
 
 # A slice is decoded in less than a millisecond, even where every character of it is escaped.
@@ -39,6 +40,7 @@ class DataFetcher(Fetcher):
 
     def __init__(self, options: DataOptions) -> None:
         self._options = options
+        self._closed = False
 
     def check(self, source: Source) -> None:
         """See ``Fetcher.check``: the head of the URL is looked at; its data not before the fetch."""
@@ -48,27 +50,33 @@ class DataFetcher(Fetcher):
     async def open(self, source: Source) -> AsyncIterator[Fetched]:
         """See ``Fetcher.open``. ``Fetched.chunks`` may raise ``DataUrlInvalid``."""
         media_type, is_base64, data = _split(source.url, self._options.max_bytes)
+        self._refuse_if_closed()
         pieces = _percent_decoded(data)
         if is_base64:
             pieces = _base64_decoded(pieces)
-        async with contextlib.aclosing(_chunks(pieces, self._options.max_bytes)) as chunks:
+        async with contextlib.aclosing(self._chunks(pieces)) as chunks:
             yield Fetched(chunks=chunks, content_type=media_type)
 
     async def close(self) -> None:
-        """Nothing to release."""
+        """See ``Fetcher.close``. Nothing is released; fetches under way end with a ``FetchError``."""
+        self._closed = True
 
+    async def _chunks(self, pieces: Iterable[bytes]) -> AsyncGenerator[bytes, None]:
+        size = 0
+        for piece in pieces:
+            self._refuse_if_closed()
+            size += len(piece)
+            if size > self._options.max_bytes:
+                raise _too_large(self._options.max_bytes)
+            if piece:
+                yield piece
+            await asyncio.sleep(0)  # others have their turn between two slices
+        if not size:
+            raise DataUrlInvalid(reason="it holds no data")
 
-async def _chunks(pieces: Iterable[bytes], max_bytes: int) -> AsyncGenerator[bytes, None]:
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > max_bytes:
-            raise _too_large(max_bytes)
-        if piece:
-            yield piece
-        await asyncio.sleep(0)  # others have their turn between two slices
-    if not size:
-        raise DataUrlInvalid(reason="it holds no data")
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise fetcher_closed()
 
 
 def _split(url: str, max_bytes: int) -> tuple[str | None, bool, str]:

@@ -5,7 +5,19 @@ Installed with ``pip install lading[testing]``. See ``plugins/README.md`` for ho
 
 from plugins.testing.detector import TypeDetectorSuite
 from plugins.testing.detector_support import Refused
+from plugins.testing.fetcher import FetcherSuite
+from plugins.testing.fetcher_http import HttpFetcherSuite
+from plugins.testing.fetcher_support import FetchLimits, Flaw
 from plugins.testing.images import Sample
 from plugins.testing.storage import StorageBackendSuite
 
-__all__ = ["Refused", "Sample", "StorageBackendSuite", "TypeDetectorSuite"]
+__all__ = [
+    "FetchLimits",
+    "FetcherSuite",
+    "Flaw",
+    "HttpFetcherSuite",
+    "Refused",
+    "Sample",
+    "StorageBackendSuite",
+    "TypeDetectorSuite",
+]

@@ -55,8 +55,9 @@ _KIT: Final = __name__.rpartition(".")[0] + "."
 _KIT_FOLDER: Final = str(Path(__file__).parent) + os.sep
 _STDLIB: Final = sysconfig.get_path("stdlib") + os.sep
 _SITE: Final = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
-_HARMLESS_CALLERS: Final = ("importlib._bootstrap", "zipimport", "linecache", "asyncio.unix_events")
-"""Modules that open files or start children on their own account: imports, tracebacks, asyncio's children."""
+_HARMLESS_CALLERS: Final = ("importlib._bootstrap", "zipimport", "linecache", "asyncio.unix_events", f"{_KIT}images")
+"""Modules that open files, start children or compute on their own account: imports, tracebacks, asyncio's children, and
+what makes the kit's images."""
 
 
 class BlockingWatch:

@@ -10,8 +10,9 @@ from plugins.contracts import CONTRACT_VERSION, ImageInfo
 from plugins.errors import PluginError
 from plugins.options import PluginOptions
 from plugins.testing.cancellation import CancelAt, attempt
-from plugins.testing.detector_support import DetectorHarness, assert_says, assert_well_formed
+from plugins.testing.detector_support import DetectorHarness, assert_says
 from plugins.testing.images import Sample
+from plugins.testing.judging import assert_well_formed
 from plugins.testing.leaks import no_leaks
 
 DELAYS = (0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)

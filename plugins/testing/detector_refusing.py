@@ -13,15 +13,16 @@ from plugins.testing.bodies import MIB, Body
 from plugins.testing.cancellation import attempt
 from plugins.testing.detector_support import (
     LARGE,
+    MEMORY,
     MOST_PIXELS,
     DetectorHarness,
     Outcome,
     assert_raises,
     assert_says,
     beginning,
-    bounded_memory,
     judged,
 )
+from plugins.testing.judging import bounded_memory
 
 FILES_PER_CASE = 300
 """About how many damaged files a case tries; they are shared out among the samples."""
@@ -169,7 +170,7 @@ class RefusingCases(DetectorHarness):
     async def test_bombs(self) -> None:
         async with self.opened() as detector:
             for name, data in images.bombs().items():
-                with bounded_memory(f"the bomb {name}"):
+                with bounded_memory(f"the bomb {name}", MEMORY):
                     outcome = await self.outcome(detector, data, f"the bomb {name}")
                 if isinstance(outcome, ImageInfo):
                     pixels = outcome.width * outcome.height * outcome.frames
@@ -180,7 +181,7 @@ class RefusingCases(DetectorHarness):
     async def test_a_large_file_that_is_no_image(self, name: str) -> None:
         async with self.opened() as detector:
             with self.file(large_files()[name]) as path:
-                with bounded_memory(f"64 MB of {name}"):
+                with bounded_memory(f"64 MB of {name}", MEMORY):
                     outcome = judged(await attempt(detector.detect(path)), name)
                 assert_raises(outcome, NotAnImage, f"64 MB of {name}")
             await self.assert_works(detector)
@@ -194,7 +195,7 @@ class RefusingCases(DetectorHarness):
                     with self.file(sample.data[:kept]) as path:
                         with path.open("r+b") as file:
                             file.truncate(LARGE)
-                        with bounded_memory(what):
+                        with bounded_memory(what, MEMORY):
                             judged(await attempt(detector.detect(path)), what)
             await self.assert_works(detector)
 

@@ -1,8 +1,6 @@
 """What the detector suite is made of: the harness that an author fills in, and how answers are judged."""
 
 import itertools
-import re
-import tracemalloc
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -11,10 +9,11 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from plugins.contracts import ImageInfo, TypeDetector
-from plugins.errors import DetectError, PluginError
+from plugins.errors import DetectError
 from plugins.testing.bodies import MIB
 from plugins.testing.cancellation import attempt
 from plugins.testing.images import Sample
+from plugins.testing.judging import assert_well_formed, is_media_type
 from plugins.testing.suite import Suite
 
 LARGE: Final = 64_000_000
@@ -25,10 +24,6 @@ MEMORY: Final = 32 * MIB
 
 MOST_PIXELS: Final = 1_000_000_000
 """What claims more pixels than these, over all frames, is a bomb to any reader."""
-
-_TOKEN: Final = r"[a-z0-9][a-z0-9!#$&^_.+-]*"  # noqa: S105 - RFC 6838 section 4.2 calls it a restricted name
-_MEDIA_TYPE: Final = re.compile(rf"{_TOKEN}/{_TOKEN}")
-_CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 Outcome = ImageInfo | DetectError
 """What a call of ``detect`` ended with."""
@@ -126,20 +121,10 @@ def assert_plausible(info: ImageInfo, what: str) -> None:
     assert info.format.isascii(), f"{what}: {info}"
     assert info.format, f"{what}: no format: {info}"
     assert isinstance(info.content_type, str), f"{what}: {info}"
-    assert _MEDIA_TYPE.fullmatch(info.content_type), f"{what}: not a bare lower-case media type: {info}"
+    assert is_media_type(info.content_type), f"{what}: not a bare lower-case media type: {info}"
     for number in (info.width, info.height, info.frames):
         assert type(number) is int, f"{what}: {type(number).__name__} where int belongs: {info}"
         assert number >= 1, f"{what}: less than 1: {info}"
-
-
-def assert_well_formed(error: PluginError, what: str) -> None:
-    """The error can be shown to a client and to an operator."""
-    assert _CODE.fullmatch(error.code), f"{what}: the code {error.code!r}"
-    assert type(error.retryable) is bool, f"{what}: retryable is {error.retryable!r}"
-    assert error.detail.strip(), f"{what}: no text for the client"
-    assert error.detail.isprintable(), f"{what}: control characters in the text for the client: {error.detail!r}"
-    assert isinstance(error.internal, str), f"{what}: internal is {error.internal!r}"
-    assert str(error), f"{what}: no text for the operator"
 
 
 def assert_says(outcome: Outcome | Exception, sample: Sample) -> None:
@@ -156,15 +141,3 @@ def assert_raises(outcome: Outcome, error: type[DetectError], what: str) -> None
 def beginning(data: bytes) -> bytes:
     """What tells most formats apart: the first bytes, or the brand behind a length (ISO/IEC 14496-12 section 4.3)."""
     return data[4:12] if data[4:8] == b"ftyp" else data[:4]
-
-
-@contextmanager
-def bounded_memory(what: str) -> Iterator[None]:
-    """Fail if more than ``MEMORY`` is allocated in this process meanwhile; what children take is not seen."""
-    tracemalloc.start()
-    try:
-        yield
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < MEMORY, f"{what}: {peak >> 20} MiB of memory"

@@ -1,36 +1,36 @@
-"""The local disk keeps the contract, alone and behind the guard."""
+"""The local disk keeps the contract, alone and behind the guard, also where a path is configured."""
 
-from collections.abc import Collection
+from pathlib import Path
+
+import pytest
 
 from backends.guard import GuardedStorage
-from backends.local import LocalStorage, LocalStorageOptions
+from backends.local import LocalStorageOptions
+from backends.suites import LocalSuite
 from plugins.contracts import StorageBackend
-from plugins.testing.storage import StorageBackendSuite
-from plugins.testing.storage_support import StorageHarness
+from plugins.testing.suite import run_case
 from tests.conformance.storage import GuardedStorageSuite
 
 
-class LocalHarness(StorageHarness):
-    def make_backend(self) -> StorageBackend:
-        return LocalStorage(LocalStorageOptions(path=self.place, threads=4))
-
-    async def read_raw(self, key: str) -> bytes | None:
-        path = self.place / key
-        return path.read_bytes() if path.is_file() else None
-
-    async def write_raw(self, key: str, body: bytes) -> None:
-        path = self.place / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-
-    async def leftovers(self) -> Collection[str]:
-        return [path.name for path in (self.place / ".incoming").iterdir()]
-
-
-class TestLocalStorage(LocalHarness, StorageBackendSuite):
+class TestLocalStorage(LocalSuite):
     pass
 
 
-class TestGuardedLocalStorage(LocalHarness, GuardedStorageSuite):
+class TestGuardedLocalStorage(LocalSuite, GuardedStorageSuite):
     def make_backend(self) -> StorageBackend:
         return GuardedStorage(super().make_backend(), name="local")
+
+
+class Configured(LocalSuite):
+    pass
+
+
+def test_where_a_path_is_configured_that_is_where_it_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "images"
+    path.mkdir()
+    (path / "an-image").write_bytes(b"image")
+    monkeypatch.setattr(Configured, "configured", LocalStorageOptions(path=path, threads=1))
+    suite = Configured()
+    run_case(suite, suite.test_delete())
+    assert suite.place.parent == path
+    assert [found.name for found in path.iterdir()] == ["an-image"]

@@ -1,36 +1,31 @@
 """The reference backend keeps the contract, alone and behind the guard."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from backends.guard import GuardedStorage
-from backends.memory import MemoryStorage, MemoryStorageOptions
+from backends.memory import MemoryStorageOptions
+from backends.suites import MemorySuite
 from plugins.contracts import StorageBackend
-from plugins.testing.storage import StorageBackendSuite
-from plugins.testing.storage_support import StorageHarness
+from plugins.options import PluginOptions
+from plugins.testing.suite import run_case
 from tests.conformance.storage import GuardedStorageSuite
 
 
-class MemoryHarness(StorageHarness):
-    unsupported: ClassVar[Mapping[str, str]] = {"bounded_memory": "memory is where it keeps objects"}
-    memory: MemoryStorage
-
-    def make_backend(self) -> StorageBackend:
-        self.memory = MemoryStorage(MemoryStorageOptions())
-        return self.memory
-
-    async def read_raw(self, key: str) -> bytes | None:
-        body = self.memory._objects.get(key)
-        return None if body is None else bytes(body)
-
-    async def write_raw(self, key: str, body: bytes) -> None:
-        self.memory._objects[key] = bytearray(body)
-
-
-class TestMemoryStorage(MemoryHarness, StorageBackendSuite):
+class TestMemoryStorage(MemorySuite):
     pass
 
 
-class TestGuardedMemoryStorage(MemoryHarness, GuardedStorageSuite):
+class TestGuardedMemoryStorage(MemorySuite, GuardedStorageSuite):
     def make_backend(self) -> StorageBackend:
         return GuardedStorage(super().make_backend(), name="memory")
+
+
+class Configured(MemorySuite):
+    """It has less room than the cases need."""
+
+    configured: ClassVar[PluginOptions | None] = MemoryStorageOptions(max_total_bytes=1)
+
+
+def test_what_is_configured_has_room_for_the_cases() -> None:
+    suite = Configured()
+    run_case(suite, suite.test_a_single_large_chunk())

@@ -12,16 +12,16 @@ import pytest
 
 from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
+from backends.suites import MemorySuite
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import PluginError, StorageError, StorageUnavailable
 from plugins.testing import leaks
 from plugins.testing.bodies import MIB, Stream
 from plugins.testing.suite import run_case
 from tests.conformance.storage import GuardedStorageSuite
-from tests.conformance.test_storage_memory import MemoryHarness
 
 
-class SuiteUnderTest(MemoryHarness, GuardedStorageSuite):
+class SuiteUnderTest(MemorySuite, GuardedStorageSuite):
     unsupported: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, broken: type[MemoryStorage]) -> None:

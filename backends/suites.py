@@ -1,0 +1,73 @@
+"""The kit's suites for the built-in backends: entry points for ``lading plugins check``, and for tests.
+
+Where options of ``service.conf`` are given, the suites start from them, and change only what the cases need.
+"""
+
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import ClassVar, Final
+
+from backends.local import LocalStorage, LocalStorageOptions
+from backends.memory import MemoryStorage, MemoryStorageOptions
+from plugins.contracts import StorageBackend
+from plugins.testing import StorageBackendSuite
+
+MEMORY_BYTES: Final = 64 * 1024**2
+"""What the cases save at most at a time, and some more."""
+
+
+class LocalSuite(StorageBackendSuite):
+    """``LocalStorage``, in a folder of the case's own.
+
+    Where a path is configured, that folder is below it, since file systems differ: under a name that begins with a
+    dot, as no key does, and it is removed after the case.
+    """
+
+    async def leftovers(self) -> Collection[str]:
+        return [path.name for path in (self.place / ".incoming").iterdir()]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        if not isinstance(self.configured, LocalStorageOptions):
+            yield
+            return
+        self.place = self.configured.path / f".check-{secrets.token_hex(8)}"
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.place, ignore_errors=True)
+
+    def make_backend(self) -> StorageBackend:
+        options = self.configured if isinstance(self.configured, LocalStorageOptions) else LocalStorageOptions()
+        return LocalStorage(options.model_copy(update={"path": self.place}))
+
+    async def read_raw(self, key: str) -> bytes | None:
+        path = self.place / key
+        return path.read_bytes() if path.is_file() else None
+
+    async def write_raw(self, key: str, body: bytes) -> None:
+        path = self.place / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+
+
+class MemorySuite(StorageBackendSuite):
+    """``MemoryStorage``, with room for the largest object of the cases."""
+
+    unsupported: ClassVar[Mapping[str, str]] = {"bounded_memory": "memory is where it keeps objects"}
+    memory: MemoryStorage
+
+    def make_backend(self) -> StorageBackend:
+        options = self.configured if isinstance(self.configured, MemoryStorageOptions) else MemoryStorageOptions()
+        room = max(options.max_total_bytes, MEMORY_BYTES)
+        self.memory = MemoryStorage(options.model_copy(update={"max_total_bytes": room}))
+        return self.memory
+
+    async def read_raw(self, key: str) -> bytes | None:
+        body = self.memory._objects.get(key)  # noqa: SLF001 - around the backend, as it is meant to be
+        return None if body is None else bytes(body)
+
+    async def write_raw(self, key: str, body: bytes) -> None:
+        self.memory._objects[key] = bytearray(body)  # noqa: SLF001 - as above

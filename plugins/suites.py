@@ -1,0 +1,142 @@
+"""The kit's suites for the built-in fetchers and detector: entry points for ``lading plugins check``, and for tests.
+
+Where options of ``service.conf`` are given, the suites start from them, and change only what the cases need.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network
+from typing import Any, ClassVar, Final
+
+from plugins.contracts import Fetcher, Source, TypeDetector
+from plugins.detectors.formats import HEAD_SIZE, identify
+from plugins.detectors.pillow import PillowDetector, PillowOptions
+from plugins.errors import (
+    DetectError,
+    FormatNotAllowed,
+    ImageCorrupt,
+    NotAnImage,
+    SideTooLong,
+    TooManyFrames,
+    TooManyPixels,
+)
+from plugins.fetchers.data import DataFetcher, DataOptions
+from plugins.fetchers.http import HttpFetcher
+from plugins.fetchers.http_options import HttpOptions, PortRange
+from plugins.testing import (
+    FetcherSuite,
+    FetchLimits,
+    Flaw,
+    HttpFetcherSuite,
+    Refused,
+    Sample,
+    TypeDetectorSuite,
+    images,
+)
+from plugins.testing.bodies import Body
+from plugins.testing.fetcher_http_support import HttpHarness
+
+LOOPBACK: Final = IPv4Network("127.0.0.0/8")
+
+
+class HttpSuite(HttpFetcherSuite):
+    """``HttpFetcher``, with loopback and every port allowed."""
+
+    refused_urls: ClassVar[Sequence[str]] = (
+        *HttpHarness.refused_urls,
+        "http://user:password@example.org/picture.png",
+        "http://127.1/picture.png",
+        "http://10.0.0.1/picture.png",
+        "http://[::ffff:10.0.0.1]/picture.png",
+        "http://169.254.169.254/latest/meta-data",
+    )
+
+    def make_fetcher(self, limits: FetchLimits) -> Fetcher:
+        options = self.configured if isinstance(self.configured, HttpOptions) else HttpOptions()
+        own: dict[str, Any] = {
+            "allow_networks": (*options.allow_networks, LOOPBACK),
+            "deny_networks": tuple(denied for denied in options.deny_networks if not denied.overlaps(LOOPBACK)),
+            "ports": (PortRange(1, 65535),),
+            "max_bytes": limits.max_bytes,
+            "total_timeout": limits.seconds,
+            # As much as the cases need at least.
+            "connections": max(options.connections, 2),
+            "max_redirects": max(options.max_redirects, 3),
+            "url_max_bytes": max(options.url_max_bytes, 1024),
+        }
+        return HttpFetcher(options.model_copy(update=own))
+
+
+class DataSuite(FetcherSuite):
+    """``DataFetcher``; the source is the url itself, so there is no origin to have flaws."""
+
+    unsupported: ClassVar[Mapping[str, str]] = dict.fromkeys(Flaw, "a data: url has no origin")
+    largest_body: ClassVar[int] = 1024**2
+    refused_urls: ClassVar[Sequence[str]] = (
+        "data:",
+        "data:image/png",
+        "data:image/png;base64",
+        "data:image,",
+        "data:image/png;charset,x",
+        "data:image/png,a b",
+        "data:image/png,ä",
+    )
+
+    def make_fetcher(self, limits: FetchLimits) -> Fetcher:
+        options = self.configured if isinstance(self.configured, DataOptions) else DataOptions()
+        return DataFetcher(options.model_copy(update={"max_bytes": min(limits.max_bytes, self.largest_body)}))
+
+    async def serve(self, body: Body) -> Source:
+        return Source("data:image/png;base64," + base64.b64encode(body.whole()).decode())
+
+    async def serve_flawed(self, flaw: Flaw, body: Body) -> Source:  # noqa: ARG002 - the harness asks for it
+        raise AssertionError(f"{flaw} is declared as unsupported")
+
+
+_LIMITS: Final = ("max_pixels", "max_side", "max_frames", "max_total_pixels", "memory_limit", "verify")
+"""The options that say which files are refused. The cases are made for their defaults."""
+
+_BOMBS: Final[Mapping[str, type[DetectError]]] = {
+    "png-text": ImageCorrupt,
+    "png-side": SideTooLong,
+    "gif-side": SideTooLong,
+    "tiff-side": SideTooLong,
+    "icon-side": SideTooLong,
+    "gif-frames": TooManyFrames,
+    "tiff-frames": TooManyFrames,
+    "png-frames": TooManyFrames,
+    "icon-frames": TooManyFrames,
+}
+"""What a bomb is refused for, where it is not for its pixels."""
+
+
+class PillowSuite(TypeDetectorSuite):
+    """``PillowDetector``, with the formats and processes that are configured, and its own limits."""
+
+    @property
+    def options(self) -> PillowOptions:
+        """What the detector is made with."""
+        default = PillowOptions()
+        options = self.configured if isinstance(self.configured, PillowOptions) else default
+        return options.model_copy(update={name: getattr(default, name) for name in _LIMITS})
+
+    def make_detector(self) -> TypeDetector:
+        return PillowDetector(self.options)
+
+    def samples(self) -> Sequence[Sample]:
+        return [sample for sample in images.samples().values() if sample.format in self.options.formats]
+
+    def refused(self) -> Sequence[Refused]:
+        files = [(name, data, _BOMBS.get(name, TooManyPixels)) for name, data in images.bombs().items()]
+        files += [
+            (f"{name}-truncated", images.broken()[f"{name}-truncated"], ImageCorrupt) for name in images.SAMPLE_NAMES
+        ]
+        files += [(name, data, FormatNotAllowed) for name, (_, data) in images.FOREIGN.items()]
+        files += [(name, data, NotAnImage) for name, data in images.NOT_IMAGES.items()]
+        return [
+            Refused(name, data, error if self._may_be_allowed(data) else FormatNotAllowed)
+            for name, data, error in files
+        ]
+
+    def _may_be_allowed(self, data: bytes) -> bool:
+        return identify(data[:HEAD_SIZE]) in {None, *self.options.formats}
