@@ -11,8 +11,9 @@ besides; redirects must not lead there either. A suite with a ``running`` of its
 """
 
 from plugins.testing.fetcher import FetcherSuite
-from plugins.testing.fetcher_http_support import HttpHarness
+from plugins.testing.fetcher_http_answers import AnswerCases
+from plugins.testing.fetcher_http_requests import RequestCases
 
 
-class HttpFetcherSuite(HttpHarness, FetcherSuite):
+class HttpFetcherSuite(AnswerCases, RequestCases, FetcherSuite):
     """The cases that every fetcher passes that speaks HTTP."""

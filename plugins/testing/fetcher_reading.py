@@ -26,6 +26,9 @@ from plugins.testing.judging import bounded_memory
 
 SIZES = [1, 2, 100, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB, MIB + 1, 3 * MIB + 5]
 LIMIT = 100_000
+BULK = 32_000_000
+"""Size in bytes of a body that does not fit into ``MEMORY``."""
+
 MEMORY = 16 * MIB
 """How much of Python's memory a fetch may take, the origin's own included where it runs in this process."""
 
@@ -47,10 +50,11 @@ class ReadingCases(FetcherHarness):
             assert await _digest(fetcher, await self.serve(body)) == (body.size, body.sha256)
 
     async def test_memory_is_bounded(self) -> None:
-        body = self.body(LARGE)
+        body = self.body(BULK)
         source = await self.serve(body)
-        async with self.opened() as fetcher:
-            with bounded_memory("64 MB for a slow reader", MEMORY):
+        # To follow every allocation takes its time.
+        async with self.opened(FetchLimits(seconds=self.case_seconds)) as fetcher:
+            with bounded_memory("32 MB for a slow reader", MEMORY):
                 # Whoever reads ahead without end has the time to.
                 assert await _digest(fetcher, source, pause=0.5) == (body.size, body.sha256)
 

@@ -83,7 +83,8 @@ class SftpFetcher(Fetcher):
         if url.user is not None and url.user not in self._users:
             raise UserNotAllowed(str(url.server))
         for name in source.headers:
-            raise HeaderNotAllowed(name=name, reason="SFTP has no headers")
+            shown = "".join(char if char.isprintable() else "?" for char in name[:64])
+            raise HeaderNotAllowed(name=shown, reason="SFTP has no headers")
         return url
 
     def _clock(self, stack: AsyncExitStack) -> Clock:
