@@ -319,8 +319,9 @@ class AnswerCases(HttpHarness):
         async with self.opened() as fetcher:
             done = await fetch(fetcher, Source(self.route(answer(DATA, headers=fields))))
             assert done.fetched is not None
-            assert done.fetched.etag in {fields["ETag"], None}
-            assert done.fetched.last_modified in {fields["Last-Modified"], None}
+            etag, modified = done.fetched.etag, done.fetched.last_modified
+            assert etag in {fields["ETag"], None}, f"the etag is {etag!r}"
+            assert modified in {fields["Last-Modified"], None}, f"last_modified is {modified!r}"
 
     async def test_an_origins_words_are_not_shown(self) -> None:
         async def spoken(exchange: Exchange) -> bool:

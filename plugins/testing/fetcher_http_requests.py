@@ -42,11 +42,11 @@ class RequestCases(HttpHarness):
             source = Source(self.route(answer(DATA)) + "?a=b&c", {"X-Key": "value", "Authorization": "Bearer x"})
             assert_whole(await fetch(fetcher, source), BODY, "a source with headers")
         (request,) = self.origin.requests
-        assert request.method == "GET"
+        assert request.method == "GET", f"the method is {request.method}"
         assert request.target == source.url.removeprefix(self.origin.url("")), "another path or query is asked for"
-        assert request.headers["host"] == f"127.0.0.1:{self.origin.port}"
-        assert request.headers["x-key"] == "value", "the source's headers are not sent"
-        assert request.headers["authorization"] == "Bearer x", "the source's headers are not sent"
+        assert request.headers.get("host") == f"127.0.0.1:{self.origin.port}", "the origin is not told its name"
+        assert request.headers.get("x-key") == "value", "the source's headers are not sent"
+        assert request.headers.get("authorization") == "Bearer x", "the source's headers are not sent"
         for name in ("range", "if-none-match", "if-modified-since", "content-length", "transfer-encoding", "upgrade"):
             assert name not in request.headers, f"{name} asks for something else than the image"
 

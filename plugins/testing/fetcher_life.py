@@ -38,8 +38,9 @@ class LifeCases(FetcherHarness):
     async def test_it_says_what_it_is(self) -> None:
         async with self.opened() as fetcher:
             cls = type(fetcher)
-        assert type(cls.contract_version) is int
-        assert 1 <= cls.contract_version <= CONTRACT_VERSION
+        version = cls.contract_version
+        assert type(version) is int, f"contract_version is {version!r}"
+        assert 1 <= version <= CONTRACT_VERSION, f"contract_version is {version}"
         assert isinstance(cls.kind, str), f"kind is {cls.kind!r}"
         assert _KIND.fullmatch(cls.kind), f"kind is {cls.kind!r}"
         assert isinstance(cls.schemes, frozenset), f"schemes is {cls.schemes!r}"

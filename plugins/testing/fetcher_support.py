@@ -190,7 +190,7 @@ def assert_piece(piece: bytes) -> None:
 
 def assert_whole(done: Fetch, body: Body, what: str) -> None:
     """The fetch gave the body, byte for byte."""
-    assert done.error is None, f"{what}: {done.error!r}"
+    assert done.error is None, f"{what}: {_named(done.error)}"
     assert len(done.data) == body.size, f"{what}: {len(done.data)} of {body.size} bytes"
     assert done.data == body.whole(), f"{what}: other bytes than were sent"
 
@@ -205,13 +205,13 @@ def assert_error(
     """The fetch ended with an error of the classes, or of a subclass; ``retryable`` says which, if it matters."""
     names = classes.__name__ if isinstance(classes, type) else " or ".join(one.__name__ for one in classes)
     assert done.error is not None, f"{what}: {len(done.data)} bytes were given as the whole, instead of {names}"
-    assert isinstance(done.error, classes), f"{what}: {done.error!r} instead of {names}"
+    assert isinstance(done.error, classes), f"{what}: {_named(done.error)} instead of {names}"
     assert_well_formed(done.error, what)
     if isinstance(done.error, SourceRefused):
-        assert not done.error.retryable, f"{what}: what is refused for good is to be tried again: {done.error!r}"
+        assert not done.error.retryable, f"{what}: what is refused for good is to be tried again: {_named(done.error)}"
     if retryable is not None:
         promise = "another attempt is promised" if done.error.retryable else "no other attempt is promised"
-        assert done.error.retryable is retryable, f"{what}: {promise}: {done.error!r}"
+        assert done.error.retryable is retryable, f"{what}: {promise}: {_named(done.error)}"
     return done.error
 
 
@@ -233,6 +233,10 @@ def assert_announced(fetched: Fetched, what: str) -> None:
     if filename is not None:
         assert not {"/", "\\"} & set(filename), f"{what}: the filename {filename!r} is a path"
         assert filename not in {".", ".."}, f"{what}: the filename {filename!r} is a path"
+
+
+def _named(error: Exception | None) -> str:
+    return f"{type(error).__name__} ({error})"
 
 
 def everything_logged(error: BaseException) -> str:
