@@ -60,7 +60,7 @@ class HttpSuite(HttpFetcherSuite):
             "max_bytes": limits.max_bytes,
             "total_timeout": limits.seconds,
             # As much as the cases need at least.
-            "connections": max(options.connections, 2),
+            "connections": max(options.connections, 8),
             "max_redirects": max(options.max_redirects, 3),
             "url_max_bytes": max(options.url_max_bytes, 1024),
         }

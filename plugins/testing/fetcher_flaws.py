@@ -16,6 +16,7 @@ from plugins.errors import (
 )
 from plugins.testing.bodies import MIB, Body
 from plugins.testing.fetcher_support import (
+    ATTEMPTS,
     FetcherHarness,
     FetchLimits,
     Flaw,
@@ -60,7 +61,7 @@ class FlawCases(FetcherHarness):
             assert_error(done, FetchError, flaw, retryable=True)
             if flaw is Flaw.STALLED:
                 assert_beginning(done, body, flaw)
-            await self.assert_works(fetcher)
+            await self.assert_works(fetcher, attempts=ATTEMPTS)
 
     @pytest.mark.parametrize("flaw", [Flaw.RESET, Flaw.TRUNCATED])
     @pytest.mark.parametrize("size", [2, 1000, 3 * MIB + 5])
@@ -106,7 +107,7 @@ class FlawCases(FetcherHarness):
 
     async def test_flaws_do_no_harm_to_others(self) -> None:
         bodies = [Body(min(50_000, self.largest_body), seed=nth) for nth in range(2 + len(self.flaws))]
-        async with self.opened(FetchLimits(max_bytes=LIMIT, seconds=10.0)) as fetcher:
+        async with self.opened(FetchLimits(max_bytes=LIMIT)) as fetcher:
             good = [fetch(fetcher, await self.serve(body)) for body in bodies]
             sources = [await self.serve_flawed(flaw, Body(1000)) for flaw in self.flaws]
             bad = [asyncio.ensure_future(fetch(fetcher, source)) for source in sources]

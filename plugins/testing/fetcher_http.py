@@ -11,9 +11,10 @@ besides; redirects must not lead there either. A suite with a ``running`` of its
 """
 
 from plugins.testing.fetcher import FetcherSuite
-from plugins.testing.fetcher_http_answers import AnswerCases
+from plugins.testing.fetcher_http_bodies import BodyCases
+from plugins.testing.fetcher_http_heads import HeadCases
 from plugins.testing.fetcher_http_requests import RequestCases
 
 
-class HttpFetcherSuite(AnswerCases, RequestCases, FetcherSuite):
+class HttpFetcherSuite(HeadCases, BodyCases, RequestCases, FetcherSuite):
     """The cases that every fetcher passes that speaks HTTP."""

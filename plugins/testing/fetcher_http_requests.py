@@ -8,13 +8,10 @@ import pytest
 
 from plugins.contracts import Source
 from plugins.errors import FetchError, RedirectNotAllowed, SourceRefused
-from plugins.testing.bodies import Body
-from plugins.testing.fetcher_http_support import HttpHarness
+from plugins.testing.fetcher_http_support import BODY, DATA, HttpHarness
 from plugins.testing.fetcher_support import FetchLimits, assert_error, assert_whole, fetch
 from plugins.testing.origin import Exchange, answer, head, raw, redirect, repeat
 
-BODY: Final = Body(1000)
-DATA: Final = BODY.whole()
 SECRET: Final = "KitSecret9b2e"  # noqa: S105 - it stands for one
 
 FORBIDDEN: Final = (

@@ -24,6 +24,9 @@ from plugins.testing.origin import (
 )
 
 LOOPBACK: Final = "127.0.0.1"
+BODY: Final = Body(1000)
+"""What most cases serve."""
+DATA: Final = BODY.whole()
 CHUNKED: Final = head(headers={"Transfer-Encoding": "chunked"})
 
 

@@ -200,10 +200,12 @@ class Origin:
         if self._server is None:
             return
         self._server.close()
+        await _some_rounds()  # asyncio tells of a connection a few rounds after it was accepted
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+        await _some_rounds()  # and closes it a few rounds after that was asked for
 
     def url(self, path: str = "/", *, name: str | None = None) -> str:
         """The URL of a path, at another host name if given."""
@@ -213,19 +215,21 @@ class Origin:
         self.connections += 1
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            writer.transport.abort()  # here, since a task that is cancelled before it began runs no "finally"
+
+        task.add_done_callback(ended)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         gone = (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError)
-        try:
-            with contextlib.suppress(*gone):
-                async with asyncio.timeout(self._lifetime):
-                    while await self._exchange(reader, writer):
-                        pass
-                    writer.close()
-                    await writer.wait_closed()
-        finally:
-            writer.transport.abort()
+        with contextlib.suppress(*gone):
+            async with asyncio.timeout(self._lifetime):
+                while await self._exchange(reader, writer):
+                    pass
+                writer.close()
+                await writer.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         text = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -238,10 +242,16 @@ class Origin:
         return await behave(Exchange(request, writer)) and headers.get("connection", "").lower() != "close"
 
 
+async def _some_rounds() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 @contextlib.contextmanager
 def origin_in_thread(origin: Origin) -> Iterator[Origin]:
     """Run the origin in a thread with a loop of its own, until the block ends."""
-    loop = asyncio.new_event_loop()
+    runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+    loop = runner.get_loop()
     ready = threading.Event()
     ended = asyncio.Event()
 
@@ -252,10 +262,10 @@ def origin_in_thread(origin: Origin) -> Iterator[Origin]:
 
     def run() -> None:
         try:
-            loop.run_until_complete(serve())
+            with runner:
+                runner.run(serve())
         finally:
             ready.set()
-            loop.close()
 
     thread = threading.Thread(target=run, name="origin", daemon=True)
     thread.start()

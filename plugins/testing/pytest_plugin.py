@@ -5,9 +5,39 @@ It is active wherever Lading is installed, so it imports nothing of weight befor
 
 import inspect
 import sys
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from plugins.testing.images import Sample
+    from plugins.testing.origin import Origin
+
+
+@pytest.fixture
+def hostile_origin() -> "Iterator[Origin]":
+    """An HTTP server on loopback, in a thread: it behaves as its ``routes`` say, and answers 404 to all else."""
+    from plugins.testing.origin import Origin, origin_in_thread
+
+    with origin_in_thread(Origin()) as origin:
+        yield origin
+
+
+@pytest.fixture(scope="session")
+def sample_images() -> "Mapping[str, Sample]":
+    """Good images of every format, by name, each with what is to be said of it."""
+    from plugins.testing import images
+
+    return images.samples()
+
+
+@pytest.fixture(scope="session")
+def broken_images() -> Mapping[str, bytes]:
+    """Images cut in half (``png-truncated``), bombs (``png-bomb``), and what is no image (``html``), by name."""
+    from plugins.testing import images
+
+    return {**images.broken(), **images.NOT_IMAGES}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -124,6 +124,7 @@ class SftpHarness(FetcherHarness):
         """Those of ``service.conf``, if there are any, with this suite's own server and with the changes."""
         configured = self.configured.model_dump() if isinstance(self.configured, SftpOptions) else {}
         own = {"known_hosts": None, "private_key": None, "root": "/", **self.server.options()}
+        own["connections"] = max(configured.get("connections", 0), 8)  # as many as the cases need
         return SftpOptions.model_validate({**configured, **own, **changes})
 
     async def serve(self, body: Body) -> Source:
