@@ -123,7 +123,7 @@ class SftpHarness(FetcherHarness):
     def options(self, **changes: Any) -> SftpOptions:
         """Those of ``service.conf``, if there are any, with this suite's own server and with the changes."""
         configured = self.configured.model_dump() if isinstance(self.configured, SftpOptions) else {}
-        own = {"known_hosts": None, "private_key": None, "root": "/", **self.server.options()}
+        own = {"known_hosts": None, "private_key": None, "root": "/", "allow_users": (), **self.server.options()}
         own["connections"] = max(configured.get("connections", 0), 8)  # as many as the cases need
         return SftpOptions.model_validate({**configured, **own, **changes})
 

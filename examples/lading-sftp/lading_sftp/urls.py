@@ -36,10 +36,11 @@ class SftpUrl:
 
     @property
     def filename(self) -> str | None:
-        """The last part of the path without control, formatting and unassigned characters, or None if none are left."""
+        """The last part of the path without control, formatting and unassigned characters, or None if no name is left."""
         name = self.path.rpartition(b"/")[2].decode(errors="replace")
         printable = "".join(char for char in name if not unicodedata.category(char).startswith("C")).strip()
-        return printable.encode()[:MAX_FILENAME_BYTES].decode(errors="ignore").strip() or None
+        cut = printable.encode()[:MAX_FILENAME_BYTES].decode(errors="ignore").strip()
+        return None if cut in {"", ".", ".."} else cut
 
 
 def parse_sftp_url(url: str) -> SftpUrl:

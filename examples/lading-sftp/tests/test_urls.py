@@ -53,6 +53,8 @@ def check(url: str, headers: dict[str, str] | None = None) -> None:
         ("sftp://files.example//a...png", ("files.example", 22), None, b"//a...png", "a...png"),
         ("sftp://files.example/%E2%80%AEgnp.a", ("files.example", 22), None, b"/\xe2\x80\xaegnp.a", "gnp.a"),
         ("sftp://files.example/%E2%80%AE", ("files.example", 22), None, b"/\xe2\x80\xae", None),
+        ("sftp://files.example/%20..", ("files.example", 22), None, b"/ ..", None),
+        ("sftp://files.example/.%E2%80%8B.", ("files.example", 22), None, b"/.\xe2\x80\x8b.", None),
     ],
 )
 def test_good_urls(url: str, server: tuple[str, int], user: str | None, path: bytes, filename: str | None) -> None:
@@ -135,6 +137,12 @@ def test_headers_are_refused_since_sftp_has_none() -> None:
     with pytest.raises(HeaderNotAllowed) as raised:
         check("sftp://files.example/a.png", {"Authorization": "Basic secret"})
     assert raised.value.detail == "The request header 'Authorization' cannot be set for a fetch: SFTP has no headers."
+
+
+def test_the_name_of_a_header_is_made_harmless() -> None:
+    with pytest.raises(HeaderNotAllowed) as raised:
+        check("sftp://files.example/a.png", {"X-\r\nHost" + 100 * "x": "secret"})
+    assert raised.value.facts["name"] == "X-??Host" + 56 * "x"
 
 
 def test_a_long_name_is_cut_between_characters() -> None:
