@@ -36,7 +36,7 @@ class SftpUrl:
 
     @property
     def filename(self) -> str | None:
-        """The last part of the path without control, formatting and unassigned characters, or None if no name is left."""
+        """The last part of the path without control, formatting and unassigned characters; None if no name is left."""
         name = self.path.rpartition(b"/")[2].decode(errors="replace")
         printable = "".join(char for char in name if not unicodedata.category(char).startswith("C")).strip()
         cut = printable.encode()[:MAX_FILENAME_BYTES].decode(errors="ignore").strip()
