@@ -108,9 +108,9 @@ class Importer:
                 with _outage_if_slow():
                     await self._storage.save(document.storage_key, spool.chunks(), metadata)
             except ObjectExists:
-                image = await self._stored_image(document.storage_key)
+                image = await self._stored_image(document.storage_key, filename)
             else:
-                image = self._image(info, spool, document.storage_key)
+                image = self._image(info, spool, document.storage_key, filename)
         return Outcome(image, fetcher.kind)
 
     async def _detect(self, spool: Spool) -> ImageInfo:
@@ -124,16 +124,16 @@ class Importer:
                     refusal = error
         raise refusal
 
-    async def _stored_image(self, key: str) -> Image:
+    async def _stored_image(self, key: str, filename: str | None) -> Image:
         """Describe the object that an earlier attempt saved."""
         with self._spools.open() as spool:
             with _outage_if_slow():
                 async with self._storage.open(key) as stored:
                     await spool.fill(stored.chunks)
             info = await self._detect(spool)
-            return self._image(info, spool, key)
+            return self._image(info, spool, key, filename)
 
-    def _image(self, info: ImageInfo, spool: Spool, key: str) -> Image:
+    def _image(self, info: ImageInfo, spool: Spool, key: str, filename: str | None) -> Image:
         return Image(
             format=info.format,
             content_type=info.content_type,
@@ -144,6 +144,7 @@ class Importer:
             sha256=spool.sha256,
             storage=self._storage_name,
             key=key,
+            filename=filename,
         )
 
     def _fetcher_for(self, url: str) -> Fetcher:

@@ -2,6 +2,8 @@
 
     waiting -> queued <-> running -> done | failed;  waiting | queued | running -> cancelled
 
+The image of a done import may be deleted, and then purged; the import stays done, and says so.
+
 Every transition returns a new value whose ``revision`` is one higher; ``DocumentStore.update`` writes it only over the
 revision before it, so a worker that lost its lease can change nothing.
 """
@@ -14,6 +16,9 @@ from enum import StrEnum
 from typing import Any, Self
 
 from service.clock import truncate_to_milliseconds
+
+MAX_ID_LENGTH = 64
+"""Characters of an id that are looked up; there are no longer ones."""
 
 
 class Status(StrEnum):
@@ -58,6 +63,7 @@ class Image:
         sha256: lower-case hexadecimal SHA-256 of the stored bytes.
         storage: entry-point name of the storage backend.
         key: key of the object in that storage.
+        filename: the name that the client or else the origin gave, or None; data from a stranger, never a path.
     """
 
     format: str
@@ -69,6 +75,7 @@ class Image:
     sha256: str
     storage: str
     key: str
+    filename: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,8 @@ class Import:
         abandoned: how many of those attempts ended with the death of the worker.
         revision: number of writes so far; the subject of compare-and-set.
         worker_id: who runs it; None unless running.
+        image_deleted_at: from when on the image is deleted for everyone who asks, UTC, whole milliseconds; None if not.
+        image_purged_at: from when on its bytes are known to be gone from storage; None if they are not.
     """
 
     id: str
@@ -110,6 +119,8 @@ class Import:
     worker_id: str | None = None
     error: Failure | None = None
     image: Image | None = None
+    image_deleted_at: datetime | None = None
+    image_purged_at: datetime | None = None
 
     @property
     def url(self) -> str | None:
@@ -128,6 +139,11 @@ class Import:
         """File name as sent, or None; data from a stranger, never a path."""
         filename = self.params.get("filename")
         return filename if isinstance(filename, str) and filename else None
+
+    @property
+    def metadata(self) -> Any:
+        """What the client keeps beside the image, as sent, or None."""
+        return self.params.get("metadata", self.params.get("metadatas"))
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -206,6 +222,20 @@ class Import:
             abandoned=self.abandoned + 1,
             run_at=truncate_to_milliseconds(now),
         )
+
+    def image_deleted(self, now: datetime) -> Self:
+        """Done, with an image: it is deleted. Its bytes are to be removed from storage only when this is durable."""
+        self._expect(Status.DONE)
+        if self.image_deleted_at is not None:
+            raise ValueError(f"the image of import {self.id} is deleted already")
+        return self._changed(now, image_deleted_at=truncate_to_milliseconds(now))
+
+    def image_purged(self, now: datetime) -> Self:
+        """Done, with a deleted image: its bytes are gone from storage."""
+        self._expect(Status.DONE)
+        if self.image_deleted_at is None or self.image_purged_at is not None:
+            raise ValueError(f"the image of import {self.id} is not deleted, or purged already")
+        return self._changed(now, image_purged_at=truncate_to_milliseconds(now))
 
     def _expect(self, status: Status) -> None:
         if self.status is not status:

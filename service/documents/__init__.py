@@ -67,6 +67,13 @@ class DocumentStore(ABC):
         """The import, exactly as written, ``params`` in their order; None where there is none."""
 
     @abstractmethod
+    async def get_by_image(self, image_id: str) -> Import | None:
+        """The done import whose ``image_id`` this is, exactly as written; None where there is none.
+
+        Image ids are as unique as ``Import.succeeded`` makes them. Its cost does not depend on how many imports exist.
+        """
+
+    @abstractmethod
     async def update(self, document: Import) -> bool:
         """Compare and set: replace the stored import if its revision is ``document.revision - 1``.
 

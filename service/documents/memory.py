@@ -57,6 +57,14 @@ class MemoryDocumentStore(DocumentStore):
         document = self._imports.get(import_id)
         return None if document is None else _detached(document)
 
+    async def get_by_image(self, image_id: str) -> Import | None:
+        """See ``DocumentStore.get_by_image``; it looks at every import."""
+        self._check_open()
+        for document in self._imports.values():
+            if document.status is Status.DONE and document.image_id == image_id:
+                return _detached(document)
+        return None
+
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         self._check_open()

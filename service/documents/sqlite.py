@@ -101,6 +101,10 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.get``."""
         return await self._readers.run(lambda connection: sqlite_queries.get_import(connection, import_id))
 
+    async def get_by_image(self, image_id: str) -> Import | None:
+        """See ``DocumentStore.get_by_image``."""
+        return await self._readers.run(lambda connection: sqlite_queries.get_import_by_image(connection, image_id))
+
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         return await self._writer.run(lambda connection: sqlite_queries.update_import(connection, document))

@@ -1,4 +1,4 @@
-"""The SQLite file: its schema, how it is created, checked and connected to, and what its errors mean to an operator."""
+"""The SQLite file: how it is created, checked, upgraded and connected to, and what its errors mean to an operator."""
 
 import contextlib
 import os
@@ -8,52 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from service.documents import StoreUnavailable
+from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
 
 APPLICATION_ID = 0x4C414447
 """``LADG``: marks the file as Lading's in its header (https://sqlite.org/pragma.html#pragma_application_id)."""
-
-SCHEMA_VERSION = 1
-"""Kept in ``PRAGMA user_version``; one higher with every change of ``SCHEMA``."""
-
-# Moments are integer milliseconds since the epoch. The two partial indexes hold the work in progress alone, so that
-# finished imports, nearly all rows in the end, cost the claims nothing.
-SCHEMA = (
-    """
-    CREATE TABLE imports (
-        id TEXT PRIMARY KEY NOT NULL,
-        organization_id TEXT NOT NULL,
-        issuer_id TEXT NOT NULL,
-        params TEXT NOT NULL,
-        created_at INTEGER NOT NULL,
-        host TEXT NOT NULL,
-        request_id TEXT NOT NULL,
-        updated_at INTEGER NOT NULL,
-        run_at INTEGER NOT NULL,
-        status TEXT NOT NULL,
-        image_id TEXT,
-        import_type TEXT,
-        attempts INTEGER NOT NULL,
-        abandoned INTEGER NOT NULL,
-        revision INTEGER NOT NULL,
-        worker_id TEXT,
-        error TEXT,
-        image TEXT
-    ) STRICT
-    """,
-    "CREATE INDEX imports_queued ON imports (issuer_id, run_at) WHERE status = 'queued'",
-    "CREATE INDEX imports_running ON imports (worker_id) WHERE status = 'running'",
-    "CREATE TABLE workers (id TEXT PRIMARY KEY NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    """
-    CREATE TABLE issuers (
-        id TEXT PRIMARY KEY NOT NULL,
-        organization_id TEXT NOT NULL,
-        secret TEXT NOT NULL,
-        algorithm TEXT NOT NULL,
-        enabled INTEGER NOT NULL,
-        require_exp INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID
-    """,
-)
 
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables, https://sqlite.org/stricttables.html
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
@@ -187,8 +145,8 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
-    if _header(connection) == (0, 0):
-        _create_schema(connection)
+    if _header(connection)[1] < SCHEMA_VERSION:
+        _upgrade_schema(connection)
 
 
 def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
@@ -205,14 +163,16 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _create_schema(connection: sqlite3.Connection) -> None:
+def _upgrade_schema(connection: sqlite3.Connection) -> None:
+    """Bring the file to ``SCHEMA_VERSION``, from nothing or from any earlier version, whole or not at all."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _header(connection) == (0, 0):
-            for statement in SCHEMA:
+        _, version = _header(connection)  # another process may have been quicker
+        for statements in VERSIONS[version:]:
+            for statement in statements:
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -32,10 +32,11 @@ def insert_import(connection: sqlite3.Connection, document: Import) -> None:
         """
         INSERT INTO imports (
             id, organization_id, issuer_id, params, created_at, host, request_id, updated_at, run_at, status, image_id,
-            import_type, attempts, abandoned, revision, worker_id, error, image
+            import_type, attempts, abandoned, revision, worker_id, error, image, image_deleted_at, image_purged_at
         ) VALUES (
             :id, :organization_id, :issuer_id, :params, :created_at, :host, :request_id, :updated_at, :run_at, :status,
-            :image_id, :import_type, :attempts, :abandoned, :revision, :worker_id, :error, :image
+            :image_id, :import_type, :attempts, :abandoned, :revision, :worker_id, :error, :image,
+            :image_deleted_at, :image_purged_at
         ) ON CONFLICT (id) DO NOTHING
         """,
         birth_columns(document) | state_columns(document),
@@ -50,6 +51,13 @@ def get_import(connection: sqlite3.Connection, import_id: str) -> Import | None:
     return to_import(rows[0]) if rows else None
 
 
+def get_import_by_image(connection: sqlite3.Connection, image_id: str) -> Import | None:
+    """See ``DocumentStore.get_by_image``."""
+    query = "SELECT * FROM imports WHERE status = 'done' AND image_id = ?"
+    rows = connection.execute(query, (image_id,)).fetchall()
+    return to_import(rows[0]) if rows else None
+
+
 def update_import(connection: sqlite3.Connection, document: Import) -> bool:
     """See ``DocumentStore.update``."""
     cursor = connection.execute(
@@ -57,7 +65,8 @@ def update_import(connection: sqlite3.Connection, document: Import) -> bool:
         UPDATE imports SET
             updated_at = :updated_at, run_at = :run_at, status = :status, image_id = :image_id,
             import_type = :import_type, attempts = :attempts, abandoned = :abandoned, revision = :revision,
-            worker_id = :worker_id, error = :error, image = :image
+            worker_id = :worker_id, error = :error, image = :image, image_deleted_at = :image_deleted_at,
+            image_purged_at = :image_purged_at
         WHERE id = :id AND revision = :revision - 1
         """,
         state_columns(document),

@@ -1,4 +1,4 @@
-"""How imports and issuers are written into the columns of ``sqlite_file.SCHEMA``, and read back."""
+"""How imports and issuers are written into the columns of ``sqlite_schema``, and read back."""
 
 import json
 import sqlite3
@@ -50,6 +50,8 @@ def state_columns(document: Import) -> dict[str, Any]:
         "worker_id": document.worker_id,
         "error": None if document.error is None else _to_json(asdict(document.error)),
         "image": None if document.image is None else _to_json(asdict(document.image)),
+        "image_deleted_at": _to_milliseconds_or_none(document.image_deleted_at),
+        "image_purged_at": _to_milliseconds_or_none(document.image_purged_at),
     }
 
 
@@ -74,6 +76,8 @@ def to_import(row: sqlite3.Row) -> Import:
         worker_id=row["worker_id"],
         error=None if row["error"] is None else Failure(**json.loads(row["error"])),
         image=None if row["image"] is None else Image(**json.loads(row["image"])),
+        image_deleted_at=_from_milliseconds_or_none(row["image_deleted_at"]),
+        image_purged_at=_from_milliseconds_or_none(row["image_purged_at"]),
     )
 
 
@@ -87,6 +91,14 @@ def to_issuer(row: sqlite3.Row) -> Issuer:
         enabled=bool(row["enabled"]),
         require_exp=bool(row["require_exp"]),
     )
+
+
+def _to_milliseconds_or_none(moment: datetime | None) -> int | None:
+    return None if moment is None else to_milliseconds(moment)
+
+
+def _from_milliseconds_or_none(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else from_milliseconds(milliseconds)
 
 
 def _to_json(value: Any) -> str:

@@ -5,6 +5,7 @@ A store's tests subclass ``DocumentStoreSuite`` under a name that begins with ``
 
 from tests.conformance.documents_base import SettableClock
 from tests.conformance.documents_claims import ClaimCases
+from tests.conformance.documents_images import ImageCases
 from tests.conformance.documents_imports import ImportCases
 from tests.conformance.documents_issuers import IssuerCases
 from tests.conformance.documents_lifecycle import LifecycleCases
@@ -13,5 +14,5 @@ from tests.conformance.documents_workers import WorkerCases
 __all__ = ["DocumentStoreSuite", "SettableClock"]
 
 
-class DocumentStoreSuite(ImportCases, ClaimCases, WorkerCases, IssuerCases, LifecycleCases):
+class DocumentStoreSuite(ImportCases, ImageCases, ClaimCases, WorkerCases, IssuerCases, LifecycleCases):
     """All cases; see ``DocumentStoreCases`` for what a subclass defines."""

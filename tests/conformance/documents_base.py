@@ -27,6 +27,7 @@ IMAGE = Image(
     sha256="0f" * 32,
     storage="local",
     key="ab/cd/abcd",
+    filename="../Zürich \0🖼.png",
 )
 
 

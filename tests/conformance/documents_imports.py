@@ -74,12 +74,15 @@ class ImportCases(DocumentStoreCases):
             worker_id="worker/1",
             error=FAILURE,
             image=IMAGE,
+            image_deleted_at=datetime(2027, 1, 1, 0, 0, 0, 1_000, tzinfo=UTC),
+            image_purged_at=datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
         )
         async with self.opened(clock) as store:
             await store.add(document)
             found = await stored(store, document)
         assert found == document
-        assert [moment.tzinfo for moment in (found.created_at, found.updated_at, found.run_at)] == [UTC] * 3
+        moments = (found.created_at, found.updated_at, found.run_at, found.image_deleted_at, found.image_purged_at)
+        assert [moment and moment.tzinfo for moment in moments] == [UTC] * 5
         assert isinstance(found.status, Status)
 
     @pytest.mark.parametrize("params", EXOTIC_PARAMS.values(), ids=EXOTIC_PARAMS.keys())

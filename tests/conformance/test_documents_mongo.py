@@ -14,7 +14,7 @@ from service.documents.mongo.writes import TOKENS, Insertion, Replacement
 from service.issuers import Issuer
 from service.models import Import
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
-from tests.conformance.documents_base import FAILURE, LEASE, SECOND, add_all, make_import, make_imports
+from tests.conformance.documents_base import FAILURE, IMAGE, LEASE, SECOND, add_all, make_import, make_imports
 from tests.conformance.mongo_support import commands_counted, opened
 from tests.support.mongod import ReplicaSet
 
@@ -50,6 +50,7 @@ async def test_what_is_no_text_never_reaches_a_query(
         await store.add_issuer(Issuer("issuer", "organization", "secret"))
         calls: list[Callable[[], Coroutine[Any, Any, object]]] = [
             lambda: store.get(value),
+            lambda: store.get_by_image(value),
             lambda: store.add(replace(document, id=value)),
             lambda: store.add(make_import(clock, issuer_id=value)),
             lambda: store.update(replace(document, id=value, revision=1)),
@@ -101,6 +102,24 @@ async def test_what_is_too_large_for_mongodb_fails_alone(mongo_options: MongoOpt
         outcomes = await asyncio.gather(*map(store.add, documents), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [type(None)] * 2 + [StoreError] + [type(None)] * 2
         assert [await store.get(document.id) for document in documents] == [*documents[:2], None, *documents[3:]]
+
+
+@pytest.mark.gen_test
+async def test_a_document_of_an_earlier_version_has_no_deletion(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    done = make_import(clock).claimed("worker", clock.now()).succeeded(IMAGE, "url", clock.now())
+    async with opened(mongo_options, clock) as store:
+        await store.add(done)
+        with mongo_set.client() as client:
+            fields = {"image_deleted_at": "", "image_purged_at": "", "image.filename": ""}
+            client[mongo_options.database]["imports"].update_one({"_id": done.id}, {"$unset": fields})
+        found = await store.get(done.id)
+        assert found == replace(done, image=replace(IMAGE, filename=None))
+        assert found is not None
+        deleted = found.image_deleted(clock.now())
+        assert await store.update(deleted)
+        assert await store.get(done.id) == deleted
 
 
 # --- together ---------------------------------------------------------------------------------------------------------

@@ -45,6 +45,23 @@ class UpdateAcceptsAnyLaterRevision(MemoryDocumentStore):
         return later and await super().update(replace(document, revision=self._imports[document.id].revision + 1))
 
 
+class FindsAnyImage(MemoryDocumentStore):
+    """The first that has an image, whatever its state."""
+
+    async def get_by_image(self, image_id: str) -> Import | None:
+        return next((document for document in self._imports.values() if document.image_id is not None), None)
+
+
+class FindsImagesOfWhatIsNotDone(MemoryDocumentStore):
+    async def get_by_image(self, image_id: str) -> Import | None:
+        return next((document for document in self._imports.values() if document.image_id == image_id), None)
+
+
+class ForgetsDeletions(MemoryDocumentStore):
+    async def update(self, document: Import) -> bool:
+        return await super().update(replace(document, image_deleted_at=None, image_purged_at=None))
+
+
 class UnfairClaim(MemoryDocumentStore):
     """The oldest first, whosever it is, whatever else was asked for."""
 
@@ -153,6 +170,12 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (UpdateComparesNothing, "test_of_concurrent_updates_one_wins", {}),
     (UpdateComparesNothing, "test_a_zombie_can_change_nothing", {}),
     (UpdateAcceptsAnyLaterRevision, "test_an_update_of_any_other_revision_changes_nothing", {"revision": 7}),
+    (FindsAnyImage, "test_each_image_leads_to_its_own_import", {}),
+    (FindsAnyImage, "test_an_unknown_image_leads_to_nothing", {"image_id": "unknown"}),
+    (FindsAnyImage, "test_image_ids_are_compared_exactly_and_are_not_those_of_imports", {}),
+    (FindsImagesOfWhatIsNotDone, "test_an_import_that_is_not_done_is_not_found_by_an_image", {"status": Status.FAILED}),
+    (ForgetsDeletions, "test_a_deletion_is_written_step_by_step", {}),
+    (UpdateComparesNothing, "test_of_concurrent_deletions_one_is_written", {}),
     (UnfairClaim, "test_a_worker_whose_lease_was_ended_is_given_nothing", {}),
     (UnfairClaim, "test_a_backlog_of_one_issuer_delays_no_other", {}),
     (UnfairClaim, "test_issuers_are_served_in_equal_parts", {}),

@@ -37,6 +37,7 @@ TRANSITIONS: dict[str, tuple[Callable[[Import], Import], Status, Status]] = {
     "requeued": (lambda document: document.requeued(FAILURE, LATER, NOW), Status.RUNNING, Status.QUEUED),
     "handed_back": (lambda document: document.handed_back(LATER, NOW), Status.RUNNING, Status.QUEUED),
     "recovered": (lambda document: document.recovered(NOW), Status.RUNNING, Status.QUEUED),
+    "image_deleted": (lambda document: document.image_deleted(NOW), Status.DONE, Status.DONE),
 }
 BIRTH = ("id", "organization_id", "issuer_id", "params", "created_at", "host")
 
@@ -130,6 +131,23 @@ def test_recovered() -> None:
     assert recovered.run_at == NOW_IN_MILLISECONDS
 
 
+def test_an_image_is_deleted_once_and_then_purged_once() -> None:
+    done = running().succeeded(IMAGE, "url", NOW)
+    with pytest.raises(ValueError, match="not deleted"):
+        done.image_purged(LATER)
+    deleted = done.image_deleted(NOW)
+    assert (deleted.image_deleted_at, deleted.image_purged_at) == (NOW_IN_MILLISECONDS, None)
+    with pytest.raises(ValueError, match="deleted already"):
+        deleted.image_deleted(LATER)
+    purged = deleted.image_purged(LATER)
+    assert (purged.image_deleted_at, purged.image_purged_at) == (NOW_IN_MILLISECONDS, purged.updated_at)
+    assert purged.revision == done.revision + 2
+    assert (purged.status, purged.image, purged.image_id) == (Status.DONE, IMAGE, done.image_id)
+    for again in (purged.image_deleted, purged.image_purged):
+        with pytest.raises(ValueError, match="already"):
+            again(LATER)
+
+
 class Life(RuleBasedStateMachine):
     """Any order of transitions, beside a count of what happened."""
 
@@ -158,6 +176,11 @@ class Life(RuleBasedStateMachine):
         self.deaths += name == "recovered"
         self.returns += name == "handed_back"
 
+    @precondition(lambda self: self.document.status is Status.DONE and self.document.image_deleted_at is None)
+    @rule()
+    def delete_image(self) -> None:
+        self.move("image_deleted")
+
     @rule(name=st.sampled_from(list(TRANSITIONS)))
     def try_what_is_not_allowed(self, name: str) -> None:
         if TRANSITIONS[name][1] is not self.document.status:
@@ -175,6 +198,7 @@ class Life(RuleBasedStateMachine):
         document = self.document
         assert (document.worker_id is not None) == (document.status is Status.RUNNING)
         assert (document.image is not None) == (document.image_id is not None) == (document.status is Status.DONE)
+        assert document.image_deleted_at is None or document.status is Status.DONE
         assert document.error is None or document.status is not Status.DONE
         assert document.error is not None or document.status is not Status.FAILED
 
@@ -209,6 +233,14 @@ def test_filename_is_a_string_that_is_not_empty(value: object, filename: str | N
 )
 def test_headers_are_a_mapping(value: object, headers: dict[str, str]) -> None:
     assert make_import(headers=value).headers == headers
+
+
+@pytest.mark.parametrize(
+    ("params", "metadata"),
+    [({}, None), ({"metadata": {"a": 1}}, {"a": 1}), ({"metadatas": {"b": 1}}, {"b": 1}), ({"metadata": None}, None)],
+)
+def test_metadata_has_two_names(params: dict[str, Any], metadata: Any) -> None:
+    assert make_import(**params).metadata == metadata
 
 
 def test_where_nothing_was_sent() -> None:

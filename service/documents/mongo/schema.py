@@ -40,8 +40,10 @@ class Index:
 QUEUED = Index(IMPORTS, "lading_queued", ("status", "issuer_id", "run_at", "_id"), "queued")
 """Queued imports by issuer and due time, their ids included: choosing what to claim reads no document."""
 RUNNING = Index(IMPORTS, "lading_running", ("status", "worker_id"), "running")
+DONE = Index(IMPORTS, "lading_done", ("status", "image_id"), "done")
+"""Done imports by the id of their image."""
 EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
-INDEXES = (QUEUED, RUNNING, EXPIRES)
+INDEXES = (QUEUED, RUNNING, DONE, EXPIRES)
 
 
 async def ensure_indexes(connection: Connection) -> None:

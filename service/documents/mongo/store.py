@@ -98,6 +98,13 @@ class MongoDocumentStore(DocumentStore):
         found = await self._connection.run(lambda: imports.find_one({"_id": text(import_id)}))
         return None if found is None else to_import(found)
 
+    async def get_by_image(self, image_id: str) -> Import | None:
+        """See ``DocumentStore.get_by_image``."""
+        imports = self._connection.collection(IMPORTS)
+        wanted = {"status": "done", "image_id": text(image_id)}
+        found = await self._connection.run(lambda: imports.find_one(wanted))
+        return None if found is None else to_import(found)
+
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         return await self._updates.submit(Replacement.of(document))

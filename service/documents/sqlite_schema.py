@@ -1,0 +1,60 @@
+"""The tables of the SQLite file, version by version.
+
+A file is brought from its version to the newest when it is opened, whole or not at all. Processes of an earlier version
+of Lading are to be stopped before: what newer ones write they may not understand.
+"""
+
+from typing import Final
+
+# Moments are integer milliseconds since the epoch. The two partial indexes hold the work in progress alone, so that
+# finished imports, nearly all rows in the end, cost the claims nothing.
+_FIRST = (
+    """
+    CREATE TABLE imports (
+        id TEXT PRIMARY KEY NOT NULL,
+        organization_id TEXT NOT NULL,
+        issuer_id TEXT NOT NULL,
+        params TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        updated_at INTEGER NOT NULL,
+        run_at INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        image_id TEXT,
+        import_type TEXT,
+        attempts INTEGER NOT NULL,
+        abandoned INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        worker_id TEXT,
+        error TEXT,
+        image TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX imports_queued ON imports (issuer_id, run_at) WHERE status = 'queued'",
+    "CREATE INDEX imports_running ON imports (worker_id) WHERE status = 'running'",
+    "CREATE TABLE workers (id TEXT PRIMARY KEY NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    """
+    CREATE TABLE issuers (
+        id TEXT PRIMARY KEY NOT NULL,
+        organization_id TEXT NOT NULL,
+        secret TEXT NOT NULL,
+        algorithm TEXT NOT NULL,
+        enabled INTEGER NOT NULL,
+        require_exp INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+# Images are read back and deleted: found by their ids, by the done imports alone.
+_IMAGES = (
+    "ALTER TABLE imports ADD COLUMN image_deleted_at INTEGER",
+    "ALTER TABLE imports ADD COLUMN image_purged_at INTEGER",
+    "CREATE INDEX imports_done ON imports (image_id) WHERE status = 'done'",
+)
+
+VERSIONS: Final = (_FIRST, _IMAGES)
+"""The statements that lead to each version from the one before it; the first from an empty file."""
+
+SCHEMA_VERSION: Final = len(VERSIONS)
+"""Kept in ``PRAGMA user_version``."""

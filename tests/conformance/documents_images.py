@@ -1,0 +1,105 @@
+"""Cases of the document store suite: imports are found by their images, which are deleted."""
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from service.documents import DocumentStore
+from service.models import Import, Status
+from tests.conformance.documents_base import (
+    FAILURE,
+    IMAGE,
+    LEASE,
+    DocumentStoreCases,
+    SettableClock,
+    add_all,
+    make_import,
+    stored,
+)
+
+
+def done_import(clock: SettableClock) -> Import:
+    return make_import(clock).claimed("worker", clock.now()).succeeded(IMAGE, "url", clock.now())
+
+
+async def found(store: DocumentStore, document: Import) -> Import | None:
+    assert document.image_id is not None
+    return await store.get_by_image(document.image_id)
+
+
+class ImageCases(DocumentStoreCases):
+    @pytest.mark.gen_test
+    async def test_an_import_is_found_by_its_image(self) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            await store.add(make_import(clock))
+            await store.register("worker", LEASE)
+            (claimed,) = await store.claim("worker", 1)
+            done = claimed.succeeded(IMAGE, "url", clock.now())
+            assert await found(store, done) is None
+            assert await store.update(done)
+            assert await found(store, done) == done
+
+    @pytest.mark.gen_test
+    async def test_each_image_leads_to_its_own_import(self) -> None:
+        clock = SettableClock()
+        documents = [done_import(clock) for _ in range(100)]
+        async with self.opened(clock) as store:
+            await add_all(store, documents)
+            assert await asyncio.gather(*(found(store, document) for document in documents)) == documents
+
+    @pytest.mark.parametrize("image_id", ["", "unknown", "%", "' OR '1'='1", "$ne", '{"$ne": null}', "a\0b", "🖼"])
+    @pytest.mark.gen_test
+    async def test_an_unknown_image_leads_to_nothing(self, image_id: str) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            await add_all(store, [done_import(clock), make_import(clock)])
+            assert await store.get_by_image(image_id) is None
+
+    @pytest.mark.gen_test
+    async def test_image_ids_are_compared_exactly_and_are_not_those_of_imports(self) -> None:
+        clock = SettableClock()
+        done = done_import(clock)
+        async with self.opened(clock) as store:
+            await store.add(done)
+            image_id = done.image_id or ""
+            for other in (done.id, image_id.upper(), image_id + " ", image_id + "\0", image_id[:-1]):
+                if other != image_id:
+                    assert await store.get_by_image(other) is None
+
+    @pytest.mark.parametrize("status", [status for status in Status if status is not Status.DONE])
+    @pytest.mark.gen_test
+    async def test_an_import_that_is_not_done_is_not_found_by_an_image(self, status: Status) -> None:
+        clock = SettableClock()
+        document = make_import(clock, status=status, image_id=str(uuid.uuid4()), error=FAILURE)
+        async with self.opened(clock) as store:
+            await store.add(document)
+            assert await found(store, document) is None
+
+    @pytest.mark.gen_test
+    async def test_a_deletion_is_written_step_by_step(self) -> None:
+        clock = SettableClock()
+        done = done_import(clock)
+        async with self.opened(clock) as store:
+            await store.add(done)
+            clock.move(timedelta(milliseconds=1234))
+            deleted = done.image_deleted(clock.now())
+            assert await store.update(deleted)
+            assert await found(store, done) == await stored(store, done) == deleted
+            clock.move(timedelta(milliseconds=1))
+            purged = deleted.image_purged(clock.now())
+            assert await store.update(purged)
+            assert await found(store, done) == await stored(store, done) == purged
+
+    @pytest.mark.gen_test
+    async def test_of_concurrent_deletions_one_is_written(self) -> None:
+        clock = SettableClock()
+        done = done_import(clock)
+        rivals = [done.image_deleted(clock.now() + timedelta(seconds=number)) for number in range(50)]
+        async with self.opened(clock) as store:
+            await store.add(done)
+            outcomes = await asyncio.gather(*map(store.update, rivals))
+            winners = [rival for rival, won in zip(rivals, outcomes, strict=True) if won]
+            assert [await stored(store, done)] == winners

@@ -1,0 +1,129 @@
+"""A SQLite file of an earlier version is brought to the newest one, whole or not at all."""
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.documents import StoreUnavailable
+from service.documents.sqlite import SqliteDocumentStore
+from service.documents.sqlite_file import APPLICATION_ID
+from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
+from service.models import Import, Status
+from tests.conformance.documents_base import SECOND, SettableClock, make_import
+
+IMAGE = {
+    "format": "PNG",
+    "content_type": "image/png",
+    "width": 1,
+    "height": 1,
+    "frames": 1,
+    "byte_size": 70,
+    "sha256": "0f" * 32,
+    "storage": "local",
+    "key": "ab/cd/abcd",
+}
+"""As the first version wrote it."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lading.db"
+
+
+def first_version(path: Path, *extra: str) -> None:
+    """A file as the first version left it, with a done import of an image."""
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in (*VERSIONS[0], *extra):
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO imports VALUES ('import', 'organization', 'issuer', '{}', 1, '', '', 2, 3, 'done', 'image', "
+            "'url', 1, 0, 2, NULL, NULL, ?)",
+            (json.dumps(IMAGE),),
+        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+
+
+def shape(path: Path) -> list[tuple[Any, ...]]:
+    """Every column and index, and the version."""
+    with closing(sqlite3.connect(path)) as connection:
+        columns = connection.execute(
+            "SELECT m.name, c.name, c.type FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table'"
+        ).fetchall()
+        indexes = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'").fetchall()
+        return sorted(columns) + sorted(indexes, key=str) + connection.execute("PRAGMA user_version").fetchall()
+
+
+async def read_and_close(path: Path) -> Import | None:
+    store = SqliteDocumentStore(path, SettableClock(), busy_timeout=10 * SECOND)
+    await store.open()
+    try:
+        return await store.get_by_image("image")
+    finally:
+        await store.close()
+
+
+@pytest.mark.gen_test
+async def test_an_earlier_file_keeps_its_documents_and_gains_what_is_new(path: Path, tmp_path: Path) -> None:
+    first_version(path)
+    found = await read_and_close(path)
+    assert found is not None
+    assert found.image is not None
+    assert (found.id, found.status, found.image.filename) == ("import", Status.DONE, None)
+    assert (found.image_deleted_at, found.image_purged_at) == (None, None)
+    assert await read_and_close(tmp_path / "new.db") is None
+    assert shape(path) == shape(tmp_path / "new.db")
+    assert shape(path)[-1] == (SCHEMA_VERSION,)
+
+
+@pytest.mark.gen_test
+async def test_an_image_of_an_earlier_file_is_deleted(path: Path) -> None:
+    first_version(path)
+    clock = SettableClock()
+    store = SqliteDocumentStore(path, clock)
+    await store.open()
+    found = await store.get_by_image("image")
+    assert found is not None
+    deleted = found.image_deleted(clock.now())
+    assert await store.update(deleted)
+    assert await store.get("import") == deleted
+    await store.close()
+
+
+@pytest.mark.gen_test
+async def test_several_open_an_earlier_file_at_once(path: Path) -> None:
+    first_version(path)
+    found = await asyncio.gather(*(read_and_close(path) for _ in range(8)))
+    assert [one and one.id for one in found] == ["import"] * 8
+    assert shape(path)[-1] == (SCHEMA_VERSION,)
+
+
+@pytest.mark.gen_test
+async def test_an_upgrade_that_fails_changes_nothing(path: Path) -> None:
+    first_version(path, "CREATE INDEX imports_done ON imports (host)")
+    before = shape(path)
+    with pytest.raises(StoreUnavailable, match="imports_done already exists"):
+        await read_and_close(path)
+    assert shape(path) == before
+
+
+@pytest.mark.gen_test
+async def test_an_image_is_found_by_an_index(path: Path) -> None:
+    store = SqliteDocumentStore(path, SettableClock(), readers=1)
+    await store.open()
+    statements: list[str] = []
+    await store._readers.run(lambda connection: connection.set_trace_callback(statements.append))
+    await store.add(make_import(SettableClock()))
+    await store.get_by_image("image")
+    (query,) = [statement for statement in statements if "image_id" in statement]
+    (step,) = await store._writer.run(
+        lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()  # what was traced, once more
+    )
+    await store.close()
+    assert step["detail"] == "SEARCH imports USING INDEX imports_done (image_id=?)"
