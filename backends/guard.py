@@ -9,8 +9,10 @@ import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Final, TypeVar
 
+from plugins.capabilities import SupportsSignedUrls
 from plugins.care import Care, Observer, ignore
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, KeyInvalid, PluginError, PluginFault, StorageError
@@ -100,13 +102,11 @@ class GuardedStorage(StorageBackend):
 
     async def delete(self, key: str) -> None:
         """See ``StorageBackend.delete``."""
-        self._check_key(key)
-        await self._call("delete", lambda: self.backend.delete(key))
+        await self.call("delete", key, lambda: self.backend.delete(key))
 
     async def exists(self, key: str) -> bool:
         """See ``StorageBackend.exists``."""
-        self._check_key(key)
-        return await self._call("exists", lambda: self.backend.exists(key))
+        return await self.call("exists", key, lambda: self.backend.exists(key))
 
     async def ping(self) -> None:
         """See ``StorageBackend.ping``."""
@@ -115,6 +115,11 @@ class GuardedStorage(StorageBackend):
     async def close(self) -> None:
         """See ``StorageBackend.close``."""
         await self._care.call("close", self.backend.close, self._deadline)
+
+    async def call(self, operation: str, key: str, begin: Callable[[], Awaitable[Result]]) -> Result:
+        """One call to the backend that concerns one object: key check, deadline, turn, errors, observation."""
+        self._check_key(key)
+        return await self._call(operation, begin)
 
     async def _call(
         self,
@@ -150,6 +155,37 @@ class GuardedStorage(StorageBackend):
     def _check_key(self, key: str) -> None:
         if len(key) > _KEY_LENGTH or not _KEY.fullmatch(key):
             raise self._care.judged(KeyInvalid(f"not a storage key: {key[: _KEY_LENGTH + 1]!r}"), "key check")
+
+
+class GuardedSigner(SupportsSignedUrls):
+    """The signing of URLs made safe to call, with the guard's own care.
+
+    Args:
+        guard: around the backend.
+        signer: the backend itself.
+    """
+
+    def __init__(self, guard: GuardedStorage, signer: SupportsSignedUrls) -> None:
+        self._guard = guard
+        self._signer = signer
+
+    async def signed_url(
+        self, key: str, *, expires: timedelta, content_type: str | None = None, content_disposition: str | None = None
+    ) -> str:
+        """See ``SupportsSignedUrls.signed_url``."""
+
+        def sign() -> Awaitable[str]:
+            return self._signer.signed_url(
+                key, expires=expires, content_type=content_type, content_disposition=content_disposition
+            )
+
+        return await self._guard.call("signed_url", key, sign)
+
+
+def signer_of(guard: GuardedStorage) -> SupportsSignedUrls | None:
+    """What signs URLs of the guarded backend's objects, or None where it cannot."""
+    backend = guard.backend
+    return GuardedSigner(guard, backend) if isinstance(backend, SupportsSignedUrls) else None
 
 
 class _CheckedStream:

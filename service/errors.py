@@ -32,6 +32,13 @@ _SPECS = (
     ErrorSpec("forbidden", HTTPStatus.FORBIDDEN, "The token does not grant '{ability}' here."),
     ErrorSpec("not_found", HTTPStatus.NOT_FOUND, "There is no such resource."),
     ErrorSpec("method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method {method} is not allowed here."),
+    ErrorSpec("image_deleted", HTTPStatus.GONE, "The image was deleted."),
+    ErrorSpec("precondition_failed", HTTPStatus.PRECONDITION_FAILED, "The image is not the one that was asked for."),
+    ErrorSpec(
+        "range_not_satisfiable",
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        "The requested range is malformed, or beyond the {size} bytes of the image.",
+    ),
     ErrorSpec("request_timeout", HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive within {seconds} s."),
     ErrorSpec(
         "request_body_too_large",
@@ -45,6 +52,14 @@ _SPECS = (
     ),
     ErrorSpec("parameter_invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "The parameter '{parameter}' {reason}."),
     ErrorSpec("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed unexpectedly."),
+    ErrorSpec("image_lost", HTTPStatus.INTERNAL_SERVER_ERROR, "Storage no longer holds the image as it was imported."),
+    ErrorSpec(
+        "image_elsewhere",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The image is in the storage '{storage}', which this service is not configured to read.",
+    ),
+    ErrorSpec("image_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Storage is unavailable; try again later."),
+    ErrorSpec("too_many_downloads", HTTPStatus.SERVICE_UNAVAILABLE, "Too many images are being sent; try again later."),
     ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are waiting; try again later."),
     ErrorSpec("documents_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The database is unavailable; try again later."),
     ErrorSpec("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: {components}."),
@@ -53,7 +68,7 @@ _SPECS = (
 CATALOGUE: Mapping[str, ErrorSpec] = {spec.code: spec for spec in _SPECS}
 """Every API error by code, but for those of ``service.params`` and refused sources, which bring their own text."""
 
-_RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
+_RENAMED = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 """Reason phrases that RFC 9110 section 15.5 has changed, and older Pythons have not."""
 
 

@@ -1,11 +1,12 @@
-"""Import documents as JSON: the eight keys of the accepted document, and the rest that a later look shows."""
+"""Documents as JSON: an import's eight keys as accepted, the rest that a later look shows, and images."""
 
 import json
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
-from service.models import Import
+from service.images import StoredImage
+from service.models import Image, Import
 
 FILTERED = "[FILTERED]"
 
@@ -35,7 +36,22 @@ def detailed(document: Import, timezone: tzinfo) -> dict[str, Any]:
         "status": document.status.value,
         "attempts": document.attempts,
         "error": _error(document),
-        "image": _image(document),
+        "image": _image(document, timezone),
+    }
+
+
+def image(found: StoredImage, timezone: tzinfo) -> dict[str, Any]:
+    """The answer to ``GET /api/v1/images/{id}``."""
+    document, stored = found.document, found.image
+    return {
+        "id": document.image_id,
+        "import_id": document.id,
+        "organization_id": document.organization_id,
+        "album_id": document.album_id,
+        "filename": document.filename or stored.filename,
+        "metadata": document.metadata,
+        **_facts(stored),
+        "created_at": timestamp(document.created_at, timezone),
     }
 
 
@@ -63,10 +79,17 @@ def _error(document: Import) -> dict[str, Any] | None:
     return {"code": error.code, "detail": error.detail, "retryable": error.retryable}
 
 
-def _image(document: Import) -> dict[str, Any] | None:
-    image = document.image
-    if image is None:
+def _image(document: Import, timezone: tzinfo) -> dict[str, Any] | None:
+    if document.image is None:
         return None
+    deleted_at = document.image_deleted_at
+    return {
+        **_facts(document.image),
+        "deleted_at": None if deleted_at is None else timestamp(deleted_at, timezone),
+    }
+
+
+def _facts(image: Image) -> dict[str, Any]:
     return {
         "format": image.format,
         "content_type": image.content_type,

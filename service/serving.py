@@ -26,6 +26,8 @@ from service.worker import Worker
 
 REQUEST_GRACE = 5.0
 """Seconds for which requests under way may go on after the service was asked to stop."""
+CLOSE_GRACE = 1.0
+"""Seconds for which requests whose connections were closed may go on."""
 STARTUP_PING_TIMEOUT = 10.0
 SAME_REQUEST = 0.5
 """Seconds after the first signal within which others ask for the same: timeout(1), and a service manager that signals a
@@ -188,6 +190,8 @@ async def _stop_server(server: HTTPServer, in_flight: InFlight) -> None:
     server.stop()
     await in_flight.drained(REQUEST_GRACE)
     await server.close_all_connections()
+    # What those requests still have open is to be closed before what they have opened it with.
+    await in_flight.drained(CLOSE_GRACE)
 
 
 def _close_all(sockets: Sequence[socket.socket]) -> None:

@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from backends.guard import GuardedStorage
-from plugins.contracts import Fetcher, StorageBackend, TypeDetector
+from backends.guard import GuardedStorage, signer_of
+from plugins.contracts import Fetcher, TypeDetector
 from plugins.registry import Plugin
 from plugins.watch import Watch
 from service.attempts import Attempts
@@ -24,6 +24,7 @@ from service.documents.sqlite import SqliteDocumentStore
 from service.guards import GuardedDetector, GuardedFetcher
 from service.handlers.base import Api
 from service.handlers.in_flight import InFlight
+from service.images import Downloads, Images
 from service.importer import Importer
 from service.imports import Imports
 from service.issuer_directory import IssuerDirectory
@@ -49,7 +50,8 @@ class Parts:
     clock: Clock
     rng: random.Random
     store: DocumentStore
-    storage: StorageBackend
+    storage: GuardedStorage
+    storage_name: str
     importer: Importer
     import_types: frozenset[str]
 
@@ -78,7 +80,7 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
     return SqliteDocumentStore(options.path, clock, busy_timeout=timedelta(seconds=options.busy_timeout))
 
 
-def storage_for(settings: Settings, components: Components, watch: Watch | None = None) -> StorageBackend:
+def storage_for(settings: Settings, components: Components, watch: Watch | None = None) -> GuardedStorage:
     """The configured storage behind its guard. Must be called inside the running event loop."""
     plugin = components.storage.plugin
     return GuardedStorage(
@@ -119,7 +121,16 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             spools=Spools(worker.spool_memory_bytes, worker.spool_directory, executor),
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
-        yield Parts(settings, clock, random.SystemRandom(), store, storage, importer, kinds | IMPORT_TYPES)
+        yield Parts(
+            settings=settings,
+            clock=clock,
+            rng=random.SystemRandom(),
+            store=store,
+            storage=storage,
+            storage_name=components.storage.plugin.name,
+            importer=importer,
+            import_types=kinds | IMPORT_TYPES,
+        )
 
 
 def make_worker(parts: Parts) -> Worker:
@@ -162,6 +173,17 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
             clock=parts.clock,
             accepted=accepted,
         ),
+        images=Images(
+            store=parts.store,
+            storage=parts.storage,
+            storage_name=parts.storage_name,
+            clock=parts.clock,
+            downloads=Downloads(settings.images.max_downloads),
+            signer=signer_of(parts.storage) if settings.images.redirect else None,
+            url_lifetime=timedelta(seconds=settings.images.redirect_lifetime),
+        ),
+        image_max_age=settings.images.max_age,
+        stall_timeout=settings.images.stall_timeout,
         authenticator=Authenticator(
             directory.get,
             parts.clock,

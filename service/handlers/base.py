@@ -21,6 +21,7 @@ from service.errors import ApiError, reason_phrase
 from service.handlers.client_address import client_address
 from service.handlers.headers import FIXED, WireHeaders
 from service.handlers.in_flight import InFlight
+from service.images import Images
 from service.imports import RETRY_AFTER_OUTAGE, Imports
 from service.params import ParamLimits, ParamsError
 from service.readiness import Readiness
@@ -42,6 +43,9 @@ class Api:
     """What handlers work with; one value for the whole application."""
 
     imports: Imports
+    images: Images
+    image_max_age: int
+    stall_timeout: float
     authenticator: Authenticator
     readiness: Readiness
     timezone: tzinfo

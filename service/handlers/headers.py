@@ -21,7 +21,17 @@ FIXED = (
     ("X-Permitted-Cross-Domain-Policies", "none"),
     ("Referrer-Policy", "origin-when-cross-origin, strict-origin-when-cross-origin"),
 )
-"""Headers of every answer."""
+"""Headers of every answer but those with the bytes of images."""
+
+FOR_BYTES = (
+    ("Vary", "Authorization"),
+    ("X-Frame-Options", "DENY"),
+    ("X-Content-Type-Options", "nosniff"),
+    # Should a browser take the bytes for a document, it is one that can load, run and reach nothing.
+    ("Content-Security-Policy", "default-src 'none'; sandbox"),
+    ("Referrer-Policy", "origin-when-cross-origin, strict-origin-when-cross-origin"),
+)
+"""Headers of answers with the bytes of images, which a client may keep: ``FIXED`` forbids that."""
 
 _ORDER = (
     "Date",
@@ -48,6 +58,7 @@ _ORDER = (
     "Connection",
     "Transfer-Encoding",
     "Content-Length",
+    "ETag",
 )
 _POSITION = {name.lower(): (position, name) for position, name in enumerate(_ORDER)}
 _LAST = len(_ORDER)

@@ -5,12 +5,12 @@ from typing import Any
 
 from service.errors import ApiError
 from service.handlers.base import BaseHandler
+from service.models import MAX_ID_LENGTH
 from service.params import merge, parse_query
 from service.params.body import parse_body
 from service.representation import accepted, detailed
 
 ROUTE_PARAMS = {"controller": "api/v1/imports", "action": "create"}
-MAX_ID_LENGTH = 64
 
 
 class ImportsHandler(BaseHandler):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from plugins import registry
+from plugins.capabilities import SupportsSignedUrls
 from plugins.contracts import Fetcher, StorageBackend, TypeDetector
 from plugins.options import PluginOptions
 from plugins.registry import GROUPS, Kind, LoadedPlugin, OptionsInvalid, Plugin, RegistryError, SchemeConflict
@@ -52,6 +53,12 @@ def find_components(settings: Settings, kinds: Collection[Kind]) -> tuple[Compon
         registry.check_schemes(component.plugin for component in found.get("fetch", ()))
     except SchemeConflict as error:
         faults.append(Fault(str(error), "fetch", "plugins"))
+    storage = found.get("storage", ())
+    if settings.images.redirect and storage and not issubclass(storage[0].plugin.cls, SupportsSignedUrls):
+        problem = (
+            f"the storage backend {storage[0].plugin.name} cannot sign URLs; images are to be sent by Lading itself"
+        )
+        faults.append(Fault(problem, "images", "redirect"))
     if faults or len(found) < len(GROUPS):
         return None, faults
     return Components(found["fetch"], found["detect"], found["storage"][0]), faults

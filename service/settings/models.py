@@ -231,6 +231,20 @@ class StorageSettings(_Section):
     concurrency: int = Field(64, ge=1, le=1024, description="how many operations run at once in a process")
 
 
+class ImagesSettings(_Section):
+    """``[images]``: how stored images are read back."""
+
+    redirect: bool = Field(
+        False, description="whether clients are sent to a URL of the storage for the bytes, where it can sign URLs"
+    )
+    redirect_lifetime: Seconds = Field(60, ge=1, le=604800, description="seconds for which such a URL works")
+    max_age: int = Field(
+        3600, ge=0, le=31_536_000, description="seconds for which a client may use its copy without asking again"
+    )
+    max_downloads: int = Field(128, ge=1, le=4096, description="how many images a process sends at once")
+    stall_timeout: Seconds = Field(30, ge=0.1, le=3600, description="seconds a client may take for each 64 KiB")
+
+
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {
         "service": ServiceSettings,
@@ -242,6 +256,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "fetch": FetchSettings,
         "detect": DetectSettings,
         "storage": StorageSettings,
+        "images": ImagesSettings,
     }
 )
 """The sections that exist once, by name."""
@@ -255,7 +270,8 @@ class Settings:
     """The whole configuration. ``Settings()`` is the embedded default.
 
     Attributes:
-        service, auth, documents, documents_sqlite, worker, fetch, detect, storage: the section of that name.
+        service, auth, documents, documents_sqlite, worker, fetch, detect, storage, images: the section of
+            that name.
         issuers: by id, the issuers that the configuration itself declares.
         plugin_sections: the sections of plugins as text, references already resolved where a plugin is configured.
             May hold secrets: no repr.
@@ -271,6 +287,7 @@ class Settings:
     fetch: FetchSettings = field(default_factory=FetchSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    images: ImagesSettings = field(default_factory=ImagesSettings)
     plugin_sections: Sections = field(default_factory=dict, repr=False)
 
     def plugin_options(self, kind: Kind, name: str) -> Mapping[str, str]:

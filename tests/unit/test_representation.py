@@ -1,6 +1,7 @@
 """Import documents as JSON."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -80,9 +81,20 @@ def test_a_finished_import_shows_its_image_but_not_its_place() -> None:
         ("byte_size", 5),
         ("sha256", "0f" * 32),
         ("storage", "local"),
+        ("deleted_at", None),
     ]
     assert b"secret-place" not in encode(shown)
     assert (shown["image_id"], shown["import_type"]) == ("i", "url")
+
+
+def test_a_deleted_image_is_shown_as_what_it_was_and_when_it_went() -> None:
+    done = document(status=Status.DONE, image=IMAGE, image_id="i", image_deleted_at=MOMENT)
+    shown = detailed(done, timezone(timedelta(hours=2)))["image"]
+    assert (shown["sha256"], shown["deleted_at"]) == ("0f" * 32, "2019-04-08T19:38:57.714+02:00")
+    assert detailed(replace(done, image_purged_at=MOMENT), UTC)["image"] == {
+        **shown,
+        "deleted_at": "2019-04-08T17:38:57.714+00:00",
+    }
 
 
 def test_a_failed_import_shows_why() -> None:

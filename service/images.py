@@ -1,0 +1,246 @@
+"""What the API does with images: show one, read its bytes, delete it. Knows no HTTP but the codes of its errors.
+
+The order of effects of a deletion: the document says that the image is deleted, durably; then the bytes go; then the
+document says that they are gone. From the first step on nobody reads the image. A crash between the steps leaves a
+document that still says which bytes are to go, never one that claims bytes which are gone; deleting again completes it.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from plugins.capabilities import SupportsSignedUrls
+from plugins.contracts import StorageBackend
+from plugins.errors import ContentMismatch, KeyInvalid, ObjectNotFound, PluginError
+from service.auth import Grant
+from service.clock import Clock
+from service.content.disposition import content_disposition
+from service.content.ranges import ByteRange
+from service.documents import DocumentStore, StoreUnavailable
+from service.errors import ApiError
+from service.imports import RETRY_AFTER_OUTAGE
+from service.models import MAX_ID_LENGTH, Image, Import
+
+RETRY_AFTER_DOWNLOADS = 1
+WRITE_ATTEMPTS = 5
+"""How often a step of a deletion is tried against others that write the same document: further deletions alone."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image and the import that it belongs to."""
+
+    document: Import
+    image: Image
+
+    @property
+    def etag(self) -> str:
+        """The strong entity tag of the bytes, with its quotes."""
+        return f'"{self.image.sha256}"'
+
+    @property
+    def last_modified(self) -> datetime:
+        """Whole seconds. When the import was accepted: bytes never change, and no write of the document moves this."""
+        return self.document.created_at.replace(microsecond=0)
+
+    @property
+    def whole(self) -> ByteRange:
+        """All of its bytes."""
+        return ByteRange(0, self.image.byte_size)
+
+    @property
+    def disposition(self) -> str:
+        """``Content-Disposition``: what is no image by its type is not shown by browsers."""
+        name = self.image.filename or self.document.filename
+        return content_disposition(name, inline=self.image.content_type.startswith("image/"))
+
+
+class Downloads:
+    """The images that are being sent.
+
+    Args:
+        limit: how many at most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.running = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Around the sending of one.
+
+        Raises:
+            ApiError: ``too_many_downloads``.
+        """
+        if self.running >= self._limit:
+            raise ApiError("too_many_downloads", retry_after=RETRY_AFTER_DOWNLOADS)
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The images of all organisations, behind the grants of their tokens.
+
+    Every method raises ``ApiError`` alone: ``documents_unavailable`` beside what it names.
+
+    Attributes:
+        storage: where images are, behind its guard, and ``storage_name`` its entry-point name.
+        signer: signs URLs of the storage where clients are to be sent there, else None.
+        url_lifetime: how long such a URL works.
+    """
+
+    store: DocumentStore
+    storage: StorageBackend
+    storage_name: str
+    clock: Clock
+    downloads: Downloads
+    signer: SupportsSignedUrls | None = None
+    url_lifetime: timedelta = timedelta(seconds=60)
+
+    async def get(self, grant: Grant, image_id: str) -> StoredImage:
+        """An image of the grant's organisation.
+
+        Raises:
+            ApiError: ``not_found``, also where it belongs to another organisation; ``image_deleted``.
+        """
+        found = await self._find(grant, image_id)
+        if found.document.image_deleted_at is not None:
+            raise ApiError("image_deleted")
+        return found
+
+    async def readable(self, grant: Grant, image_id: str) -> StoredImage:
+        """An image whose bytes the grant may read.
+
+        Raises:
+            ApiError: as ``get``; ``forbidden``; ``image_elsewhere``.
+        """
+        found = await self.get(grant, image_id)
+        _check_ability(grant, "image_download", found)
+        self._check_storage(found)
+        return found
+
+    async def signed_url(self, found: StoredImage) -> str | None:
+        """Where the storage itself serves the bytes, for a while; None where clients are not to be sent there.
+
+        Raises:
+            ApiError: ``image_unavailable``.
+        """
+        if self.signer is None:
+            return None
+        try:
+            return await self.signer.signed_url(
+                found.image.key,
+                expires=self.url_lifetime,
+                content_type=found.image.content_type,
+                content_disposition=found.disposition,
+            )
+        except PluginError as error:
+            raise _unavailable(error) from error
+
+    async def read(self, found: StoredImage, part: ByteRange) -> AsyncGenerator[bytes, None]:
+        """Some of the bytes, in pieces of at most 1 MiB; to be closed by whoever leaves it before its end.
+
+        Raises:
+            ApiError: ``image_deleted``, where that happened meanwhile; ``image_lost``; ``image_unavailable``.
+        """
+        try:
+            async with self._opened(found, part) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except (ObjectNotFound, ContentMismatch, KeyInvalid) as error:
+            await self._check_not_deleted(found)
+            log.error("storage does not hold an image as it was imported", import_id=found.document.id)  # noqa: TRY400
+            raise ApiError("image_lost", internal=str(error)) from error
+        except PluginError as error:
+            raise _unavailable(error) from error
+
+    async def delete(self, grant: Grant, image_id: str) -> Import:
+        """Delete an image; when this returns, its bytes are gone, and its document says so. Idempotent.
+
+        Raises:
+            ApiError: ``not_found``; ``forbidden``; ``image_elsewhere``; ``image_unavailable`` or
+                ``documents_unavailable``, where the deletion may have begun, and another attempt will complete it.
+        """
+        found = await self._find(grant, image_id)
+        _check_ability(grant, "image_delete", found)
+        document = found.document
+        if document.image_purged_at is None:
+            self._check_storage(found)
+            document = await self._write(document, lambda one: one.image_deleted_at, Import.image_deleted)
+            try:
+                await self.storage.delete(found.image.key)
+            except PluginError as error:
+                raise _unavailable(error) from error
+            document = await self._write(document, lambda one: one.image_purged_at, Import.image_purged)
+        return document
+
+    async def _find(self, grant: Grant, image_id: str) -> StoredImage:
+        if len(image_id) > MAX_ID_LENGTH:
+            raise ApiError("not_found")
+        with _database():
+            document = await self.store.get_by_image(image_id)
+        if document is None or document.image is None or document.organization_id != grant.organization_id:
+            raise ApiError("not_found")
+        return StoredImage(document, document.image)
+
+    @asynccontextmanager
+    async def _opened(self, found: StoredImage, part: ByteRange) -> AsyncIterator[AsyncIterator[bytes]]:
+        async with self.storage.open(found.image.key, offset=part.offset, length=part.length) as stored:
+            if stored.byte_size != found.image.byte_size:
+                raise ContentMismatch(f"{stored.byte_size} bytes instead of {found.image.byte_size}")
+            yield stored.chunks
+
+    async def _check_not_deleted(self, found: StoredImage) -> None:
+        with _database():
+            document = await self.store.get(found.document.id)
+        if document is None or document.image_deleted_at is not None:
+            raise ApiError("image_deleted")
+
+    async def _write(
+        self,
+        document: Import,
+        is_written: Callable[[Import], datetime | None],
+        transition: Callable[[Import, datetime], Import],
+    ) -> Import:
+        """Write a step of a deletion, unless another deletion has written it; the document with it."""
+        for _ in range(WRITE_ATTEMPTS):
+            if is_written(document) is not None:
+                return document
+            after = transition(document, self.clock.now())
+            with _database():
+                if await self.store.update(after):
+                    return after
+                document = await self.store.get(document.id) or document
+        raise ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)
+
+    def _check_storage(self, found: StoredImage) -> None:
+        if found.image.storage != self.storage_name:
+            internal = f"it is in storage {found.image.storage}, and {self.storage_name} is configured"
+            raise ApiError("image_elsewhere", internal=internal, storage=found.image.storage)
+
+
+def _check_ability(grant: Grant, ability: str, found: StoredImage) -> None:
+    if not grant.allows(ability, found.document.album_id):
+        raise ApiError("forbidden", ability=ability)
+
+
+def _unavailable(error: PluginError) -> ApiError:
+    return ApiError("image_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE)
+
+
+@contextmanager
+def _database() -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
