@@ -2,7 +2,8 @@
 
 The order of effects of a deletion: the document says that the image is deleted, durably; then the bytes go; then the
 document says that they are gone. From the first step on nobody reads the image. A crash between the steps leaves a
-document that still says which bytes are to go, never one that claims bytes which are gone; deleting again completes it.
+document that still says which bytes are to go, never one that claims bytes which are gone. Deleting again completes it,
+and so does ``service.purger``, should nobody delete again.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -173,16 +174,25 @@ class Images:
         """
         found = await self._find(grant, image_id)
         _check_ability(grant, "image_delete", found)
-        document = found.document
-        if document.image_purged_at is None:
-            self._check_storage(found)
-            document = await self._write(document, lambda one: one.image_deleted_at, Import.image_deleted)
-            try:
-                await self.storage.delete(found.image.key)
-            except PluginError as error:
-                raise _unavailable(error) from error
-            document = await self._write(document, lambda one: one.image_purged_at, Import.image_purged)
-        return document
+        if found.document.image_deleted_at is None:
+            self._check_storage(found)  # before the first step, rather than between two
+        document = await self._write(found.document, lambda one: one.image_deleted_at, Import.image_deleted)
+        return await self.purge(StoredImage(document, found.image))
+
+    async def purge(self, found: StoredImage) -> Import:
+        """Complete a deletion: remove the bytes of a deleted image, unless they are known to be gone. Idempotent.
+
+        Raises:
+            ApiError: ``image_elsewhere``; ``image_unavailable``.
+        """
+        if found.document.image_purged_at is not None:
+            return found.document
+        self._check_storage(found)
+        try:
+            await self.storage.delete(found.image.key)
+        except PluginError as error:
+            raise _unavailable(error) from error
+        return await self._write(found.document, lambda one: one.image_purged_at, Import.image_purged)
 
     async def _find(self, grant: Grant, image_id: str) -> StoredImage:
         if len(image_id) > MAX_ID_LENGTH:

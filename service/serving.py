@@ -20,8 +20,9 @@ from plugins.errors import PluginError
 from service.app import bind, make_app, make_server
 from service.clock import Clock
 from service.handlers.in_flight import InFlight
+from service.purger import Purger
 from service.settings import Components, Settings
-from service.wiring import Parts, make_api, make_worker, open_parts
+from service.wiring import Parts, make_api, make_purger, make_worker, open_parts
 from service.worker import Worker
 
 REQUEST_GRACE = 5.0
@@ -113,6 +114,7 @@ async def running(
         await _first_ping(parts)
         worker = make_worker(parts) if settings.worker.enabled else None
         task = await stack.enter_async_context(_worker_running(worker)) if worker else None
+        await stack.enter_async_context(_purging(make_purger(parts)))
         api = make_api(parts, worker.wake if worker else lambda: None)
         server = make_server(
             make_app(api),
@@ -168,6 +170,17 @@ async def _worker_running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
         yield task
     finally:
         worker.stop()
+        await asyncio.wait({task})
+
+
+@asynccontextmanager
+async def _purging(purger: Purger) -> AsyncIterator[None]:
+    """The purger's task; on exit it is cancelled and has ended: another look will find what it leaves."""
+    task = asyncio.create_task(purger.run(), name="purger")
+    try:
+        yield
+    finally:
+        task.cancel()
         await asyncio.wait({task})
 
 

@@ -30,6 +30,7 @@ from service.imports import Imports
 from service.issuer_directory import IssuerDirectory
 from service.params import ParamLimits
 from service.plugin_log import log_blocking, log_call
+from service.purger import Purger
 from service.readiness import Readiness
 from service.retries import RetryPolicy
 from service.settings import Component, Components, Settings
@@ -159,6 +160,25 @@ def make_worker(parts: Parts) -> Worker:
     )
 
 
+def make_images(parts: Parts) -> Images:
+    """The images on the open parts."""
+    options = parts.settings.images
+    return Images(
+        store=parts.store,
+        storage=parts.storage,
+        storage_name=parts.storage_name,
+        clock=parts.clock,
+        downloads=Downloads(options.max_downloads),
+        signer=signer_of(parts.storage) if options.redirect else None,
+        url_lifetime=timedelta(seconds=options.redirect_lifetime),
+    )
+
+
+def make_purger(parts: Parts) -> Purger:
+    """What completes deletions; ``Purger.run`` is the caller's to own."""
+    return Purger(make_images(parts), parts.store, parts.clock, parts.rng)
+
+
 def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
     """What the handlers work with; ``accepted`` is called for every import that was queued."""
     settings = parts.settings
@@ -173,15 +193,7 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
             clock=parts.clock,
             accepted=accepted,
         ),
-        images=Images(
-            store=parts.store,
-            storage=parts.storage,
-            storage_name=parts.storage_name,
-            clock=parts.clock,
-            downloads=Downloads(settings.images.max_downloads),
-            signer=signer_of(parts.storage) if settings.images.redirect else None,
-            url_lifetime=timedelta(seconds=settings.images.redirect_lifetime),
-        ),
+        images=make_images(parts),
         image_max_age=settings.images.max_age,
         stall_timeout=settings.images.stall_timeout,
         authenticator=Authenticator(

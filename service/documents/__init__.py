@@ -7,7 +7,7 @@ written here.
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from service.issuers import Issuer
@@ -71,6 +71,13 @@ class DocumentStore(ABC):
         """The done import whose ``image_id`` this is, exactly as written; None where there is none.
 
         Image ids are as unique as ``Import.succeeded`` makes them. Its cost does not depend on how many imports exist.
+        """
+
+    @abstractmethod
+    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+        """Up to ``limit`` imports whose image was deleted before then and is not purged, the first deleted ones first.
+
+        Its cost depends on ``limit``, not on how many imports exist.
         """
 
     @abstractmethod

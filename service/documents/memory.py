@@ -65,6 +65,17 @@ class MemoryDocumentStore(DocumentStore):
                 return _detached(document)
         return None
 
+    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+        """See ``DocumentStore.unpurged``; it looks at every import."""
+        self._check_open()
+        found = [
+            (document.image_deleted_at, document)
+            for document in self._imports.values()
+            if document.image_deleted_at is not None and document.image_purged_at is None
+        ]
+        found.sort(key=lambda one: one[0])
+        return [_detached(document) for deleted_at, document in found if deleted_at < deleted_before][:limit]
+
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         self._check_open()

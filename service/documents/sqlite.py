@@ -11,7 +11,7 @@ share one sync of the disk. Readers have threads of their own, and never wait fo
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from service.clock import Clock
@@ -104,6 +104,12 @@ class SqliteDocumentStore(DocumentStore):
     async def get_by_image(self, image_id: str) -> Import | None:
         """See ``DocumentStore.get_by_image``."""
         return await self._readers.run(lambda connection: sqlite_queries.get_import_by_image(connection, image_id))
+
+    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+        """See ``DocumentStore.unpurged``."""
+        return await self._readers.run(
+            lambda connection: sqlite_queries.list_unpurged(connection, deleted_before, limit)
+        )
 
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""

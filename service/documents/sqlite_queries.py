@@ -58,6 +58,17 @@ def get_import_by_image(connection: sqlite3.Connection, image_id: str) -> Import
     return to_import(rows[0]) if rows else None
 
 
+def list_unpurged(connection: sqlite3.Connection, deleted_before: datetime, limit: int) -> list[Import]:
+    """See ``DocumentStore.unpurged``."""
+    query = """
+        SELECT * FROM imports
+        WHERE image_deleted_at IS NOT NULL AND image_purged_at IS NULL AND image_deleted_at < ?
+        ORDER BY image_deleted_at LIMIT ?
+    """
+    rows = connection.execute(query, (to_milliseconds(deleted_before), limit)).fetchall()
+    return [to_import(row) for row in rows]
+
+
 def update_import(connection: sqlite3.Connection, document: Import) -> bool:
     """See ``DocumentStore.update``."""
     cursor = connection.execute(

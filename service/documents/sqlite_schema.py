@@ -46,11 +46,15 @@ _FIRST = (
     """,
 )
 
-# Images are read back and deleted: found by their ids, by the done imports alone.
+# Images are read back and deleted. One index finds an import by its image, the other holds deletions in progress alone.
 _IMAGES = (
     "ALTER TABLE imports ADD COLUMN image_deleted_at INTEGER",
     "ALTER TABLE imports ADD COLUMN image_purged_at INTEGER",
     "CREATE INDEX imports_done ON imports (image_id) WHERE status = 'done'",
+    """
+    CREATE INDEX imports_unpurged ON imports (image_deleted_at)
+    WHERE image_deleted_at IS NOT NULL AND image_purged_at IS NULL
+    """,
 )
 
 VERSIONS: Final = (_FIRST, _IMAGES)

@@ -103,3 +103,21 @@ class ImageCases(DocumentStoreCases):
             outcomes = await asyncio.gather(*map(store.update, rivals))
             winners = [rival for rival, won in zip(rivals, outcomes, strict=True) if won]
             assert [await stored(store, done)] == winners
+
+    @pytest.mark.gen_test
+    async def test_deletions_in_progress_are_listed_the_first_first(self) -> None:
+        clock = SettableClock()
+        begun = clock.now()
+        done, purged, *deleted = [done_import(clock) for _ in range(8)]
+        deleted = [one.image_deleted(begun + timedelta(seconds=number)) for number, one in enumerate(deleted)]
+        purged = purged.image_deleted(begun).image_purged(begun)
+        async with self.opened(clock) as store:
+            await add_all(store, [done, purged, *reversed(deleted), make_import(clock)])
+            later = begun + timedelta(hours=1)
+            assert await store.unpurged(later, 100) == deleted
+            assert await store.unpurged(later, 2) == deleted[:2]
+            moment = deleted[3].image_deleted_at
+            assert moment is not None
+            assert await store.unpurged(moment, 100) == deleted[:3], "before, and not at"
+            assert await store.update(deleted[0].image_purged(clock.now()))
+            assert await store.unpurged(later, 2) == deleted[1:3]

@@ -24,6 +24,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "add": lambda store: store.add(make_import(SettableClock())),
     "get": lambda store: store.get("import"),
     "get_by_image": lambda store: store.get_by_image("image"),
+    "unpurged": lambda store: store.unpurged(SettableClock().now(), 1),
     "update": lambda store: store.update(make_import(SettableClock())),
     "claim": lambda store: store.claim("worker", 1),
     "queued": lambda store: store.queued(1),

@@ -14,7 +14,7 @@ from service.documents.sqlite import SqliteDocumentStore
 from service.documents.sqlite_file import APPLICATION_ID
 from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
 from service.models import Import, Status
-from tests.conformance.documents_base import SECOND, SettableClock, make_import
+from tests.conformance.documents_base import SECOND, SettableClock
 
 IMAGE = {
     "format": "PNG",
@@ -114,16 +114,18 @@ async def test_an_upgrade_that_fails_changes_nothing(path: Path) -> None:
 
 
 @pytest.mark.gen_test
-async def test_an_image_is_found_by_an_index(path: Path) -> None:
-    store = SqliteDocumentStore(path, SettableClock(), readers=1)
+async def test_images_and_deletions_are_found_by_an_index(path: Path) -> None:
+    clock = SettableClock()
+    store = SqliteDocumentStore(path, clock, readers=1)
     await store.open()
     statements: list[str] = []
     await store._readers.run(lambda connection: connection.set_trace_callback(statements.append))
-    await store.add(make_import(SettableClock()))
     await store.get_by_image("image")
-    (query,) = [statement for statement in statements if "image_id" in statement]
-    (step,) = await store._writer.run(
-        lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()  # what was traced, once more
-    )
+    await store.unpurged(clock.now(), 5)
     await store.close()
-    assert step["detail"] == "SEARCH imports USING INDEX imports_done (image_id=?)"
+    with closing(sqlite3.connect(path)) as connection:
+        plans = [connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall() for query in statements]
+    assert [[step[-1].partition(" (")[0] for step in plan] for plan in plans] == [
+        ["SEARCH imports USING INDEX imports_done"],
+        ["SEARCH imports USING INDEX imports_unpurged"],
+    ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -60,6 +60,11 @@ class FindsImagesOfWhatIsNotDone(MemoryDocumentStore):
 class ForgetsDeletions(MemoryDocumentStore):
     async def update(self, document: Import) -> bool:
         return await super().update(replace(document, image_deleted_at=None, image_purged_at=None))
+
+
+class ListsWhatIsPurged(MemoryDocumentStore):
+    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+        return [document for document in self._imports.values() if document.image_deleted_at is not None][:limit]
 
 
 class UnfairClaim(MemoryDocumentStore):
@@ -175,6 +180,7 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (FindsAnyImage, "test_image_ids_are_compared_exactly_and_are_not_those_of_imports", {}),
     (FindsImagesOfWhatIsNotDone, "test_an_import_that_is_not_done_is_not_found_by_an_image", {"status": Status.FAILED}),
     (ForgetsDeletions, "test_a_deletion_is_written_step_by_step", {}),
+    (ListsWhatIsPurged, "test_deletions_in_progress_are_listed_the_first_first", {}),
     (UpdateComparesNothing, "test_of_concurrent_deletions_one_is_written", {}),
     (UnfairClaim, "test_a_worker_whose_lease_was_ended_is_given_nothing", {}),
     (UnfairClaim, "test_a_backlog_of_one_issuer_delays_no_other", {}),

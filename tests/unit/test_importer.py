@@ -44,6 +44,7 @@ async def test_what_is_fetched_is_recognised_and_saved() -> None:
             sha256=sha256,
             storage="memory",
             key=DOCUMENT.storage_key,
+            filename="origin.png",
         )
         assert shop.stored == {DOCUMENT.storage_key: DATA}
         assert shop.storage.metadata[DOCUMENT.storage_key] == ObjectMetadata(

@@ -50,6 +50,7 @@ async def test_where_an_object_is_stored_already_the_outcome_describes_that_obje
             sha256=hashlib.sha256(before).hexdigest(),
             storage="memory",
             key=DOCUMENT.storage_key,
+            filename="origin.png",
         )
         assert shop.stored == {DOCUMENT.storage_key: before}
         assert len(shop.spools.opened) == 2

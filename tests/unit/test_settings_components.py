@@ -95,3 +95,13 @@ def test_a_plugin_that_is_not_installed_is_a_fault_of_the_option_that_names_it(s
     (fault,) = caught.value.faults
     assert (fault.section, fault.key) == ("storage", "backend")
     assert "did you mean 'probe'?" in fault.problem
+
+
+def test_redirects_need_a_storage_that_signs_urls(site: Site) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_all(None, PLUGINS | {"LADING_IMAGES__REDIRECT": "true"})
+    (fault,) = caught.value.faults
+    assert (fault.section, fault.key) == ("images", "redirect")
+    assert "probe cannot sign URLs" in fault.problem
+    with pytest.raises(SettingsError, match="local cannot sign URLs"):
+        load_all(None, {"LADING_IMAGES__REDIRECT": "true"})

@@ -1,6 +1,7 @@
 """The collections, and the indexes without which queries would read everything."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -23,18 +24,21 @@ class Index:
         keys: the fields, all ascending.
         status: the status of the imports that it holds; None for all documents. It is the first field besides, since
             only then is a query for it answered from the index alone.
+        condition: which documents it holds, where that does not depend on their status.
     """
 
     collection: str
     name: str
     keys: tuple[str, ...]
     status: str | None = None
+    condition: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def specification(self) -> dict[str, Any]:
         """As of the ``createIndexes`` command."""
-        condition = {} if self.status is None else {"partialFilterExpression": {"status": self.status}}
-        return {"name": self.name, "key": dict.fromkeys(self.keys, 1), **condition}
+        condition = dict(self.condition) if self.status is None else {"status": self.status}
+        partial = {"partialFilterExpression": condition} if condition else {}
+        return {"name": self.name, "key": dict.fromkeys(self.keys, 1), **partial}
 
 
 QUEUED = Index(IMPORTS, "lading_queued", ("status", "issuer_id", "run_at", "_id"), "queued")
@@ -42,8 +46,15 @@ QUEUED = Index(IMPORTS, "lading_queued", ("status", "issuer_id", "run_at", "_id"
 RUNNING = Index(IMPORTS, "lading_running", ("status", "worker_id"), "running")
 DONE = Index(IMPORTS, "lading_done", ("status", "image_id"), "done")
 """Done imports by the id of their image."""
+UNPURGED = Index(
+    IMPORTS,
+    "lading_unpurged",
+    ("image_deleted_at",),
+    condition={"image_deleted_at": {"$type": "date"}, "image_purged_at": None},
+)
+"""Imports whose image is deleted and not purged."""
 EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
-INDEXES = (QUEUED, RUNNING, DONE, EXPIRES)
+INDEXES = (QUEUED, RUNNING, DONE, UNPURGED, EXPIRES)
 
 
 async def ensure_indexes(connection: Connection) -> None:

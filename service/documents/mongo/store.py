@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -21,6 +21,7 @@ from service.documents.mongo.schema import (
     PINGS,
     QUEUED,
     RUNNING,
+    UNPURGED,
     WORKERS,
     check_indexes,
     ensure_indexes,
@@ -104,6 +105,14 @@ class MongoDocumentStore(DocumentStore):
         wanted = {"status": "done", "image_id": text(image_id)}
         found = await self._connection.run(lambda: imports.find_one(wanted))
         return None if found is None else to_import(found)
+
+    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+        """See ``DocumentStore.unpurged``."""
+        imports = self._connection.collection(IMPORTS)
+        # The index is used where the query repeats its condition.
+        wanted = {"image_deleted_at": {"$type": "date", "$lt": deleted_before}, "image_purged_at": None}
+        cursor = imports.find(wanted).sort("image_deleted_at", 1).limit(limit).hint(UNPURGED.name)
+        return [to_import(found) for found in await self._connection.run(lambda: cursor.to_list(None))]
 
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""

@@ -1,0 +1,69 @@
+"""Completes deletions of images that were begun and not completed: their process died, or storage failed."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from service.clock import Clock
+from service.documents import DocumentStore, StoreUnavailable
+from service.errors import ApiError
+from service.images import Images, StoredImage
+from service.outages import Outage
+
+INTERVAL = 60.0
+"""Seconds between two looks."""
+AGE = timedelta(seconds=60)
+"""How long ago a deletion has begun at least: a younger one may still be under way."""
+BATCH = 1000
+"""How many deletions are completed at a look, at most."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Purger:
+    """Looks again and again. Several processes may do so at once: what one does, another finds done."""
+
+    images: Images
+    store: DocumentStore
+    clock: Clock
+    rng: random.Random
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        outage = Outage("the removal of deleted images")
+        while True:
+            try:
+                await self.sweep()
+                outage.worked()
+            except (ApiError, StoreUnavailable) as error:
+                outage.failed(str(error))
+            except Exception:
+                log.exception("the removal of deleted images failed unexpectedly")
+            await asyncio.sleep(INTERVAL * self.rng.uniform(0.8, 1.2))
+
+    async def sweep(self) -> int:
+        """Complete what there is to complete; how many deletions that were. Each is tried, whatever becomes of others.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+            ApiError: the last deletion that was not completed.
+        """
+        completed = 0
+        failure: ApiError | None = None
+        for document in await self.store.unpurged(self.clock.now() - AGE, BATCH):
+            if document.image is None:
+                continue
+            try:
+                await self.images.purge(StoredImage(document, document.image))
+            except ApiError as error:
+                failure = error
+            else:
+                completed += 1
+                log.info("a deletion was completed", import_id=document.id)
+        if failure is not None:
+            raise failure
+        return completed

@@ -1,0 +1,125 @@
+"""Deletions that were begun and not completed are completed without anybody asking."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+import service.purger
+from backends.guard import GuardedStorage
+from backends.memory import MemoryStorage, MemoryStorageOptions
+from plugins.errors import StorageUnavailable
+from service.errors import ApiError
+from service.images import Downloads, Images, StoredImage
+from service.models import Import
+from service.purger import AGE, Purger
+from tests.support.clock import SettableClock
+from tests.support.core import ScriptedStore
+from tests.support.images import noise, store_image
+from tests.support.scripted import until
+
+DATA = noise(100)
+
+
+class Shop:
+    def __init__(self) -> None:
+        self.clock = SettableClock()
+        self.store = ScriptedStore(self.clock)
+        self.backend = MemoryStorage(MemoryStorageOptions())
+        self.storage = GuardedStorage(self.backend, name="memory")
+        self.images = Images(self.store, self.storage, "memory", self.clock, Downloads(1))
+        self.purger = Purger(self.images, self.store, self.clock, random.Random(7))
+
+    async def begun(self, storage_name: str = "memory") -> Import:
+        """A deletion that has come no further than its first step."""
+        found: StoredImage = await store_image(self.store, self.storage, storage_name, self.clock, DATA)
+        deleted = found.document.image_deleted(self.clock.now())
+        assert await self.store.update(deleted)
+        return deleted
+
+    async def is_completed(self, document: Import) -> bool:
+        found = await self.store.get(document.id)
+        assert found is not None
+        return found.image_purged_at is not None and not await self.storage.exists(document.storage_key)
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Shop]:
+    shop = Shop()
+    await shop.store.open()
+    yield shop
+    await shop.store.close()
+
+
+@pytest.mark.gen_test
+async def test_an_old_one_is_completed_and_a_young_one_left_to_its_request() -> None:
+    async with opened() as shop:
+        old = await shop.begun()
+        shop.clock.advance(AGE)
+        young = await shop.begun()
+        assert await shop.purger.sweep() == 0, "exactly as old is not older"
+        shop.clock.advance(timedelta(milliseconds=1))
+        assert await shop.purger.sweep() == 1
+        assert (await shop.is_completed(old), await shop.is_completed(young)) == (True, False)
+        assert await shop.purger.sweep() == 0
+
+
+@pytest.mark.gen_test
+async def test_several_at_once_complete_each_once() -> None:
+    async with opened() as shop:
+        documents = [await shop.begun() for _ in range(20)]
+        shop.clock.advance(2 * AGE)
+        await asyncio.gather(*(shop.purger.sweep() for _ in range(5)))
+        for document in documents:
+            assert await shop.is_completed(document)
+            found = await shop.store.get(document.id)
+            assert found is not None
+            assert found.revision == document.revision + 1
+
+
+@pytest.mark.gen_test
+async def test_one_that_fails_keeps_no_other_from_being_completed() -> None:
+    async with opened() as shop:
+        first, elsewhere, last = [await shop.begun(name) for name in ("memory", "glacier", "memory")]
+        shop.clock.advance(2 * AGE)
+        with pytest.raises(ApiError, match="image_elsewhere"):
+            await shop.purger.sweep()
+        done = [await shop.is_completed(document) for document in (first, elsewhere, last)]
+        assert done == [True, False, True]
+
+
+@pytest.mark.gen_test
+async def test_it_goes_on_through_outages_and_bugs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.purger, "INTERVAL", 0.001)
+    async with opened() as shop:
+        document = await shop.begun()
+        shop.clock.advance(2 * AGE)
+        errors: list[Exception | None] = [StorageUnavailable("down"), StorageUnavailable("down"), None]
+        delete = shop.backend.delete
+        backend: Any = shop.backend
+
+        async def failing(key: str) -> None:
+            error = errors.pop(0)
+            if error is not None:
+                raise error
+            await delete(key)
+
+        backend.delete = failing
+        shop.store.fault = lambda name, number: RuntimeError("a bug") if (name, number) == ("update", 2) else None
+        with capture_logs() as lines:
+            task = asyncio.create_task(shop.purger.run())
+            await until(lambda: not errors)
+            errors.append(None)  # the step after it failed: the bytes are deleted once more
+            while not await shop.is_completed(document):
+                await asyncio.sleep(0.001)
+            task.cancel()
+            await asyncio.wait({task})
+        events = [line["event"] for line in lines]
+        assert events.count("does not work") == events.count("works again") == 1
+        assert events.count("the removal of deleted images failed unexpectedly") == 1
+        assert events.count("a deletion was completed") == 1
