@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
+import structlog
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
@@ -19,6 +20,9 @@ SLICE = 64 * 1024
 
 _RESET = struct.pack("ii", 1, 0)
 """``struct linger``: closing the socket drops what was not sent, and tells the other end so (RST)."""
+
+
+log = structlog.get_logger(__name__)
 
 
 class _Stopped(Exception):
@@ -61,17 +65,17 @@ class SendingHandler(BaseHandler):
             async for piece in rest:
                 await self._send_piece(piece)
                 sent += len(piece)
-        except (_Stopped, ApiError) as stop:
-            code = stop.code if isinstance(stop, ApiError) else str(stop)
-            self.log_fields |= {"code": code, "reason": f"broken off after {sent} bytes or more: {stop}"}
-            self._reset()
+        except _Stopped as stop:
+            self._break_off(str(stop), f"after {sent} bytes or more")
+        except ApiError as error:
+            log.error("the source of an answer failed", request_id=self.request_id, reason=str(error))  # noqa: TRY400
+            self._break_off(error.code, f"after {sent} bytes: {error}")
         except BaseException:
             self._reset()
             raise
         finally:
             self.api.in_flight.end(rest)
-        if not self._finished:
-            self.finish()
+        self.finish()
 
     def on_connection_close(self) -> None:
         """See ``BaseHandler.on_connection_close``."""
@@ -91,6 +95,10 @@ class SendingHandler(BaseHandler):
                 raise _Stopped("client_gone")
             if not written.done():
                 raise _Stopped("client_stalled")
+
+    def _break_off(self, code: str, reason: str) -> None:
+        self.log_fields |= {"code": code, "reason": f"broken off {reason}"}
+        self._reset()
 
     def _reset(self) -> None:
         connection = self._socket()

@@ -6,11 +6,14 @@ import struct
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
 
+import service.serving
 from plugins.contracts import StoredObject
 from plugins.errors import StorageUnavailable
 from service.images import StoredImage
@@ -19,7 +22,7 @@ from tests.api.test_images import code_of, path_of
 from tests.support.clock import SettableClock
 from tests.support.images import ask, noise, read_head, request_of, store_image
 from tests.support.scripted import until
-from tests.support.service import Client, token
+from tests.support.service import Client, running_service, token
 
 MIB = 1024 * 1024
 DATA = noise(24 * MIB)
@@ -282,6 +285,27 @@ async def test_a_connection_is_used_again_after_an_image(
         assert await reader.readexactly(int(answer.get("content-length", "0"))) == body
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_stopping_service_breaks_downloads_off_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.serving, "REQUEST_GRACE", 0.05)
+    headers = {"Authorization": f"Bearer {token(abilities=('image_download',))}"}
+    before = asyncio.all_tasks()
+    async with AsyncExitStack() as stack:
+        async with running_service(tmp_path, LADING_DOCUMENTS__BACKEND="memory") as running:
+            parts = running.parts
+            found = await store_image(parts.store, parts.storage, "local", parts.clock, DATA)
+            port = urlsplit(running.url).port or 0
+            readers = [await stack.enter_async_context(reading(port, found, headers)) for _ in range(3)]
+            for reader in readers:
+                assert (await reader.head())[0] == 200
+        assert asyncio.all_tasks() == before
+        for reader in readers:
+            body, _ = await reader.rest()
+            assert len(body) < len(DATA)
 
 
 # --- storage ----------------------------------------------------------------------------------------------------------
