@@ -55,10 +55,14 @@ class StoredImage:
         return ByteRange(0, self.image.byte_size)
 
     @property
+    def filename(self) -> str | None:
+        """The name that the client or else the origin gave; data from a stranger."""
+        return self.document.filename or self.image.filename
+
+    @property
     def disposition(self) -> str:
         """``Content-Disposition``: what is no image by its type is not shown by browsers."""
-        name = self.image.filename or self.document.filename
-        return content_disposition(name, inline=self.image.content_type.startswith("image/"))
+        return content_disposition(self.filename, inline=self.image.content_type.startswith("image/"))
 
 
 class Downloads:

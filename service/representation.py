@@ -40,17 +40,17 @@ def detailed(document: Import, timezone: tzinfo) -> dict[str, Any]:
     }
 
 
-def image(found: StoredImage, timezone: tzinfo) -> dict[str, Any]:
+def image_document(found: StoredImage, timezone: tzinfo) -> dict[str, Any]:
     """The answer to ``GET /api/v1/images/{id}``."""
-    document, stored = found.document, found.image
+    document = found.document
     return {
         "id": document.image_id,
         "import_id": document.id,
         "organization_id": document.organization_id,
         "album_id": document.album_id,
-        "filename": document.filename or stored.filename,
+        "filename": found.filename,
         "metadata": document.metadata,
-        **_facts(stored),
+        **_facts(found.image),
         "created_at": timestamp(document.created_at, timezone),
     }
 

@@ -14,7 +14,7 @@ from service.handlers.base import BaseHandler
 from service.handlers.headers import FIXED, FOR_BYTES
 from service.handlers.sending import SendingHandler
 from service.images import StoredImage
-from service.representation import image
+from service.representation import image_document
 
 
 class ImageHandler(BaseHandler):
@@ -25,7 +25,7 @@ class ImageHandler(BaseHandler):
         grant = await self.authenticate()
         found = await self.api.images.get(grant, image_id)
         self.log_fields["import_id"] = found.document.id
-        self.answer(HTTPStatus.OK, image(found, self.api.timezone))
+        self.answer(HTTPStatus.OK, image_document(found, self.api.timezone))
 
     head = get
 

@@ -21,7 +21,6 @@ SLICE = 64 * 1024
 _RESET = struct.pack("ii", 1, 0)
 """``struct linger``: closing the socket drops what was not sent, and tells the other end so (RST)."""
 
-
 log = structlog.get_logger(__name__)
 
 

@@ -54,6 +54,7 @@ async def test_an_image_is_fetched_recognised_and_stored(tmp_path: Path) -> None
         "byte_size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "storage": "local",
+        "deleted_at": None,
     }
     import_id = document["id"]
     assert (tmp_path / "images" / import_id[:2] / import_id[2:4] / import_id).read_bytes() == data

@@ -46,9 +46,10 @@ enabled = false
 
 def environment(directory: Path, **overrides: str) -> dict[str, str]:
     """Overrides that keep everything below ``directory`` and let the service fetch from loopback."""
+    local = {"LADING_STORAGE_LOCAL__PATH": str(directory / "images")}
     return {
         "LADING_DOCUMENTS_SQLITE__PATH": str(directory / "lading.sqlite3"),
-        "LADING_STORAGE_LOCAL__PATH": str(directory / "images"),
+        **(local if overrides.get("LADING_STORAGE__BACKEND", "local") == "local" else {}),
         "LADING_FETCH_HTTP__ALLOW_NETWORKS": "127.0.0.0/8",
         "LADING_FETCH_HTTP__PORTS": "1-65535",
         **overrides,
