@@ -12,28 +12,18 @@ from service.images import StoredImage
 from service.models import Status
 from tests.api.conftest import Assembled
 from tests.support.clock import SettableClock
-from tests.support.images import noise, store_image
+from tests.support.images import code_of, noise, path_of, store_image, stored_in
 from tests.support.service import OTHER_ISSUER, Client, token
 
 DATA = noise(5000)
 
 
 async def stored(assembled: Assembled, **changes: Any) -> StoredImage:
-    parts = assembled.parts
-    return await store_image(parts.store, parts.storage, parts.storage_name, parts.clock, DATA, **changes)
-
-
-def path_of(found: StoredImage, rest: str = "") -> str:
-    return f"/api/v1/images/{found.document.image_id}{rest}"
+    return await stored_in(assembled.parts, DATA, **changes)
 
 
 def allowed(client: Client, clock: SettableClock, *abilities: str, **facts: Any) -> Client:
     return replace(client, token=token(clock, abilities=abilities, **facts))
-
-
-def code_of(body: bytes) -> str:
-    code: str = json.loads(body)["code"]
-    return code
 
 
 @pytest.mark.gen_test

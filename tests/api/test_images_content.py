@@ -6,8 +6,9 @@ import json
 import pytest
 
 from tests.api.conftest import Assembled
-from tests.api.test_images import DATA, allowed, code_of, path_of, stored
+from tests.api.test_images import DATA, allowed, stored
 from tests.support.clock import SettableClock
+from tests.support.images import code_of, path_of
 from tests.support.service import Client
 
 BEGINNING = "Fri, 02 Jan 2026 03:04:05 GMT"

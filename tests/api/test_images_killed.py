@@ -14,7 +14,7 @@ from service.clock import SystemClock
 from service.errors import ApiError
 from service.settings import load_all
 from service.wiring import Parts, make_api, open_parts
-from tests.support.images import noise, store_image
+from tests.support.images import noise, stored_in
 from tests.support.service import CONF, ISSUER, ORGANIZATION, environment
 
 GRANT = Grant(issuer_id=ISSUER, organization_id=ORGANIZATION, token="", admin=True)
@@ -58,7 +58,7 @@ async def test_killed(
     conf.write_text(CONF, encoding="utf-8")
     settings, components = load_all(conf, environ)
     async with open_parts(settings, components, SystemClock()) as parts:
-        found = await store_image(parts.store, parts.storage, "local", parts.clock, DATA)
+        found = await stored_in(parts, DATA)
     image_id = found.document.image_id or ""
     await delete_and_die(conf, environ, image_id, step)
     async with open_parts(settings, components, SystemClock()) as parts:

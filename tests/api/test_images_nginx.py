@@ -13,11 +13,9 @@ from pathlib import Path
 import pytest
 
 from service.content.ranges import MAX_RANGES
-from service.images import StoredImage
 from tests.api.conftest import Assembled
-from tests.api.test_images import path_of
 from tests.support.clock import SettableClock
-from tests.support.images import ask, noise, store_image
+from tests.support.images import ask, noise, path_of, stored_in
 from tests.support.nginx import nginx
 from tests.support.service import token
 
@@ -193,8 +191,7 @@ def servers(http_server: object, http_port: int, nginx_port: int, clock: Settabl
 
 
 async def prepare(servers: tuple[Server, Server], assembled: Assembled) -> tuple[Server, Server]:
-    parts = assembled.parts
-    image: StoredImage = await store_image(parts.store, parts.storage, parts.storage_name, parts.clock, DATA)
+    image = await stored_in(assembled.parts, DATA)
     theirs, ours = servers
     ours.path = path_of(image, "/content")
     for server in servers:

@@ -12,9 +12,8 @@ from plugins.registry import GROUPS
 from service.clock import SystemClock
 from service.serving import RunningService, running
 from service.settings import load_all
-from tests.api.test_images import code_of, path_of
 from tests.support.distributions import Site
-from tests.support.images import ask, noise, store_image
+from tests.support.images import ask, code_of, noise, path_of, stored_in
 from tests.support.service import CONF, token
 
 DATA = noise(5000)
@@ -60,9 +59,8 @@ def authorization(*abilities: str) -> dict[str, str]:
 @pytest.mark.gen_test
 async def test_a_get_is_sent_to_the_storage(site: Site, tmp_path: Path) -> None:
     async with redirecting(tmp_path) as (service, port):
-        parts = service.parts
         params = {"filename": "Größe.png"}
-        found = await store_image(parts.store, parts.storage, "probe", parts.clock, DATA, params=params)
+        found = await stored_in(service.parts, DATA, params=params)
         headers = {**authorization("image_download"), "Range": "bytes=0-9"}
         status, answer, body = await ask(port, path_of(found, "/content"), headers)
         assert (status, body) == (302, b"")
@@ -80,8 +78,7 @@ async def test_a_get_is_sent_to_the_storage(site: Site, tmp_path: Path) -> None:
 @pytest.mark.gen_test
 async def test_what_needs_no_bytes_is_answered_here(site: Site, tmp_path: Path) -> None:
     async with redirecting(tmp_path) as (service, port):
-        parts = service.parts
-        found = await store_image(parts.store, parts.storage, "probe", parts.clock, DATA)
+        found = await stored_in(service.parts, DATA)
         path, headers = path_of(found, "/content"), authorization("image_download", "image_delete")
         status, answer, _ = await ask(port, path, headers, "HEAD")
         assert (status, answer["content-length"]) == (200, "5000"), "a URL is signed for GET alone"
@@ -95,10 +92,9 @@ async def test_what_needs_no_bytes_is_answered_here(site: Site, tmp_path: Path) 
 @pytest.mark.gen_test
 async def test_a_url_that_cannot_be_signed(site: Site, tmp_path: Path) -> None:
     async with redirecting(tmp_path) as (service, port):
-        parts = service.parts
-        backend: Any = parts.storage.backend
+        backend: Any = service.parts.storage.backend
         backend.fails = True
-        found = await store_image(parts.store, parts.storage, "probe", parts.clock, DATA)
+        found = await stored_in(service.parts, DATA)
         status, _, body = await ask(port, path_of(found, "/content"), authorization("image_download"))
         assert (status, code_of(body)) == (503, "image_unavailable")
         assert b"secret" not in body
@@ -107,7 +103,6 @@ async def test_a_url_that_cannot_be_signed(site: Site, tmp_path: Path) -> None:
 @pytest.mark.gen_test
 async def test_without_redirect_the_service_sends_the_bytes(site: Site, tmp_path: Path) -> None:
     async with redirecting(tmp_path, redirect=False) as (service, port):
-        parts = service.parts
-        found = await store_image(parts.store, parts.storage, "probe", parts.clock, DATA)
+        found = await stored_in(service.parts, DATA)
         status, _, body = await ask(port, path_of(found, "/content"), authorization("image_download"))
         assert (status, body) == (200, DATA)

@@ -18,9 +18,8 @@ from plugins.contracts import StoredObject
 from plugins.errors import StorageUnavailable
 from service.images import StoredImage
 from tests.api.conftest import Assembled
-from tests.api.test_images import code_of, path_of
 from tests.support.clock import SettableClock
-from tests.support.images import ask, noise, read_head, request_of, store_image
+from tests.support.images import ask, code_of, noise, path_of, read_head, request_of, stored_in
 from tests.support.scripted import until
 from tests.support.service import Client, running_service, token
 
@@ -86,8 +85,7 @@ def headers(clock: SettableClock) -> dict[str, str]:
 
 
 async def stored(assembled: Assembled, data: bytes = DATA) -> StoredImage:
-    parts = assembled.parts
-    return await store_image(parts.store, parts.storage, parts.storage_name, parts.clock, data)
+    return await stored_in(assembled.parts, data)
 
 
 async def nothing_is_left(assembled: Assembled, watched: Watched) -> None:
@@ -296,8 +294,7 @@ async def test_a_stopping_service_breaks_downloads_off_and_leaves_nothing(
     before = asyncio.all_tasks()
     async with AsyncExitStack() as stack:
         async with running_service(tmp_path, LADING_DOCUMENTS__BACKEND="memory") as running:
-            parts = running.parts
-            found = await store_image(parts.store, parts.storage, "local", parts.clock, DATA)
+            found = await stored_in(running.parts, DATA)
             port = urlsplit(running.url).port or 0
             readers = [await stack.enter_async_context(reading(port, found, headers)) for _ in range(3)]
             for reader in readers:

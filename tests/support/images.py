@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from service.clock import Clock, truncate_to_milliseconds
 from service.documents import DocumentStore
 from service.images import StoredImage
 from service.models import Image, Import, Status
+from service.wiring import Parts
 from tests.support.scripted import make_import, pieces
 from tests.support.service import ISSUER, ORGANIZATION
 
@@ -58,6 +60,22 @@ async def store_image(
     await storage.save(document.image.key, pieces(*parts), metadata)
     await store.add(document)
     return StoredImage(document, document.image)
+
+
+async def stored_in(parts: Parts, data: bytes, **changes: Any) -> StoredImage:
+    """An image that is stored in what a service has open; see ``done_import``."""
+    return await store_image(parts.store, parts.storage, parts.storage_name, parts.clock, data, **changes)
+
+
+def path_of(found: StoredImage, rest: str = "") -> str:
+    """The path of an image, or of what is below it."""
+    return f"/api/v1/images/{found.document.image_id}{rest}"
+
+
+def code_of(body: bytes) -> str:
+    """The code of an error answer."""
+    code: str = json.loads(body)["code"]
+    return code
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
