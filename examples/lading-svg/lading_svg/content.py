@@ -66,42 +66,46 @@ class Judge:
                 raise ExternalReference(what="a style")
 
     def _name(self, name: Name) -> None:
+        local = name.local.lower()
         if name.namespace == SVG:
             if name.local in ELEMENTS:
                 return
-            if name.local.lower() in ACTIVE_ELEMENTS:
-                raise ActiveContent(what="an element")
-            raise ElementNotAllowed
-        if name.namespace in ACTIVE_NAMESPACES or name.local.lower() in ACTIVE_ELEMENTS:
-            raise ActiveContent(what="an element")
+            if local in ACTIVE_ELEMENTS:
+                raise ActiveContent(what=f"the element {local}")
+            raise ElementNotAllowed(ascii(name.local))
+        if local in ACTIVE_ELEMENTS:
+            raise ActiveContent(ascii(name.namespace), what=f"the element {local}")
+        if name.namespace in ACTIVE_NAMESPACES:
+            raise ActiveContent(ascii(name.local), what=f"an element of {name.namespace}")
 
     def _attribute(self, element: Name, name: Name, value: str) -> None:
         local = name.local.lower()
         if name.namespace in ACTIVE_NAMESPACES or _EVENT.match(local):
-            raise ActiveContent(what="an event attribute")
+            raise ActiveContent(ascii(name.local), what="an event attribute")
         if name.namespace == XML and local == "base":
             raise ExternalReference(what="xml:base")
         if local == "attributename" and element.local in ANIMATIONS:
             _check_target(value)
         if local in URL_ATTRIBUTES:
-            self._reference(element, value)
+            self._reference(element, name, value)
             return
         if holds_script_url(value):
-            raise ActiveContent(what="a script URL")
+            raise ActiveContent(ascii(name.local), what="a script URL")
         # Only attributes without a namespace are presentation attributes; editors' own hold any text.
         if not name.namespace and styles.may_load(value):
             self.style(value)
 
-    def _reference(self, element: Name, value: str) -> None:
+    def _reference(self, element: Name, name: Name, value: str) -> None:
+        where = f"{name.local!a} of {element.local!a}"
         url = value.strip(_SPACE)
         if not url or url.startswith("#"):
             return
         if is_data_url(url) and element.namespace == SVG and element.local in EMBEDDING:
             self._embedding(url)
         elif holds_script_url(url):
-            raise ActiveContent(what="a script URL")
+            raise ActiveContent(where, what="a script URL")
         elif not (self._links and element == (SVG, "a") and _LINK.match(url)):
-            raise ExternalReference(what="a URL")
+            raise ExternalReference(where, what="a URL")
 
     def _embedding(self, url: str) -> None:
         if not may_be_embedded(url, self._embedded):

@@ -9,7 +9,7 @@ stopped, and fetches what it is not told to leave.
 
 What keeps the parser's own work small:
 
-- It gets 32 KiB at a time; the clock and the caller's wish to stop are looked at in between.
+- It gets 32 KiB at a time; the clock and the caller's wish to stop are looked at in between, and with each element.
 - A tag, comment or instruction is one token and comes as a whole. Expat before 2.6 reads an unfinished one again from
   its start with every piece, so its length is limited while it is read. So are its ``=`` signs, that is the attributes
   of it, since expat builds the list of them before anybody is asked.
@@ -42,8 +42,15 @@ _REFERENCES: Final = (Name("", "href"), Name(XLINK, "href"))
 """Some viewers know the one and some the other."""
 
 
+_TURN_SECONDS: Final = 0.001
+_PAUSE_SECONDS: Final = 0.0001
+
+
 class Watch:
-    """Says when to stop.
+    """Says when to stop, and lets others have their turn.
+
+    A thread that computes keeps the interpreter for 5 ms when another one wants it, at each system call of that other
+    one; the event loop would crawl. So this one lets go every millisecond, long enough for the other to wake up.
 
     Args:
         seconds: how long the work may take, from now.
@@ -54,6 +61,7 @@ class Watch:
         self._end = time.monotonic() + seconds
         self._seconds = seconds
         self._stop = stop
+        self._turn_end = 0.0
 
     def look(self) -> None:
         """Go on, or not.
@@ -64,20 +72,29 @@ class Watch:
         """
         if self._stop.is_set():
             raise DetectorClosed
-        if time.monotonic() > self._end:
+        now = time.monotonic()
+        if now > self._end:
             raise ImageTooComplex(f"not read within {self._seconds} s", resource="time")
+        if now > self._turn_end:
+            time.sleep(_PAUSE_SECONDS)
+            self._turn_end = time.monotonic() + _TURN_SECONDS
 
 
 class Document:
     """What is known of a document while it is parsed, from its root on.
 
+    Args:
+        options: its limits.
+        watch: is asked all the while.
+
     Attributes:
         size: width and height in CSS pixels, perhaps infinite.
     """
 
-    def __init__(self, options: SvgOptions) -> None:
+    def __init__(self, options: SvgOptions, watch: Watch) -> None:
         self.size = (0.0, 0.0)
         self._options = options
+        self._watch = watch
         self._judge = Judge(embedded=options.embedded, links=options.links)
         self._namespaces = Namespaces()
         self._instances = Instances()
@@ -100,12 +117,13 @@ class Document:
         parser.StartCdataSectionHandler = lambda: self._cdata(begins=True)
         parser.EndCdataSectionHandler = lambda: self._cdata(begins=False)
 
-    def finish(self, look: Callable[[], None]) -> None:
-        """The document has ended; ``look`` is called all the while, and may raise."""
-        self._instances.check(self._options.max_elements, look)
+    def finish(self) -> None:
+        """The document has ended."""
+        self._instances.check(self._options.max_elements, self._watch.look)
 
     def start(self, tag: str, listed: list[str]) -> None:
         """A start tag; names and values of its attributes take turns in the list."""
+        self._watch.look()
         attributes = list(zip(listed[::2], listed[1::2], strict=True))
         self._check_amounts(tag, attributes)
         name, named = self._namespaces.enter(tag, attributes)
@@ -115,9 +133,7 @@ class Document:
             raise ActiveContent(what="an element where only text belongs")
         self._judge.element(name, named)
         values = dict(named)
-        ids = [values[key] for key in _IDS if key in values]
-        uses = [_fragment(values[key]) for key in _REFERENCES if key in values] if name == (SVG, "use") else []
-        self._instances.enter(ids, uses)
+        self._instances.enter([values[key] for key in _IDS if key in values], _used(name, values))
         self._open.append(name)
 
     def end(self, _tag: str) -> None:
@@ -178,6 +194,7 @@ class Document:
             raise ActiveContent(what="a comment where only text belongs")
 
     def _count(self, text: str) -> None:
+        self._watch.look()
         self._characters += len(text)
         _limit(self._characters, self._options.max_text, "characters of text")
 
@@ -188,13 +205,13 @@ def parse(text: Iterator[str], options: SvgOptions, watch: Watch) -> tuple[float
     Args:
         text: the document from its root on, in pieces.
         options: its limits.
-        watch: is asked between pieces.
+        watch: is asked all the while.
 
     Raises:
         NotAnImage: its root is of another language.
         DetectError: it is damaged or refused.
     """
-    document, names = Document(options), dict[str, str]()
+    document, names = Document(options, watch), dict[str, str]()
     parser = ParserCreate("utf-8", None, names)
     document.connect(parser)
     feed = _Feed(parser, options.max_value + options.max_name)
@@ -207,7 +224,7 @@ def parse(text: Iterator[str], options: SvgOptions, watch: Watch) -> tuple[float
         parser.Parse(b"", True)
     except ExpatError as error:
         raise ImageCorrupt(f"XML error {error.code}") from error
-    document.finish(watch.look)
+    document.finish()
     return document.size
 
 
@@ -241,6 +258,9 @@ def _limit(value: int, limit: int, what: str) -> None:
         raise TooComplex(what=what, limit=limit)
 
 
-def _fragment(reference: str) -> str:
-    """The id that a reference to a part of the document leads to."""
-    return unquote(reference.strip().removeprefix("#"))
+def _used(name: Name, values: dict[Name, str]) -> set[str]:
+    """The ids that a ``use`` element may repeat, by one reading or the other."""
+    if name != (SVG, "use"):
+        return set()
+    fragments = {values[key].strip().removeprefix("#") for key in _REFERENCES if key in values}
+    return fragments | set(map(unquote, fragments))

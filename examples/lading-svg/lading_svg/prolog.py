@@ -24,20 +24,25 @@ _QUOTED: Final = r"""\s*=\s*(?:"([^"<&]{0,100})"|'([^'<&]{0,100})')"""
 _DECLARATION: Final = re.compile(
     rf"<\?xml\s+version{_QUOTED}(?:\s+encoding{_QUOTED})?(?:\s+standalone{_QUOTED})?\s*\?>", re.ASCII
 )
-_BEGINS_DECLARATION: Final = re.compile(r"<\?xml[\s?]")
 _DOCTYPE: Final = re.compile(
     r"""<!DOCTYPE\s+svg(?:\s+PUBLIC\s+["']([^"']{1,100})["']\s+["']([^"']{1,100})["'])?\s*>""", re.ASCII
 )
+_WEB: Final = re.compile(r"\Ahttps?://")
 _SVG_DOCTYPE: Final = re.compile(r"<!DOCTYPE\s+(?:[^\s<>:\[]{1,256}:)?svg(?![^\s\[>])")
 _SVG_ROOT: Final = re.compile(r"<(?:[^\s<>/:=!?&\"']{1,256}:)?svg(?=[\s/>]|\Z)")
 
-_DOCTYPES: Final = {
-    "-//W3C//DTD SVG 1.0//EN": "www.w3.org/TR/2001/REC-SVG-20010904/DTD/svg10.dtd",
-    "-//W3C//DTD SVG 20010904//EN": "www.w3.org/TR/2001/REC-SVG-20010904/DTD/svg10.dtd",
-    "-//W3C//DTD SVG 1.1//EN": "www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd",
-    "-//W3C//DTD SVG 1.1 Basic//EN": "www.w3.org/Graphics/SVG/1.1/DTD/svg11-basic.dtd",
-    "-//W3C//DTD SVG 1.1 Tiny//EN": "www.w3.org/Graphics/SVG/1.1/DTD/svg11-tiny.dtd",
-}
+_SVG_10: Final = "www.w3.org/TR/2001/REC-SVG-20010904/DTD/svg10.dtd"
+_SVG_11: Final = "www.w3.org/Graphics/SVG/1.1/DTD/svg11"
+_DOCTYPES: Final = frozenset(
+    {
+        ("-//W3C//DTD SVG 1.0//EN", _SVG_10),
+        ("-//W3C//DTD SVG 1.0//EN", "www.w3.org/TR/2001/PR-SVG-20010719/DTD/svg10.dtd"),  # by Dia
+        ("-//W3C//DTD SVG 20010904//EN", _SVG_10),
+        ("-//W3C//DTD SVG 1.1//EN", f"{_SVG_11}.dtd"),
+        ("-//W3C//DTD SVG 1.1 Basic//EN", f"{_SVG_11}-basic.dtd"),
+        ("-//W3C//DTD SVG 1.1 Tiny//EN", f"{_SVG_11}-tiny.dtd"),
+    }
+)
 """The public identifiers of the recommendations, each with its system identifier."""
 
 
@@ -82,12 +87,8 @@ class _Prolog:
 
     def declaration(self, *, is_utf16: bool) -> None:
         """Pass the XML declaration."""
-        if not _BEGINS_DECLARATION.match(self.text):
-            return
         match = _DECLARATION.match(self.text)
-        if match is None:
-            self.note(ImageCorrupt("the XML declaration is not valid"))
-            self.at = self.text.find("?>") + 2 or len(self.text)
+        if match is None:  # what looks like one and is none is an instruction that may not be
             return
         version, encoding, standalone = (match[first] or match[first + 1] for first in (1, 3, 5))
         if version != "1.0" or (encoding or "").lower() not in ("", "utf-16" if is_utf16 else "utf-8"):
@@ -130,7 +131,7 @@ class _Prolog:
                 self.note(DoctypeNotAllowed())
             return False
         public, system = match.groups()
-        if self.is_svg_doctype or (public and _DOCTYPES.get(public) != system.partition("://")[2]):
+        if self.is_svg_doctype or (public and (public, _WEB.sub("", system)) not in _DOCTYPES):
             self.note(DoctypeNotAllowed())
         self.is_svg_doctype = True
         self.at = match.end()

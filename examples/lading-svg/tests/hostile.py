@@ -266,6 +266,10 @@ _PROLOGS: dict[str, tuple[str | bytes, type[DetectError]]] = {
         f'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "a.dtd">{svg()}',
         DoctypeNotAllowed,
     ),
+    "a good place by another protocol": (
+        f"<!DOCTYPE svg PUBLIC {DTD}>".replace("http:", "file:") + svg(),
+        DoctypeNotAllowed,
+    ),
     "two document types": (f"<!DOCTYPE svg><!DOCTYPE svg>{svg()}", DoctypeNotAllowed),
     "two document types, one bad": (f'<!DOCTYPE svg><!DOCTYPE svg [<!ENTITY a "b">]>{svg()}', DoctypeNotAllowed),
     "a document type with a prefix": (f'<!DOCTYPE s:svg [<!ENTITY a "b">]>{svg()}', DoctypeNotAllowed),

@@ -88,9 +88,9 @@ def test_no_more_files_at_once_than_threads(path: Path) -> None:
         detector = SvgDetector(SvgOptions(threads=2, **PATIENT))
         calls = [asyncio.create_task(detector.detect(path)) for _ in range(6)]
         await until(lambda: working() == 2)
-        for _ in range(50):
+        for _ in range(20):
             await asyncio.sleep(0.001)
-            assert working() == 2
+            assert working() <= 2
         for call in calls:
             call.cancel()
         await asyncio.wait(calls)
