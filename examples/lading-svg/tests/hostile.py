@@ -324,6 +324,7 @@ _BYTES: dict[str, tuple[str | bytes, type[DetectError]]] = {
     "the end of another element": (svg("<g></a>"), ImageCorrupt),
     "something behind": (f"{svg()}PK\3\4", ImageCorrupt),
     "a page behind": (f"{svg()}<script>alert(1)</script>", ImageCorrupt),
+    "a byte behind that is no text": (svg().encode() + b"\xff", ImageCorrupt),
     "an attribute twice": (svg('<g id="a" id="b"/>'), ImageCorrupt),
     "an attribute without quotes": (svg("<g onload=alert(1)/>"), ImageCorrupt),
     "too wide": (svg(attributes='width="20001" height="1"'), SideTooLong),
@@ -354,6 +355,10 @@ def bombs() -> dict[str, tuple[str | bytes, type[DetectError]]]:
         "many elements": (svg("<g/>" * 200_000), TooComplex),
         "many attributes": (svg("<g " + " ".join(f'a{n}=""' for n in range(100_000)) + "/>"), TooComplex),
         "many attributes without an end": (svg()[:-6] + "<g " + 'a="" ' * 1_500_000, TooComplex),
+        "many different attributes without an end": (
+            svg()[:-6] + "<g " + " ".join(f'a{n}=""' for n in range(100_000)),
+            TooComplex,
+        ),
         "many different names": (svg("".join(f"<x:n{n} xmlns:x='urn:x'/>" for n in range(50_000))), TooComplex),
         "many prefixes": (svg(f"<g {prefixes}/>"), TooComplex),
         "a long namespace": (svg(f"<g {long_space}/>"), TooComplex),

@@ -54,7 +54,18 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-def test_a_cancelled_call_ends_its_thread_before_it_ends(path: Path) -> None:
+def test_a_cancelled_call_ends_its_thread_before_it_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[object] = []
+
+    def inspected(path: Path, options: SvgOptions, stop: threading.Event) -> ImageInfo:
+        try:
+            return inspect(path, options, stop)
+        except BaseException as error:
+            ends.append(type(error))
+            raise
+
+    monkeypatch.setattr("lading_svg.detector.inspect", inspected)
+
     async def test() -> None:
         detector = SvgDetector(SvgOptions(**PATIENT))
         call = asyncio.create_task(detector.detect(path))
@@ -63,6 +74,7 @@ def test_a_cancelled_call_ends_its_thread_before_it_ends(path: Path) -> None:
         await asyncio.wait((call,))
         assert call.cancelled()
         assert working() == 0
+        assert ends == [DetectorClosed]
         await detector.close()
 
     run(test())
