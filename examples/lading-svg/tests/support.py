@@ -24,10 +24,10 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 def outcome(path: Path, document: str | bytes, **options: Any) -> ImageInfo | PluginError:
-    """What the detector makes of it; nothing but ``PluginError`` is caught."""
+    """What the detector makes of it, on however slow a machine; nothing but ``PluginError`` is caught."""
     path.write_bytes(document.encode() if isinstance(document, str) else document)
     try:
-        return inspect(path, SvgOptions(**options), threading.Event())
+        return inspect(path, SvgOptions(**{"max_seconds": 120, **options}), threading.Event())
     except PluginError as error:
         return error
 
