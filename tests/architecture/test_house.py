@@ -54,8 +54,8 @@ def test_the_project_speaks_of_itself_alone() -> None:
     # Put together here, so that this file does not hold what it looks for.
     forbidden = re.compile("|".join(("/" + "work/", "/" + "root/", "pypi" + r"\.org", "registry" + r"\.npmjs")))
     suffixes = {".py", ".md", ".toml", ".conf", ".sh", ""}
-    tracked = [path for path in ROOT.iterdir() if path.is_file() and path.suffix in suffixes]
-    for folder in (*PACKAGES, "tests", "docs", ".ci"):
+    tracked = [path for path in ROOT.iterdir() if path.is_file() and path.suffix in suffixes and path.name != ".git"]
+    for folder in (*PACKAGES, "tests", "docs", "examples", "bench", ".ci"):
         tracked += [path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix in suffixes]
     found = [str(path) for path in tracked if forbidden.search(path.read_text(encoding="utf-8", errors="replace"))]
     assert found == []

@@ -124,17 +124,24 @@ class ServiceProcess:
         arguments: of the command.
         environ: added to this process's environment.
         cwd: its working directory; this process's unless given.
+        python: of the environment that Lading is installed in; this process's unless given.
 
     Attributes:
         lines: what it logged, parsed; a line that is no JSON is ``{"text": ...}``.
     """
 
-    def __init__(self, arguments: tuple[str, ...], environ: dict[str, str], cwd: Path | None = None) -> None:
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        environ: dict[str, str],
+        cwd: Path | None = None,
+        python: str | Path = sys.executable,
+    ) -> None:
         self.lines: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
-            [*LADING, *arguments],
+            [python, *LADING[1:], *arguments],
             env={**os.environ, **environ},
             cwd=cwd,
             stdin=subprocess.DEVNULL,

@@ -219,20 +219,10 @@ async def test_concurrency_is_bounded() -> None:
 
 @pytest.mark.gen_test
 async def test_waiting_for_a_turn_counts() -> None:
-    backend = Scripted()
-    started = asyncio.Event()
-
-    async def hang_once() -> None:
-        started.set()
-        await hang()
-
-    backend.on_call = hang_once
-    storage = guarded(backend, max_concurrency=1, deadline=0.05)
-    first = asyncio.create_task(storage.ping())
-    await started.wait()
-    assert type(await attempt(read(storage, KEY))) is DeadlineExceeded
-    assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], DeadlineExceeded)
-    backend.on_call = None
+    storage = guarded(Scripted(), max_concurrency=1, deadline=0.05)
+    async with storage._care.turn(30):
+        for call in (storage.ping(), read(storage, KEY), save(storage)):
+            assert type(await attempt(call)) is DeadlineExceeded
     await storage.ping()
 
 
