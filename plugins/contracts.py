@@ -66,7 +66,8 @@ class Fetcher(ABC):
     Class attributes:
         contract_version: which version of this contract it keeps; see ``CONTRACT_VERSION``.
         kind: what an import's ``import_type`` becomes when this fetcher served it, such as ``url``.
-        schemes: the lower-case URL schemes it serves. Two configured fetchers may not share one.
+        schemes: the URL schemes it serves, in lower case; a url may write them in capitals. Two configured fetchers may
+            not share one.
         Options: its options model.
     """
 
@@ -94,10 +95,13 @@ class Fetcher(ABC):
         """Open the source; the body streams while the context is open, and everything is released when it exits.
 
         Must repeat every check of ``check``, and apply its own limits on size and time. Must hold no more than 8 MiB of
-        the body in memory. May be called again for the same source.
+        the body in memory. May be called again for the same source. Neither the query of a url nor the value of a
+        header may be in an error, its causes included, or in a log.
 
         Raises:
-            FetchError: on entering, or from ``Fetched.chunks`` later.
+            FetchError: on entering, or from ``Fetched.chunks`` later. Its class is the one of ``plugins.errors`` that
+                says what happened, or a subclass of it, and is ``retryable`` where the origin was unavailable or slow,
+                or the body broke off. A body that is empty or over the plugin's limit is an error too.
         """
 
     @abstractmethod
