@@ -58,6 +58,8 @@ _SITE: Final = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os
 _HARMLESS_CALLERS: Final = ("importlib._bootstrap", "zipimport", "linecache", "asyncio.unix_events", f"{_KIT}images")
 """Modules that open files, start children or compute on their own account: imports, tracebacks, asyncio's children, and
 what makes the kit's images."""
+_THREAD_START: Final = threading.Thread.start.__code__
+"""It waits until the new thread runs, which on a busy machine takes its time: every executor does this on the loop."""
 
 
 class BlockingWatch:
@@ -122,7 +124,11 @@ class BlockingWatch:
         place = None
         for caller in _outwards(frame):
             code = caller.f_code
-            if code in self._helpers or str(caller.f_globals.get("__name__")).startswith(_HARMLESS_CALLERS):
+            if (
+                code in self._helpers
+                or code is _THREAD_START
+                or str(caller.f_globals.get("__name__")).startswith(_HARMLESS_CALLERS)
+            ):
                 return None
             if code in self._calling or code.co_filename.startswith(_KIT_FOLDER):
                 break
