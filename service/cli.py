@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from plugins.errors import PluginError
-from plugins.registry import GROUPS, InstalledPlugin, RegistryError, installed, load
 from service import logs
 from service.checks import probe
 from service.clock import SystemClock
@@ -21,10 +20,10 @@ from service.commands.common import (
     documents_place,
     everything_from,
     keeps_documents,
-    print_table,
     refused,
 )
 from service.commands.issuers import issuer_group, token_command
+from service.commands.plugins import plugins_group
 from service.demo.run import DemoFailed, run_demo
 from service.documents import StoreError
 from service.serving import WorkerDied, serve, stop_on_signals, work
@@ -132,32 +131,9 @@ def check_command(config: Path | None) -> None:
     click.echo(f"ok: documents in {documents_place(settings)}, images in {components.storage.plugin.name}")
 
 
-@main.command("plugins")
-def plugins_command() -> None:
-    """List the installed plugins.
-
-    Loads every one; where that fails, the reason stands in the place of its capabilities.
-    """
-    rows = [("KIND", "NAME", "DISTRIBUTION", "VERSION", "CAPABILITIES")]
-    for kind in GROUPS:
-        rows += [(kind, one.name, one.distribution, one.version, _capabilities(one)) for one in installed(kind)]
-    print_table(rows)
-
-
+main.add_command(plugins_group)
 main.add_command(issuer_group)
 main.add_command(token_command)
-
-
-def _capabilities(plugin: InstalledPlugin) -> str:
-    """What a plugin can do beyond what its contract requires, or why it cannot be used.
-
-    No contract has an optional capability, so a fetcher's URL schemes are all there is to tell.
-    """
-    try:
-        schemes: frozenset[str] = getattr(load(plugin.kind, plugin.name).cls, "schemes", frozenset())
-    except RegistryError as error:
-        return f"broken: {error}"
-    return f"schemes {', '.join(sorted(schemes))}" if schemes else "-"
 
 
 def _run_until_stopped(

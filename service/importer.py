@@ -66,7 +66,7 @@ class Importer:
         Raises:
             SourceRefused: with the reason.
         """
-        self._fetcher_for(source.url).check(source)
+        fetcher_for(self._fetchers, source.url).check(source)
 
     def import_type(self, url: str) -> str | None:
         """The kind of the fetcher that serves the url, or None where none does."""
@@ -91,7 +91,7 @@ class Importer:
         if document.url is None:
             raise ValueError(f"import {document.id} has no url")
         source = Source(document.url, document.headers)
-        fetcher = self._fetcher_for(source.url)
+        fetcher = fetcher_for(self._fetchers, source.url)
         with self._spools.open() as spool:
             async with fetcher.open(source) as fetched:
                 await spool.fill(fetched.chunks)
@@ -147,15 +147,6 @@ class Importer:
             filename=filename,
         )
 
-    def _fetcher_for(self, url: str) -> Fetcher:
-        scheme = scheme_of(url)
-        fetcher = self._fetchers.get(scheme)
-        if fetcher is not None:
-            return fetcher
-        if not scheme or _looks_like_host_and_port(url, scheme):
-            raise UrlSchemeMissing
-        raise UrlSchemeNotAllowed(scheme=scheme)
-
 
 @contextmanager
 def _outage_if_slow() -> Iterator[None]:
@@ -166,6 +157,22 @@ def _outage_if_slow() -> Iterator[None]:
         unavailable = StorageUnavailable(error.internal)
         unavailable.plugin = error.plugin
         raise unavailable from error
+
+
+def fetcher_for(fetchers: Mapping[str, Fetcher], url: str) -> Fetcher:
+    """The fetcher that serves the url, of those by URL scheme.
+
+    Raises:
+        UrlSchemeMissing: the url has no scheme.
+        UrlSchemeNotAllowed: no fetcher serves it.
+    """
+    scheme = scheme_of(url)
+    fetcher = fetchers.get(scheme)
+    if fetcher is not None:
+        return fetcher
+    if not scheme or _looks_like_host_and_port(url, scheme):
+        raise UrlSchemeMissing
+    raise UrlSchemeNotAllowed(scheme=scheme)
 
 
 def scheme_of(url: str) -> str:

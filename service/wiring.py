@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from backends.guard import GuardedStorage, signer_of
 from plugins.contracts import Fetcher, TypeDetector
+from plugins.errors import PluginError, PluginFault
 from plugins.registry import Plugin
 from plugins.watch import Watch
 from service.attempts import Attempts
@@ -82,16 +83,44 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
 
 
 def storage_for(settings: Settings, components: Components, watch: Watch | None = None) -> GuardedStorage:
-    """The configured storage behind its guard. Must be called inside the running event loop."""
-    plugin = components.storage.plugin
+    """The configured storage behind its guard. Must be called inside the running event loop.
+
+    Raises:
+        PluginError: it cannot be constructed.
+    """
     return GuardedStorage(
-        _made(components.storage, watch),
-        name=plugin.name,
+        _constructed(components.storage, watch),
+        name=components.storage.plugin.name,
         deadline=settings.storage.deadline,
         max_concurrency=settings.storage.concurrency,
         observer=log_call,
         watch=watch,
     )
+
+
+def fetchers_for(
+    settings: Settings, components: Components, stack: AsyncExitStack, watch: Watch | None = None
+) -> Mapping[str, Fetcher]:
+    """The configured fetchers behind their guards, by URL scheme; ``stack`` closes them.
+
+    Must be called inside the running event loop.
+
+    Raises:
+        PluginError: one cannot be constructed.
+    """
+    fetchers: dict[str, Fetcher] = {}
+    for component in components.fetchers:
+        fetcher = GuardedFetcher(
+            _constructed(component, watch),
+            component.plugin.name,
+            settings.fetch.deadline,
+            concurrency=settings.fetch.concurrency,
+            observer=log_call,
+            watch=watch,
+        )
+        stack.push_async_callback(fetcher.close)
+        fetchers |= dict.fromkeys(fetcher.schemes, fetcher)
+    return fetchers
 
 
 @asynccontextmanager
@@ -108,7 +137,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         # No heartbeat gets through a loop that is blocked: the leases are not to be lost with it.
         limit = min(settings.worker.blocking_limit, settings.worker.lease / 2)
         watch = stack.enter_context(Watch(log_blocking, limit))
-        fetchers = _fetchers(settings, components, watch, stack)
+        fetchers = fetchers_for(settings, components, stack, watch)
         storage = storage_for(settings, components, watch)
         stack.push_async_callback(storage.close)
         worker = settings.worker
@@ -213,36 +242,13 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
     )
 
 
-def _made(component: Component[Plugin], watch: Watch | None) -> Plugin:
-    """A new plugin, whose code the watch knows from now on."""
-    if watch is not None:
-        watch.register(component.plugin.name, component.plugin.cls)
-    return component.plugin.cls(component.options)
-
-
-def _fetchers(settings: Settings, components: Components, watch: Watch, stack: AsyncExitStack) -> Mapping[str, Fetcher]:
-    fetchers: dict[str, Fetcher] = {}
-    for component in components.fetchers:
-        fetcher = GuardedFetcher(
-            _made(component, watch),
-            component.plugin.name,
-            settings.fetch.deadline,
-            concurrency=settings.fetch.concurrency,
-            observer=log_call,
-            watch=watch,
-        )
-        stack.push_async_callback(fetcher.close)
-        fetchers |= dict.fromkeys(fetcher.schemes, fetcher)
-    return fetchers
-
-
 def _detectors(
     settings: Settings, components: Components, watch: Watch, stack: AsyncExitStack
 ) -> tuple[TypeDetector, ...]:
     detectors = []
     for component in components.detectors:
         detector = GuardedDetector(
-            _made(component, watch),
+            _constructed(component, watch),
             component.plugin.name,
             settings.detect.deadline,
             concurrency=settings.detect.concurrency,
@@ -252,3 +258,23 @@ def _detectors(
         stack.push_async_callback(detector.close)
         detectors.append(detector)
     return tuple(detectors)
+
+
+def _constructed(component: Component[Plugin], watch: Watch | None) -> Plugin:
+    """The plugin itself, whose code the watch knows from now on.
+
+    Raises:
+        PluginError: its constructor raised.
+    """
+    plugin = component.plugin
+    if watch is not None:
+        watch.register(plugin.name, plugin.cls)
+    try:
+        return plugin.cls(component.options)
+    except PluginError as error:
+        error.plugin = plugin.name
+        raise
+    except Exception as error:
+        fault = PluginFault(f"its constructor raised {type(error).__name__}")
+        fault.plugin = plugin.name
+        raise fault from error

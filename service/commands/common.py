@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -166,6 +166,12 @@ def on_store(settings: Settings, use: Callable[[DocumentStore], Coroutine[Any, A
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of equal length, the first one being the header, with aligned columns."""
+    for line in table(rows):
+        click.echo(line)
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of ``print_table``."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
