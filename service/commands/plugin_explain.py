@@ -49,7 +49,7 @@ async def explain(url: str, settings: Settings, components: Components) -> Expla
         PluginError: a fetcher cannot be constructed, or not closed.
     """
     async with AsyncExitStack() as stack:
-        fetchers = fetchers_for(components, settings.fetch.deadline, stack)
+        fetchers = fetchers_for(settings, components, stack)
         refusal: PluginError | None = None
         try:
             fetcher_for(fetchers, url).check(Source(url))
