@@ -12,7 +12,7 @@ from plugins.contracts import CONTRACT_VERSION
 from plugins.registry import Kind
 from service.commands.plugin_catalogue import OptionEntry, PluginEntry
 
-WIDTHS: Final = range(60, 121)
+WIDTHS: Final = range(80, 121)
 """How wide lines may be; within that, as wide as the terminal."""
 
 _UNKNOWN_TERMINAL: Final = (100, 24)
@@ -39,7 +39,7 @@ def as_text(entries: Sequence[PluginEntry], width: int | None = None) -> Iterato
         width: of the lines; that of the terminal, within ``WIDTHS``, unless it is given.
     """
     width = width or min(max(shutil.get_terminal_size(_UNKNOWN_TERMINAL).columns, WIDTHS[0]), WIDTHS[-1])
-    yield "A * marks what is configured; each plugin's options are those of its section of service.conf."
+    yield "A * marks what is configured. Options are shown with their defaults."
     for kind, group in groupby(entries, lambda entry: entry.kind):
         yield ""
         yield _TITLES[kind]
@@ -70,7 +70,7 @@ def _options(options: Sequence[OptionEntry], width: int) -> Iterator[str]:
         told = f"{option.help} ({option.type})" if option.help else f"({option.type})"
         beside = len(text) + 2 <= column
         if not beside:
-            yield text
+            yield from _wrapped(text.strip(), width, " " * _INDENT, " " * 2 * _INDENT)
         first = text.ljust(column) if beside else " " * column
         yield from _wrapped(told, width, first, " " * column)
 

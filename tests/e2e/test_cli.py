@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 
 from service.cli import main
-from tests.support.distributions import FETCHER, Site
 from tests.support.processes import Finished, lading
 from tests.support.service import CONF, ISSUER, SECRET
 
@@ -66,26 +65,6 @@ def test_without_a_command_it_says_what_there_is(tmp_path: Path) -> None:
     printed = lading(cwd=tmp_path)
     assert printed.status == 2
     assert "serve    Run the service." in printed.stderr
-
-
-def test_plugins_are_listed_with_what_they_are_and_can_do(tmp_path: Path) -> None:
-    site = Site(tmp_path)
-    site.install(FETCHER, group="lading.fetchers")
-    site.install("raise RuntimeError('half installed')", group="lading.storages", name="broken", distribution="torso")
-    printed = lading("plugins", cwd=tmp_path, environ={"PYTHONPATH": str(tmp_path)})
-    assert printed.status == 0
-    header, *rows = [re.split(r"  +", line) for line in printed.stdout.splitlines()]
-    assert header == ["KIND", "NAME", "DISTRIBUTION", "VERSION", "CAPABILITIES"]
-    version = lading("--version", cwd=tmp_path).stdout.split()[-1]
-    assert ["fetch", "http", "lading", version, "schemes http, https"] in rows
-    assert ["fetch", "data", "lading", version, "schemes data"] in rows
-    assert ["fetch", "probe", "acme-probe", "1.2", "schemes probe"] in rows
-    assert ["detect", "pillow", "lading", version, "-"] in rows
-    assert ["storage", "local", "lading", version, "-"] in rows
-    broken = next(row for row in rows if row[1] == "broken")
-    assert broken[:4] == ["storage", "broken", "torso", "1.2"]
-    assert "broken: " in broken[4]
-    assert "RuntimeError: half installed" in broken[4]
 
 
 # --- issuers and tokens -----------------------------------------------------------------------------------------------
