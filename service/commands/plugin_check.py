@@ -112,7 +112,9 @@ async def run_suite(task: Task, seconds: float, progress: Callable[[Score], None
             if process.returncode is None:
                 raise CheckRefused(f"the suite was ended after {seconds:g} s{score.place}") from None
     score.seconds = monotonic() - start
-    if not score.ended and not score.refusals:
+    if score.refusals and not score.cases:
+        raise CheckRefused("\n".join(score.refusals))
+    if not score.ended:
         output = "".join(f"\n  {line}" for line in tail.decode(errors="replace").splitlines()[-_TAIL_LINES:])
         raise CheckRefused(f"the process that ran the suite died with status {process.returncode}{score.place}{output}")
     return score

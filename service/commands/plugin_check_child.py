@@ -42,6 +42,7 @@ class Check:
         self._pytest = pytest
         self._output = output
         self._suite: type[Any] = type(self)
+        self._refused = False
         self._ends: dict[str, tuple[str, str]] = {}
 
     def run(self) -> None:
@@ -70,6 +71,7 @@ class Check:
         try:
             self._suite = load_suite(self._point)
         except CheckRefused as error:
+            self._refused = True
             self.tell(event="refused", text=str(error))
             raise
         return type(self._suite.__name__, (self._suite,), {"configured": self._subject.options, "made": self._made()})
@@ -96,7 +98,7 @@ class Check:
 
     def pytest_collectreport(self, report: Any) -> None:
         """A folder, a module or a class was looked through."""
-        if report.failed:
+        if report.failed and not self._refused:
             self.tell(event="refused", text=f"pytest cannot collect the suite:\n{report.longreprtext[-_MAX_TEXT:]}")
 
     def pytest_collection_finish(self, session: Any) -> None:
