@@ -102,15 +102,18 @@ async def run_suite(task: Task, seconds: float, progress: Callable[[Score], None
     score, start = Score(), monotonic()
     tail = bytearray()
     async with _process(task) as process:
+        reading = asyncio.create_task(_read(process, score, progress, tail))
         try:
             async with asyncio.timeout(seconds):
-                listening = asyncio.gather(_listen(process, score, progress), _keep_tail(process, tail))
                 await process.wait()
-                async with asyncio.timeout(_PIPES_SECONDS):
-                    await listening
+            async with asyncio.timeout(_PIPES_SECONDS):
+                await reading
         except TimeoutError:
             if process.returncode is None:
                 raise CheckRefused(f"the suite was ended after {seconds:g} s{score.place}") from None
+        finally:
+            reading.cancel()
+            await asyncio.wait((reading,))
     score.seconds = monotonic() - start
     if score.refusals and not score.cases:
         raise CheckRefused("\n".join(score.refusals))
@@ -139,15 +142,24 @@ async def _process(task: Task) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.wait()
 
 
-async def _listen(process: asyncio.subprocess.Process, score: Score, progress: Callable[[Score], None]) -> None:
-    if process.stdout is not None:
-        async for line in process.stdout:
-            score.take(json.loads(line))
-            progress(score)
+async def _read(
+    process: asyncio.subprocess.Process, score: Score, progress: Callable[[Score], None], tail: bytearray
+) -> None:
+    """Read what the process tells into the score, and the end of what it prints into the tail."""
+    async with asyncio.TaskGroup() as group:
+        if process.stdout is not None:
+            group.create_task(_listen(process.stdout, score, progress))
+        if process.stderr is not None:
+            group.create_task(_keep_tail(process.stderr, tail))
 
 
-async def _keep_tail(process: asyncio.subprocess.Process, tail: bytearray) -> None:
-    """Read what the process prints, and keep the end of it."""
-    while process.stderr is not None and (chunk := await process.stderr.read(65536)):
+async def _listen(news: asyncio.StreamReader, score: Score, progress: Callable[[Score], None]) -> None:
+    async for line in news:
+        score.take(json.loads(line))
+        progress(score)
+
+
+async def _keep_tail(printed: asyncio.StreamReader, tail: bytearray) -> None:
+    while chunk := await printed.read(65536):
         tail += chunk
         del tail[:-_TAIL]

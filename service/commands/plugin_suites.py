@@ -5,6 +5,7 @@ of ``plugins.testing``. Nothing here imports the kit or pytest: the suite is run
 """
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -110,8 +111,10 @@ def _with(kind: Kind, name: str, config: Path | None, environ: Mapping[str, str]
     names = settings.plugin_names(kind)
     if name in names:
         return settings
-    if kind == "storage":
-        return load_settings(config, {**environ, "LADING_STORAGE__BACKEND": name})
+    if kind == "storage":  # there is one at a time: what the environment says of the other has no place then
+        other = f"LADING_STORAGE_{re.sub('[.-]', '_', names[0].upper())}__"
+        rest = {variable: value for variable, value in environ.items() if not variable.startswith(other)}
+        return load_settings(config, {**rest, "LADING_STORAGE__BACKEND": name})
     return load_settings(config, {**environ, f"LADING_{kind.upper()}__PLUGINS": ", ".join((*names, name))})
 
 

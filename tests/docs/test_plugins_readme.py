@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+URL = "https://example.org/image.qoi"
 README = Path(__file__).parents[2] / "plugins" / "README.md"
 _BLOCK = re.compile(
     r"(?:^`(?P<file>[\w./]+)`:\n\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -80,10 +81,13 @@ def test_the_tutorial(tmp_path: Path) -> None:
                 outputs[command] = run(command, folder, site)
     assert " passed" in outputs["python -m pytest tests"]
     assert "failed" not in outputs["python -m pytest tests"]
-    assert "Most pixels of one side." in outputs["lading plugins"]
+    listed = outputs["lading plugins --config service.conf"]
+    assert "* qoi, lading-qoi 1.0, contract 1" in listed
+    assert "Most pixels of one side." in listed
     card = outputs["lading plugins check qoi --config service.conf"]
-    assert "qoi" in card
-    assert "qoi" in outputs["lading plugins explain https://example.org/image.qoi --config service.conf"]
+    assert "options: [detect.qoi] max_side = 10000" in card
+    assert "passed: " in card.splitlines()[-1]
+    assert "2. qoi (lading-qoi 1.0)" in outputs[f"lading plugins explain {URL} --config service.conf"]
 
 
 SNIPPETS = [block for block in blocks() if block.language == "python" and block.file is None]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from service.commands.plugin_suites import GROUP
+from backends.memory import MemoryStorageOptions
+from service.commands.plugin_suites import GROUP, subject
 from tests.support.distributions import Site
 from tests.support.processes import LADING, Finished, lading, session_members, wait_until
 
@@ -138,13 +139,22 @@ def test_the_options_of_service_conf_are_used_and_their_secrets_are_kept(site: S
     assert "hush" not in done.stdout + done.stderr
 
 
+def test_a_storage_that_is_not_configured_takes_the_place_of_the_one_that_is(tmp_path: Path) -> None:
+    about = subject("storage", "memory", None, {"LADING_STORAGE_LOCAL__PATH": str(tmp_path)})
+    assert (about.plugin.name, about.written) == ("memory", ())
+    configured = {"LADING_STORAGE__BACKEND": "memory", "LADING_STORAGE_MEMORY__MAX_TOTAL_BYTES": "5"}
+    about = subject("storage", "memory", None, configured)
+    assert about.written == ("max_total_bytes",)
+    assert about.options == MemoryStorageOptions(max_total_bytes=5)
+
+
 def test_settings_of_the_folder_and_the_environment_have_no_say(site: Site) -> None:
     install(site)
     (site.folder.parent / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", encoding="utf-8")
     assert check(site, "probe", PYTEST_ADDOPTS="--no-such-option", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1").status == 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(point.name for point in entry_points(group=GROUP)))
 def test_every_installed_plugin_with_a_suite_passes(name: str, tmp_path: Path) -> None:
     kind, _, plugin = name.partition(".")
