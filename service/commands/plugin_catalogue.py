@@ -112,6 +112,16 @@ def capabilities(cls: type) -> tuple[str, ...]:
     return tuple(name for name, interface in STORAGE_CAPABILITIES.items() if issubclass(cls, interface))
 
 
+def fetchers_of(scheme: str) -> list[InstalledPlugin]:
+    """The installed fetchers that serve the URL scheme, of those that can be loaded. Imports all of them."""
+    found = []
+    for plugin in installed("fetch"):
+        with contextlib.suppress(RegistryError):
+            if scheme in load("fetch", plugin.name).cls.schemes:
+                found.append(plugin)
+    return found
+
+
 # --- options ----------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Which of the configured plugins would serve a URL, and why; nothing is connected to, and no name is looked up."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,7 +14,8 @@ from plugins.errors import (
     UrlSchemeMissing,
     UrlSchemeNotAllowed,
 )
-from plugins.registry import LoadedPlugin, Plugin, RegistryError, installed, load
+from plugins.registry import LoadedPlugin, Plugin
+from service.commands.plugin_catalogue import fetchers_of
 from service.importer import fetcher_for, scheme_of
 from service.settings import Components, Settings
 from service.wiring import fetchers_for
@@ -72,7 +73,7 @@ def redacted(url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:  # no port, or no address, where one should be: it may be a part of a password
         host = port = None
-    if host is None or (parts.path.find("@") >= 0 and "@" not in parts.netloc):
+    if host is None or ("@" in parts.path and "@" not in parts.netloc):
         return f"{scheme}:{_HIDDEN}" if scheme else _HIDDEN
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}{'' if port is None else f':{port}'}{parts.path}"
@@ -118,11 +119,10 @@ def _schemes(plugin: LoadedPlugin[Fetcher]) -> str:
 def _unconfigured(scheme: str, components: Components) -> Iterator[str]:
     """Fetchers that are installed, would serve the scheme, and are not configured."""
     names = [component.plugin.name for component in components.fetchers]
-    for one in installed("fetch"):
-        with suppress(RegistryError):  # what is not configured may be broken
-            if one.name not in names and scheme in load("fetch", one.name).cls.schemes:
-                yield f"installed: {one.name} ({one.distribution} {one.version}) serves {scheme}:"
-                yield f"           [fetch] plugins = {', '.join((*names, one.name))} would configure it"
+    for one in fetchers_of(scheme):
+        if one.name not in names:
+            yield f"installed: {one.name} ({one.distribution} {one.version}) serves {scheme}:"
+            yield f"           [fetch] plugins = {', '.join((*names, one.name))} would configure it"
 
 
 # --- detectors and storage --------------------------------------------------------------------------------------------
@@ -134,10 +134,10 @@ def _detectors(components: Components) -> Iterator[str]:
     for number, component in enumerate(components.detectors, 1):
         yield f"{number}. {_named(component.plugin)}"
         if number == last:
-            yield "   the last one: its refusal fails the import, and what it recognises goes to storage"
+            yield "   the last one: what it recognises goes to storage, and its refusal stands"
         else:
             yield f"   what it recognises goes to storage; after {_NEXT} number {number + 1} is asked;"
-            yield "   any other refusal fails the import"
+            yield "   any other refusal stands"
 
 
 def _storage(components: Components) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 from plugins.contracts import CONTRACT_VERSION
-from plugins.registry import GROUPS, Kind, RegistryError, installed, load
+from plugins.registry import GROUPS, Kind, installed
+from service.commands.plugin_catalogue import fetchers_of
 
 NOUNS: Mapping[str, Kind] = MappingProxyType({"storage": "storage", "fetcher": "fetch", "detector": "detect"})
 """What the command calls a plugin of each kind."""
@@ -120,19 +120,10 @@ def new_plugin(noun: str, name: str) -> NewPlugin:
     taken = next((one for one in installed(NOUNS[noun]) if one.name == short), None)
     if taken is not None:
         raise NewRefused(f"a {noun} '{short}' is installed already, by {taken.distribution} {taken.version}")
-    other = _fetcher_of(short) if noun == "fetcher" else None
-    if other is not None:
-        raise NewRefused(f"the scheme '{short}' is served already, by the fetcher '{other}'")
+    others = fetchers_of(short) if noun == "fetcher" else []
+    if others:
+        raise NewRefused(f"the scheme '{short}' is served already, by the fetcher '{others[0].name}'")
     return NewPlugin(noun, short)
-
-
-def _fetcher_of(scheme: str) -> str | None:
-    """The installed fetcher that serves the scheme, of those that can be loaded."""
-    for one in installed("fetch"):
-        with suppress(RegistryError):
-            if scheme in load("fetch", one.name).cls.schemes:
-                return one.name
-    return None
 
 
 def write(plugin: NewPlugin, directory: Path) -> Path:
