@@ -4,6 +4,7 @@ It is active wherever Lading is installed, so it imports nothing of weight befor
 """
 
 import inspect
+import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,14 @@ import pytest
 if TYPE_CHECKING:
     from plugins.testing.images import Sample
     from plugins.testing.origin import Origin
+
+
+_KIT = __name__.rpartition(".")[0]
+
+# Before they are imported: then a case that fails shows the values that it compared.
+pytest.register_assert_rewrite(
+    *({f"{_KIT}.{module.name}" for module in pkgutil.iter_modules(sys.modules[_KIT].__path__)} - set(sys.modules))
+)
 
 
 @pytest.fixture
