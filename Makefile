@@ -20,7 +20,7 @@ lint: $(VENV)/.installed-test  ## ruff, mypy --strict and the import rules.
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed-test  ## All tests.
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup
 
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 200 kills on SQLite, 200 on MongoDB (15 minutes).
 	LADING_CHAOS=long $(BIN)/pytest tests/chaos -s

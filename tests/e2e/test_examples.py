@@ -36,6 +36,9 @@ host_keys = 127.0.0.1 {host_key}
 plugins = pillow, svg
 """
 
+pytestmark = pytest.mark.xdist_group("examples")
+"""One process runs them all, so that the environment is made once."""
+
 
 class Environment:
     """A virtual environment with Lading and the examples, installed as wheels from copies of their folders."""

@@ -6,7 +6,8 @@ import pytest
 
 from lading_svg.errors import SvgRefused
 from plugins.errors import DetectError, ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
-from plugins.testing.detector_support import assert_well_formed, bounded_memory
+from plugins.testing.detector_support import MEMORY
+from plugins.testing.judging import assert_well_formed, bounded_memory
 from tests.hostile import HOSTILE
 from tests.support import outcome
 
@@ -14,7 +15,7 @@ from tests.support import outcome
 @pytest.mark.parametrize("name", HOSTILE)
 def test_refused(name: str, tmp_path: Path) -> None:
     document, expected = HOSTILE[name]
-    with bounded_memory(name):
+    with bounded_memory(name, MEMORY):
         refused = outcome(tmp_path / "image.svg", document)
     assert type(refused) is expected, f"{refused!r}"
     assert isinstance(refused, DetectError)
