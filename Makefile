@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit chaos bench-claims format clean
+.PHONY: help run test lint unit chaos bench-claims bench-memory format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 200 kills o
 bench-claims: $(VENV)/.installed-test  ## What a claim costs with 1,000,000 queued imports against 1,000 (10 minutes).
 	$(BIN)/python -m bench.claims --backend sqlite
 	$(BIN)/python -m bench.claims --backend mongo
+
+bench-memory: $(VENV)/.installed-test  ## Memory of a service that imports 64 images of 30 MB into S3 at once (1 minute).
+	$(BIN)/python -m bench.cloud_memory
 
 format: $(VENV)/.installed-test  ## Format the code and mend what ruff can mend.
 	$(BIN)/ruff check --fix .

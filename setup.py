@@ -4,8 +4,10 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-TESTING = ["pytest>=8.3"]
-"""What the published test kit needs, beside what Lading itself does."""
+S3 = ["botocore>=1.37"]
+GCS = ["google-cloud-storage>=3.1"]
+TESTING = ["pytest>=8.3", "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]
+"""What the published test kit needs beside what Lading itself does: servers that stand for the clouds, too."""
 
 setup(
     name="lading",
@@ -37,6 +39,8 @@ setup(
         "yarl>=1.18",
     ],
     extras_require={
+        "s3": [*S3],
+        "gcs": [*GCS],
         "testing": TESTING,
         "test": [
             *TESTING,
@@ -64,6 +68,8 @@ setup(
         "lading.storages": [
             "local = backends.local:LocalStorage",
             "memory = backends.memory:MemoryStorage",
+            "s3 = backends.s3:S3Storage [s3]",
+            "gcs = backends.gcs:GcsStorage [gcs]",
         ],
         "lading.suites": [
             "fetch.http = plugins.suites:HttpSuite",
@@ -71,6 +77,8 @@ setup(
             "detect.pillow = plugins.suites:PillowSuite",
             "storage.local = backends.suites:LocalSuite",
             "storage.memory = backends.suites:MemorySuite",
+            "storage.s3 = backends.s3_suite:S3Suite",
+            "storage.gcs = backends.gcs_suite:GcsSuite",
         ],
     },
 )

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from plugins.capabilities import SupportsSignedUrls
+from plugins.content_disposition import content_disposition
 from plugins.contracts import StorageBackend
 from plugins.errors import ContentMismatch, KeyInvalid, ObjectNotFound, PluginError
 from service.auth import Grant
 from service.clock import Clock
-from service.content.disposition import content_disposition
 from service.content.ranges import ByteRange
 from service.documents import DocumentStore, StoreUnavailable
 from service.errors import ApiError

@@ -60,6 +60,9 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     general.filters[:] = [_without_content]
     # The driver logs each failed look at a server with its traceback; those who asked for something say what failed.
     logging.getLogger("pymongo").setLevel(logging.CRITICAL)
+    # What the clouds' libraries tell at debug level holds whole requests, with the tokens that they are signed with.
+    for library in ("botocore", "google", "urllib3"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from plugins.testing.clouds import GcsEndpoint, S3Endpoint
     from plugins.testing.images import Sample
     from plugins.testing.origin import Origin
 
@@ -76,3 +77,21 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("unsupported by plugins")
         for line, count in sorted(found.items()):
             terminalreporter.line(f"{line} ({count} cases skipped)")
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> "Iterator[S3Endpoint]":
+    """A server that speaks S3, in a process of its own; ``new_bucket()`` gives an empty bucket."""
+    from plugins.testing import clouds
+
+    with clouds.serving(clouds.S3Endpoint) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def gcs_endpoint() -> "Iterator[GcsEndpoint]":
+    """A server that speaks Google Cloud Storage's JSON API, likewise."""
+    from plugins.testing import clouds
+
+    with clouds.serving(clouds.GcsEndpoint) as endpoint:
+        yield endpoint

@@ -31,10 +31,18 @@ def plugin_models() -> dict[str, type[BaseModel]]:
 
 
 def without_comment_signs() -> str:
-    """The file with the issuer that it shows in comments made real."""
-    before, header, rest = CONF.read_text().partition(f"# [{ISSUER}]\n")
-    example, blank, after = rest.partition("\n\n")
-    return before + header[2:] + re.sub(r"^# (?=\w+ = )", "", example, flags=re.MULTILINE) + blank + after
+    """The file with what it shows in comments made real: an issuer, and options that have no default."""
+    return re.sub(rf"^# (?=\w+ = |\[{re.escape(ISSUER)}\]$)", "", CONF.read_text(), flags=re.MULTILINE)
+
+
+def required() -> set[tuple[str, str]]:
+    """The options of plugins that have no default, by section and key."""
+    return {
+        (name, key)
+        for name, model in plugin_models().items()
+        for key, field in model.model_fields.items()
+        if field.is_required()
+    }
 
 
 def documented() -> dict[tuple[str, str], str]:
@@ -83,11 +91,22 @@ def test_sections_of_plugins_that_are_not_the_default_hold_their_defaults_too() 
     assert load_components(settings) == load_components(default)
 
 
+def test_sections_of_clouds_hold_their_defaults_too() -> None:
+    for name in {name for name, _ in required()}:
+        backend = name.removeprefix("storage.")
+        environ = {"LADING_STORAGE__BACKEND": backend, f"LADING_STORAGE_{backend.upper()}__BUCKET": "my-images"}
+        shipped, default = (load_components(load_settings(conf, environ)) for conf in (CONF, None))
+        assert shipped == default
+        assert shipped.storage.options.model_dump()["bucket"] == "my-images"
+
+
 def test_it_holds_every_option_and_no_other() -> None:
     sections, faults = read_conf(CONF)
     assert not faults
     written = {(name, key) for name, section in sections.items() for key in section}
-    assert written | {(ISSUER, key) for key in option_names(IssuerSection)} == {
+    assert required()
+    assert not written & required()
+    assert written | required() | {(ISSUER, key) for key in option_names(IssuerSection)} == {
         (name, key) for name, model in models().items() for key in option_names(model)
     }
     assert set(sections) | {ISSUER} == {*models()} | {"fetch", "detect", "storage"}
@@ -118,6 +137,8 @@ def test_help_names_every_choice() -> None:
         ("service", "log_level", ("debug", "info", "warning", "error")),
         ("documents", "backend", ("sqlite", "mongo", "memory")),
         (ISSUER, "algorithm", tuple(Algorithm)),
+        ("storage.s3", "addressing", ("auto", "path", "virtual")),
+        ("storage.s3", "encryption", ("AES256", "aws:kms", "aws:kms:dsse")),
     ]:
         assert [choice for choice in choices if choice not in helped[name, key]] == []
 

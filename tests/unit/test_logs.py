@@ -92,6 +92,13 @@ def test_what_libraries_log_goes_the_same_way(stream: io.StringIO) -> None:
     assert (line["event"], line["level"], line["logger"]) == ("one of 2", "warning", "some.library")
 
 
+@pytest.mark.parametrize("library", ["botocore.auth", "google.auth.transport.requests", "urllib3.connectionpool"])
+def test_requests_that_libraries_have_signed_are_not_logged(stream: io.StringIO, library: str) -> None:
+    logs.configure("debug", "json", stream)
+    logging.getLogger(library).debug("x-amz-security-token:%s", SECRET)
+    assert SECRET not in stream.getvalue()
+
+
 def test_configuring_twice_writes_every_line_once(stream: io.StringIO) -> None:
     logs.configure("info", "json", io.StringIO())
     logs.configure("info", "json", stream)

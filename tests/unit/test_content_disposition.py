@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.content.disposition import MAX_LENGTH, content_disposition
+from plugins.content_disposition import MAX_LENGTH, content_disposition
 
 FORM = re.compile(
     r"""

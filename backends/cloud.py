@@ -1,0 +1,274 @@
+"""What the storages in clouds have in common: how an object goes into a bucket and comes out of it.
+
+The exchanges themselves are in a ``Bucket``, as functions that block; here is what calls them in threads, tries again,
+and ends what was begun. In which order, and why:
+
+- An object that fits into one piece is created by one request that fails where the key is taken. A longer one is sent
+  piece by piece and created by the last request, under the same condition; until then nothing is visible.
+- A request whose answer is lost may have created the object all the same. So each upload marks its object, and looks
+  for its mark before it reports a failure. Where even that cannot be asked, the object may be there although ``save``
+  failed: the next attempt finds it (``ObjectExists``).
+- A call that is cancelled waits for the request under way, at most ``connect_timeout`` and ``read_timeout``: only then
+  is it known whether there is an object, or what has to be removed.
+- A body is read from its source only while one of ``threads`` places is free, so that many saves at once hold no more
+  than ``threads`` pieces.
+- An object is read by requests for a few MiB each, all for the same version of it. A slow reader thus holds neither a
+  connection nor a thread, and a broken answer is asked for again.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final, TypeVar, TypeVarTuple
+
+from backends.cloud_bucket import MIB, Bucket, Piece, Upload
+from backends.cloud_options import CloudOptions
+from backends.threads import Threads, finished
+from plugins.capabilities import ListedObject, SupportsListing, SupportsSignedUrls
+from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
+from plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageError, StorageUnavailable
+
+READ_SIZE: Final = 4 * MIB
+"""Bytes asked for at a time."""
+PAUSE_BASE: Final = 0.2
+PAUSE_MAX: Final = 5.0
+"""Seconds between two tries of a request: at most this, and at most the base doubled for every try."""
+
+_LOG: Final = logging.getLogger(__name__)
+_RANDOM: Final = random.SystemRandom()
+_WORTH_ANOTHER_TRY: Final = (StorageUnavailable, ContentMismatch)
+
+_Result = TypeVar("_Result")
+_Arguments = TypeVarTuple("_Arguments")
+
+
+class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
+    """Keeps objects in a bucket. See ``StorageBackend``; the module docstring says what is special.
+
+    Args:
+        options: those that all clouds have.
+        bucket: owned by the storage; ``close`` closes it.
+    """
+
+    contract_version = 1
+
+    def __init__(self, options: CloudOptions, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._attempts = options.attempts
+        self._threads = Threads(options.threads, "lading-cloud-storage")
+        self._bodies = asyncio.Semaphore(options.threads)
+        self._unfinished: set[Upload] = set()
+        self._closed = False
+        self._closing = asyncio.Lock()
+
+    async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
+        """See ``StorageBackend.save``. Also raises ContentMismatch where the bytes have another SHA-256."""
+        self._check_open()
+        upload = self._bucket.upload(key, metadata)
+        size = self._bucket.piece_size
+        async with self._bodies, aclosing(_pieces(chunks, metadata.byte_size, size)) as pieces:
+            if metadata.byte_size <= size:
+                await self._publish(upload, upload.put, await anext(pieces))
+                return
+            async with self._ending(upload):
+                await self._ask(upload.begin)
+                sent = 0
+                async for piece in pieces:
+                    sent += len(piece)
+                    if sent < metadata.byte_size:
+                        await self._ask(upload.send, piece)
+                    else:
+                        await self._publish(upload, upload.finish, piece)
+
+    @asynccontextmanager
+    async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
+        """See ``StorageBackend.open``. Of an object that is deleted meanwhile, the rest raises ``ObjectNotFound``."""
+        count = READ_SIZE if length is None else min(length, READ_SIZE)
+        first = await self._ask(self._bucket.read, key, offset, count, None)
+        end = first.byte_size if length is None else min(first.byte_size, offset + length)
+        stored = first.byte_size
+        async with aclosing(self._chunks(key, [first], offset, end)) as chunks:
+            del first  # a few MiB, which are not to stay until the end
+            yield StoredObject(stored, chunks)
+
+    async def delete(self, key: str) -> None:
+        """See ``StorageBackend.delete``."""
+        await self._ask(self._bucket.delete, key)
+
+    async def exists(self, key: str) -> bool:
+        """See ``StorageBackend.exists``."""
+        try:
+            await self._ask(self._bucket.marker, key)
+        except ObjectNotFound:
+            return False
+        return True
+
+    async def ping(self) -> None:
+        """See ``StorageBackend.ping``."""
+        await self._ask(self._bucket.check)
+
+    async def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
+        """See ``SupportsListing.list_objects``."""
+        page = await self._ask(self._bucket.page, prefix, None)
+        while True:
+            for listed in page.objects:
+                yield listed
+            if page.token is None:
+                return
+            page = await self._ask(self._bucket.page, prefix, page.token)
+
+    async def signed_url(
+        self, key: str, *, expires: timedelta, content_type: str | None = None, content_disposition: str | None = None
+    ) -> str:
+        """See ``SupportsSignedUrls.signed_url``."""
+        seconds = int(expires.total_seconds())
+        return await self._ask(self._bucket.sign, key, seconds, content_type, content_disposition)
+
+    async def close(self) -> None:
+        """See ``StorageBackend.close``. Waits for the requests under way, not for the calls that they belong to.
+
+        Raises:
+            StorageError: all is closed, but an unfinished upload could not be removed from the bucket.
+        """
+        self._closed = True
+        async with self._closing:
+            await self._threads.drain()
+            aborts = [self._tried(upload.abort) for upload in self._unfinished]
+            self._unfinished.clear()
+            results = await asyncio.gather(*aborts, return_exceptions=True)
+            await self._threads.close()
+            await asyncio.to_thread(self._bucket.close)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _chunks(self, key: str, first: list[Piece], position: int, end: int) -> AsyncGenerator[bytes, None]:
+        """The bytes from ``position`` to ``end``, of which the first are there; their list is emptied."""
+        piece = first.pop()
+        while position < end:
+            if not piece.body:
+                raise ContentMismatch(f"the object ends {end - position} bytes early")
+            for start in range(0, len(piece.body), MIB):
+                self._check_open()
+                yield piece.body[start : start + MIB]
+            position += len(piece.body)
+            piece = replace(piece, body=b"")  # before others come
+            if position < end:
+                count = min(READ_SIZE, end - position)
+                piece = await self._ask(self._bucket.read, key, position, count, piece.version)
+
+    @asynccontextmanager
+    async def _ending(self, upload: Upload) -> AsyncIterator[None]:
+        """On failure, remove what was sent, unless ``close`` does: what is in ``_unfinished`` has yet to be removed."""
+        self._check_open()
+        self._unfinished.add(upload)
+        try:
+            yield
+        except BaseException:
+            if not self._closed:
+                await finished(self._aborted(upload), lambda: None)
+            raise
+        self._unfinished.discard(upload)
+
+    async def _aborted(self, upload: Upload) -> None:
+        try:
+            await self._ask(upload.abort)
+        except StorageError as error:
+            if self._closed:
+                return
+            _LOG.warning("the unfinished upload of %s could not be removed from the bucket: %s", upload.key, error)
+        self._unfinished.discard(upload)
+
+    async def _publish(self, upload: Upload, create: Callable[[bytearray], None], body: bytearray) -> None:
+        """Create the object. A cancellation prevents it, or else comes too late and has no effect.
+
+        To remove an object that was visible already would be wrong: another worker may have found it and rely on it.
+        """
+        abandoned = asyncio.Event()
+        await finished(self._created(upload, create, body, abandoned), abandoned.set)
+
+    async def _created(
+        self, upload: Upload, create: Callable[[bytearray], None], body: bytearray, abandoned: asyncio.Event
+    ) -> None:
+        for attempt in range(1, self._attempts + 1):
+            self._check_open()
+            try:
+                return await self._threads.run(create, body)
+            except ObjectExists:
+                if attempt > 1 and await self._is_ours(upload):
+                    return None
+                raise
+            except _WORTH_ANOTHER_TRY as error:
+                if attempt < self._attempts:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(abandoned.wait(), _pause(attempt, error))
+                if attempt == self._attempts or abandoned.is_set():
+                    if await self._is_ours(upload):
+                        return None
+                    raise
+        raise AssertionError("there is at least one attempt")
+
+    async def _is_ours(self, upload: Upload) -> bool:
+        """Whether the upload has created the object, although its answer says otherwise or was lost."""
+        try:
+            return await self._ask(self._bucket.marker, upload.key) == upload.marker
+        except StorageError:
+            return False
+
+    async def _ask(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+        """Make a request of the bucket, again where that may help, unless the storage is closed."""
+        return await self._tried(function, *arguments, check=self._check_open)
+
+    async def _tried(
+        self,
+        function: Callable[[*_Arguments], _Result],
+        *arguments: *_Arguments,
+        check: Callable[[], None] = lambda: None,
+    ) -> _Result:
+        for attempt in range(1, self._attempts):
+            check()
+            try:
+                return await self._threads.run(function, *arguments)
+            except _WORTH_ANOTHER_TRY as error:
+                await asyncio.sleep(_pause(attempt, error))
+        check()
+        return await self._threads.run(function, *arguments)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageUnavailable("the storage is closed")
+
+
+def _pause(attempt: int, error: StorageError) -> float:
+    """Seconds until the next try: random, so that many that failed together do not come back together."""
+    pause = _RANDOM.uniform(0, min(PAUSE_MAX, PAUSE_BASE * 2**attempt))
+    return max(pause, min(PAUSE_MAX, error.retry_after or 0))
+
+
+async def _pieces(chunks: AsyncIterator[bytes], byte_size: int, size: int) -> AsyncGenerator[bytearray, None]:
+    """The stream in pieces of exactly ``size`` bytes; the last has the rest, and comes when the stream has ended.
+
+    Raises:
+        ContentMismatch: there are not ``byte_size`` bytes; a stream that never ends is left as soon as that is known.
+    """
+    total = 0
+    piece = bytearray()
+    async for chunk in chunks:
+        total += len(chunk)
+        if total > byte_size:
+            raise ContentMismatch(f"more than {byte_size} bytes")
+        rest = memoryview(chunk)
+        while rest:
+            if len(piece) == size:
+                yield piece
+                piece = bytearray()
+            room = size - len(piece)
+            piece += rest[:room]
+            rest = rest[room:]
+    if total != byte_size:
+        raise ContentMismatch(f"{total} bytes instead of {byte_size}")
+    yield piece

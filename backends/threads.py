@@ -1,0 +1,90 @@
+"""Calls into threads, and coroutines, that are waited for to their end whatever becomes of the caller.
+
+Only when a call has ended is it known what it left behind; so a cancellation is passed on after that, not before.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, TypeVarTuple
+
+_Result = TypeVar("_Result")
+_Arguments = TypeVarTuple("_Arguments")
+
+
+class Threads:
+    """A bounded pool of threads.
+
+    Args:
+        count: how many functions run at the same time; more wait their turn.
+        name: how the threads' names begin.
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        self._executor = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._running: set[asyncio.Future[Any]] = set()
+        self._closing = asyncio.Lock()
+
+    async def run(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+        """The function's result. A call that has not begun when the caller is cancelled is not made.
+
+        Raises:
+            asyncio.CancelledError: the caller was cancelled; the call has ended, or never began.
+            RuntimeError: the pool is closed.
+        """
+        job = self._executor.submit(function, *arguments)
+        ended = asyncio.wrap_future(job)
+        self._running.add(ended)
+        ended.add_done_callback(self._running.discard)
+        try:
+            cancelled = await _waited(ended, job.cancel)
+            if not cancelled:
+                return ended.result()
+            if not ended.cancelled():
+                ended.exception()  # seen, as asyncio wants it
+            raise asyncio.CancelledError
+        finally:
+            del job, ended, arguments  # an error's traceback holds this frame, which must not hold the error
+
+    async def drain(self) -> None:
+        """Return when nothing runs."""
+        while self._running:
+            await asyncio.wait(tuple(self._running))
+
+    async def close(self) -> None:
+        """Wait for what runs, and end the threads. May be called twice, and again after a cancellation."""
+        async with self._closing:
+            await self.drain()
+            await asyncio.to_thread(self._executor.shutdown)
+
+
+async def finished(coroutine: Coroutine[Any, Any, _Result], on_cancel: Callable[[], object]) -> _Result:
+    """The coroutine's result, even where the caller was cancelled meanwhile: then the cancellation came too late.
+
+    Args:
+        coroutine: runs in a task of its own, which is never cancelled.
+        on_cancel: called at each cancellation, so that the coroutine can be hurried.
+
+    Raises:
+        asyncio.CancelledError: the caller was cancelled, and the coroutine failed.
+    """
+    task = asyncio.create_task(coroutine)
+    try:
+        cancelled = await _waited(task, on_cancel)
+        if cancelled and (task.cancelled() or task.exception() is not None):
+            raise asyncio.CancelledError
+        return task.result()
+    finally:
+        del task  # as in ``Threads.run``
+
+
+async def _waited(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> bool:
+    """Wait until the future is done; whether the caller was cancelled meanwhile."""
+    cancelled = False
+    while not future.done():
+        try:
+            await asyncio.wait((future,))
+        except asyncio.CancelledError:
+            cancelled = True
+            on_cancel()
+    return cancelled

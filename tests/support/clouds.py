@@ -1,0 +1,130 @@
+"""The clouds' test servers as a service is told of them, and what lies in their buckets."""
+
+import json
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from botocore.config import Config
+from botocore.session import Session
+
+from backends.gcs import GcsStorage
+from backends.gcs_options import GcsStorageOptions
+from backends.gcs_suite import gcs_options
+from backends.s3 import S3Storage
+from backends.s3_suite import s3_options
+from plugins.testing.clouds import GcsEndpoint, S3Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object in a bucket, read without the storage."""
+
+    body: bytes
+    content_type: str
+    content_disposition: str
+    metadata: dict[str, str]
+    other: dict[str, Any] = field(default_factory=dict)
+
+
+class S3Place:
+    """A new bucket of the S3 server.
+
+    Args:
+        url: where the service finds the server, if not where it is.
+    """
+
+    backend = "s3"
+
+    def __init__(self, endpoint: S3Endpoint, url: str = "") -> None:
+        self._endpoint = endpoint
+        self.bucket = endpoint.new_bucket()
+        self.environ = {
+            "LADING_STORAGE__BACKEND": "s3",
+            "LADING_STORAGE_S3__BUCKET": self.bucket,
+            "LADING_STORAGE_S3__ENDPOINT": url or endpoint.url,
+            "LADING_STORAGE_S3__ADDRESSING": "path",
+            # As it is in production: found by the usual chain, not configured.
+            "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": endpoint.secret_access_key,
+            "AWS_REGION": endpoint.region,
+        }
+        self._client: Any = Session().create_client(
+            "s3",
+            region_name=endpoint.region,
+            endpoint_url=endpoint.url,
+            aws_access_key_id=endpoint.access_key_id,
+            aws_secret_access_key=endpoint.secret_access_key,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def storage(self, **options: Any) -> S3Storage:
+        """A storage in the bucket; the caller closes it."""
+        return S3Storage(s3_options(self._endpoint, self.bucket).model_copy(update=options))
+
+    def names(self) -> list[str]:
+        """Of all images."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        names = [found["Key"] for page in pages for found in page.get("Contents", ())]
+        return [name for name in names if not name.endswith(".lading-probe")]
+
+    def found(self, name: str) -> Found:
+        answer = self._client.get_object(Bucket=self.bucket, Key=name)
+        with answer["Body"] as body:
+            content = body.read()
+        return Found(content, answer["ContentType"], answer["ContentDisposition"], answer["Metadata"], answer)
+
+    def unfinished(self) -> list[str]:
+        return [entry["Key"] for entry in self._client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", ())]
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class GcsPlace:
+    """A new bucket of the server that speaks Google's API."""
+
+    backend = "gcs"
+
+    def __init__(self, endpoint: GcsEndpoint) -> None:
+        self._endpoint = endpoint
+        self.bucket = endpoint.new_bucket()
+        self.environ = {
+            "LADING_STORAGE__BACKEND": "gcs",
+            "LADING_STORAGE_GCS__BUCKET": self.bucket,
+            "LADING_STORAGE_GCS__ENDPOINT": endpoint.url,
+            "LADING_STORAGE_GCS__ANONYMOUS": "true",
+        }
+        self._base = f"{endpoint.url}/storage/v1/b/{self.bucket}/o"
+        self._unfinished = f"{endpoint.url}/unfinished"
+
+    def options(self) -> GcsStorageOptions:
+        return gcs_options(self._endpoint, self.bucket)
+
+    def storage(self, **options: Any) -> GcsStorage:
+        """A storage in the bucket; the caller closes it."""
+        return GcsStorage(self.options().model_copy(update=options))
+
+    def names(self) -> list[str]:
+        """Of all images."""
+        return [entry["name"] for entry in json.loads(_get(self._base))["items"]]
+
+    def found(self, name: str) -> Found:
+        url = f"{self._base}/{quote(name, safe='')}"
+        entry = json.loads(_get(url))
+        return Found(
+            _get(f"{url}?alt=media"), entry["contentType"], entry["contentDisposition"], entry["metadata"], entry
+        )
+
+    def unfinished(self) -> list[str]:
+        return list(json.loads(_get(self._unfinished)))
+
+    def close(self) -> None:
+        pass
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=30) as response:
+        content: bytes = response.read()
+        return content

@@ -1,0 +1,88 @@
+import asyncio
+import threading
+
+import pytest
+
+from backends.threads import Threads, finished
+from plugins.testing.cancellation import attempt
+
+
+@pytest.mark.gen_test
+async def test_a_result_and_an_error() -> None:
+    threads = Threads(2, "test")
+    assert await threads.run(divmod, 7, 2) == (3, 1)
+    assert isinstance(await attempt(threads.run(divmod, 7, 0)), ZeroDivisionError)
+    await threads.close()
+
+
+@pytest.mark.gen_test
+async def test_a_cancelled_call_is_waited_for() -> None:
+    threads = Threads(1, "test")
+    begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        done.set()
+
+    task = asyncio.create_task(threads.run(work))
+    await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    await asyncio.wait((task,))
+    assert task.cancelled()
+    assert done.is_set()
+    await threads.close()
+
+
+@pytest.mark.gen_test
+async def test_a_cancelled_call_that_waits_for_its_turn_is_not_made() -> None:
+    threads = Threads(1, "test")
+    go_on = threading.Event()
+    made: list[int] = []
+    busy = asyncio.create_task(threads.run(go_on.wait, 10))
+    task = asyncio.create_task(threads.run(made.append, 1))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait((task,))
+    assert task.cancelled()
+    go_on.set()
+    assert await busy
+    await threads.close()
+    assert made == []
+
+
+@pytest.mark.gen_test
+async def test_close_waits_and_may_be_repeated() -> None:
+    threads = Threads(1, "test")
+    go_on = threading.Event()
+    busy = asyncio.create_task(threads.run(go_on.wait, 10))
+    await asyncio.sleep(0)
+    closing = [asyncio.create_task(threads.close()) for _ in range(2)]
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(*closing)
+    assert busy.done()
+    assert isinstance(await attempt(threads.run(divmod, 1, 1)), RuntimeError)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancellation_comes_too_late_for_what_succeeds(fails: bool) -> None:
+    hurried = asyncio.Event()
+
+    async def work() -> str:
+        await hurried.wait()
+        if fails:
+            raise OSError
+        return "result"
+
+    task = asyncio.create_task(finished(work(), hurried.set))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait((task,))
+    assert task.cancelled() is fails
+    assert fails or task.result() == "result"
