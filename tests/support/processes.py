@@ -135,13 +135,13 @@ class ServiceProcess:
         arguments: tuple[str, ...],
         environ: dict[str, str],
         cwd: Path | None = None,
-        python: str | Path = sys.executable,
+        python: str | Path | None = None,
     ) -> None:
         self.lines: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
-            [python, *LADING[1:], *arguments],
+            [*LADING, *arguments] if python is None else [python, *LADING[1:], *arguments],
             env={**os.environ, **environ},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
