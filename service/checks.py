@@ -5,14 +5,16 @@ import hashlib
 import secrets
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from plugins.contracts import ObjectMetadata, StorageBackend
 from plugins.errors import PluginError
 from service.clock import SystemClock
+from service.copying import once
 from service.documents import StoreError
 from service.settings import Components, Settings
-from service.wiring import make_store, storage_for
+from service.wiring import make_store, storages_for
 
 PROBE_TIMEOUT = 30.0
 
@@ -22,14 +24,14 @@ class ProbeFailed(Exception):
 
 
 async def probe(settings: Settings, components: Components) -> list[str]:
-    """Probe the database, the storage and the folder of temporary files by writing, reading and deleting.
+    """Probe the database, the storages and the folder of temporary files by writing, reading and deleting.
 
     Returns:
         what does not work, one sentence each; empty where everything does.
     """
     faults = [
         await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
-        await _fault(f"[storage] {components.storage.plugin.name}", lambda: _probe_storage(settings, components)),
+        *await _probe_storages(settings, components),
         await _fault("[worker] spool_directory", lambda: asyncio.to_thread(_probe_spool, settings)),
     ]
     return [fault for fault in faults if fault is not None]
@@ -55,20 +57,25 @@ async def _probe_store(settings: Settings) -> None:
         await store.close()
 
 
-async def _probe_storage(settings: Settings, components: Components) -> None:
-    storage = storage_for(settings, components)
-    try:
-        await storage.ping()
-        await _save_and_delete(storage)
-    finally:
-        await storage.close()
+async def _probe_storages(settings: Settings, components: Components) -> list[str | None]:
+    storages = storages_for(settings, components)
+    faults = [
+        await _fault(f"[storage] {name}", partial(_probe_storage, storage))
+        for name, storage in storages.by_name.items()
+    ]
+    return [*faults, await _fault("[storage]", storages.close)]
+
+
+async def _probe_storage(storage: StorageBackend) -> None:
+    await storage.ping()
+    await _save_and_delete(storage)
 
 
 async def _save_and_delete(storage: StorageBackend) -> None:
     content = secrets.token_bytes(64)
     key = f"lading-check-{uuid.uuid4()}"
     metadata = ObjectMetadata(len(content), hashlib.sha256(content).hexdigest(), "application/octet-stream")
-    await storage.save(key, _once(content), metadata)
+    await storage.save(key, once(content), metadata)
     try:
         async with storage.open(key) as stored:
             read = b"".join([chunk async for chunk in stored.chunks])
@@ -83,7 +90,3 @@ async def _save_and_delete(storage: StorageBackend) -> None:
 def _probe_spool(settings: Settings) -> None:
     with tempfile.TemporaryFile(dir=settings.worker.spool_directory) as file:
         file.write(b"lading check")
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content

@@ -24,6 +24,7 @@ from service.commands.common import (
 )
 from service.commands.issuers import issuer_group, token_command
 from service.commands.plugins import plugins_group
+from service.commands.storage import storage_group
 from service.demo.run import DemoFailed, run_demo
 from service.documents import StoreError
 from service.serving import WorkerDied, serve, stop_on_signals, work
@@ -128,12 +129,13 @@ def check_command(config: Path | None) -> None:
         click.echo(f"fault: {fault}", err=True)
     if faults:
         sys.exit(1)
-    click.echo(f"ok: documents in {documents_place(settings)}, images in {components.storage.plugin.name}")
+    click.echo(f"ok: documents in {documents_place(settings)}, images in {' and '.join(components.storages)}")
 
 
 main.add_command(plugins_group)
 main.add_command(issuer_group)
 main.add_command(token_command)
+main.add_command(storage_group)
 
 
 def _run_until_stopped(

@@ -3,19 +3,18 @@
 The order of effects of a deletion: the document says that the image is deleted, durably; then the bytes go; then the
 document says that they are gone. From the first step on nobody reads the image. A crash between the steps leaves a
 document that still says which bytes are to go, never one that claims bytes which are gone. Deleting again completes it,
-and so does ``service.purger``, should nobody delete again.
+and so does ``service.purger``, should nobody delete again. Where there is a second copy, both go.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from plugins.capabilities import SupportsSignedUrls
 from plugins.content_disposition import content_disposition
-from plugins.contracts import StorageBackend
 from plugins.errors import ContentMismatch, KeyInvalid, ObjectNotFound, PluginError
 from service.auth import Grant
 from service.clock import Clock
@@ -24,10 +23,11 @@ from service.documents import DocumentStore, StoreUnavailable
 from service.errors import ApiError
 from service.imports import RETRY_AFTER_OUTAGE
 from service.models import MAX_ID_LENGTH, Image, Import
+from service.storages import Storages
 
 RETRY_AFTER_DOWNLOADS = 1
 WRITE_ATTEMPTS = 5
-"""How often a step of a deletion is tried against others that write the same document: further deletions alone."""
+"""How often a step of a deletion is tried against others that write the same document: deletions, and who moves it."""
 
 log = structlog.get_logger(__name__)
 
@@ -94,22 +94,20 @@ class Downloads:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The images of all organisations, behind the grants of their tokens.
+    """The images of all organisations, behind the grants of their tokens, in whichever storage they are.
 
     Every method raises ``ApiError`` alone: ``documents_unavailable`` beside what it names.
 
     Attributes:
-        storage: where images are, behind its guard, and ``storage_name`` its entry-point name.
-        signer: signs URLs of the storage where clients are to be sent there, else None.
+        signers: what signs URLs, by the name of its storage, where clients are to be sent there.
         url_lifetime: how long such a URL works.
     """
 
     store: DocumentStore
-    storage: StorageBackend
-    storage_name: str
+    storages: Storages
     clock: Clock
     downloads: Downloads
-    signer: SupportsSignedUrls | None = None
+    signers: Mapping[str, SupportsSignedUrls] = field(default_factory=dict)
     url_lifetime: timedelta = timedelta(seconds=60)
 
     async def get(self, grant: Grant, image_id: str) -> StoredImage:
@@ -131,7 +129,8 @@ class Images:
         """
         found = await self.get(grant, image_id)
         _check_ability(grant, "image_download", found)
-        self._check_storage(found)
+        if self._place(found.image, ()) is None:
+            raise _elsewhere(found.image.storage)
         return found
 
     async def signed_url(self, found: StoredImage) -> str | None:
@@ -140,10 +139,11 @@ class Images:
         Raises:
             ApiError: ``image_unavailable``.
         """
-        if self.signer is None:
+        signer = self.signers.get(found.image.storage)
+        if signer is None:
             return None
         try:
-            return await self.signer.signed_url(
+            return await signer.signed_url(
                 found.image.key,
                 expires=self.url_lifetime,
                 content_type=found.image.content_type,
@@ -155,19 +155,34 @@ class Images:
     async def read(self, found: StoredImage, part: ByteRange) -> AsyncGenerator[bytes, None]:
         """Some of the bytes, in pieces of at most 1 MiB; to be closed by whoever leaves it before its end.
 
+        Where a storage fails, the rest comes from another that has the image: its mirror, or where it was moved to
+        meanwhile.
+
         Raises:
             ApiError: ``image_deleted``, where that happened meanwhile; ``image_lost``; ``image_unavailable``.
         """
-        try:
-            async with self._opened(found, part) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except (ObjectNotFound, ContentMismatch, KeyInvalid) as error:
-            await self._check_not_deleted(found)
-            log.error("storage does not hold an image as it was imported", import_id=found.document.id)  # noqa: TRY400
-            raise ApiError("image_lost", internal=str(error)) from error
-        except PluginError as error:
-            raise _unavailable(error) from error
+        sent = 0
+        tried: list[str] = []
+        unavailable: PluginError | None = None
+        while (place := self._place(found.image, tried)) is not None:
+            tried.append(place)
+            rest = ByteRange(part.offset + sent, part.length - sent)
+            try:
+                async with self._opened(place, found.image, rest) as chunks:
+                    async for chunk in chunks:
+                        sent += len(chunk)
+                        yield chunk
+            except PluginError as error:
+                found = await self._still_there(found)
+                log.warning("an image could not be read", import_id=found.document.id, storage=place, reason=str(error))
+                if not isinstance(error, ObjectNotFound | ContentMismatch | KeyInvalid):
+                    unavailable = error
+            else:
+                return
+        if unavailable is not None:
+            raise _unavailable(unavailable) from unavailable
+        log.error("no storage holds an image as it was imported", import_id=found.document.id, tried=tried)
+        raise ApiError("image_lost", internal=f"it is not in {', '.join(tried)}")
 
     async def delete(self, grant: Grant, image_id: str) -> Import:
         """Delete an image; when this returns, its bytes are gone, and its document says so. Idempotent.
@@ -179,24 +194,26 @@ class Images:
         found = await self._find(grant, image_id)
         _check_ability(grant, "image_delete", found)
         if found.document.image_deleted_at is None:
-            self._check_storage(found)  # before the first step, rather than between two
+            self._check_places(found.image)  # before the first step, rather than between two
         document = await self._write(found.document, lambda one: one.image_deleted_at, Import.image_deleted)
-        return await self.purge(StoredImage(document, found.image))
+        return await self.purge(document)
 
-    async def purge(self, found: StoredImage) -> Import:
+    async def purge(self, document: Import) -> Import:
         """Complete a deletion: remove the bytes of a deleted image, unless they are known to be gone. Idempotent.
 
         Raises:
             ApiError: ``image_elsewhere``; ``image_unavailable``.
         """
-        if found.document.image_purged_at is not None:
-            return found.document
-        self._check_storage(found)
+        image = document.image
+        if image is None or document.image_purged_at is not None:
+            return document
+        self._check_places(image)
         try:
-            await self.storage.delete(found.image.key)
+            for place in image.places:
+                await self.storages.by_name[place].delete(image.key)
         except PluginError as error:
             raise _unavailable(error) from error
-        return await self._write(found.document, lambda one: one.image_purged_at, Import.image_purged)
+        return await self._write(document, lambda one: one.image_purged_at, Import.image_purged)
 
     async def _find(self, grant: Grant, image_id: str) -> StoredImage:
         if len(image_id) > MAX_ID_LENGTH:
@@ -207,18 +224,26 @@ class Images:
             raise ApiError("not_found")
         return StoredImage(document, document.image)
 
+    def _place(self, image: Image, tried: Collection[str]) -> str | None:
+        """A configured storage that has the image and was not tried yet, the main one first; or None."""
+        places = (place for place in image.places if image.readable_in(place) and place in self.storages.by_name)
+        return next((place for place in places if place not in tried), None)
+
     @asynccontextmanager
-    async def _opened(self, found: StoredImage, part: ByteRange) -> AsyncIterator[AsyncIterator[bytes]]:
-        async with self.storage.open(found.image.key, offset=part.offset, length=part.length) as stored:
-            if stored.byte_size != found.image.byte_size:
-                raise ContentMismatch(f"{stored.byte_size} bytes instead of {found.image.byte_size}")
+    async def _opened(self, place: str, image: Image, part: ByteRange) -> AsyncIterator[AsyncIterator[bytes]]:
+        storage = self.storages.by_name[place]
+        async with storage.open(image.key, offset=part.offset, length=part.length) as stored:
+            if stored.byte_size != image.byte_size:
+                raise ContentMismatch(f"{stored.byte_size} bytes instead of {image.byte_size}")
             yield stored.chunks
 
-    async def _check_not_deleted(self, found: StoredImage) -> None:
+    async def _still_there(self, found: StoredImage) -> StoredImage:
+        """The image as its document is now."""
         with _database():
             document = await self.store.get(found.document.id)
-        if document is None or document.image_deleted_at is not None:
+        if document is None or document.image is None or document.image_deleted_at is not None:
             raise ApiError("image_deleted")
+        return StoredImage(document, document.image)
 
     async def _write(
         self,
@@ -237,15 +262,19 @@ class Images:
                 document = await self.store.get(document.id) or document
         raise ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)
 
-    def _check_storage(self, found: StoredImage) -> None:
-        if found.image.storage != self.storage_name:
-            internal = f"it is in storage {found.image.storage}, and {self.storage_name} is configured"
-            raise ApiError("image_elsewhere", internal=internal, storage=found.image.storage)
+    def _check_places(self, image: Image) -> None:
+        missing = self.storages.missing(image.places)
+        if missing is not None:
+            raise _elsewhere(missing)
 
 
 def _check_ability(grant: Grant, ability: str, found: StoredImage) -> None:
     if not grant.allows(ability, found.document.album_id):
         raise ApiError("forbidden", ability=ability)
+
+
+def _elsewhere(storage: str) -> ApiError:
+    return ApiError("image_elsewhere", internal=f"[storage] names no storage {storage}", storage=storage)
 
 
 def _unavailable(error: PluginError) -> ApiError:

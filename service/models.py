@@ -2,7 +2,8 @@
 
     waiting -> queued <-> running -> done | failed;  waiting | queued | running -> cancelled
 
-The image of a done import may be deleted, and then purged; the import stays done, and says so.
+The image of a done import may be moved to another storage, mirrored, deleted, and then purged; the import stays done,
+and says so.
 
 Every transition returns a new value whose ``revision`` is one higher; ``DocumentStore.update`` writes it only over the
 revision before it, so a worker that lost its lease can change nothing.
@@ -61,9 +62,11 @@ class Image:
         format, content_type, width, height, frames: as detected; see ``plugins.contracts.ImageInfo``.
         byte_size: size in bytes of the stored object.
         sha256: lower-case hexadecimal SHA-256 of the stored bytes.
-        storage: entry-point name of the storage backend.
-        key: key of the object in that storage.
+        storage: name of the storage that it is in, as of its section in ``service.conf``.
+        key: key of the object in that storage, and in the mirror.
         filename: the name that the client or else the origin gave, or None; data from a stranger, never a path.
+        mirror: name of the storage that is to hold a second copy; None for none.
+        is_mirrored: whether it does; until then a copy may be there or not.
     """
 
     format: str
@@ -76,6 +79,28 @@ class Image:
     storage: str
     key: str
     filename: str | None = None
+    mirror: str | None = None
+    is_mirrored: bool = False
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The storages that may hold its bytes, the main one first."""
+        return (self.storage,) if self.mirror is None else (self.storage, self.mirror)
+
+    def readable_in(self, storage: str) -> bool:
+        """Whether that storage is known to hold the whole of it."""
+        return storage == self.storage or (self.is_mirrored and storage == self.mirror)
+
+
+class Held(StrEnum):
+    """What a storage has of an image, as its document says."""
+
+    MAIN = "main"
+    """``Image.storage``: the copy that is read."""
+    MIRRORED = "mirrored"
+    """``Image.mirror``: the second copy."""
+    PENDING = "pending"
+    """``Image.mirror``: the second copy is still to be made; it may be there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +248,22 @@ class Import:
             run_at=truncate_to_milliseconds(now),
         )
 
+    def image_moved(self, storage: str, now: datetime) -> Self:
+        """Done, with an image: it is read from ``storage`` from now on, which holds its bytes already.
+
+        A mirror that becomes the main storage is no mirror any more.
+        """
+        image = self._present_image()
+        mirror, is_mirrored = (None, False) if image.mirror == storage else (image.mirror, image.is_mirrored)
+        return self._changed(now, image=replace(image, storage=storage, mirror=mirror, is_mirrored=is_mirrored))
+
+    def image_mirrored(self, mirror: str, now: datetime) -> Self:
+        """Done, with an image: ``mirror`` holds a second copy of it."""
+        image = self._present_image()
+        if mirror == image.storage:
+            raise ValueError(f"the image of import {self.id} is in {mirror} itself")
+        return self._changed(now, image=replace(image, mirror=mirror, is_mirrored=True))
+
     def image_deleted(self, now: datetime) -> Self:
         """Done, with an image: it is deleted. Its bytes are to be removed from storage only when this is durable."""
         self._expect(Status.DONE)
@@ -236,6 +277,13 @@ class Import:
         if self.image_deleted_at is None or self.image_purged_at is not None:
             raise ValueError(f"the image of import {self.id} is not deleted, or purged already")
         return self._changed(now, image_purged_at=truncate_to_milliseconds(now))
+
+    def _present_image(self) -> Image:
+        """The image, where it is not deleted."""
+        self._expect(Status.DONE)
+        if self.image is None or self.image_deleted_at is not None:
+            raise ValueError(f"import {self.id} has no image, or a deleted one")
+        return self.image
 
     def _expect(self, status: Status) -> None:
         if self.status is not status:

@@ -10,7 +10,7 @@ import structlog
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
 from service.errors import ApiError
-from service.images import Images, StoredImage
+from service.images import Images
 from service.outages import Outage
 
 INTERVAL = 60.0
@@ -55,10 +55,8 @@ class Purger:
         completed = 0
         failure: ApiError | None = None
         for document in await self.store.unpurged(self.clock.now() - AGE, BATCH):
-            if document.image is None:
-                continue
             try:
-                await self.images.purge(StoredImage(document, document.image))
+                await self.images.purge(document)
             except ApiError as error:
                 failure = error
             else:

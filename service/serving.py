@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 from tornado.httpserver import HTTPServer
 
+from backends.guard import GuardedStorage
 from plugins.errors import PluginError
 from service.app import bind, make_app, make_server
 from service.clock import Clock
@@ -154,12 +155,16 @@ async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
 
 
 async def _first_ping(parts: Parts) -> None:
-    """Let storage prepare itself. An unavailable one stops nothing: imports are accepted, and wait (P6)."""
+    """Let every storage prepare itself. An unavailable one stops nothing: imports are accepted, and wait (P6)."""
+    await asyncio.gather(*(_prepared(name, storage) for name, storage in parts.storages.by_name.items()))
+
+
+async def _prepared(name: str, storage: GuardedStorage) -> None:
     try:
         async with asyncio.timeout(STARTUP_PING_TIMEOUT):
-            await parts.storage.ping()
+            await storage.ping()
     except (PluginError, TimeoutError) as error:
-        log.error("storage is unavailable; imports will wait for it", reason=str(error))  # noqa: TRY400
+        log.error("storage is unavailable; what needs it will wait", storage=name, reason=str(error))  # noqa: TRY400
 
 
 @asynccontextmanager

@@ -37,6 +37,7 @@ from service.retries import RetryPolicy
 from service.settings import Component, Components, Settings
 from service.slots import Limits
 from service.spool import Spools
+from service.storages import Storages
 from service.validation import ParamRules
 from service.worker import Worker, WorkerOptions
 
@@ -52,10 +53,14 @@ class Parts:
     clock: Clock
     rng: random.Random
     store: DocumentStore
-    storage: GuardedStorage
-    storage_name: str
+    storages: Storages
     importer: Importer
     import_types: frozenset[str]
+
+    @property
+    def storage(self) -> GuardedStorage:
+        """The storage that new images are saved in."""
+        return self.storages.backend
 
 
 def make_store(settings: Settings, clock: Clock) -> DocumentStore:
@@ -82,20 +87,25 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
     return SqliteDocumentStore(options.path, clock, busy_timeout=timedelta(seconds=options.busy_timeout))
 
 
-def storage_for(settings: Settings, components: Components, watch: Watch | None = None) -> GuardedStorage:
-    """The configured storage behind its guard. Must be called inside the running event loop.
+def storages_for(settings: Settings, components: Components, watch: Watch | None = None) -> Storages:
+    """The configured storages, each behind its guard. Must be called inside the running event loop.
 
     Raises:
-        PluginError: it cannot be constructed.
+        PluginError: one cannot be constructed.
     """
-    return GuardedStorage(
-        _constructed(components.storage, watch),
-        name=components.storage.plugin.name,
-        deadline=settings.storage.deadline,
-        max_concurrency=settings.storage.concurrency,
-        observer=log_call,
-        watch=watch,
-    )
+    options = settings.storage
+    guarded = {
+        name: GuardedStorage(
+            _constructed(component, watch),
+            name=name,
+            deadline=options.deadline,
+            max_concurrency=options.concurrency,
+            observer=log_call,
+            watch=watch,
+        )
+        for name, component in components.storages.items()
+    }
+    return Storages(guarded, options.backend, options.mirror)
 
 
 def fetchers_for(
@@ -138,16 +148,16 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         limit = min(settings.worker.blocking_limit, settings.worker.lease / 2)
         watch = stack.enter_context(Watch(log_blocking, limit))
         fetchers = fetchers_for(settings, components, stack, watch)
-        storage = storage_for(settings, components, watch)
-        stack.push_async_callback(storage.close)
+        storages = storages_for(settings, components, watch)
+        stack.push_async_callback(storages.close)
         worker = settings.worker
         executor = ThreadPoolExecutor(min(32, worker.concurrency), thread_name_prefix="spool")
         stack.callback(executor.shutdown, cancel_futures=True)
         importer = Importer(
             fetchers=fetchers,
             detectors=_detectors(settings, components, watch, stack),
-            storage=storage,
-            storage_name=components.storage.plugin.name,
+            storage=storages.backend,
+            storage_name=storages.main,
             spools=Spools(worker.spool_memory_bytes, worker.spool_directory, executor),
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
@@ -156,11 +166,29 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             clock=clock,
             rng=random.SystemRandom(),
             store=store,
-            storage=storage,
-            storage_name=components.storage.plugin.name,
+            storages=storages,
             importer=importer,
             import_types=kinds | IMPORT_TYPES,
         )
+
+
+@asynccontextmanager
+async def open_storages(
+    settings: Settings, components: Components, clock: Clock
+) -> AsyncIterator[tuple[DocumentStore, Storages]]:
+    """Open the store and the storages alone, for commands that work on what is stored; close them on exit.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened.
+        PluginError: from the block, or a storage could not be closed.
+    """
+    async with AsyncExitStack() as stack:
+        store = make_store(settings, clock)
+        stack.push_async_callback(store.close)
+        await store.open()
+        storages = storages_for(settings, components)
+        stack.push_async_callback(storages.close)
+        yield store, storages
 
 
 def make_worker(parts: Parts) -> Worker:
@@ -192,13 +220,13 @@ def make_worker(parts: Parts) -> Worker:
 def make_images(parts: Parts) -> Images:
     """The images on the open parts."""
     options = parts.settings.images
+    signers = {name: signer for name, one in parts.storages.by_name.items() if (signer := signer_of(one))}
     return Images(
         store=parts.store,
-        storage=parts.storage,
-        storage_name=parts.storage_name,
+        storages=parts.storages,
         clock=parts.clock,
         downloads=Downloads(options.max_downloads),
-        signer=signer_of(parts.storage) if options.redirect else None,
+        signers=signers if options.redirect else {},
         url_lifetime=timedelta(seconds=options.redirect_lifetime),
     )
 
@@ -231,7 +259,7 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
             leeway=settings.auth.leeway,
             max_token_bytes=settings.auth.token_max_bytes,
         ),
-        readiness=Readiness({"documents": parts.store.ping, "storage": parts.storage.ping}),
+        readiness=Readiness({"documents": parts.store.ping, "storage": parts.storages.backend.ping}),
         timezone=service.timezone,
         param_limits=ParamLimits(service.params_max_depth, service.params_max_pairs),
         head_max_bytes=service.head_max_bytes,

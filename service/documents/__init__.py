@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from service.issuers import Issuer
-from service.models import Import
+from service.models import Held, Import
 
 
 class StoreError(Exception):
@@ -79,6 +79,18 @@ class DocumentStore(ABC):
 
         Its cost depends on ``limit``, not on how many imports exist.
         """
+
+    @abstractmethod
+    async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+        """Up to ``limit`` imports of whose image ``storage`` has what ``held`` says, and that are not purged, in the
+        order of their ids, beginning after the id ``after``; the empty string begins with the first.
+
+        Deleted images are among them. Its cost depends on ``limit``, not on how many imports exist.
+        """
+
+    @abstractmethod
+    async def count_images_in(self, storage: str) -> int:
+        """How many images ``images_in`` would tell of in all, as their main storage. No document is read for it."""
 
     @abstractmethod
     async def update(self, document: Import) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from service.clock import Clock
 from service.documents import DocumentStore, DuplicateId, StoreUnavailable
 from service.issuers import Issuer
-from service.models import Import, Status
+from service.models import Held, Image, Import, Status
 
 
 class MemoryDocumentStore(DocumentStore):
@@ -75,6 +75,20 @@ class MemoryDocumentStore(DocumentStore):
         ]
         found.sort(key=lambda one: one[0])
         return [_detached(document) for deleted_at, document in found if deleted_at < deleted_before][:limit]
+
+    async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+        """See ``DocumentStore.images_in``; it looks at every import."""
+        self._check_open()
+        found = [
+            document
+            for document in self._imports.values()
+            if document.id > after and document.image_purged_at is None and _is_held(document.image, storage, held)
+        ]
+        return [_detached(document) for document in sorted(found, key=lambda one: one.id)[:limit]]
+
+    async def count_images_in(self, storage: str) -> int:
+        """See ``DocumentStore.count_images_in``."""
+        return len(await self.images_in(storage, Held.MAIN, "", len(self._imports)))
 
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
@@ -186,3 +200,11 @@ class MemoryDocumentStore(DocumentStore):
 def _detached(document: Import) -> Import:
     """The same import with ``params`` of its own, so that nobody outside can change what is stored."""
     return replace(document, params=copy.deepcopy(dict(document.params)))
+
+
+def _is_held(image: Image | None, storage: str, held: Held) -> bool:
+    if image is None:
+        return False
+    if held is Held.MAIN:
+        return image.storage == storage
+    return image.mirror == storage and image.is_mirrored is (held is Held.MIRRORED)

@@ -21,7 +21,7 @@ from service.documents.sqlite_rows import to_milliseconds
 from service.documents.sqlite_threads import Call, ConnectionThreads, commit_together, run_each
 from service.documents.sqlite_turns import Turns
 from service.issuers import Issuer
-from service.models import Import
+from service.models import Held, Import
 
 
 class SqliteDocumentStore(DocumentStore):
@@ -110,6 +110,16 @@ class SqliteDocumentStore(DocumentStore):
         return await self._readers.run(
             lambda connection: sqlite_queries.list_unpurged(connection, deleted_before, limit)
         )
+
+    async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+        """See ``DocumentStore.images_in``."""
+        return await self._readers.run(
+            lambda connection: sqlite_queries.list_images(connection, storage, held, after, limit)
+        )
+
+    async def count_images_in(self, storage: str) -> int:
+        """See ``DocumentStore.count_images_in``."""
+        return await self._readers.run(lambda connection: sqlite_queries.count_images(connection, storage))
 
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""

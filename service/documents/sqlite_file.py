@@ -13,7 +13,7 @@ from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
 APPLICATION_ID = 0x4C414447
 """``LADG``: marks the file as Lading's in its header (https://sqlite.org/pragma.html#pragma_application_id)."""
 
-_OLDEST_SQLITE = (3, 37, 0)  # STRICT tables, https://sqlite.org/stricttables.html
+_OLDEST_SQLITE = (3, 38, 0)  # the operator ->>, https://sqlite.org/json1.html
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _RETRY_SECONDS = 0.01
 
@@ -51,7 +51,7 @@ def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
         StoreUnavailable: the file cannot be created or written, is not Lading's, or has a newer schema.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise StoreUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or newer is needed")
+        raise StoreUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: 3.38 or newer is needed")
     try:
         _create_file(path)
     except OSError as error:

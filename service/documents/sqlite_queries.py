@@ -3,14 +3,23 @@ by itself in one that reads. ``sqlite_turns`` chooses what is claimed.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from service.documents import DuplicateId
 from service.documents.sqlite_file import APPLICATION_ID
 from service.documents.sqlite_rows import birth_columns, state_columns, to_import, to_issuer, to_milliseconds
 from service.issuers import Issuer
-from service.models import Import
+from service.models import Held, Import
+
+# The conditions of the indexes are repeated to the letter, which is how SQLite finds them
+# (https://sqlite.org/expridx.html, https://sqlite.org/partialindex.html).
+_MIRROR = "image ->> 'mirror' IS NOT NULL AND image_purged_at IS NULL AND image ->> 'mirror' = ?"
+_HELD: Mapping[Held, str] = {
+    Held.MAIN: "image IS NOT NULL AND image_purged_at IS NULL AND image ->> 'storage' = ?",
+    Held.MIRRORED: f"{_MIRROR} AND image ->> 'is_mirrored' = 1",
+    Held.PENDING: f"{_MIRROR} AND image ->> 'is_mirrored' = 0",
+}
 
 
 def probe_reading(connection: sqlite3.Connection) -> None:
@@ -67,6 +76,19 @@ def list_unpurged(connection: sqlite3.Connection, deleted_before: datetime, limi
     """
     rows = connection.execute(query, (to_milliseconds(deleted_before), limit)).fetchall()
     return [to_import(row) for row in rows]
+
+
+def list_images(connection: sqlite3.Connection, storage: str, held: Held, after: str, limit: int) -> list[Import]:
+    """See ``DocumentStore.images_in``."""
+    query = f"SELECT * FROM imports WHERE {_HELD[held]} AND id > ? ORDER BY id LIMIT ?"  # noqa: S608 - our own text
+    return [to_import(row) for row in connection.execute(query, (storage, after, limit)).fetchall()]
+
+
+def count_images(connection: sqlite3.Connection, storage: str) -> int:
+    """See ``DocumentStore.count_images_in``."""
+    query = f"SELECT count(*) FROM imports WHERE {_HELD[Held.MAIN]}"  # noqa: S608 - our own text
+    count: int = connection.execute(query, (storage,)).fetchone()[0]
+    return count
 
 
 def update_import(connection: sqlite3.Connection, document: Import) -> bool:

@@ -57,7 +57,20 @@ _IMAGES = (
     """,
 )
 
-VERSIONS: Final = (_FIRST, _IMAGES)
+# Images are moved from storage to storage, and kept in two. The indexes find those that a storage has, in the order of
+# their ids.
+_PLACES = (
+    """
+    CREATE INDEX imports_stored ON imports (image ->> 'storage', id)
+    WHERE image IS NOT NULL AND image_purged_at IS NULL
+    """,
+    """
+    CREATE INDEX imports_mirror ON imports (image ->> 'mirror', image ->> 'is_mirrored', id)
+    WHERE image ->> 'mirror' IS NOT NULL AND image_purged_at IS NULL
+    """,
+)
+
+VERSIONS: Final = (_FIRST, _IMAGES, _PLACES)
 """The statements that lead to each version from the one before it; the first from an empty file."""
 
 SCHEMA_VERSION: Final = len(VERSIONS)

@@ -3,6 +3,7 @@
 ini            text -> sections of text
 environment    LADING_<SECTION>__<KEY> put over them
 references     $env:NAME and $file:path become the values they refer to
+fields         what options are made of
 models         the typed model of every section: the one place where an option is declared
 loader         all of that in order
 components     the configured plugins, loaded, with their options

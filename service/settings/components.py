@@ -1,6 +1,6 @@
 """The configured plugins, loaded through the registry, each with its validated options."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -10,7 +10,7 @@ from plugins.contracts import Fetcher, StorageBackend, TypeDetector
 from plugins.options import PluginOptions
 from plugins.registry import GROUPS, Kind, LoadedPlugin, OptionsInvalid, Plugin, RegistryError, SchemeConflict
 from service.settings.faults import Fault, SettingsError
-from service.settings.models import Settings
+from service.settings.models import PLUGIN_KEY, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,16 @@ class Component(Generic[Plugin]):
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Every configured plugin, in the configured order."""
+    """Every configured plugin, in the configured order; storages by the names of their sections, the backend first."""
 
     fetchers: tuple[Component[Fetcher], ...]
     detectors: tuple[Component[TypeDetector], ...]
-    storage: Component[StorageBackend]
+    storages: Mapping[str, Component[StorageBackend]]
+
+    @property
+    def storage(self) -> Component[StorageBackend]:
+        """The storage that new images are saved in."""
+        return next(iter(self.storages.values()))
 
 
 def load_components(settings: Settings) -> Components:
@@ -45,30 +50,28 @@ def load_components(settings: Settings) -> Components:
 def find_components(settings: Settings, kinds: Collection[Kind]) -> tuple[Components | None, list[Fault]]:
     """The components, or None where there are faults or ``kinds`` are not all kinds; and the faults."""
     faults: list[Fault] = []
-    found: dict[Kind, tuple[Component[Any], ...]] = {}
+    found: dict[Kind, dict[str, Component[Any]]] = {}
     for kind in kinds:
-        names = settings.plugin_names(kind)
-        found[kind] = tuple(component for name in names if (component := _component(settings, kind, name, faults)))
+        names = settings.configured(kind)
+        found[kind] = {name: one for name in names if (one := _component(settings, kind, name, faults))}
     try:
-        registry.check_schemes(component.plugin for component in found.get("fetch", ()))
+        registry.check_schemes(component.plugin for component in found.get("fetch", {}).values())
     except SchemeConflict as error:
         faults.append(Fault(str(error), "fetch", "plugins"))
-    storage = found.get("storage", ())
-    if settings.images.redirect and storage and not issubclass(storage[0].plugin.cls, SupportsSignedUrls):
-        problem = (
-            f"the storage backend {storage[0].plugin.name} cannot sign URLs; images are to be sent by Lading itself"
-        )
+    backend = found.get("storage", {}).get(settings.storage.backend)
+    if settings.images.redirect and backend and not issubclass(backend.plugin.cls, SupportsSignedUrls):
+        problem = f"the storage backend {backend.plugin.name} cannot sign URLs; images are to be sent by Lading itself"
         faults.append(Fault(problem, "images", "redirect"))
     if faults or len(found) < len(GROUPS):
         return None, faults
-    return Components(found["fetch"], found["detect"], found["storage"][0]), faults
+    return Components(tuple(found["fetch"].values()), tuple(found["detect"].values()), found["storage"]), faults
 
 
 def _component(settings: Settings, kind: Kind, name: str, faults: list[Fault]) -> Component[Any] | None:
     try:
-        plugin = registry.load(kind, name)
+        plugin = registry.load(kind, settings.plugin_of(kind, name))
     except RegistryError as error:
-        faults.append(Fault(str(error), kind, "backend" if kind == "storage" else "plugins"))
+        faults.append(Fault(str(error), *_named_by(settings, kind, name)))
         return None
     try:
         return Component(plugin, registry.parse_options(plugin, settings.plugin_options(kind, name)))
@@ -78,3 +81,15 @@ def _component(settings: Settings, kind: Kind, name: str, faults: list[Fault]) -
             where = entries[fault.option].where if fault.option in entries else ""
             faults.append(Fault(fault.problem, f"{kind}.{name}", fault.option, where))
         return None
+
+
+def _named_by(settings: Settings, kind: Kind, name: str) -> tuple[str, str]:
+    """The section and the option that say which plugin it is."""
+    section = f"{kind}.{name}"
+    if kind != "storage":
+        return kind, "plugins"
+    if PLUGIN_KEY in settings.plugin_sections.get(section, {}):
+        return section, PLUGIN_KEY
+    if name == settings.storage.backend:
+        return kind, "backend"
+    return kind, "mirror" if name == settings.storage.mirror else "others"

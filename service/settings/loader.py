@@ -95,7 +95,7 @@ def _closed_sections(sections: Sections) -> Addressable:
 
 def _plugin_sections(draft: _Draft) -> Addressable:
     """Sections of configured plugins, and those that the file has."""
-    configured = [f"{kind}.{name}" for kind in draft.judged_kinds for name in draft.settings.plugin_names(kind)]
+    configured = [f"{kind}.{name}" for kind in draft.judged_kinds for name in draft.settings.configured(kind)]
     present = [name for name in draft.sections if name.startswith(tuple(PLUGIN_PREFIXES))]
     return dict.fromkeys(configured + present)
 
@@ -175,8 +175,8 @@ def _keep_plugin_sections(draft: _Draft) -> None:
     """References are resolved for configured plugins only: another's may rightly be missing on this machine."""
     kept = {}
     for kind in draft.judged_kinds:
-        for plugin in draft.settings.plugin_names(kind):
-            name = f"{kind}.{plugin}"
+        for configured in draft.settings.configured(kind):
+            name = f"{kind}.{configured}"
             kept[name], _ = _resolved(draft, name, draft.sections.get(name, {}))
     draft.settings = replace(draft.settings, plugin_sections=kept)
 

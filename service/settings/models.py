@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     IPvAnyNetwork,
@@ -28,49 +26,20 @@ from pydantic import (
 from plugins.options import CommaSeparated, PathOption
 from plugins.registry import Kind
 from service.issuers import Algorithm, Issuer
+from service.settings.fields import (
+    PluginName,
+    PluginNames,
+    Seconds,
+    Section,
+    mongodb_uri,
+    none_if_empty,
+    time_zone,
+    without_repetition,
+)
 from service.settings.ini import Sections
 
 
-def _time_zone(name: Any) -> Any:
-    """The zone of an IANA name; ``UTC`` needs no time zone database."""
-    if not isinstance(name, str):
-        return name
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("is not a time zone of this machine's IANA database, such as Europe/Vienna") from None
-
-
-def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
-        raise ValueError("names a plugin twice")
-    return names
-
-
-def _none_if_empty(value: Any) -> Any:
-    return None if value == "" else value
-
-
-def _mongodb_uri(uri: SecretStr) -> SecretStr:
-    if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("does not begin with mongodb:// or mongodb+srv://")
-    return uri
-
-
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
-PluginName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
-PluginNames = Annotated[
-    tuple[PluginName, ...], CommaSeparated, AfterValidator(_without_repetition), Field(min_length=1)
-]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class ServiceSettings(_Section):
+class ServiceSettings(Section):
     """``[service]``: the web service itself."""
 
     address: str = Field(
@@ -78,7 +47,7 @@ class ServiceSettings(_Section):
     )
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes any free one")
     processes: int = Field(1, ge=1, le=64, description="how many service processes share the port")
-    timezone: Annotated[InstanceOf[tzinfo], BeforeValidator(_time_zone)] = Field(
+    timezone: Annotated[InstanceOf[tzinfo], BeforeValidator(time_zone)] = Field(
         UTC, description="time zone of created_at and updated_at in answers, by its IANA name"
     )
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], CommaSeparated] = Field(
@@ -106,7 +75,7 @@ class ServiceSettings(_Section):
     )
 
 
-class AuthSettings(_Section):
+class AuthSettings(Section):
     """``[auth]``: tokens."""
 
     leeway: Seconds = Field(30, ge=0, le=300, description="seconds by which the clocks of issuers may differ from ours")
@@ -116,7 +85,7 @@ class AuthSettings(_Section):
     )
 
 
-class IssuerSection(_Section):
+class IssuerSection(Section):
     """``[issuer.<id>]``: an API key; see ``service.issuers.Issuer``."""
 
     organization_id: str = Field(min_length=1, max_length=255, description="the organisation its imports belong to")
@@ -128,7 +97,7 @@ class IssuerSection(_Section):
     require_exp: bool = Field(True, description="whether its tokens must expire")
 
 
-class DocumentsSettings(_Section):
+class DocumentsSettings(Section):
     """``[documents]``: where import documents are kept."""
 
     backend: Literal["sqlite", "mongo", "memory"] = Field(
@@ -137,7 +106,7 @@ class DocumentsSettings(_Section):
     )
 
 
-class SqliteSettings(_Section):
+class SqliteSettings(Section):
     """``[documents.sqlite]``."""
 
     path: PathOption = Field(Path("lading-data/lading.sqlite3"), description="the database file; its folder is created")
@@ -146,10 +115,10 @@ class SqliteSettings(_Section):
     )
 
 
-class MongoSettings(_Section):
+class MongoSettings(Section):
     """``[documents.mongo]``."""
 
-    uri: Annotated[SecretStr, AfterValidator(_mongodb_uri)] = Field(
+    uri: Annotated[SecretStr, AfterValidator(mongodb_uri)] = Field(
         SecretStr("mongodb://127.0.0.1:27017"), description="connection string of a replica set or a sharded cluster"
     )
     database: str = Field("lading", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="name of the database")
@@ -163,7 +132,7 @@ class MongoSettings(_Section):
     pool_size: int = Field(20, ge=4, le=500, description="connections to each server, at most")
 
 
-class WorkerSettings(_Section):
+class WorkerSettings(Section):
     """``[worker]``: how imports are worked off."""
 
     enabled: bool = Field(True, description="whether the service runs a worker in its own process")
@@ -189,7 +158,7 @@ class WorkerSettings(_Section):
     spool_memory_bytes: int = Field(
         1024**2, ge=0, le=16 * 1024**2, description="bytes of an image kept in memory before it is spooled to disk"
     )
-    spool_directory: Annotated[PathOption | None, BeforeValidator(_none_if_empty)] = Field(
+    spool_directory: Annotated[PathOption | None, BeforeValidator(none_if_empty)] = Field(
         None, description="folder for spooled images; empty for the system's folder for temporary files"
     )
 
@@ -201,7 +170,7 @@ class WorkerSettings(_Section):
         return value
 
 
-class FetchSettings(_Section):
+class FetchSettings(Section):
     """``[fetch]``: the fetchers; each has its options in ``[fetch.<name>]``."""
 
     plugins: PluginNames = Field(("http", "data"), description="the fetchers, by name")
@@ -211,7 +180,7 @@ class FetchSettings(_Section):
     concurrency: int = Field(64, ge=1, le=1024, description="how many fetches of one fetcher run at once in a process")
 
 
-class DetectSettings(_Section):
+class DetectSettings(Section):
     """``[detect]``: the type detectors; each has its options in ``[detect.<name>]``."""
 
     plugins: PluginNames = Field(
@@ -223,15 +192,34 @@ class DetectSettings(_Section):
     concurrency: int = Field(64, ge=1, le=1024, description="how many calls of one detector run at once in a process")
 
 
-class StorageSettings(_Section):
-    """``[storage]``: where images are kept; the backend has its options in ``[storage.<name>]``."""
+class StorageSettings(Section):
+    """``[storage]``: where images are kept; each storage has its options in ``[storage.<name>]``."""
 
-    backend: PluginName = Field("local", description="the storage backend, by name")
-    deadline: Seconds = Field(60, ge=1, le=3600, description="seconds that one operation of the backend may take")
-    concurrency: int = Field(64, ge=1, le=1024, description="how many operations run at once in a process")
+    backend: PluginName = Field("local", description="the storage that new images are saved in, by name")
+    mirror: Annotated[PluginName | None, BeforeValidator(none_if_empty)] = Field(
+        None, description="the storage that a second copy of each new image is kept in; empty for none"
+    )
+    others: Annotated[tuple[PluginName, ...], CommaSeparated, AfterValidator(without_repetition)] = Field(
+        (), description="further storages that images are in, and are read from: those that images move from or to"
+    )
+    deadline: Seconds = Field(60, ge=1, le=3600, description="seconds that one operation of a storage may take")
+    concurrency: int = Field(64, ge=1, le=1024, description="how many operations of a storage run at once in a process")
+
+    @field_validator("mirror")
+    @classmethod
+    def _not_the_backend(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value == info.data.get("backend"):
+            raise ValueError("names the backend itself")
+        return value
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every configured storage: the backend, the mirror, and the others."""
+        mirror = () if self.mirror is None else (self.mirror,)
+        return tuple(dict.fromkeys((self.backend, *mirror, *self.others)))
 
 
-class ImagesSettings(_Section):
+class ImagesSettings(Section):
     """``[images]``: how stored images are read back."""
 
     redirect: bool = Field(
@@ -262,6 +250,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
 """The sections that exist once, by name."""
 
 ISSUER_PREFIX = "issuer."
+PLUGIN_KEY = "plugin"
+"""In the section of a storage: whose options these are, where that is not the plugin of the section's own name."""
 PLUGIN_PREFIXES: Mapping[str, Kind] = MappingProxyType({"fetch.": "fetch", "detect.": "detect", "storage.": "storage"})
 
 
@@ -291,12 +281,26 @@ class Settings:
     plugin_sections: Sections = field(default_factory=dict, repr=False)
 
     def plugin_options(self, kind: Kind, name: str) -> Mapping[str, str]:
-        """The options of a configured plugin as text, to be judged by its own model; empty where it has no section."""
+        """The options of what is configured under that name, as text, to be judged by its plugin's own model; empty
+        where it has no section.
+        """
         section = self.plugin_sections.get(f"{kind}.{name}", {})
-        return {option: entry.value for option, entry in section.items()}
+        return {option: entry.value for option, entry in section.items() if (kind, option) != ("storage", PLUGIN_KEY)}
+
+    def configured(self, kind: Kind) -> tuple[str, ...]:
+        """The names under which plugins of the kind are configured, in order: those of their sections.
+
+        Those of fetchers and detectors are the plugins' own.
+        """
+        if kind == "storage":
+            return self.storage.names
+        return self.fetch.plugins if kind == "fetch" else self.detect.plugins
+
+    def plugin_of(self, kind: Kind, name: str) -> str:
+        """The plugin that is configured under that name: the name itself, unless a storage's section says otherwise."""
+        entry = self.plugin_sections.get(f"{kind}.{name}", {}).get(PLUGIN_KEY) if kind == "storage" else None
+        return name if entry is None else entry.value
 
     def plugin_names(self, kind: Kind) -> tuple[str, ...]:
-        """The configured plugins of the kind, in order."""
-        if kind == "storage":
-            return (self.storage.backend,)
-        return self.fetch.plugins if kind == "fetch" else self.detect.plugins
+        """The configured plugins of the kind, each once, in order."""
+        return tuple(dict.fromkeys(self.plugin_of(kind, name) for name in self.configured(kind)))

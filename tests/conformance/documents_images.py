@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from service.documents import DocumentStore
-from service.models import Import, Status
+from service.models import Held, Import, Status
 from tests.conformance.documents_base import (
     FAILURE,
     IMAGE,
@@ -20,8 +22,22 @@ from tests.conformance.documents_base import (
 )
 
 
-def done_import(clock: SettableClock) -> Import:
-    return make_import(clock).claimed("worker", clock.now()).succeeded(IMAGE, "url", clock.now())
+def done_import(clock: SettableClock, **changes: Any) -> Import:
+    """A done import; fields of its image may be changed."""
+    return make_import(clock).claimed("worker", clock.now()).succeeded(replace(IMAGE, **changes), "url", clock.now())
+
+
+async def all_in(store: DocumentStore, storage: str, held: Held, limit: int = 3) -> list[Import]:
+    """Every image that the storage has, read in batches."""
+    found: list[Import] = []
+    while batch := await store.images_in(storage, held, found[-1].id if found else "", limit):
+        assert len(batch) <= limit
+        found += batch
+    return found
+
+
+def in_order(*documents: Import) -> list[Import]:
+    return sorted(documents, key=lambda document: document.id)
 
 
 async def found(store: DocumentStore, document: Import) -> Import | None:
@@ -121,3 +137,65 @@ class ImageCases(DocumentStoreCases):
             assert await store.unpurged(moment, 100) == deleted[:3], "before, and not at"
             assert await store.update(deleted[0].image_purged(clock.now()))
             assert await store.unpurged(later, 2) == deleted[1:3]
+
+    @pytest.mark.gen_test
+    async def test_the_images_of_a_storage_come_in_batches_in_the_order_of_their_ids(self) -> None:
+        clock = SettableClock()
+        here = [done_import(clock) for _ in range(10)]
+        there = [done_import(clock, storage="other") for _ in range(4)]
+        unfinished = [make_import(clock, status=status) for status in Status if status is not Status.DONE]
+        async with self.opened(clock) as store:
+            assert await store.images_in("local", Held.MAIN, "", 10) == []
+            await add_all(store, [*here, *there, *unfinished])
+            assert await all_in(store, "local", Held.MAIN) == in_order(*here)
+            assert await all_in(store, "other", Held.MAIN) == in_order(*there)
+            assert await store.images_in("local", Held.MAIN, in_order(*here)[6].id, 100) == in_order(*here)[7:]
+            assert (await store.count_images_in("local"), await store.count_images_in("other")) == (10, 4)
+            for name in ("", "loca", "LOCAL", "local ", "%", "$ne"):
+                assert await store.images_in(name, Held.MAIN, "", 10) == []
+                assert await store.count_images_in(name) == 0
+
+    @pytest.mark.gen_test
+    async def test_a_moved_image_is_in_its_new_storage_alone(self) -> None:
+        clock = SettableClock()
+        first, second = in_order(done_import(clock), done_import(clock))
+        async with self.opened(clock) as store:
+            await add_all(store, [first, second])
+            moved = first.image_moved("other", clock.now())
+            assert await store.update(moved)
+            assert await all_in(store, "local", Held.MAIN) == [second]
+            assert await all_in(store, "other", Held.MAIN) == [moved]
+            assert await found(store, first) == moved
+            assert not await store.update(first.image_moved("third", clock.now())), "another was quicker"
+
+    @pytest.mark.gen_test
+    async def test_second_copies_that_are_pending_and_that_are_made(self) -> None:
+        clock = SettableClock()
+        none = done_import(clock)
+        pending = [done_import(clock, mirror="mirror") for _ in range(5)]
+        made = [done_import(clock, mirror="mirror", is_mirrored=True) for _ in range(5)]
+        other = done_import(clock, mirror="other", is_mirrored=True)
+        async with self.opened(clock) as store:
+            await add_all(store, [none, *pending, *made, other])
+            assert await all_in(store, "mirror", Held.PENDING) == in_order(*pending)
+            assert await all_in(store, "mirror", Held.MIRRORED) == in_order(*made)
+            assert await all_in(store, "other", Held.MIRRORED) == [other]
+            assert await all_in(store, "local", Held.PENDING) == await all_in(store, "local", Held.MIRRORED) == []
+            assert await all_in(store, "local", Held.MAIN) == in_order(none, *pending, *made, other)
+            copied = in_order(*pending)[2].image_mirrored("mirror", clock.now())
+            assert await store.update(copied)
+            assert copied in await all_in(store, "mirror", Held.MIRRORED)
+            assert len(await all_in(store, "mirror", Held.PENDING)) == 4
+
+    @pytest.mark.gen_test
+    async def test_a_storage_has_a_deleted_image_until_it_is_purged(self) -> None:
+        clock = SettableClock()
+        done = done_import(clock, mirror="mirror", is_mirrored=True)
+        async with self.opened(clock) as store:
+            await store.add(done)
+            deleted = done.image_deleted(clock.now())
+            assert await store.update(deleted)
+            assert await all_in(store, "local", Held.MAIN) == await all_in(store, "mirror", Held.MIRRORED) == [deleted]
+            assert await store.update(deleted.image_purged(clock.now()))
+            assert await all_in(store, "local", Held.MAIN) == await all_in(store, "mirror", Held.MIRRORED) == []
+            assert await store.count_images_in("local") == 0

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.documents import DocumentStore, StoreUnavailable
+from service.models import Held
 from tests.conformance.documents_base import (
     IMAGE,
     LEASE,
@@ -25,6 +26,8 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "get": lambda store: store.get("import"),
     "get_by_image": lambda store: store.get_by_image("image"),
     "unpurged": lambda store: store.unpurged(SettableClock().now(), 1),
+    "images_in": lambda store: store.images_in("local", Held.MAIN, "", 1),
+    "count_images_in": lambda store: store.count_images_in("local"),
     "update": lambda store: store.update(make_import(SettableClock())),
     "claim": lambda store: store.claim("worker", 1),
     "queued": lambda store: store.queued(1),

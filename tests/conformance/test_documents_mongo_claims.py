@@ -16,9 +16,9 @@ from service.documents.mongo.schema import INDEXES
 from service.documents.mongo.store import MongoDocumentStore
 from service.documents.mongo.turns import MAX_PAGES
 from service.documents.mongo.writes import Insertion
-from service.models import Import
+from service.models import Held, Import, Status
 from tests.conformance.documents import SettableClock
-from tests.conformance.documents_base import LEASE, SECOND, add_all, make_import, make_imports
+from tests.conformance.documents_base import IMAGE, LEASE, SECOND, add_all, make_import, make_imports
 from tests.conformance.documents_lifecycle import CALLS
 from tests.conformance.mongo_support import opened, profiled
 from tests.support.mongod import ReplicaSet
@@ -79,6 +79,24 @@ async def cost_of_a_claim(
     finally:
         with mongo_set.client() as client:
             client.drop_database(options.database)
+
+
+@pytest.mark.parametrize("held", Held)
+@pytest.mark.gen_test
+async def test_a_batch_of_the_images_of_a_storage_costs_no_more_than_the_batch(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock, held: Held
+) -> None:
+    image = replace(IMAGE, mirror="local", is_mirrored=held is Held.MIRRORED)
+    running = [make_import(clock, status=Status.RUNNING) for _ in range(500)]
+    async with opened(mongo_options, clock) as store:
+        fill(mongo_set, mongo_options, (one.succeeded(image, "url", clock.now()) for one in running))
+        first = await store.images_in("local", held, "", 20)
+        with profiled(mongo_set, mongo_options) as operations:
+            assert len(await store.images_in("local", held, first[-1].id, 20)) == 20
+    (operation,) = operations
+    assert operation["keysExamined"] <= 21
+    assert operation["docsExamined"] == 20
+    assert "hasSortStage" not in operation
 
 
 @pytest.mark.gen_test(timeout=60)

@@ -13,7 +13,7 @@ from service.documents import StoreUnavailable
 from service.documents.sqlite import SqliteDocumentStore
 from service.documents.sqlite_file import APPLICATION_ID
 from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
-from service.models import Import, Status
+from service.models import Held, Import, Status
 from tests.conformance.documents_base import SECOND, SettableClock
 
 IMAGE = {
@@ -77,6 +77,7 @@ async def test_an_earlier_file_keeps_its_documents_and_gains_what_is_new(path: P
     assert found.image is not None
     assert (found.id, found.status, found.image.filename) == ("import", Status.DONE, None)
     assert (found.image_deleted_at, found.image_purged_at) == (None, None)
+    assert (found.image.mirror, found.image.is_mirrored) == (None, False)
     assert await read_and_close(tmp_path / "new.db") is None
     assert shape(path) == shape(tmp_path / "new.db")
     assert shape(path)[-1] == (SCHEMA_VERSION,)
@@ -122,10 +123,17 @@ async def test_images_and_deletions_are_found_by_an_index(path: Path) -> None:
     await store._readers.run(lambda connection: connection.set_trace_callback(statements.append))
     await store.get_by_image("image")
     await store.unpurged(clock.now(), 5)
+    for held in Held:
+        await store.images_in("local", held, "", 5)
+    await store.count_images_in("local")
     await store.close()
     with closing(sqlite3.connect(path)) as connection:
         plans = [connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall() for query in statements]
     assert [[step[-1].partition(" (")[0] for step in plan] for plan in plans] == [
         ["SEARCH imports USING INDEX imports_done"],
         ["SEARCH imports USING INDEX imports_unpurged"],
+        ["SEARCH imports USING INDEX imports_stored"],
+        ["SEARCH imports USING INDEX imports_mirror"],
+        ["SEARCH imports USING INDEX imports_mirror"],
+        ["SEARCH imports USING INDEX imports_stored"],
     ]

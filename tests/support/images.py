@@ -17,6 +17,7 @@ from tests.support.scripted import make_import, pieces
 from tests.support.service import ISSUER, ORGANIZATION
 
 PIECE = 256 * 1024
+_IMAGE_FIELDS = ("content_type", "filename", "byte_size", "mirror", "is_mirrored")
 
 
 def noise(byte_size: int, seed: int = 7) -> bytes:
@@ -29,7 +30,7 @@ def done_import(
 ) -> Import:
     """A done import whose image has these bytes; fields of ``Image`` and ``Import`` may be changed."""
     now = truncate_to_milliseconds(clock.now())
-    image_changes = {name: changes.pop(name) for name in ("content_type", "filename", "byte_size") if name in changes}
+    image_changes = {name: changes.pop(name) for name in _IMAGE_FIELDS if name in changes}
     facts = {"issuer_id": ISSUER, "organization_id": ORGANIZATION, "created_at": now, "updated_at": now, **changes}
     sent = {"album_id": "imported_album", "url": "http://origin.example/a.png", **(params or {})}
     document = make_import(clock, status=Status.RUNNING, params=sent, **facts)
@@ -64,7 +65,7 @@ async def store_image(
 
 async def stored_in(parts: Parts, data: bytes, **changes: Any) -> StoredImage:
     """An image that is stored in what a service has open; see ``done_import``."""
-    return await store_image(parts.store, parts.storage, parts.storage_name, parts.clock, data, **changes)
+    return await store_image(parts.store, parts.storage, parts.storages.main, parts.clock, data, **changes)
 
 
 def path_of(found: StoredImage, rest: str = "") -> str:

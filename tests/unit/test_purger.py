@@ -18,6 +18,7 @@ from service.errors import ApiError
 from service.images import Downloads, Images, StoredImage
 from service.models import Import
 from service.purger import AGE, Purger
+from service.storages import Storages
 from tests.support.clock import SettableClock
 from tests.support.core import ScriptedStore
 from tests.support.images import noise, store_image
@@ -32,7 +33,7 @@ class Shop:
         self.store = ScriptedStore(self.clock)
         self.backend = MemoryStorage(MemoryStorageOptions())
         self.storage = GuardedStorage(self.backend, name="memory")
-        self.images = Images(self.store, self.storage, "memory", self.clock, Downloads(1))
+        self.images = Images(self.store, Storages({"memory": self.storage}, "memory"), self.clock, Downloads(1))
         self.purger = Purger(self.images, self.store, self.clock, random.Random(7))
 
     async def begun(self, storage_name: str = "memory") -> Import:

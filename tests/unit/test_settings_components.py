@@ -105,3 +105,76 @@ def test_redirects_need_a_storage_that_signs_urls(site: Site) -> None:
     assert "probe cannot sign URLs" in fault.problem
     with pytest.raises(SettingsError, match="local cannot sign URLs"):
         load_all(None, {"LADING_IMAGES__REDIRECT": "true"})
+
+
+# --- several storages -------------------------------------------------------------------------------------------------
+
+TWO = {
+    "LADING_STORAGE__BACKEND": "archive",
+    "LADING_STORAGE__MIRROR": "local",
+    "LADING_STORAGE__OTHERS": "old, local",
+    "LADING_STORAGE_ARCHIVE__PLUGIN": "local",
+    "LADING_STORAGE_ARCHIVE__PATH": "/srv/archive",
+    "LADING_STORAGE_OLD__PLUGIN": "memory",
+}
+
+
+def test_storages_of_one_plugin_have_names_of_their_own() -> None:
+    settings, components = load_all(None, TWO)
+    assert (settings.storage.backend, settings.storage.mirror, settings.storage.others) == (
+        "archive",
+        "local",
+        ("old", "local"),
+    )
+    assert settings.configured("storage") == ("archive", "local", "old")
+    assert settings.plugin_names("storage") == ("local", "memory")
+    assert [(name, one.plugin.name) for name, one in components.storages.items()] == [
+        ("archive", "local"),
+        ("local", "local"),
+        ("old", "memory"),
+    ]
+    assert components.storage is components.storages["archive"]
+    paths = [str(one.options.model_dump()["path"]) for one in list(components.storages.values())[:2]]
+    assert paths == ["/srv/archive", "lading-data/images"]
+
+
+def test_the_sections_say_the_same_in_a_file(tmp_path: Path) -> None:
+    conf = tmp_path / "service.conf"
+    conf.write_text("[storage]\nbackend = archive\nothers = local\n[storage.archive]\nplugin = local\npath = /srv\n")
+    settings, components = load_all(conf, {})
+    assert settings.plugin_options("storage", "archive") == {"path": "/srv"}
+    assert {name: one.plugin.name for name, one in components.storages.items()} == {
+        "archive": "local",
+        "local": "local",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "section", "key", "problem"),
+    [
+        ({"LADING_STORAGE__MIRROR": "archive"}, "storage", "mirror", "names the backend itself"),
+        ({"LADING_STORAGE__OTHERS": "old, old"}, "storage", "others", "names a plugin twice"),
+        ({"LADING_STORAGE__OTHERS": "../old"}, "storage", "others", "pattern"),
+        ({"LADING_STORAGE__MIRROR": "absent"}, "storage", "mirror", "no plugin 'absent' is installed"),
+        ({"LADING_STORAGE__OTHERS": "absent, old"}, "storage", "others", "no plugin 'absent' is installed"),
+        ({"LADING_STORAGE_ARCHIVE__PLUGIN": "locl"}, "storage.archive", "plugin", "did you mean 'local'"),
+        ({"LADING_STORAGE_ARCHIVE__PLUGIN": ""}, "storage.archive", "plugin", "no plugin '' is installed"),
+        ({"LADING_STORAGE_ARCHIVE__PATHS": "/x"}, "storage.archive", "paths", "did you mean 'path'"),
+        ({"LADING_STORAGE_OLD__PATH": "/x"}, "storage.old", "path", ""),
+        ({"LADING_STORAGE_GONE__PATH": "/x"}, "", "", "overrides no known option"),
+        ({"LADING_FETCH_HTTP__PLUGIN": "http"}, "fetch.http", "plugin", ""),
+    ],
+)
+def test_what_is_wrong_with_one_of_them_stops_the_start(
+    changes: dict[str, str], section: str, key: str, problem: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_all(None, TWO | changes)
+    (fault,) = caught.value.faults
+    assert (fault.section, fault.key) == (section, key)
+    assert problem in fault.problem
+
+
+def test_redirects_ask_for_signed_urls_of_the_backend_alone(site: Site) -> None:
+    with pytest.raises(SettingsError, match="the storage backend local cannot sign URLs"):
+        load_all(None, {"LADING_IMAGES__REDIRECT": "true", "LADING_STORAGE__OTHERS": "memory"})

@@ -53,8 +53,22 @@ UNPURGED = Index(
     condition={"image_deleted_at": {"$type": "date"}, "image_purged_at": None},
 )
 """Imports whose image is deleted and not purged."""
+STORED = Index(
+    IMPORTS,
+    "lading_stored",
+    ("image.storage", "_id"),
+    condition={"image.storage": {"$type": "string"}, "image_purged_at": None},
+)
+"""Imports by the storage that their image is in."""
+MIRROR = Index(
+    IMPORTS,
+    "lading_mirror",
+    ("image.mirror", "image.is_mirrored", "_id"),
+    condition={"image.mirror": {"$type": "string"}, "image_purged_at": None},
+)
+"""Imports by the storage that a second copy of their image is in, or is to be in."""
 EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
-INDEXES = (QUEUED, RUNNING, DONE, UNPURGED, EXPIRES)
+INDEXES = (QUEUED, RUNNING, DONE, UNPURGED, STORED, MIRROR, EXPIRES)
 
 
 async def ensure_indexes(connection: Connection) -> None:

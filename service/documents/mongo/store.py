@@ -18,9 +18,11 @@ from service.documents.mongo.news import News
 from service.documents.mongo.schema import (
     IMPORTS,
     ISSUERS,
+    MIRROR,
     PINGS,
     QUEUED,
     RUNNING,
+    STORED,
     UNPURGED,
     WORKERS,
     check_indexes,
@@ -29,7 +31,7 @@ from service.documents.mongo.schema import (
 from service.documents.mongo.turns import Turns
 from service.documents.mongo.writes import Insertion, Replacement, Writes
 from service.issuers import Issuer
-from service.models import Import
+from service.models import Held, Import
 
 CLAIM_ROUNDS = 10
 """How often a claim tries again to get what others were quicker to take."""
@@ -113,6 +115,21 @@ class MongoDocumentStore(DocumentStore):
         wanted = {"image_deleted_at": {"$type": "date", "$lt": deleted_before}, "image_purged_at": None}
         cursor = imports.find(wanted).sort("image_deleted_at", 1).limit(limit).hint(UNPURGED.name)
         return [to_import(found) for found in await self._connection.run(lambda: cursor.to_list(None))]
+
+    async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+        """See ``DocumentStore.images_in``."""
+        imports = self._connection.collection(IMPORTS)
+        index = STORED if held is Held.MAIN else MIRROR
+        wanted = {**_held_in(storage, held), "_id": {"$gt": text(after)}}
+        cursor = imports.find(wanted).sort("_id", 1).limit(limit).hint(index.name)
+        return [to_import(found) for found in await self._connection.run(lambda: cursor.to_list(None))]
+
+    async def count_images_in(self, storage: str) -> int:
+        """See ``DocumentStore.count_images_in``."""
+        imports = self._connection.collection(IMPORTS, LOCAL)
+        return await self._connection.run(
+            lambda: imports.count_documents(_held_in(storage, Held.MAIN), hint=STORED.name)
+        )
 
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
@@ -244,3 +261,11 @@ class MongoDocumentStore(DocumentStore):
                 raise DuplicateId(duplicate) from None
 
         await self._connection.run(insert)
+
+
+def _held_in(storage: str, held: Held) -> dict[str, Any]:
+    """The query for what a storage has; it repeats the conditions of the index that serves it."""
+    name = {"$type": "string", "$eq": text(storage)}
+    if held is Held.MAIN:
+        return {"image.storage": name, "image_purged_at": None}
+    return {"image.mirror": name, "image.is_mirrored": held is Held.MIRRORED, "image_purged_at": None}

@@ -1,0 +1,206 @@
+"""``lading storage``: what operators do with stored images while services run."""
+
+import asyncio
+import os
+import random
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backends.guard import GuardedStorage
+from plugins.errors import PluginError
+from service.clock import SystemClock
+from service.commands.common import InOrder, config_option, everything_from, keeps_documents
+from service.copying import are_one_place
+from service.documents import DocumentStore, StoreError
+from service.models import Held, Import
+from service.moving import BATCH, GIVE_UP_AFTER, Failed, Mover, Outcome, images_in
+from service.settings import Components, Settings
+from service.storages import Storages
+from service.wiring import open_storages
+
+REPORT_EVERY = 1000
+"""Images between two lines about the progress, where that is no bar on a terminal."""
+
+
+@click.group("storage", cls=InOrder)
+def storage_group() -> None:
+    """Move stored images, and look after them."""
+
+
+@storage_group.command("copy")
+@config_option
+@click.option("--from", "source", required=True, metavar="NAME", help="Storage that the images are in.")
+@click.option("--to", "target", required=True, metavar="NAME", help="Storage that they move to.")
+@click.option("--verify", is_flag=True, help="Read each copy back and compare it, before its document is written.")
+@click.option("--delete-source", is_flag=True, help="Remove each image from the first storage when it was moved.")
+@click.option("--dry-run", is_flag=True, help="Say how many images would be moved, and change nothing.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="How many images are copied at once.",
+)
+def copy_command(
+    config: Path | None,
+    source: str,
+    target: str,
+    verify: bool,
+    delete_source: bool,
+    dry_run: bool,
+    concurrency: int,
+) -> None:
+    """Move images from one storage to another.
+
+    Services may run meanwhile, and serve both, when [storage] names both: the new one as backend, the old one among
+    others. Each image is copied, and its size and SHA-256 are compared on the way; then its document is changed to name
+    the new storage. What was moved stays in the old one too, unless --delete-source is given.
+
+    The command may be ended at any time and started again: it goes on where it was. Exit status 1 when images could not
+    be moved; each is named.
+    """
+    settings, components = _loaded(config)
+    for name in (source, target):
+        _check_configured(settings, name)
+    if source == target:
+        raise click.UsageError("--from and --to name the same storage")
+
+    async def run(store: DocumentStore, storages: Storages) -> None:
+        one, other = storages.by_name[source], storages.by_name[target]
+        if dry_run:
+            click.echo(await _told(store, source, target))
+            return
+        await _prepare(one, other, delete_source)
+        mover = Mover(store, one, other, SystemClock(), random.SystemRandom(), verify, delete_source)
+        with _Progress.shown(await store.count_images_in(source)) as progress:
+            finished = await mover.run(concurrency, progress.report)
+        click.echo(progress.summary(target))
+        if not finished:
+            raise click.ClickException(f"given up after {GIVE_UP_AFTER} failures in a row; start it again later")
+        if progress.failed:
+            sys.exit(1)
+        rest = await store.images_in(source, Held.MAIN, "", BATCH)
+        if any(document.image_deleted_at is None for document in rest):
+            click.echo(f"Images were imported into {source} meanwhile; start it again for them.")
+
+    if source == settings.storage.backend and not dry_run:
+        click.echo(f"Note: new images are still saved in {source}, which is [storage] backend.", err=True)
+    _on_storages(settings, components, run)
+
+
+@dataclass
+class _Progress:
+    """What became of the images so far, shown as it comes."""
+
+    total: int
+    show: Callable[["_Progress"], None]
+    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    failed: int = 0
+
+    @classmethod
+    @contextmanager
+    def shown(cls, total: int) -> Iterator["_Progress"]:
+        """A bar where standard error is a terminal, else a line now and then."""
+        if not sys.stderr.isatty():
+            yield cls(total, _show_line)
+            return
+        with click.progressbar(length=total, label="moving", file=sys.stderr, show_pos=True) as bar:
+            yield cls(total, lambda _progress: bar.update(1))
+
+    @property
+    def done(self) -> int:
+        """How many images something became of."""
+        return sum(self.outcomes.values()) + self.failed
+
+    def report(self, document: Import, outcome: Outcome | Failed) -> None:
+        """Count an image; a failure is told at once."""
+        if isinstance(outcome, Outcome):
+            self.outcomes[outcome] += 1
+        else:
+            self.failed += 1
+            click.echo(f"failed: image {document.image_id} of import {document.id}: {outcome}", err=True)
+        self.show(self)
+
+    def summary(self, target: str) -> str:
+        """One line."""
+        copied, found, skipped = (self.outcomes[one] for one in Outcome)
+        return (
+            f"moved to {target}: {copied + found} ({copied} copied, {found} were there already); "
+            f"deleted or moved elsewhere meanwhile: {skipped}; failed: {self.failed}"
+        )
+
+
+def _show_line(progress: _Progress) -> None:
+    if progress.done % REPORT_EVERY == 0:
+        click.echo(f"{progress.done} of {progress.total} images", err=True)
+
+
+async def _told(store: DocumentStore, source: str, target: str) -> str:
+    number = byte_size = 0
+    async with aclosing(images_in(store, source, Held.MAIN)) as documents:
+        async for document in documents:
+            if document.image is not None and document.image_deleted_at is None:
+                number += 1
+                byte_size += document.image.byte_size
+    return f"would be moved from {source} to {target}: {number} ({byte_size} bytes)"
+
+
+async def _prepare(source: GuardedStorage, target: GuardedStorage, delete_source: bool) -> None:
+    """Let both storages prepare themselves, and make sure that they are two where images are to be deleted.
+
+    A source that does not work is no reason to stop: what the target has already, as the mirror, is moved all the same.
+    """
+    await target.ping()
+    try:
+        await source.ping()
+    except PluginError as error:
+        if delete_source:
+            raise
+        click.echo(f"Note: only images that {target.name} has already can be moved: {error}", err=True)
+    if delete_source and await are_one_place(source, target):
+        raise click.ClickException(f"{source.name} and {target.name} are one place under two names")
+
+
+# --- what the commands share ------------------------------------------------------------------------------------------
+
+
+def _loaded(config: Path | None) -> tuple[Settings, Components]:
+    settings, components = everything_from(config, os.environ)
+    if not keeps_documents(settings):
+        raise click.ClickException("[documents] backend = memory keeps no documents that this command could see")
+    return settings, components
+
+
+def _check_configured(settings: Settings, name: str) -> None:
+    if name not in settings.storage.names:
+        names = ", ".join(settings.storage.names)
+        raise click.ClickException(
+            f"[storage] names no storage '{name}' (it names {names}); add it to others, also for the services that run"
+        )
+
+
+def _on_storages(
+    settings: Settings,
+    components: Components,
+    use: Callable[[DocumentStore, Storages], Coroutine[Any, Any, None]],
+) -> None:
+    """Open the documents and the storages for one use of them. Blocks.
+
+    Raises:
+        ClickException: they do not work.
+    """
+
+    async def call() -> None:
+        async with open_storages(settings, components, SystemClock()) as (store, storages):
+            await use(store, storages)
+
+    try:
+        asyncio.run(call())
+    except (StoreError, PluginError) as error:
+        raise click.ClickException(str(error)) from error

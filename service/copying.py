@@ -1,0 +1,87 @@
+"""Copies of images from one storage to another: exactly the bytes that were imported, or nothing."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+
+from plugins.contracts import ObjectMetadata, StorageBackend
+from plugins.errors import ContentMismatch, ObjectExists
+from service.models import Image, Import
+
+
+async def copy_image(document: Import, image: Image, source: StorageBackend, target: StorageBackend) -> bool:
+    """Make ``target`` hold the image that ``source`` holds, under the same key. May be repeated, and run twice at once.
+
+    Args:
+        document: of the image.
+        image: the image, or what it will be.
+        source: where it is.
+        target: where it is to be. Both are behind their guards, which compare size and SHA-256 of what is saved.
+
+    Returns:
+        whether it was copied; False where ``target`` had it before, which was read and compared.
+
+    Raises:
+        ObjectNotFound: ``source`` does not have it.
+        ContentMismatch: what ``source`` or ``target`` has is not what was imported; nothing was changed.
+        PluginError: any other failure of either.
+    """
+    if not await target.exists(image.key):
+        metadata = ObjectMetadata(
+            byte_size=image.byte_size,
+            sha256=image.sha256,
+            content_type=image.content_type,
+            filename=document.filename or image.filename,
+            import_id=document.id,
+        )
+        try:
+            async with source.open(image.key) as stored:
+                await target.save(image.key, stored.chunks, metadata)
+        except ObjectExists:
+            pass  # somebody else has copied it at the same time
+        else:
+            return True
+    await check_image(image, target)
+    return False
+
+
+async def check_image(image: Image, storage: StorageBackend) -> None:
+    """Read the image and compare size and SHA-256 with its document.
+
+    Raises:
+        ObjectNotFound: it is not there.
+        ContentMismatch: it is not what was imported.
+        PluginError: any other failure of the storage.
+    """
+    digest = hashlib.sha256()
+    async with storage.open(image.key) as stored:
+        if stored.byte_size != image.byte_size:
+            raise ContentMismatch(f"{image.key}: {stored.byte_size} bytes instead of {image.byte_size}")
+        async for chunk in stored.chunks:
+            await asyncio.to_thread(digest.update, chunk)
+    if digest.hexdigest() != image.sha256:
+        raise ContentMismatch(f"{image.key}: sha256 {digest.hexdigest()} instead of {image.sha256}")
+
+
+async def are_one_place(one: StorageBackend, other: StorageBackend) -> bool:
+    """Whether two storages are one place under two names: what is saved in one is seen in the other.
+
+    To delete from one what is also in the other would then be to lose it.
+
+    Raises:
+        PluginError: it cannot be told.
+    """
+    content = secrets.token_bytes(32)
+    key = f"lading-check-{secrets.token_hex(16)}"
+    metadata = ObjectMetadata(len(content), hashlib.sha256(content).hexdigest(), "application/octet-stream")
+    await one.save(key, once(content), metadata)
+    try:
+        return await other.exists(key)
+    finally:
+        await one.delete(key)
+
+
+async def once(content: bytes) -> AsyncIterator[bytes]:
+    """The content as a stream."""
+    yield content

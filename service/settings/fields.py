@@ -1,0 +1,51 @@
+"""What the options in ``models`` are made of: types with their rules, and the base of every section."""
+
+from datetime import UTC
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from plugins.options import CommaSeparated
+
+
+def time_zone(name: Any) -> Any:
+    """The zone of an IANA name; ``UTC`` needs no time zone database."""
+    if not isinstance(name, str):
+        return name
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("is not a time zone of this machine's IANA database, such as Europe/Vienna") from None
+
+
+def without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, each of which may be there once."""
+    if len(set(names)) < len(names):
+        raise ValueError("names a plugin twice")
+    return names
+
+
+def none_if_empty(value: Any) -> Any:
+    """An option that is left empty has no value."""
+    return None if value == "" else value
+
+
+def mongodb_uri(uri: SecretStr) -> SecretStr:
+    """A connection string of MongoDB; the refusal does not repeat it."""
+    if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("does not begin with mongodb:// or mongodb+srv://")
+    return uri
+
+
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+PluginName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+PluginNames = Annotated[tuple[PluginName, ...], CommaSeparated, AfterValidator(without_repetition), Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Base of every section."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
