@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from plugins.capabilities import SupportsSignedUrls
+from plugins.capabilities import ListedObject, SupportsListing, SupportsSignedUrls
 from plugins.care import Care, Observer, ignore
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, KeyInvalid, PluginError, PluginFault, StorageError
@@ -24,6 +24,11 @@ _KEY: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]*(?:/[a-z0-9_-][a-z0-9._-]*)*")
 _KEY_LENGTH: Final = 255
 _HASHED_IN_LOOP: Final = 64 * 1024
 """Bytes that are hashed faster (30 to 150 microseconds) than a thread could be asked to."""
+
+
+def is_key(text: str) -> bool:
+    """Whether it is what ``StorageBackend`` calls a key."""
+    return len(text) <= _KEY_LENGTH and _KEY.fullmatch(text) is not None
 
 
 class GuardedStorage(StorageBackend):
@@ -116,9 +121,10 @@ class GuardedStorage(StorageBackend):
         """See ``StorageBackend.close``."""
         await self._care.call("close", self.backend.close, self._deadline)
 
-    async def call(self, operation: str, key: str, begin: Callable[[], Awaitable[Result]]) -> Result:
-        """One call to the backend that concerns one object: key check, deadline, turn, errors, observation."""
-        self._check_key(key)
+    async def call(self, operation: str, key: str | None, begin: Callable[[], Awaitable[Result]]) -> Result:
+        """One call to the backend that concerns one object, or none: key check, deadline, turn, errors, observation."""
+        if key is not None:
+            self._check_key(key)
         return await self._call(operation, begin)
 
     async def _call(
@@ -153,7 +159,7 @@ class GuardedStorage(StorageBackend):
         await self._care.call("release", lambda: opened.__aexit__(None, None, None), self._deadline)
 
     def _check_key(self, key: str) -> None:
-        if len(key) > _KEY_LENGTH or not _KEY.fullmatch(key):
+        if not is_key(key):
             raise self._care.judged(KeyInvalid(f"not a storage key: {key[: _KEY_LENGTH + 1]!r}"), "key check")
 
 
@@ -180,6 +186,41 @@ class GuardedSigner(SupportsSignedUrls):
             )
 
         return await self._guard.call("signed_url", key, sign)
+
+
+class GuardedLister(SupportsListing):
+    """A listing made safe to call, with the guard's own care for each object. What is no key is not listed.
+
+    Args:
+        guard: around the backend.
+        lister: the backend itself.
+    """
+
+    def __init__(self, guard: GuardedStorage, lister: SupportsListing) -> None:
+        self._guard = guard
+        self._lister = lister
+
+    async def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
+        """See ``SupportsListing.list_objects``."""
+        objects = self._lister.list_objects(prefix)
+
+        async def following() -> ListedObject | None:
+            return await anext(objects, None)
+
+        try:
+            while (listed := await self._guard.call("list", None, following)) is not None:
+                if is_key(listed.key):
+                    yield listed
+        finally:
+            if isinstance(objects, AsyncGenerator):
+                with suppress(PluginError):
+                    await self._guard.call("release", None, objects.aclose)
+
+
+def lister_of(guard: GuardedStorage) -> SupportsListing | None:
+    """What lists the guarded backend's objects, or None where it cannot."""
+    backend = guard.backend
+    return GuardedLister(guard, backend) if isinstance(backend, SupportsListing) else None
 
 
 def signer_of(guard: GuardedStorage) -> SupportsSignedUrls | None:

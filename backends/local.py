@@ -25,8 +25,10 @@ from aiofiles.threadpool import wrap
 from pydantic import Field
 
 from backends.local_files import LockedFile, probe
+from backends.local_listing import Listing
 from backends.local_transfers import Reading, Upload
 from backends.local_tree import Tree, storage_error
+from plugins.capabilities import ListedObject, SupportsListing
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, StorageUnavailable
 from plugins.options import PathOption, PluginOptions
@@ -48,7 +50,7 @@ class LocalStorageOptions(PluginOptions):
     threads: int = Field(default=8, ge=1, le=64, description="How many file operations run at the same time.")
 
 
-class LocalStorage(StorageBackend):
+class LocalStorage(StorageBackend, SupportsListing):
     """Keeps objects as files. See ``StorageBackend``; the module docstring says what is special."""
 
     contract_version = 1
@@ -61,7 +63,7 @@ class LocalStorage(StorageBackend):
         self._prepared = False
         self._executor = ThreadPoolExecutor(options.threads, thread_name_prefix="lading-local-storage")
         self._jobs: set[asyncio.Future[Any]] = set()
-        self._held: set[Upload | Reading] = set()
+        self._held: set[Upload | Reading | Listing] = set()
         self._closed = False
         self._closing = asyncio.Lock()
 
@@ -107,6 +109,15 @@ class LocalStorage(StorageBackend):
             self._prepared = True
         await self._run(probe, self._tree)
 
+    async def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
+        """See ``SupportsListing.list_objects``. The time is that of the last write, as the filesystem tells it."""
+        listing = Listing(self._tree, prefix)
+        async with self._holding(listing):
+            while batch := await self._run(listing.next_batch):
+                for listed in batch:
+                    self._check_open()
+                    yield listed
+
     async def close(self) -> None:
         """See ``StorageBackend.close``. Waits for the file operations under way, not for the calls that they belong to.
 
@@ -132,7 +143,7 @@ class LocalStorage(StorageBackend):
             yield piece
 
     @asynccontextmanager
-    async def _holding(self, resource: Upload | Reading) -> AsyncIterator[None]:
+    async def _holding(self, resource: Upload | Reading | Listing) -> AsyncIterator[None]:
         """Release the resource on exit, unless ``close`` does: it is in ``_held`` as long as anyone must."""
         self._check_open()
         self._held.add(resource)

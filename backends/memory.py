@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from pydantic import Field
 
+from plugins.capabilities import ListedObject, SupportsListing
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageFull, StorageUnavailable
 from plugins.options import PluginOptions
@@ -21,7 +23,7 @@ class MemoryStorageOptions(PluginOptions):
     )
 
 
-class MemoryStorage(StorageBackend):
+class MemoryStorage(StorageBackend, SupportsListing):
     """Keeps objects in a dictionary. See ``StorageBackend``."""
 
     contract_version = 1
@@ -33,6 +35,7 @@ class MemoryStorage(StorageBackend):
         self._limit = options.max_total_bytes
         self._used = 0
         self._objects: dict[str, bytearray] = {}
+        self._saved_at: dict[str, datetime] = {}
         self._closed = False
 
     async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
@@ -45,6 +48,7 @@ class MemoryStorage(StorageBackend):
             self._used -= len(body)
             raise
         self._objects[key] = body
+        self._saved_at[key] = datetime.now(UTC)
 
     @asynccontextmanager
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
@@ -61,11 +65,20 @@ class MemoryStorage(StorageBackend):
         """See ``StorageBackend.delete``."""
         self._check_open()
         self._used -= len(self._objects.pop(key, b""))
+        self._saved_at.pop(key, None)
 
     async def exists(self, key: str) -> bool:
         """See ``StorageBackend.exists``."""
         self._check_open()
         return key in self._objects
+
+    async def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
+        """See ``SupportsListing.list_objects``."""
+        self._check_open()
+        for key in tuple(self._objects):
+            self._check_open()
+            if key.startswith(prefix) and key in self._objects:
+                yield ListedObject(key, len(self._objects[key]), self._saved_at[key])
 
     async def ping(self) -> None:
         """See ``StorageBackend.ping``."""

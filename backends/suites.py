@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from backends.local import LocalStorage, LocalStorageOptions
@@ -71,3 +72,4 @@ class MemorySuite(StorageBackendSuite):
 
     async def write_raw(self, key: str, body: bytes) -> None:
         self.memory._objects[key] = bytearray(body)  # noqa: SLF001 - as above
+        self.memory._saved_at[key] = datetime.now(UTC)  # noqa: SLF001 - as above

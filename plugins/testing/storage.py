@@ -14,9 +14,10 @@ and, where the backend can leave something behind, ``leftovers``. See ``plugins.
 case.
 """
 
+from plugins.testing.storage_listing import ListingCases
 from plugins.testing.storage_reading import ReadingCases
 from plugins.testing.storage_saving import SavingCases
 
 
-class StorageBackendSuite(SavingCases, ReadingCases):
-    """The cases that every storage backend passes."""
+class StorageBackendSuite(SavingCases, ReadingCases, ListingCases):
+    """The cases that every storage backend passes; those of a capability, where its class has it."""

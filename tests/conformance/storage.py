@@ -2,7 +2,9 @@
 
 import pytest
 
-from backends.guard import GuardedStorage
+from backends.guard import GuardedStorage, lister_of
+from plugins.capabilities import SupportsListing
+from plugins.contracts import StorageBackend
 from plugins.errors import ContentMismatch, KeyInvalid, PluginError
 from plugins.testing.bodies import MIB, Body
 from plugins.testing.cancellation import attempt
@@ -45,6 +47,20 @@ BAD_KEYS = [
 
 class GuardedStorageSuite(StorageBackendSuite):
     """The cases that a backend passes behind ``GuardedStorage``, which ``make_backend`` returns here."""
+
+    def lister(self, backend: StorageBackend) -> SupportsListing:
+        assert isinstance(backend, GuardedStorage)
+        super().lister(backend.backend)
+        lister = lister_of(backend)
+        assert lister is not None
+        return lister
+
+    async def test_what_is_no_key_is_not_listed(self) -> None:
+        async with self.opened() as backend:
+            self.lister(backend)
+            await self.write_raw(KEY, b"x")
+            await self.write_raw("Stray Notes.txt", b"y")
+            assert set(await self.listed(backend)) == {KEY}
 
     @pytest.mark.parametrize("key", BAD_KEYS)
     async def test_a_bad_key_is_refused(self, key: str) -> None:
