@@ -54,14 +54,20 @@ async def check_image(image: Image, storage: StorageBackend) -> None:
         ContentMismatch: it is not what was imported.
         PluginError: any other failure of the storage.
     """
-    digest = hashlib.sha256()
     async with storage.open(image.key) as stored:
         if stored.byte_size != image.byte_size:
             raise ContentMismatch(f"{image.key}: {stored.byte_size} bytes instead of {image.byte_size}")
-        async for chunk in stored.chunks:
-            await asyncio.to_thread(digest.update, chunk)
-    if digest.hexdigest() != image.sha256:
-        raise ContentMismatch(f"{image.key}: sha256 {digest.hexdigest()} instead of {image.sha256}")
+        sha256 = await sha256_of(stored.chunks)
+    if sha256 != image.sha256:
+        raise ContentMismatch(f"{image.key}: sha256 {sha256} instead of {image.sha256}")
+
+
+async def sha256_of(chunks: AsyncIterator[bytes]) -> str:
+    """Lower-case hexadecimal SHA-256 of a stream."""
+    digest = hashlib.sha256()
+    async for chunk in chunks:
+        await asyncio.to_thread(digest.update, chunk)
+    return digest.hexdigest()
 
 
 async def are_one_place(one: StorageBackend, other: StorageBackend) -> bool:

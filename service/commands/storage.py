@@ -1,28 +1,25 @@
 """``lading storage``: what operators do with stored images while services run."""
 
-import asyncio
-import os
 import random
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 
 from backends.guard import GuardedStorage
 from plugins.errors import PluginError
 from service.clock import SystemClock
-from service.commands.common import InOrder, config_option, everything_from, keeps_documents
+from service.commands.common import InOrder, config_option
+from service.commands.on_storages import check_configured, loaded, on_storages
+from service.commands.storage_audit import audit_command
 from service.copying import are_one_place
-from service.documents import DocumentStore, StoreError
+from service.documents import DocumentStore
 from service.models import Held, Import
 from service.moving import BATCH, GIVE_UP_AFTER, Failed, Mover, Outcome, images_in
-from service.settings import Components, Settings
 from service.storages import Storages
-from service.wiring import open_storages
 
 REPORT_EVERY = 1000
 """Images between two lines about the progress, where that is no bar on a terminal."""
@@ -65,9 +62,9 @@ def copy_command(
     The command may be ended at any time and started again: it goes on where it was. Exit status 1 when images could not
     be moved; each is named.
     """
-    settings, components = _loaded(config)
+    settings, components = loaded(config)
     for name in (source, target):
-        _check_configured(settings, name)
+        check_configured(settings, name)
     if source == target:
         raise click.UsageError("--from and --to name the same storage")
 
@@ -91,7 +88,10 @@ def copy_command(
 
     if source == settings.storage.backend and not dry_run:
         click.echo(f"Note: new images are still saved in {source}, which is [storage] backend.", err=True)
-    _on_storages(settings, components, run)
+    on_storages(settings, components, run)
+
+
+storage_group.add_command(audit_command)
 
 
 @dataclass
@@ -165,42 +165,3 @@ async def _prepare(source: GuardedStorage, target: GuardedStorage, delete_source
         click.echo(f"Note: only images that {target.name} has already can be moved: {error}", err=True)
     if delete_source and await are_one_place(source, target):
         raise click.ClickException(f"{source.name} and {target.name} are one place under two names")
-
-
-# --- what the commands share ------------------------------------------------------------------------------------------
-
-
-def _loaded(config: Path | None) -> tuple[Settings, Components]:
-    settings, components = everything_from(config, os.environ)
-    if not keeps_documents(settings):
-        raise click.ClickException("[documents] backend = memory keeps no documents that this command could see")
-    return settings, components
-
-
-def _check_configured(settings: Settings, name: str) -> None:
-    if name not in settings.storage.names:
-        names = ", ".join(settings.storage.names)
-        raise click.ClickException(
-            f"[storage] names no storage '{name}' (it names {names}); add it to others, also for the services that run"
-        )
-
-
-def _on_storages(
-    settings: Settings,
-    components: Components,
-    use: Callable[[DocumentStore, Storages], Coroutine[Any, Any, None]],
-) -> None:
-    """Open the documents and the storages for one use of them. Blocks.
-
-    Raises:
-        ClickException: they do not work.
-    """
-
-    async def call() -> None:
-        async with open_storages(settings, components, SystemClock()) as (store, storages):
-            await use(store, storages)
-
-    try:
-        asyncio.run(call())
-    except (StoreError, PluginError) as error:
-        raise click.ClickException(str(error)) from error
