@@ -3,11 +3,15 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from plugins.contracts import ObjectMetadata, StorageBackend
 from plugins.errors import ContentMismatch, ObjectExists
+from service.documents import DocumentStore, StoreUnavailable
 from service.models import Image, Import
+
+WRITE_ATTEMPTS = 5
+"""How often a document is written against others that write it: deletions, moves, mirrors."""
 
 
 async def copy_image(document: Import, image: Image, source: StorageBackend, target: StorageBackend) -> bool:
@@ -44,6 +48,39 @@ async def copy_image(document: Import, image: Image, source: StorageBackend, tar
             return True
     await check_image(image, target)
     return False
+
+
+async def record_copy(
+    store: DocumentStore, document: Import, target: StorageBackend, transition: Callable[[Import], Import | None]
+) -> Import | None:
+    """Write into a document that ``target`` has a copy of its image.
+
+    Where the image was deleted meanwhile, the copy goes: the deletion does not know of it.
+
+    Args:
+        store: keeps the document.
+        document: as it was when its image was copied.
+        target: what the image was copied to.
+        transition: makes of the document, as it is by then, what is to be written; None where nothing is to be.
+
+    Returns:
+        the document as it is now; None where its image was deleted.
+
+    Raises:
+        PluginError, StoreUnavailable: it is not known to be written.
+    """
+    for _ in range(WRITE_ATTEMPTS):
+        after = transition(document)
+        if after is None:
+            return document
+        if await store.update(after):
+            return after
+        found = await store.get(document.id)
+        if found is None or found.image_deleted_at is not None:
+            await target.delete(document.storage_key)
+            return None
+        document = found
+    raise StoreUnavailable(f"others keep writing the document of import {document.id}")
 
 
 async def check_image(image: Image, storage: StorageBackend) -> None:

@@ -8,7 +8,7 @@ the document says is read off the stored object itself, never off bytes that wer
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from plugins.contracts import Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
@@ -21,6 +21,7 @@ from plugins.errors import (
     UrlSchemeMissing,
     UrlSchemeNotAllowed,
 )
+from service.mirror import Mirror
 from service.models import Image, Import
 from service.spool import Spool, Spools
 
@@ -41,8 +42,9 @@ class Importer:
     Args:
         fetchers: by URL scheme.
         detectors: in the order in which they are asked.
-        storage: where images are saved, and ``storage_name`` its entry-point name.
+        storage: where images are saved, and ``storage_name`` its name.
         spools: where the bytes wait.
+        mirror: where a second copy of each image is kept, if anywhere.
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class Importer:
         storage: StorageBackend,
         storage_name: str,
         spools: Spools,
+        mirror: Mirror | None = None,
     ) -> None:
         self._fetchers = fetchers
         self._detectors = detectors
         self._storage = storage
         self._storage_name = storage_name
         self._spools = spools
+        self._mirror = mirror
 
     def check(self, source: Source) -> None:
         """Refuse, without I/O, a source that can never be fetched.
@@ -111,6 +115,9 @@ class Importer:
                 image = await self._stored_image(document.storage_key, filename)
             else:
                 image = self._image(info, spool, document.storage_key, filename)
+                if self._mirror is not None:
+                    is_mirrored = await self._mirror.save(document.storage_key, spool.chunks(), metadata)
+                    image = replace(image, is_mirrored=is_mirrored)
         return Outcome(image, fetcher.kind)
 
     async def _detect(self, spool: Spool) -> ImageInfo:
@@ -145,6 +152,7 @@ class Importer:
             storage=self._storage_name,
             key=key,
             filename=filename,
+            mirror=None if self._mirror is None else self._mirror.name,
         )
 
 

@@ -10,8 +10,9 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import structlog
 from tornado.httpserver import HTTPServer
@@ -21,9 +22,8 @@ from plugins.errors import PluginError
 from service.app import bind, make_app, make_server
 from service.clock import Clock
 from service.handlers.in_flight import InFlight
-from service.purger import Purger
 from service.settings import Components, Settings
-from service.wiring import Parts, make_api, make_purger, make_worker, open_parts
+from service.wiring import Parts, make_api, make_mirroring, make_purger, make_worker, open_parts
 from service.worker import Worker
 
 REQUEST_GRACE = 5.0
@@ -115,7 +115,8 @@ async def running(
         await _first_ping(parts)
         worker = make_worker(parts) if settings.worker.enabled else None
         task = await stack.enter_async_context(_worker_running(worker)) if worker else None
-        await stack.enter_async_context(_purging(make_purger(parts)))
+        await stack.enter_async_context(_in_the_background(make_purger(parts).run, "purger"))
+        await stack.enter_async_context(_in_the_background(make_mirroring(parts).run, "mirroring"))
         api = make_api(parts, worker.wake if worker else lambda: None)
         server = make_server(
             make_app(api),
@@ -179,9 +180,9 @@ async def _worker_running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 
 @asynccontextmanager
-async def _purging(purger: Purger) -> AsyncIterator[None]:
-    """The purger's task; on exit it is cancelled and has ended: another look will find what it leaves."""
-    task = asyncio.create_task(purger.run(), name="purger")
+async def _in_the_background(run: Callable[[], Coroutine[Any, Any, None]], name: str) -> AsyncIterator[None]:
+    """A task that looks again and again; on exit it is cancelled and has ended: another look finds what it leaves."""
+    task = asyncio.create_task(run(), name=name)
     try:
         yield
     finally:

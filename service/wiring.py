@@ -29,6 +29,8 @@ from service.images import Downloads, Images
 from service.importer import Importer
 from service.imports import Imports
 from service.issuer_directory import IssuerDirectory
+from service.mirror import Mirror
+from service.mirroring import Copyist, Mirroring
 from service.params import ParamLimits
 from service.plugin_log import log_blocking, log_call
 from service.purger import Purger
@@ -158,6 +160,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             detectors=_detectors(settings, components, watch, stack),
             storage=storages.backend,
             storage_name=storages.main,
+            mirror=None if storages.mirror is None else Mirror(storages.by_name[storages.mirror]),
             spools=Spools(worker.spool_memory_bytes, worker.spool_directory, executor),
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
@@ -229,6 +232,11 @@ def make_images(parts: Parts) -> Images:
         signers=signers if options.redirect else {},
         url_lifetime=timedelta(seconds=options.redirect_lifetime),
     )
+
+
+def make_mirroring(parts: Parts) -> Mirroring:
+    """What makes second copies that are pending; ``Mirroring.run`` is the caller's to own."""
+    return Mirroring(Copyist(parts.store, parts.storages, parts.clock), parts.rng)
 
 
 def make_purger(parts: Parts) -> Purger:

@@ -1,10 +1,7 @@
 """``lading storage``: what operators do with stored images while services run."""
 
 import random
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import aclosing
 from pathlib import Path
 
 import click
@@ -14,15 +11,15 @@ from plugins.errors import PluginError
 from service.clock import SystemClock
 from service.commands.common import InOrder, config_option
 from service.commands.on_storages import check_configured, loaded, on_storages
+from service.commands.progress import shown
 from service.commands.storage_audit import audit_command
+from service.commands.storage_mirror import mirror_command
 from service.copying import are_one_place
 from service.documents import DocumentStore
-from service.models import Held, Import
-from service.moving import BATCH, GIVE_UP_AFTER, Failed, Mover, Outcome, images_in
+from service.models import Held
+from service.moving import Mover
 from service.storages import Storages
-
-REPORT_EVERY = 1000
-"""Images between two lines about the progress, where that is no bar on a terminal."""
+from service.transfers import BATCH, images_in
 
 
 @click.group("storage", cls=InOrder)
@@ -75,13 +72,9 @@ def copy_command(
             return
         await _prepare(one, other, delete_source)
         mover = Mover(store, one, other, SystemClock(), random.SystemRandom(), verify, delete_source)
-        with _Progress.shown(await store.count_images_in(source)) as progress:
+        with shown(await store.count_images_in(source), "moving") as progress:
             finished = await mover.run(concurrency, progress.report)
-        click.echo(progress.summary(target))
-        if not finished:
-            raise click.ClickException(f"given up after {GIVE_UP_AFTER} failures in a row; start it again later")
-        if progress.failed:
-            sys.exit(1)
+        progress.end(f"moved to {target}", finished=finished)
         rest = await store.images_in(source, Held.MAIN, "", BATCH)
         if any(document.image_deleted_at is None for document in rest):
             click.echo(f"Images were imported into {source} meanwhile; start it again for them.")
@@ -91,54 +84,8 @@ def copy_command(
     on_storages(settings, components, run)
 
 
+storage_group.add_command(mirror_command)
 storage_group.add_command(audit_command)
-
-
-@dataclass
-class _Progress:
-    """What became of the images so far, shown as it comes."""
-
-    total: int
-    show: Callable[["_Progress"], None]
-    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    failed: int = 0
-
-    @classmethod
-    @contextmanager
-    def shown(cls, total: int) -> Iterator["_Progress"]:
-        """A bar where standard error is a terminal, else a line now and then."""
-        if not sys.stderr.isatty():
-            yield cls(total, _show_line)
-            return
-        with click.progressbar(length=total, label="moving", file=sys.stderr, show_pos=True) as bar:
-            yield cls(total, lambda _progress: bar.update(1))
-
-    @property
-    def done(self) -> int:
-        """How many images something became of."""
-        return sum(self.outcomes.values()) + self.failed
-
-    def report(self, document: Import, outcome: Outcome | Failed) -> None:
-        """Count an image; a failure is told at once."""
-        if isinstance(outcome, Outcome):
-            self.outcomes[outcome] += 1
-        else:
-            self.failed += 1
-            click.echo(f"failed: image {document.image_id} of import {document.id}: {outcome}", err=True)
-        self.show(self)
-
-    def summary(self, target: str) -> str:
-        """One line."""
-        copied, found, skipped = (self.outcomes[one] for one in Outcome)
-        return (
-            f"moved to {target}: {copied + found} ({copied} copied, {found} were there already); "
-            f"deleted or moved elsewhere meanwhile: {skipped}; failed: {self.failed}"
-        )
-
-
-def _show_line(progress: _Progress) -> None:
-    if progress.done % REPORT_EVERY == 0:
-        click.echo(f"{progress.done} of {progress.total} images", err=True)
 
 
 async def _told(store: DocumentStore, source: str, target: str) -> str:

@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 
-import service.moving
+import service.transfers
 from backends.guard import GuardedStorage
 from plugins.errors import ContentMismatch, ObjectNotFound, StorageDenied, StorageUnavailable
 from service.copying import are_one_place
 from service.documents import StoreUnavailable
 from service.models import Import
-from service.moving import ATTEMPTS, GIVE_UP_AFTER, Failed, Mover, Outcome
+from service.moving import Mover
+from service.transfers import ATTEMPTS, GIVE_UP_AFTER, Failed, Outcome
 from tests.support.storages import Warehouse, failing, warehouse
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.moving, "PAUSE", 0.0001)
-    monkeypatch.setattr(service.moving, "BATCH", 3)
+    monkeypatch.setattr(service.transfers, "PAUSE", 0.0001)
+    monkeypatch.setattr(service.transfers, "BATCH", 3)
 
 
 def mover(shop: Warehouse, **options: bool) -> Mover:

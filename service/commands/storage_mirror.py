@@ -1,0 +1,58 @@
+"""``lading storage mirror``."""
+
+import random
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+
+import click
+
+from service.clock import SystemClock
+from service.commands.common import config_option
+from service.commands.on_storages import loaded, on_storages
+from service.commands.progress import shown
+from service.documents import DocumentStore
+from service.mirroring import Copyist
+from service.models import Held
+from service.storages import Storages
+from service.transfers import Transfers, images_in
+
+
+@click.command("mirror")
+@config_option
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="How many images are copied at once.",
+)
+def mirror_command(config: Path | None, concurrency: int) -> None:
+    """Make the second copies that images lack.
+
+    Services make those of new images by themselves, also after an outage of the mirror. This makes those of images that
+    were imported before [storage] mirror was set, or set to another storage.
+
+    Services may run meanwhile. The command may be ended at any time and started again. Exit status 1 when images could
+    not be copied; each is named.
+    """
+    settings, components = loaded(config)
+    mirror = settings.storage.mirror
+    if mirror is None:
+        raise click.ClickException("[storage] mirror names no storage")
+    names = [name for name in settings.storage.names if name != mirror]
+
+    async def run(store: DocumentStore, storages: Storages) -> None:
+        copyist = Copyist(store, storages, SystemClock())
+        transfers = Transfers(store, random.SystemRandom())
+        for name in (mirror, *names):
+            await storages.by_name[name].ping()
+        finished = True
+        with shown(sum([await store.count_images_in(name) for name in names]), "mirroring") as progress:
+            for name in names:
+                async with aclosing(images_in(store, name, Held.MAIN)) as documents:
+                    work = partial(copyist.mirror, mirror)
+                    finished &= await transfers.run(documents, work, concurrency, progress.report)
+        progress.end(f"second copies in {mirror}", finished=finished)
+
+    on_storages(settings, components, run)

@@ -1,0 +1,60 @@
+"""The second copy of each image: where it is kept, how it is made, and how it is made up for after an outage.
+
+- An import saves its image in the backend, then in the mirror, then its document is done and says that both have it.
+- Where the mirror fails, the import is done all the same: its document says that the second copy is pending. Until the
+  mirror is tried again, no import waits for it.
+- Every service looks for pending copies and makes them (``service.mirroring``). What is pending is in the documents
+  alone, so it survives everything that they survive, however long the mirror is away.
+- A deletion is complete when both copies are gone.
+"""
+
+import time
+from collections.abc import AsyncIterator
+
+from backends.guard import GuardedStorage
+from plugins.contracts import ObjectMetadata
+from plugins.errors import ObjectExists, PluginError
+from service.outages import Outage
+
+PAUSE = 30.0
+"""Seconds for which imports leave a mirror alone that failed."""
+
+
+class Mirror:
+    """Keeps a second copy of what imports save.
+
+    Args:
+        storage: where, behind its guard.
+    """
+
+    def __init__(self, storage: GuardedStorage) -> None:
+        self._storage = storage
+        self._outage = Outage(f"the mirror {storage.name}")
+        self._resume_at = float("-inf")
+
+    @property
+    def name(self) -> str:
+        """Name of the storage."""
+        return self._storage.name
+
+    async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> bool:
+        """Save a second copy, if that is possible now.
+
+        Returns:
+            whether the mirror has it; False leaves it to ``Mirroring``.
+
+        Raises:
+            OSError: from ``chunks``.
+        """
+        if time.monotonic() < self._resume_at:
+            return False
+        try:
+            await self._storage.save(key, chunks, metadata)
+        except ObjectExists:
+            return False  # of an earlier attempt: it is to be compared first
+        except PluginError as error:
+            self._resume_at = time.monotonic() + PAUSE
+            self._outage.failed(str(error))
+            return False
+        self._outage.worked()
+        return True
