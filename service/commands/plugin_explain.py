@@ -60,7 +60,7 @@ async def explain(url: str, settings: Settings, components: Components) -> Expla
     fetcher = _block("fetcher", [*_fetcher(url, components), *_verdict(refusal, url, components)])
     if refusal is not None:
         return Explanation(False, (*shown, *fetcher))
-    detectors, storage = _block("detectors", _detectors(components)), _block("storage", _storage(components))
+    detectors, storage = _block("detectors", _detectors(components)), _block("storage", _storage(settings, components))
     return Explanation(True, (*shown, *fetcher, *detectors, *storage))
 
 
@@ -140,5 +140,9 @@ def _detectors(components: Components) -> Iterator[str]:
             yield "   any other refusal stands"
 
 
-def _storage(components: Components) -> Iterator[str]:
-    yield f"{_named(components.storage.plugin)}, as [storage] backend says"
+def _storage(settings: Settings, components: Components) -> Iterator[str]:
+    for option, name in (("backend", settings.storage.backend), ("mirror", settings.storage.mirror)):
+        if name:
+            plugin = components.storages[name].plugin
+            section = "" if name == plugin.name else f", with the options of [storage.{name}]"
+            yield f"{_named(plugin)}, as [storage] {option} says{section}"
