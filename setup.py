@@ -27,6 +27,7 @@ setup(
         "aiofiles>=24.1",
         "aiohttp>=3.14",
         "click>=8.1",
+        "cryptography>=43",
         "idna>=3.7",
         "motor>=3.7",
         "multipart>=2.0",

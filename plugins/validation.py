@@ -12,8 +12,12 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+SILENT = "silent_about_the_value"
+"""Type of a ``PydanticCustomError`` that a validator of a secret option may raise: its text is shown, since it does not
+hold the secret.
+"""
 _SILENT_ABOUT_THE_VALUE = frozenset(
-    {"missing", "string_type", "string_too_short", "string_too_long", "too_short", "too_long"}
+    {SILENT, "missing", "string_type", "string_too_short", "string_too_long", "too_short", "too_long"}
 )
 """Types of pydantic's errors whose text cannot hold the value; a validator's own text can."""
 

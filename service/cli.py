@@ -22,9 +22,10 @@ from service.commands.common import (
     keeps_documents,
     refused,
 )
-from service.commands.issuers import issuer_group, token_command
+from service.commands.issuers import issuer_group
 from service.commands.plugins import plugins_group
 from service.commands.storage import storage_group
+from service.commands.tokens import token_command
 from service.demo.run import DemoFailed, run_demo
 from service.documents import StoreError
 from service.serving import WorkerDied, serve, stop_on_signals, work

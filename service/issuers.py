@@ -1,10 +1,13 @@
 """Issuers: the API keys whose holders sign tokens."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 MAX_ISSUER_ID = 255
 """Characters of an issuer's id, at most."""
+MAX_KEYS = 2
+"""Keys that an issuer has at once, at most: its own, and the one before it."""
 
 
 def is_issuer_id(text: str) -> bool:
@@ -13,11 +16,19 @@ def is_issuer_id(text: str) -> bool:
 
 
 class Algorithm(StrEnum):
-    """Signature algorithms a token may have (RFC 7518 section 3.2)."""
+    """Signature algorithms a token may have (RFC 7518 section 3.1, RFC 8037 section 3.1)."""
 
     HS256 = "HS256"
     HS384 = "HS384"
     HS512 = "HS512"
+    RS256 = "RS256"
+    ES256 = "ES256"
+    EDDSA = "EdDSA"
+
+    @property
+    def uses_secret(self) -> bool:
+        """Whether those who sign and those who verify share a secret; else there is a key pair."""
+        return self.value.startswith("HS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +38,25 @@ class Issuer:
     Attributes:
         id: unique id, not the organisation's.
         organization_id: the organisation that its imports belong to.
-        secret: the key of the HMAC; never in a repr.
+        key: what its signatures are verified with: the secret of the HMAC, or a public key in PEM; never in a repr.
         algorithm: the only algorithm accepted from this issuer (RFC 8725 section 3.1).
         enabled: whether its tokens are accepted.
         require_exp: whether a token must have an ``exp`` claim.
+        previous_key: the key before, which is accepted besides while those who sign change over; None if there is none.
+        previous_until: when ``previous_key`` ends to be accepted, UTC, whole milliseconds; None for no such time.
     """
 
     id: str
     organization_id: str
-    secret: str = field(repr=False)
+    key: str = field(repr=False)
     algorithm: Algorithm = Algorithm.HS256
     enabled: bool = True
     require_exp: bool = True
+    previous_key: str | None = field(default=None, repr=False)
+    previous_until: datetime | None = None
+
+    def keys(self, now: datetime) -> tuple[str, ...]:
+        """The keys that verify its signatures at a moment, its own first."""
+        if self.previous_key is None or (self.previous_until is not None and self.previous_until <= now):
+            return (self.key,)
+        return (self.key, self.previous_key)

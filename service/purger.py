@@ -1,4 +1,6 @@
-"""Completes deletions of images that were begun and not completed: their process died, or storage failed."""
+"""Removes what is to be gone: images whose deletion was begun and not completed, since its process died or storage
+failed, and the previous keys of issuers whose time has ended.
+"""
 
 import asyncio
 import random
@@ -37,6 +39,7 @@ class Purger:
         outage = Outage("the removal of deleted images")
         while True:
             try:
+                await self.drop_keys()
                 await self.sweep()
                 outage.worked()
             except (ApiError, StoreUnavailable) as error:
@@ -44,6 +47,15 @@ class Purger:
             except Exception:
                 log.exception("the removal of deleted images failed unexpectedly")
             await asyncio.sleep(INTERVAL * self.rng.uniform(0.8, 1.2))
+
+    async def drop_keys(self) -> None:
+        """Forget the keys that verify nothing any more.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        if dropped := await self.store.drop_previous_keys():
+            log.info("previous keys of issuers were dropped", keys=dropped)
 
     async def sweep(self) -> int:
         """Complete what there is to complete; how many deletions that were. Each is tried, whatever becomes of others.

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ from service.wiring import make_store
 Result = TypeVar("Result")
 
 MAX_NAME = 255
+MAX_SECRET_BYTES = 8192
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 config_option = click.option(
@@ -85,6 +86,25 @@ def parse_name(text: str) -> str:
     """
     if not text.isprintable() or not 1 <= len(text) <= MAX_NAME:
         raise ValueError(f"{text!r} does not have 1 to {MAX_NAME} printable characters")
+    return text
+
+
+def read_secret_file(file: BinaryIO, *, one_line: bool) -> str:
+    """The text of a secret, which is one line, or of a key that a file holds, without its last line break.
+
+    Raises:
+        ValueError: it is longer than 8192 bytes, not UTF-8, or more than one line. The message does not repeat it.
+        OSError: it cannot be read.
+    """
+    content = file.read(MAX_SECRET_BYTES + 1)
+    if len(content) > MAX_SECRET_BYTES:
+        raise ValueError(f"the secret or key is longer than {MAX_SECRET_BYTES} bytes")
+    try:
+        text = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError("the secret or key is not UTF-8") from None
+    if one_line and ("\n" in text or "\0" in text):
+        raise ValueError("the secret is more than one line of text")
     return text
 
 
@@ -159,6 +179,14 @@ def on_store(settings: Settings, use: Callable[[DocumentStore], Coroutine[Any, A
         raise
     except StoreError as error:
         raise click.ClickException(str(error)) from error
+
+
+def no_issuer(settings: Settings, issuer_id: str) -> click.ClickException:
+    """The message that there is no such issuer, and where it was looked for."""
+    places = (
+        f"the configuration or in {documents_place(settings)}" if keeps_documents(settings) else "the configuration"
+    )
+    return click.ClickException(f"there is no issuer {issuer_id!r} in {places}; see 'lading issuer list'")
 
 
 # --- output -----------------------------------------------------------------------------------------------------------

@@ -1,34 +1,43 @@
-"""``lading issuer`` and ``lading token``: the API keys, and the tokens that they sign."""
+"""``lading issuer``: the API keys."""
 
 import os
 import secrets
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
-from service.auth import check_secret, issue_token
-from service.clock import SystemClock
+from service.auth import usable_key
+from service.clock import SystemClock, truncate_to_milliseconds
 from service.commands.common import (
     InOrder,
     checked,
     config_option,
     documents_place,
     keeps_documents,
+    no_issuer,
     on_store,
     parse_duration,
     parse_issuer_id,
     parse_name,
     print_table,
+    read_secret_file,
     settings_from,
 )
 from service.documents import DuplicateId
 from service.issuers import Algorithm, Issuer
-from service.settings import Settings
 
-MAX_SECRET_BYTES = 8192
+secret_file_option = click.option(
+    "--secret-file", type=click.File("rb"), help="Read the secret from a file, - for standard input."
+)
+public_key_option = click.option(
+    "--public-key",
+    "public_key_file",
+    type=click.File("rb"),
+    help="Read the public key in PEM from a file, - for standard input; for RS256, ES256 and EdDSA.",
+)
 
 
 @click.group("issuer", cls=InOrder)
@@ -56,7 +65,8 @@ def issuer_group() -> None:
     show_default=True,
     help="The only one accepted from it.",
 )
-@click.option("--secret-file", type=click.File("rb"), help="Read the secret from a file, - for standard input.")
+@secret_file_option
+@public_key_option
 @click.option("--no-require-exp", is_flag=True, help="Accept its tokens also when they never expire.")
 def issuer_create(
     config: Path | None,
@@ -64,6 +74,7 @@ def issuer_create(
     issuer_id: str | None,
     algorithm: str,
     secret_file: BinaryIO | None,
+    public_key_file: BinaryIO | None,
     no_require_exp: bool,
 ) -> None:
     """Create an issuer.
@@ -71,15 +82,11 @@ def issuer_create(
     Prints its id, and its secret where it was made here. The secret is shown this once.
     """
     settings = settings_from(config, os.environ)
-    try:
-        secret = _read_secret(secret_file) if secret_file else secrets.token_urlsafe(64)
-        check_secret(Algorithm(algorithm), secret)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    key, is_new_secret = _key(Algorithm(algorithm), secret_file, public_key_file)
     issuer = Issuer(
         id=issuer_id or str(uuid.uuid4()),
         organization_id=organization_id,
-        secret=secret,
+        key=key,
         algorithm=Algorithm(algorithm),
         require_exp=not no_require_exp,
     )
@@ -90,21 +97,74 @@ def issuer_create(
     except DuplicateId as error:
         raise click.ClickException(f"the issuer {issuer.id!r} exists already") from error
     click.echo(f"id: {issuer.id}")
-    if not secret_file:
-        click.echo(f"secret: {secret}")
+    if is_new_secret:
+        click.echo(f"secret: {key}")
+
+
+@issuer_group.command("rotate")
+@config_option
+@click.argument("issuer_id", callback=checked(parse_issuer_id))
+@secret_file_option
+@public_key_option
+@click.option(
+    "--grace",
+    metavar="DURATION",
+    callback=checked(parse_duration),
+    default="1d",
+    show_default=True,
+    help="How long the present key is accepted besides: 15m, 4h, 30d.",
+)
+@click.option("--no-grace", is_flag=True, help="Refuse the present key at once: it has leaked.")
+def issuer_rotate(
+    config: Path | None,
+    issuer_id: str,
+    secret_file: BinaryIO | None,
+    public_key_file: BinaryIO | None,
+    grace: timedelta,
+    no_grace: bool,
+) -> None:
+    """Give an issuer a new key, of the same algorithm.
+
+    The present key is accepted besides for a time, so that those who sign can change over; a key that was so accepted
+    until now is refused. Prints the new secret where it was made here; it is shown this once. A running service takes
+    up the change within [auth] issuer_cache seconds.
+    """
+    settings = settings_from(config, os.environ)
+    if issuer_id in settings.issuers:
+        raise click.ClickException(
+            f"the issuer {issuer_id!r} is in the configuration; move its key to 'previous_secret' or"
+            " 'previous_public_key' there, and write the new one in its place"
+        )
+    now = truncate_to_milliseconds(SystemClock().now())
+    keep_until = None if no_grace else now + grace
+    issuer = on_store(settings, lambda store: store.get_issuer(issuer_id))
+    if issuer is None:
+        raise no_issuer(settings, issuer_id)
+    key, is_new_secret = _key(issuer.algorithm, secret_file, public_key_file)
+    if key in issuer.keys(now):
+        raise click.ClickException(f"this is a key of the issuer {issuer_id!r} already")
+    on_store(settings, lambda store: store.rotate_issuer(issuer_id, key, keep_until))
+    click.echo(f"id: {issuer.id}")
+    if is_new_secret:
+        click.echo(f"secret: {key}")
+    click.echo(f"previous key: {_accepted(keep_until)}")
+    if len(issuer.keys(now)) > 1:
+        click.echo("The key before the previous one is refused from now on.", err=True)
 
 
 @issuer_group.command("list")
 @config_option
 def issuer_list(config: Path | None) -> None:
-    """List the issuers, without their secrets."""
+    """List the issuers, without their keys."""
     settings = settings_from(config, os.environ)
     managed = on_store(settings, lambda store: store.list_issuers()) if keeps_documents(settings) else ()
-    rows = [("ID", "ORGANIZATION", "ALGORITHM", "STATE", "KEPT IN")]
+    rows = [("ID", "ORGANIZATION", "ALGORITHM", "STATE", "KEPT IN", "PREVIOUS KEY")]
+    now = SystemClock().now()
     for where, issuers in (("service.conf", settings.issuers.values()), ("documents", managed)):
         for issuer in issuers:
             state = "enabled" if issuer.enabled else "disabled"
-            rows.append((issuer.id, issuer.organization_id, issuer.algorithm.value, state, where))
+            previous = _accepted(issuer.previous_until, "accepted") if len(issuer.keys(now)) > 1 else "-"
+            rows.append((issuer.id, issuer.organization_id, issuer.algorithm.value, state, where, previous))
     if len(rows) > 1:
         print_table(rows)
     else:
@@ -133,88 +193,33 @@ def issuer_enable(config: Path | None, issuer_id: str) -> None:
     _set_enabled(config, issuer_id, enabled=True)
 
 
-@click.command("token")
-@config_option
-@click.option(
-    "--issuer", "issuer_id", required=True, callback=checked(parse_issuer_id), help="Id of the issuer that signs it."
-)
-@click.option(
-    "--album",
-    "albums",
-    multiple=True,
-    callback=checked(parse_name),
-    help="Album it is for; may be given several times.",
-)
-@click.option(
-    "--ability",
-    "abilities",
-    multiple=True,
-    callback=checked(parse_name),
-    help="Ability it grants there; may be given several times.  [default: image_upload]",
-)
-@click.option("--admin", is_flag=True, help="Allow everything in the issuer's organisation.")
-@click.option(
-    "--expires",
-    metavar="DURATION",
-    callback=checked(parse_duration),
-    default="4h",
-    show_default=True,
-    help="How long it is valid: 90s, 15m, 4h, 30d.",
-)
-def token_command(
-    config: Path | None,
-    issuer_id: str,
-    albums: tuple[str, ...],
-    abilities: tuple[str, ...],
-    admin: bool,
-    expires: timedelta,
-) -> None:
-    """Print a token, signed by an issuer."""
-    if not albums and not admin:
-        raise click.UsageError("name at least one --album, or give --admin")
-    settings = settings_from(config, os.environ)
-    issuer = settings.issuers.get(issuer_id)
-    if issuer is None and keeps_documents(settings):
-        issuer = on_store(settings, lambda store: store.get_issuer(issuer_id))
-    if issuer is None:
-        raise _no_issuer(settings, issuer_id)
-    if not issuer.enabled:
-        raise click.ClickException(f"the issuer {issuer_id!r} is disabled")
-    granted = dict.fromkeys(albums, abilities or ("image_upload",))
-    now = SystemClock().now()
-    click.echo(issue_token(issuer, abilities=granted, now=now, expires=expires, admin=admin))
-
-
 def _set_enabled(config: Path | None, issuer_id: str, *, enabled: bool) -> None:
     settings = settings_from(config, os.environ)
     if issuer_id in settings.issuers:
         raise click.ClickException(f"the issuer {issuer_id!r} is in the configuration; set 'enabled' there")
     if not on_store(settings, lambda store: store.set_issuer_enabled(issuer_id, enabled)):
-        raise _no_issuer(settings, issuer_id)
+        raise no_issuer(settings, issuer_id)
     click.echo(f"{issuer_id} is {'enabled' if enabled else 'disabled'}")
 
 
-def _no_issuer(settings: Settings, issuer_id: str) -> click.ClickException:
-    places = (
-        f"the configuration or in {documents_place(settings)}" if keeps_documents(settings) else "the configuration"
-    )
-    return click.ClickException(f"there is no issuer {issuer_id!r} in {places}; see 'lading issuer list'")
-
-
-def _read_secret(file: BinaryIO) -> str:
-    """The secret that a file holds, without its last line break.
+def _key(algorithm: Algorithm, secret_file: BinaryIO | None, public_key_file: BinaryIO | None) -> tuple[str, bool]:
+    """The key for an issuer from one of the files, or a new secret; and whether it is that.
 
     Raises:
-        ValueError: it is longer than 8192 bytes, or not one line of UTF-8. The text does not repeat it.
-        OSError: it cannot be read.
+        ClickException: the file is none for the algorithm, is missing, or holds no usable key.
     """
-    content = file.read(MAX_SECRET_BYTES + 1)
-    if len(content) > MAX_SECRET_BYTES:
-        raise ValueError(f"the secret is longer than {MAX_SECRET_BYTES} bytes")
+    if algorithm.uses_secret and public_key_file is not None:
+        raise click.UsageError(f"{algorithm} has a secret; --public-key is for RS256, ES256 and EdDSA")
+    if not algorithm.uses_secret and (public_key_file is None or secret_file is not None):
+        raise click.UsageError(f"{algorithm} has a public key: give --public-key, and no --secret-file")
+    file = secret_file or public_key_file
+    if file is None:
+        return secrets.token_urlsafe(64), True
     try:
-        secret = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise ValueError("the secret is not UTF-8") from None
-    if "\n" in secret or "\0" in secret:
-        raise ValueError("the secret is more than one line of text")
-    return secret
+        return usable_key(algorithm, read_secret_file(file, one_line=algorithm.uses_secret)), False
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _accepted(until: datetime | None, otherwise: str = "refused") -> str:
+    return otherwise if until is None else f"accepted until {until.isoformat(timespec='seconds')}"

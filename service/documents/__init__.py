@@ -178,6 +178,20 @@ class DocumentStore(ABC):
     async def set_issuer_enabled(self, issuer_id: str, enabled: bool) -> bool:
         """Enable or disable an issuer; False where there is none."""
 
+    @abstractmethod
+    async def rotate_issuer(self, issuer_id: str, key: str, keep_until: datetime | None) -> bool:
+        """Give an issuer a new key. The one that it had becomes ``previous_key`` until ``keep_until`` (whole
+        milliseconds), in place of any other; for None there is no previous key then. Of several calls at once, each
+        finds the key that the one before it gave.
+
+        Returns:
+            False where there is no such issuer.
+        """
+
+    @abstractmethod
+    async def drop_previous_keys(self) -> int:
+        """Forget the previous keys whose time has ended; how many they were."""
+
 
 @runtime_checkable
 class SupportsWaiting(Protocol):

@@ -192,6 +192,28 @@ class MemoryDocumentStore(DocumentStore):
         self._issuers[issuer_id] = replace(self._issuers[issuer_id], enabled=enabled)
         return True
 
+    async def rotate_issuer(self, issuer_id: str, key: str, keep_until: datetime | None) -> bool:
+        """See ``DocumentStore.rotate_issuer``."""
+        self._check_open()
+        issuer = self._issuers.get(issuer_id)
+        if issuer is None:
+            return False
+        previous = None if keep_until is None else issuer.key
+        self._issuers[issuer_id] = replace(issuer, key=key, previous_key=previous, previous_until=keep_until)
+        return True
+
+    async def drop_previous_keys(self) -> int:
+        """See ``DocumentStore.drop_previous_keys``."""
+        self._check_open()
+        now = self._clock.now()
+        ended = [
+            issuer
+            for issuer in self._issuers.values()
+            if issuer.previous_until is not None and issuer.previous_until <= now
+        ]
+        self._issuers |= {issuer.id: replace(issuer, previous_key=None, previous_until=None) for issuer in ended}
+        return len(ended)
+
     def _check_open(self) -> None:
         if not self._is_open:
             raise StoreUnavailable("the memory store is not open")

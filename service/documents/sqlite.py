@@ -186,6 +186,18 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.set_issuer_enabled``."""
         return await self._writer.run(lambda connection: sqlite_queries.enable_issuer(connection, issuer_id, enabled))
 
+    async def rotate_issuer(self, issuer_id: str, key: str, keep_until: datetime | None) -> bool:
+        """See ``DocumentStore.rotate_issuer``."""
+        return await self._writer.run(
+            lambda connection: sqlite_queries.rotate_issuer(connection, issuer_id, key, keep_until)
+        )
+
+    async def drop_previous_keys(self) -> int:
+        """See ``DocumentStore.drop_previous_keys``."""
+        return await self._writer.run(
+            lambda connection: sqlite_queries.drop_previous_keys(connection, self._clock.now())
+        )
+
     # --- in the threads -----------------------------------------------------------------------------------------------
 
     def _connect_writer(self) -> sqlite3.Connection:

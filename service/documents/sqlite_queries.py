@@ -8,7 +8,14 @@ from datetime import datetime
 
 from service.documents import DuplicateId
 from service.documents.sqlite_file import APPLICATION_ID
-from service.documents.sqlite_rows import birth_columns, state_columns, to_import, to_issuer, to_milliseconds
+from service.documents.sqlite_rows import (
+    birth_columns,
+    issuer_columns,
+    state_columns,
+    to_import,
+    to_issuer,
+    to_milliseconds,
+)
 from service.issuers import Issuer
 from service.models import Held, Import
 
@@ -181,17 +188,13 @@ def insert_issuer(connection: sqlite3.Connection, issuer: Issuer) -> None:
     """See ``DocumentStore.add_issuer``."""
     cursor = connection.execute(
         """
-        INSERT INTO issuers (id, organization_id, secret, algorithm, enabled, require_exp) VALUES (?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO NOTHING
+        INSERT INTO issuers (
+            id, organization_id, key, algorithm, enabled, require_exp, previous_key, previous_until
+        ) VALUES (
+            :id, :organization_id, :key, :algorithm, :enabled, :require_exp, :previous_key, :previous_until
+        ) ON CONFLICT (id) DO NOTHING
         """,
-        (
-            issuer.id,
-            issuer.organization_id,
-            issuer.secret,
-            issuer.algorithm.value,
-            issuer.enabled,
-            issuer.require_exp,
-        ),
+        issuer_columns(issuer),
     )
     if not cursor.rowcount:
         raise DuplicateId(f"issuer {issuer.id} exists already")
@@ -212,3 +215,21 @@ def enable_issuer(connection: sqlite3.Connection, issuer_id: str, enabled: bool)
     """See ``DocumentStore.set_issuer_enabled``."""
     cursor = connection.execute("UPDATE issuers SET enabled = ? WHERE id = ?", (enabled, issuer_id))
     return cursor.rowcount == 1
+
+
+def rotate_issuer(connection: sqlite3.Connection, issuer_id: str, key: str, keep_until: datetime | None) -> bool:
+    """See ``DocumentStore.rotate_issuer``."""
+    cursor = connection.execute(
+        """
+        UPDATE issuers SET key = :key, previous_key = iif(:until IS NULL, NULL, key), previous_until = :until
+        WHERE id = :id
+        """,
+        {"id": issuer_id, "key": key, "until": None if keep_until is None else to_milliseconds(keep_until)},
+    )
+    return cursor.rowcount == 1
+
+
+def drop_previous_keys(connection: sqlite3.Connection, now: datetime) -> int:
+    """See ``DocumentStore.drop_previous_keys``."""
+    query = "UPDATE issuers SET previous_key = NULL, previous_until = NULL WHERE previous_until <= ?"
+    return connection.execute(query, (to_milliseconds(now),)).rowcount

@@ -81,15 +81,31 @@ def to_import(row: sqlite3.Row) -> Import:
     )
 
 
+def issuer_columns(issuer: Issuer) -> dict[str, Any]:
+    """The columns of an issuer."""
+    return {
+        "id": issuer.id,
+        "organization_id": issuer.organization_id,
+        "key": issuer.key,
+        "algorithm": issuer.algorithm.value,
+        "enabled": issuer.enabled,
+        "require_exp": issuer.require_exp,
+        "previous_key": issuer.previous_key,
+        "previous_until": _to_milliseconds_or_none(issuer.previous_until),
+    }
+
+
 def to_issuer(row: sqlite3.Row) -> Issuer:
     """The issuer that a row of ``issuers`` holds."""
     return Issuer(
         id=row["id"],
         organization_id=row["organization_id"],
-        secret=row["secret"],
+        key=row["key"],
         algorithm=Algorithm(row["algorithm"]),
         enabled=bool(row["enabled"]),
         require_exp=bool(row["require_exp"]),
+        previous_key=row["previous_key"],
+        previous_until=_from_milliseconds_or_none(row["previous_until"]),
     )
 
 

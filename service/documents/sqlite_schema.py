@@ -70,7 +70,14 @@ _PLACES = (
     """,
 )
 
-VERSIONS: Final = (_FIRST, _IMAGES, _PLACES)
+# Issuers have public keys too, and a key before the present one.
+_KEYS = (
+    "ALTER TABLE issuers RENAME COLUMN secret TO key",
+    "ALTER TABLE issuers ADD COLUMN previous_key TEXT",
+    "ALTER TABLE issuers ADD COLUMN previous_until INTEGER",
+)
+
+VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS)
 """The statements that lead to each version from the one before it; the first from an empty file."""
 
 SCHEMA_VERSION: Final = len(VERSIONS)

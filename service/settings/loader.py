@@ -9,13 +9,13 @@ from pydantic import BaseModel
 
 from plugins.registry import Kind
 from plugins.validation import OptionsRejected, did_you_mean, option_names, validate_options
-from service.auth import check_secret
 from service.issuers import MAX_ISSUER_ID, Issuer, is_issuer_id
 from service.settings.components import Components, find_components
 from service.settings.environment import Addressable, Override, apply_overrides, find_overrides, unmatched_faults
 from service.settings.faults import Fault, SettingsError
 from service.settings.ini import Section, Sections, read_conf
-from service.settings.models import ISSUER_PREFIX, PLUGIN_PREFIXES, SECTIONS, IssuerSection, Settings
+from service.settings.issuer_section import IssuerSection
+from service.settings.models import ISSUER_PREFIX, PLUGIN_PREFIXES, SECTIONS, Settings
 from service.settings.references import ReferenceBroken, References
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -155,19 +155,15 @@ def _issuer(draft: _Draft, name: str) -> Issuer | None:
     section = _validated(draft, name, IssuerSection)
     if section is None:
         return None
-    secret = section.secret.get_secret_value()
-    try:
-        check_secret(section.algorithm, secret)
-    except ValueError as error:
-        draft.faults.append(Fault(str(error), name, "secret", draft.sections[name]["secret"].where))
-        return None
+    key, previous_key = section.keys
     return Issuer(
         id=issuer_id,
         organization_id=section.organization_id,
-        secret=secret,
+        key=key,
         algorithm=section.algorithm,
         enabled=section.enabled,
         require_exp=section.require_exp,
+        previous_key=previous_key,
     )
 
 

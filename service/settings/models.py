@@ -25,7 +25,7 @@ from pydantic import (
 
 from plugins.options import CommaSeparated, PathOption
 from plugins.registry import Kind
-from service.issuers import Algorithm, Issuer
+from service.issuers import Issuer
 from service.settings.fields import (
     PluginName,
     PluginNames,
@@ -83,18 +83,6 @@ class AuthSettings(Section):
     issuer_cache: Seconds = Field(
         5, ge=0, le=300, description="seconds after which a change of a managed issuer is certain to be seen"
     )
-
-
-class IssuerSection(Section):
-    """``[issuer.<id>]``: an API key; see ``service.issuers.Issuer``."""
-
-    organization_id: str = Field(min_length=1, max_length=255, description="the organisation its imports belong to")
-    secret: SecretStr = Field(
-        description="key of the HMAC; at least 32, 48 or 64 bytes for HS256, HS384 or HS512 (RFC 7518 section 3.2)"
-    )
-    algorithm: Algorithm = Field(Algorithm.HS256, description="HS256, HS384 or HS512; no other is accepted from it")
-    enabled: bool = Field(True, description="whether its tokens are accepted")
-    require_exp: bool = Field(True, description="whether its tokens must expire")
 
 
 class DocumentsSettings(Section):

@@ -39,6 +39,8 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "get_issuer": lambda store: store.get_issuer("issuer"),
     "list_issuers": lambda store: store.list_issuers(),
     "set_issuer_enabled": lambda store: store.set_issuer_enabled("issuer", True),
+    "rotate_issuer": lambda store: store.rotate_issuer("issuer", "key", None),
+    "drop_previous_keys": lambda store: store.drop_previous_keys(),
 }
 
 

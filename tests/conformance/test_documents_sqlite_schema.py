@@ -4,15 +4,18 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.clock import truncate_to_milliseconds
 from service.documents import StoreUnavailable
 from service.documents.sqlite import SqliteDocumentStore
 from service.documents.sqlite_file import APPLICATION_ID
 from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
+from service.issuers import Algorithm, Issuer
 from service.models import Held, Import, Status
 from tests.conformance.documents_base import SECOND, SettableClock
 
@@ -45,6 +48,7 @@ def first_version(path: Path, *extra: str) -> None:
             "'url', 1, 0, 2, NULL, NULL, ?)",
             (json.dumps(IMAGE),),
         )
+        connection.execute("INSERT INTO issuers VALUES ('key', 'organization', 'a secret', 'HS384', 1, 0)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
@@ -94,6 +98,21 @@ async def test_an_image_of_an_earlier_file_is_deleted(path: Path) -> None:
     deleted = found.image_deleted(clock.now())
     assert await store.update(deleted)
     assert await store.get("import") == deleted
+    await store.close()
+
+
+@pytest.mark.gen_test
+async def test_an_issuer_of_an_earlier_file_keeps_its_secret_and_gets_another(path: Path) -> None:
+    first_version(path)
+    clock = SettableClock()
+    until = truncate_to_milliseconds(clock.now()) + SECOND
+    store = SqliteDocumentStore(path, clock)
+    await store.open()
+    issuer = Issuer("key", "organization", "a secret", Algorithm.HS384, require_exp=False)
+    assert await store.get_issuer("key") == issuer
+    assert await store.rotate_issuer("key", "another", until)
+    rotated = replace(issuer, key="another", previous_key="a secret", previous_until=until)
+    assert await store.get_issuer("key") == rotated
     await store.close()
 
 

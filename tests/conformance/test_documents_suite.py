@@ -154,6 +154,17 @@ class ReleaseDoesNothing(MemoryDocumentStore):
         pass
 
 
+class RotationThatForgets(MemoryDocumentStore):
+    async def rotate_issuer(self, issuer_id: str, key: str, keep_until: datetime | None) -> bool:
+        await super().rotate_issuer(issuer_id, key, keep_until)
+        return await super().rotate_issuer(issuer_id, key, keep_until)
+
+
+class KeysForEver(MemoryDocumentStore):
+    async def drop_previous_keys(self) -> int:
+        return 0
+
+
 class IssuersInTheOrderOfTheirArrival(MemoryDocumentStore):
     async def list_issuers(self) -> Sequence[Issuer]:
         return list(self._issuers.values())
@@ -200,6 +211,9 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (RecoverTakesFromTheLiving, "test_recovery_leaves_the_living_alone", {}),
     (RecoverCountsNoDeath, "test_every_death_is_counted", {}),
     (ReleaseDoesNothing, "test_release_ends_the_lease_at_once", {}),
+    (RotationThatForgets, "test_a_new_key_makes_the_present_one_the_previous_one", {}),
+    (RotationThatForgets, "test_of_new_keys_given_at_once_each_takes_the_place_of_the_one_before_it", {}),
+    (KeysForEver, "test_previous_keys_are_dropped_when_their_time_has_ended", {}),
     (IssuersInTheOrderOfTheirArrival, "test_issuers_are_listed_in_the_order_of_their_ids", {}),
     (NeverCloses, "test_a_closed_store_is_unavailable", {"name": "add"}),
 ]

@@ -13,7 +13,8 @@ from plugins.validation import option_names
 from service.issuers import Algorithm, Issuer
 from service.settings import load_all, load_components, load_settings
 from service.settings.ini import read_conf
-from service.settings.models import SECTIONS, IssuerSection
+from service.settings.issuer_section import IssuerSection
+from service.settings.models import SECTIONS
 
 CONF = Path(__file__).parents[2] / "service.conf"
 ISSUER = "issuer.fa355b5e-d1e4-4155-adfa-0b00de50629d"
@@ -32,7 +33,7 @@ def plugin_models() -> dict[str, type[BaseModel]]:
 
 def without_comment_signs() -> str:
     """The file with what it shows in comments made real: an issuer, and options that have no default."""
-    return re.sub(rf"^# (?=\w+ = |\[{re.escape(ISSUER)}\]$)", "", CONF.read_text(), flags=re.MULTILINE)
+    return re.sub(rf"^# (?=\w+ =|\[{re.escape(ISSUER)}\]$)", "", CONF.read_text(), flags=re.MULTILINE)
 
 
 def required() -> set[tuple[str, str]]:
@@ -152,6 +153,6 @@ def test_the_issuer_it_shows_is_one(tmp_path: Path) -> None:
         ISSUER.removeprefix("issuer."): Issuer(
             id=ISSUER.removeprefix("issuer."),
             organization_id="194c51fb-fef1-4bdf-ab27-fed1b67cf6f1",
-            secret=secret,
+            key=secret,
         )
     }

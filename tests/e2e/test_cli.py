@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from service.cli import main
 from tests.support.processes import Finished, lading
 from tests.support.service import CONF, ISSUER, SECRET
+from tests.support.tokens import private_key, private_pem
 
 TOKEN = ("token", "--config", "service.conf", "--album", "holidays", "--issuer", ISSUER)
 CREATE = ("issuer", "create", "--organization", "an-organization")
@@ -79,9 +80,9 @@ def test_an_issuer_from_its_creation_to_its_disabling(folder: Path) -> None:
 
     listed = lading(*LIST, cwd=folder)
     rows = [line.split() for line in listed.stdout.splitlines()]
-    assert rows[0] == ["ID", "ORGANIZATION", "ALGORITHM", "STATE", "KEPT", "IN"]
-    assert ["mine", "an-organization", "HS256", "enabled", "documents"] in rows
-    assert [ISSUER, rows[1][1], "HS256", "enabled", "service.conf"] in rows
+    assert rows[0] == ["ID", "ORGANIZATION", "ALGORITHM", "STATE", "KEPT", "IN", "PREVIOUS", "KEY"]
+    assert ["mine", "an-organization", "HS256", "enabled", "documents", "-"] in rows
+    assert [ISSUER, rows[1][1], "HS256", "enabled", "service.conf", "-"] in rows
     assert any(row[0] == "disabled-issuer" and row[3] == "disabled" for row in rows)
 
     sign = ("token", "--config", "service.conf", "--issuer", "mine", "--album", "holidays")
@@ -198,6 +199,7 @@ class Wrong:
 
 
 USAGE = 2
+PRIVATE_KEY = private_pem(private_key("EdDSA"))
 SERVE = ("serve", "--port", "0")
 MEMORY = {"LADING_DOCUMENTS__BACKEND": "memory"}
 WRONG: dict[str, dict[str, Wrong]] = {
@@ -240,6 +242,10 @@ WRONG: dict[str, dict[str, Wrong]] = {
         "configured issuer disabled": Wrong(
             ("issuer", "disable", ISSUER, "--config", "service.conf"), (f"'{ISSUER}'", "configuration", "'enabled'")
         ),
+        "unknown issuer's new key": Wrong(("issuer", "rotate", "nobody"), ("'nobody'",)),
+        "configured issuer's new key": Wrong(
+            ("issuer", "rotate", ISSUER, "--config", "service.conf"), (f"'{ISSUER}'", "previous_secret")
+        ),
         "configured issuer created": Wrong(
             (*CREATE, "--config", "service.conf", "--id", ISSUER), (f"'{ISSUER}'", "configuration")
         ),
@@ -254,6 +260,19 @@ WRONG: dict[str, dict[str, Wrong]] = {
         "id that is no text": Wrong(("issuer", "enable", os.fsdecode(b"\xff")), ("ISSUER_ID",), USAGE),
         "empty organisation": Wrong(("issuer", "create", "--organization", ""), ("--organization",), USAGE),
         "secret in the arguments": Wrong((*CREATE, f"--secret={SECRET}"), ("--secret", "--secret-file"), USAGE),
+        "public key for a secret": Wrong((*CREATE, "--public-key", "a-file"), ("HS256 has a secret",), USAGE),
+        "secret for a public key": Wrong(
+            (*CREATE, "--algorithm", "ES256", "--secret-file", "a-file"), ("ES256 has a public key",), USAGE
+        ),
+        "no public key": Wrong((*CREATE, "--algorithm", "RS256"), ("--public-key",), USAGE),
+        "empty public key": Wrong((*CREATE, "--algorithm", "RS256", "--public-key", "a-file"), ("PEM", "2048")),
+        "private key for a public one": Wrong(
+            (*CREATE, "--algorithm", "EdDSA", "--public-key", "-"), ("private key",), 1, {}, PRIVATE_KEY
+        ),
+        "private key for a secret": Wrong((*CREATE, "--secret-file", "-"), ("more than one line",), 1, {}, PRIVATE_KEY),
+        "private key of an issuer with a secret": Wrong(
+            (*TOKEN, "--private-key", "-"), ("signs with its secret",), 1, {}, PRIVATE_KEY
+        ),
         "short secret": Wrong((*CREATE, "--secret-file", "-"), ("11 bytes", "at least 32"), 1, {}, "hush-hush-1"),
         "secret that is no text": Wrong((*CREATE, "--secret-file", "binary.conf"), ("secret", "UTF-8")),
         "secret without an end": Wrong((*CREATE, "--secret-file", "/dev/zero"), ("secret", "8192 bytes")),

@@ -56,7 +56,13 @@ CASES = {
     "storage that is not installed": Refused(
         nothing,
         "[storage]\nbackend = locl\n",
-        ("[storage] backend", "'locl'", "lading.storages", "did you mean 'local'?", "installed: gcs, local, memory, s3"),
+        (
+            "[storage] backend",
+            "'locl'",
+            "lading.storages",
+            "did you mean 'local'?",
+            "installed: gcs, local, memory, s3",
+        ),
     ),
     "fetcher that is not installed": Refused(
         nothing,

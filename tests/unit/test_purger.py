@@ -16,6 +16,7 @@ from backends.memory import MemoryStorage, MemoryStorageOptions
 from plugins.errors import StorageUnavailable
 from service.errors import ApiError
 from service.images import Downloads, Images, StoredImage
+from service.issuers import Issuer
 from service.models import Import
 from service.purger import AGE, Purger
 from service.storages import Storages
@@ -124,3 +125,19 @@ async def test_it_goes_on_through_outages_and_bugs(monkeypatch: pytest.MonkeyPat
         assert events.count("does not work") == events.count("works again") == 1
         assert events.count("the removal of deleted images failed unexpectedly") == 1
         assert events.count("a deletion was completed") == 1
+
+
+@pytest.mark.gen_test
+async def test_previous_keys_of_issuers_are_dropped_also_while_storage_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.purger, "INTERVAL", 0.01)
+    async with opened() as shop:
+        await shop.begun("elsewhere")
+        shop.clock.advance(2 * AGE)
+        issuer = Issuer("key", "organization", "new", previous_key="old", previous_until=shop.clock.now())
+        await shop.store.add_issuer(issuer)
+        task = asyncio.create_task(shop.purger.run())
+        while await shop.store.get_issuer("key") == issuer:
+            await asyncio.sleep(0.01)
+        assert await shop.store.get_issuer("key") == Issuer("key", "organization", "new")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

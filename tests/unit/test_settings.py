@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from service.issuers import Algorithm, Issuer
 from service.settings import Fault, Settings, SettingsError, load_settings
 from service.settings.models import SECTIONS
 
@@ -98,53 +97,6 @@ def test_a_byte_order_mark_is_skipped(conf: Path) -> None:
     assert load(conf, "\ufeff[service]\nport = 1\n").service.port == 1
 
 
-# --- issuers ----------------------------------------------------------------------------------------------------------
-
-
-def test_an_issuer_has_its_defaults(conf: Path) -> None:
-    settings = load(conf, ISSUER)
-    assert settings.issuers == {"key-1": Issuer(id="key-1", organization_id="acme", secret=SECRET)}
-
-
-def test_an_issuer_may_set_everything(conf: Path) -> None:
-    settings = load(
-        conf,
-        ISSUER + f"algorithm = HS512\nenabled = 0\nrequire_exp = off\n[issuer.b]\n{ISSUER[15:]}",
-        LADING_ISSUER_KEY_1__SECRET=SECRET * 2,
-    )
-    assert list(settings.issuers) == ["key-1", "b"]
-    assert settings.issuers["key-1"] == Issuer(
-        id="key-1",
-        organization_id="acme",
-        secret=SECRET * 2,
-        algorithm=Algorithm.HS512,
-        enabled=False,
-        require_exp=False,
-    )
-
-
-def test_an_issuer_needs_its_organisation_and_secret(conf: Path) -> None:
-    faults = faults_of(conf, "[issuer.key-1]\nenabled = yes\n")
-    assert {(fault.key, fault.problem) for fault in faults} == {
-        ("organization_id", "is required"),
-        ("secret", "is required"),
-    }
-
-
-@pytest.mark.parametrize("algorithm", ["HS384", "HS512", "none", "RS256"])
-def test_a_weak_secret_or_another_algorithm_is_refused(conf: Path, algorithm: str) -> None:
-    fault = the_fault(conf, f"{ISSUER}algorithm = {algorithm}\n")
-    assert fault.section == "issuer.key-1"
-    assert fault.key == ("secret" if algorithm in ("HS384", "HS512") else "algorithm")
-    assert SECRET not in str(fault)
-
-
-@pytest.mark.parametrize("issuer_id", ["", " ", "a b", "x" * 256, "a\tb"])
-def test_an_issuer_needs_a_sane_id(conf: Path, issuer_id: str) -> None:
-    fault = the_fault(conf, ISSUER.replace("key-1", issuer_id))
-    assert fault.problem == "the id must be 1 to 255 printable characters without spaces"
-
-
 def test_secrets_are_in_no_repr(conf: Path) -> None:
     settings = load(conf, f"{ISSUER}[storage]\nbackend = s3\n[storage.s3]\nkey = {SECRET}\n")
     assert settings.plugin_options("storage", "s3")["key"] == SECRET
@@ -225,6 +177,7 @@ path = $file:no-such-file
         ("worker", "retry_max"),
         ("nowhere", ""),
         ("issuer.key-1", "organization_id"),
+        ("issuer.key-1", "secret"),
         ("storage.local", "path"),
         ("auth", "leeway"),
     }

@@ -53,7 +53,7 @@ def test_a_plugin_that_the_environment_configures_takes_its_options_from_it() ->
 def test_an_issuer_of_the_file_takes_its_secret_from_the_environment(tmp_path: Path) -> None:
     text = "[issuer.fa355b5e-D1e4]\norganization_id = acme\n"
     settings = load(tmp_path, text, {"LADING_ISSUER_FA355B5E_D1E4__SECRET": SECRET})
-    assert settings.issuers["fa355b5e-D1e4"].secret == SECRET
+    assert settings.issuers["fa355b5e-D1e4"].key == SECRET
 
 
 def test_a_section_that_the_file_has_for_another_plugin_may_be_overridden(tmp_path: Path) -> None:
@@ -117,13 +117,13 @@ def test_a_value_may_come_from_the_environment(tmp_path: Path) -> None:
 def test_a_value_may_come_from_a_file_beside_the_configuration(tmp_path: Path, ending: str) -> None:
     (tmp_path / "key").write_bytes(f"{SECRET}{ending}".encode())
     settings = load(tmp_path, "[issuer.a]\norganization_id = acme\nsecret = $file:key\n", {})
-    assert settings.issuers["a"].secret == SECRET
+    assert settings.issuers["a"].key == SECRET
 
 
 def test_only_the_last_line_break_of_a_file_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f" {SECRET}\n\n")
     settings = load(tmp_path, "[issuer.a]\norganization_id = acme\nsecret = $file:key\n", {})
-    assert settings.issuers["a"].secret == f" {SECRET}\n"
+    assert settings.issuers["a"].key == f" {SECRET}\n"
 
 
 def test_an_override_may_be_a_reference_and_what_it_refers_to_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ are never keys of a MongoDB document, where they could act as operators or paths
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from service.issuers import Algorithm, Issuer
@@ -83,14 +84,25 @@ def to_import(found: Mapping[str, Any]) -> Import:
 
 
 def issuer_fields(issuer: Issuer) -> dict[str, Any]:
-    """The document of an issuer."""
+    """The document of an issuer. Its key is called ``secret``, as it was when there were no public keys."""
     return {
         "_id": text(issuer.id),
         "organization_id": issuer.organization_id,
-        "secret": issuer.secret,
+        "secret": issuer.key,
         "algorithm": issuer.algorithm.value,
         "enabled": issuer.enabled,
         "require_exp": issuer.require_exp,
+        "previous_secret": issuer.previous_key,
+        "previous_until": issuer.previous_until,
+    }
+
+
+def rotated_issuer_fields(key: str, keep_until: datetime | None) -> dict[str, Any]:
+    """What the ``$set`` of an update's pipeline makes of an issuer's keys; see ``DocumentStore.rotate_issuer``."""
+    return {
+        "secret": {"$literal": text(key)},
+        "previous_secret": None if keep_until is None else "$secret",
+        "previous_until": keep_until,
     }
 
 
@@ -99,10 +111,12 @@ def to_issuer(found: Mapping[str, Any]) -> Issuer:
     return Issuer(
         id=found["_id"],
         organization_id=found["organization_id"],
-        secret=found["secret"],
+        key=found["secret"],
         algorithm=Algorithm(found["algorithm"]),
         enabled=found["enabled"],
         require_exp=found["require_exp"],
+        previous_key=found.get("previous_secret"),  # documents of earlier versions lack both
+        previous_until=found.get("previous_until"),
     )
 
 

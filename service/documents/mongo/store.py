@@ -13,7 +13,7 @@ from service.clock import Clock
 from service.documents import DocumentStore, DuplicateId
 from service.documents.coalescing import Coalescer
 from service.documents.mongo.connection import LOCAL, Connection, MongoOptions
-from service.documents.mongo.fields import issuer_fields, text, to_import, to_issuer
+from service.documents.mongo.fields import issuer_fields, rotated_issuer_fields, text, to_import, to_issuer
 from service.documents.mongo.news import News
 from service.documents.mongo.schema import (
     IMPORTS,
@@ -252,6 +252,21 @@ class MongoDocumentStore(DocumentStore):
         change = {"$set": {"enabled": bool(enabled)}}
         result = await self._connection.run(lambda: issuers.update_one({"_id": text(issuer_id)}, change))
         return result.matched_count == 1
+
+    async def rotate_issuer(self, issuer_id: str, key: str, keep_until: datetime | None) -> bool:
+        """See ``DocumentStore.rotate_issuer``."""
+        issuers = self._connection.collection(ISSUERS)
+        change = rotated_issuer_fields(key, keep_until)
+        result = await self._connection.run(lambda: issuers.update_one({"_id": text(issuer_id)}, [{"$set": change}]))
+        return result.matched_count == 1
+
+    async def drop_previous_keys(self) -> int:
+        """See ``DocumentStore.drop_previous_keys``."""
+        issuers = self._connection.collection(ISSUERS)
+        ended = {"previous_until": {"$lte": self._clock.now()}}
+        forget = {"$set": {"previous_secret": None, "previous_until": None}}
+        result = await self._connection.run(lambda: issuers.update_many(ended, forget))
+        return result.modified_count
 
     async def _insert_one(self, collection: Any, document: dict[str, Any], duplicate: str) -> None:
         async def insert() -> None:

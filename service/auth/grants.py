@@ -1,0 +1,61 @@
+"""What a valid token allows, and why another was refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a token was refused; for the log only. The client gets one and the same answer, whatever the reason."""
+
+    MISSING = "missing"
+    TOO_LARGE = "too_large"
+    MALFORMED = "malformed"
+    WRONG_TYPE = "wrong_type"
+    WRONG_ALGORITHM = "wrong_algorithm"
+    CRITICAL_EXTENSION = "critical_extension"
+    INVALID_ISSUER = "invalid_issuer"
+    UNKNOWN_ISSUER = "unknown_issuer"
+    UNFIT_KEY = "unfit_key"
+    BAD_SIGNATURE = "bad_signature"
+    DISABLED = "disabled"
+    INVALID_TIME = "invalid_time"
+    MISSING_EXP = "missing_exp"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    OTHER_AUDIENCE = "other_audience"
+
+
+class Unauthorized(Exception):
+    """The request has no valid token. It never holds the token or any part of it."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a valid token allows.
+
+    Attributes:
+        issuer_id: the issuer that signed it.
+        organization_id: the issuer's organisation.
+        token: the token as sent; it is a credential until it expires, so it has no repr.
+        admin: whether everything in the organisation is allowed.
+        abilities: by album, the names of the abilities granted there.
+    """
+
+    issuer_id: str
+    organization_id: str
+    token: str = field(repr=False)
+    admin: bool = False
+    abilities: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def allows(self, ability: str, album_id: str | None) -> bool:
+        """Whether the ability is granted in the album; for None, whether it is granted in any album."""
+        if self.admin:
+            return True
+        if album_id is None:
+            return any(ability in granted for granted in self.abilities.values())
+        return ability in self.abilities.get(album_id, frozenset())
