@@ -12,10 +12,11 @@ import structlog
 from plugins.errors import PluginError, PluginFault, StorageFull, StorageUnavailable
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
-from service.errors import INTERNAL, WORKER_LOST, failure_of
+from service.errors import INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
 from service.importer import Importer
 from service.models import Failure, Import, Status
 from service.retries import RetryPolicy
+from service.vault import SecretsUnreadable
 
 MAX_ABANDONED = 20
 """Attempts that may end with the death of their worker: an import that kills workers must not do so for ever."""
@@ -94,6 +95,9 @@ class Attempts:
                     "a plugin broke its contract", import_id=document.id, plugin=error.plugin, frames=_frames(error)
                 )
             return self._after(document, error), error
+        except SecretsUnreadable as error:
+            log.error("secrets of an import are unreadable", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
+            return self._again_or_failed(document, SECRETS_UNREADABLE, None), None
         except OSError:
             log.exception("the spool failed", import_id=document.id)
             return self._after_outage(document, INTERNAL), None

@@ -78,6 +78,9 @@ def reason_phrase(status: HTTPStatus) -> str:
 
 
 WORKER_LOST = Failure("worker_lost", "The workers that ran this import died again and again.", retryable=True)
+SECRETS_UNREADABLE = Failure(
+    "secrets_unreadable", "The headers or the url of this import can no longer be decrypted.", retryable=True
+)
 INTERNAL = Failure("internal_error", CATALOGUE["internal_error"].text, retryable=True)
 
 

@@ -24,6 +24,7 @@ from plugins.errors import (
 from service.mirror import Mirror
 from service.models import Image, Import
 from service.spool import Spool, Spools
+from service.vault import Vault
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,62}):")
 
@@ -45,6 +46,7 @@ class Importer:
         storage: where images are saved, and ``storage_name`` its name.
         spools: where the bytes wait.
         mirror: where a second copy of each image is kept, if anywhere.
+        vault: opens what is secret in the parameters.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Importer:
         storage: StorageBackend,
         storage_name: str,
         spools: Spools,
+        vault: Vault,
         mirror: Mirror | None = None,
     ) -> None:
         self._fetchers = fetchers
@@ -63,6 +66,7 @@ class Importer:
         self._storage_name = storage_name
         self._spools = spools
         self._mirror = mirror
+        self._vault = vault
 
     def check(self, source: Source) -> None:
         """Refuse, without I/O, a source that can never be fetched.
@@ -90,11 +94,12 @@ class Importer:
 
         Raises:
             PluginError: the attempt failed.
+            SecretsUnreadable: what is secret in its parameters was encrypted with another key.
             ValueError: the import has no url.
         """
         if document.url is None:
             raise ValueError(f"import {document.id} has no url")
-        source = Source(document.url, document.headers)
+        source = self._vault.source(document)
         fetcher = fetcher_for(self._fetchers, source.url)
         with self._spools.open() as spool:
             async with fetcher.open(source) as fetched:

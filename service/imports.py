@@ -14,7 +14,9 @@ from service.documents import DocumentStore, StoreUnavailable
 from service.errors import ApiError
 from service.importer import Importer, host_of
 from service.models import Import, Status
+from service.redaction import filtered
 from service.validation import ParamRules, validate
+from service.vault import Vault
 
 RETRY_AFTER_OUTAGE = 5
 RETRY_AFTER_BACKLOG = 30
@@ -25,6 +27,7 @@ class Imports:
     """The imports of all organisations, behind the grants of their tokens.
 
     Attributes:
+        vault: seals what is secret in the parameters.
         accepted: called for every import that is queued, so that a worker of this process looks at once.
         new_id: makes the id of an import.
     """
@@ -34,11 +37,12 @@ class Imports:
     backlog: Backlog
     rules: ParamRules
     clock: Clock
+    vault: Vault
     accepted: Callable[[], None]
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
 
     async def create(self, grant: Grant, params: Mapping[str, Any], request_id: str = "") -> Import:
-        """Accept an import; it is durable when this returns (P1).
+        """Accept an import; it is durable when this returns (P1). Its ``params`` are without what is secret in them.
 
         Args:
             grant: what the token allows.
@@ -54,7 +58,7 @@ class Imports:
         if not grant.allows("image_upload", document.album_id):
             raise ApiError("forbidden", ability="image_upload")
         if document.url is not None:
-            self._check_source(document)
+            self._check_source(params)
         try:
             if await self.backlog.is_full():
                 raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
@@ -83,11 +87,13 @@ class Imports:
     def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
         url = params.get("url")
+        shown = filtered(params)
         return Import(
             id=self.new_id(),
             organization_id=grant.organization_id,
             issuer_id=grant.issuer_id,
-            params=params,
+            params=shown,
+            sealed=self.vault.seal(params) if url and shown is not params else None,
             created_at=now,
             updated_at=now,
             run_at=now,
@@ -96,8 +102,8 @@ class Imports:
             request_id=request_id,
         )
 
-    def _check_source(self, document: Import) -> None:
+    def _check_source(self, params: Mapping[str, Any]) -> None:
         try:
-            self.importer.check(Source(document.url or "", document.headers))
+            self.importer.check(Source(params["url"], params.get("headers") or {}))
         except SourceRefused as error:
             raise ApiError.from_refusal(error) from error

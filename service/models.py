@@ -111,8 +111,8 @@ class Import:
         id: UUID of the import, lower case with hyphens.
         organization_id: the organisation that owns it.
         issuer_id: the issuer whose token created it; the unit of fairness.
-        params: what the client sent, in the order sent, then ``controller`` and ``action``. Holds header values that
-            may be secret; no repr.
+        params: what the client sent, in the order sent, then ``controller`` and ``action``; without what is secret in
+            it, see ``service.redaction``. Documents of earlier versions hold that too: no repr.
         created_at, updated_at: UTC, whole milliseconds.
         run_at: when it is due to be claimed; meaningful while queued.
         host: origin host of ``url`` in lower case, for the per-host limit; empty where there is none.
@@ -122,6 +122,8 @@ class Import:
         abandoned: how many of those attempts ended with the death of the worker.
         revision: number of writes so far; the subject of compare-and-set.
         worker_id: who runs it; None unless running.
+        sealed: what is secret in the parameters, for the fetch, as ``service.vault`` sealed it. None where nothing is,
+            and as soon as the import is final.
         image_deleted_at: from when on the image is deleted for everyone who asks, UTC, whole milliseconds; None if not.
         image_purged_at: from when on its bytes are known to be gone from storage; None if they are not.
     """
@@ -144,12 +146,13 @@ class Import:
     worker_id: str | None = None
     error: Failure | None = None
     image: Image | None = None
+    sealed: str | None = field(default=None, repr=False)
     image_deleted_at: datetime | None = None
     image_purged_at: datetime | None = None
 
     @property
     def url(self) -> str | None:
-        """The source to fetch, or None while the bytes are still to come from the client."""
+        """The source, without what is secret in it; None while the bytes are still to come from the client."""
         url = self.params.get("url")
         return url if isinstance(url, str) and url else None
 
@@ -172,7 +175,7 @@ class Import:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Request headers to send with the fetch; may hold secrets."""
+        """Request headers to send with the fetch, without their values unless an earlier version wrote them."""
         headers = self.params.get("headers")
         return headers if isinstance(headers, Mapping) else {}
 
@@ -290,4 +293,5 @@ class Import:
             raise ValueError(f"import {self.id} is {self.status}, not {status}")
 
     def _changed(self, now: datetime, **changes: Any) -> Self:
-        return replace(self, updated_at=truncate_to_milliseconds(now), revision=self.revision + 1, **changes)
+        changed = replace(self, updated_at=truncate_to_milliseconds(now), revision=self.revision + 1, **changes)
+        return replace(changed, sealed=None) if changed.status.is_final else changed

@@ -7,19 +7,18 @@ from typing import Any
 
 from service.images import StoredImage
 from service.models import Image, Import
+from service.redaction import filtered
 
-FILTERED = "[FILTERED]"
 
-
-def accepted(document: Import, timezone: tzinfo) -> dict[str, Any]:
-    """The answer to ``POST /api/v1/imports``: eight keys in the order of the contract, ``params`` as sent."""
+def accepted(document: Import, timezone: tzinfo, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to ``POST /api/v1/imports``: eight keys in the order of the contract, and ``params`` as given."""
     return {
         "id": document.id,
         "organization_id": document.organization_id,
         "image_id": document.image_id,
         "import_type": document.import_type,
         "album_id": document.album_id,
-        "params": document.params,
+        "params": params,
         "created_at": timestamp(document.created_at, timezone),
         "updated_at": timestamp(document.updated_at, timezone),
     }
@@ -28,11 +27,10 @@ def accepted(document: Import, timezone: tzinfo) -> dict[str, Any]:
 def detailed(document: Import, timezone: tzinfo) -> dict[str, Any]:
     """The answer to ``GET /api/v1/imports/{id}``: the same eight keys, then state, error and image.
 
-    Values of ``headers`` may be secrets, and any token of the organisation may read this: they are not shown.
+    Any token of the organisation may read this, so that secrets which the client sent are not shown.
     """
     return {
-        **accepted(document, timezone),
-        "params": _without_secrets(document.params),
+        **accepted(document, timezone, filtered(document.params)),  # an earlier version kept what is secret
         "status": document.status.value,
         "attempts": document.attempts,
         "error": _error(document),
@@ -63,13 +61,6 @@ def timestamp(moment: datetime, timezone: tzinfo) -> str:
 def encode(value: Any) -> bytes:
     """Compact JSON in UTF-8, keys in their order."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _without_secrets(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    headers = params.get("headers")
-    if not isinstance(headers, Mapping):
-        return params
-    return {**params, "headers": dict.fromkeys(headers, FILTERED)}
 
 
 def _error(document: Import) -> dict[str, Any] | None:

@@ -41,6 +41,7 @@ from service.slots import Limits
 from service.spool import Spools
 from service.storages import Storages
 from service.validation import ParamRules
+from service.vault import Vault
 from service.worker import Worker, WorkerOptions
 
 IMPORT_TYPES = frozenset({"url", "data", "upload"})
@@ -57,6 +58,7 @@ class Parts:
     store: DocumentStore
     storages: Storages
     importer: Importer
+    vault: Vault
     import_types: frozenset[str]
 
     @property
@@ -155,6 +157,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         worker = settings.worker
         executor = ThreadPoolExecutor(min(32, worker.concurrency), thread_name_prefix="spool")
         stack.callback(executor.shutdown, cancel_futures=True)
+        vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
         importer = Importer(
             fetchers=fetchers,
             detectors=_detectors(settings, components, watch, stack),
@@ -162,6 +165,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             storage_name=storages.main,
             mirror=None if storages.mirror is None else Mirror(storages.by_name[storages.mirror]),
             spools=Spools(worker.spool_memory_bytes, worker.spool_directory, executor),
+            vault=vault,
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
         yield Parts(
@@ -171,6 +175,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             store=store,
             storages=storages,
             importer=importer,
+            vault=vault,
             import_types=kinds | IMPORT_TYPES,
         )
 
@@ -256,6 +261,7 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
             backlog=Backlog(parts.store, settings.worker.backlog),
             rules=ParamRules(service.metadata_max_bytes, service.filename_max_bytes, parts.import_types),
             clock=parts.clock,
+            vault=parts.vault,
             accepted=accepted,
         ),
         images=make_images(parts),

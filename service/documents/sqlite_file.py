@@ -144,6 +144,8 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     # fullfsync: fsync alone does not reach the medium on macOS; it means nothing elsewhere.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")
+    # What is dropped (secrets of imports, keys of issuers) is overwritten, rather than left in free space.
+    connection.execute("PRAGMA secure_delete = ON")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
     if _header(connection)[1] < SCHEMA_VERSION:
         _upgrade_schema(connection)

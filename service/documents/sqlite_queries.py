@@ -48,10 +48,11 @@ def insert_import(connection: sqlite3.Connection, document: Import) -> None:
         """
         INSERT INTO imports (
             id, organization_id, issuer_id, params, created_at, host, request_id, updated_at, run_at, status, image_id,
-            import_type, attempts, abandoned, revision, worker_id, error, image, image_deleted_at, image_purged_at
+            import_type, attempts, abandoned, revision, worker_id, error, image, sealed, image_deleted_at,
+            image_purged_at
         ) VALUES (
             :id, :organization_id, :issuer_id, :params, :created_at, :host, :request_id, :updated_at, :run_at, :status,
-            :image_id, :import_type, :attempts, :abandoned, :revision, :worker_id, :error, :image,
+            :image_id, :import_type, :attempts, :abandoned, :revision, :worker_id, :error, :image, :sealed,
             :image_deleted_at, :image_purged_at
         ) ON CONFLICT (id) DO NOTHING
         """,
@@ -105,8 +106,8 @@ def update_import(connection: sqlite3.Connection, document: Import) -> bool:
         UPDATE imports SET
             updated_at = :updated_at, run_at = :run_at, status = :status, image_id = :image_id,
             import_type = :import_type, attempts = :attempts, abandoned = :abandoned, revision = :revision,
-            worker_id = :worker_id, error = :error, image = :image, image_deleted_at = :image_deleted_at,
-            image_purged_at = :image_purged_at
+            worker_id = :worker_id, error = :error, image = :image, sealed = :sealed,
+            image_deleted_at = :image_deleted_at, image_purged_at = :image_purged_at
         WHERE id = :id AND revision = :revision - 1
         """,
         state_columns(document),

@@ -50,6 +50,7 @@ def state_columns(document: Import) -> dict[str, Any]:
         "worker_id": document.worker_id,
         "error": None if document.error is None else _to_json(asdict(document.error)),
         "image": None if document.image is None else _to_json(asdict(document.image)),
+        "sealed": document.sealed,
         "image_deleted_at": _to_milliseconds_or_none(document.image_deleted_at),
         "image_purged_at": _to_milliseconds_or_none(document.image_purged_at),
     }
@@ -76,6 +77,7 @@ def to_import(row: sqlite3.Row) -> Import:
         worker_id=row["worker_id"],
         error=None if row["error"] is None else Failure(**json.loads(row["error"])),
         image=None if row["image"] is None else Image(**json.loads(row["image"])),
+        sealed=row["sealed"],
         image_deleted_at=_from_milliseconds_or_none(row["image_deleted_at"]),
         image_purged_at=_from_milliseconds_or_none(row["image_purged_at"]),
     )

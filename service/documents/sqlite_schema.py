@@ -77,7 +77,10 @@ _KEYS = (
     "ALTER TABLE issuers ADD COLUMN previous_until INTEGER",
 )
 
-VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS)
+# What is secret in the parameters, until the import is final.
+_SEALED = ("ALTER TABLE imports ADD COLUMN sealed TEXT",)
+
+VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED)
 """The statements that lead to each version from the one before it; the first from an empty file."""
 
 SCHEMA_VERSION: Final = len(VERSIONS)

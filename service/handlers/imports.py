@@ -19,10 +19,11 @@ class ImportsHandler(BaseHandler):
     async def post(self) -> None:
         """Accept an import and answer with its document at once."""
         grant = await self.authenticate()
-        document = await self.api.imports.create(grant, self.params(), self.request_id)
+        params = self.params()
+        document = await self.api.imports.create(grant, params, self.request_id)
         self.log_fields["import_id"] = document.id
         self.set_header("Location", f"/api/v1/imports/{document.id}")
-        self.answer(HTTPStatus.OK, accepted(document, self.api.timezone))
+        self.answer(HTTPStatus.OK, accepted(document, self.api.timezone, params))
 
     def params(self) -> dict[str, Any]:
         """What the client sent, and then, as in Rails, what the route says, which a client cannot set."""

@@ -5,8 +5,11 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 from plugins.options import CommaSeparated
+from plugins.validation import SILENT
+from service.vault import check_key
 
 
 def time_zone(name: Any) -> Any:
@@ -40,6 +43,20 @@ def mongodb_uri(uri: SecretStr) -> SecretStr:
     return uri
 
 
+def refused(problem: str) -> PydanticCustomError:
+    """What a validator of a secret option raises; the problem, which is shown, must not hold the secret."""
+    return PydanticCustomError(SILENT, "{problem}", {"problem": problem})
+
+
+def _encryption_key(key: SecretStr) -> SecretStr:
+    try:
+        check_key(key.get_secret_value())
+    except ValueError as error:
+        raise refused(str(error)) from None
+    return key
+
+
+EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 PluginName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 PluginNames = Annotated[tuple[PluginName, ...], CommaSeparated, AfterValidator(without_repetition), Field(min_length=1)]

@@ -3,12 +3,10 @@
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
-from plugins.validation import SILENT
 from service.auth import usable_key
 from service.issuers import Algorithm
-from service.settings.fields import Section, none_if_empty
+from service.settings.fields import Section, none_if_empty, refused
 
 # A public key is declared as a secret: who confuses it with the private one must not see that in a message.
 Key = Annotated[SecretStr | None, BeforeValidator(none_if_empty)]
@@ -44,16 +42,16 @@ class IssuerSection(Section):
         if name.endswith("secret") is not algorithm.uses_secret:
             if key is not None:
                 other = "secret" if algorithm.uses_secret else "public_key"
-                raise _refused(f"is not for {algorithm}, which needs '{other}'")
+                raise refused(f"is not for {algorithm}, which needs '{other}'")
             return None
         if key is None:
             if not name.startswith("previous_"):
-                raise _refused("is required")
+                raise refused("is required")
             return None
         try:
             return SecretStr(usable_key(algorithm, key.get_secret_value()))
         except ValueError as error:
-            raise _refused(str(error)) from None
+            raise refused(str(error)) from None
 
     @property
     def keys(self) -> tuple[str, str | None]:
@@ -64,7 +62,3 @@ class IssuerSection(Section):
         if key is None:
             raise AssertionError("a section without a key is refused")
         return key.get_secret_value(), None if previous is None else previous.get_secret_value()
-
-
-def _refused(problem: str) -> PydanticCustomError:
-    return PydanticCustomError(SILENT, "{problem}", {"problem": problem})

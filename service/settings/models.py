@@ -27,6 +27,7 @@ from plugins.options import CommaSeparated, PathOption
 from plugins.registry import Kind
 from service.issuers import Issuer
 from service.settings.fields import (
+    EncryptionKey,
     PluginName,
     PluginNames,
     Seconds,
@@ -91,6 +92,9 @@ class DocumentsSettings(Section):
     backend: Literal["sqlite", "mongo", "memory"] = Field(
         "sqlite",
         description="sqlite for one machine, mongo for many; memory is lost when the service ends, for experiments",
+    )
+    encryption_keys: Annotated[tuple[EncryptionKey, ...], CommaSeparated] = Field(
+        (), description="keys for what is secret in the parameters of imports; the first encrypts, all decrypt"
     )
 
 

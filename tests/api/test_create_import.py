@@ -96,15 +96,51 @@ async def test_without_a_url_the_import_waits_for_its_bytes(client: Client, asse
     assert assembled.accepted == []
 
 
+SIGNED = "http://host.example/a.jpg?w=1&X-Amz-Signature=s3cr3t&x=2"
+FILTERED = "http://host.example/a.jpg?w=1&X-Amz-Signature=[FILTERED]&x=2"
+
+
 @pytest.mark.gen_test
-async def test_header_values_are_sent_back_once_and_then_no_more(client: Client) -> None:
-    response = await client.post(
-        f"album_id=imported_album&headers[Authorization]=Bearer%20s3cr3t&url={URL}",
-    )
-    assert params_of(response.body)["headers"] == {"Authorization": "Bearer s3cr3t"}
-    found = await client.fetch(f"/api/v1/imports/{json.loads(response.body)['id']}")
+async def test_secrets_are_sent_back_once_and_then_no_more(client: Client, assembled: Assembled) -> None:
+    headers = {"Authorization": "Bearer s3cr3t", "Cookie": "a=s3cr3t"}
+    sent = {"headers": headers, "album_id": "imported_album", "url": SIGNED}
+    response = await client.post_json(sent)
+    assert list(params_of(response.body).items()) == list((sent | ROUTE).items())
+    import_id = json.loads(response.body)["id"]
+    found = await client.fetch(f"/api/v1/imports/{import_id}")
     assert b"s3cr3t" not in found.body
-    assert params_of(found.body)["headers"] == {"Authorization": "[FILTERED]"}
+    shown = {**sent, "headers": dict.fromkeys(headers, "[FILTERED]"), "url": FILTERED}
+    assert list(params_of(found.body).items()) == list((shown | ROUTE).items())
+    stored = await assembled.parts.store.get(import_id)
+    assert stored is not None
+    assert "s3cr3t" not in str(stored.params)
+    source = assembled.parts.vault.source(stored)
+    assert (source.url, source.headers) == (SIGNED, headers)
+
+
+@pytest.mark.gen_test
+async def test_headers_without_a_url_are_for_nothing_and_not_kept(client: Client, assembled: Assembled) -> None:
+    response = await client.post_json({"album_id": "imported_album", "headers": {"Authorization": "s3cr3t"}})
+    assert params_of(response.body)["headers"] == {"Authorization": "s3cr3t"}
+    stored = await assembled.parts.store.get(json.loads(response.body)["id"])
+    assert stored is not None
+    assert (stored.sealed, stored.params["headers"]) == (None, {"Authorization": "[FILTERED]"})
+
+
+@pytest.mark.gen_test
+async def test_what_holds_no_secret_is_kept_as_it_is(client: Client, assembled: Assembled) -> None:
+    sent = {"album_id": "imported_album", "url": URL + "?w=1&author=x", "headers": {}}
+    response = await client.post_json(sent)
+    stored = await assembled.parts.store.get(json.loads(response.body)["id"])
+    assert stored is not None
+    assert (stored.sealed, stored.params) == (None, sent | ROUTE)
+
+
+@pytest.mark.gen_test
+async def test_a_password_in_a_refused_url_is_not_repeated(client: Client) -> None:
+    response = await client.post_json({"album_id": "imported_album", "url": "http://me:s3cr3t@host.example/"})
+    assert response.code == 422
+    assert b"s3cr3t" not in response.body
 
 
 @pytest.mark.parametrize(

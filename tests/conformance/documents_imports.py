@@ -54,6 +54,26 @@ class ImportCases(DocumentStoreCases):
             await store.add(document)
             assert await store.get(document.id) == document
 
+    @pytest.mark.parametrize("size", [10, 300_000])
+    @pytest.mark.gen_test
+    async def test_secrets_are_kept_while_an_import_runs_and_gone_when_it_is_final(self, size: int) -> None:
+        clock = SettableClock()
+        document = make_import(clock, sealed="clear:" + "s3cr3t" * size)
+        async with self.opened(clock) as store:
+            await store.register("worker", LEASE)
+            await store.add(document)
+            (claimed,) = await store.claim("worker", 1)
+            assert claimed.sealed == document.sealed
+            requeued = claimed.requeued(FAILURE, clock.now(), clock.now())
+            assert await store.update(requeued)
+            (claimed,) = await store.claim("worker", 1)
+            assert claimed.sealed == document.sealed
+            failed = claimed.failed(FAILURE, "url", clock.now())
+            assert await store.update(failed)
+            assert await store.get(document.id) == failed
+            assert failed.sealed is None
+            assert "s3cr3t" not in repr([document, claimed, failed])
+
     @pytest.mark.gen_test
     async def test_every_field_is_kept(self) -> None:
         clock = SettableClock()
@@ -74,6 +94,7 @@ class ImportCases(DocumentStoreCases):
             worker_id="worker/1",
             error=FAILURE,
             image=IMAGE,
+            sealed="fernet:é\0'\"$",
             image_deleted_at=datetime(2027, 1, 1, 0, 0, 0, 1_000, tzinfo=UTC),
             image_purged_at=datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
         )

@@ -17,7 +17,7 @@ from service.documents.sqlite_file import APPLICATION_ID
 from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
 from service.issuers import Algorithm, Issuer
 from service.models import Held, Import, Status
-from tests.conformance.documents_base import SECOND, SettableClock
+from tests.conformance.documents_base import FAILURE, SECOND, SettableClock, make_import
 
 IMAGE = {
     "format": "PNG",
@@ -80,7 +80,7 @@ async def test_an_earlier_file_keeps_its_documents_and_gains_what_is_new(path: P
     assert found is not None
     assert found.image is not None
     assert (found.id, found.status, found.image.filename) == ("import", Status.DONE, None)
-    assert (found.image_deleted_at, found.image_purged_at) == (None, None)
+    assert (found.image_deleted_at, found.image_purged_at, found.sealed) == (None, None, None)
     assert (found.image.mirror, found.image.is_mirrored) == (None, False)
     assert await read_and_close(tmp_path / "new.db") is None
     assert shape(path) == shape(tmp_path / "new.db")
@@ -156,3 +156,26 @@ async def test_images_and_deletions_are_found_by_an_index(path: Path) -> None:
         ["SEARCH imports USING INDEX imports_mirror"],
         ["SEARCH imports USING INDEX imports_stored"],
     ]
+
+
+@pytest.mark.parametrize("size", [1, 30_000])
+@pytest.mark.gen_test
+async def test_what_was_dropped_is_nowhere_in_the_file(path: Path, size: int) -> None:
+    clock = SettableClock()
+    secret = "s3cr3t" * size
+    store = SqliteDocumentStore(path, clock)
+    await store.open()
+    await store.register("worker", SECOND)
+    document = make_import(clock, sealed=f"clear:{secret}")
+    await store.add(document)
+    await store.add_issuer(Issuer("key", "organization", secret))
+    (claimed,) = await store.claim("worker", 1)
+    await store.close()
+    assert path.read_bytes().count(b"s3cr3t") >= 2
+    store = SqliteDocumentStore(path, clock)
+    await store.open()
+    assert await store.update(claimed.failed(FAILURE, None, clock.now()))
+    assert await store.rotate_issuer("key", "another", None)
+    await store.close()
+    assert b"s3cr3t" not in path.read_bytes()
+    assert [file.name for file in path.parent.iterdir()] == [path.name], "the log is folded in"

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import service.params.body  # noqa: F401  # its error class is part of the tree
 from plugins.errors import PluginError, SourceRefused
-from service.errors import CATALOGUE, INTERNAL, WORKER_LOST
+from service.errors import CATALOGUE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST
 from service.params import ParamsError
 
 Error = TypeVar("Error", bound=Exception)
@@ -40,7 +40,7 @@ def existing() -> dict[str, str]:
             codes[error.code] = "422"
         else:
             codes[error.code] = "yes" if error.retryable else "no"
-    codes[WORKER_LOST.code] = "yes"
+    codes[WORKER_LOST.code] = codes[SECRETS_UNREADABLE.code] = "yes"
     assert INTERNAL.code in codes
     return codes
 

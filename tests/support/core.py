@@ -23,6 +23,7 @@ from service.models import Import, Status
 from service.retries import RetryPolicy
 from service.slots import Limits
 from service.spool import Spools
+from service.vault import Vault
 from service.worker import Worker, WorkerOptions
 from tests.support.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import
 
@@ -142,6 +143,7 @@ class Core:
             storage=self.storage,
             storage_name="memory",
             spools=Spools(1024 * 1024, None, self.executor),
+            vault=Vault(),
         )
         self.rng = random.Random(7)
         self.attempts = Attempts(

@@ -12,6 +12,7 @@ from backends.memory import MemoryStorage, MemoryStorageOptions
 from plugins.contracts import ImageInfo, ObjectMetadata, StoredObject
 from service.importer import Importer
 from service.spool import Spool, Spools
+from service.vault import Vault
 from tests.support.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import
 
 DOCUMENT = make_import()
@@ -68,6 +69,7 @@ class Shop:
             storage=GuardedStorage(self.storage, name="memory", deadline=deadline),
             storage_name="memory",
             spools=self.spools,
+            vault=Vault(),
         )
 
     @property

@@ -63,6 +63,23 @@ def running() -> Import:
 # --- states and transitions -------------------------------------------------------------------------------------------
 
 
+def test_secrets_last_as_long_as_the_import_runs() -> None:
+    document = replace(make_import(), sealed="sealed")
+    now = document.created_at
+    failure = Failure("code", "detail", retryable=True)
+    begun = document.claimed("worker", now)
+    for kept in (
+        begun,
+        begun.requeued(failure, now, now),
+        begun.handed_back(now, now),
+        begun.recovered(now),
+    ):
+        assert kept.sealed == "sealed"
+    assert begun.failed(failure, None, now).sealed is None
+    assert begun.succeeded(IMAGE, "url", now).sealed is None
+    assert "sealed" not in repr(document)
+
+
 def test_three_states_are_final() -> None:
     assert {status for status in Status if status.is_final} == {Status.DONE, Status.FAILED, Status.CANCELLED}
 

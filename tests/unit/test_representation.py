@@ -51,7 +51,7 @@ def document(**changes: Any) -> Import:
 
 
 def test_the_accepted_document_has_eight_keys_in_order() -> None:
-    shown = accepted(document(), timezone(timedelta(hours=2)))
+    shown = accepted(document(), timezone(timedelta(hours=2)), document().params)
     assert tuple(shown) == EIGHT
     assert encode(shown) == (
         b'{"id":"f60ae96b-2681-4885-8437-356e9fae9f6e","organization_id":"organization","image_id":null,'
@@ -64,9 +64,10 @@ def test_the_accepted_document_has_eight_keys_in_order() -> None:
 def test_the_detailed_document_begins_with_the_same_keys() -> None:
     shown = detailed(document(attempts=2), UTC)
     assert tuple(shown) == (*EIGHT, "status", "attempts", "error", "image")
-    assert {**accepted(document(), UTC), **{name: shown[name] for name in ("status", "attempts")}} == {
-        name: value for name, value in shown.items() if name not in ("error", "image")
-    }
+    assert {
+        **accepted(document(), UTC, document().params),
+        **{name: shown[name] for name in ("status", "attempts")},
+    } == {name: value for name, value in shown.items() if name not in ("error", "image")}
     assert (shown["status"], shown["attempts"], shown["error"], shown["image"]) == ("queued", 2, None, None)
 
 
@@ -110,14 +111,17 @@ def test_nothing_internal_is_shown() -> None:
     assert not any(word in text for word in ("worker-7", "issuer", "abandoned", "host-8", "revision", "run_at"))
 
 
-def test_values_of_headers_are_hidden_when_looked_at_later() -> None:
-    params = {"headers": {"Authorization": "Bearer hush", "X": "hush"}, "url": "u"}
+def test_the_secrets_that_an_earlier_version_kept_are_not_shown() -> None:
+    params = {"headers": {"Authorization": "Bearer hush", "X": "hush"}, "url": "http://host/?w=1&sig=hush"}
     found = document(params=params)
-    assert accepted(found, UTC)["params"] == params, "the answer to its own request is what was sent"
     shown = detailed(found, UTC)
-    assert shown["params"] == {"headers": {"Authorization": "[FILTERED]", "X": "[FILTERED]"}, "url": "u"}
+    assert shown["params"] == {
+        "headers": {"Authorization": "[FILTERED]", "X": "[FILTERED]"},
+        "url": "http://host/?w=1&sig=[FILTERED]",
+    }
     assert list(shown["params"]) == ["headers", "url"]
     assert found.params == params
+    assert accepted(found, UTC, params)["params"] is params
 
 
 @pytest.mark.parametrize("headers", [None, {}])

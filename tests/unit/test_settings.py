@@ -129,6 +129,12 @@ def test_secrets_are_in_no_repr(conf: Path) -> None:
         ("[service]\nbody_max_bytes = 0", "service", "body_max_bytes", "greater than or equal to 1024"),
         ("[service]\nlog_level = loud", "service", "log_level", "'debug', 'info', 'warning' or 'error'"),
         ("[documents]\nbackend = mysql", "documents", "backend", "'sqlite', 'mongo' or 'memory'"),
+        (
+            "[documents]\nencryption_keys = hush-hush",
+            "documents",
+            "encryption_keys",
+            "item 1: is not a key of 32 bytes",
+        ),
         ("[documents.sqlite]\npath =", "documents.sqlite", "path", "is not a path"),
         ("[worker]\nretry_base = 700", "worker", "retry_max", "is less than retry_base"),
         ("[worker]\nenabled = perhaps", "worker", "enabled", "valid boolean"),

@@ -52,6 +52,7 @@ def state_fields(document: Import) -> dict[str, Any]:
         "worker_id": document.worker_id,
         "error": None if document.error is None else asdict(document.error),
         "image": None if document.image is None else asdict(document.image),
+        "sealed": document.sealed,
         "image_deleted_at": document.image_deleted_at,
         "image_purged_at": document.image_purged_at,
     }
@@ -78,7 +79,8 @@ def to_import(found: Mapping[str, Any]) -> Import:
         worker_id=found["worker_id"],
         error=None if found["error"] is None else Failure(**found["error"]),
         image=None if found["image"] is None else _to_image(found["image"]),
-        image_deleted_at=found.get("image_deleted_at"),  # documents of earlier versions lack both
+        sealed=found.get("sealed"),  # documents of earlier versions lack this and what follows
+        image_deleted_at=found.get("image_deleted_at"),
         image_purged_at=found.get("image_purged_at"),
     )
 

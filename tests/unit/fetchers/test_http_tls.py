@@ -78,7 +78,8 @@ async def test_a_redirect_may_lead_from_http_to_https_but_not_back(tls: ssl.SSLC
     ):
         plain.routes = {"/up": redirect(secure.url("/a")), "/b": answer(b"image")}
         secure.routes = {"/a": answer(b"image"), "/down": redirect(plain.url("/b"))}
-        assert await fetch(fetcher, plain.url("/up")) == b"image"
+        assert await fetch(fetcher, plain.url("/up"), {"X-Key": "secret"}) == b"image"
+        assert ["x-key" in request.headers for request in (*plain.requests, *secure.requests)] == [True, False]
         requests = len(plain.requests)
         with pytest.raises(RedirectNotAllowed) as caught:
             await fetch(fetcher, secure.url("/down"))

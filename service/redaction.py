@@ -1,0 +1,46 @@
+"""What is secret in the parameters of an import, and how they look without it.
+
+Secret are the values of ``headers``, the userinfo of the url, and those values in its query or fragment whose name says
+so: signatures, tokens, keys and the like, as signed URLs of the object stores have them.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+FILTERED = "[FILTERED]"
+
+_SECRET_NAME = re.compile(
+    r"signature|token|secret|passw|passphrase|credential|session|jwt|api[-_.]?key|access[-_.]?key|key[-_.]?(?:pair[-_.]?)?id"
+    r"|auth(?!or(?!i[sz]))"
+    r"|^(?:sig|key|pwd|pass|hmac|policy|code|googleaccessid|hdnea|hdnts|hdntl|oh)$",
+    re.IGNORECASE,
+)
+_USERINFO = re.compile(r"(?<=://)[^/?#]*(?=@)")
+_PARAMETER = re.compile(r"(?<=[?&;#])([^?&;#=]*)=([^&;#]+)")
+
+
+def filtered(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters without what is secret in them; the same object where nothing is. Filters nothing twice."""
+    changes: dict[str, Any] = {}
+    url, headers = params.get("url"), params.get("headers")
+    if isinstance(url, str) and (shown := filtered_url(url)) != url:
+        changes["url"] = shown
+    if isinstance(headers, Mapping) and any(value != FILTERED for value in headers.values()):
+        changes["headers"] = dict.fromkeys(headers, FILTERED)
+    return {**params, **changes} if changes else params
+
+
+def filtered_url(url: str) -> str:
+    """The URL with ``[FILTERED]`` in place of what is secret in it; scheme, host and path are as they were."""
+    if url[:5].lower() == "data:":
+        return url
+    return _PARAMETER.sub(_filtered_parameter, _USERINFO.sub(FILTERED, url, count=1))
+
+
+def _filtered_parameter(match: re.Match[str]) -> str:
+    name, value = match.groups()
+    # A value may be a URL itself, with parameters of its own.
+    inner = [unquote(name), *(nested for nested, _ in _PARAMETER.findall(unquote(value)))]
+    return f"{name}={FILTERED}" if any(map(_SECRET_NAME.search, inner)) else match[0]
