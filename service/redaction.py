@@ -36,7 +36,7 @@ def filtered_url(url: str) -> str:
     """The URL with ``[FILTERED]`` in place of what is secret in it; scheme, host and path are as they were."""
     if url[:5].lower() == "data:":
         return url
-    return _PARAMETER.sub(_filtered_parameter, _USERINFO.sub(FILTERED, url, count=1))
+    return _PARAMETER.sub(_filtered_parameter, _USERINFO.sub(FILTERED, url))
 
 
 def _filtered_parameter(match: re.Match[str]) -> str:

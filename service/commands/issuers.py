@@ -109,19 +109,17 @@ def issuer_create(
 @click.option(
     "--grace",
     metavar="DURATION",
-    callback=checked(parse_duration),
+    callback=checked(lambda text: None if text == "none" else parse_duration(text)),
     default="1d",
     show_default=True,
-    help="How long the present key is accepted besides: 15m, 4h, 30d.",
+    help="How long the present key is accepted besides: 15m, 4h, 30d; none if it has leaked.",
 )
-@click.option("--no-grace", is_flag=True, help="Refuse the present key at once: it has leaked.")
 def issuer_rotate(
     config: Path | None,
     issuer_id: str,
     secret_file: BinaryIO | None,
     public_key_file: BinaryIO | None,
-    grace: timedelta,
-    no_grace: bool,
+    grace: timedelta | None,
 ) -> None:
     """Give an issuer a new key, of the same algorithm.
 
@@ -136,7 +134,7 @@ def issuer_rotate(
             " 'previous_public_key' there, and write the new one in its place"
         )
     now = truncate_to_milliseconds(SystemClock().now())
-    keep_until = None if no_grace else now + grace
+    keep_until = None if grace is None else now + grace
     issuer = on_store(settings, lambda store: store.get_issuer(issuer_id))
     if issuer is None:
         raise no_issuer(settings, issuer_id)

@@ -43,7 +43,7 @@ def test_a_secret_is_changed_and_the_one_before_it_stays_for_a_day(tmp_path: Pat
     assert again.stderr == "The key before the previous one is refused from now on.\n"
     assert until(previous_of(tmp_path)) - datetime.now(UTC) > timedelta(days=29)
 
-    leaked = lading(*ROTATE, "--no-grace", cwd=tmp_path)
+    leaked = lading(*ROTATE, "--grace", "none", cwd=tmp_path)
     assert leaked.stdout.endswith("\nprevious key: refused\n")
     assert previous_of(tmp_path) == "-"
 

@@ -38,6 +38,7 @@ from service.redaction import filtered, filtered_url
         ("http://h/?user[password]=p", "http://h/?user[password]=[FILTERED]"),
         ("http://h/?oauth_nonce=n", "http://h/?oauth_nonce=[FILTERED]"),
         ("http://h/?src=http%3A%2F%2Fb%2F%3Fsig%3Ds&w=1", "http://h/?src=[FILTERED]&w=1"),
+        ("http://h/?src=http://me:hush@b/&w=1", "http://h/?src=http://[FILTERED]@b/&w=1"),
         ("sftp://me:hush@h/a?b", "sftp://[FILTERED]@h/a?b"),
         ("sftp://hush@h", "sftp://[FILTERED]@h"),
         ("sftp://me@corp:hu@sh@h/a@b", "sftp://[FILTERED]@h/a@b"),
