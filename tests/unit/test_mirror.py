@@ -19,6 +19,7 @@ from service.mirror import Mirror
 from service.mirroring import AGE, Copyist, Mirroring
 from service.models import Held, Image, Import
 from service.transfers import GIVE_UP_AFTER, Outcome
+from service.vault import Vault
 from tests.support.importing import DATA, DOCUMENT, Shop, shop_of
 from tests.support.scripted import until
 from tests.support.storages import ScriptedStorage, Warehouse, failing, warehouse
@@ -41,6 +42,7 @@ def mirrored(shop: Shop, backend: ScriptedStorage) -> Importer:
         storage=GuardedStorage(shop.storage, name="memory"),
         storage_name="memory",
         spools=shop.spools,
+        vault=Vault(),
         mirror=Mirror(GuardedStorage(backend, name="mirror")),
     )
 
