@@ -5,8 +5,11 @@ What browsers repair (backslashes, odd spellings of IPv4 addresses, user names) 
 """
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import NamedTuple
 from urllib.parse import quote, urljoin
 
 import idna
@@ -16,6 +19,8 @@ from plugins.errors import UrlInvalid, UrlSchemeMissing, UrlSchemeNotAllowed
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _MAX_BYTES = 8192
+_MAX_HOST = 253
+"""Characters of a host name: RFC 1035 section 2.3.4, less the root's label and the first length byte."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]")
 _AUTHORITY_END = re.compile(r"[/?#]")
@@ -23,6 +28,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 # Letters, digits and hyphens (RFC 1123 section 2.1), and the underscore, which names of storage buckets have.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 # RFC 3986 appendix A: what a path and a query may hold, the percent sign of escapes, and the brackets that many
 # queries hold against it.
@@ -84,8 +90,8 @@ def parse_http_url(url: str, *, max_bytes: int = _MAX_BYTES) -> HttpUrl:
 
     A fragment is dropped, since it is never sent. So is one trailing dot of the host: neither TLS (RFC 6066 section 3)
     nor virtual hosts know it, and with it one host would have two names. Non-ASCII characters of path and query
-    become percent-encoded UTF-8; existing escapes stay as they are. Host names are checked by IDNA 2008 (RFC 5891)
-    without any mapping but that of ASCII letters to lower case.
+    become percent-encoded UTF-8; existing escapes stay as they are. Host names are checked by IDNA 2008 (RFC 5891,
+    RFC 5893) without any mapping but that of ASCII letters to lower case.
 
     Args:
         url: the text to read.
@@ -100,6 +106,8 @@ def parse_http_url(url: str, *, max_bytes: int = _MAX_BYTES) -> HttpUrl:
         raise _too_long(max_bytes)
     if _FORBIDDEN.search(url):
         raise UrlInvalid(reason="it holds a space, a backslash or a control character")
+    if len(url.encode()) > max_bytes:
+        raise _too_long(max_bytes)
     scheme, rest = _split_scheme(url)
     if not rest.startswith("//"):
         raise UrlInvalid(reason="it has no host")
@@ -180,11 +188,16 @@ def _ipv6(text: str) -> str:
 def _name_or_ipv4(text: str) -> str:
     if not text:
         raise UrlInvalid(reason="it has no host")
-    labels = [_label(label) for label in text.removesuffix(".").split(".")]
-    host = ".".join(labels)
-    if len(host) > 253:  # noqa: PLR2004 - RFC 1035 section 2.3.4, less the root's label and the first length byte
+    text = text.removesuffix(".")
+    # No encoding shortens a name; checked first, so that little is left to do for one of thousands of labels.
+    if len(text) > _MAX_HOST:
         raise UrlInvalid(reason="its host is not valid")
-    if _NUMBER.fullmatch(labels[-1]):
+    labels = [_Label.read(label) for label in text.split(".")]
+    _check_directions(labels)
+    host = ".".join(label.ascii for label in labels)
+    if len(host) > _MAX_HOST:
+        raise UrlInvalid(reason="its host is not valid")
+    if labels[-1].is_number:
         return _ipv4(host)
     return host
 
@@ -197,19 +210,44 @@ def _ipv4(host: str) -> str:
         raise UrlInvalid(reason="its host is no host name and no dotted IPv4 address") from error
 
 
-def _label(label: str) -> str:
-    label = label.translate(_ASCII_LOWER)
-    try:
-        if not label.isascii():
-            # A label has at most 63 characters; checked here because IDNA's own checks are slow on long ones.
-            label = idna.alabel(label[:64]).decode("ascii")
-        elif label.startswith("xn--") and idna.alabel(idna.ulabel(label)).decode("ascii") != label:
+class _Label(NamedTuple):
+    """One label of a host name, in both of its forms."""
+
+    ascii: str
+    unicode: str
+
+    @classmethod
+    def read(cls, text: str) -> "_Label":
+        text = text.translate(_ASCII_LOWER)
+        label = cls(text, text)
+        try:
+            if not text.isascii():
+                # A label has at most 63 characters; checked here because IDNA's own checks are slow on long ones.
+                label = cls(idna.alabel(text[:64]).decode("ascii"), text)
+            elif text.startswith("xn--"):
+                label = cls(text, idna.ulabel(text))
+        except UnicodeError as error:
+            raise UrlInvalid(reason="its host is not valid") from error
+        # An encoded label that says nothing but ASCII is none (RFC 5890 section 2.3.2.1).
+        if not _LABEL.fullmatch(label.ascii) or (label.ascii.startswith("xn--") and label.unicode.isascii()):
             raise UrlInvalid(reason="its host is not valid")
+        return label
+
+    @property
+    def is_number(self) -> bool:
+        """Whether some parser would read a host that ends in it as an IPv4 address, digits of every script included."""
+        return _NUMBER.fullmatch(self.ascii) is not None or self.unicode.isdecimal()
+
+
+def _check_directions(labels: Sequence[_Label]) -> None:
+    """The rule for names of which a label is written from right to left; it binds the other labels too (RFC 5893)."""
+    if not any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for label in labels for char in label.unicode):
+        return
+    try:
+        for label in labels:
+            idna.check_bidi(label.unicode, check_ltr=True)
     except UnicodeError as error:
         raise UrlInvalid(reason="its host is not valid") from error
-    if not _LABEL.fullmatch(label):
-        raise UrlInvalid(reason="its host is not valid")
-    return label
 
 
 def _path_query(text: str) -> str:
