@@ -1,7 +1,7 @@
-"""What a storage backend may be able to do beyond its contract: each a small interface of its own.
+"""What a plugin may be able to do beyond its contract: each a small interface of its own.
 
-A backend that can do it inherits the interface beside ``StorageBackend``. It is looked up once, on the class, and shown
-by ``lading plugins``; what needs a capability that the configured backend lacks does not exist.
+A plugin that can do it inherits the interface beside ``StorageBackend`` or ``Fetcher``. It is looked up once, on the
+class, and shown by ``lading plugins``; what needs a capability that the configured plugin lacks does not exist.
 """
 
 from abc import ABC, abstractmethod
@@ -9,6 +9,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+
+from plugins.contracts import Source
+
+# --- storage backends -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +70,44 @@ STORAGE_CAPABILITIES: Mapping[str, type] = MappingProxyType(
     {"listing": SupportsListing, "signed urls": SupportsSignedUrls}
 )
 """Every capability of storage backends, by the name that ``lading plugins`` prints."""
+
+# --- fetchers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a fetcher judged of a source, for the operator.
+
+    Attributes:
+        hop: number of the request that it belongs to, from 1; each redirect is one more.
+        url: what that request asks for, without user name, password and query.
+        subject: what was judged: ``port 80``, ``address 192.0.2.1``.
+        allowed: the verdict.
+        rule: what decided: ``allow_networks 10.0.0.0/8``, ``loopback (RFC 1122)``.
+    """
+
+    hop: int
+    url: str
+    subject: str
+    allowed: bool
+    rule: str
+
+
+class SupportsExplaining(ABC):
+    """A fetcher that can tell the operator why it would fetch a source, or would not."""
+
+    @abstractmethod
+    def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
+        """Judge the source as ``open`` would, by the same code, and tell of each verdict as it is reached.
+
+        Names may be looked up. Nothing else is sent anywhere unless ``follow`` is set: then the requests are made that
+        lead to the body, redirects included, and no body is read. To be iterated once, to its end. Nothing secret may
+        be in a finding: no query of a url, no value of a header.
+
+        Raises:
+            FetchError: the one that ``open`` would raise, at once or after the findings that led to it.
+        """
+
+
+FETCHER_CAPABILITIES: Mapping[str, type] = MappingProxyType({"explaining": SupportsExplaining})
+"""Every capability of fetchers, by the name that ``lading plugins`` prints."""

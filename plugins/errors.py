@@ -117,6 +117,13 @@ class AddressNotAllowed(SourceRefused):
     public_text = "The url leads to an address that is not allowed."
 
 
+class HostNotAllowed(SourceRefused):
+    """The operator's lists of host names do not let it pass."""
+
+    code = "host_not_allowed"
+    public_text = "The host of the url is not allowed."
+
+
 class DataUrlInvalid(SourceRefused):
     code = "data_url_invalid"
     public_text = "The data: url is not valid: {reason}."

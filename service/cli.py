@@ -22,6 +22,7 @@ from service.commands.common import (
     keeps_documents,
     refused,
 )
+from service.commands.fetch import fetch_group
 from service.commands.issuers import issuer_group
 from service.commands.plugins import plugins_group
 from service.commands.storage import storage_group
@@ -134,6 +135,7 @@ def check_command(config: Path | None) -> None:
 
 
 main.add_command(plugins_group)
+main.add_command(fetch_group)
 main.add_command(issuer_group)
 main.add_command(token_command)
 main.add_command(storage_group)

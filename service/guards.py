@@ -9,11 +9,15 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from typing import TypeVar
 
+from plugins.capabilities import Finding, SupportsExplaining
 from plugins.care import Care, Observer, ignore
 from plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from plugins.errors import DetectError, FetchError, PluginError
 from plugins.watch import Watch
+
+Piece = TypeVar("Piece")
 
 _END = object()
 CLOSE_SECONDS = 5.0
@@ -50,6 +54,10 @@ class GuardedFetcher(Fetcher):
         self._care = Care("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
         self.kind = fetcher.kind  # type: ignore[misc]  # the contract's class attributes, read off this instance
         self.schemes = fetcher.schemes  # type: ignore[misc]
+        self.explainer: SupportsExplaining | None = None
+        """What explains its verdicts, with the same care; None where it cannot."""
+        if isinstance(fetcher, SupportsExplaining):
+            self.explainer = _GuardedExplainer(fetcher, self._care, deadline)
 
     def check(self, source: Source) -> None:
         """See ``Fetcher.check``."""
@@ -62,7 +70,8 @@ class GuardedFetcher(Fetcher):
         async with self._care.turn(self._deadline):
             opened, fetched = await self._care.call("open", lambda: self._enter(source), end - monotonic())
             try:
-                async with aclosing(self._chunks(self._checked(fetched).chunks, end)) as chunks:
+                pieces = _pieces(self._care, "read", self._checked(fetched).chunks, bytes, end)
+                async with aclosing(pieces) as chunks:
                     yield replace(fetched, chunks=chunks)
             except BaseException:
                 with suppress(PluginError):  # the error under way matters more
@@ -77,15 +86,6 @@ class GuardedFetcher(Fetcher):
     async def _enter(self, source: Source) -> tuple[AbstractAsyncContextManager[Fetched], Fetched]:
         opened = self._fetcher.open(source)
         return opened, await opened.__aenter__()
-
-    async def _chunks(self, chunks: AsyncIterator[bytes], end: float) -> AsyncGenerator[bytes, None]:
-        while True:
-            chunk: bytes | object = await self._care.call("read", lambda: anext(chunks, _END), end - monotonic())
-            if chunk is _END:
-                return
-            if not isinstance(chunk, bytes):
-                raise self._care.fault(f"a piece of the body is of type {type(chunk).__name__}")
-            yield chunk
 
     def _checked(self, fetched: Fetched) -> Fetched:
         if not isinstance(fetched, Fetched):
@@ -103,6 +103,36 @@ class GuardedFetcher(Fetcher):
                 await opened.__aexit__(None, None, None)
 
         await self._care.call("release", leave, CLOSE_SECONDS)
+
+
+class _GuardedExplainer(SupportsExplaining):
+    """The explaining of verdicts made safe to call, with the care around its fetcher."""
+
+    def __init__(self, explainer: SupportsExplaining, care: Care, deadline: float) -> None:
+        self._explainer = explainer
+        self._care = care
+        self._deadline = deadline
+
+    async def explain(self, source: Source, *, follow: bool) -> AsyncGenerator[Finding, None]:
+        """See ``SupportsExplaining.explain``."""
+        end = monotonic() + self._deadline
+        findings = self._care.call_now("explain", lambda: self._explainer.explain(source, follow=follow))
+        async with aclosing(_pieces(self._care, "explain", findings, Finding, end)) as pieces:
+            async for finding in pieces:
+                yield finding
+
+
+async def _pieces(
+    care: Care, operation: str, pieces: AsyncIterator[Piece], kind: type[Piece], end: float
+) -> AsyncGenerator[Piece, None]:
+    """What a plugin gives piece by piece, each within what is left of the time until ``end``."""
+    while True:
+        piece: Piece | object = await care.call(operation, lambda: anext(pieces, _END), end - monotonic())
+        if piece is _END:
+            return
+        if not isinstance(piece, kind):
+            raise care.fault(f"{operation} gave {type(piece).__name__}")
+        yield piece
 
 
 class GuardedDetector(TypeDetector):

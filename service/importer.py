@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from plugins.contracts import Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
@@ -25,6 +26,8 @@ from service.mirror import Mirror
 from service.models import Image, Import
 from service.spool import Spool, Spools
 from service.vault import Vault
+
+AnyFetcher = TypeVar("AnyFetcher", bound=Fetcher)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,62}):")
 
@@ -172,7 +175,7 @@ def _outage_if_slow() -> Iterator[None]:
         raise unavailable from error
 
 
-def fetcher_for(fetchers: Mapping[str, Fetcher], url: str) -> Fetcher:
+def fetcher_for(fetchers: Mapping[str, AnyFetcher], url: str) -> AnyFetcher:
     """The fetcher that serves the url, of those by URL scheme.
 
     Raises:

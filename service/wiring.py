@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from backends.guard import GuardedStorage, signer_of
-from plugins.contracts import Fetcher, TypeDetector
+from plugins.contracts import TypeDetector
 from plugins.errors import PluginError, PluginFault
 from plugins.registry import Plugin
 from plugins.watch import Watch
@@ -114,7 +114,7 @@ def storages_for(settings: Settings, components: Components, watch: Watch | None
 
 def fetchers_for(
     settings: Settings, components: Components, stack: AsyncExitStack, watch: Watch | None = None
-) -> Mapping[str, Fetcher]:
+) -> Mapping[str, GuardedFetcher]:
     """The configured fetchers behind their guards, by URL scheme; ``stack`` closes them.
 
     Must be called inside the running event loop.
@@ -122,7 +122,7 @@ def fetchers_for(
     Raises:
         PluginError: one cannot be constructed.
     """
-    fetchers: dict[str, Fetcher] = {}
+    fetchers: dict[str, GuardedFetcher] = {}
     for component in components.fetchers:
         fetcher = GuardedFetcher(
             _constructed(component, watch),

@@ -2,6 +2,7 @@
 
 For the operator:
 
+- ``allow_hosts`` and ``deny_hosts`` judge the host names that URLs hold, those of redirects included.
 - Only public unicast addresses are connected to; ``allow_networks`` opens others. The address is judged where the
   socket is made, so a denied one never sees a packet, whether the URL names it, the DNS, or a redirect.
 - Proxies and credentials of the environment are not used. TLS is checked against the system's certificates.
@@ -14,29 +15,24 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+from plugins.capabilities import Finding, SupportsExplaining
 from plugins.contracts import Fetched, Fetcher, Source
-from plugins.errors import (
-    AddressNotAllowed,
-    BodyEmpty,
-    BodyTooLarge,
-    RedirectNotAllowed,
-    SourceRefused,
-    TooManyRedirects,
-    UrlPortNotAllowed,
-)
+from plugins.errors import BodyEmpty, BodyTooLarge, TooManyRedirects
 from plugins.fetchers import http_responses
-from plugins.fetchers.addresses import AddressPolicy
 from plugins.fetchers.body import Body
 from plugins.fetchers.clock import FetchClock, fetcher_closed
 from plugins.fetchers.filenames import origin_filename
 from plugins.fetchers.http_client import HttpClient, HttpResponse
+from plugins.fetchers.http_explain import HttpExplainer
 from plugins.fetchers.http_options import HttpOptions
+from plugins.fetchers.http_redirects import redirect_target, redirected_from
 from plugins.fetchers.http_requests import check_headers, request_headers
-from plugins.fetchers.resolver import LOOKUP_THREADS, Lookup, system_lookup
-from plugins.fetchers.urls import HttpUrl, parse_http_url, resolve_reference
+from plugins.fetchers.resolver import LOOKUP_THREADS, HostResolver, Lookup, system_lookup
+from plugins.fetchers.targets import TargetPolicy
+from plugins.fetchers.urls import HttpUrl, parse_http_url
 
 
-class HttpFetcher(Fetcher):
+class HttpFetcher(SupportsExplaining, Fetcher):
     """See ``Fetcher``; the limits are those of ``HttpOptions``.
 
     Args:
@@ -51,9 +47,11 @@ class HttpFetcher(Fetcher):
 
     def __init__(self, options: HttpOptions, *, lookup: Lookup = system_lookup) -> None:
         self._options = options
-        self._policy = AddressPolicy(options.allow_networks, options.deny_networks)
+        self._targets = TargetPolicy(options)
         self._executor = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lading-lookup")
-        self._client = HttpClient(options, self._policy, self._executor, lookup)
+        resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._executor, lookup)
+        self._client = HttpClient(options, self._targets.addresses, resolver, self._executor)
+        self._explainer = HttpExplainer(options, self._targets, resolver, self._client)
         self._slots = asyncio.Semaphore(options.connections)
         self._clocks: set[FetchClock] = set()
         self._closed = False
@@ -80,6 +78,10 @@ class HttpFetcher(Fetcher):
         finally:
             self._clocks.discard(clock)
 
+    def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
+        """See ``SupportsExplaining.explain``."""
+        return self._explainer.explain(self._read(source), source, follow=follow)
+
     async def close(self) -> None:
         """See ``Fetcher.close``. Fetches under way end with a ``FetchError``."""
         self._closed = True
@@ -89,18 +91,14 @@ class HttpFetcher(Fetcher):
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _checked(self, source: Source) -> HttpUrl:
-        url = parse_http_url(source.url, max_bytes=self._options.url_max_bytes)
-        self._check_target(url)
-        check_headers(source.headers)
+        url = self._read(source)
+        self._targets.check(url)
         return url
 
-    def _check_target(self, url: HttpUrl) -> None:
-        if not self._options.allows_port(url.port):
-            raise UrlPortNotAllowed(url.loggable, port=url.port)
-        if url.address is not None:
-            verdict = self._policy.verdict(url.address)
-            if not verdict.allowed:
-                raise AddressNotAllowed(f"{url.loggable}: {verdict.rule}")
+    def _read(self, source: Source) -> HttpUrl:
+        url = parse_http_url(source.url, max_bytes=self._options.url_max_bytes)
+        check_headers(source.headers)
+        return url
 
     async def _follow(self, url: HttpUrl, headers: Mapping[str, str]) -> HttpResponse:
         """The first response that is no redirect."""
@@ -109,27 +107,15 @@ class HttpFetcher(Fetcher):
             if response.status not in http_responses.REDIRECTS:
                 return response
             try:
-                target = self._redirect_target(response)
+                with redirected_from(url):
+                    target = redirect_target(url, response.headers, max_bytes=self._options.url_max_bytes)
+                    self._targets.check(target)
             finally:
                 response.release()
             if target.origin != url.origin:
                 headers = {}  # they may hold secrets that are meant for the first origin alone
             url = target
         raise TooManyRedirects(url.loggable, limit=self._options.max_redirects)
-
-    def _redirect_target(self, response: HttpResponse) -> HttpUrl:
-        url = response.url
-        reference = http_responses.location(response.headers)
-        try:
-            target = resolve_reference(url, reference, max_bytes=self._options.url_max_bytes)
-            self._check_target(target)
-        except AddressNotAllowed:
-            raise
-        except SourceRefused as error:
-            raise RedirectNotAllowed(f"{url.loggable}: {error.code}", reason="its url is not acceptable") from error
-        if (url.scheme, target.scheme) == ("https", "http"):
-            raise RedirectNotAllowed(url.loggable, reason="it leads from https to http")
-        return target
 
     def _fetched(self, response: HttpResponse, clock: FetchClock) -> Fetched:
         headers = response.headers

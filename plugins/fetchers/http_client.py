@@ -28,7 +28,7 @@ from plugins.fetchers.clock import timed_out
 from plugins.fetchers.gate import Gate
 from plugins.fetchers.http_options import HttpOptions
 from plugins.fetchers.http_responses import RawHeaders, check_framing, field_values
-from plugins.fetchers.resolver import HostResolver, Lookup
+from plugins.fetchers.resolver import HostResolver
 from plugins.fetchers.sockets import AddressDenied, CheckedSockets
 from plugins.fetchers.urls import HttpUrl
 
@@ -169,16 +169,16 @@ class HttpClient:
     Args:
         options: the limits; of the timeouts, those of the phases up to the head apply here.
         policy: judges every address before a socket is made for it.
-        executor: where lookups and the reading of certificates block; owned by the caller.
-        lookup: asks the name service.
+        resolver: looks host names up.
+        executor: where the reading of certificates blocks; owned by the caller.
     """
 
-    def __init__(self, options: HttpOptions, policy: AddressPolicy, executor: Executor, lookup: Lookup) -> None:
+    def __init__(self, options: HttpOptions, policy: AddressPolicy, resolver: HostResolver, executor: Executor) -> None:
         self._executor = executor
         self._connect_timeout = options.connect_timeout
         self._tls: ssl.SSLContext | None = None
         self._tls_lock = asyncio.Lock()
-        self._session = _session(options, policy, HostResolver(policy, options.dns_timeout, executor, lookup))
+        self._session = _session(options, policy, resolver)
 
     async def get(self, url: HttpUrl, headers: Mapping[str, str]) -> HttpResponse:
         """Send a GET request and read the response's head. Redirects are not followed.

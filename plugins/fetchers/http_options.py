@@ -5,6 +5,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from plugins.fetchers.addresses import Verdict
+from plugins.fetchers.hosts import HostPattern, parse_host_pattern
 from plugins.options import CommaSeparated, PluginOptions
 
 _LAST_PORT = 65535
@@ -35,6 +37,7 @@ def _parse_port_range(value: Any) -> Any:
 
 
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], CommaSeparated]
+Hosts = Annotated[tuple[Annotated[HostPattern, BeforeValidator(parse_host_pattern)], ...], CommaSeparated]
 Ports = Annotated[tuple[Annotated[PortRange, BeforeValidator(_parse_port_range)], ...], CommaSeparated]
 
 
@@ -48,6 +51,15 @@ class HttpOptions(PluginOptions):
     deny_networks: Networks = Field(
         default=(),
         description="Networks that may never be fetched from; they beat allow_networks.",
+    )
+    allow_hosts: Hosts = Field(
+        default=(),
+        description="Hosts beside which none may be fetched from, such as images.example.org, or .example.org with"
+        " every name below it.",
+    )
+    deny_hosts: Hosts = Field(
+        default=(),
+        description="Hosts that may not be fetched from; they beat allow_hosts.",
     )
     ports: Ports = Field(
         default=(PortRange(80, 80), PortRange(443, 443), PortRange(8000, 8999)),
@@ -83,6 +95,7 @@ class HttpOptions(PluginOptions):
         default=15, gt=0, le=300, description="Seconds that an idle connection is kept for the next fetch."
     )
 
-    def allows_port(self, port: int) -> bool:
+    def port_verdict(self, port: int) -> Verdict:
         """Whether ``ports`` names this port."""
-        return any(ports.first <= port <= ports.last for ports in self.ports)
+        found = next((ports for ports in self.ports if ports.first <= port <= ports.last), None)
+        return Verdict(True, f"ports {found}") if found else Verdict(False, "not in ports")

@@ -57,6 +57,19 @@ class HostResolver:
             HostNotFound: the name does not exist or has no address.
             DnsFailed: the name service did not answer in time, or could not say.
         """
+        addresses = await self.look_up(host)
+        for address in addresses:
+            verdict = self._policy.verdict(address)
+            if not verdict.allowed:
+                raise AddressNotAllowed(f"{host}: {address}: {verdict.rule}")
+        return tuple(str(ip_address(address)) for address in addresses[:MAX_ADDRESSES])
+
+    async def look_up(self, host: str) -> tuple[str, ...]:
+        """All addresses of a host name, at least one, as the name service gives them; none has been judged.
+
+        Raises:
+            HostNotFound, DnsFailed: as ``resolve``.
+        """
         future = self._pending.get(host) or self._begin(host)
         # Not awaited itself: a waiter that is cancelled must not cancel the lookup of the others.
         await asyncio.wait((future,), timeout=self._timeout)
@@ -69,7 +82,9 @@ class HostResolver:
             raise HostNotFound(f"{host}: {error.strerror}") from error
         if error is not None:
             raise DnsFailed(f"{host}: {error}") from error
-        return self._judge(host, future.result())
+        if not (addresses := future.result()):
+            raise HostNotFound(f"{host}: no address")
+        return addresses
 
     def _begin(self, host: str) -> asyncio.Future[tuple[str, ...]]:
         if len(self._pending) >= MAX_PENDING:
@@ -87,12 +102,3 @@ class HostResolver:
         del self._pending[host]
         if not future.cancelled():
             future.exception()  # looked at, since every waiter may have left by now
-
-    def _judge(self, host: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        if not addresses:
-            raise HostNotFound(f"{host}: no address")
-        for address in addresses:
-            verdict = self._policy.verdict(address)
-            if not verdict.allowed:
-                raise AddressNotAllowed(f"{host}: {address}: {verdict.rule}")
-        return tuple(str(ip_address(address)) for address in addresses[:MAX_ADDRESSES])

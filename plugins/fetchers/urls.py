@@ -54,11 +54,7 @@ class HttpUrl:
     @property
     def address(self) -> IPv4Address | IPv6Address | None:
         """The host as an IP address, or None where it is a name."""
-        if ":" in self.host:
-            return IPv6Address(self.host)
-        if self.host.rpartition(".")[2].isdigit():
-            return IPv4Address(self.host)
-        return None
+        return address_of(self.host)
 
     @property
     def origin(self) -> tuple[str, str, int]:
@@ -83,6 +79,15 @@ class HttpUrl:
 
     def __str__(self) -> str:
         return self._prefix + self.path_query
+
+
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """The canonical host as an IP address, or None where it is a name."""
+    if ":" in host:
+        return IPv6Address(host)
+    if host.rpartition(".")[2].isdigit():
+        return IPv4Address(host)
+    return None
 
 
 def parse_http_url(url: str, *, max_bytes: int = _MAX_BYTES) -> HttpUrl:
@@ -165,7 +170,7 @@ def _split_authority(authority: str, default_port: int) -> tuple[str, int]:
             raise UrlInvalid(reason="its host is not valid")
         return _ipv6(literal), _port(rest[1:], default_port)
     host, _, port = authority.partition(":")
-    return _name_or_ipv4(host), _port(port, default_port)
+    return canonical_host(host), _port(port, default_port)
 
 
 def _port(text: str, default: int) -> int:
@@ -185,7 +190,12 @@ def _ipv6(text: str) -> str:
         raise UrlInvalid(reason="its host is not valid") from error
 
 
-def _name_or_ipv4(text: str) -> str:
+def canonical_host(text: str) -> str:
+    """A host name or dotted quad as ``HttpUrl.host`` holds it.
+
+    Raises:
+        UrlInvalid: it is neither.
+    """
     if not text:
         raise UrlInvalid(reason="it has no host")
     text = text.removesuffix(".")

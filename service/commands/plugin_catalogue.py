@@ -14,7 +14,7 @@ from pydantic import SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from plugins.capabilities import STORAGE_CAPABILITIES
+from plugins.capabilities import FETCHER_CAPABILITIES, STORAGE_CAPABILITIES
 from plugins.contracts import Fetcher
 from plugins.registry import GROUPS, InstalledPlugin, Kind, RegistryError, installed, load
 from plugins.validation import mentions_secret
@@ -60,7 +60,7 @@ class PluginEntry:
         kind, name, distribution, version, target: see ``plugins.registry.InstalledPlugin``.
         configured: whether ``service.conf`` names it.
         contract_version: of the contract that it keeps; None where it is broken.
-        capabilities: what it can do: the URL schemes of a fetcher, what a storage offers beyond its contract.
+        capabilities: what it can do: the URL schemes of a fetcher, and what it offers beyond its contract.
         options: its options, in the order declared.
         broken: why it cannot be used, or None.
     """
@@ -107,9 +107,9 @@ def _entry(plugin: InstalledPlugin, configured: bool) -> PluginEntry:
 
 def capabilities(cls: type) -> tuple[str, ...]:
     """What a plugin's class can do, as phrases."""
-    if issubclass(cls, Fetcher):
-        return (f"schemes {', '.join(sorted(cls.schemes))}",)
-    return tuple(name for name, interface in STORAGE_CAPABILITIES.items() if issubclass(cls, interface))
+    known = {**FETCHER_CAPABILITIES, **STORAGE_CAPABILITIES}
+    able = tuple(name for name, interface in known.items() if issubclass(cls, interface))
+    return (f"schemes {', '.join(sorted(cls.schemes))}", *able) if issubclass(cls, Fetcher) else able
 
 
 def fetchers_of(scheme: str) -> list[InstalledPlugin]:

@@ -10,7 +10,7 @@ def test_defaults() -> None:
     options = HttpOptions()
     assert options.allow_networks == ()
     assert options.deny_networks == ()
-    assert [port for port in (79, 80, 81, 443, 7999, 8000, 8999, 9000) if options.allows_port(port)] == [
+    assert [port for port in (79, 80, 81, 443, 7999, 8000, 8999, 9000) if options.port_verdict(port).allowed] == [
         80,
         443,
         8000,

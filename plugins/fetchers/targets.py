@@ -1,0 +1,56 @@
+"""Which URLs may be asked for, as far as they tell by themselves: their port, their host, an address in its place."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from plugins.errors import AddressNotAllowed, HostNotAllowed, SourceRefused, UrlPortNotAllowed
+from plugins.fetchers.addresses import AddressPolicy, Verdict
+from plugins.fetchers.hosts import HostPolicy
+from plugins.fetchers.http_options import HttpOptions
+from plugins.fetchers.urls import HttpUrl
+
+
+class Judged(NamedTuple):
+    """One part of a URL with the verdict on it, and the error where that is a refusal."""
+
+    subject: str
+    verdict: Verdict
+    refusal: SourceRefused | None
+
+
+class TargetPolicy:
+    """Judges every URL of a fetch, those of redirects included, by the operator's options.
+
+    Attributes:
+        addresses: judges addresses, those that names resolve to as well.
+    """
+
+    def __init__(self, options: HttpOptions) -> None:
+        self.addresses = AddressPolicy(options.allow_networks, options.deny_networks)
+        self._hosts = HostPolicy(options.allow_hosts, options.deny_hosts)
+        self._options = options
+
+    def judge(self, url: HttpUrl) -> Iterator[Judged]:
+        """Judge part by part, in the order in which a refusal is told."""
+        port = self._options.port_verdict(url.port)
+        yield Judged(f"port {url.port}", port, None if port.allowed else UrlPortNotAllowed(url.loggable, port=url.port))
+        host = self._hosts.verdict(url.host)
+        yield Judged(f"host {url.host}", host, None if host.allowed else HostNotAllowed(f"{url.loggable}: {host.rule}"))
+        if url.address is not None:
+            yield self.judge_address(url, str(url.address))
+
+    def judge_address(self, url: HttpUrl, address: str) -> Judged:
+        """Judge an address that the URL names or that its host resolves to."""
+        verdict = self.addresses.verdict(address)
+        internal = f"{url.loggable}: {address}: {verdict.rule}"
+        return Judged(f"address {address}", verdict, None if verdict.allowed else AddressNotAllowed(internal))
+
+    def check(self, url: HttpUrl) -> None:
+        """Let the URL pass, or not.
+
+        Raises:
+            SourceRefused: the first refusal.
+        """
+        for judged in self.judge(url):
+            if judged.refusal is not None:
+                raise judged.refusal
