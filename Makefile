@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit chaos bench-claims bench-memory format clean
+.PHONY: help run test lint unit chaos bench-claims bench-memory fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ bench-claims: $(VENV)/.installed-test  ## What a claim costs with 1,000,000 queu
 
 bench-memory: $(VENV)/.installed-test  ## Memory of a service that imports 64 images of 30 MB into S3 at once (1 minute).
 	$(BIN)/python -m bench.cloud_memory
+
+fuzz: $(VENV)/.installed-test  ## 1,000,000 hostile inputs for the parsers (half an hour at most). INPUTS and SECONDS change that.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'atheris>=3' || true
+	nice $(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) --seconds $(or $(SECONDS),1800)
 
 format: $(VENV)/.installed-test  ## Format the code and mend what ruff can mend.
 	$(BIN)/ruff check --fix .
