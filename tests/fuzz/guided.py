@@ -1,8 +1,8 @@
 """Fuzzing with atheris, which looks for inputs that reach new code.
 
-``python -m tests.fuzz.guided NAME INPUTS SECONDS DIR`` is a process for one target, since libFuzzer ends the one that it
-runs in. Of what it prints, one line says how many inputs there were; the exit status is 0 where none of them raised. DIR
-takes its corpus, and the input that raised.
+``python -m tests.fuzz.guided NAME INPUTS SECONDS DIR`` is a process for one target, since libFuzzer ends the one that
+it runs in. Of what it prints, one line says how many inputs there were; the exit status is 0 where none of them raised.
+DIR takes its corpus, and the input that raised.
 """
 
 import sys
