@@ -245,6 +245,13 @@ class ImageCorrupt(DetectError):
     public_text = "The image is damaged or truncated."
 
 
+class ImageNotSupported(DetectError):
+    """A sound image, as far as its header tells, of a kind of its format that the decoder does not read."""
+
+    code = "image_not_supported"
+    public_text = "The image is of a kind of {format} that cannot be read."
+
+
 class TooManyPixels(DetectError):
     code = "too_many_pixels"
     public_text = "The image has more than {limit} pixels."

@@ -8,6 +8,7 @@ open a file (WebP, ICO), so Pillow's own limit on pixels is set as well.
 import errno
 import logging
 import os
+import re
 import warnings
 from typing import BinaryIO
 
@@ -22,7 +23,7 @@ from PIL import (
     Jpeg2KImagePlugin,
     JpegImagePlugin,
     MpoImagePlugin,
-    PngImagePlugin,  # noqa: F401
+    PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,  # noqa: F401
 )
@@ -32,12 +33,18 @@ from plugins.detectors.formats import CONTENT_TYPES, HEAD_SIZE, identify
 from plugins.detectors.limits import Damaged, Limits, Recognised, Refused
 from plugins.detectors.structure import Size
 
+_TEXT_CHUNK_BYTES = 16 << 20
+"""Size that one compressed text of a PNG may unfold to. Pillow allows 1 MiB, which editors' histories exceed."""
+_TEXT_BOMB = re.compile("MAX_TEXT_CHUNK|memory used in text chunks")
+"""How Pillow says that the texts of a PNG are too large; a ``ValueError`` like many another."""
+
 
 def configure(limits: Limits) -> None:
     """Set what Pillow keeps in global variables; once per process, before ``recognise``."""
     # Pillow raises DecompressionBombError above twice this number, and merely warns below it.
     Image.MAX_IMAGE_PIXELS = (limits.max_pixels + 1) // 2
     ImageFile.LOAD_TRUNCATED_IMAGES = False
+    PngImagePlugin.MAX_TEXT_CHUNK = _TEXT_CHUNK_BYTES
     # Threads would each cost address space and burn the CPU time together.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     warnings.simplefilter("ignore")
@@ -61,6 +68,8 @@ def recognise(file: BinaryIO, limits: Limits) -> Recognised:
     except Exception as error:  # hostile files draw a dozen unrelated classes out of Pillow
         if isinstance(error, OSError) and error.errno == errno.EIO:
             raise
+        if isinstance(error, ValueError) and _TEXT_BOMB.search(str(error)):
+            raise Refused("image_too_complex", str(error), resource="memory for metadata") from error
         raise Damaged(f"{type(error).__name__}: {error}") from error
 
 
@@ -97,6 +106,8 @@ def _check_structure(name: str, file: BinaryIO, limits: Limits) -> list[Size] | 
     """Check what Pillow does not, and give the sizes of all frames where Pillow would tell them too late."""
     size = os.fstat(file.fileno()).st_size
     match name:
+        case "JPEG":
+            structure.check_jpeg(file)
         case "PNG":
             structure.check_png(file, size)
         case "BMP":

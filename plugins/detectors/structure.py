@@ -6,8 +6,9 @@ whose smaller images are incomplete. And two formats tell the size of their fram
 (GIF, ICO), which is too late to refuse a bomb.
 
 What follows the end of an image is not looked at: cameras and editors append thumbnails, maps and padding, and every
-viewer ignores them. A JPEG needs no check here, since Pillow refuses one whose ``EOI`` is missing; that the scan data
-before an ``EOI`` is complete cannot be told without decoding it, and libjpeg fills what is missing with grey.
+viewer ignores them. Of a JPEG no more is checked than that it is of a kind that is decoded, since Pillow refuses one
+whose ``EOI`` is missing; that the scan data before an ``EOI`` is complete cannot be told without decoding it, and
+libjpeg fills what is missing with grey.
 
 All functions read from ``file``, opened in binary mode and of ``size`` bytes, and raise ``Refused``.
 """
@@ -16,7 +17,7 @@ import struct
 import zlib
 from typing import BinaryIO
 
-from plugins.detectors.limits import Damaged, Limits
+from plugins.detectors.limits import Damaged, Limits, Refused
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -68,6 +69,36 @@ def _crc(file: BinaryIO, kind: bytes, length: int) -> int:
         crc = zlib.crc32(piece, crc)
         length -= len(piece)
     return crc
+
+
+_JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+"""The markers that begin a frame (ITU-T T.81 table B.1); the others of their range are for tables."""
+_JPEG_FRAMES_READ = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
+"""Baseline, sequential and progressive; the others are lossless or hierarchical."""
+_JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+"""Markers without a length."""
+_JPEG_BITS_READ = 8
+
+
+def check_jpeg(file: BinaryIO) -> None:
+    """Make sure that the frame's header tells of a kind of JPEG that is decoded.
+
+    Whatever is odd before that header is left to the decoder, which forgives more than this does.
+    """
+    file.seek(2)
+    while (head := file.read(2))[:1] == b"\xff" and len(head) == 2:  # noqa: PLR2004 - the two bytes of a marker
+        marker = head[1]
+        if marker == 0xFF:  # noqa: PLR2004 - a byte of padding
+            file.seek(-1, 1)
+        elif marker not in _JPEG_ALONE:
+            segment = file.read(3)
+            if len(segment) != 3:  # noqa: PLR2004 - a length, and a frame's precision
+                return
+            if marker in _JPEG_FRAMES:
+                if marker not in _JPEG_FRAMES_READ or segment[2] != _JPEG_BITS_READ:
+                    raise Refused("image_not_supported", f"SOF{marker & 15}, {segment[2]} bits", format="JPEG")
+                return
+            file.seek(int.from_bytes(segment[:2], "big") - len(segment), 1)
 
 
 def measure_gif(file: BinaryIO, limits: Limits) -> list[Size]:

@@ -46,6 +46,25 @@ def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + body + png_chunk(b"IEND", b"")
 
 
+def jpeg_of_bits(bits: int, frame: int = 0xC1) -> bytes:
+    """A good grey JPEG of 8 by 8 pixels with samples of so many bits, in a frame of the kind that the marker tells."""
+
+    def segment(marker: int, data: bytes) -> bytes:
+        return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+    one_code = bytes((1, *bytes(15), 0))  # a table of one code of one bit, for zero
+    return b"".join(
+        (
+            b"\xff\xd8",
+            segment(0xDB, bytes((0, *[1] * 64))),
+            segment(frame, struct.pack(">BHHBBBB", bits, 8, 8, 1, 1, 0x11, 0)),
+            segment(0xC4, b"\0" + one_code + b"\x10" + one_code),
+            segment(0xDA, bytes((1, 1, 0, 0, 63, 0))),
+            b"\x3f\xff\xd9",
+        )
+    )
+
+
 def png_text_bomb(megabytes: int = 64) -> bytes:
     """A good pixel, and a compressed text of so many megabytes."""
     text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(megabytes << 20)))

@@ -19,6 +19,7 @@ CODES_OF_DAMAGE = {
     "side_too_long",
     "too_many_frames",
     "image_too_complex",
+    "image_not_supported",
 }
 
 

@@ -67,6 +67,27 @@ async def test_a_polyglot_is_the_image_that_it_begins_as(name: str, tmp_path: Pa
     assert info.format.lower() == name.partition("-")[0]
 
 
+@pytest.mark.parametrize(("bits", "frame"), [(12, 0xC1), (12, 0xC2), (16, 0xC3), (8, 0xC3), (2, 0xC0), (8, 0xC7)])
+@pytest.mark.gen_test(timeout=30)
+async def test_a_kind_of_jpeg_that_is_not_decoded_is_told_from_damage(bits: int, frame: int, tmp_path: Path) -> None:
+    async with running(tmp_path) as harness:
+        error = await harness.refusal(images.jpeg_of_bits(bits, frame))
+        assert (error.code, error.facts) == ("image_not_supported", {"format": "JPEG"})
+        assert not error.retryable
+        # The very same file with samples of 8 bits is as good as any.
+        info = await harness.detect(images.jpeg_of_bits(8))
+        assert (info.format, info.width, info.height) == ("JPEG", 8, 8)
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_what_stands_before_the_frame_of_a_jpeg_is_passed_over(tmp_path: Path) -> None:
+    data = images.jpeg_of_bits(8)
+    fill, thumbnail = b"\xff" * 9, b"\xff\xe1\0\x20" + images.jpeg_of_bits(12)[:30]
+    async with running(tmp_path) as harness:
+        for before in (fill, thumbnail, thumbnail + fill):
+            assert (await harness.detect(data[:2] + before + data[2:])).format == "JPEG"
+
+
 @pytest.mark.gen_test(timeout=30)
 async def test_size_is_told_before_any_orientation(tmp_path: Path) -> None:
     picture, turned = images.noise(40, 20), 6

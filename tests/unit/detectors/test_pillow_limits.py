@@ -1,5 +1,6 @@
 """Bombs and limits: what is too large, too long or too slow is refused with its own code."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,31 @@ async def test_a_bomb_is_refused_by_what_it_claims(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.gen_test(timeout=30)
-async def test_a_text_bomb_is_refused(tmp_path: Path) -> None:
+async def test_a_text_bomb_is_refused_as_one(tmp_path: Path) -> None:
     async with running(tmp_path) as harness:
-        assert (await harness.refusal(images.png_text_bomb())).code == "image_corrupt"
+        for bomb in (images.png_text_bomb(), png_with_texts(5, 15 << 20)):
+            error = await harness.refusal(bomb)
+            assert (error.code, error.facts) == ("image_too_complex", {"resource": "memory for metadata"})
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_much_metadata_is_no_bomb(tmp_path: Path) -> None:
+    plain = images.png_chunk(b"tEXt", b"Comment\0" + b"a" * (30 << 20))
+    exif = images.png_chunk(b"eXIf", b"MM\0*" + bytes(1 << 20))
+    async with running(tmp_path) as harness:
+        for chunk in (plain, exif):
+            assert (await harness.detect(images.png(1, 1, chunk, pixels=b"\0\0"))).format == "PNG"
+        assert (await harness.detect(png_with_texts(1, 15 << 20))).format == "PNG"
+        assert (await harness.detect(png_with_texts(50_000, 10))).format == "PNG"
+        jpeg = images.jpeg()
+        many = jpeg[:2] + (b"\xff\xe1\xff\xff" + b"Exif\0\0" + bytes(65527)) * 300 + jpeg[2:]
+        assert (await harness.detect(many)).format == "JPEG"
+
+
+def png_with_texts(number: int, size: int) -> bytes:
+    """A good pixel and compressed texts of so many bytes each."""
+    text = images.png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * size))
+    return images.png(1, 1, *[text] * number, pixels=b"\0\0")
 
 
 @pytest.mark.parametrize(
