@@ -72,6 +72,7 @@ _IPV6_DENIED: tuple[tuple[IPv6Network, str], ...] = tuple(
         ("2001:db8::/32", "documentation (RFC 3849)"),
         (str(_SIX_TO_FOUR), "6to4 (RFC 3056)"),
         ("2620:4f:8000::/48", "AS112 service (RFC 7534)"),
+        ("3ffe::/16", "6bone, returned (RFC 3701)"),
         ("3fff::/20", "documentation (RFC 9637)"),
         ("5f00::/16", "segment routing (RFC 9602)"),
         ("fc00::/7", "unique local (RFC 4193)"),

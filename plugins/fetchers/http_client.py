@@ -247,6 +247,7 @@ def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver
 def _make_tls_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # names are in the extension that is for them (RFC 9525 section 2)
     context.set_alpn_protocols(["http/1.1"])
     return context
 

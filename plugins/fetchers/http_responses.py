@@ -22,6 +22,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_RETRY_AFTER = 3600.0
 
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _NOT_FOUND = frozenset({404, 410})
 _DENIED = frozenset({401, 403, 407, 451})
 _TRY_LATER = frozenset({408, 425, 429})
@@ -42,11 +43,14 @@ def check_framing(headers: RawHeaders) -> int | None:
     Raises:
         OriginProtocolError: the head leaves in doubt where the body ends.
     """
+    # Written with a space before its colon, a field counts for some parsers and not for others (section 5.1).
+    if any(name.lower() != (sound := name.strip().lower()) and sound in _FRAMING for name, _ in headers):
+        raise OriginProtocolError(reason="a field that frames its body has a malformed name")
     lengths = field_values(headers, b"content-length")
     codings = field_values(headers, b"transfer-encoding")
     if lengths and codings:
         raise OriginProtocolError(reason="it has both a content length and a transfer encoding")
-    if codings and [coding.strip().lower() for coding in codings] != [b"chunked"]:
+    if codings and [coding.strip(b" \t").lower() for coding in codings] != [b"chunked"]:
         raise OriginProtocolError(reason="its transfer encoding is not chunked")
     if not lengths:
         return None

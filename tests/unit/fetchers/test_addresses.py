@@ -1,3 +1,4 @@
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
@@ -103,6 +104,61 @@ def test_special_addresses_are_denied_by_the_rule_that_is_named(address: str, ru
     verdict = PUBLIC.verdict(address)
     assert not verdict.allowed
     assert rule in verdict.rule
+
+
+# IANA's registries of special-purpose addresses, entry by entry, and what else is not for unicast.
+REGISTRIES = re.findall(
+    r"\S+",
+    """
+    0.0.0.0/8 0.0.0.0/32 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.0.0/29
+    192.0.0.8/32 192.0.0.9/32 192.0.0.10/32 192.0.0.170/32 192.0.0.171/32 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24
+    192.88.99.0/24 192.88.99.2/32 192.168.0.0/16 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24
+    224.0.0.0/4 240.0.0.0/4 255.255.255.255/32
+    ::1/128 ::/128 ::ffff:0:0/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001::/32 2001:1::1/128
+    2001:1::2/128 2001:1::3/128 2001:2::/48 2001:3::/32 2001:4:112::/48 2001:10::/28 2001:20::/28 2001:30::/28
+    2001:db8::/32 2002::/16 2620:4f:8000::/48 3fff::/20 5f00::/16 fc00::/7 fe80::/10
+    fec0::/10 ff00::/8 ::/8 200::/7 400::/6 800::/5 1000::/4 4000::/3 6000::/3 8000::/3 a000::/3 c000::/3 e000::/4
+    f000::/5 f800::/6 fe00::/9 3ffe::/16
+    """,
+)
+
+# Where clouds keep what is for their own machines alone.
+METADATA = re.findall(
+    r"\S+",
+    """
+    169.254.169.254 169.254.170.2 169.254.170.23 169.254.169.253 169.254.169.123 169.254.42.42 169.254.0.23
+    100.100.100.200 168.63.129.16 192.0.0.192 fd00:ec2::254 fd00:ec2::23 fd00:ec2::253 fd00:ec2::123 fd20:ce::254
+    fd00:42::42 fd00:c1::a9fe:a9fe fe80::a9fe:a9fe ::ffff:169.254.169.254 64:ff9b::169.254.169.254
+    2002:a9fe:a9fe::1 64:ff9b::168.63.129.16 ::ffff:100.100.100.200
+    """,
+)
+
+
+@pytest.mark.parametrize("network", [ip_network(text) for text in REGISTRIES], ids=str)
+def test_every_special_purpose_network_is_denied_from_end_to_end(network: Network) -> None:
+    middle = network[network.num_addresses // 2]
+    for address in (network.network_address, middle, network.broadcast_address):
+        assert not PUBLIC.verdict(address).allowed, address
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_the_metadata_services_of_clouds_are_denied(address: str) -> None:
+    assert not PUBLIC.verdict(address).allowed
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "126.255.255.255", "128.0.0.0", "169.253.255.255"),
+        *("169.255.0.0", "191.255.255.255", "192.0.3.0", "192.88.98.255", "192.88.100.0", "192.167.255.255"),
+        *("192.169.0.0", "198.17.255.255", "198.20.0.0", "198.51.99.255", "198.51.101.0", "203.0.112.255"),
+        *("203.0.114.0", "223.255.255.255", "168.63.129.15", "168.63.129.17", "100.128.0.0"),
+        *("2000::", "2001:200::", "2001:db7:ffff::1", "2001:db9::", "2003::", "2620:4f:7fff::1", "2620:4f:8001::"),
+        *("2001:4860:4860::8888", "3ffd:ffff::1", "3fff:1000::"),
+    ],
+)
+def test_the_tables_take_no_more_than_the_registries_do(address: str) -> None:
+    assert PUBLIC.verdict(address).allowed
 
 
 # Every way to write an IPv4 address into an IPv6 one, for 127.0.0.1.

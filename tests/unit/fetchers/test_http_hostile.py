@@ -1,6 +1,7 @@
 """Origins that answer wrongly, slowly or without end."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ from plugins.errors import (
 from plugins.testing.origin import Behaviour, Exchange, Origin, answer, head, raw, repeat, reset, stall
 from tests.unit.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 
+GZIP_BOMB = gzip.compress(bytes(4 << 20), 9)
 CHUNKED = head(headers={"Transfer-Encoding": "chunked"})
 
 
@@ -92,6 +94,34 @@ CASES: Mapping[str, tuple[Behaviour, type[FetchError]]] = {
         raw(with_fields(b"Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n")),
         OriginProtocolError,
     ),
+    "coding behind a control character": (
+        raw(with_fields(b"Transfer-Encoding: \x0bchunked", body=b"3\r\nabc\r\n0\r\n\r\n")),
+        OriginProtocolError,
+    ),
+    "empty coding before chunked": (
+        raw(with_fields(b"Transfer-Encoding:", b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\n\r\n")),
+        OriginProtocolError,
+    ),
+    "space behind the name of the length": (raw(with_fields(b"Content-Length : 3")), OriginProtocolError),
+    "space behind the name of the coding": (
+        raw(with_fields(b"Transfer-Encoding : chunked", body=b"3\r\nabc\r\n0\r\n\r\n")),
+        OriginProtocolError,
+    ),
+    "hexadecimal length": (raw(with_fields(b"Content-Length: 0x3")), OriginProtocolError),
+    "length with an underscore": (raw(with_fields(b"Content-Length: 0_3")), OriginProtocolError),
+    "length in other digits": (raw(with_fields("Content-Length: \uff13".encode())), OriginProtocolError),
+    "enormous length": (raw(with_fields(b"Content-Length: " + b"9" * 40)), OriginProtocolError),
+    "folded length": (raw(with_fields(b"Content-Length: 3\r\n 4")), OriginProtocolError),
+    "bare carriage return": (raw(with_fields(b"A: b\rContent-Length: 9", b"Content-Length: 3")), OriginProtocolError),
+    "interim response with a body": (
+        raw(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 3\r\n\r\nabc" + sized(3, b"abc")),
+        OriginProtocolError,
+    ),
+    "interim response as the last": (
+        raw(b"HTTP/1.1 100 Continue\r\nContent-Length: 3\r\n\r\nabc"),
+        OriginProtocolError,
+    ),
+    "status of four digits": (raw(b"HTTP/1.1 2000 OK\r\nContent-Length: 3\r\n\r\nabc"), OriginProtocolError),
     # bodies
     "empty": (answer(b""), BodyEmpty),
     "empty chunked": (raw(CHUNKED + b"0\r\n\r\n"), BodyEmpty),
@@ -106,6 +136,11 @@ CASES: Mapping[str, tuple[Behaviour, type[FetchError]]] = {
     "chunk too long": (raw(CHUNKED + b"3\r\nabcdef\r\n", 30.0), BodyTruncated),
     "enormous chunk size": (raw(CHUNKED + b"f" * 32 + b"\r\n", 30.0), BodyTruncated),
     "negative chunk size": (raw(CHUNKED + b"-3\r\nabc\r\n", 30.0), BodyTruncated),
+    "signed chunk size": (raw(CHUNKED + b"+3\r\nabc\r\n0\r\n\r\n", 30.0), BodyTruncated),
+    "hexadecimal prefix of a chunk size": (raw(CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n", 30.0), BodyTruncated),
+    "chunks with bare line feeds": (raw(CHUNKED + b"3\nabc\n0\n\n", 30.0), BodyTruncated),
+    "endless trailers": (repeat(CHUNKED + b"3\r\nabc\r\n0\r\n", b"A: b\r\n" * 1000), BodyTruncated),
+    "endless trailer": (repeat(CHUNKED + b"3\r\nabc\r\n0\r\nA: ", b"a" * 1000), BodyTruncated),
     "reset within a length": (reset(sized(10, b"abc")), BodyTruncated),
     "reset within chunks": (reset(CHUNKED + b"3\r\nabc\r\n"), BodyTruncated),
     "reset before close": (reset(head() + b"abc"), BodyTruncated),
@@ -115,6 +150,16 @@ CASES: Mapping[str, tuple[Behaviour, type[FetchError]]] = {
     "endless": (repeat(head(), b"x" * 1000), BodyTooLarge),
     "endless chunks": (repeat(CHUNKED, b"64\r\n" + b"x" * 100 + b"\r\n"), BodyTooLarge),
     "gzip": (answer(b"abc", headers={"Content-Encoding": "gzip"}), ContentEncodingNotAllowed),
+    "gzip bomb": (answer(GZIP_BOMB, headers={"Content-Encoding": "gzip"}), ContentEncodingNotAllowed),
+    "gzip within chunks": (
+        raw(with_fields(b"Transfer-Encoding: chunked", b"Content-Encoding: gzip", body=b"3\r\nabc\r\n0\r\n\r\n")),
+        ContentEncodingNotAllowed,
+    ),
+    "gzip as a transfer coding": (
+        raw(with_fields(b"Transfer-Encoding: gzip, chunked", body=b"3\r\nabc\r\n0\r\n\r\n")),
+        OriginProtocolError,
+    ),
+    "several codings": (answer(b"abc", headers={"Content-Encoding": "identity, br"}), ContentEncodingNotAllowed),
     "unknown coding": (answer(b"abc", headers={"Content-Encoding": "x"}), ContentEncodingNotAllowed),
     # connections
     "closes at once": (raw(), ConnectionLost),
@@ -126,7 +171,15 @@ CASES: Mapping[str, tuple[Behaviour, type[FetchError]]] = {
     "stalls within the head": (stall(b"HTTP/1.1 200 OK\r\nA: "), FetchTimeout),
     "stalls after an interim response": (stall(b"HTTP/1.1 100 Continue\r\n\r\n"), FetchTimeout),
     "drips its head": (repeat(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", 0.02), FetchTimeout),
+    "drips interim responses": (repeat(b"", b"HTTP/1.1 102 Processing\r\n\r\n", 0.02), FetchTimeout),
     "stalls within the body": (stall(sized(10, b"abc")), FetchTimeout),
+    "stalls within a chunk's size": (stall(CHUNKED + b"3"), FetchTimeout),
+    "stalls before the last chunk": (stall(CHUNKED + b"3\r\nabc\r\n"), FetchTimeout),
+    "stalls within the trailers": (stall(CHUNKED + b"3\r\nabc\r\n0\r\nA: b\r\n"), FetchTimeout),
+    "drips its trailers": (repeat(CHUNKED + b"3\r\nabc\r\n0\r\n", b"A: b\r\n", 0.02), FetchTimeout),
+    "endless chunk size": (repeat(CHUNKED, b"0" * 1000), FetchTimeout),
+    "endless chunk extension": (repeat(CHUNKED + b"5;", b"a" * 1000), FetchTimeout),
+    "drips a chunk extension": (repeat(CHUNKED + b"5;", b"a", 0.02), FetchTimeout),
 }
 
 

@@ -15,8 +15,13 @@ CERTIFICATES = Path(__file__).parent / "certificates"
 @pytest.fixture
 def tls() -> ssl.SSLContext:
     """The server's side of ``localhost``."""
+    return server_side("localhost")
+
+
+def server_side(certificate: str) -> ssl.SSLContext:
+    """What a server with one of the certificates shows."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATES / "localhost.pem")
+    context.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
     return context
 
 
@@ -92,3 +97,53 @@ def test_old_protocols_and_unchecked_names_are_off() -> None:
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.check_hostname
     assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+UNFIT = [
+    # A wildcard stands for one label, the first (RFC 9525 section 6.3), and for no address.
+    ("wildcard", "images.example"),
+    ("wildcard", "a.b.images.example"),
+    ("wildcard", "example"),
+    ("wildcard", "aimages.example"),
+    ("wildcard", "a.images.example.evil.example"),
+    ("wildcard", "127.0.0.1"),
+    ("wildcard", "[::ffff:127.0.0.1]"),
+    # The subject's common name names nobody (RFC 9525 section 2).
+    ("common-name", "images.example"),
+    ("client", "images.example"),
+    ("expired", "images.example"),
+    ("future", "images.example"),
+    ("localhost", "localhost.example"),
+    ("localhost", "xn--bcher-kva.example"),
+]
+
+
+@pytest.mark.parametrize(("certificate", "name"), UNFIT)
+@pytest.mark.gen_test
+async def test_unfit_certificates_end_before_the_request(certificate: str, name: str, trusted: None) -> None:
+    async with Origin({"/a": answer(b"image")}, tls=server_side(certificate)) as origin:
+        async with http_fetcher(lookup=lambda _: ("127.0.0.1",)) as fetcher:
+            with pytest.raises(TlsFailed) as caught:
+                await fetch(fetcher, origin.url(f"/a?token={SECRET}", name=name), {"X-Key": SECRET})
+    assert not origin.requests
+    assert not caught.value.retryable
+    assert caught.value.detail == TlsFailed.public_text
+    assert SECRET not in everything_logged(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.images.example", "A.IMAGES.example.", "xn--bcher-kva.images.example"])
+@pytest.mark.gen_test
+async def test_a_wildcard_stands_for_one_label(name: str, trusted: None) -> None:
+    async with Origin({"/a": answer(b"image")}, tls=server_side("wildcard")) as origin:
+        async with http_fetcher(lookup=lambda _: ("127.0.0.1",)) as fetcher:
+            assert await fetch(fetcher, origin.url("/a", name=name)) == b"image"
+
+
+@pytest.mark.gen_test
+async def test_a_redirect_to_a_wrong_name_is_refused_though_the_connection_is_open(trusted: None) -> None:
+    async with Origin(tls=server_side("wildcard")) as origin:
+        origin.routes = {"/a": redirect(origin.url("/b", name="images.example")), "/b": answer(b"image")}
+        async with http_fetcher(lookup=lambda _: ("127.0.0.1",)) as fetcher:
+            with pytest.raises(TlsFailed):
+                await fetch(fetcher, origin.url("/a", name="a.images.example"))
+    assert len(origin.requests) == 1
