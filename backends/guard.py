@@ -217,7 +217,7 @@ class GuardedLister(SupportsListing):
                     await self._guard.call("release", None, objects.aclose)
 
 
-def lister_of(guard: GuardedStorage) -> SupportsListing | None:
+def lister_of(guard: GuardedStorage) -> GuardedLister | None:
     """What lists the guarded backend's objects, or None where it cannot."""
     backend = guard.backend
     return GuardedLister(guard, backend) if isinstance(backend, SupportsListing) else None

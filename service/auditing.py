@@ -104,12 +104,13 @@ class Auditor:
         if lister is None:
             return
         batch: list[ListedObject] = []
-        async for listed in lister.list_objects():
-            batch.append(listed)
-            if len(batch) == BATCH:
-                await self._inventory.add(batch)
-                self._totals.objects += len(batch)
-                batch.clear()
+        async with aclosing(lister.list_objects()) as objects:
+            async for listed in objects:
+                batch.append(listed)
+                if len(batch) == BATCH:
+                    await self._inventory.add(batch)
+                    self._totals.objects += len(batch)
+                    batch.clear()
         await self._inventory.add(batch)
         self._totals.objects += len(batch)
 

@@ -159,7 +159,8 @@ class Images:
         meanwhile.
 
         Raises:
-            ApiError: ``image_deleted``, where that happened meanwhile; ``image_lost``; ``image_unavailable``.
+            ApiError: ``image_deleted`` or ``image_elsewhere``, where that happened meanwhile; ``image_lost``;
+                ``image_unavailable``.
         """
         sent = 0
         tried: list[str] = []
@@ -181,6 +182,8 @@ class Images:
                 return
         if unavailable is not None:
             raise _unavailable(unavailable) from unavailable
+        if found.image.storage not in self.storages.by_name:
+            raise _elsewhere(found.image.storage)
         log.error("no storage holds an image as it was imported", import_id=found.document.id, tried=tried)
         raise ApiError("image_lost", internal=f"it is not in {', '.join(tried)}")
 

@@ -31,6 +31,7 @@ class Mirror:
         self._storage = storage
         self._outage = Outage(f"the mirror {storage.name}")
         self._resume_at = float("-inf")
+        self._failed = False
 
     @property
     def name(self) -> str:
@@ -49,12 +50,16 @@ class Mirror:
         if time.monotonic() < self._resume_at:
             return False
         try:
+            if self._failed:
+                await self._storage.ping()  # it may have to prepare itself anew
             await self._storage.save(key, chunks, metadata)
         except ObjectExists:
             return False  # of an earlier attempt: it is to be compared first
         except PluginError as error:
+            self._failed = True
             self._resume_at = time.monotonic() + PAUSE
             self._outage.failed(str(error))
             return False
+        self._failed = False
         self._outage.worked()
         return True

@@ -12,7 +12,7 @@ from service.documents.mongo.connection import MongoOptions
 from service.documents.mongo.store import MongoDocumentStore
 from service.documents.mongo.writes import TOKENS, Insertion, Replacement
 from service.issuers import Issuer
-from service.models import Import
+from service.models import Held, Import
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
 from tests.conformance.documents_base import FAILURE, IMAGE, LEASE, SECOND, add_all, make_import, make_imports
 from tests.conformance.mongo_support import commands_counted, opened
@@ -51,6 +51,9 @@ async def test_what_is_no_text_never_reaches_a_query(
         calls: list[Callable[[], Coroutine[Any, Any, object]]] = [
             lambda: store.get(value),
             lambda: store.get_by_image(value),
+            lambda: store.images_in(value, Held.MAIN, "", 1),
+            lambda: store.images_in("local", Held.PENDING, value, 1),
+            lambda: store.count_images_in(value),
             lambda: store.add(replace(document, id=value)),
             lambda: store.add(make_import(clock, issuer_id=value)),
             lambda: store.update(replace(document, id=value, revision=1)),

@@ -214,7 +214,7 @@ class Core:
 
     async def assert_all_done_once(self, documents: Collection[Import]) -> None:
         """P2, P3 and P5: every import is done, was finished once, and storage has its bytes and nothing else."""
-        stored = dict(self.backend._objects)  # the reference backend has no listing
+        stored = dict(self.backend._objects)
         for document in documents:
             found = await self.get(document)
             assert found.status is Status.DONE, found

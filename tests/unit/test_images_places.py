@@ -147,6 +147,21 @@ async def test_a_mirror_is_read_also_where_the_main_storage_is_not_configured() 
             await content(shop, found.document)
 
 
+@pytest.mark.gen_test
+async def test_an_image_that_is_moved_meanwhile_to_where_nobody_reads_is_not_called_lost() -> None:
+    async with warehouse() as shop:
+        found = await store_image(shop.store, shop.guards["a"], "a", shop.clock, DATA)
+
+        async def move(name: str, key: str) -> None:
+            if name == "open":
+                del shop.a._objects[key]
+                assert await shop.store.update(found.document.image_moved("c", shop.clock.now()))
+
+        shop.a.before = move
+        with pytest.raises(ApiError, match="image_elsewhere"):
+            await content(shop, found.document)
+
+
 # --- deleting ---------------------------------------------------------------------------------------------------------
 
 

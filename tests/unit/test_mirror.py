@@ -95,6 +95,7 @@ async def test_a_mirror_that_fails_is_left_alone_for_a_while(monkeypatch: pytest
         shop.storage._objects.clear()
         backend.before = None
         assert (await image_of(importer)).is_mirrored
+        assert [name for name, _ in backend.calls] == ["save", "ping", "save"], "it may have to prepare itself"
 
 
 @pytest.mark.gen_test
