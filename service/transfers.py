@@ -81,7 +81,7 @@ class Transfers:
         return in_a_row < GIVE_UP_AFTER
 
     async def _patiently(self, document: Import, work: Callable[[Import], Awaitable[Outcome]]) -> Outcome:
-        """Each attempt gets the document as it is by then: what fails may have been deleted or moved meanwhile."""
+        """The last attempt gets the document as it is by then: what fails may have been deleted or moved meanwhile."""
         for attempt in range(1, ATTEMPTS):
             try:
                 return await work(document)
@@ -89,7 +89,6 @@ class Transfers:
                 if isinstance(error, PluginError) and not error.retryable:
                     break
             await asyncio.sleep(PAUSE * 2 ** (attempt - 1) * self.rng.uniform(0.5, 1.0))
-            document = await self._current(document)
         return await work(await self._current(document))
 
     async def _current(self, document: Import) -> Import:

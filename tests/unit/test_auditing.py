@@ -107,8 +107,8 @@ async def test_deletions_mirrors_and_moves_that_are_under_way_are_no_findings() 
         put(shop, made.storage_key, age=timedelta())
         (moving,) = await shop.add(1, "b")
         put(shop, moving.storage_key, age=timedelta(minutes=5))
-        found, _ = await audited(shop, delete=True, verify=True)
-        assert found == []
+        found, totals = await audited(shop, delete=True, verify=True)
+        assert (found, totals.images) == ([], 0)
         assert moving.storage_key in shop.a.objects
 
 
@@ -157,8 +157,9 @@ async def test_young_orphans_are_told_and_kept() -> None:
         assert totals.remaining == 0
 
 
+@pytest.mark.parametrize("change", [Import.image_moved, Import.image_mirrored])
 @pytest.mark.gen_test
-async def test_an_import_that_is_done_a_moment_before_its_object_would_go_keeps_it() -> None:
+async def test_an_object_that_is_needed_a_moment_before_it_would_go_is_kept(change: Callable[..., Import]) -> None:
     """The document is looked up right before the deletion, and not from what was read at the beginning."""
     async with warehouse() as shop:
         await shop.add(3)
@@ -170,7 +171,7 @@ async def test_an_import_that_is_done_a_moment_before_its_object_would_go_keeps_
         async def moved_at_the_last_moment(import_id: str) -> Import | None:
             asked.append(import_id)
             if asked.count(document.id) == 2:
-                assert await shop.store.update(document.image_moved("a", shop.clock.now()))
+                assert await shop.store.update(change(document, "a", shop.clock.now()))
             return await get(import_id)
 
         shop.store.get = moved_at_the_last_moment  # type: ignore[method-assign]

@@ -218,6 +218,41 @@ async def test_another_write_meanwhile_is_kept() -> None:
         assert (image.storage, image.mirror, image.is_mirrored) == ("b", "c", True)
 
 
+@pytest.mark.parametrize(("elsewhere", "outcome"), [("b", Outcome.FOUND), ("c", Outcome.SKIPPED)])
+@pytest.mark.gen_test
+async def test_what_another_run_has_moved_meanwhile_is_no_failure(elsewhere: str, outcome: Outcome) -> None:
+    async with warehouse() as shop:
+        (document,) = await shop.add(1)
+        body = shop.a.objects[document.storage_key]
+
+        async def moved_by_another(name: str, key: str) -> None:
+            if name == "open":
+                shop.b._objects[key] = shop.a._objects.pop(key)
+                assert await shop.store.update(document.image_moved(elsewhere, shop.clock.now()))
+                shop.a.before = None
+
+        shop.a.before = moved_by_another
+        assert await moved(shop, delete_source=True) == [outcome]
+        assert shop.b.objects == {document.storage_key: body}
+        assert (await shop.current(document)).revision == document.revision + 1
+
+
+@pytest.mark.gen_test
+async def test_what_another_run_moves_to_a_third_place_keeps_its_source() -> None:
+    async with warehouse() as shop:
+        (document,) = await shop.add(1)
+
+        async def moved_by_another(name: str, _key: str) -> None:
+            if name == "exists":
+                shop.b.before = failing(StorageDenied("no"), "exists")
+                assert await shop.store.update(document.image_moved("c", shop.clock.now()))
+                raise StorageUnavailable("down")
+
+        shop.b.before = moved_by_another
+        assert await moved(shop, delete_source=True) == [Outcome.SKIPPED]
+        assert document.storage_key in shop.a.objects
+
+
 @pytest.mark.gen_test
 async def test_two_runs_at_once_move_each_image_once() -> None:
     async with warehouse() as shop:
