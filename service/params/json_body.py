@@ -18,7 +18,7 @@ from service.params.errors import (
 from service.params.limits import ParamLimits
 from service.params.nested import Params
 
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*"?|[\[\]{}]', re.DOTALL)
 _INTEGER_LIMIT = 2**63
 _INTEGER_LENGTH = len(str(-_INTEGER_LIMIT))
 _NAME_LENGTH = 101

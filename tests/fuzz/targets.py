@@ -168,7 +168,8 @@ def write_problem(data: bytes) -> None:
     text = text_of(data)
     sent_id = bytes(byte for byte in data if 0x20 <= byte != 0x7F).decode("latin-1")  # the server lets no other pass
     for error in _errors(data, text):
-        _check_problem(text, sent_id, error)
+        # In a running loop, so that the one that is set for this thread stays what it is.
+        _LOOP.run_until_complete(_check_problem(text, sent_id, error))
 
 
 def _errors(data: bytes, text: str) -> list[BaseException]:
@@ -190,7 +191,7 @@ def _errors(data: bytes, text: str) -> list[BaseException]:
     return found
 
 
-def _check_problem(text: str, sent_id: str, error: BaseException) -> None:
+async def _check_problem(text: str, sent_id: str, error: BaseException) -> None:
     recorder = _Recorder()
     headers = HTTPHeaders({"Host": "a", "X-Request-Id": sent_id.strip()})
     request = HTTPServerRequest(
@@ -199,7 +200,6 @@ def _check_problem(text: str, sent_id: str, error: BaseException) -> None:
         start_line=RequestStartLine("GET", "/api/v1/imports", "HTTP/1.1"),
     )
     request._body_future = _LOOP.create_future()
-    asyncio.set_event_loop(_LOOP)
     handler = BaseHandler(_APPLICATION, request, api=_API)
     handler._transforms = []  # as Tornado sets it before it runs a method
     handler.write_error(500, exc_info=(type(error), error, None))
