@@ -15,6 +15,8 @@ from plugins.errors import (
     DetectError,
     FormatNotAllowed,
     ImageCorrupt,
+    ImageNotSupported,
+    ImageTooComplex,
     NotAnImage,
     SideTooLong,
     TooManyFrames,
@@ -56,6 +58,8 @@ class HttpSuite(HttpFetcherSuite):
         own: dict[str, Any] = {
             "allow_networks": (*options.allow_networks, LOOPBACK),
             "deny_networks": tuple(denied for denied in options.deny_networks if not denied.overlaps(LOOPBACK)),
+            "allow_hosts": (),
+            "deny_hosts": tuple(denied for denied in options.deny_hosts if not denied.matches("localhost")),
             "ports": (PortRange(1, 65535),),
             "max_bytes": limits.max_bytes,
             "total_timeout": limits.seconds,
@@ -97,7 +101,7 @@ _LIMITS: Final = ("max_pixels", "max_side", "max_frames", "max_total_pixels", "m
 """The options that say which files are refused. The cases are made for their defaults."""
 
 _BOMBS: Final[Mapping[str, type[DetectError]]] = {
-    "png-text": ImageCorrupt,
+    "png-text": ImageTooComplex,
     "png-side": SideTooLong,
     "gif-side": SideTooLong,
     "tiff-side": SideTooLong,
@@ -131,6 +135,7 @@ class PillowSuite(TypeDetectorSuite):
         files += [
             (f"{name}-truncated", images.broken()[f"{name}-truncated"], ImageCorrupt) for name in images.SAMPLE_NAMES
         ]
+        files.append(("jpeg-12-bits", images.jpeg_of_bits(12), ImageNotSupported))
         files += [(name, data, FormatNotAllowed) for name, (_, data) in images.FOREIGN.items()]
         files += [(name, data, NotAnImage) for name, data in images.NOT_IMAGES.items()]
         return [

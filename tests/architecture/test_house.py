@@ -11,6 +11,8 @@ from tests.docs.test_errors import existing, tree
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("service", "backends", "plugins")
 MAX_LINES = 320
+LISTS = {"plugins/errors.py"}
+"""Modules that are one list, which its readers want in one place, and may be as long as it is."""
 
 
 def modules() -> Iterator[Path]:
@@ -24,8 +26,7 @@ def text_of_tests() -> str:
 
 def test_modules_stay_short() -> None:
     long = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
-    del long["plugins/errors.py"]  # a list of errors, one short class after another
-    assert {name: lines for name, lines in long.items() if lines > MAX_LINES} == {}
+    assert {name: lines for name, lines in long.items() if lines > MAX_LINES and name not in LISTS} == {}
 
 
 def test_every_module_says_what_it_is_for() -> None:
@@ -58,6 +59,5 @@ def test_the_project_speaks_of_itself_alone() -> None:
     tracked = [path for path in ROOT.iterdir() if path.is_file() and path.suffix in suffixes and path.name != ".git"]
     for folder in (*PACKAGES, "tests", "docs", "examples", "bench", ".ci"):
         tracked += [path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix in suffixes]
-    tracked = [path for path in tracked if ".hypothesis" not in path.parts]
     found = [str(path) for path in tracked if forbidden.search(path.read_text(encoding="utf-8", errors="replace"))]
     assert found == []
