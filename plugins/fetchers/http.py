@@ -13,11 +13,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 from plugins.capabilities import Finding, SupportsExplaining
 from plugins.contracts import Fetched, Fetcher, Source
-from plugins.errors import BodyEmpty, BodyTooLarge, TooManyRedirects
+from plugins.errors import TooManyRedirects
 from plugins.fetchers import http_responses
 from plugins.fetchers.body import Body
 from plugins.fetchers.clock import FetchClock, fetcher_closed
@@ -119,12 +118,7 @@ class HttpFetcher(SupportsExplaining, Fetcher):
 
     def _fetched(self, response: HttpResponse, clock: FetchClock) -> Fetched:
         headers = response.headers
-        http_responses.check_status(response.status, headers, datetime.now(UTC))
-        http_responses.check_encoding(headers)
-        if response.announced is not None and response.announced > self._options.max_bytes:
-            raise BodyTooLarge(f"{response.announced} bytes were announced", limit=self._options.max_bytes)
-        if response.announced == 0:
-            raise BodyEmpty
+        response.check(self._options.max_bytes)
         return Fetched(
             chunks=Body(response.read_piece, response.announced, clock, self._options),
             content_length=response.announced,

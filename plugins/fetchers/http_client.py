@@ -9,6 +9,7 @@ import contextlib
 import ssl
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from typing import cast
 
 import aiohttp
@@ -17,6 +18,8 @@ from yarl import URL
 
 from plugins.errors import (
     AddressNotAllowed,
+    BodyEmpty,
+    BodyTooLarge,
     BodyTruncated,
     ConnectFailed,
     ConnectionLost,
@@ -27,7 +30,13 @@ from plugins.fetchers.addresses import AddressPolicy
 from plugins.fetchers.clock import timed_out
 from plugins.fetchers.gate import Gate
 from plugins.fetchers.http_options import HttpOptions
-from plugins.fetchers.http_responses import RawHeaders, check_framing, field_values
+from plugins.fetchers.http_responses import (
+    RawHeaders,
+    check_encoding,
+    check_framing,
+    check_status,
+    field_values,
+)
 from plugins.fetchers.resolver import HostResolver
 from plugins.fetchers.sockets import AddressDenied, CheckedSockets
 from plugins.fetchers.urls import HttpUrl
@@ -143,6 +152,19 @@ class HttpResponse:
         self.headers: RawHeaders = response.raw_headers
         self.announced = response.announced
         self._response = response
+
+    def check(self, max_bytes: int) -> None:
+        """Let an answer pass whose body may be an image of up to so many bytes.
+
+        Raises:
+            FetchError: its status, its coding or its announced length says that it is none.
+        """
+        check_status(self.status, self.headers, datetime.now(UTC))
+        check_encoding(self.headers)
+        if self.announced is not None and self.announced > max_bytes:
+            raise BodyTooLarge(f"{self.announced} bytes were announced", limit=max_bytes)
+        if self.announced == 0:
+            raise BodyEmpty
 
     async def read_piece(self) -> bytes:
         """The next piece of the body, less than 1 MiB; empty at its end.

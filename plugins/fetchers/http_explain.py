@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import closing, nullcontext
-from datetime import UTC, datetime
 
 from plugins.capabilities import Finding
 from plugins.contracts import Source
@@ -11,7 +10,7 @@ from plugins.fetchers.http_client import HttpClient, HttpResponse
 from plugins.fetchers.http_options import HttpOptions
 from plugins.fetchers.http_redirects import redirect_target, redirected_from
 from plugins.fetchers.http_requests import request_headers
-from plugins.fetchers.http_responses import REDIRECTS, check_status
+from plugins.fetchers.http_responses import REDIRECTS
 from plugins.fetchers.resolver import HostResolver
 from plugins.fetchers.targets import Judged, TargetPolicy
 from plugins.fetchers.urls import HttpUrl
@@ -49,7 +48,7 @@ class HttpExplainer:
             with closing(await self._client.get(url, request_headers(headers, self._options.user_agent))) as response:
                 yield _answer(hop, response)
                 if response.status not in REDIRECTS:
-                    check_status(response.status, response.headers, datetime.now(UTC))
+                    response.check(self._options.max_bytes)
                     return
                 with redirected_from(url):
                     target = redirect_target(url, response.headers, max_bytes=self._options.url_max_bytes)

@@ -8,15 +8,20 @@ from plugins.capabilities import Finding
 from plugins.contracts import Source
 from plugins.errors import (
     AddressNotAllowed,
+    BodyEmpty,
+    BodyTooLarge,
+    ContentEncodingNotAllowed,
     FetchError,
     HeaderNotAllowed,
     HostNotFound,
+    OriginNotFound,
+    OriginProtocolError,
     RedirectNotAllowed,
     TooManyRedirects,
     UrlInvalid,
 )
 from plugins.fetchers.http import HttpFetcher
-from plugins.testing.origin import Origin, answer, redirect, repeat
+from plugins.testing.origin import Behaviour, Origin, answer, redirect, repeat
 from tests.unit.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 
 
@@ -120,6 +125,23 @@ async def test_an_explanation_ends_as_a_fetch_does(location: str, expected: type
             await fetch(fetcher, origin.url("/a"))
     assert type(error) is type(caught.value) is expected
     assert error.detail == caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected"),
+    [
+        (answer(b"x", 404), OriginNotFound),
+        (answer(b""), BodyEmpty),
+        (answer(b"x" * 2001), BodyTooLarge),
+        (answer(b"x", headers={"Content-Encoding": "gzip"}), ContentEncodingNotAllowed),
+        (answer(b"x", 206), OriginProtocolError),
+    ],
+)
+@pytest.mark.gen_test
+async def test_what_an_answer_announces_is_judged_too(behaviour: Behaviour, expected: type[FetchError]) -> None:
+    async with Origin({"/a": behaviour}) as origin, http_fetcher(max_bytes=2000) as fetcher:
+        _, error = await explained(fetcher, origin.url("/a"), follow=True)
+    assert type(error) is expected
 
 
 @pytest.mark.gen_test
