@@ -37,7 +37,11 @@ def main() -> int:
         print("atheris is not installed here: hypothesis makes all inputs, and may need more time")
     print(f"seed {arguments.seed}", flush=True)
     each = -(-arguments.inputs // len(names))
-    done = [_fuzz(name, each, arguments.seconds / len(names), arguments.seed) for name in names]
+    end = time.monotonic() + arguments.seconds
+    done = []
+    for number, name in enumerate(names):  # what one leaves of its time is for those after it
+        seconds = (end - time.monotonic()) / (len(names) - number)
+        done.append(_fuzz(name, each, seconds, arguments.seed))
     print(f"{sum(map(abs, done)):,} inputs, {sum(count < 0 for count in done)} targets that raised")
     return 0 if all(count >= each for count in done) else 1
 
