@@ -13,8 +13,9 @@ from plugins.errors import PluginError
 from service.clock import SystemClock
 from service.copying import once
 from service.documents import StoreError
+from service.guarded import storages_for
 from service.settings import Components, Settings
-from service.wiring import make_store, storages_for
+from service.wiring import make_store
 
 PROBE_TIMEOUT = 30.0
 

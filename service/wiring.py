@@ -4,16 +4,13 @@ The only module that knows which class stands behind which contract. What is ope
 """
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from backends.guard import GuardedStorage, signer_of
-from plugins.contracts import TypeDetector
-from plugins.errors import PluginError, PluginFault
-from plugins.registry import Plugin
 from plugins.watch import Watch
 from service.attempts import Attempts
 from service.auth import Authenticator
@@ -22,7 +19,7 @@ from service.clock import Clock
 from service.documents import DocumentStore
 from service.documents.memory import MemoryDocumentStore
 from service.documents.sqlite import SqliteDocumentStore
-from service.guards import GuardedDetector, GuardedFetcher
+from service.guarded import detectors_for, fetchers_for, storages_for
 from service.handlers.base import Api
 from service.handlers.in_flight import InFlight
 from service.images import Downloads, Images
@@ -32,11 +29,11 @@ from service.issuer_directory import IssuerDirectory
 from service.mirror import Mirror
 from service.mirroring import Copyist, Mirroring
 from service.params import ParamLimits
-from service.plugin_log import log_blocking, log_call
+from service.plugin_log import log_blocking
 from service.purger import Purger
 from service.readiness import Readiness
 from service.retries import RetryPolicy
-from service.settings import Component, Components, Settings
+from service.settings import Components, Settings
 from service.slots import Limits
 from service.spool import Spools
 from service.storages import Storages
@@ -91,52 +88,6 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
     return SqliteDocumentStore(options.path, clock, busy_timeout=timedelta(seconds=options.busy_timeout))
 
 
-def storages_for(settings: Settings, components: Components, watch: Watch | None = None) -> Storages:
-    """The configured storages, each behind its guard. Must be called inside the running event loop.
-
-    Raises:
-        PluginError: one cannot be constructed.
-    """
-    options = settings.storage
-    guarded = {
-        name: GuardedStorage(
-            _constructed(component, watch),
-            name=name,
-            deadline=options.deadline,
-            max_concurrency=options.concurrency,
-            observer=log_call,
-            watch=watch,
-        )
-        for name, component in components.storages.items()
-    }
-    return Storages(guarded, options.backend, options.mirror)
-
-
-def fetchers_for(
-    settings: Settings, components: Components, stack: AsyncExitStack, watch: Watch | None = None
-) -> Mapping[str, GuardedFetcher]:
-    """The configured fetchers behind their guards, by URL scheme; ``stack`` closes them.
-
-    Must be called inside the running event loop.
-
-    Raises:
-        PluginError: one cannot be constructed.
-    """
-    fetchers: dict[str, GuardedFetcher] = {}
-    for component in components.fetchers:
-        fetcher = GuardedFetcher(
-            _constructed(component, watch),
-            component.plugin.name,
-            settings.fetch.deadline,
-            concurrency=settings.fetch.concurrency,
-            observer=log_call,
-            watch=watch,
-        )
-        stack.push_async_callback(fetcher.close)
-        fetchers |= dict.fromkeys(fetcher.schemes, fetcher)
-    return fetchers
-
-
 @asynccontextmanager
 async def open_parts(settings: Settings, components: Components, clock: Clock) -> AsyncIterator[Parts]:
     """Open the store and the plugins; close them on exit.
@@ -160,7 +111,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
         importer = Importer(
             fetchers=fetchers,
-            detectors=_detectors(settings, components, watch, stack),
+            detectors=detectors_for(settings, components, stack, watch),
             storage=storages.backend,
             storage_name=storages.main,
             mirror=None if storages.mirror is None else Mirror(storages.by_name[storages.mirror]),
@@ -282,41 +233,3 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
         trusted_proxies=service.trusted_proxies,
         in_flight=InFlight(),
     )
-
-
-def _detectors(
-    settings: Settings, components: Components, watch: Watch, stack: AsyncExitStack
-) -> tuple[TypeDetector, ...]:
-    detectors = []
-    for component in components.detectors:
-        detector = GuardedDetector(
-            _constructed(component, watch),
-            component.plugin.name,
-            settings.detect.deadline,
-            concurrency=settings.detect.concurrency,
-            observer=log_call,
-            watch=watch,
-        )
-        stack.push_async_callback(detector.close)
-        detectors.append(detector)
-    return tuple(detectors)
-
-
-def _constructed(component: Component[Plugin], watch: Watch | None) -> Plugin:
-    """The plugin itself, whose code the watch knows from now on.
-
-    Raises:
-        PluginError: its constructor raised.
-    """
-    plugin = component.plugin
-    if watch is not None:
-        watch.register(plugin.name, plugin.cls)
-    try:
-        return plugin.cls(component.options)
-    except PluginError as error:
-        error.plugin = plugin.name
-        raise
-    except Exception as error:
-        fault = PluginFault(f"its constructor raised {type(error).__name__}")
-        fault.plugin = plugin.name
-        raise fault from error

@@ -16,9 +16,9 @@ from plugins.errors import (
 )
 from plugins.registry import LoadedPlugin, Plugin
 from service.commands.plugin_catalogue import fetchers_of
+from service.guarded import fetchers_for
 from service.importer import fetcher_for, scheme_of
 from service.settings import Components, Settings
-from service.wiring import fetchers_for
 
 _HIDDEN: Final = "\N{HORIZONTAL ELLIPSIS}"
 _COLUMN: Final = 11
