@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit chaos bench-claims bench-memory fuzz format clean
+.PHONY: help run test lint unit chaos bench-claims bench-slow-clients bench-memory bench-cloud-memory fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,13 @@ bench-claims: $(VENV)/.installed-test  ## What a claim costs with 1,000,000 queu
 	$(BIN)/python -m bench.claims --backend sqlite
 	$(BIN)/python -m bench.claims --backend mongo
 
-bench-memory: $(VENV)/.installed-test  ## Memory of a service that imports 64 images of 30 MB into S3 at once (1 minute).
+bench-slow-clients: $(VENV)/.installed-test  ## What POSTs take beside 800 idle and slow clients, against without (5 minutes).
+	$(BIN)/python -m bench.slow_clients
+
+bench-memory: $(VENV)/.installed-test  ## What a service keeps in memory after 20,000 imports (5 minutes).
+	$(BIN)/python -m bench.memory
+
+bench-cloud-memory: $(VENV)/.installed-test  ## Memory of a service that imports 64 images of 30 MB into S3 at once (1 minute).
 	$(BIN)/python -m bench.cloud_memory
 
 fuzz: $(VENV)/.installed-test  ## 1,000,000 hostile inputs for the parsers (half an hour at most). INPUTS and SECONDS change that.

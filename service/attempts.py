@@ -12,9 +12,10 @@ import structlog
 from plugins.errors import PluginError, PluginFault, StorageFull, StorageUnavailable
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
-from service.errors import INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
+from service.errors import HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
 from service.importer import Importer
 from service.models import Failure, Import, Status
+from service.quotas import Quotas
 from service.retries import RetryPolicy
 from service.vault import SecretsUnreadable
 
@@ -32,11 +33,25 @@ class ResultNotWritten(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt that was made, and whose result is written.
+
+    Attributes:
+        error: why it failed, where a plugin said so.
+        is_outage: whether it failed through an outage of storage.
+    """
+
+    error: PluginError | None
+    is_outage: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Attempts:
     """Makes attempts.
 
     Attributes:
         write_timeout: seconds for which the writing of a result is tried again while the database is unavailable.
+        quotas: told when what it holds for an import is written, or is not going to be.
     """
 
     store: DocumentStore
@@ -45,21 +60,22 @@ class Attempts:
     clock: Clock
     rng: random.Random
     write_timeout: float
+    quotas: Quotas
 
-    async def run(self, document: Import) -> bool:
+    async def run(self, document: Import) -> Ended:
         """Make one attempt at a claimed import and write its result.
-
-        Returns:
-            whether the attempt failed through an outage of storage.
 
         Raises:
             ResultNotWritten: the database stayed unavailable.
         """
         started = time.monotonic()
-        result, error = await self._decide(document)
-        await self.write(result)
+        try:
+            result, error = await self._decide(document)
+            await self.write(result)
+        finally:
+            self.quotas.release(document.id)
         _log_result(result, error, time.monotonic() - started)
-        return result.status is Status.QUEUED and result.attempts < document.attempts
+        return Ended(error, is_outage=result.status is Status.QUEUED and result.attempts < document.attempts)
 
     async def write(self, result: Import) -> None:
         """Write a result, patiently.
@@ -83,6 +99,12 @@ class Attempts:
                 if not written and not in_doubt:
                     log.warning("result discarded: the import was taken over", import_id=result.id)
                 return
+
+    def without_host(self, document: Import) -> Import:
+        """What a claimed import becomes, without an attempt, whose host has served nobody for too long."""
+        failed = self._failed(document, HOST_UNAVAILABLE, counted=False)
+        _log_result(failed, None, 0.0)
+        return failed
 
     async def _decide(self, document: Import) -> tuple[Import, PluginError | None]:
         if document.abandoned >= MAX_ABANDONED:
@@ -128,8 +150,9 @@ class Attempts:
         delay = self.retry.outage_delay(now - document.created_at, self.rng)
         return document.requeued(failure, now + delay, now, counted=False)
 
-    def _failed(self, document: Import, failure: Failure) -> Import:
-        return document.failed(failure, self.importer.import_type(document.url or ""), self.clock.now())
+    def _failed(self, document: Import, failure: Failure, *, counted: bool = True) -> Import:
+        import_type = self.importer.import_type(document.url or "")
+        return document.failed(failure, import_type, self.clock.now(), counted=counted)
 
 
 def _frames(error: PluginFault) -> list[str]:

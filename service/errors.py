@@ -50,6 +50,14 @@ _SPECS = (
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         "The request line and header fields are larger than {limit} bytes.",
     ),
+    ErrorSpec(
+        "rate_limited",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many requests; try again in {seconds} s.",
+    ),
+    ErrorSpec(
+        "quota_exceeded", HTTPStatus.FORBIDDEN, "The organisation's images have reached the {limit} bytes it may store."
+    ),
     ErrorSpec("parameter_invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "The parameter '{parameter}' {reason}."),
     ErrorSpec("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed unexpectedly."),
     ErrorSpec("image_lost", HTTPStatus.INTERNAL_SERVER_ERROR, "Storage no longer holds the image as it was imported."),
@@ -80,6 +88,9 @@ def reason_phrase(status: HTTPStatus) -> str:
 WORKER_LOST = Failure("worker_lost", "The workers that ran this import died again and again.", retryable=True)
 SECRETS_UNREADABLE = Failure(
     "secrets_unreadable", "The headers or the url of this import can no longer be decrypted.", retryable=True
+)
+HOST_UNAVAILABLE = Failure(
+    "host_unavailable", "The host of the url could not be reached, or asked to wait, for too long.", retryable=True
 )
 INTERNAL = Failure("internal_error", CATALOGUE["internal_error"].text, retryable=True)
 

@@ -6,7 +6,7 @@ the document says is read off the stored object itself, never off bytes that wer
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -50,6 +50,7 @@ class Importer:
         spools: where the bytes wait.
         mirror: where a second copy of each image is kept, if anywhere.
         vault: opens what is secret in the parameters.
+        admit: asked before an image of so many bytes is saved for an import; raises ``PluginError`` where it must not.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Importer:
         storage_name: str,
         spools: Spools,
         vault: Vault,
+        admit: Callable[[Import, int], Awaitable[None]] | None = None,
         mirror: Mirror | None = None,
     ) -> None:
         self._fetchers = fetchers
@@ -70,6 +72,7 @@ class Importer:
         self._spools = spools
         self._mirror = mirror
         self._vault = vault
+        self._admit = admit
 
     def check(self, source: Source) -> None:
         """Refuse, without I/O, a source that can never be fetched.
@@ -109,6 +112,8 @@ class Importer:
                 await spool.fill(fetched.chunks)
                 filename = document.filename or fetched.filename
             info = await self._detect(spool)
+            if self._admit is not None:
+                await self._admit(document, spool.byte_size)
             metadata = ObjectMetadata(
                 byte_size=spool.byte_size,
                 sha256=spool.sha256,

@@ -14,6 +14,7 @@ from service.documents import DocumentStore, StoreUnavailable
 from service.errors import ApiError
 from service.importer import Importer, host_of
 from service.models import Import, Status
+from service.quotas import Quotas
 from service.redaction import filtered
 from service.validation import ParamRules, validate
 from service.vault import Vault
@@ -35,6 +36,7 @@ class Imports:
     store: DocumentStore
     importer: Importer
     backlog: Backlog
+    quotas: Quotas
     rules: ParamRules
     clock: Clock
     vault: Vault
@@ -50,8 +52,8 @@ class Imports:
             request_id: of the request, for the log.
 
         Raises:
-            ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``documents_unavailable``, or the code of
-                a refused source.
+            ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``quota_exceeded``,
+                ``documents_unavailable``, or the code of a refused source.
         """
         validate(params, self.rules)
         document = self._document(grant, params, request_id)
@@ -62,6 +64,8 @@ class Imports:
         try:
             if await self.backlog.is_full():
                 raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
+            if await self.quotas.is_full(grant.organization_id):
+                raise ApiError("quota_exceeded", limit=self.quotas.limit)
             await self.store.add(document)
         except StoreUnavailable as error:
             raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error

@@ -184,6 +184,13 @@ class Import:
         """Where the image is stored: derived from the id alone, so that every attempt has the same one (P5)."""
         return f"{self.id[0:2]}/{self.id[2:4]}/{self.id}"
 
+    @property
+    def stored_bytes(self) -> int:
+        """What the image takes up in storage, as far as the document tells; 0 where there is none, or none any more."""
+        if self.status is not Status.DONE or self.image is None or self.image_purged_at is not None:
+            return 0
+        return self.image.byte_size
+
     # --- transitions --------------------------------------------------------------------------------------------------
 
     def claimed(self, worker_id: str, now: datetime) -> Self:
@@ -209,10 +216,17 @@ class Import:
             error=None,
         )
 
-    def failed(self, failure: Failure, import_type: str | None, now: datetime) -> Self:
-        """running -> failed."""
+    def failed(self, failure: Failure, import_type: str | None, now: datetime, *, counted: bool = True) -> Self:
+        """running -> failed; not ``counted`` where no attempt was made."""
         self._expect(Status.RUNNING)
-        return self._changed(now, status=Status.FAILED, worker_id=None, error=failure, import_type=import_type)
+        return self._changed(
+            now,
+            status=Status.FAILED,
+            worker_id=None,
+            error=failure,
+            import_type=import_type,
+            attempts=self.attempts if counted else self.attempts - 1,
+        )
 
     def requeued(self, failure: Failure, run_at: datetime, now: datetime, *, counted: bool = True) -> Self:
         """Running -> queued after a retryable failure: due again at ``run_at``.

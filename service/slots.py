@@ -5,6 +5,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from service.models import Import
+from service.politeness import Politeness
+
+WAITING_PER_HOST = 4
+"""Rounds of a host's imports that wait in the worker, so that none of its places is ever idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +18,7 @@ class Limits:
     Attributes:
         concurrency: in all.
         per_issuer: of one issuer.
-        per_host: from one origin host.
+        per_host: from one origin host, where that bears as many; see ``Politeness``.
     """
 
     concurrency: int
@@ -26,11 +30,13 @@ class Slots:
     """Keeps the claimed imports, running and waiting, within their limits.
 
     A claimed import whose issuer or host is at its limit waits here, holding one of ``concurrency`` places. At most
-    half of the places are given to waiting imports, so that a slow host cannot occupy the worker.
+    half of the places are given to waiting imports, and few to those of one host, so that a slow host cannot occupy
+    the worker.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, politeness: Politeness) -> None:
         self._limits = limits
+        self._politeness = politeness
         self._running: dict[str, Import] = {}
         self._waiting: dict[str, Import] = {}
         self._issuers: Counter[str] = Counter()
@@ -58,19 +64,27 @@ class Slots:
 
     def start(self, document: Import) -> bool:
         """Count the import as running, if its issuer and host allow; False where they do not."""
-        if self._issuers[document.issuer_id] >= self._limits.per_issuer:
+        if not self.has_room_for_issuer(document):
             return False
-        if document.host and self._hosts[document.host] >= self._limits.per_host:
+        if not self._politeness.allows(document, self._hosts[document.host]):
             return False
+        self._politeness.started(document)
         self._waiting.pop(document.id, None)
         self._running[document.id] = document
         self._issuers[document.issuer_id] += 1
         self._hosts[document.host] += 1
         return True
 
+    def has_room_for_issuer(self, document: Import) -> bool:
+        """Whether the import's issuer may have one more that runs."""
+        return self._issuers[document.issuer_id] < self._limits.per_issuer
+
     def wait(self, document: Import) -> bool:
-        """Keep the import until it may start; False where too many wait already."""
-        if len(self._waiting) >= max(1, self._limits.concurrency // 2):
+        """Keep the import until it may start; False where too many wait already, or where its host is left alone."""
+        if len(self._waiting) >= max(1, self._limits.concurrency // 2) or self._politeness.pause(document):
+            return False
+        of_host = sum(one.host == document.host for one in self._waiting.values()) if document.host else 0
+        if of_host >= WAITING_PER_HOST * self._limits.per_host:
             return False
         self._waiting[document.id] = document
         return True
@@ -80,6 +94,7 @@ class Slots:
         if self._running.pop(document.id, None) is not None:
             _decrement(self._issuers, document.issuer_id)
             _decrement(self._hosts, document.host)
+            self._politeness.ended(document)
         self._waiting.pop(document.id, None)
 
     def startable(self) -> Iterator[Import]:
@@ -87,6 +102,13 @@ class Slots:
         for document in tuple(self._waiting.values()):
             if self.start(document):
                 yield document
+
+    def stranded(self) -> Collection[Import]:
+        """Take out, and give, the waiting imports whose host is left alone by now."""
+        stranded = [document for document in self._waiting.values() if self._politeness.pause(document)]
+        for document in stranded:
+            del self._waiting[document.id]
+        return stranded
 
 
 def _decrement(counter: Counter[str], key: str) -> None:

@@ -14,12 +14,13 @@ class ParamRules:
 
     Attributes:
         metadata_max_bytes: size of ``metadata`` or ``metadatas`` as compact JSON in UTF-8.
-        filename_max_bytes: size of ``filename`` in UTF-8.
+        filename_max_bytes, album_id_max_bytes: size of ``filename`` and ``album_id`` in UTF-8.
         import_types: values that a client may send as ``import_type``; the url decides, so they change nothing.
     """
 
     metadata_max_bytes: int
     filename_max_bytes: int
+    album_id_max_bytes: int
     import_types: frozenset[str]
 
 
@@ -32,8 +33,9 @@ def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
     for name in ("album_id", "filename", "url", "import_type"):
         if not isinstance(params.get(name), str | None):
             raise _invalid(name, "must be a string")
-    if len((params.get("filename") or "").encode()) > rules.filename_max_bytes:
-        raise _invalid("filename", f"is longer than {rules.filename_max_bytes} bytes")
+    for name, max_bytes in (("album_id", rules.album_id_max_bytes), ("filename", rules.filename_max_bytes)):
+        if len((params.get(name) or "").encode()) > max_bytes:
+            raise _invalid(name, f"is longer than {max_bytes} bytes")
     if params.get("import_type") and params["import_type"] not in rules.import_types:
         raise _invalid("import_type", f"must be one of {', '.join(sorted(rules.import_types))}")
     for name in ("metadata", "metadatas"):

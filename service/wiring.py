@@ -31,9 +31,11 @@ from service.mirroring import Copyist, Mirroring
 from service.params import ParamLimits
 from service.plugin_log import log_blocking
 from service.purger import Purger
+from service.quotas import Quotas
+from service.rates import Policy, Rates
 from service.readiness import Readiness
 from service.retries import RetryPolicy
-from service.settings import Components, Settings
+from service.settings import Components, LimitsSettings, Settings
 from service.slots import Limits
 from service.spool import Spools
 from service.storages import Storages
@@ -56,6 +58,7 @@ class Parts:
     storages: Storages
     importer: Importer
     vault: Vault
+    quotas: Quotas
     import_types: frozenset[str]
 
     @property
@@ -109,6 +112,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         executor = ThreadPoolExecutor(min(32, worker.concurrency), thread_name_prefix="spool")
         stack.callback(executor.shutdown, cancel_futures=True)
         vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
+        quotas = Quotas(store, settings.limits.organization_stored_bytes)
         importer = Importer(
             fetchers=fetchers,
             detectors=detectors_for(settings, components, stack, watch),
@@ -117,6 +121,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             mirror=None if storages.mirror is None else Mirror(storages.by_name[storages.mirror]),
             spools=Spools(worker.spool_memory_bytes, worker.spool_directory, executor),
             vault=vault,
+            admit=quotas.hold,
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
         yield Parts(
@@ -127,6 +132,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             storages=storages,
             importer=importer,
             vault=vault,
+            quotas=quotas,
             import_types=kinds | IMPORT_TYPES,
         )
 
@@ -160,6 +166,7 @@ def make_worker(parts: Parts) -> Worker:
         clock=parts.clock,
         rng=parts.rng,
         write_timeout=options.lease,
+        quotas=parts.quotas,
     )
     return Worker(
         store=parts.store,
@@ -167,6 +174,8 @@ def make_worker(parts: Parts) -> Worker:
         attempts=attempts,
         options=WorkerOptions(
             limits=Limits(options.concurrency, options.per_issuer, options.per_host),
+            host_patience=options.host_patience,
+            max_host_pause=options.retry_max,
             lease=timedelta(seconds=options.lease),
             poll_interval=options.poll_interval,
             grace=parts.settings.service.shutdown_timeout,
@@ -210,7 +219,8 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
             store=parts.store,
             importer=parts.importer,
             backlog=Backlog(parts.store, settings.worker.backlog),
-            rules=ParamRules(service.metadata_max_bytes, service.filename_max_bytes, parts.import_types),
+            quotas=parts.quotas,
+            rules=_param_rules(parts),
             clock=parts.clock,
             vault=parts.vault,
             accepted=accepted,
@@ -226,10 +236,28 @@ def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
         ),
         readiness=Readiness({"documents": parts.store.ping, "storage": parts.storages.backend.ping}),
         timezone=service.timezone,
+        rates=_rates(settings.limits),
         param_limits=ParamLimits(service.params_max_depth, service.params_max_pairs),
         head_max_bytes=service.head_max_bytes,
         body_max_bytes=service.body_max_bytes,
         body_timeout=service.body_timeout,
         trusted_proxies=service.trusted_proxies,
         in_flight=InFlight(),
+    )
+
+
+def _param_rules(parts: Parts) -> ParamRules:
+    service = parts.settings.service
+    return ParamRules(
+        metadata_max_bytes=service.metadata_max_bytes,
+        filename_max_bytes=service.filename_max_bytes,
+        album_id_max_bytes=service.album_id_max_bytes,
+        import_types=parts.import_types,
+    )
+
+
+def _rates(limits: LimitsSettings) -> Rates:
+    return Rates(
+        Policy("issuer", limits.issuer_requests, limits.issuer_window, limits.issuer_exceptions),
+        Policy("organization", limits.organization_requests, limits.organization_window),
     )

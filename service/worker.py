@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -17,11 +18,14 @@ from service.importer import Importer
 from service.leases import Lease, Leases
 from service.models import Import
 from service.outages import Outage
+from service.politeness import Politeness, verdict_of
 from service.slots import Limits, Slots
 
 RECOVER_BATCH = 500
 COOLING_SECONDS = 1.0
-"""For how long an issuer is not claimed from after an import of it had to be handed back."""
+"""For how long an issuer is not claimed from after an import of it had to be handed back,"""
+PAUSED_COOLING_SECONDS = 0.1
+"""and for how long where that was because a host is left alone: what else the issuer has queued may lie behind many."""
 
 log = structlog.get_logger(__name__)
 
@@ -32,12 +36,16 @@ class WorkerOptions:
 
     Attributes:
         limits: bounds on what runs at once.
+        host_patience: seconds for which imports wait for a host that serves nobody.
+        max_host_pause: seconds for which a host may ask to be left alone.
         lease: how long the worker's imports stay its own after its last heartbeat.
         poll_interval: seconds between two looks at the queue when nothing happens.
         grace: seconds for which running imports may go on after ``stop``; then they go back to the queue.
     """
 
     limits: Limits
+    host_patience: float
+    max_host_pause: float
     lease: timedelta
     poll_interval: float
     grace: float
@@ -62,7 +70,13 @@ class Worker:
         self._options = options
         self._clock = clock
         self._rng = rng
-        self._slots = Slots(options.limits)
+        self._politeness = Politeness(
+            options.limits.per_host,
+            patience=options.host_patience,
+            max_pause=options.max_host_pause,
+            now=time.monotonic,
+        )
+        self._slots = Slots(options.limits, self._politeness)
         self._leases = Leases(store, options.lease)
         self._lease_of: dict[str, Lease] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -90,6 +104,7 @@ class Worker:
         try:
             while not self._stopping:
                 self._wake.clear()
+                await self._turn_away(self._slots.stranded())
                 if not await self._claim():
                     await self._idle()
             await self._give_back(self._slots.waiting)
@@ -112,7 +127,7 @@ class Worker:
         async with self._claiming:
             claimed = await self._claim_under_lease()
             refused = [document for document in claimed if self._stopping or not self._admit(document)]
-        await self._give_back(refused, delay=COOLING_SECONDS)
+        await (self._give_back(refused) if self._stopping else self._turn_away(refused))
         return len(claimed)
 
     async def _claim_under_lease(self) -> Sequence[Import]:
@@ -143,9 +158,27 @@ class Worker:
         if self._slots.start(document):
             self._start(document)
         elif not self._slots.wait(document):
-            self._cooling[document.issuer_id] = asyncio.get_running_loop().time() + COOLING_SECONDS
+            cooling = PAUSED_COOLING_SECONDS if self._politeness.pause(document) else COOLING_SECONDS
+            self._cooling[document.issuer_id] = asyncio.get_running_loop().time() + cooling
             return False
         return True
+
+    async def _turn_away(self, documents: Collection[Import]) -> None:
+        """Part with claimed imports that have no room."""
+        now = self._clock.now()
+        await asyncio.gather(*(self._part_with(document, self._turned_away(document, now)) for document in documents))
+
+    def _turned_away(self, document: Import, now: datetime) -> Import:
+        """What its issuer has no room for is queued for a moment, what its host has none for until it is its turn.
+
+        It fails where its host has kept it waiting for too long.
+        """
+        if self._politeness.is_hopeless(document, (now - document.created_at).total_seconds()):
+            return self._attempts.without_host(document)
+        delay = COOLING_SECONDS * self._rng.uniform(1.0, 2.0)
+        if self._slots.has_room_for_issuer(document):
+            delay = max(delay, self._politeness.turn(document))
+        return document.handed_back(now + timedelta(seconds=delay), now)
 
     def _cooling_issuers(self) -> set[str]:
         now = asyncio.get_running_loop().time()
@@ -188,13 +221,16 @@ class Worker:
         A cancelled one stays held, for whoever cancelled it to give back or to forget.
         """
         lease = self._lease_of[document.id]
+        began = time.monotonic()
         try:
-            outage = await self._attempts.run(document)
+            ended = await self._attempts.run(document)
         except Exception:
             log.exception("a result was not written; the import will be recovered", import_id=document.id)
             lease.retired = True
         else:
-            self._storage_suspect = self._storage_suspect or outage
+            self._storage_suspect = self._storage_suspect or ended.is_outage
+            retry_after = (ended.error and ended.error.retry_after) or 0.0
+            self._politeness.learn(document, verdict_of(ended.error), time.monotonic() - began, retry_after)
         self._forget(document)
         self._begin_waiting()
 
@@ -215,18 +251,18 @@ class Worker:
         """Everything claimed that was neither finished nor given back."""
         return tuple(lease.held[import_id] for import_id, lease in self._lease_of.items())
 
-    async def _give_back(self, documents: Collection[Import], delay: float = 0.0) -> None:
-        """Return claimed imports to the queue without an attempt, due in ``delay`` to twice as many seconds."""
-        await asyncio.gather(*(self._hand_back(document, delay) for document in documents))
+    async def _give_back(self, documents: Collection[Import]) -> None:
+        """Return claimed imports to the queue without an attempt, due at once."""
+        now = self._clock.now()
+        await asyncio.gather(*(self._part_with(document, document.handed_back(now, now)) for document in documents))
 
-    async def _hand_back(self, document: Import, delay: float) -> None:
+    async def _part_with(self, document: Import, after: Import) -> None:
+        """Write what becomes of an import that does not run."""
         lease = self._lease_of.get(document.id)
         if lease is None:
             return  # its lease was lost in this very moment
-        now = self._clock.now()
         try:
-            run_at = now + timedelta(seconds=delay * self._rng.uniform(1.0, 2.0))
-            await self._attempts.write(document.handed_back(run_at, now))
+            await self._attempts.write(after)
         except Exception:
             log.exception("an import was not given back; it will be recovered", import_id=document.id)
             lease.retired = True

@@ -93,6 +93,14 @@ class DocumentStore(ABC):
         """How many images ``images_in`` would tell of in all, as their main storage. No document is read for it."""
 
     @abstractmethod
+    async def stored_bytes(self, organization_id: str) -> int:
+        """``Import.stored_bytes`` of all imports of the organisation together, exactly, as of a moment of the call.
+
+        It follows the documents, and can never differ from them: what ``update`` has written it has counted. Its cost
+        may depend on how many images the organisation has stored; callers remember what they were told for a while.
+        """
+
+    @abstractmethod
     async def update(self, document: Import) -> bool:
         """Compare and set: replace the stored import if its revision is ``document.revision - 1``.
 

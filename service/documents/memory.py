@@ -90,6 +90,12 @@ class MemoryDocumentStore(DocumentStore):
         """See ``DocumentStore.count_images_in``."""
         return len(await self.images_in(storage, Held.MAIN, "", len(self._imports)))
 
+    async def stored_bytes(self, organization_id: str) -> int:
+        """See ``DocumentStore.stored_bytes``; it looks at every import."""
+        self._check_open()
+        documents = self._imports.values()
+        return sum(one.stored_bytes for one in documents if one.organization_id == organization_id)
+
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         self._check_open()

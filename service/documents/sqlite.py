@@ -121,6 +121,10 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.count_images_in``."""
         return await self._readers.run(lambda connection: sqlite_queries.count_images(connection, storage))
 
+    async def stored_bytes(self, organization_id: str) -> int:
+        """See ``DocumentStore.stored_bytes``; its cost is constant."""
+        return await self._readers.run(lambda connection: sqlite_queries.get_stored_bytes(connection, organization_id))
+
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         return await self._writer.run(lambda connection: sqlite_queries.update_import(connection, document))

@@ -99,6 +99,13 @@ def count_images(connection: sqlite3.Connection, storage: str) -> int:
     return count
 
 
+def get_stored_bytes(connection: sqlite3.Connection, organization_id: str) -> int:
+    """See ``DocumentStore.stored_bytes``."""
+    query = "SELECT stored_bytes FROM organizations WHERE id = ?"
+    rows = connection.execute(query, (organization_id,)).fetchall()
+    return rows[0][0] if rows else 0
+
+
 def update_import(connection: sqlite3.Connection, document: Import) -> bool:
     """See ``DocumentStore.update``."""
     cursor = connection.execute(

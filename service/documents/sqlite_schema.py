@@ -80,7 +80,33 @@ _KEYS = (
 # What is secret in the parameters, until the import is final.
 _SEALED = ("ALTER TABLE imports ADD COLUMN sealed TEXT",)
 
-VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED)
+# What each organisation has stored. Triggers keep the sums, in the transaction of the write that changes them, so that
+# they follow the documents whatever writes those.
+_IS_STORED = "{0}.status = 'done' AND {0}.image IS NOT NULL AND {0}.image_purged_at IS NULL"
+_SIZE = f"iif({_IS_STORED}, json_extract({{0}}.image, '$.byte_size'), 0)"
+_ADD = """
+    INSERT INTO organizations (id, stored_bytes) VALUES (new.organization_id, {change})
+    ON CONFLICT (id) DO UPDATE SET stored_bytes = stored_bytes + excluded.stored_bytes;
+"""
+_STORED_BYTES = (
+    "CREATE TABLE organizations (id TEXT PRIMARY KEY NOT NULL, stored_bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    """
+    INSERT INTO organizations (id, stored_bytes)
+    SELECT organization_id, sum(json_extract(image, '$.byte_size')) FROM imports
+    WHERE status = 'done' AND image IS NOT NULL AND image_purged_at IS NULL GROUP BY organization_id
+    """,
+    f"""
+    CREATE TRIGGER imports_added AFTER INSERT ON imports WHEN {_IS_STORED.format("new")}
+    BEGIN {_ADD.format(change=_SIZE.format("new"))} END
+    """,
+    f"""
+    CREATE TRIGGER imports_changed AFTER UPDATE OF status, image, image_purged_at ON imports
+    WHEN {_SIZE.format("new")} <> {_SIZE.format("old")}
+    BEGIN {_ADD.format(change=f"{_SIZE.format('new')} - {_SIZE.format('old')}")} END
+    """,
+)
+
+VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES)
 """The statements that lead to each version from the one before it; the first from an empty file."""
 
 SCHEMA_VERSION: Final = len(VERSIONS)

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from http import HTTPStatus
@@ -24,6 +24,7 @@ from service.handlers.in_flight import InFlight
 from service.images import Images
 from service.imports import RETRY_AFTER_OUTAGE, Imports
 from service.params import ParamLimits, ParamsError
+from service.rates import Rates
 from service.readiness import Readiness
 from service.representation import encode
 
@@ -49,6 +50,7 @@ class Api:
     authenticator: Authenticator
     readiness: Readiness
     timezone: tzinfo
+    rates: Rates
     param_limits: ParamLimits
     head_max_bytes: int
     body_max_bytes: int
@@ -63,6 +65,8 @@ class BaseHandler(RequestHandler):
 
     api: Api
     grant: Grant | None
+    rate_limit: Mapping[str, str]
+    """Headers that say where the sender stands; none where nothing is limited."""
     request_id: str
     log_fields: dict[str, Any]
     """What the request's log line says beside the request itself."""
@@ -71,6 +75,7 @@ class BaseHandler(RequestHandler):
         """Take what handlers work with."""
         self.api = api
         self.grant = None
+        self.rate_limit = {}
         self.log_fields = {}
         api.in_flight.begin(self)
         self._body = bytearray()
@@ -92,6 +97,8 @@ class BaseHandler(RequestHandler):
         self._headers["X-Request-Id"] = self.request_id
         if getattr(self, "grant", None) is not None:
             self._headers["X-token"] = self.grant.token  # type: ignore[union-attr]
+        for name, value in getattr(self, "rate_limit", {}).items():
+            self._headers[name] = value
 
     @property
     def client_address(self) -> str:
@@ -128,7 +135,7 @@ class BaseHandler(RequestHandler):
     def answer_error(self, error: ApiError) -> None:
         """Finish with the error."""
         self.log_fields |= {"code": error.code, "reason": error.internal or error.detail}
-        if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        if error.code in ("unauthorized", "forbidden"):
             self.set_header("X-message", "Access denied")
         if error.status is HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", 'Token realm="Application"')

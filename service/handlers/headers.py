@@ -53,6 +53,8 @@ _ORDER = (
     "Referrer-Policy",
     "WWW-Authenticate",
     "Retry-After",
+    "RateLimit-Policy",
+    "RateLimit",
     "Allow",
     "Location",
     "Connection",

@@ -36,6 +36,19 @@ def none_if_empty(value: Any) -> Any:
     return None if value == "" else value
 
 
+def quotas(value: Any) -> Any:
+    """Split ``one=60, other=0`` into a mapping; anything that is not a string passes unchanged."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, str] = {}
+    for piece in filter(None, map(str.strip, value.split(","))):
+        name, equals, number = (part.strip() for part in piece.rpartition("="))
+        if not equals or not name or name in found:
+            raise ValueError("is not a list such as <id>=60, <other id>=0, with each id once")
+        found[name] = number
+    return found
+
+
 def mongodb_uri(uri: SecretStr) -> SecretStr:
     """A connection string of MongoDB; the refusal does not repeat it."""
     if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):

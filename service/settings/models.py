@@ -34,6 +34,7 @@ from service.settings.fields import (
     Section,
     mongodb_uri,
     none_if_empty,
+    quotas,
     time_zone,
     without_repetition,
 )
@@ -62,6 +63,7 @@ class ServiceSettings(Section):
     params_max_pairs: int = Field(4096, ge=1, le=65536, description="how many parameters a request may have")
     metadata_max_bytes: int = Field(16 * 1024, ge=2, le=1024**2, description="largest metadata of an import, in bytes")
     filename_max_bytes: int = Field(255, ge=1, le=1024, description="longest filename of an import, in bytes")
+    album_id_max_bytes: int = Field(255, ge=1, le=4096, description="longest album_id of an import, in bytes")
     shutdown_timeout: Seconds = Field(
         30,
         ge=0,
@@ -83,6 +85,25 @@ class AuthSettings(Section):
     token_max_bytes: int = Field(8192, ge=256, le=65536, description="longest Authorization header, in bytes")
     issuer_cache: Seconds = Field(
         5, ge=0, le=300, description="seconds after which a change of a managed issuer is certain to be seen"
+    )
+
+
+class LimitsSettings(Section):
+    """``[limits]``: what an issuer and an organisation may use; 0 sets no limit."""
+
+    issuer_requests: int = Field(
+        0, ge=0, le=1_000_000, description="requests to create an import that an issuer may send in each issuer_window"
+    )
+    issuer_window: int = Field(60, ge=1, le=86400, description="seconds")
+    issuer_exceptions: Annotated[Mapping[str, Annotated[int, Field(ge=0, le=1_000_000)]], BeforeValidator(quotas)] = (
+        Field({}, description="issuers with issuer_requests of their own, as <id>=<number>")
+    )
+    organization_requests: int = Field(
+        0, ge=0, le=1_000_000, description="the same for all issuers of an organisation together"
+    )
+    organization_window: int = Field(60, ge=1, le=86400, description="seconds")
+    organization_stored_bytes: int = Field(
+        0, ge=0, le=2**60, description="size of all stored images of an organisation together"
     )
 
 
@@ -131,6 +152,12 @@ class WorkerSettings(Section):
     concurrency: int = Field(64, ge=1, le=1024, description="how many imports run at once in a process")
     per_issuer: int = Field(8, ge=1, le=1024, description="how many of them may be of one issuer")
     per_host: int = Field(4, ge=1, le=1024, description="how many of them may fetch from one origin host")
+    host_patience: Seconds = Field(
+        600,
+        ge=1,
+        le=86400,
+        description="seconds for which imports wait for a host that is down or asks to wait",
+    )
     backlog: int = Field(
         100_000, ge=1, le=10_000_000, description="queued imports above which new ones are refused (503)"
     )
@@ -229,6 +256,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {
         "service": ServiceSettings,
         "auth": AuthSettings,
+        "limits": LimitsSettings,
         "documents": DocumentsSettings,
         "documents.sqlite": SqliteSettings,
         "documents.mongo": MongoSettings,
@@ -252,7 +280,7 @@ class Settings:
     """The whole configuration. ``Settings()`` is the embedded default.
 
     Attributes:
-        service, auth, documents, documents_sqlite, worker, fetch, detect, storage, images: the section of
+        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images: the section of
             that name.
         issuers: by id, the issuers that the configuration itself declares.
         plugin_sections: the sections of plugins as text, references already resolved where a plugin is configured.
@@ -261,6 +289,7 @@ class Settings:
 
     service: ServiceSettings = field(default_factory=ServiceSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     documents: DocumentsSettings = field(default_factory=DocumentsSettings)
     documents_sqlite: SqliteSettings = field(default_factory=SqliteSettings)

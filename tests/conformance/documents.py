@@ -9,10 +9,11 @@ from tests.conformance.documents_images import ImageCases
 from tests.conformance.documents_imports import ImportCases
 from tests.conformance.documents_issuers import IssuerCases
 from tests.conformance.documents_lifecycle import LifecycleCases
+from tests.conformance.documents_quota import QuotaCases
 from tests.conformance.documents_workers import WorkerCases
 
 __all__ = ["DocumentStoreSuite", "SettableClock"]
 
 
-class DocumentStoreSuite(ImportCases, ImageCases, ClaimCases, WorkerCases, IssuerCases, LifecycleCases):
+class DocumentStoreSuite(ImportCases, ImageCases, QuotaCases, ClaimCases, WorkerCases, IssuerCases, LifecycleCases):
     """All cases; see ``DocumentStoreCases`` for what a subclass defines."""

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+import pytest
+
 from service.clock import truncate_to_milliseconds
 from service.documents import DocumentStore
 from service.models import Failure, Image, Import, Status
@@ -101,3 +103,7 @@ class DocumentStoreCases(ABC):
             yield store
         finally:
             await store.close()
+
+    def skip_unless_durable(self) -> None:
+        if self.not_durable:
+            pytest.skip(self.not_durable)

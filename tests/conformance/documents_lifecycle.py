@@ -25,6 +25,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "add": lambda store: store.add(make_import(SettableClock())),
     "get": lambda store: store.get("import"),
     "get_by_image": lambda store: store.get_by_image("image"),
+    "stored_bytes": lambda store: store.stored_bytes("organization"),
     "unpurged": lambda store: store.unpurged(SettableClock().now(), 1),
     "images_in": lambda store: store.images_in("local", Held.MAIN, "", 1),
     "count_images_in": lambda store: store.count_images_in("local"),
@@ -125,7 +126,3 @@ class LifecycleCases(DocumentStoreCases):
             )
             claimed = [document.id for claim in claims for document in claim]
             assert sorted(claimed) == sorted(document.id for document in documents)
-
-    def skip_unless_durable(self) -> None:
-        if self.not_durable:
-            pytest.skip(self.not_durable)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+import service.documents.mongo.schema
 from service.documents import DocumentStore, DuplicateId, StoreError, StoreUnavailable
 from service.documents.mongo.connection import MongoOptions
 from service.documents.mongo.store import MongoDocumentStore
@@ -15,7 +16,7 @@ from service.issuers import Issuer
 from service.models import Held, Import
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
 from tests.conformance.documents_base import FAILURE, IMAGE, LEASE, SECOND, add_all, make_import, make_imports
-from tests.conformance.mongo_support import commands_counted, opened
+from tests.conformance.mongo_support import commands_counted, opened, profiled
 from tests.support.mongod import ReplicaSet
 
 NO_TEXT: list[Any] = [{"$ne": None}, {"$gt": ""}, ["a"], None, 1, b"bytes"]
@@ -54,6 +55,7 @@ async def test_what_is_no_text_never_reaches_a_query(
             lambda: store.images_in(value, Held.MAIN, "", 1),
             lambda: store.images_in("local", Held.PENDING, value, 1),
             lambda: store.count_images_in(value),
+            lambda: store.stored_bytes(value),
             lambda: store.add(replace(document, id=value)),
             lambda: store.add(make_import(clock, issuer_id=value)),
             lambda: store.update(replace(document, id=value, revision=1)),
@@ -123,6 +125,42 @@ async def test_a_document_of_an_earlier_version_has_no_deletion(
         deleted = found.image_deleted(clock.now())
         assert await store.update(deleted)
         assert await store.get(done.id) == deleted
+
+
+@pytest.mark.gen_test
+async def test_what_earlier_versions_have_stored_is_counted_once(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.documents.mongo.schema, "UPGRADE_BATCH", 7)
+    running = make_import(clock).claimed("worker", clock.now())
+    stored = [replace(running.succeeded(IMAGE, "url", clock.now()), id=f"done {n}") for n in range(30)]
+    purged = replace(stored[0].image_deleted(clock.now()).image_purged(clock.now()), id="purged")
+    async with opened(mongo_options, clock) as store:
+        await add_all(store, [*stored, purged, running])
+    with mongo_set.client() as client:
+        database = client[mongo_options.database]
+        database["imports"].update_many({}, {"$unset": {"stored_bytes": ""}})
+        database["imports"].update_many({"_id": {"$lt": "done 2"}}, {"$unset": {"image_purged_at": ""}})
+        database["pings"].delete_one({"_id": "stored_bytes"})
+    async with opened(mongo_options, clock) as store:
+        assert await store.stored_bytes("organization") == 30 * IMAGE.byte_size
+        with commands_counted(mongo_set, "update") as counts:
+            async with opened(mongo_options, clock):
+                pass
+        assert counts == {"update": 0}
+
+
+@pytest.mark.gen_test
+async def test_the_sum_of_what_is_stored_reads_no_document(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    done = make_import(clock).claimed("worker", clock.now()).succeeded(IMAGE, "url", clock.now())
+    async with opened(mongo_options, clock) as store:
+        await add_all(store, [replace(done, id=str(n), organization_id="ab"[n % 2]) for n in range(20)])
+        with profiled(mongo_set, mongo_options) as operations:
+            await store.stored_bytes("a")
+    (aggregate,) = [one for one in operations if "aggregate" in one["command"]]
+    assert (aggregate["docsExamined"], aggregate["keysExamined"]) == (0, 10)
 
 
 # --- together ---------------------------------------------------------------------------------------------------------

@@ -88,6 +88,30 @@ async def test_an_earlier_file_keeps_its_documents_and_gains_what_is_new(path: P
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+async def test_what_an_earlier_file_holds_is_counted_as_stored(path: Path, version: int) -> None:
+    first_version(path)
+    with closing(sqlite3.connect(path)) as connection:
+        for statements in VERSIONS[1:version]:
+            for statement in statements:
+                connection.execute(statement)
+        for number in range(3):
+            connection.execute(
+                "INSERT INTO imports SELECT ? || id, organization_id || ?, issuer_id, params, created_at, host, "
+                "request_id, updated_at, run_at, iif(? = 2, 'failed', status), image_id, import_type, attempts, "
+                f"abandoned, revision, worker_id, error, image{', NULL, NULL' if version > 1 else ''} "
+                "FROM imports WHERE id = 'import'",
+                (number, number % 2 * "x", number),
+            )
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.commit()
+    store = SqliteDocumentStore(path, SettableClock())
+    await store.open()
+    assert [await store.stored_bytes(name) for name in ("organization", "organizationx", "other")] == [140, 70, 0]
+    await store.close()
+
+
+@pytest.mark.gen_test
 async def test_an_image_of_an_earlier_file_is_deleted(path: Path) -> None:
     first_version(path)
     clock = SettableClock()

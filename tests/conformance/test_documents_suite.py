@@ -57,6 +57,28 @@ class FindsImagesOfWhatIsNotDone(MemoryDocumentStore):
         return next((document for document in self._imports.values() if document.image_id == image_id), None)
 
 
+class CountsStoredImagesOfAll(MemoryDocumentStore):
+    async def stored_bytes(self, organization_id: str) -> int:
+        return sum(document.stored_bytes for document in self._imports.values())
+
+
+class CountsWhatIsPurgedToo(MemoryDocumentStore):
+    async def stored_bytes(self, organization_id: str) -> int:
+        images = [one.image for one in self._imports.values() if one.organization_id == organization_id]
+        return sum(image.byte_size for image in images if image is not None)
+
+
+class CountsFinishesThatLose(MemoryDocumentStore):
+    counted = 0
+
+    async def update(self, document: Import) -> bool:
+        self.counted += document.stored_bytes
+        return await super().update(document)
+
+    async def stored_bytes(self, organization_id: str) -> int:
+        return self.counted
+
+
 class ForgetsDeletions(MemoryDocumentStore):
     async def update(self, document: Import) -> bool:
         return await super().update(replace(document, image_deleted_at=None, image_purged_at=None))
@@ -190,6 +212,11 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (FindsAnyImage, "test_an_unknown_image_leads_to_nothing", {"image_id": "unknown"}),
     (FindsAnyImage, "test_image_ids_are_compared_exactly_and_are_not_those_of_imports", {}),
     (FindsImagesOfWhatIsNotDone, "test_an_import_that_is_not_done_is_not_found_by_an_image", {"status": Status.FAILED}),
+    (CountsStoredImagesOfAll, "test_each_organisation_has_its_own_sum", {}),
+    (CountsWhatIsPurgedToo, "test_a_deleted_image_counts_until_it_is_purged", {}),
+    (CountsFinishesThatLose, "test_a_write_that_loses_counts_nothing", {}),
+    (CountsFinishesThatLose, "test_what_is_added_as_done_counts", {}),
+    (CountsWhatIsPurgedToo, "test_the_sum_is_that_of_the_documents_whatever_happens", {}),
     (ForgetsDeletions, "test_a_deletion_is_written_step_by_step", {}),
     (ListsWhatIsPurged, "test_deletions_in_progress_are_listed_the_first_first", {}),
     (UpdateComparesNothing, "test_of_concurrent_deletions_one_is_written", {}),

@@ -6,9 +6,10 @@ from pathlib import Path
 from string import Formatter
 from typing import TypeVar
 
-import service.params.body  # noqa: F401  # its error class is part of the tree
+import service.params.body  # its error class is part of the tree
+import service.quotas  # noqa: F401  # and its
 from plugins.errors import PluginError, SourceRefused
-from service.errors import CATALOGUE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST
+from service.errors import CATALOGUE, HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST
 from service.params import ParamsError
 
 Error = TypeVar("Error", bound=Exception)
@@ -40,7 +41,7 @@ def existing() -> dict[str, str]:
             codes[error.code] = "422"
         else:
             codes[error.code] = "yes" if error.retryable else "no"
-    codes[WORKER_LOST.code] = codes[SECRETS_UNREADABLE.code] = "yes"
+    codes |= dict.fromkeys((WORKER_LOST.code, HOST_UNAVAILABLE.code, SECRETS_UNREADABLE.code), "yes")
     assert INTERNAL.code in codes
     return codes
 

@@ -20,6 +20,7 @@ from service.documents.memory import MemoryDocumentStore
 from service.guards import GuardedDetector, GuardedFetcher
 from service.importer import Importer
 from service.models import Import, Status
+from service.quotas import Quotas
 from service.retries import RetryPolicy
 from service.slots import Limits
 from service.spool import Spools
@@ -128,6 +129,8 @@ class Core:
         attempts: int = 3,
         write_timeout: float = 5.0,
         deadline: float = 30.0,
+        host_patience: float = 600.0,
+        quota: int = 0,
         fetcher: ScriptedFetcher | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
@@ -137,6 +140,7 @@ class Core:
         self.backend = MemoryStorage(MemoryStorageOptions())
         self.storage = GuardedStorage(self.backend, name="memory", deadline=deadline)
         self.executor = ThreadPoolExecutor(1)  # makes its thread when it is first used
+        self.quotas = Quotas(self.store, quota, max_age=0.05)
         self.importer = Importer(
             fetchers={"test": GuardedFetcher(self.fetcher, "scripted", deadline)},
             detectors=(GuardedDetector(self.detector, "scripted", deadline),),
@@ -144,6 +148,7 @@ class Core:
             storage_name="memory",
             spools=Spools(1024 * 1024, None, self.executor),
             vault=Vault(),
+            admit=self.quotas.hold,
         )
         self.rng = random.Random(7)
         self.attempts = Attempts(
@@ -153,9 +158,12 @@ class Core:
             clock=self.clock,
             rng=self.rng,
             write_timeout=write_timeout,
+            quotas=self.quotas,
         )
         self.options = WorkerOptions(
             limits=limits or Limits(8, 8, 8),
+            host_patience=host_patience,
+            max_host_pause=600.0,
             lease=timedelta(seconds=lease),
             poll_interval=poll_interval,
             grace=grace,

@@ -36,7 +36,7 @@ OUTAGES = {"StorageUnavailable", "StorageFull"}
 @pytest.mark.gen_test
 async def test_a_success_is_written() -> None:
     async with claimed() as shop:
-        assert await shop.attempts.run(shop.document) is False
+        assert not (await shop.attempts.run(shop.document)).is_outage
         found = await shop.result()
         assert (found.status, found.attempts, found.import_type, found.error) == (Status.DONE, 1, "scripted", None)
         assert found.image is not None
@@ -53,7 +53,7 @@ async def test_every_error_of_a_plugin_has_its_consequence(cls: type[PluginError
     error = sample(cls)
     async with claimed() as shop:
         await raise_where_it_belongs(shop, error)
-        outage = await shop.attempts.run(shop.document)
+        outage = (await shop.attempts.run(shop.document)).is_outage
         found = await shop.result()
         assert outage == (cls.__name__ in OUTAGES)
         if cls.__name__ in OUTAGES:

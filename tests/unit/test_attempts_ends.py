@@ -26,7 +26,7 @@ from tests.support.core import Fault
 @pytest.mark.parametrize("abandoned", [MAX_ABANDONED - 1, MAX_ABANDONED, MAX_ABANDONED + 5])
 async def test_an_import_that_kills_its_workers_is_given_up(abandoned: int) -> None:
     async with claimed(abandoned=abandoned) as shop:
-        assert await shop.attempts.run(shop.document) is False
+        assert not (await shop.attempts.run(shop.document)).is_outage
         found = await shop.result()
         if abandoned < MAX_ABANDONED:
             assert found.status is Status.DONE
@@ -41,7 +41,7 @@ async def test_an_outage_is_waited_for_no_longer_than_a_day(age: timedelta) -> N
     async with claimed() as shop:
         await raise_where_it_belongs(shop, StorageUnavailable("down"))
         shop.clock.advance(age)
-        outage = await shop.attempts.run(shop.document)
+        outage = (await shop.attempts.run(shop.document)).is_outage
         found = await shop.result()
         assert found.status is (Status.QUEUED if age == MAX_OUTAGE else Status.FAILED)
         assert outage == (age == MAX_OUTAGE)
@@ -54,7 +54,7 @@ async def test_a_spool_that_cannot_be_written_is_an_outage_of_our_own() -> None:
     async with claimed() as shop:
         shop.importer._spools = replace(shop.importer._spools, memory_bytes=0, directory=Path("/nonexistent/folder"))
         with capture_logs() as logs:
-            assert await shop.attempts.run(shop.document) is True
+            assert (await shop.attempts.run(shop.document)).is_outage
         found = await shop.result()
         assert (found.status, found.attempts, found.error) == (Status.QUEUED, 0, INTERNAL)
         assert any(line["event"] == "the spool failed" and line["log_level"] == "error" for line in logs)
@@ -71,7 +71,7 @@ async def test_a_defect_of_the_service_uses_an_attempt_up_and_tells_the_client_n
         async with claimed(attempts=attempts) as shop:
             monkeypatch.setattr(shop.importer, "run", broken)
             with capture_logs() as logs:
-                assert await shop.attempts.run(shop.document) is False
+                assert not (await shop.attempts.run(shop.document)).is_outage
             found = await shop.result()
             assert (found.status, found.attempts, found.error) == (status, 1, INTERNAL)
             assert any(line["event"] == "unexpected failure of an attempt" and line["exc_info"] for line in logs)
@@ -154,7 +154,7 @@ async def test_the_result_of_an_import_that_another_took_over_is_discarded() -> 
         taken = shop.document.recovered(shop.clock.now()).claimed("other", shop.clock.now())
         shop.store._imports[taken.id] = taken
         with capture_logs() as logs:
-            assert await shop.attempts.run(shop.document) is False
+            assert not (await shop.attempts.run(shop.document)).is_outage
         assert await shop.result() == taken
         assert any("discarded" in line["event"] for line in logs)
 

@@ -53,6 +53,18 @@ def test_without_a_file_the_built_in_defaults_hold() -> None:
     assert dict(settings.plugin_options("storage", "local")) == {}
 
 
+def test_issuers_may_have_limits_of_their_own(conf: Path) -> None:
+    text = "[limits]\nissuer_requests = 5\nissuer_exceptions = key-1 = 60, a=b=0\n"
+    assert dict(load(conf, text).limits.issuer_exceptions) == {"key-1": 60, "a=b": 0}
+    assert dict(load(conf, "[limits]\nissuer_exceptions =\n").limits.issuer_exceptions) == {}
+
+
+@pytest.mark.parametrize("value", ["key-1", "=5", "a=1, a=2", "a=-1", "a=x", "a=1000001", "a=1.5"])
+def test_limits_that_make_no_sense_are_refused(conf: Path, value: str) -> None:
+    fault = the_fault(conf, f"[limits]\nissuer_exceptions = {value}\n")
+    assert (fault.section, fault.key) == ("limits", "issuer_exceptions")
+
+
 def test_an_empty_file_changes_nothing(conf: Path) -> None:
     assert load(conf, "") == load_settings(None, {})
 

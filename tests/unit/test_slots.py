@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Import
+from service.politeness import FAILURES_TO_OPEN, FIRST_PAUSE, Politeness, Verdict
 from service.slots import Limits, Slots
 from tests.support.clock import SettableClock
 from tests.support.scripted import make_import
@@ -18,8 +19,12 @@ def document(host: str = "h", issuer: str = "i") -> Import:
     return make_import(CLOCK, host=host, issuer=issuer)
 
 
+def slots_of(limits: Limits) -> Slots:
+    return Slots(limits, Politeness(limits.per_host, patience=600, max_pause=600, now=lambda: 0.0))
+
+
 def test_an_issuer_and_a_host_have_their_own_limits() -> None:
-    slots = Slots(Limits(concurrency=10, per_issuer=2, per_host=3))
+    slots = slots_of(Limits(concurrency=10, per_issuer=2, per_host=3))
     assert slots.start(document("a", "x"))
     assert slots.start(document("a", "x"))
     assert not slots.start(document("b", "x"))
@@ -31,7 +36,7 @@ def test_an_issuer_and_a_host_have_their_own_limits() -> None:
 
 
 def test_imports_without_a_host_share_no_limit() -> None:
-    slots = Slots(Limits(10, 10, 1))
+    slots = slots_of(Limits(10, 10, 1))
     assert all(slots.start(make_import(CLOCK, issuer="i", host="h") if n == 0 else _hostless()) for n in range(5))
     assert slots.free == 5
 
@@ -44,13 +49,13 @@ def _hostless() -> Import:
 
 @pytest.mark.parametrize(("concurrency", "waiting"), [(1, 1), (2, 1), (3, 1), (8, 4), (9, 4)])
 def test_at_most_half_of_the_places_are_given_to_waiting_imports(concurrency: int, waiting: int) -> None:
-    slots = Slots(Limits(concurrency, 10, 10))
+    slots = slots_of(Limits(concurrency, 10, 10))
     assert [slots.wait(document()) for _ in range(waiting + 2)] == [True] * waiting + [False, False]
     assert slots.free == concurrency - waiting
 
 
 def test_waiting_imports_start_in_the_order_of_their_arrival_as_far_as_limits_allow() -> None:
-    slots = Slots(Limits(10, 10, 1))
+    slots = slots_of(Limits(10, 10, 1))
     running = {host: document(host) for host in "ab"}
     for host in "ab":
         assert slots.start(running[host])
@@ -67,7 +72,7 @@ def test_waiting_imports_start_in_the_order_of_their_arrival_as_far_as_limits_al
 
 
 def test_full_issuers_counts_those_that_wait() -> None:
-    slots = Slots(Limits(10, 3, 1))
+    slots = slots_of(Limits(10, 3, 1))
     assert slots.start(document("a", "x"))
     assert slots.wait(document("a", "x"))
     assert set(slots.full_issuers()) == set()
@@ -76,7 +81,7 @@ def test_full_issuers_counts_those_that_wait() -> None:
 
 
 def test_to_finish_twice_or_what_was_never_there_changes_nothing() -> None:
-    slots = Slots(Limits(4, 4, 1))
+    slots = slots_of(Limits(4, 4, 1))
     one, other = document(), document()
     assert slots.start(one)
     slots.finish(other)
@@ -85,6 +90,21 @@ def test_to_finish_twice_or_what_was_never_there_changes_nothing() -> None:
     slots.finish(one)
     assert slots.start(other)
     assert not slots.start(one)
+
+
+def test_an_import_that_was_to_try_a_dead_host_and_never_did_leaves_it_to_another() -> None:
+    now = 0.0
+    politeness = Politeness(4, patience=600, max_pause=600, now=lambda: now)
+    slots = Slots(Limits(8, 8, 4), politeness)
+    for _ in range(FAILURES_TO_OPEN):
+        politeness.learn(document(), Verdict.DEAD, 0.1)
+    now = FIRST_PAUSE
+    probe, other = document(), document()
+    assert slots.start(probe)
+    assert not slots.start(other)
+    assert not slots.wait(other)
+    slots.finish(probe)
+    assert slots.start(other)
 
 
 STEPS = st.lists(
@@ -99,7 +119,7 @@ STEPS = st.lists(
 def test_whatever_happens_the_counts_are_those_of_what_is_held(
     steps: list[tuple[str, str, str, float]], concurrency: int, per_issuer: int, per_host: int
 ) -> None:
-    slots = Slots(Limits(concurrency, per_issuer, per_host))
+    slots = slots_of(Limits(concurrency, per_issuer, per_host))
     running: dict[str, Import] = {}
     waiting: dict[str, Import] = {}
     for step, host, issuer, choice in steps:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from service.errors import ApiError
 from service.validation import ParamRules, validate
 
-RULES = ParamRules(metadata_max_bytes=20, filename_max_bytes=8, import_types=frozenset({"url", "data"}))
+RULES = ParamRules(
+    metadata_max_bytes=20, filename_max_bytes=8, album_id_max_bytes=6, import_types=frozenset({"url", "data"})
+)
 
 
 def refused(params: dict[str, Any]) -> tuple[str | None, str]:
@@ -64,6 +66,12 @@ def test_metadata_has_a_limit_in_bytes_of_compact_json(name: str) -> None:
 @pytest.mark.parametrize("filename", ["123456789", "\u00e9" * 5, "\U0001f40c" * 3])
 def test_a_filename_has_a_limit_in_bytes(filename: str) -> None:
     assert refused({"filename": filename}) == ("filename", "The parameter 'filename' is longer than 8 bytes.")
+
+
+@pytest.mark.parametrize("album_id", ["1234567", "\u00e9" * 4])
+def test_an_album_id_has_a_limit_in_bytes(album_id: str) -> None:
+    assert refused({"album_id": album_id}) == ("album_id", "The parameter 'album_id' is longer than 6 bytes.")
+    validate({"album_id": "\u00e9" * 3}, RULES)
 
 
 def test_an_unknown_import_type_is_refused_with_those_that_there_are() -> None:

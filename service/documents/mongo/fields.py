@@ -55,6 +55,7 @@ def state_fields(document: Import) -> dict[str, Any]:
         "sealed": document.sealed,
         "image_deleted_at": document.image_deleted_at,
         "image_purged_at": document.image_purged_at,
+        "stored_bytes": document.stored_bytes,
     }
 
 

@@ -67,8 +67,17 @@ MIRROR = Index(
     condition={"image.mirror": {"$type": "string"}, "image_purged_at": None},
 )
 """Imports by the storage that a second copy of their image is in, or is to be in."""
+STORED_BYTES = Index(
+    IMPORTS,
+    "lading_stored_bytes",
+    ("organization_id", "stored_bytes"),
+    condition={"stored_bytes": {"$gt": 0}},
+)
+"""What each stored image takes up, by organisation: they are summed up without reading a document."""
 EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
-INDEXES = (QUEUED, RUNNING, DONE, UNPURGED, STORED, MIRROR, EXPIRES)
+INDEXES = (QUEUED, RUNNING, DONE, UNPURGED, STORED, MIRROR, STORED_BYTES, EXPIRES)
+
+UPGRADE_BATCH = 1000
 
 
 async def ensure_indexes(connection: Connection) -> None:
@@ -85,6 +94,33 @@ async def ensure_indexes(connection: Connection) -> None:
             if isinstance(error.__cause__, OperationFailure):
                 raise StoreUnavailable(f"{await _fault(connection, index)}: {error}") from error
             raise
+
+
+async def ensure_sizes(connection: Connection) -> None:
+    """Write ``stored_bytes`` into the documents of earlier versions, once; several processes may do so at once.
+
+    Processes of an earlier version are to be stopped before: what they finish afterwards would not be counted.
+
+    Raises:
+        StoreUnavailable: it could not be completed; the next call goes on with it.
+    """
+    marks, imports = connection.collection(PINGS), connection.collection(IMPORTS)
+    mark = {"_id": "stored_bytes"}
+    if await connection.run(lambda: marks.find_one(mark)) is not None:
+        return
+    last = ""
+    while True:
+        # Each operation looks at one batch, however many there are, so that none takes longer than it may.
+        page = imports.find({"_id": {"$gt": last}}, {"_id": 1}).sort("_id", 1).limit(UPGRADE_BATCH)
+        found = await connection.run(partial(page.to_list, None))
+        if not found:
+            break
+        batch = {"_id": {"$gt": last, "$lte": found[-1]["_id"]}}
+        unsized = {**batch, "status": "done", "image_purged_at": None, "stored_bytes": {"$exists": False}}
+        sized = [{"$set": {"stored_bytes": {"$ifNull": ["$image.byte_size", 0]}}}]
+        await connection.run(partial(imports.update_many, unsized, sized))
+        last = found[-1]["_id"]
+    await connection.run(lambda: marks.update_one(mark, {"$set": {"version": 1}}, upsert=True))
 
 
 async def check_indexes(connection: Connection) -> None:

@@ -23,10 +23,12 @@ from service.documents.mongo.schema import (
     QUEUED,
     RUNNING,
     STORED,
+    STORED_BYTES,
     UNPURGED,
     WORKERS,
     check_indexes,
     ensure_indexes,
+    ensure_sizes,
 )
 from service.documents.mongo.turns import Turns
 from service.documents.mongo.writes import Insertion, Replacement, Writes
@@ -70,6 +72,7 @@ class MongoDocumentStore(DocumentStore):
         try:
             await self._connection.open()
             await ensure_indexes(self._connection)
+            await ensure_sizes(self._connection)
         except BaseException:
             await self._connection.close()
             raise
@@ -130,6 +133,17 @@ class MongoDocumentStore(DocumentStore):
         return await self._connection.run(
             lambda: imports.count_documents(_held_in(storage, Held.MAIN), hint=STORED.name)
         )
+
+    async def stored_bytes(self, organization_id: str) -> int:
+        """See ``DocumentStore.stored_bytes``; it reads one entry of an index for each stored image."""
+        wanted = {"organization_id": text(organization_id), "stored_bytes": {"$gt": 0}}
+        pipeline: list[dict[str, Any]] = [
+            {"$match": wanted},
+            {"$group": {"_id": None, "sum": {"$sum": "$stored_bytes"}}},
+        ]
+        cursor = self._connection.collection(IMPORTS).aggregate(pipeline, hint=STORED_BYTES.name)
+        found = await self._connection.run(lambda: cursor.to_list(None))
+        return int(found[0]["sum"]) if found else 0
 
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
