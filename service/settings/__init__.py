@@ -17,14 +17,13 @@ from service.settings.models import (
     DetectSettings,
     DocumentsSettings,
     FetchSettings,
-    ImagesSettings,
     LimitsSettings,
     ServiceSettings,
     Settings,
     SqliteSettings,
-    StorageSettings,
     WorkerSettings,
 )
+from service.settings.storage_sections import ImagesSettings, StorageSettings
 
 __all__ = [
     "AuthSettings",
