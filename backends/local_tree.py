@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from backends.local_folders import DurableFolders
 from plugins.errors import KeyInvalid, ObjectNotFound, StorageDenied, StorageError, StorageFull, StorageUnavailable
 
 INCOMING: Final = ".incoming"
@@ -23,7 +24,6 @@ FOLDER_MODE: Final = 0o750
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OBJECT_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LEFTOVER_FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_DURABLE_FOLDERS: Final = 100_000
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -74,7 +74,7 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.incoming = root / INCOMING
-        self._durable: set[str] = set()
+        self._durable = DurableFolders()
 
     def prepare(self) -> None:
         """Create the root and ``.incoming`` where they are missing, and remove what dead writers left there.
@@ -179,8 +179,6 @@ class Tree:
             os.mkdir(name, FOLDER_MODE, dir_fd=parent)
         # Even where the folder was there: another thread or process may have made it a moment ago.
         os.fsync(parent)
-        if len(self._durable) >= _DURABLE_FOLDERS:
-            self._durable.clear()
         self._durable.add(path)
 
     def _sweep(self) -> None:
