@@ -1,9 +1,10 @@
 """What a service keeps in memory after many imports, of which three in ten are hostile.
 
-    python -m bench.memory [--imports 20000] [--warm-up 5000]
+    python -m bench.memory [--imports 20000] [--warm-up 10000]
 
 One service process with its worker takes them all over HTTP, on SQLite and local storage. Its resident memory is looked
-at after every thousand final imports; the slope is a least-squares line from the warm-up on. The exit status is 1 where
+at after every thousand final imports; the slope is a least-squares line from the warm-up on: until then SQLite's page caches fill,
+and the interpreter takes memory in steps of 1 MiB. The exit status is 1 where
 that is above 1 MB for each 10,000 imports. Requests that are refused count as imports: they have to leave nothing too.
 """
 
@@ -157,7 +158,7 @@ def main() -> int:
     """Measure, print the rows, and say whether the goal is reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--imports", type=int, default=20_000)
-    parser.add_argument("--warm-up", type=int, default=5000)
+    parser.add_argument("--warm-up", type=int, default=10_000)
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as directory,
