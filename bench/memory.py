@@ -3,9 +3,9 @@
     python -m bench.memory [--imports 20000] [--warm-up 10000]
 
 One service process with its worker takes them all over HTTP, on SQLite and local storage. Its resident memory is looked
-at after every thousand final imports; the slope is a least-squares line from the warm-up on: until then SQLite's page caches fill,
-and the interpreter takes memory in steps of 1 MiB. The exit status is 1 where
-that is above 1 MB for each 10,000 imports. Requests that are refused count as imports: they have to leave nothing too.
+at after every thousand final imports; the slope is a least-squares line from the warm-up on: until then SQLite's page
+caches fill, and the interpreter takes memory in steps of 1 MiB. The exit status is 1 where the slope is above 1 MB for
+each 10,000 imports. Requests that are refused count as imports: they have to leave nothing too.
 """
 
 import argparse
