@@ -2,7 +2,10 @@
 
 import json
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +18,10 @@ from backends.gcs_suite import gcs_options
 from backends.s3 import S3Storage
 from backends.s3_suite import s3_options
 from plugins.testing.clouds import GcsEndpoint, S3Endpoint
+from tests.support.processes import HttpClient, ServiceProcess
+from tests.support.service import CONF, environment, token
+
+SESSION_TOKEN = "a-session-token-that-no-log-may-have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +135,25 @@ def _get(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=30) as response:
         content: bytes = response.read()
         return content
+
+
+@contextmanager
+def cloud_service(folder: Path, **overrides: str) -> Iterator[HttpClient]:
+    """``lading serve`` in a process of its own, and a client of it; what the cloud's library logs holds no secret."""
+    conf = folder / "service.conf"
+    conf.write_text(CONF, encoding="utf-8")
+    environ = environment(
+        folder,
+        LADING_SERVICE__PORT="0",
+        LADING_SERVICE__LOG_FORMAT="json",
+        LADING_SERVICE__LOG_LEVEL="debug",
+        AWS_SESSION_TOKEN=SESSION_TOKEN,
+        LADING_WORKER__PER_ISSUER="64",
+        LADING_WORKER__PER_HOST="64",
+        LADING_WORKER__POLL_INTERVAL="0.1",
+        **overrides,
+    )
+    with ServiceProcess(("serve", "--config", str(conf)), environ, folder) as process:
+        yield HttpClient(process.wait_for("listening")["address"], token())
+        assert process.terminate() == 0
+        assert SESSION_TOKEN not in str(process.lines)
