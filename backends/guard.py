@@ -139,7 +139,11 @@ class GuardedStorage(StorageBackend):
         self, key: str, offset: int, length: int | None
     ) -> tuple[AbstractAsyncContextManager[StoredObject], StoredObject]:
         opened = self.backend.open(key, offset=offset, length=length)
-        return opened, await opened.__aenter__()
+        stored: object = await opened.__aenter__()
+        if isinstance(stored, StoredObject):
+            return opened, stored
+        await opened.__aexit__(None, None, None)
+        raise PluginFault(f"open gave {type(stored).__name__}")
 
     async def _pieces(self, chunks: AsyncIterator[bytes], count: int) -> AsyncGenerator[bytes, None]:
         rest = count
@@ -202,10 +206,16 @@ class GuardedLister(SupportsListing):
 
     async def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
         """See ``SupportsListing.list_objects``."""
-        objects = self._lister.list_objects(prefix)
+        objects: AsyncIterator[ListedObject] | None = None
 
         async def following() -> ListedObject | None:
-            return await anext(objects, None)
+            nonlocal objects
+            if objects is None:
+                objects = self._lister.list_objects(prefix)
+            listed: object = await anext(objects, None)
+            if listed is None or isinstance(listed, ListedObject):
+                return listed
+            raise PluginFault(f"list_objects gave {type(listed).__name__}")
 
         try:
             while (listed := await self._guard.call("list", None, following)) is not None:

@@ -255,6 +255,7 @@ class _Steps(Generic[Result]):
         self._step = Step(name)
         self._timer: asyncio.TimerHandle | None = None
         self._left = False
+        self._requests = _cancellations()
 
     def __await__(self) -> Generator[Any, Any, Result]:
         with self._watch.call() if self._watch else nullcontext():
@@ -288,9 +289,13 @@ class _Steps(Generic[Result]):
         if self._left:
             task.uncancel()  # that request was our own
             raise error
-        if self._timer is None:
+        # What the plugin has cancelled itself, and awaits, is no request to end the call.
+        if self._timer is None and task.cancelling() > self._requests:
             self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._leave, task)
 
     def _leave(self, task: "asyncio.Task[Any]") -> None:
+        self._timer = None
+        if task.cancelling() <= self._requests:
+            return  # it was a timeout of the plugin's own, which it has dealt with
         self._left = True
         task.cancel()

@@ -152,8 +152,9 @@ class Watch:
             milliseconds = round(seen * TICK_SECONDS * 1000)
             self._report(Blocking(culprit, milliseconds, tuple(self._frames())))
         step = self.at_work
+        is_due = seen % max(1, round(self._limit / TICK_SECONDS)) == 0
         # Again and again: the first exception may have been swallowed.
-        if step is not None and self._can_cut and seen % max(1, round(self._limit / TICK_SECONDS)) == 0:
+        if is_due and self._can_cut and step is not None and step.plugin == culprit:
             step.overdue = True
             signal.pthread_kill(self._watched, _SIGNAL)
 

@@ -6,6 +6,7 @@ import secrets
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 
 from plugins.contracts import ObjectMetadata, StorageBackend
@@ -13,7 +14,7 @@ from plugins.errors import PluginError
 from service.clock import SystemClock
 from service.copying import once
 from service.documents import StoreError
-from service.guarded import storages_for
+from service.guarded import detectors_for, fetchers_for, storages_for
 from service.settings import Components, Settings
 from service.wiring import make_store
 
@@ -33,6 +34,7 @@ async def probe(settings: Settings, components: Components) -> list[str]:
     faults = [
         await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
         *await _probe_storages(settings, components),
+        await _fault("[fetch] or [detect]", lambda: _construct_the_others(settings, components)),
         await _fault("[worker] spool_directory", lambda: asyncio.to_thread(_probe_spool, settings)),
     ]
     return [fault for fault in faults if fault is not None]
@@ -59,12 +61,21 @@ async def _probe_store(settings: Settings) -> None:
 
 
 async def _probe_storages(settings: Settings, components: Components) -> list[str | None]:
-    storages = storages_for(settings, components)
+    try:
+        storages = storages_for(settings, components)
+    except PluginError as error:
+        return [f"[storage] {error}"]
     faults = [
         await _fault(f"[storage] {name}", partial(_probe_storage, storage))
         for name, storage in storages.by_name.items()
     ]
     return [*faults, await _fault("[storage]", storages.close)]
+
+
+async def _construct_the_others(settings: Settings, components: Components) -> None:
+    async with AsyncExitStack() as stack:
+        fetchers_for(settings, components, stack)
+        detectors_for(settings, components, stack)
 
 
 async def _probe_storage(storage: StorageBackend) -> None:

@@ -33,10 +33,12 @@ class _Usage:
 
     Attributes:
         stored: bytes, as the store said at ``read_at``, and what this process has written since.
+        released: bytes that this process has written, ever; only what it grows by means anything.
         held: bytes by import, of those that are being saved.
     """
 
     stored: int = 0
+    released: int = 0
     read_at: float = float("-inf")
     held: dict[str, int] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -44,6 +46,11 @@ class _Usage:
     @property
     def total(self) -> int:
         return self.stored + sum(self.held.values())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is lost by forgetting it: the store can be asked again."""
+        return not self.held and not self.lock.locked()
 
 
 class Quotas:
@@ -96,7 +103,9 @@ class Quotas:
         """Hold nothing more for the import. Its bytes count until the store is asked again, which then knows."""
         usage = self._holders.pop(import_id, None)
         if usage is not None:
-            usage.stored += usage.held.pop(import_id)
+            size = usage.held.pop(import_id)
+            usage.stored += size
+            usage.released += size
 
     async def _usage(self, organization_id: str) -> _Usage:
         usage = self._usages.setdefault(organization_id, _Usage())
@@ -104,8 +113,19 @@ class Quotas:
         async with usage.lock:
             if self._now() - usage.read_at > self._max_age:
                 asked_at = self._now()
-                usage.stored = await self._store.stored_bytes(organization_id)
+                before = usage.released
+                stored = await self._store.stored_bytes(organization_id)
+                # What was written meanwhile may be in the answer or not: too much, until the next look, rather than too
+                # little.
+                usage.stored = stored + usage.released - before
                 usage.read_at = asked_at
-        while len(self._usages) > MAX_ORGANIZATIONS:
-            self._usages.popitem(last=False)
+        self._forget_idle_ones(usage)
         return usage
+
+    def _forget_idle_ones(self, kept: _Usage) -> None:
+        while len(self._usages) > MAX_ORGANIZATIONS:
+            idle = (name for name, one in self._usages.items() if one is not kept and one.is_idle)
+            name = next(idle, None)
+            if name is None:
+                return
+            del self._usages[name]

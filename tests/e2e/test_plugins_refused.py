@@ -151,6 +151,18 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("name", ["a constructor that raises", "a constructor that says why"])
+def test_check_finds_what_cannot_be_constructed(name: str, tmp_path: Path) -> None:
+    case, folder = CASES[name], tmp_path / "site"
+    folder.mkdir()
+    case.install(Site(folder))
+    (tmp_path / "service.conf").write_text(case.conf, encoding="utf-8")
+    done = lading("check", "--config", "service.conf", cwd=tmp_path, environ={"PYTHONPATH": str(folder)})
+    assert done.status == 1
+    assert [said for said in case.says if said not in done.stderr] == [], done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_serve_ends_with_one_message(name: str, tmp_path: Path) -> None:
     case, folder = CASES[name], tmp_path / "site"

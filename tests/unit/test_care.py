@@ -4,6 +4,7 @@ import asyncio
 import gc
 import warnings
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -268,6 +269,37 @@ async def test_a_plugin_that_swallows_its_deadline_and_ends_has_ended() -> None:
     told: list[str] = []
     await care().call("close", lambda: deaf_for(0.06, told), SOON)
     assert told == ["told", "done"]
+
+
+@pytest.mark.gen_test
+async def test_a_plugin_s_own_timeout_is_no_request_to_end_the_call() -> None:
+    async def retry() -> str:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await hang()
+        child = asyncio.create_task(hang())
+        await asyncio.sleep(0)
+        child.cancel()
+        with suppress(asyncio.CancelledError):
+            await child
+        await asyncio.sleep(0.3)  # thrice the patience
+        return "the second try"
+
+    assert await care().call("open", retry, 30) == "the second try"
+
+
+@pytest.mark.gen_test
+async def test_a_deaf_plugin_with_a_timeout_of_its_own_is_left_all_the_same() -> None:
+    told: list[str] = []
+
+    async def retry() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await hang()
+        await deaf_for(3600, told)
+
+    assert type(await failure(retry, 0.2)) is DeadlineExceeded
+    assert told[0] == "told"
 
 
 @pytest.mark.gen_test

@@ -48,6 +48,20 @@ async def test_without_a_limit_nobody_is_asked() -> None:
 
 
 @pytest.mark.gen_test
+async def test_what_is_written_while_the_store_is_asked_is_not_forgotten() -> None:
+    rig = Rig(100, stored=0)
+    first = make_import()
+    await rig.quotas.hold(first, 60)
+    rig.now += 10
+    asking = asyncio.create_task(rig.quotas.is_full("organization"))
+    await asyncio.sleep(0)  # the store has its answer, and has not given it yet
+    rig.quotas.release(first.id)
+    await asking
+    with pytest.raises(StorageQuotaExceeded):
+        await rig.quotas.hold(make_import(), 60)
+
+
+@pytest.mark.gen_test
 async def test_a_quota_is_used_to_its_last_byte_and_no_further() -> None:
     rig = Rig(100, stored=60)
     assert not await rig.quotas.is_full("organization")

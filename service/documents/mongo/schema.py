@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import pymongo
 from pymongo.errors import OperationFailure
 
 from service.documents import StoreUnavailable
@@ -78,6 +79,8 @@ EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
 INDEXES = (QUEUED, RUNNING, DONE, UNPURGED, STORED, MIRROR, STORED_BYTES, EXPIRES)
 
 UPGRADE_BATCH = 1000
+INDEX_SECONDS = 3600.0
+"""How long the building of one index may take; a collection has to be very large for an hour."""
 
 
 async def ensure_indexes(connection: Connection) -> None:
@@ -87,9 +90,13 @@ async def ensure_indexes(connection: Connection) -> None:
         StoreUnavailable: an index cannot be created, or one of that name is different; it is named.
     """
     for index in INDEXES:
+        if not await _fault(connection, index, missing=True):
+            continue
         command = {"createIndexes": index.collection, "indexes": [index.specification], "commitQuorum": "majority"}
         try:
-            await connection.run(partial(connection.database.command, command))
+            # It reads every document once, which may take longer than any other operation is given.
+            with pymongo.timeout(INDEX_SECONDS):
+                await connection.run(partial(connection.database.command, command))
         except StoreUnavailable as error:
             if isinstance(error.__cause__, OperationFailure):
                 raise StoreUnavailable(f"{await _fault(connection, index)}: {error}") from error

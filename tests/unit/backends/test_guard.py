@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
+from backends.guard import lister_of
 from plugins.contracts import StorageBackend
 from plugins.errors import (
     ContentMismatch,
@@ -15,7 +18,7 @@ from plugins.errors import (
     PluginFault,
     StorageUnavailable,
 )
-from plugins.testing.bodies import Body
+from plugins.testing.bodies import Body, Stream
 from plugins.testing.cancellation import attempt
 from plugins.testing.leaks import no_leaks
 from plugins.testing.storage_saving import SourceBroke, breaking
@@ -215,6 +218,41 @@ async def test_concurrency_is_bounded() -> None:
     storage = guarded(backend, max_concurrency=3)
     await asyncio.gather(*(storage.ping() for _ in range(20)), *(storage.exists(KEY) for _ in range(20)))
     assert peak == 3
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("opened", [None, b"bytes", (3, ())])
+async def test_what_is_no_stored_object_is_a_fault_and_is_released(opened: object) -> None:
+    released = []
+
+    class Odd(Scripted):
+        @asynccontextmanager
+        async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[Any]:
+            try:
+                yield opened
+            finally:
+                released.append(key)
+
+    fault = await attempt(read(guarded(Odd()), KEY))
+    assert type(fault) is PluginFault
+    assert fault.plugin == "scripted"
+    assert released == [KEY]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("broken", ["no iterator", "no object"])
+async def test_a_listing_that_is_none_is_a_fault(broken: str) -> None:
+    class Odd(Scripted):
+        def list_objects(self, prefix: str = "") -> Any:
+            if broken == "no iterator":
+                raise TypeError("no listing today")
+            return aiter(Stream([b"no listed object"]))
+
+    lister = lister_of(guarded(Odd()))
+    assert lister is not None
+    with pytest.raises(PluginFault):
+        async for _ in lister.list_objects():
+            pass
 
 
 @pytest.mark.gen_test
