@@ -38,11 +38,13 @@ class Ended:
 
     Attributes:
         error: why it failed, where a plugin said so.
-        is_outage: whether it failed through an outage of storage.
+        is_outage: whether it failed through an outage of our own.
+        is_done: whether it succeeded.
     """
 
     error: PluginError | None
     is_outage: bool
+    is_done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,16 @@ class Attempts:
             ResultNotWritten: the database stayed unavailable.
         """
         started = time.monotonic()
+        is_stored = True  # what is not known counts
         try:
             result, error = await self._decide(document)
             await self.write(result)
+            is_stored = result.status is Status.DONE
         finally:
-            self.quotas.release(document.id)
+            self.quotas.release(document.id, is_stored=is_stored)
         _log_result(result, error, time.monotonic() - started)
-        return Ended(error, is_outage=result.status is Status.QUEUED and result.attempts < document.attempts)
+        is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
+        return Ended(error, is_outage=is_outage, is_done=is_stored)
 
     async def write(self, result: Import) -> None:
         """Write a result, patiently.
@@ -119,7 +124,8 @@ class Attempts:
             return self._after(document, error), error
         except SecretsUnreadable as error:
             log.error("secrets of an import are unreadable", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
-            return self._again_or_failed(document, SECRETS_UNREADABLE, None), None
+            # A key is missing: our own affair, as an outage is; with the attempts the secrets would be gone for good.
+            return self._after_outage(document, SECRETS_UNREADABLE), None
         except OSError:
             log.exception("the spool failed", import_id=document.id)
             return self._after_outage(document, INTERNAL), None

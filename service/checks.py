@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 import secrets
 import tempfile
 import uuid
@@ -9,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
+from backends.guard import GuardedStorage
 from plugins.contracts import ObjectMetadata, StorageBackend
 from plugins.errors import PluginError
 from service.clock import SystemClock
-from service.copying import once
+from service.copying import are_one_place, once
 from service.documents import StoreError
 from service.guarded import detectors_for, fetchers_for, storages_for
 from service.settings import Components, Settings
@@ -69,7 +71,15 @@ async def _probe_storages(settings: Settings, components: Components) -> list[st
         await _fault(f"[storage] {name}", partial(_probe_storage, storage))
         for name, storage in storages.by_name.items()
     ]
+    for one, other in itertools.combinations(storages.by_name.values(), 2):
+        faults.append(await _fault(f"[storage] {other.name}", partial(_probe_distinct, one, other)))
     return [*faults, await _fault("[storage]", storages.close)]
+
+
+async def _probe_distinct(one: GuardedStorage, other: GuardedStorage) -> None:
+    """A second copy in the same place would be none."""
+    if await are_one_place(one, other):
+        raise ProbeFailed(f"is the same place as {one.name}, under another name")
 
 
 async def _construct_the_others(settings: Settings, components: Components) -> None:

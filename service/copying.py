@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 
+from backends.guard import GuardedStorage
 from plugins.contracts import ObjectMetadata, StorageBackend
 from plugins.errors import ContentMismatch, ObjectExists
 from service.documents import DocumentStore, StoreUnavailable
@@ -81,6 +82,17 @@ async def record_copy(
             return None
         document = found
     raise StoreUnavailable(f"others keep writing the document of import {document.id}")
+
+
+async def clear(store: DocumentStore, document: Import, storage: GuardedStorage) -> None:
+    """Remove an image from a storage that its document names no more. Where it does again by now, the image stays.
+
+    Raises:
+        PluginError, StoreUnavailable: the storage may still have it.
+    """
+    now = await store.get(document.id)
+    if now is None or now.image is None or storage.name not in now.image.places:
+        await storage.delete(document.storage_key)
 
 
 async def check_image(image: Image, storage: StorageBackend) -> None:

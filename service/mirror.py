@@ -2,7 +2,7 @@
 
 - An import saves its image in the backend, then in the mirror, then its document is done and says that both have it.
 - Where the mirror fails, the import is done all the same: its document says that the second copy is pending. Until the
-  mirror is tried again, no import waits for it.
+  mirror works again, no import waits for it but the one that tries it, from time to time.
 - Every service looks for pending copies and makes them (``service.mirroring``). What is pending is in the documents
   alone, so it survives everything that they survive, however long the mirror is away.
 - A deletion is complete when both copies are gone.
@@ -51,15 +51,18 @@ class Mirror:
             return False
         try:
             if self._failed:
+                self._resume_at = time.monotonic() + PAUSE  # it may hang: one import that waits for it is enough
                 await self._storage.ping()  # it may have to prepare itself anew
             await self._storage.save(key, chunks, metadata)
+            is_saved = True
         except ObjectExists:
-            return False  # of an earlier attempt: it is to be compared first
+            is_saved = False  # of an earlier attempt: it is to be compared first
         except PluginError as error:
             self._failed = True
             self._resume_at = time.monotonic() + PAUSE
             self._outage.failed(str(error))
             return False
         self._failed = False
+        self._resume_at = float("-inf")
         self._outage.worked()
-        return True
+        return is_saved

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import uuid
+from collections.abc import Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,7 @@ import structlog
 
 from plugins.errors import PluginError
 from service.clock import Clock
-from service.copying import copy_image, record_copy
+from service.copying import clear, copy_image, record_copy
 from service.documents import DocumentStore, StoreUnavailable
 from service.models import Held, Import
 from service.outages import Outage
@@ -30,11 +31,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Copyist:
-    """Makes the second copies of images that are stored already."""
+    """Makes the second copies of images that are stored already.
+
+    Attributes:
+        cleared: storages that the copies of an earlier mirror are removed from. None of them is another's place under a
+            second name.
+    """
 
     store: DocumentStore
     storages: Storages
     clock: Clock
+    cleared: Collection[str] = ()
 
     async def mirror(self, name: str, document: Import) -> Outcome:
         """Make the storage of that name hold a second copy, and its document say so. Idempotent.
@@ -44,13 +51,31 @@ class Copyist:
             KeyError: a storage is not configured.
         """
         image = document.image
+        target = self.storages.by_name[name]
+        if image is not None and document.image_deleted_at is not None:
+            await target.delete(image.key)  # a copy of an attempt that could not remove it
         if image is None or self._mirrored(name, document) is None:
             return Outcome.SKIPPED
-        target = self.storages.by_name[name]
         copied = await copy_image(document, image, self.storages.by_name[image.storage], target)
         if await record_copy(self.store, document, target, partial(self._mirrored, name)) is None:
             return Outcome.SKIPPED
+        if image.mirror is not None and image.mirror != name:
+            await self._forget(image.mirror, document)
         return Outcome.COPIED if copied else Outcome.FOUND
+
+    async def _forget(self, earlier: str, document: Import) -> None:
+        """Remove the copy of an earlier mirror, if that works: the new copy is made, and an audit finds the old one."""
+        if earlier not in self.cleared:
+            return
+        try:
+            await clear(self.store, document, self.storages.by_name[earlier])
+        except (PluginError, StoreUnavailable) as error:
+            log.warning(
+                "the copy of an earlier mirror was not removed",
+                import_id=document.id,
+                storage=earlier,
+                reason=str(error),
+            )
 
     def _mirrored(self, name: str, document: Import) -> Import | None:
         """The document that says so; None where there is nothing to be said."""
@@ -118,7 +143,8 @@ class Mirroring:
         return made
 
     async def _complete(self, name: str, document: Import) -> Outcome:
-        is_young = self.copyist.clock.now() - document.updated_at < AGE
+        is_deleted = document.image_deleted_at is not None
+        is_young = not is_deleted and self.copyist.clock.now() - document.updated_at < AGE
         is_elsewhere = document.image is None or document.image.storage not in self.copyist.storages.by_name
         if is_young or is_elsewhere:
             return Outcome.SKIPPED

@@ -4,6 +4,10 @@ The order of effects for each image: its bytes are in the target, whole and dura
 that is wanted, they go from the source. So at every moment the document names a storage that has them. What was moved
 already is told by the documents alone, so a run that was killed is simply started again.
 
+Somebody may make the source a place of the image again before its bytes go from there: a move back, or a mirror. The
+document is looked up once more, and such bytes stay. A moment is left between that and their removal, so two runs in
+opposite directions are not to be started at once.
+
 Deletions and other writers may come between: the document is written by compare-and-set, and where it was deleted
 meanwhile the copy is removed again, since the deletion knows nothing of it. Only a run that is killed between copying
 and that leaves such a copy behind, for ``lading storage audit`` to find.
@@ -15,9 +19,9 @@ from dataclasses import dataclass
 
 from backends.guard import GuardedStorage
 from service.clock import Clock
-from service.copying import check_image, copy_image, record_copy
+from service.copying import check_image, clear, copy_image, record_copy
 from service.documents import DocumentStore
-from service.models import Held, Image, Import
+from service.models import Held, Import
 from service.transfers import Outcome, Report, Transfers, images_in
 
 
@@ -54,17 +58,20 @@ class Mover:
             PluginError, StoreUnavailable: the image is where its document says; the target may have a copy.
         """
         image = document.image
-        if image is None or document.image_deleted_at is not None:
+        if image is None:
+            return Outcome.SKIPPED
+        if document.image_deleted_at is not None:
+            await self.target.delete(image.key)  # a copy of an attempt that could not remove it
             return Outcome.SKIPPED
         if image.storage != self.source.name:
-            return await self._moved_already(image)
+            return await self._moved_already(document, image.storage)
         copied = await copy_image(document, image, self.source, self.target)
         if copied and self.verify:
             await check_image(image, self.target)
         after = await record_copy(self.store, document, self.target, self._moved)
         if after is None or after.image is None or after.image.storage != self.target.name:
             return Outcome.SKIPPED
-        await self._clear(image)
+        await self._clear(document)
         return Outcome.COPIED if copied else Outcome.FOUND
 
     def _moved(self, document: Import) -> Import | None:
@@ -72,13 +79,13 @@ class Mover:
             return None
         return document.image_moved(self.target.name, self.clock.now())
 
-    async def _moved_already(self, image: Image) -> Outcome:
+    async def _moved_already(self, document: Import, storage: str) -> Outcome:
         """By another run; or by ours, where the answer to the write was lost."""
-        if image.storage != self.target.name:
+        if storage != self.target.name:
             return Outcome.SKIPPED
-        await self._clear(image)
+        await self._clear(document)
         return Outcome.FOUND
 
-    async def _clear(self, image: Image) -> None:
+    async def _clear(self, document: Import) -> None:
         if self.delete_source:
-            await self.source.delete(image.key)
+            await clear(self.store, document, self.source)

@@ -4,6 +4,7 @@ failed, and the previous keys of issuers whose time has ended.
 
 import asyncio
 import random
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,7 +21,9 @@ INTERVAL = 60.0
 AGE = timedelta(seconds=60)
 """How long ago a deletion has begun at least: a younger one may still be under way."""
 BATCH = 1000
-"""How many deletions are completed at a look, at most."""
+"""How many deletions are completed at a look, at most: the oldest. While so many cannot be, younger ones wait."""
+FAILURES = 3
+"""Failures in a row after which a look leaves the storages alone that failed: what fails then is not the images."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +61,10 @@ class Purger:
             log.info("previous keys of issuers were dropped", keys=dropped)
 
     async def sweep(self) -> int:
-        """Complete what there is to complete; how many deletions that were. Each is tried, whatever becomes of others.
+        """Complete what there is to complete; how many deletions that were.
+
+        Each is tried, whatever becomes of others, unless those in the same storages fail again and again: a storage
+        that hangs would hold up all. The order is random, so that the same ones do not always come first.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -66,13 +72,21 @@ class Purger:
         """
         completed = 0
         failure: ApiError | None = None
-        for document in await self.store.unpurged(self.clock.now() - AGE, BATCH):
+        in_a_row: Counter[tuple[str, ...]] = Counter()
+        documents = list(await self.store.unpurged(self.clock.now() - AGE, BATCH))
+        self.rng.shuffle(documents)
+        for document in documents:
+            places = document.image.places if document.image is not None else ()
+            if in_a_row[places] == FAILURES:
+                continue
             try:
                 await self.images.purge(document)
             except ApiError as error:
                 failure = error
+                in_a_row[places] += 1
             else:
                 completed += 1
+                in_a_row[places] = 0
                 log.info("a deletion was completed", import_id=document.id)
         if failure is not None:
             raise failure

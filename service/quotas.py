@@ -99,11 +99,13 @@ class Quotas:
         usage.held[document.id] = byte_size
         self._holders[document.id] = usage
 
-    def release(self, import_id: str) -> None:
-        """Hold nothing more for the import. Its bytes count until the store is asked again, which then knows."""
+    def release(self, import_id: str, *, is_stored: bool) -> None:
+        """Hold nothing more for the import. What is stored counts until the store is asked again, which then knows."""
         usage = self._holders.pop(import_id, None)
         if usage is not None:
             size = usage.held.pop(import_id)
+            if not is_stored:
+                return
             usage.stored += size
             usage.released += size
 

@@ -13,8 +13,8 @@ FILTERED = "[FILTERED]"
 
 _SECRET_NAME = re.compile(
     r"signature|token|secret|passw|passphrase|credential|session|jwt|api[-_.]?key|access[-_.]?key|key[-_.]?(?:pair[-_.]?)?id"
-    r"|auth(?!or(?!i[sz]))"
-    r"|^(?:sig|key|pwd|pass|hmac|policy|code|googleaccessid|hdnea|hdnts|hdntl|oh)$",
+    r"|bearer|auth(?!or(?!i[sz]))"
+    r"|^(?:sig|sign|md5|verify|hash|otp|cred|key|pwd|pass|hmac|policy|code|googleaccessid|hdnea|hdnts|hdntl|oh)$",
     re.IGNORECASE,
 )
 _USERINFO = re.compile(r"(?<=://)[^/?#]*(?=@)")

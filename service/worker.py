@@ -229,8 +229,9 @@ class Worker:
             lease.retired = True
         else:
             self._storage_suspect = self._storage_suspect or ended.is_outage
-            retry_after = (ended.error and ended.error.retry_after) or 0.0
-            self._politeness.learn(document, verdict_of(ended.error), time.monotonic() - began, retry_after)
+            if ended.error is not None or ended.is_done:  # else it ended without a word from the host
+                retry_after = (ended.error and ended.error.retry_after) or 0.0
+                self._politeness.learn(document, verdict_of(ended.error), time.monotonic() - began, retry_after)
         self._forget(document)
         self._begin_waiting()
 

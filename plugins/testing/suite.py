@@ -14,8 +14,8 @@ Servers that a harness starts belong into a thread or a process of their own, an
 import asyncio
 import gc
 from abc import ABC
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -104,7 +104,7 @@ def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
     """
     unhandled: list[str] = []
     # With a factory, the loop that other tests have set for this thread stays theirs.
-    with asyncio.Runner(debug=True, loop_factory=asyncio.new_event_loop) as runner:
+    with _only_garbage_of_its_own(), asyncio.Runner(debug=True, loop_factory=asyncio.new_event_loop) as runner:
         loop = runner.get_loop()
         loop.set_exception_handler(lambda _loop, context: unhandled.append(_described(context)))
         with BlockingWatch(loop, type(suite)) as watch:
@@ -112,6 +112,16 @@ def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
         gc.collect()  # tasks and transports complain when they are collected
     assert not watch.blocked, f"{suite.subject} blocks the event loop: {'; '.join(sorted(watch.blocked))}"
     assert not unhandled, f"{suite.subject} leaves errors to the event loop: {'; '.join(unhandled)}"
+
+
+@contextmanager
+def _only_garbage_of_its_own() -> Iterator[None]:
+    """Let collections pass over what was there before: it is not this case's, and much of it takes long."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 async def _in_its_place(suite: Suite, case: Coroutine[Any, Any, None]) -> None:

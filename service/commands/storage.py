@@ -54,7 +54,8 @@ def copy_command(
 
     Services may run meanwhile, and serve both, when [storage] names both: the new one as backend, the old one among
     others. Each image is copied, and its size and SHA-256 are compared on the way; then its document is changed to name
-    the new storage. What was moved stays in the old one too, unless --delete-source is given.
+    the new storage. What was moved stays in the old one too, unless --delete-source is given. Two copies in opposite
+    directions must not run at once.
 
     The command may be ended at any time and started again: it goes on where it was. Exit status 1 when images could not
     be moved; each is named.

@@ -122,5 +122,15 @@ async def test_images_of_before_the_mirror_are_copied_by_command(tmp_path: Path,
     assert files(tmp_path / "new") == files(tmp_path / "old")
     again = await command(tmp_path, swapped, "mirror", "--concurrency", "1")
     assert again.stdout.startswith("second copies in new: 0 (0 copied, 0 were there already); ")
+    third = {
+        "LADING_STORAGE__MIRROR": "third",
+        "LADING_STORAGE__OTHERS": "old, new, third",
+        "LADING_STORAGE_THIRD__PLUGIN": "local",
+        "LADING_STORAGE_THIRD__PATH": str(tmp_path / "third"),
+    }
+    changed = await command(tmp_path, {**swapped, **third}, "mirror")
+    assert changed.stdout.startswith("second copies in third: 3 (3 copied, 0 were there already); ")
+    assert files(tmp_path / "third") == files(tmp_path / "old")
+    assert files(tmp_path / "new") == {}
     none = await command(tmp_path, {**overrides, "LADING_STORAGE__MIRROR": ""}, "mirror")
     assert (none.status, none.stderr) == (1, "Error: [storage] mirror names no storage\n")

@@ -50,10 +50,14 @@ class NeedsTwoCloses(ReferenceDetector):
 
 
 class GivesUpClosing(ReferenceDetector):
+    tasks: ClassVar[list[asyncio.Task[object]]] = []
+    """Held, so that no collection of garbage ends what was left."""
     task: asyncio.Task[object] | None = None
 
     async def detect(self, path: Path) -> ImageInfo:
-        self.task = self.task or asyncio.create_task(asyncio.Event().wait())
+        if self.task is None:
+            self.task = asyncio.create_task(asyncio.Event().wait())
+            self.tasks.append(self.task)
         return await super().detect(path)
 
     async def close(self) -> None:

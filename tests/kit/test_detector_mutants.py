@@ -127,6 +127,7 @@ def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.Monke
         while broken.LeaksADescriptor.descriptors:
             os.close(broken.LeaksADescriptor.descriptors.pop())
         lives.LeavesATaskWhenCancelled.tasks.clear()
+        lives.GivesUpClosing.tasks.clear()
 
 
 def test_every_case_has_found_something() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
 from plugins.contracts import ObjectMetadata, StoredObject
+from plugins.errors import StorageUnavailable
 from service.models import Import
 from service.storages import Storages
 from tests.support.clock import SettableClock
@@ -114,5 +115,19 @@ def failing(error: Exception, *names: str, times: int = 1_000_000) -> Callable[[
         if name in names and left[0]:
             left[0] -= 1
             raise error
+
+    return before
+
+
+def deleting(shop: Warehouse, document: Import, failures: int) -> Callable[[str, str], Awaitable[None]]:
+    """What a storage does before a call: at a save, the image is deleted and purged; so many deletions fail then."""
+    fail = failing(StorageUnavailable("down"), "delete", times=failures)
+
+    async def before(name: str, key: str) -> None:
+        if name == "save":
+            deleted = document.image_deleted(shop.clock.now())
+            assert await shop.store.update(deleted)
+            assert await shop.store.update(deleted.image_purged(shop.clock.now()))
+        await fail(name, key)
 
     return before

@@ -1,7 +1,9 @@
 """Each image is kept twice; an outage of the mirror stops no import and is made up for, and nothing is forgotten."""
 
 import asyncio
+import hashlib
 import random
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,17 +14,18 @@ import service.mirror
 import service.mirroring
 import service.transfers
 from backends.guard import GuardedStorage
+from plugins.contracts import ObjectMetadata
 from plugins.errors import ContentMismatch, ObjectNotFound, StorageFull, StorageUnavailable
 from service.documents import StoreUnavailable
 from service.importer import Importer
 from service.mirror import Mirror
 from service.mirroring import AGE, Copyist, Mirroring
 from service.models import Held, Image, Import
-from service.transfers import GIVE_UP_AFTER, Outcome
+from service.transfers import ATTEMPTS, GIVE_UP_AFTER, Outcome
 from service.vault import Vault
 from tests.support.importing import DATA, DOCUMENT, Shop, shop_of
 from tests.support.scripted import until
-from tests.support.storages import ScriptedStorage, Warehouse, failing, warehouse
+from tests.support.storages import ScriptedStorage, Warehouse, deleting, failing, warehouse
 
 DOWN = StorageUnavailable("the mirror is down")
 
@@ -96,6 +99,33 @@ async def test_a_mirror_that_fails_is_left_alone_for_a_while(monkeypatch: pytest
         backend.before = None
         assert (await image_of(importer)).is_mirrored
         assert [name for name, _ in backend.calls] == ["save", "ping", "save"], "it may have to prepare itself"
+
+
+async def body() -> AsyncIterator[bytes]:
+    yield DATA
+
+
+@pytest.mark.gen_test
+async def test_one_import_tries_a_mirror_that_hangs_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = ScriptedStorage()
+    mirror = Mirror(GuardedStorage(backend, name="mirror"))
+    metadata = ObjectMetadata(len(DATA), hashlib.sha256(DATA).hexdigest(), "image/png")
+    backend.before = failing(DOWN, "save", times=1)
+    assert not await mirror.save("a", body(), metadata)
+    answers = asyncio.Event()
+
+    async def hangs(_name: str, _key: str) -> None:
+        await answers.wait()
+
+    backend.before = hangs
+    monkeypatch.setattr(mirror, "_resume_at", 0.0)
+    trying = asyncio.create_task(mirror.save("b", body(), metadata))
+    await until(lambda: backend.calls[-1] == ("ping", ""))
+    async with asyncio.timeout(10):
+        assert not await mirror.save("c", body(), metadata)
+    answers.set()
+    assert await trying
+    assert await mirror.save("d", body(), metadata), "it works again, for all"
 
 
 @pytest.mark.gen_test
@@ -216,6 +246,15 @@ async def test_what_is_deleted_while_it_is_copied_leaves_no_copy() -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_copy_of_a_deleted_image_that_cannot_be_removed_at_once_is_removed_later() -> None:
+    async with warehouse("b") as shop:
+        (document,) = await pending(shop, 1)
+        shop.b.before = deleting(shop, document, failures=ATTEMPTS - 1)
+        assert await mirroring(shop).sweep() == 0
+        assert shop.b.objects == {}
+
+
+@pytest.mark.gen_test
 async def test_an_image_that_is_moved_meanwhile_is_mirrored_all_the_same() -> None:
     async with warehouse("b") as shop:
         (document,) = await pending(shop, 1)
@@ -274,3 +313,44 @@ async def test_images_of_before_the_mirror_are_copied_when_asked() -> None:
             assert await copyist.mirror("b", current) is Outcome.SKIPPED
         deleted = (await shop.current(document)).image_deleted(shop.clock.now() + timedelta(seconds=1))
         assert await copyist.mirror("b", deleted) is Outcome.SKIPPED
+
+
+def moving_mirror(shop: Warehouse, *cleared: str) -> Copyist:
+    """To ``b``, from an earlier one."""
+    shop.backends["old"] = ScriptedStorage()
+    shop.guards["old"] = GuardedStorage(shop.backends["old"], name="old")
+    return Copyist(shop.store, shop.storages, shop.clock, cleared)
+
+
+@pytest.mark.parametrize("cleared", [("old",), ()])
+@pytest.mark.gen_test
+async def test_a_new_mirror_takes_the_place_of_the_old_one(cleared: tuple[str, ...]) -> None:
+    async with warehouse("b") as shop:
+        copyist = moving_mirror(shop, *cleared)
+        (document,) = await shop.add(1, mirror="old", is_mirrored=True)
+        shop.backends["old"]._objects.update(shop.a._objects)
+        assert await copyist.mirror("b", document) is Outcome.COPIED
+        assert shop.b.objects == shop.a.objects
+        assert shop.backends["old"].objects == ({} if cleared else shop.a.objects)
+
+
+@pytest.mark.gen_test
+async def test_an_old_mirror_that_fails_or_is_a_place_of_the_image_again_keeps_its_copy() -> None:
+    async with warehouse("b") as shop:
+        copyist = moving_mirror(shop, "old")
+        failed, moved = await shop.add(2, mirror="old", is_mirrored=True)
+        old = shop.backends["old"]
+        old._objects.update(shop.a._objects)
+
+        async def moves(name: str) -> None:
+            if name == "update":
+                shop.store.on_call = None
+                now = await shop.current(moved)
+                assert await shop.store.update(now.image_moved("old", shop.clock.now()))
+
+        old.before = failing(DOWN, "delete")
+        assert await copyist.mirror("b", failed) is Outcome.COPIED
+        old.before = None
+        shop.store.on_call = moves
+        assert await copyist.mirror("b", moved) is Outcome.COPIED
+        assert old.objects == shop.a.objects

@@ -14,7 +14,7 @@ from service.documents import StoreUnavailable
 from service.models import Import
 from service.moving import Mover
 from service.transfers import ATTEMPTS, GIVE_UP_AFTER, Failed, Outcome
-from tests.support.storages import Warehouse, failing, warehouse
+from tests.support.storages import Warehouse, deleting, failing, warehouse
 
 
 @pytest.fixture(autouse=True)
@@ -194,6 +194,15 @@ async def test_what_is_deleted_while_it_is_copied_leaves_no_copy(purged: bool) -
 
 
 @pytest.mark.gen_test
+async def test_a_copy_of_a_deleted_image_that_cannot_be_removed_at_once_is_removed_later() -> None:
+    async with warehouse() as shop:
+        (document,) = await shop.add(1)
+        shop.b.before = deleting(shop, document, failures=ATTEMPTS - 1)
+        assert await moved(shop) == [Outcome.SKIPPED]
+        assert shop.b.objects == {}
+
+
+@pytest.mark.gen_test
 async def test_a_deleted_image_is_left_to_its_deletion() -> None:
     async with warehouse() as shop:
         (document,) = await shop.add(1)
@@ -263,6 +272,37 @@ async def test_two_runs_at_once_move_each_image_once() -> None:
             found = await shop.current(document)
             assert (await shop.storage_of(document), found.revision) == ("b", document.revision + 1)
         assert (len(shop.a.objects), len(shop.b.objects)) == (0, 30)
+
+
+@pytest.mark.parametrize("back", ["moved", "mirrored", "deleted"])
+@pytest.mark.gen_test
+async def test_a_source_that_is_a_place_of_the_image_again_keeps_it(back: str) -> None:
+    async with warehouse() as shop:
+        (document,) = await shop.add(1)
+        body = shop.a.objects[document.storage_key]
+
+        async def others(name: str) -> None:
+            if name != "update":
+                return
+            shop.store.on_call = None
+            now = await shop.current(document)
+            if back == "mirrored":
+                assert await shop.store.update(now.image_mirrored("a", shop.clock.now()))
+            elif back == "deleted":
+                assert await shop.store.update(now.image_deleted(shop.clock.now()))
+            else:
+                opposite = Mover(
+                    shop.store, shop.guards["b"], shop.guards["a"], shop.clock, random.Random(7), delete_source=True
+                )
+                assert await opposite.move(now) is Outcome.FOUND
+                assert shop.b.objects == {}
+
+        shop.store.on_call = others
+        assert await moved(shop, delete_source=True) == [Outcome.COPIED]
+        assert shop.a.objects == ({} if back == "deleted" else {document.storage_key: body})
+        image = (await shop.current(document)).image
+        assert image is not None
+        assert shop.backends[image.storage].objects == {document.storage_key: body}
 
 
 @pytest.mark.gen_test

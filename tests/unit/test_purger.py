@@ -18,12 +18,13 @@ from service.errors import ApiError
 from service.images import Downloads, Images, StoredImage
 from service.issuers import Issuer
 from service.models import Import
-from service.purger import AGE, Purger
+from service.purger import AGE, FAILURES, Purger
 from service.storages import Storages
 from tests.support.clock import SettableClock
 from tests.support.core import ScriptedStore
 from tests.support.images import noise, store_image
 from tests.support.scripted import until
+from tests.support.storages import ScriptedStorage, failing
 
 DATA = noise(100)
 
@@ -93,6 +94,28 @@ async def test_one_that_fails_keeps_no_other_from_being_completed() -> None:
             await shop.purger.sweep()
         done = [await shop.is_completed(document) for document in (first, elsewhere, last)]
         assert done == [True, False, True]
+
+
+@pytest.mark.gen_test
+async def test_storage_that_does_not_work_is_left_alone_for_the_rest_of_a_look() -> None:
+    async with opened() as shop:
+        dead = ScriptedStorage()
+        guard = GuardedStorage(dead, name="dead")
+        storages = Storages({"memory": shop.storage, "dead": guard}, "memory")
+        images = Images(shop.store, storages, shop.clock, Downloads(1))
+        purger = Purger(images, shop.store, shop.clock, random.Random(7))
+        stuck = [await shop.begun("dead") for _ in range(20)]
+        others = [await shop.begun() for _ in range(20)]
+        shop.clock.advance(2 * AGE)
+        dead.before = failing(StorageUnavailable("down"), "delete")
+        with pytest.raises(ApiError, match="image_unavailable"):
+            await purger.sweep()
+        assert len(dead.calls) == FAILURES
+        assert all([await shop.is_completed(document) for document in others])
+        dead.before = failing(StorageUnavailable("down"), "delete", times=FAILURES - 1)
+        with pytest.raises(ApiError, match="image_unavailable"):
+            await purger.sweep()
+        assert len(dead.calls) == FAILURES + len(stuck), "few failures are those of the images"
 
 
 @pytest.mark.gen_test

@@ -42,7 +42,7 @@ class Rig:
 async def test_without_a_limit_nobody_is_asked() -> None:
     rig = Rig(0)
     await rig.quotas.hold(make_import(), 2**50)
-    rig.quotas.release("unknown")
+    rig.quotas.release("unknown", is_stored=True)
     assert not await rig.quotas.is_full("organization")
     assert rig.store.asked == 0
 
@@ -55,10 +55,19 @@ async def test_what_is_written_while_the_store_is_asked_is_not_forgotten() -> No
     rig.now += 10
     asking = asyncio.create_task(rig.quotas.is_full("organization"))
     await asyncio.sleep(0)  # the store has its answer, and has not given it yet
-    rig.quotas.release(first.id)
+    rig.quotas.release(first.id, is_stored=True)
     await asking
     with pytest.raises(StorageQuotaExceeded):
         await rig.quotas.hold(make_import(), 60)
+
+
+@pytest.mark.gen_test
+async def test_what_was_held_and_not_stored_is_free_at_once() -> None:
+    rig = Rig(100, stored=0)
+    first = make_import()
+    await rig.quotas.hold(first, 60)
+    rig.quotas.release(first.id, is_stored=False)
+    await rig.quotas.hold(make_import(), 100)
 
 
 @pytest.mark.gen_test
@@ -93,8 +102,8 @@ async def test_what_was_written_counts_until_the_store_is_asked_again() -> None:
     rig = Rig(100)
     document = make_import()
     await rig.quotas.hold(document, 100)
-    rig.quotas.release(document.id)
-    rig.quotas.release(document.id)
+    rig.quotas.release(document.id, is_stored=True)
+    rig.quotas.release(document.id, is_stored=True)
     assert await rig.quotas.is_full("organization")
     rig.store.stored = 30  # the attempt stored nothing, say
     rig.now += 2.5
