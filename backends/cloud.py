@@ -9,7 +9,8 @@ and ends what was begun. In which order, and why:
   for its mark before it reports a failure. Where even that cannot be asked, the object may be there although ``save``
   failed: the next attempt finds it (``ObjectExists``).
 - A call that is cancelled waits for the request under way, at most ``connect_timeout`` and ``read_timeout``: only then
-  is it known whether there is an object, or what has to be removed.
+  is it known whether there is an object, or what has to be removed. Its guard may leave it before that; so the requests
+  of an upload take turns, and what removes it comes after the one that was under way.
 - A body is read from its source only while one of ``threads`` places is free, so that many saves at once hold no more
   than ``threads`` pieces.
 - An object is read by requests for a few MiB each, all for the same version of it. A slow reader thus holds neither a
@@ -62,6 +63,8 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
         self._threads = Threads(options.threads, "lading-cloud-storage")
         self._bodies = asyncio.Semaphore(options.threads)
         self._unfinished: set[Upload] = set()
+        self._left: set[asyncio.Task[None]] = set()
+        """What removes the uploads of calls that were left by their guard."""
         self._closed = False
         self._closing = asyncio.Lock()
 
@@ -75,12 +78,12 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
                 await self._publish(upload, upload.put, await anext(pieces))
                 return
             async with self._ending(upload):
-                await self._ask(upload.begin)
+                await self._ask(_in_turn, upload, upload.begin)
                 sent = 0
                 async for piece in pieces:
                     sent += len(piece)
                     if sent < metadata.byte_size:
-                        await self._ask(upload.send, piece)
+                        await self._ask(_in_turn, upload, upload.send, piece)
                     else:
                         await self._publish(upload, upload.finish, piece)
 
@@ -137,7 +140,8 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
         self._closed = True
         async with self._closing:
             await self._threads.drain()
-            aborts = [self._tried(upload.abort) for upload in self._unfinished]
+            await asyncio.gather(*self._left, return_exceptions=True)
+            aborts = [self._tried(_in_turn, upload, upload.abort) for upload in self._unfinished]
             self._unfinished.clear()
             results = await asyncio.gather(*aborts, return_exceptions=True)
             await self._threads.close()
@@ -168,6 +172,12 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
         self._unfinished.add(upload)
         try:
             yield
+        except GeneratorExit:  # its guard has left it: nothing can be awaited here any more
+            if not self._closed:
+                task = asyncio.create_task(self._aborted(upload))
+                self._left.add(task)
+                task.add_done_callback(self._left.discard)
+            raise
         except BaseException:
             if not self._closed:
                 await finished(self._aborted(upload), lambda: None)
@@ -176,7 +186,7 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
 
     async def _aborted(self, upload: Upload) -> None:
         try:
-            await self._ask(upload.abort)
+            await self._ask(_in_turn, upload, upload.abort)
         except StorageError as error:
             if self._closed:
                 return
@@ -197,7 +207,7 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
         for attempt in range(1, self._attempts + 1):
             self._check_open()
             try:
-                return await self._threads.run(create, body)
+                return await self._threads.run(_in_turn, upload, create, body)
             except ObjectExists:
                 if attempt > 1 and await self._is_ours(upload):
                     return None
@@ -241,6 +251,12 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
     def _check_open(self) -> None:
         if self._closed:
             raise StorageUnavailable("the storage is closed")
+
+
+def _in_turn(upload: Upload, step: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+    """Make one request of an upload, after the one that is under way; blocks."""
+    with upload.turn:
+        return step(*arguments)
 
 
 def _pause(attempt: int, error: StorageError) -> float:

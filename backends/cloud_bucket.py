@@ -4,6 +4,7 @@ A bucket's methods run in threads, several at a time. They raise ``plugins.error
 to their caller what is tried again: ``StorageUnavailable`` and ``ContentMismatch``.
 """
 
+import threading
 import uuid
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -66,12 +67,15 @@ class Upload(ABC):
     Attributes:
         key, metadata: of the object.
         marker: written into the object's metadata: by it an upload recognises the object as its own.
+        turn: to be held during each method. A method may still run when the next is called: where its caller was
+            cancelled and could not wait for it.
     """
 
     def __init__(self, key: str, metadata: ObjectMetadata) -> None:
         self.key = key
         self.metadata = metadata
         self.marker = uuid.uuid4().hex
+        self.turn = threading.Lock()
 
     @abstractmethod
     def put(self, body: bytearray) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
 
+from backends.guard import GuardedStorage
 from backends.s3 import S3Storage
 from backends.s3_suite import S3Harness
+from plugins import care
 from plugins.contracts import StorageBackend
 from plugins.errors import ObjectExists, StorageError
 from plugins.testing.bodies import Body
@@ -32,6 +35,17 @@ def without_the_condition(exchange: Exchange) -> None:
     """A server that does not know ``If-None-Match``, as it were."""
     del exchange.headers["If-None-Match"]
     exchange.answer(*exchange.forward(exchange.take_body(None)))
+
+
+def answering_after(event: threading.Event) -> Fault:
+    """The server does what it was asked; its answer comes when the event is set."""
+
+    def fault(exchange: Exchange) -> None:
+        answer = exchange.forward(exchange.take_body(None))
+        event.wait(60)
+        exchange.answer(*answer)
+
+    return fault
 
 
 class S3Faults(FaultCases, S3Harness):
@@ -125,6 +139,35 @@ class TestS3Faults(S3Faults):
             await storage.save(KEY, LARGE.chunks(), LARGE.metadata)
             assert rule.hits == 1
             await self.assert_holds(storage, KEY, LARGE)
+
+    @pytest.mark.parametrize("kind", ["begin", "part", "finish"])
+    async def test_what_a_save_that_its_guard_leaves_has_sent_is_removed_after_the_request_under_way(
+        self, monkeypatch: pytest.MonkeyPatch, kind: str
+    ) -> None:
+        monkeypatch.setattr(care, "PATIENCE_SECONDS", 0.05)
+        answers = threading.Event()
+        rule = self.proxy.harm(self.kinds[kind], answering_after(answers), times=1)
+        storage = S3Storage(self.options.model_copy(update={"endpoint": self.proxy.url}))
+        try:
+            await storage.ping()
+            save = GuardedStorage(storage, name="s3").save(KEY, LARGE.chunks(), LARGE.metadata)
+            task = asyncio.create_task(save)
+            while not rule.hits:
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait((task,))
+            assert task.cancelled()
+            assert len(storage._unfinished) == 1, "the guard did not wait for the answer"
+            await asyncio.sleep(0.2)
+            assert not any(map(self.kinds["abort"], self.proxy.requests))
+            answers.set()
+            while storage._unfinished:
+                await asyncio.sleep(0.01)
+            assert [rule.hits, sum(map(self.kinds["abort"], self.proxy.requests))] == [1, 1]
+            assert not await self.leftovers()
+        finally:
+            answers.set()
+            await storage.close()
 
     async def test_a_bucket_in_another_region(self) -> None:
         self.proxy.harm(lambda _: True, refusing(400, ERROR.format("AuthorizationHeaderMalformed")))
