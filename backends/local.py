@@ -78,7 +78,8 @@ class LocalStorage(StorageBackend, SupportsListing):
             if len(first) < PIECE:
                 await self._publish(upload, upload.save, first)
                 return
-            await self._run(upload.begin)
+            self._check_open()
+            await self._finish(self._start(upload.begin), on_cancel=upload.abandon)
             file = self._wrap(upload.file)
             await self._call(file.write, first)
             async for piece in pieces:

@@ -59,12 +59,16 @@ class Upload:
         Raises:
             ObjectExists: the key is taken already.
             KeyInvalid: a part of the key is taken by something that is not a folder.
+            Abandoned: ``abandon`` was called meanwhile; the file is removed, since its caller may wait no more.
             OSError: the file cannot be created.
         """
         with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
             if is_object(self._name, folder):
                 self._refuse(folder)
         self.file = TemporaryFile.create(self._tree.incoming)
+        if self._abandoned:
+            self.release()
+            raise Abandoned
 
     def save(self, body: "ReadableBuffer") -> None:
         """Write and publish the whole object at once. Raises what ``begin`` and ``publish`` raise."""
@@ -96,7 +100,7 @@ class Upload:
         self.release()
 
     def abandon(self) -> None:
-        """Keep a ``publish`` in another thread from publishing, if it has not done so yet."""
+        """Keep a ``begin`` in another thread from leaving a file, or a ``publish`` from publishing, if it still can."""
         self._abandoned = True
 
     def release(self) -> None:

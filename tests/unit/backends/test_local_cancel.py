@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from backends.guard import GuardedStorage
+from backends.local_files import TemporaryFile
+from plugins import care
 from plugins.errors import (
     StorageUnavailable,
 )
@@ -73,6 +76,37 @@ async def test_cancelled_while_a_thread_works(
             await asyncio.wait((task,))
         assert task.cancelled()
         assert not await storage.exists(KEY)
+
+
+@pytest.mark.gen_test
+async def test_a_save_that_its_guard_leaves_before_its_file_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(care, "PATIENCE_SECONDS", 0.01)
+    create = TemporaryFile.create
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    files: list[TemporaryFile] = []
+
+    def hangs(folder: Path) -> TemporaryFile:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(60)
+        files.append(create(folder))
+        return files[0]
+
+    async with opened(tmp_path) as storage:
+        monkeypatch.setattr(TemporaryFile, "create", hangs)
+        save = GuardedStorage(storage, name="local").save(KEY, LARGE.chunks(), LARGE.metadata)
+        task = asyncio.create_task(save)
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait((task,))
+        assert task.cancelled()
+        go_on.set()
+        while storage._jobs:
+            await asyncio.sleep(0.01)
+        assert files
+        assert not files[0].path.exists()
 
 
 @pytest.mark.gen_test
