@@ -95,11 +95,12 @@ async def test_what_an_earlier_file_holds_is_counted_as_stored(path: Path, versi
         for statements in VERSIONS[1:version]:
             for statement in statements:
                 connection.execute(statement)
+        columns = len(connection.execute("PRAGMA table_info(imports)").fetchall())
         for number in range(3):
             connection.execute(
                 "INSERT INTO imports SELECT ? || id, organization_id || ?, issuer_id, params, created_at, host, "
                 "request_id, updated_at, run_at, iif(? = 2, 'failed', status), image_id, import_type, attempts, "
-                f"abandoned, revision, worker_id, error, image{', NULL, NULL' if version > 1 else ''} "
+                f"abandoned, revision, worker_id, error, image{', NULL' * (columns - 18)} "
                 "FROM imports WHERE id = 'import'",
                 (number, number % 2 * "x", number),
             )

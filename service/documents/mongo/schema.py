@@ -76,7 +76,9 @@ STORED_BYTES = Index(
 )
 """What each stored image takes up, by organisation: they are summed up without reading a document."""
 EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
-INDEXES = (QUEUED, RUNNING, DONE, UNPURGED, STORED, MIRROR, STORED_BYTES, EXPIRES)
+PREVIOUS = Index(ISSUERS, "lading_previous", ("previous_until",))
+"""Issuers by when the key before the present one ends."""
+INDEXES = (QUEUED, RUNNING, DONE, UNPURGED, STORED, MIRROR, STORED_BYTES, EXPIRES, PREVIOUS)
 
 UPGRADE_BATCH = 1000
 INDEX_SECONDS = 3600.0
