@@ -59,7 +59,7 @@ def test_a_plugin_that_is_not_installed_is_named_with_what_is(site: Site) -> Non
     assert "'locl'" in message
     assert "lading.storages" in message
     assert "did you mean 'local'?" in message
-    assert "installed: local, memory" in message
+    assert "installed: gcs, local, memory, s3" in message
 
 
 def test_a_plugin_of_another_kind_is_not_found(site: Site) -> None:

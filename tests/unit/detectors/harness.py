@@ -20,7 +20,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks i
 def children(parent: int | None = None) -> set[int]:
     """Process ids of the decoding children of a process (this one by default), zombies included.
 
-    Others' children are told by their name: the test run may have a database of its own.
+    Others' children are told by their command: the test run may have a database and servers of its own.
     """
     parent = parent or os.getpid()
     found = set()
@@ -28,9 +28,10 @@ def children(parent: int | None = None) -> set[int]:
         try:
             name, _, rest = stat.read_text().rpartition(")")
             fields = rest.split()
+            command = (stat.parent / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(fields[1]) == parent and not name.endswith("(mongod"):
+        if int(fields[1]) == parent and not name.endswith("(mongod") and b"plugins.testing" not in command:
             found.add(int(stat.parent.name))
     return found
 
