@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 20.0
 """How long ends are waited for: a closed connection takes a few rounds of the loop to be gone."""
 
 
