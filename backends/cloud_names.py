@@ -1,14 +1,11 @@
 """What objects are called in a bucket, and the file name that is sent along with one."""
 
-import re
 from typing import Final
 from urllib.parse import quote
 
 from plugins.content_disposition import content_disposition
 from plugins.contracts import ObjectMetadata
-
-_KEY: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]*(?:/[a-z0-9_-][a-z0-9._-]*)*")
-"""A storage key; see ``StorageBackend``."""
+from plugins.keys import is_key
 
 PLACEHOLDER: Final = "{key}"
 _UNRESERVED: Final = "!#$&+-.^_`|~"
@@ -42,7 +39,7 @@ class Names:
         if not name.startswith(self._before) or not name.endswith(self._after):
             return None
         key = name[len(self._before) : len(name) - len(self._after)]
-        return key if _KEY.fullmatch(key) else None
+        return key if is_key(key) else None
 
 
 def disposition_of(metadata: ObjectMetadata) -> str:

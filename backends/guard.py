@@ -6,7 +6,6 @@ an observer. Callers hold it as a ``StorageBackend`` and cannot tell.
 
 import asyncio
 import hashlib
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from datetime import timedelta
@@ -16,19 +15,13 @@ from plugins.capabilities import ListedObject, SupportsListing, SupportsSignedUr
 from plugins.care import Care, Observer, ignore
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, KeyInvalid, PluginError, PluginFault, StorageError
+from plugins.keys import MAX_KEY_LENGTH, is_key
 from plugins.watch import Watch
 
 Result = TypeVar("Result")
 
-_KEY: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]*(?:/[a-z0-9_-][a-z0-9._-]*)*")
-_KEY_LENGTH: Final = 255
 _HASHED_IN_LOOP: Final = 64 * 1024
 """Bytes that are hashed faster (30 to 150 microseconds) than a thread could be asked to."""
-
-
-def is_key(text: str) -> bool:
-    """Whether it is what ``StorageBackend`` calls a key."""
-    return len(text) <= _KEY_LENGTH and _KEY.fullmatch(text) is not None
 
 
 class GuardedStorage(StorageBackend):
@@ -164,7 +157,7 @@ class GuardedStorage(StorageBackend):
 
     def _check_key(self, key: str) -> None:
         if not is_key(key):
-            raise self._care.judged(KeyInvalid(f"not a storage key: {key[: _KEY_LENGTH + 1]!r}"), "key check")
+            raise self._care.judged(KeyInvalid(f"not a storage key: {key[: MAX_KEY_LENGTH + 1]!r}"), "key check")
 
 
 class GuardedSigner(SupportsSignedUrls):

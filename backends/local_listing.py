@@ -8,11 +8,10 @@ from typing import Final
 
 from backends.local_tree import Tree, is_object
 from plugins.capabilities import ListedObject
+from plugins.keys import MAX_KEY_LENGTH
 
 BATCH: Final = 1000
 """Objects that are looked at in one call into a thread."""
-_KEY_LENGTH: Final = 255
-"""As of ``StorageBackend``: nothing that lies deeper is an object."""
 
 
 class Listing:
@@ -53,7 +52,7 @@ class Listing:
             with self._tree.folder(folders) as folder, os.scandir(folder) as entries:
                 for entry in entries:
                     key = "/".join((*folders, entry.name))
-                    if entry.name.startswith(".") or len(key) > _KEY_LENGTH:
+                    if entry.name.startswith(".") or len(key) > MAX_KEY_LENGTH:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         if self._may_hold(f"{key}/"):
