@@ -151,9 +151,9 @@ class Attempts:
 
     def _after_outage(self, document: Import, failure: Failure) -> Import:
         now = self.clock.now()
-        if now - document.created_at > MAX_OUTAGE:
+        if now - document.since > MAX_OUTAGE:
             return self._failed(document, failure)
-        delay = self.retry.outage_delay(now - document.created_at, self.rng)
+        delay = self.retry.outage_delay(now - document.since, self.rng)
         return document.requeued(failure, now + delay, now, counted=False)
 
     def _failed(self, document: Import, failure: Failure, *, counted: bool = True) -> Import:

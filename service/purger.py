@@ -1,5 +1,5 @@
 """Removes what is to be gone: images whose deletion was begun and not completed, since its process died or storage
-failed, and the previous keys of issuers whose time has ended.
+failed, the previous keys of issuers whose time has ended, and records that have expired.
 """
 
 import asyncio
@@ -43,6 +43,7 @@ class Purger:
         while True:
             try:
                 await self.drop_keys()
+                await self.drop_records()
                 await self.sweep()
                 outage.worked()
             except (ApiError, StoreUnavailable) as error:
@@ -59,6 +60,15 @@ class Purger:
         """
         if dropped := await self.store.drop_previous_keys():
             log.info("previous keys of issuers were dropped", keys=dropped)
+
+    async def drop_records(self) -> None:
+        """Remove records that have expired, in batches.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        while await self.store.records.drop_expired(BATCH) == BATCH:
+            pass
 
     async def sweep(self) -> int:
         """Complete what there is to complete; how many deletions that were.

@@ -173,7 +173,7 @@ class Worker:
 
         It fails where its host has kept it waiting for too long.
         """
-        if self._politeness.is_hopeless(document, (now - document.created_at).total_seconds()):
+        if self._politeness.is_hopeless(document, (now - document.since).total_seconds()):
             return self._attempts.without_host(document)
         delay = COOLING_SECONDS * self._rng.uniform(1.0, 2.0)
         if self._slots.has_room_for_issuer(document):

@@ -10,24 +10,21 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
+from service.documents.errors import DuplicateId, StoreError, StoreUnavailable
+from service.documents.records import RecordStore
+from service.documents.search import ImportSearch
 from service.issuers import Issuer
 from service.models import Held, Import
 
-
-class StoreError(Exception):
-    """Base of what a document store raises."""
-
-
-class StoreUnavailable(StoreError):
-    """The database cannot be reached or cannot write at present; the caller may try again later."""
-
-
-class DuplicateId(StoreError):
-    """A document with this id exists already."""
+__all__ = ["DocumentStore", "DuplicateId", "StoreError", "StoreUnavailable", "SupportsWaiting"]
 
 
 class DocumentStore(ABC):
     """Keeps imports, workers and issuers.
+
+    Attributes:
+        search: finds imports.
+        records: keeps small documents of other kinds.
 
     Common to all methods: they may be called concurrently from several tasks of one event loop, never block it, and
     raise ``StoreUnavailable`` where the database does not answer. A write has been made durable when its method returns
@@ -35,6 +32,9 @@ class DocumentStore(ABC):
     Concurrent writes may share one transaction; a write that fails fails alone. The store judges what is due, and which
     lease has expired, by the clock that it was constructed with, or by its server's.
     """
+
+    search: ImportSearch
+    records: RecordStore
 
     @abstractmethod
     async def open(self) -> None:
@@ -68,7 +68,9 @@ class DocumentStore(ABC):
 
     @abstractmethod
     async def get_by_image(self, image_id: str) -> Import | None:
-        """The done import whose ``image_id`` this is, exactly as written; None where there is none.
+        """The done import that stored the image with this id, exactly as written; None where there is none.
+
+        Imports that ended with it as ``Import.duplicate`` are not meant.
 
         Image ids are as unique as ``Import.succeeded`` makes them. Its cost does not depend on how many imports exist.
         """
@@ -106,6 +108,14 @@ class DocumentStore(ABC):
 
         ``id``, ``organization_id``, ``issuer_id``, ``params``, ``host``, ``request_id`` and ``created_at``, which no
         transition changes, are as they were added; a store need not write them again.
+
+        Returns:
+            False where the stored revision is another or the import does not exist; nothing was changed then.
+        """
+
+    @abstractmethod
+    async def remove(self, document: Import) -> bool:
+        """Remove the import, if its stored revision is ``document.revision``.
 
         Returns:
             False where the stored revision is another or the import does not exist; nothing was changed then.

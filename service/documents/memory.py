@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 from service.clock import Clock
 from service.documents import DocumentStore, DuplicateId, StoreUnavailable
+from service.documents.memory_records import MemoryRecordStore
+from service.documents.memory_search import MemoryImportSearch
 from service.issuers import Issuer
 from service.models import Held, Image, Import, Status
 
@@ -29,6 +31,8 @@ class MemoryDocumentStore(DocumentStore):
         self._leases: dict[str, datetime] = {}
         self._issuers: dict[str, Issuer] = {}
         self._last_issuer = ""
+        self.search = MemoryImportSearch(self._all)
+        self.records = MemoryRecordStore(clock, self._check_open)
 
     async def open(self) -> None:
         """See ``DocumentStore.open``."""
@@ -61,7 +65,8 @@ class MemoryDocumentStore(DocumentStore):
         """See ``DocumentStore.get_by_image``; it looks at every import."""
         self._check_open()
         for document in self._imports.values():
-            if document.status is Status.DONE and document.image_id == image_id:
+            is_stored = document.status is Status.DONE and document.duplicate is None
+            if is_stored and document.image_id == image_id:
                 return _detached(document)
         return None
 
@@ -103,6 +108,15 @@ class MemoryDocumentStore(DocumentStore):
         if stored is None or stored.revision != document.revision - 1:
             return False
         self._imports[document.id] = _detached(document)
+        return True
+
+    async def remove(self, document: Import) -> bool:
+        """See ``DocumentStore.remove``."""
+        self._check_open()
+        stored = self._imports.get(document.id)
+        if stored is None or stored.revision != document.revision:
+            return False
+        del self._imports[document.id]
         return True
 
     async def claim(
@@ -220,14 +234,19 @@ class MemoryDocumentStore(DocumentStore):
         self._issuers |= {issuer.id: replace(issuer, previous_key=None, previous_until=None) for issuer in ended}
         return len(ended)
 
+    def _all(self) -> list[Import]:
+        self._check_open()
+        return [_detached(document) for document in self._imports.values()]
+
     def _check_open(self) -> None:
         if not self._is_open:
             raise StoreUnavailable("the memory store is not open")
 
 
 def _detached(document: Import) -> Import:
-    """The same import with ``params`` of its own, so that nobody outside can change what is stored."""
-    return replace(document, params=copy.deepcopy(dict(document.params)))
+    """The same import with ``params`` and the like of its own, so that nobody outside can change what is stored."""
+    params, outbox, trace = copy.deepcopy((dict(document.params), document.outbox, document.trace))
+    return replace(document, params=params, outbox=outbox, trace=trace)
 
 
 def _is_held(image: Image | None, storage: str, held: Held) -> bool:

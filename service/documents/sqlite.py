@@ -17,7 +17,9 @@ from pathlib import Path
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable, sqlite_queries
 from service.documents.sqlite_file import connect_reader, connect_writer, file_identity
+from service.documents.sqlite_records import SqliteRecordStore
 from service.documents.sqlite_rows import to_milliseconds
+from service.documents.sqlite_search import SqliteImportSearch
 from service.documents.sqlite_threads import Call, ConnectionThreads, commit_together, run_each
 from service.documents.sqlite_turns import Turns
 from service.issuers import Issuer
@@ -67,6 +69,8 @@ class SqliteDocumentStore(DocumentStore):
             batch=1,
             capacity=queue_size,
         )
+        self.search = SqliteImportSearch(self._readers)
+        self.records = SqliteRecordStore(self._writer, self._readers, clock)
 
     async def open(self) -> None:
         """See ``DocumentStore.open``.
@@ -128,6 +132,10 @@ class SqliteDocumentStore(DocumentStore):
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         return await self._writer.run(lambda connection: sqlite_queries.update_import(connection, document))
+
+    async def remove(self, document: Import) -> bool:
+        """See ``DocumentStore.remove``."""
+        return await self._writer.run(lambda connection: sqlite_queries.remove_import(connection, document))
 
     async def claim(
         self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None

@@ -11,6 +11,7 @@ from service.documents.sqlite_file import APPLICATION_ID
 from service.documents.sqlite_rows import (
     birth_columns,
     issuer_columns,
+    metadata_rows,
     state_columns,
     to_import,
     to_issuer,
@@ -49,17 +50,36 @@ def insert_import(connection: sqlite3.Connection, document: Import) -> None:
         INSERT INTO imports (
             id, organization_id, issuer_id, params, created_at, host, request_id, updated_at, run_at, status, image_id,
             import_type, attempts, abandoned, revision, worker_id, error, image, sealed, image_deleted_at,
-            image_purged_at
+            image_purged_at, batch_id, retried_at, deleted_at, duplicate, outbox, trace
         ) VALUES (
             :id, :organization_id, :issuer_id, :params, :created_at, :host, :request_id, :updated_at, :run_at, :status,
             :image_id, :import_type, :attempts, :abandoned, :revision, :worker_id, :error, :image, :sealed,
-            :image_deleted_at, :image_purged_at
+            :image_deleted_at, :image_purged_at, :batch_id, :retried_at, :deleted_at, :duplicate, :outbox, :trace
         ) ON CONFLICT (id) DO NOTHING
         """,
         birth_columns(document) | state_columns(document),
     )
     if not cursor.rowcount:
         raise DuplicateId(f"import {document.id} exists already")
+    connection.executemany(
+        "INSERT INTO import_metadata (organization_id, name, value, created_at, id) VALUES (?, ?, ?, ?, ?)",
+        metadata_rows(document),
+    )
+
+
+def remove_import(connection: sqlite3.Connection, document: Import) -> bool:
+    """See ``DocumentStore.remove``."""
+    cursor = connection.execute("DELETE FROM imports WHERE id = ? AND revision = ?", (document.id, document.revision))
+    if not cursor.rowcount:
+        return False
+    connection.executemany(
+        """
+        DELETE FROM import_metadata
+        WHERE organization_id = ? AND name = ? AND value = ? AND created_at = ? AND id = ?
+        """,
+        metadata_rows(document),
+    )
+    return True
 
 
 def get_import(connection: sqlite3.Connection, import_id: str) -> Import | None:
@@ -70,7 +90,7 @@ def get_import(connection: sqlite3.Connection, import_id: str) -> Import | None:
 
 def get_import_by_image(connection: sqlite3.Connection, image_id: str) -> Import | None:
     """See ``DocumentStore.get_by_image``."""
-    query = "SELECT * FROM imports WHERE status = 'done' AND image_id = ?"
+    query = "SELECT * FROM imports WHERE status = 'done' AND image_id = ? AND duplicate IS NULL"
     rows = connection.execute(query, (image_id,)).fetchall()
     return to_import(rows[0]) if rows else None
 
@@ -114,7 +134,8 @@ def update_import(connection: sqlite3.Connection, document: Import) -> bool:
             updated_at = :updated_at, run_at = :run_at, status = :status, image_id = :image_id,
             import_type = :import_type, attempts = :attempts, abandoned = :abandoned, revision = :revision,
             worker_id = :worker_id, error = :error, image = :image, sealed = :sealed,
-            image_deleted_at = :image_deleted_at, image_purged_at = :image_purged_at
+            image_deleted_at = :image_deleted_at, image_purged_at = :image_purged_at, retried_at = :retried_at,
+            deleted_at = :deleted_at, duplicate = :duplicate, outbox = :outbox, trace = :trace
         WHERE id = :id AND revision = :revision - 1
         """,
         state_columns(document),

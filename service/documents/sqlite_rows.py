@@ -6,6 +6,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from service.documents.records import Record
+from service.documents.search import metadata_pairs
 from service.issuers import Algorithm, Issuer
 from service.models import Failure, Image, Import, Status
 
@@ -32,6 +34,7 @@ def birth_columns(document: Import) -> dict[str, Any]:
         "created_at": to_milliseconds(document.created_at),
         "host": document.host,
         "request_id": document.request_id,
+        "batch_id": document.batch_id,
     }
 
 
@@ -53,7 +56,20 @@ def state_columns(document: Import) -> dict[str, Any]:
         "sealed": document.sealed,
         "image_deleted_at": _to_milliseconds_or_none(document.image_deleted_at),
         "image_purged_at": _to_milliseconds_or_none(document.image_purged_at),
+        "retried_at": _to_milliseconds_or_none(document.retried_at),
+        "deleted_at": _to_milliseconds_or_none(document.deleted_at),
+        "duplicate": None if document.duplicate is None else _to_json(asdict(document.duplicate)),
+        "outbox": _to_json(document.outbox) if document.outbox else None,
+        "trace": _to_json(document.trace) if document.trace else None,
     }
+
+
+def metadata_rows(document: Import) -> list[tuple[str, str, str, int, str]]:
+    """The rows of ``import_metadata`` that an import has."""
+    created_at = to_milliseconds(document.created_at)
+    return [
+        (document.organization_id, name, value, created_at, document.id) for name, value in metadata_pairs(document)
+    ]
 
 
 def to_import(row: sqlite3.Row) -> Import:
@@ -80,6 +96,12 @@ def to_import(row: sqlite3.Row) -> Import:
         sealed=row["sealed"],
         image_deleted_at=_from_milliseconds_or_none(row["image_deleted_at"]),
         image_purged_at=_from_milliseconds_or_none(row["image_purged_at"]),
+        batch_id=row["batch_id"],
+        retried_at=_from_milliseconds_or_none(row["retried_at"]),
+        deleted_at=_from_milliseconds_or_none(row["deleted_at"]),
+        duplicate=None if row["duplicate"] is None else Image(**json.loads(row["duplicate"])),
+        outbox=() if row["outbox"] is None else tuple(json.loads(row["outbox"])),
+        trace=() if row["trace"] is None else tuple(json.loads(row["trace"])),
     )
 
 
@@ -108,6 +130,34 @@ def to_issuer(row: sqlite3.Row) -> Issuer:
         require_exp=bool(row["require_exp"]),
         previous_key=row["previous_key"],
         previous_until=_from_milliseconds_or_none(row["previous_until"]),
+    )
+
+
+def record_columns(record: Record) -> dict[str, Any]:
+    """The columns of a record."""
+    return {
+        "kind": record.kind,
+        "id": record.id,
+        "owner": record.owner,
+        "data": _to_json(dict(record.data)),
+        "revision": record.revision,
+        "created_at": to_milliseconds(record.created_at),
+        "due_at": _to_milliseconds_or_none(record.due_at),
+        "expires_at": _to_milliseconds_or_none(record.expires_at),
+    }
+
+
+def to_record(row: sqlite3.Row) -> Record:
+    """The record that a row of ``records`` holds."""
+    return Record(
+        kind=row["kind"],
+        id=row["id"],
+        owner=row["owner"],
+        data=json.loads(row["data"]),
+        revision=row["revision"],
+        created_at=from_milliseconds(row["created_at"]),
+        due_at=_from_milliseconds_or_none(row["due_at"]),
+        expires_at=_from_milliseconds_or_none(row["expires_at"]),
     )
 
 

@@ -106,7 +106,71 @@ _STORED_BYTES = (
     """,
 )
 
-VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES)
+# Imports are listed, watched, looked up by what they hold, and come in batches. Done imports, nearly all rows in the
+# end, are found by time alone: the index of states holds the others. What clients keep beside an image has a table of
+# its own; earlier imports are entered into it.
+_SEARCH = (
+    "ALTER TABLE imports ADD COLUMN batch_id TEXT",
+    "ALTER TABLE imports ADD COLUMN retried_at INTEGER",
+    "ALTER TABLE imports ADD COLUMN deleted_at INTEGER",
+    "ALTER TABLE imports ADD COLUMN duplicate TEXT",
+    "ALTER TABLE imports ADD COLUMN outbox TEXT",
+    "ALTER TABLE imports ADD COLUMN trace TEXT",
+    "ALTER TABLE imports ADD COLUMN album_id TEXT GENERATED ALWAYS AS (params ->> 'album_id') VIRTUAL",
+    "CREATE INDEX imports_listed ON imports (organization_id, created_at, id)",
+    "CREATE INDEX imports_album ON imports (organization_id, album_id, created_at, id) WHERE album_id IS NOT NULL",
+    "CREATE INDEX imports_state ON imports (organization_id, status, created_at, id) WHERE status <> 'done'",
+    "CREATE INDEX imports_changed_at ON imports (organization_id, updated_at, id)",
+    "CREATE INDEX imports_batch ON imports (batch_id, created_at, id, status) WHERE batch_id IS NOT NULL",
+    "CREATE INDEX imports_waiting ON imports (run_at) WHERE status = 'waiting'",
+    "CREATE INDEX imports_outbox ON imports (updated_at) WHERE outbox IS NOT NULL",
+    """
+    CREATE INDEX imports_sha256 ON imports (organization_id, image ->> 'sha256', created_at)
+    WHERE image IS NOT NULL AND image_deleted_at IS NULL
+    """,
+    """
+    CREATE INDEX imports_source ON imports (organization_id, image ->> 'source', created_at)
+    WHERE image ->> 'source' IS NOT NULL AND image_deleted_at IS NULL
+    """,
+    """
+    CREATE TABLE import_metadata (
+        organization_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        PRIMARY KEY (organization_id, name, value, created_at, id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT OR IGNORE INTO import_metadata (organization_id, name, value, created_at, id)
+    SELECT organization_id, member.key, member.atom, created_at, imports.id
+    FROM imports, json_each(coalesce(params -> 'metadata', params -> 'metadatas', '{}')) AS member
+    WHERE member.type = 'text' AND length(member.key) + length(member.atom) <= 512
+    """,
+)
+
+# Small documents other than imports, by their kind.
+_RECORDS = (
+    """
+    CREATE TABLE records (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        data TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        due_at INTEGER,
+        expires_at INTEGER,
+        PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX records_owned ON records (kind, owner, id)",
+    "CREATE INDEX records_due ON records (kind, due_at, id) WHERE due_at IS NOT NULL",
+    "CREATE INDEX records_expiring ON records (expires_at) WHERE expires_at IS NOT NULL",
+)
+
+VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS)
 """The statements that lead to each version from the one before it; the first from an empty file."""
 
 SCHEMA_VERSION: Final = len(VERSIONS)

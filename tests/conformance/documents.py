@@ -10,10 +10,22 @@ from tests.conformance.documents_imports import ImportCases
 from tests.conformance.documents_issuers import IssuerCases
 from tests.conformance.documents_lifecycle import LifecycleCases
 from tests.conformance.documents_quota import QuotaCases
+from tests.conformance.documents_records import RecordCases
+from tests.conformance.documents_search import SearchCases
 from tests.conformance.documents_workers import WorkerCases
 
 __all__ = ["DocumentStoreSuite", "SettableClock"]
 
 
-class DocumentStoreSuite(ImportCases, ImageCases, QuotaCases, ClaimCases, WorkerCases, IssuerCases, LifecycleCases):
+class DocumentStoreSuite(
+    ImportCases,
+    ImageCases,
+    QuotaCases,
+    ClaimCases,
+    WorkerCases,
+    SearchCases,
+    RecordCases,
+    IssuerCases,
+    LifecycleCases,
+):
     """All cases; see ``DocumentStoreCases`` for what a subclass defines."""

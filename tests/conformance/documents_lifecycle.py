@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from service.documents import DocumentStore, StoreUnavailable
+from service.documents.records import RecordStore
+from service.documents.search import Filter, ImportSearch, Position
 from service.models import Held
 from tests.conformance.documents_base import (
     IMAGE,
@@ -19,6 +21,9 @@ from tests.conformance.documents_base import (
     make_imports,
 )
 from tests.conformance.documents_issuers import make_issuer
+from tests.conformance.documents_records import make_record
+
+BEGINNING = Position(SettableClock().now(), "")
 
 CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "ping": lambda store: store.ping(),
@@ -30,6 +35,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "images_in": lambda store: store.images_in("local", Held.MAIN, "", 1),
     "count_images_in": lambda store: store.count_images_in("local"),
     "update": lambda store: store.update(make_import(SettableClock())),
+    "remove": lambda store: store.remove(make_import(SettableClock())),
     "claim": lambda store: store.claim("worker", 1),
     "queued": lambda store: store.queued(1),
     "register": lambda store: store.register("worker", LEASE),
@@ -42,6 +48,21 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "set_issuer_enabled": lambda store: store.set_issuer_enabled("issuer", True),
     "rotate_issuer": lambda store: store.rotate_issuer("issuer", "key", None),
     "drop_previous_keys": lambda store: store.drop_previous_keys(),
+    "search.list": lambda store: store.search.list(Filter("organization"), 1),
+    "search.changed_since": lambda store: store.search.changed_since("organization", BEGINNING, 1),
+    "search.by_sha256": lambda store: store.search.by_sha256("organization", "0" * 64),
+    "search.by_source": lambda store: store.search.by_source("organization", "0" * 64),
+    "search.batch_counts": lambda store: store.search.batch_counts("batch"),
+    "search.held_by": lambda store: store.search.held_by(["worker"]),
+    "search.expired_waiting": lambda store: store.search.expired_waiting(BEGINNING.moment, 1),
+    "search.with_outbox": lambda store: store.search.with_outbox(1),
+    "records.add": lambda store: store.records.add(make_record(SettableClock(), "a")),
+    "records.get": lambda store: store.records.get("kind", "a"),
+    "records.replace": lambda store: store.records.replace(make_record(SettableClock(), "a")),
+    "records.delete": lambda store: store.records.delete("kind", "a"),
+    "records.list": lambda store: store.records.list("kind", "owner", 1),
+    "records.due": lambda store: store.records.due("kind", BEGINNING.moment, 1),
+    "records.drop_expired": lambda store: store.records.drop_expired(1),
 }
 
 
@@ -73,7 +94,9 @@ class LifecycleCases(DocumentStoreCases):
                 await CALLS[name](store)
 
     def test_every_method_is_called_after_close(self) -> None:
-        assert DocumentStore.__abstractmethods__ == {*CALLS, "open", "close"}
+        parts = {"": DocumentStore, "search.": ImportSearch, "records.": RecordStore}
+        methods = {prefix + name for prefix, part in parts.items() for name in part.__abstractmethods__}
+        assert methods == {*CALLS, "open", "close"}
 
     @pytest.mark.gen_test
     async def test_close_waits_for_the_writes_under_way(self) -> None:

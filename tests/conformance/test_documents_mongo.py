@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-import service.documents.mongo.schema
+import service.documents.mongo.upgrades
 from service.documents import DocumentStore, DuplicateId, StoreError, StoreUnavailable
 from service.documents.mongo.connection import MongoOptions
 from service.documents.mongo.store import MongoDocumentStore
 from service.documents.mongo.writes import TOKENS, Insertion, Replacement
+from service.documents.search import Filter
 from service.issuers import Issuer
 from service.models import Held, Import
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
@@ -131,7 +132,7 @@ async def test_a_document_of_an_earlier_version_has_no_deletion(
 async def test_what_earlier_versions_have_stored_is_counted_once(
     mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.documents.mongo.schema, "UPGRADE_BATCH", 7)
+    monkeypatch.setattr(service.documents.mongo.upgrades, "UPGRADE_BATCH", 7)
     running = make_import(clock).claimed("worker", clock.now())
     stored = [replace(running.succeeded(IMAGE, "url", clock.now()), id=f"done {n}") for n in range(30)]
     purged = replace(stored[0].image_deleted(clock.now()).image_purged(clock.now()), id="purged")
@@ -148,6 +149,26 @@ async def test_what_earlier_versions_have_stored_is_counted_once(
             async with opened(mongo_options, clock):
                 pass
         assert counts == {"update": 0}
+
+
+@pytest.mark.gen_test
+async def test_what_earlier_versions_have_written_is_listed_by_what_it_holds(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.documents.mongo.upgrades, "UPGRADE_BATCH", 7)
+    params = {"album_id": "album", "metadata": {"a": "b"}}
+    documents = make_imports(clock, 20, params=params)
+    async with opened(mongo_options, clock) as store:
+        await add_all(store, documents)
+    with mongo_set.client() as client:
+        database = client[mongo_options.database]
+        fields = ("album_id", "batch_id", "metadata_pairs", "outbox", "trace", "duplicate", "deleted_at", "retried_at")
+        database["imports"].update_many({}, {"$unset": dict.fromkeys(fields, "")})
+        database["pings"].delete_one({"_id": "search"})
+    async with opened(mongo_options, clock) as store:
+        for wanted in (Filter("organization", albums=("album",)), Filter("organization", metadata=("a", "b"))):
+            page = await store.search.list(wanted, 50)
+            assert sorted(page.documents, key=lambda one: one.id) == sorted(documents, key=lambda one: one.id)
 
 
 @pytest.mark.gen_test

@@ -157,8 +157,15 @@ async def test_a_schema_of_a_newer_version(path: Path) -> None:
 async def test_a_damaged_file(path: Path) -> None:
     async with opened(path) as store:
         await add_all(store, make_imports(SettableClock(), 100))
-    content = path.read_bytes()
-    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with closing(sqlite3.connect(path)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        roots = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'imports' AND rootpage"
+        ).fetchall()
+    content = bytearray(path.read_bytes())
+    for (root,) in roots:
+        content[(root - 1) * size : root * size] = b"\xff" * size
+    path.write_bytes(content)
     async with opened(path) as store:
         for call in (store.get("import"), store.add(make_import(SettableClock())), store.queued(1)):
             with pytest.raises(StoreUnavailable, match=r"lading\.db.*damaged"):

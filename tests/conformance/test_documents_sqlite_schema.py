@@ -12,6 +12,7 @@ import pytest
 
 from service.clock import truncate_to_milliseconds
 from service.documents import StoreUnavailable
+from service.documents.search import Filter, Position
 from service.documents.sqlite import SqliteDocumentStore
 from service.documents.sqlite_file import APPLICATION_ID
 from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
@@ -127,6 +128,24 @@ async def test_an_image_of_an_earlier_file_is_deleted(path: Path) -> None:
 
 
 @pytest.mark.gen_test
+async def test_an_import_of_an_earlier_file_is_listed_by_what_it_holds(path: Path) -> None:
+    first_version(path)
+    params = json.dumps({"album_id": "album", "metadata": {"a": "b", "n": 1, "deep": {"a": "c"}, "long": "x" * 600}})
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE imports SET params = ?", (params,))
+        connection.commit()
+    store = SqliteDocumentStore(path, SettableClock())
+    await store.open()
+    found = await store.get("import")
+    for wanted in ({"albums": ("album",)}, {"metadata": ("a", "b")}, {"status": Status.DONE}):
+        assert (await store.search.list(Filter("organization", **wanted), 5)).documents == [found], wanted
+    for wanted in ({"albums": ("other",)}, {"metadata": ("a", "c")}, {"metadata": ("n", "1")}):
+        assert (await store.search.list(Filter("organization", **wanted), 5)).documents == [], wanted
+    assert await store.search.by_sha256("organization", "0f" * 32) == found
+    await store.close()
+
+
+@pytest.mark.gen_test
 async def test_an_issuer_of_an_earlier_file_keeps_its_secret_and_gets_another(path: Path) -> None:
     first_version(path)
     clock = SettableClock()
@@ -180,6 +199,56 @@ async def test_images_and_deletions_are_found_by_an_index(path: Path) -> None:
         ["SEARCH imports USING INDEX imports_mirror"],
         ["SEARCH imports USING INDEX imports_mirror"],
         ["SEARCH imports USING INDEX imports_stored"],
+    ]
+
+
+@pytest.mark.gen_test
+async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) -> None:
+    clock = SettableClock()
+    after = Position(clock.now(), "i")
+    store = SqliteDocumentStore(path, clock, readers=1)
+    await store.open()
+    statements: list[str] = []
+    await store._readers.run(lambda connection: connection.set_trace_callback(statements.append))
+    search, records = store.search, store.records
+    filters: list[dict[str, Any]] = [
+        {"status": Status.DONE},
+        {"albums": ("a", "b")},
+        {"albums": ("a",), "status": Status.FAILED},
+        {"status": Status.FAILED},
+        {"metadata": ("a", "b"), "albums": ("a",)},
+        {"batch_id": "batch"},
+    ]
+    for wanted in filters:
+        await search.list(Filter("organization", created_from=clock.now(), **wanted), 5, after)
+    await search.changed_since("organization", after, 5)
+    await search.by_sha256("organization", "0" * 64)
+    await search.by_source("organization", "0" * 64)
+    await search.held_by(["worker"])
+    await search.expired_waiting(clock.now(), 5)
+    await search.with_outbox(5)
+    await records.get("kind", "id")
+    await records.list("kind", "owner", 5, after="id")
+    await records.due("kind", clock.now(), 5)
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        plans = [connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall() for query in statements]
+    assert [" + ".join(step[-1].partition(" (")[0] for step in plan) for plan in plans] == [
+        "SEARCH driving USING INDEX imports_listed",
+        "SEARCH driving USING INDEX imports_listed",
+        "SEARCH driving USING INDEX imports_album",
+        "SEARCH driving USING INDEX imports_state",
+        "SEARCH driving USING PRIMARY KEY + SEARCH imports USING INDEX sqlite_autoindex_imports_1",
+        "SEARCH driving USING INDEX imports_batch",
+        "SEARCH imports USING INDEX imports_changed_at",
+        "SEARCH imports USING INDEX imports_sha256",
+        "SEARCH imports USING INDEX imports_source",
+        "SEARCH imports USING INDEX imports_running",
+        "SEARCH imports USING INDEX imports_waiting",
+        "SCAN imports USING INDEX imports_outbox",
+        "SEARCH records USING PRIMARY KEY",
+        "SEARCH records USING INDEX records_owned",
+        "SEARCH records USING INDEX records_due",
     ]
 
 

@@ -37,6 +37,9 @@ TRANSITIONS: dict[str, tuple[Callable[[Import], Import], Status, Status]] = {
     "requeued": (lambda document: document.requeued(FAILURE, LATER, NOW), Status.RUNNING, Status.QUEUED),
     "handed_back": (lambda document: document.handed_back(LATER, NOW), Status.RUNNING, Status.QUEUED),
     "recovered": (lambda document: document.recovered(NOW), Status.RUNNING, Status.QUEUED),
+    "receiving": (lambda document: document.receiving("worker", NOW), Status.WAITING, Status.RUNNING),
+    "expired": (lambda document: document.expired(FAILURE, NOW), Status.WAITING, Status.FAILED),
+    "duplicated": (lambda document: document.duplicated(IMAGE, "image", "url", NOW), Status.RUNNING, Status.DONE),
     "image_deleted": (lambda document: document.image_deleted(NOW), Status.DONE, Status.DONE),
 }
 BIRTH = ("id", "organization_id", "issuer_id", "params", "created_at", "host")
@@ -57,7 +60,9 @@ def make_import(status: Status = Status.QUEUED, **params: Any) -> Import:
 
 
 def running() -> Import:
-    return replace(make_import(Status.RUNNING), attempts=3, abandoned=1, revision=5, worker_id="worker")
+    return replace(
+        make_import(Status.RUNNING, url="http://a/"), attempts=3, abandoned=1, revision=5, worker_id="worker"
+    )
 
 
 # --- states and transitions -------------------------------------------------------------------------------------------
@@ -88,7 +93,7 @@ def test_three_states_are_final() -> None:
 @pytest.mark.parametrize("status", list(Status))
 def test_a_transition_leads_out_of_one_state_alone(name: str, status: Status) -> None:
     transition, before, after = TRANSITIONS[name]
-    document = make_import(status)
+    document = make_import(status, url="http://a/")
     if status is before:
         assert transition(document).status is after
     else:
@@ -146,6 +151,85 @@ def test_recovered() -> None:
     recovered = running().recovered(NOW)
     assert (recovered.attempts, recovered.abandoned, recovered.worker_id) == (3, 2, None)
     assert recovered.run_at == NOW_IN_MILLISECONDS
+
+
+def test_what_the_client_sends_is_waited_for_again_when_it_was_not_received() -> None:
+    waiting = replace(make_import(Status.WAITING), run_at=LATER)
+    receiving = waiting.receiving("worker", NOW)
+    assert (receiving.status, receiving.worker_id, receiving.attempts) == (Status.RUNNING, "worker", 1)
+    for back, attempts in ((receiving.handed_back(NOW, NOW), 0), (receiving.recovered(NOW), 1)):
+        assert (back.status, back.worker_id, back.run_at, back.attempts) == (Status.WAITING, None, LATER, attempts)
+
+
+def test_a_duplicate_has_no_image_of_its_own() -> None:
+    document = running().duplicated(IMAGE, "image", "url", NOW)
+    assert (document.image, document.duplicate, document.image_id) == (None, IMAGE, "image")
+    assert document.stored_bytes == 0
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.is_final])
+def test_what_is_final_is_not_cancelled(status: Status) -> None:
+    with pytest.raises(ValueError, match=str(status)):
+        make_import(status).cancelled(NOW)
+
+
+@pytest.mark.parametrize("document", [make_import(url="http://a/"), make_import(Status.WAITING)])
+def test_what_was_never_begun_is_cancelled_and_leaves_nothing(document: Import) -> None:
+    cancelled = document.cancelled(NOW)
+    assert (cancelled.status, cancelled.image_deleted_at, cancelled.is_stopping) == (Status.CANCELLED, None, False)
+
+
+@pytest.mark.parametrize("begun", [running(), running().recovered(NOW), running().requeued(FAILURE, LATER, NOW)])
+def test_what_was_begun_is_cancelled_and_may_have_left_bytes(begun: Import) -> None:
+    cancelled = replace(begun, sealed="sealed").cancelled(NOW)
+    assert (cancelled.status, cancelled.worker_id, cancelled.sealed) == (Status.CANCELLED, None, None)
+    assert cancelled.image_deleted_at == NOW_IN_MILLISECONDS
+    with pytest.raises(ValueError, match="still being stopped"):
+        cancelled.retried(NOW, NOW)
+    purged = cancelled.image_purged(NOW)
+    retried = purged.retried(NOW, NOW)
+    assert (retried.status, retried.image_deleted_at, retried.image_purged_at) == (Status.QUEUED, None, None)
+
+
+def test_a_retried_import_begins_anew() -> None:
+    failed = running().failed(FAILURE, "url", NOW)
+    assert failed.since == failed.created_at
+    retried = failed.retried(LATER, NOW, "sealed")
+    assert (retried.status, retried.attempts, retried.abandoned, retried.error) == (Status.QUEUED, 0, 0, None)
+    assert (retried.import_type, retried.sealed, retried.since) == (None, "sealed", NOW_IN_MILLISECONDS)
+    assert (retried.revision, retried.created_at) == (failed.revision + 1, failed.created_at)
+    waiting = make_import(Status.WAITING).expired(FAILURE, NOW).retried(LATER, NOW)
+    assert (waiting.status, waiting.run_at) == (Status.WAITING, LATER.replace(microsecond=789_000))
+
+
+@pytest.mark.parametrize("status", [Status.WAITING, Status.QUEUED, Status.RUNNING, Status.DONE])
+def test_only_what_failed_or_was_cancelled_is_retried(status: Status) -> None:
+    with pytest.raises(ValueError, match=str(status)):
+        make_import(status).retried(NOW, NOW)
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_an_import_is_deleted_in_any_state_once(status: Status) -> None:
+    document = replace(running(), status=status, image=IMAGE if status is Status.DONE else None)
+    deleted = document.deleted(NOW)
+    assert (deleted.deleted_at, deleted.revision) == (NOW_IN_MILLISECONDS, document.revision + 1)
+    assert deleted.status is (status if status.is_final else Status.CANCELLED)
+    assert deleted.image_deleted_at == (
+        None if status is Status.FAILED or status is Status.CANCELLED else deleted.deleted_at
+    )
+    with pytest.raises(ValueError, match="deleted already"):
+        deleted.deleted(NOW)
+
+
+def test_an_image_that_was_deleted_before_its_import_keeps_its_time() -> None:
+    done = replace(running().succeeded(IMAGE, "url", NOW).image_deleted(NOW), image_purged_at=NOW)
+    assert done.deleted(LATER).image_deleted_at == NOW_IN_MILLISECONDS
+
+
+def test_announcing_changes_nothing_that_is_shown() -> None:
+    document = replace(running().succeeded(IMAGE, "url", NOW), outbox=({"id": "evt_1"},))
+    announced = document.announced(LATER)
+    assert announced == replace(document, outbox=(), revision=document.revision + 1)
 
 
 def test_an_image_is_deleted_once_and_then_purged_once() -> None:
@@ -229,7 +313,16 @@ TestLife.settings = settings(max_examples=50, deadline=None)
 
 @pytest.mark.parametrize(
     ("value", "url"),
-    [("http://a/", "http://a/"), ("", None), (None, None), (["http://a/"], None), ({"a": "b"}, None), (1, None)],
+    [
+        ("http://a/", "http://a/"),
+        (["http://a/", "http://b/"], "http://a/"),
+        ("", None),
+        (None, None),
+        ([], None),
+        ([{}, ""], None),
+        ({"a": "b"}, None),
+        (1, None),
+    ],
 )
 def test_url_is_a_string_that_is_not_empty(value: object, url: str | None) -> None:
     assert make_import(url=value).url == url

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from service.documents.records import Record
+from service.documents.search import metadata_pairs
 from service.issuers import Algorithm, Issuer
 from service.models import Failure, Image, Import, Status
 
@@ -35,7 +37,20 @@ def birth_fields(document: Import) -> dict[str, Any]:
         "created_at": document.created_at,
         "host": document.host,
         "request_id": document.request_id,
+        **search_fields(document),
     }
+
+
+def search_fields(document: Import) -> dict[str, Any]:
+    """The fields by which alone an import is found, of what no transition changes."""
+    pairs = [metadata_pair(name, value) for name, value in metadata_pairs(document)]
+    fields: dict[str, Any] = {"album_id": document.album_id, "batch_id": document.batch_id}
+    return {**fields, "metadata_pairs": pairs} if pairs else fields
+
+
+def metadata_pair(name: str, value: str) -> str:
+    """A name and a text of the metadata as one text."""
+    return json.dumps([text(name), text(value)], ensure_ascii=False, separators=(",", ":"))
 
 
 def state_fields(document: Import) -> dict[str, Any]:
@@ -56,6 +71,11 @@ def state_fields(document: Import) -> dict[str, Any]:
         "image_deleted_at": document.image_deleted_at,
         "image_purged_at": document.image_purged_at,
         "stored_bytes": document.stored_bytes,
+        "retried_at": document.retried_at,
+        "deleted_at": document.deleted_at,
+        "duplicate": None if document.duplicate is None else asdict(document.duplicate),
+        "outbox": json.dumps(document.outbox, ensure_ascii=False) if document.outbox else None,
+        "trace": json.dumps(document.trace, ensure_ascii=False) if document.trace else None,
     }
 
 
@@ -83,6 +103,46 @@ def to_import(found: Mapping[str, Any]) -> Import:
         sealed=found.get("sealed"),  # documents of earlier versions lack this and what follows
         image_deleted_at=found.get("image_deleted_at"),
         image_purged_at=found.get("image_purged_at"),
+        batch_id=found.get("batch_id"),
+        retried_at=found.get("retried_at"),
+        deleted_at=found.get("deleted_at"),
+        duplicate=None if found.get("duplicate") is None else _to_image(found["duplicate"]),
+        outbox=tuple(json.loads(found.get("outbox") or "[]")),
+        trace=tuple(json.loads(found.get("trace") or "[]")),
+    )
+
+
+def record_fields(record: Record) -> dict[str, Any]:
+    """The document of a record."""
+    return {
+        "_id": record_key(record.kind, record.id),
+        "kind": text(record.kind),
+        "id": text(record.id),
+        "owner": text(record.owner),
+        "data": json.dumps(dict(record.data), ensure_ascii=False, separators=(",", ":")),
+        "revision": record.revision,
+        "created_at": record.created_at,
+        "due_at": record.due_at,
+        "expires_at": record.expires_at,
+    }
+
+
+def record_key(kind: str, record_id: str) -> str:
+    """The ``_id`` of a record."""
+    return f"{text(kind)}/{text(record_id)}"
+
+
+def to_record(found: Mapping[str, Any]) -> Record:
+    """The record that a document of ``records`` holds."""
+    return Record(
+        kind=found["kind"],
+        id=found["id"],
+        owner=found["owner"],
+        data=json.loads(found["data"]),
+        revision=int(found["revision"]),
+        created_at=found["created_at"],
+        due_at=found["due_at"],
+        expires_at=found["expires_at"],
     )
 
 

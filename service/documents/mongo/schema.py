@@ -14,6 +14,7 @@ from service.documents.mongo.connection import Connection
 IMPORTS = "imports"
 WORKERS = "workers"
 ISSUERS = "issuers"
+RECORDS = "records"
 PINGS = "pings"
 
 
@@ -75,12 +76,59 @@ STORED_BYTES = Index(
     condition={"stored_bytes": {"$gt": 0}},
 )
 """What each stored image takes up, by organisation: they are summed up without reading a document."""
+LISTED = Index(IMPORTS, "lading_listed", ("organization_id", "created_at", "_id"))
+ALBUM = Index(
+    IMPORTS,
+    "lading_album",
+    ("organization_id", "album_id", "created_at", "_id"),
+    condition={"album_id": {"$type": "string"}},
+)
+STATE = Index(
+    IMPORTS,
+    "lading_state",
+    ("organization_id", "status", "created_at", "_id"),
+    condition={"status": {"$in": ["cancelled", "failed", "queued", "running", "waiting"]}},
+)
+"""Imports by state, but for the done ones, which are nearly all in the end and found by time alone."""
+METADATA = Index(
+    IMPORTS,
+    "lading_metadata",
+    ("organization_id", "metadata_pairs", "created_at", "_id"),
+    condition={"metadata_pairs": {"$exists": True}},
+)
+BATCH = Index(
+    IMPORTS,
+    "lading_batch",
+    ("batch_id", "created_at", "_id", "status"),
+    condition={"batch_id": {"$type": "string"}},
+)
+CHANGED = Index(IMPORTS, "lading_changed", ("organization_id", "updated_at", "_id"))
+WAITING = Index(IMPORTS, "lading_waiting", ("status", "run_at"), "waiting")
+OUTBOX = Index(IMPORTS, "lading_outbox", ("updated_at",), condition={"outbox": {"$type": "string"}})
+SHA256 = Index(
+    IMPORTS,
+    "lading_sha256",
+    ("organization_id", "image.sha256", "created_at"),
+    condition={"image.sha256": {"$type": "string"}, "image_deleted_at": None},
+)
+SOURCE = Index(
+    IMPORTS,
+    "lading_source",
+    ("organization_id", "image.source", "created_at"),
+    condition={"image.source": {"$type": "string"}, "image_deleted_at": None},
+)
+OWNED = Index(RECORDS, "lading_owned", ("kind", "owner", "id"))
+DUE = Index(RECORDS, "lading_due", ("kind", "due_at", "id"), condition={"due_at": {"$type": "date"}})
+EXPIRING = Index(RECORDS, "lading_expiring", ("expires_at",), condition={"expires_at": {"$type": "date"}})
 EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
 PREVIOUS = Index(ISSUERS, "lading_previous", ("previous_until",))
 """Issuers by when the key before the present one ends."""
-INDEXES = (QUEUED, RUNNING, DONE, UNPURGED, STORED, MIRROR, STORED_BYTES, EXPIRES, PREVIOUS)
+INDEXES = (
+    *(QUEUED, RUNNING, DONE, UNPURGED, STORED, MIRROR, STORED_BYTES),
+    *(LISTED, ALBUM, STATE, METADATA, BATCH, CHANGED, WAITING, OUTBOX, SHA256, SOURCE),
+    *(OWNED, DUE, EXPIRING, EXPIRES, PREVIOUS),
+)
 
-UPGRADE_BATCH = 1000
 INDEX_SECONDS = 3600.0
 """How long the building of one index may take; a collection has to be very large for an hour."""
 
@@ -103,33 +151,6 @@ async def ensure_indexes(connection: Connection) -> None:
             if isinstance(error.__cause__, OperationFailure):
                 raise StoreUnavailable(f"{await _fault(connection, index)}: {error}") from error
             raise
-
-
-async def ensure_sizes(connection: Connection) -> None:
-    """Write ``stored_bytes`` into the documents of earlier versions, once; several processes may do so at once.
-
-    Processes of an earlier version are to be stopped before: what they finish afterwards would not be counted.
-
-    Raises:
-        StoreUnavailable: it could not be completed; the next call goes on with it.
-    """
-    marks, imports = connection.collection(PINGS), connection.collection(IMPORTS)
-    mark = {"_id": "stored_bytes"}
-    if await connection.run(lambda: marks.find_one(mark)) is not None:
-        return
-    last = ""
-    while True:
-        # Each operation looks at one batch, however many there are, so that none takes longer than it may.
-        page = imports.find({"_id": {"$gt": last}}, {"_id": 1}).sort("_id", 1).limit(UPGRADE_BATCH)
-        found = await connection.run(partial(page.to_list, None))
-        if not found:
-            break
-        batch = {"_id": {"$gt": last, "$lte": found[-1]["_id"]}}
-        unsized = {**batch, "status": "done", "image_purged_at": None, "stored_bytes": {"$exists": False}}
-        sized = [{"$set": {"stored_bytes": {"$ifNull": ["$image.byte_size", 0]}}}]
-        await connection.run(partial(imports.update_many, unsized, sized))
-        last = found[-1]["_id"]
-    await connection.run(lambda: marks.update_one(mark, {"$set": {"version": 1}}, upsert=True))
 
 
 async def check_indexes(connection: Connection) -> None:

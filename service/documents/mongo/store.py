@@ -15,6 +15,7 @@ from service.documents.coalescing import Coalescer
 from service.documents.mongo.connection import LOCAL, Connection, MongoOptions
 from service.documents.mongo.fields import issuer_fields, rotated_issuer_fields, text, to_import, to_issuer
 from service.documents.mongo.news import News
+from service.documents.mongo.records import MongoRecordStore
 from service.documents.mongo.schema import (
     IMPORTS,
     ISSUERS,
@@ -28,9 +29,10 @@ from service.documents.mongo.schema import (
     WORKERS,
     check_indexes,
     ensure_indexes,
-    ensure_sizes,
 )
+from service.documents.mongo.search import MongoImportSearch
 from service.documents.mongo.turns import Turns
+from service.documents.mongo.upgrades import ensure_upgraded
 from service.documents.mongo.writes import Insertion, Replacement, Writes
 from service.issuers import Issuer
 from service.models import Held, Import
@@ -59,6 +61,8 @@ class MongoDocumentStore(DocumentStore):
         self._updates: Coalescer[Replacement, bool] = Coalescer(
             self._writes.replace, size=lambda replacement: replacement.size, patience=options.timeout
         )
+        self.search = MongoImportSearch(self._connection)
+        self.records = MongoRecordStore(self._connection, clock)
         self._claiming = asyncio.Lock()
         self._recovering = asyncio.Lock()
         self._closing = asyncio.Lock()
@@ -72,7 +76,7 @@ class MongoDocumentStore(DocumentStore):
         try:
             await self._connection.open()
             await ensure_indexes(self._connection)
-            await ensure_sizes(self._connection)
+            await ensure_upgraded(self._connection)
         except BaseException:
             await self._connection.close()
             raise
@@ -107,7 +111,7 @@ class MongoDocumentStore(DocumentStore):
     async def get_by_image(self, image_id: str) -> Import | None:
         """See ``DocumentStore.get_by_image``."""
         imports = self._connection.collection(IMPORTS)
-        wanted = {"status": "done", "image_id": text(image_id)}
+        wanted = {"status": "done", "image_id": text(image_id), "duplicate": None}
         found = await self._connection.run(lambda: imports.find_one(wanted))
         return None if found is None else to_import(found)
 
@@ -148,6 +152,12 @@ class MongoDocumentStore(DocumentStore):
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         return await self._updates.submit(Replacement.of(document))
+
+    async def remove(self, document: Import) -> bool:
+        """See ``DocumentStore.remove``."""
+        imports = self._connection.collection(IMPORTS)
+        wanted = {"_id": text(document.id), "revision": int(document.revision)}
+        return (await self._connection.run(lambda: imports.delete_one(wanted))).deleted_count == 1
 
     async def claim(
         self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None

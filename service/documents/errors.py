@@ -1,0 +1,13 @@
+"""What document stores raise."""
+
+
+class StoreError(Exception):
+    """Base of what a document store raises."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached or cannot write at present; the caller may try again later."""
+
+
+class DuplicateId(StoreError):
+    """A document with this id exists already."""

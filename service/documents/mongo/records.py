@@ -1,0 +1,99 @@
+"""How the MongoDB store keeps records. See ``RecordStore``."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from service.clock import Clock
+from service.documents.errors import DuplicateId
+from service.documents.mongo.connection import Connection
+from service.documents.mongo.fields import record_fields, record_key, text, to_record
+from service.documents.mongo.schema import DUE, EXPIRING, OWNED, RECORDS
+from service.documents.records import Record, RecordStore
+
+
+class MongoRecordStore(RecordStore):
+    """Keeps records in a collection.
+
+    Args:
+        clock: judges what has expired.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    async def add(self, record: Record) -> None:
+        """See ``RecordStore.add``."""
+        records = self._connection.collection(RECORDS)
+        document = record_fields(record)
+
+        async def insert() -> bool:
+            try:
+                await records.insert_one(document)
+            except DuplicateKeyError:
+                return False
+            return True
+
+        if await self._connection.run(insert):
+            return
+        expired = {"_id": document["_id"], "expires_at": {"$lte": self._clock.now()}}
+        await self._connection.run(lambda: records.delete_one(expired))
+        if not await self._connection.run(insert):
+            raise DuplicateId(f"there is a {record.kind} with this id already")
+
+    async def get(self, kind: str, record_id: str) -> Record | None:
+        """See ``RecordStore.get``."""
+        records = self._connection.collection(RECORDS)
+        wanted = {"_id": record_key(kind, record_id), **self._lives}
+        found = await self._connection.run(lambda: records.find_one(wanted))
+        return None if found is None else to_record(found)
+
+    async def replace(self, record: Record) -> bool:
+        """See ``RecordStore.replace``."""
+        records = self._connection.collection(RECORDS)
+        fields = record_fields(record)
+        state = {name: fields[name] for name in ("data", "revision", "due_at", "expires_at")}
+        wanted = {"_id": fields["_id"], "revision": record.revision - 1}
+        return (await self._connection.run(lambda: records.update_one(wanted, {"$set": state}))).matched_count == 1
+
+    async def delete(self, kind: str, record_id: str) -> bool:
+        """See ``RecordStore.delete``."""
+        records = self._connection.collection(RECORDS)
+        wanted = {"_id": record_key(kind, record_id)}
+        return (await self._connection.run(lambda: records.delete_one(wanted))).deleted_count == 1
+
+    async def list(
+        self, kind: str, owner: str, limit: int, *, after: str | None = None, descending: bool = False
+    ) -> Sequence[Record]:
+        """See ``RecordStore.list``."""
+        wanted: dict[str, Any] = {"kind": text(kind), "owner": text(owner), **self._lives}
+        if after is not None:
+            wanted["id"] = {"$lt" if descending else "$gt": text(after)}
+        cursor = self._connection.collection(RECORDS).find(wanted).sort("id", -1 if descending else 1).limit(limit)
+        return await self._read(cursor.hint(OWNED.name))
+
+    async def due(self, kind: str, now: datetime, limit: int) -> Sequence[Record]:
+        """See ``RecordStore.due``."""
+        wanted = {"kind": text(kind), "due_at": {"$type": "date", "$lte": now}, **self._lives}
+        cursor = self._connection.collection(RECORDS).find(wanted).sort([("due_at", 1), ("id", 1)]).limit(limit)
+        return await self._read(cursor.hint(DUE.name))
+
+    async def drop_expired(self, limit: int) -> int:
+        """See ``RecordStore.drop_expired``."""
+        records = self._connection.collection(RECORDS)
+        expired = {"expires_at": {"$type": "date", "$lte": self._clock.now()}}
+        cursor = records.find(expired, {"_id": 1}).sort("expires_at", 1).limit(limit).hint(EXPIRING.name)
+        ids = [found["_id"] for found in await self._connection.run(lambda: cursor.to_list(None))]
+        # The condition again: one may have been put in the place of an expired one meanwhile.
+        result = await self._connection.run(lambda: records.delete_many({"_id": {"$in": ids}, **expired}))
+        return result.deleted_count
+
+    @property
+    def _lives(self) -> dict[str, Any]:
+        return {"$or": [{"expires_at": None}, {"expires_at": {"$gt": self._clock.now()}}]}
+
+    async def _read(self, cursor: Any) -> Sequence[Record]:
+        return [to_record(found) for found in await self._connection.run(lambda: cursor.to_list(None))]

@@ -1,0 +1,159 @@
+"""How the MongoDB store finds imports. See ``ImportSearch``."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from service.documents.mongo.connection import LOCAL, Connection
+from service.documents.mongo.fields import metadata_pair, text, to_import
+from service.documents.mongo.schema import (
+    ALBUM,
+    BATCH,
+    CHANGED,
+    IMPORTS,
+    LISTED,
+    METADATA,
+    OUTBOX,
+    RUNNING,
+    SHA256,
+    SOURCE,
+    STATE,
+    WAITING,
+    Index,
+)
+from service.documents.search import MAX_EXAMINED, Filter, ImportSearch, Page, Position
+from service.models import Import, Status
+
+_IN_ALBUM = 100
+_NEWEST_FIRST = {"created_at": -1, "_id": -1}
+
+
+class MongoImportSearch(ImportSearch):
+    """Finds imports through the store's connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
+        """See ``ImportSearch.list``."""
+        index, driving = _driving(wanted)
+        walk: list[dict[str, Any]] = [
+            {"$match": {"$and": [driving, *_bounds(wanted, after)]}},
+            {"$sort": _NEWEST_FIRST},
+            {"$limit": MAX_EXAMINED},
+        ]
+        pick: list[dict[str, Any]] = [{"$match": {"$and": _conditions(wanted)}}, {"$limit": limit + 1}]
+        found = [to_import(one) for one in await self._aggregate([*walk, *pick], index)]
+        if len(found) > limit:
+            return Page(found[:limit], Position(found[limit - 1].created_at, found[limit - 1].id))
+        # Whether there is more beyond what was looked at: the index alone tells.
+        end: list[dict[str, Any]] = [*walk, {"$skip": MAX_EXAMINED - 1}, {"$project": {"created_at": 1}}]
+        ends = await self._aggregate(end, index)
+        return Page(found, Position(ends[0]["created_at"], ends[0]["_id"]) if ends else None)
+
+    async def changed_since(self, organization_id: str, since: Position, limit: int) -> Sequence[Import]:
+        """See ``ImportSearch.changed_since``."""
+        later = {"$or": [{"updated_at": {"$gt": since.moment}}, {"updated_at": since.moment, "_id": {"$gt": since.id}}]}
+        # The first condition bounds the walk over the index; the second is exact.
+        wanted = {
+            "organization_id": text(organization_id),
+            "updated_at": {"$gte": since.moment},
+            "deleted_at": None,
+            **later,
+        }
+        return await self._find(wanted, CHANGED, [("updated_at", 1), ("_id", 1)], limit)
+
+    async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
+        """See ``ImportSearch.by_sha256``."""
+        return await self._with_image(organization_id, "image.sha256", sha256, album_id, SHA256, 1)
+
+    async def by_source(self, organization_id: str, source: str, album_id: str | None = None) -> Import | None:
+        """See ``ImportSearch.by_source``."""
+        return await self._with_image(organization_id, "image.source", source, album_id, SOURCE, -1)
+
+    async def batch_counts(self, batch_id: str) -> Mapping[tuple[Status, str | None], int]:
+        """See ``ImportSearch.batch_counts``."""
+        code = {"$cond": [{"$eq": ["$status", "failed"]}, "$error.code", None]}
+        wanted = {"batch_id": {"$type": "string", "$eq": text(batch_id)}, "deleted_at": None}
+        group = {"_id": {"status": "$status", "code": code}, "count": {"$sum": 1}}
+        rows = await self._aggregate([{"$match": wanted}, {"$group": group}], BATCH)
+        return {(Status(row["_id"]["status"]), row["_id"].get("code")): row["count"] for row in rows}
+
+    async def held_by(self, worker_ids: Collection[str]) -> frozenset[str]:
+        """See ``ImportSearch.held_by``."""
+        wanted = {"status": "running", "worker_id": {"$in": [text(one) for one in worker_ids]}}
+        cursor = self._connection.collection(IMPORTS).find(wanted, {"_id": 1}).hint(RUNNING.name)
+        return frozenset(one["_id"] for one in await self._connection.run(lambda: cursor.to_list(None)))
+
+    async def expired_waiting(self, now: datetime, limit: int) -> Sequence[Import]:
+        """See ``ImportSearch.expired_waiting``."""
+        return await self._find({"status": "waiting", "run_at": {"$lte": now}}, WAITING, [("run_at", 1)], limit)
+
+    async def with_outbox(self, limit: int) -> Sequence[Import]:
+        """See ``ImportSearch.with_outbox``."""
+        return await self._find({"outbox": {"$type": "string"}}, OUTBOX, [("updated_at", 1)], limit)
+
+    async def _with_image(
+        self, organization_id: str, field: str, value: str, album_id: str | None, index: Index, order: int
+    ) -> Import | None:
+        wanted = {
+            "organization_id": text(organization_id),
+            field: {"$type": "string", "$eq": text(value)},
+            "image_deleted_at": None,
+        }
+        limit = 1 if album_id is None else _IN_ALBUM
+        found = await self._find(wanted, index, [("created_at", order)], limit)
+        return next((one for one in found if album_id in (None, one.album_id)), None)
+
+    async def _find(
+        self, wanted: Mapping[str, Any], index: Index, order: Sequence[tuple[str, int]], limit: int
+    ) -> Sequence[Import]:
+        cursor = self._connection.collection(IMPORTS).find(wanted).sort(order).limit(limit).hint(index.name)
+        return [to_import(found) for found in await self._connection.run(lambda: cursor.to_list(None))]
+
+    async def _aggregate(self, pipeline: Sequence[Mapping[str, Any]], index: Index) -> Sequence[Mapping[str, Any]]:
+        cursor = self._connection.collection(IMPORTS, LOCAL if index is BATCH else None).aggregate(
+            pipeline, hint=index.name
+        )
+        found: Sequence[Mapping[str, Any]] = await self._connection.run(lambda: cursor.to_list(None))
+        return found
+
+
+def _driving(wanted: Filter) -> tuple[Index, dict[str, Any]]:
+    """The index to walk, and the condition that it serves, which repeats that of the index."""
+    of_organization = {"organization_id": text(wanted.organization_id)}
+    if wanted.metadata is not None:
+        return METADATA, {**of_organization, "metadata_pairs": metadata_pair(*wanted.metadata)}
+    if wanted.batch_id is not None:
+        return BATCH, {"batch_id": {"$type": "string", "$eq": text(wanted.batch_id)}}
+    if wanted.albums is not None and len(wanted.albums) == 1:
+        return ALBUM, {**of_organization, "album_id": {"$type": "string", "$eq": text(*wanted.albums)}}
+    if wanted.status is not None and wanted.status is not Status.DONE:
+        return STATE, {**of_organization, "status": wanted.status.value}
+    return LISTED, of_organization
+
+
+def _bounds(wanted: Filter, after: Position | None) -> list[dict[str, Any]]:
+    """What the index bounds besides."""
+    bounds: list[dict[str, Any]] = []
+    if wanted.created_from is not None:
+        bounds.append({"created_at": {"$gte": wanted.created_from}})
+    if wanted.created_before is not None:
+        bounds.append({"created_at": {"$lt": wanted.created_before}})
+    if after is not None:
+        same = {"created_at": after.moment, "_id": {"$lt": text(after.id)}}
+        bounds.append({"created_at": {"$lte": after.moment}})
+        bounds.append({"$or": [{"created_at": {"$lt": after.moment}}, same]})
+    return bounds
+
+
+def _conditions(wanted: Filter) -> list[dict[str, Any]]:
+    """What is to be true of each import that the walk comes to."""
+    conditions: list[dict[str, Any]] = [{"organization_id": text(wanted.organization_id), "deleted_at": None}]
+    if wanted.albums is not None:
+        conditions.append({"album_id": {"$in": [text(album) for album in wanted.albums]}})
+    if wanted.status is not None:
+        conditions.append({"status": wanted.status.value})
+    if wanted.batch_id is not None:
+        conditions.append({"batch_id": text(wanted.batch_id)})
+    return conditions

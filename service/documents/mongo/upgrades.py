@@ -1,0 +1,69 @@
+"""What documents of earlier versions lack, written into them once.
+
+Several processes may do so at once. Those of an earlier version are to be stopped before: what they write afterwards
+would not be found.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pymongo import UpdateOne
+
+from service.documents.mongo.connection import Connection
+from service.documents.mongo.fields import search_fields, to_import
+from service.documents.mongo.schema import IMPORTS, PINGS
+
+UPGRADE_BATCH = 1000
+
+Upgrade = Callable[[Connection, Mapping[str, Any]], Awaitable[None]]
+"""Upgrades the documents that a condition on ``_id`` names."""
+
+
+async def ensure_upgraded(connection: Connection) -> None:
+    """Complete every upgrade.
+
+    Raises:
+        StoreUnavailable: one could not be completed; the next call goes on with it.
+    """
+    for name, upgrade in UPGRADES.items():
+        await _ensure(connection, name, upgrade)
+
+
+async def _ensure(connection: Connection, name: str, upgrade: Upgrade) -> None:
+    marks, imports = connection.collection(PINGS), connection.collection(IMPORTS)
+    mark = {"_id": name}
+    if await connection.run(lambda: marks.find_one(mark)) is not None:
+        return
+    last = ""
+    while True:
+        # Each operation looks at one batch, however many there are, so that none takes longer than it may.
+        page = imports.find({"_id": {"$gt": last}}, {"_id": 1}).sort("_id", 1).limit(UPGRADE_BATCH)
+        found = await connection.run(partial(page.to_list, None))
+        if not found:
+            break
+        await upgrade(connection, {"_id": {"$gt": last, "$lte": found[-1]["_id"]}})
+        last = found[-1]["_id"]
+    await connection.run(lambda: marks.update_one(mark, {"$set": {"version": 1}}, upsert=True))
+
+
+async def _size(connection: Connection, batch: Mapping[str, Any]) -> None:
+    """What each stored image takes up."""
+    imports = connection.collection(IMPORTS)
+    unsized = {**batch, "status": "done", "image_purged_at": None, "stored_bytes": {"$exists": False}}
+    sized = [{"$set": {"stored_bytes": {"$ifNull": ["$image.byte_size", 0]}}}]
+    await connection.run(partial(imports.update_many, unsized, sized))
+
+
+async def _make_searchable(connection: Connection, batch: Mapping[str, Any]) -> None:
+    """What is read off the parameters, which are one text."""
+    imports = connection.collection(IMPORTS)
+    cursor = imports.find({**batch, "album_id": {"$exists": False}})
+    found: Sequence[Mapping[str, Any]] = await connection.run(lambda: cursor.to_list(None))
+    updates = [UpdateOne({"_id": one["_id"]}, {"$set": search_fields(to_import(one))}) for one in found]
+    if updates:
+        await connection.run(lambda: imports.bulk_write(updates, ordered=False))
+
+
+UPGRADES: Mapping[str, Upgrade] = {"stored_bytes": _size, "search": _make_searchable}
+"""By the name of the mark that says that all documents have it."""

@@ -1,0 +1,127 @@
+"""Finding imports by what they hold: the part of the ``DocumentStore`` contract that reads and never writes.
+
+No cost here depends on how many imports exist, but where it says so. Deleted imports (``Import.deleted_at``) are not
+found, except by ``expired_waiting``, ``with_outbox`` and ``held_by``, which serve the service itself.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from service.models import Import, Status
+
+MAX_EXAMINED: Final = 10_000
+"""Imports that one page of a list looks at, at most: it may hold fewer than asked for, even none, and not be the last.
+"""
+MAX_PAIRS: Final = 32
+MAX_PAIR_LENGTH: Final = 512
+
+
+class Position(NamedTuple):
+    """A place in an order by time, which the id completes."""
+
+    moment: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which imports of an organisation are meant; None is no condition.
+
+    Attributes:
+        albums: they are in one of these.
+        created_from: created then or later.
+        created_before: created before then.
+        metadata: they have this text under this name in ``metadata``; see ``metadata_pairs``.
+        batch_id: they came in this batch.
+    """
+
+    organization_id: str
+    albums: Collection[str] | None = None
+    status: Status | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    metadata: tuple[str, str] | None = None
+    batch_id: str | None = None
+
+    def admits(self, document: Import) -> bool:
+        """Whether the import is meant."""
+        return (
+            document.deleted_at is None
+            and document.organization_id == self.organization_id
+            and (self.albums is None or document.album_id in self.albums)
+            and self.status in (None, document.status)
+            and (self.created_from is None or document.created_at >= self.created_from)
+            and (self.created_before is None or document.created_at < self.created_before)
+            and (self.metadata is None or self.metadata in metadata_pairs(document))
+            and self.batch_id in (None, document.batch_id)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a list.
+
+    Attributes:
+        documents: the imports, in the order of the list.
+        next: where the rest begins: after this place; None where there is none.
+    """
+
+    documents: Sequence[Import]
+    next: Position | None
+
+
+class ImportSearch(ABC):
+    """Finds imports. Its methods raise ``StoreUnavailable``, and may be called concurrently, as ``DocumentStore``'s."""
+
+    @abstractmethod
+    async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
+        """Up to ``limit`` imports, the newest first (``created_at``, then ``id``), beginning after a place."""
+
+    @abstractmethod
+    async def changed_since(self, organization_id: str, since: Position, limit: int) -> Sequence[Import]:
+        """Up to ``limit`` imports of the organisation, as they are now, that were last changed after a place in the
+        order of ``updated_at`` and ``id``, in that order. One that was changed twice is there once.
+        """
+
+    @abstractmethod
+    async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
+        """The earliest done import of the organisation, or of an album of it, whose own image has these bytes and is
+        not deleted. In an album it is found among the first 100 of the organisation.
+        """
+
+    @abstractmethod
+    async def by_source(self, organization_id: str, source: str, album_id: str | None = None) -> Import | None:
+        """The latest done import whose own image came from that source (``Image.source``) and is not deleted; else as
+        ``by_sha256``.
+        """
+
+    @abstractmethod
+    async def batch_counts(self, batch_id: str) -> Mapping[tuple[Status, str | None], int]:
+        """How many imports of the batch are in each state, the failed ones by the code of their error.
+
+        Its cost depends on the size of the batch.
+        """
+
+    @abstractmethod
+    async def held_by(self, worker_ids: Collection[str]) -> frozenset[str]:
+        """Ids of the imports that run under these leases."""
+
+    @abstractmethod
+    async def expired_waiting(self, now: datetime, limit: int) -> Sequence[Import]:
+        """Up to ``limit`` waiting imports whose time (``run_at``) has come, the earliest first."""
+
+    @abstractmethod
+    async def with_outbox(self, limit: int) -> Sequence[Import]:
+        """Up to ``limit`` imports that have something to be announced, the longest unchanged first."""
+
+
+def metadata_pairs(document: Import) -> Sequence[tuple[str, str]]:
+    """The names and texts by which an import is found: the first members of its metadata that are text and not long."""
+    metadata = document.metadata
+    if not isinstance(metadata, Mapping):
+        return ()
+    pairs = [(name, value) for name, value in metadata.items() if isinstance(value, str)]
+    return [(name, value) for name, value in pairs if len(name) + len(value) <= MAX_PAIR_LENGTH][:MAX_PAIRS]

@@ -1,0 +1,19 @@
+"""The import document: its fields, its states and the transitions between them. No I/O.
+
+    waiting -> queued <-> running -> done | failed;  waiting | queued | running -> cancelled
+    waiting <-> running, while a client sends the bytes;  failed | cancelled -> queued | waiting, when it is retried
+
+The image of a done import may be moved to another storage, mirrored, deleted, and then purged; the import stays done,
+and says so. A deleted import is hidden from everyone until its bytes are purged, and then removed.
+
+Every transition returns a new value whose ``revision`` is one higher; ``DocumentStore.update`` writes it only over the
+revision before it, so a worker that lost its lease can change nothing.
+"""
+
+from service.models.lifecycle import Import
+from service.models.values import Failure, Held, Image, Status
+
+__all__ = ["MAX_ID_LENGTH", "Failure", "Held", "Image", "Import", "Status"]
+
+MAX_ID_LENGTH = 64
+"""Characters of an id that are looked up; there are no longer ones."""

@@ -1,0 +1,122 @@
+"""The fields of an import document, and what they tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from service.models.values import Failure, Image, Status
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFields:
+    """An import and its image: one document, so that finishing it is one atomic write.
+
+    Attributes:
+        id: UUID of the import, lower case with hyphens.
+        organization_id: the organisation that owns it.
+        issuer_id: the issuer whose token created it; the unit of fairness.
+        params: what the client sent, in the order sent, then ``controller`` and ``action``; without what is secret in
+            it, see ``service.redaction``. Documents of earlier versions hold that too: no repr.
+        created_at, updated_at: UTC, whole milliseconds.
+        run_at: when it is due to be claimed, while queued; when it expires, while waiting.
+        host: origin host of ``url`` in lower case, for the per-host limit; empty where there is none.
+        request_id: id of the request that created it, so that the log's lines of both are found together.
+        status: see ``Status``.
+        attempts: how often a worker began it, not counting those that were handed back.
+        abandoned: how many of those attempts ended with the death of the worker.
+        revision: number of writes so far; the subject of compare-and-set.
+        worker_id: who runs it; None unless running.
+        sealed: what is secret in the parameters, for the fetch, as ``service.vault`` sealed it. None where nothing is,
+            and as soon as the import is final.
+        image_deleted_at: from when on the image is deleted for everyone who asks, UTC, whole milliseconds; None if not.
+        image_purged_at: from when on its bytes are known to be gone from storage; None if they are not. An import that
+            was cancelled after its work had begun has both too: what an attempt has saved, or is saving, must go.
+        batch_id: the batch that it came in, or None.
+        retried_at: when it was last retried by a client, or None.
+        deleted_at: from when on it does not exist for anyone who asks; None if it does.
+        duplicate: the image of another import that this one ended with, in place of one of its own; ``image_id`` is
+            that one's. None for none.
+        outbox: events that are still to be announced, the earliest first, as ``service.webhooks`` writes them.
+        trace: what each of the last attempts did, the earliest first, as ``service.tracing`` writes it.
+    """
+
+    id: str
+    organization_id: str
+    issuer_id: str
+    params: Mapping[str, Any] = field(repr=False)
+    created_at: datetime
+    updated_at: datetime
+    run_at: datetime
+    status: Status
+    host: str = ""
+    request_id: str = ""
+    image_id: str | None = None
+    import_type: str | None = None
+    attempts: int = 0
+    abandoned: int = 0
+    revision: int = 0
+    worker_id: str | None = None
+    error: Failure | None = None
+    image: Image | None = None
+    sealed: str | None = field(default=None, repr=False)
+    image_deleted_at: datetime | None = None
+    image_purged_at: datetime | None = None
+    batch_id: str | None = None
+    retried_at: datetime | None = None
+    deleted_at: datetime | None = None
+    duplicate: Image | None = None
+    outbox: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    trace: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def url(self) -> str | None:
+        """The source, of several the first, without what is secret in it; None where the client sends the bytes."""
+        return next(iter(self.urls), None)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The sources in the order in which they are tried, without what is secret in them."""
+        url = self.params.get("url")
+        urls = url if isinstance(url, list | tuple) else (url,)
+        return tuple(one for one in urls if isinstance(one, str) and one)
+
+    @property
+    def album_id(self) -> str | None:
+        """Album as sent, or None."""
+        album_id = self.params.get("album_id")
+        return album_id if isinstance(album_id, str) else None
+
+    @property
+    def filename(self) -> str | None:
+        """File name as sent, or None; data from a stranger, never a path."""
+        filename = self.params.get("filename")
+        return filename if isinstance(filename, str) and filename else None
+
+    @property
+    def metadata(self) -> Any:
+        """What the client keeps beside the image, as sent, or None."""
+        return self.params.get("metadata", self.params.get("metadatas"))
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Request headers to send with the fetch, without their values unless an earlier version wrote them."""
+        headers = self.params.get("headers")
+        return headers if isinstance(headers, Mapping) else {}
+
+    @property
+    def storage_key(self) -> str:
+        """Where the image is stored: derived from the id alone, so that every attempt has the same one (P5)."""
+        return f"{self.id[0:2]}/{self.id[2:4]}/{self.id}"
+
+    @property
+    def stored_bytes(self) -> int:
+        """What the image takes up in storage, as far as the document tells; 0 where there is none, or none any more."""
+        if self.status is not Status.DONE or self.image is None or self.image_purged_at is not None:
+            return 0
+        return self.image.byte_size
+
+    @property
+    def since(self) -> datetime:
+        """When its present life began: when it was created, or last retried."""
+        return self.retried_at or self.created_at

@@ -1,0 +1,210 @@
+"""The transitions of an import document; ``service.models`` draws them."""
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Self
+
+from service.clock import truncate_to_milliseconds
+from service.models.fields import ImportFields
+from service.models.values import Failure, Image, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Import(ImportFields):
+    """An import and its image: one document. Its fields are those of ``ImportFields``."""
+
+    def claimed(self, worker_id: str, now: datetime) -> Self:
+        """queued -> running: ``worker_id`` begins an attempt."""
+        self._expect(Status.QUEUED)
+        return self._changed(now, status=Status.RUNNING, worker_id=worker_id, attempts=self.attempts + 1)
+
+    @property
+    def failures(self) -> int:
+        """Attempts that failed by themselves, rather than with their worker."""
+        return self.attempts - self.abandoned
+
+    def succeeded(self, image: Image, import_type: str, now: datetime) -> Self:
+        """running -> done."""
+        self._expect(Status.RUNNING)
+        return self._changed(
+            now,
+            status=Status.DONE,
+            worker_id=None,
+            image=image,
+            image_id=str(uuid.uuid4()),
+            import_type=import_type,
+            error=None,
+        )
+
+    def failed(self, failure: Failure, import_type: str | None, now: datetime, *, counted: bool = True) -> Self:
+        """running -> failed; not ``counted`` where no attempt was made."""
+        self._expect(Status.RUNNING)
+        return self._changed(
+            now,
+            status=Status.FAILED,
+            worker_id=None,
+            error=failure,
+            import_type=import_type,
+            attempts=self.attempts if counted else self.attempts - 1,
+        )
+
+    def requeued(self, failure: Failure, run_at: datetime, now: datetime, *, counted: bool = True) -> Self:
+        """Running -> queued after a retryable failure: due again at ``run_at``.
+
+        An attempt that failed through an outage of our own is not ``counted``.
+        """
+        self._expect(Status.RUNNING)
+        return self._changed(
+            now,
+            status=Status.QUEUED,
+            worker_id=None,
+            error=failure,
+            attempts=self.attempts if counted else self.attempts - 1,
+            run_at=truncate_to_milliseconds(run_at),
+        )
+
+    def handed_back(self, run_at: datetime, now: datetime) -> Self:
+        """running -> queued without an attempt having been made: at shutdown, or where a limit was reached.
+
+        One whose bytes the client sends is waiting again, and expires when it would have.
+        """
+        self._expect(Status.RUNNING)
+        return self._back(now, run_at, attempts=self.attempts - 1)
+
+    def recovered(self, now: datetime) -> Self:
+        """running -> queued because its worker died: due at once; or waiting, see ``handed_back``."""
+        self._expect(Status.RUNNING)
+        return self._back(now, now, abandoned=self.abandoned + 1)
+
+    def receiving(self, worker_id: str, now: datetime) -> Self:
+        """waiting -> running: the process that holds the lease ``worker_id`` receives the bytes from the client."""
+        self._expect(Status.WAITING)
+        return self._changed(now, status=Status.RUNNING, worker_id=worker_id, attempts=self.attempts + 1)
+
+    def expired(self, failure: Failure, now: datetime) -> Self:
+        """waiting -> failed: the bytes did not come in time."""
+        self._expect(Status.WAITING)
+        return self._changed(now, status=Status.FAILED, error=failure)
+
+    def duplicated(self, image: Image, image_id: str, import_type: str, now: datetime) -> Self:
+        """running -> done with the image that another import has stored; nothing was stored for this one."""
+        self._expect(Status.RUNNING)
+        return self._changed(
+            now,
+            status=Status.DONE,
+            worker_id=None,
+            duplicate=image,
+            image_id=image_id,
+            import_type=import_type,
+            error=None,
+        )
+
+    def cancelled(self, now: datetime) -> Self:
+        """waiting | queued | running -> cancelled. What was begun may have left bytes in storage: they are to go."""
+        if self.status.is_final:
+            raise ValueError(f"import {self.id} is {self.status}")
+        begun = self.revision > 0
+        return self._changed(
+            now,
+            status=Status.CANCELLED,
+            worker_id=None,
+            image_deleted_at=truncate_to_milliseconds(now) if begun else None,
+        )
+
+    def retried(self, run_at: datetime, now: datetime, sealed: str | None = None) -> Self:
+        """Failed | cancelled -> queued, due at ``run_at``, or waiting until then, where the client sends the bytes.
+
+        Args:
+            run_at: see above.
+            now: the time.
+            sealed: what is secret in its parameters, where that was sent again.
+
+        Raises:
+            ValueError: what an earlier attempt may have stored is not gone yet (``is_stopping``).
+        """
+        if self.status not in (Status.FAILED, Status.CANCELLED) or self.is_stopping:
+            raise ValueError(f"import {self.id} is {self.status}, or still being stopped")
+        return self._changed(
+            now,
+            status=Status.QUEUED if self.url else Status.WAITING,
+            run_at=truncate_to_milliseconds(run_at),
+            retried_at=truncate_to_milliseconds(now),
+            attempts=0,
+            abandoned=0,
+            error=None,
+            import_type=None,
+            image_deleted_at=None,
+            image_purged_at=None,
+            sealed=sealed,
+        )
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether bytes of a cancelled attempt may still be in storage, or get there."""
+        return self.image_deleted_at is not None and self.image_purged_at is None
+
+    def deleted(self, now: datetime) -> Self:
+        """Any state: it exists for nobody from now on, and goes with its image. What is not final is cancelled."""
+        if self.deleted_at is not None:
+            raise ValueError(f"import {self.id} is deleted already")
+        moment = truncate_to_milliseconds(now)
+        after = self._changed(now) if self.status.is_final else self.cancelled(now)
+        if after.image is not None and after.image_deleted_at is None:
+            after = replace(after, image_deleted_at=moment)
+        return replace(after, deleted_at=moment)
+
+    def announced(self, now: datetime) -> Self:
+        """Any state: what is in the outbox was announced. For those who look at the import nothing has changed."""
+        return replace(self._changed(now, outbox=()), updated_at=self.updated_at)
+
+    def image_moved(self, storage: str, now: datetime) -> Self:
+        """Done, with an image: it is read from ``storage`` from now on, which holds its bytes already.
+
+        A mirror that becomes the main storage is no mirror any more.
+        """
+        image = self._present_image()
+        mirror, is_mirrored = (None, False) if image.mirror == storage else (image.mirror, image.is_mirrored)
+        return self._changed(now, image=replace(image, storage=storage, mirror=mirror, is_mirrored=is_mirrored))
+
+    def image_mirrored(self, mirror: str, now: datetime) -> Self:
+        """Done, with an image: ``mirror`` holds a second copy of it."""
+        image = self._present_image()
+        if mirror == image.storage:
+            raise ValueError(f"the image of import {self.id} is in {mirror} itself")
+        return self._changed(now, image=replace(image, mirror=mirror, is_mirrored=True))
+
+    def image_deleted(self, now: datetime) -> Self:
+        """Done, with an image: it is deleted. Its bytes are to be removed from storage only when this is durable."""
+        self._expect(Status.DONE)
+        if self.image_deleted_at is not None:
+            raise ValueError(f"the image of import {self.id} is deleted already")
+        return self._changed(now, image_deleted_at=truncate_to_milliseconds(now))
+
+    def image_purged(self, now: datetime) -> Self:
+        """Done with a deleted image, or cancelled: its bytes are gone from storage."""
+        if self.image_deleted_at is None or self.image_purged_at is not None:
+            raise ValueError(f"the image of import {self.id} is not deleted, or purged already")
+        return self._changed(now, image_purged_at=truncate_to_milliseconds(now))
+
+    def _present_image(self) -> Image:
+        """The image, where it is not deleted."""
+        self._expect(Status.DONE)
+        if self.image is None or self.image_deleted_at is not None:
+            raise ValueError(f"import {self.id} has no image, or a deleted one")
+        return self.image
+
+    def _back(self, now: datetime, run_at: datetime, **changes: int) -> Self:
+        """Running -> queued or waiting."""
+        if self.url is None:
+            return self._changed(now, status=Status.WAITING, worker_id=None, **changes)
+        due = truncate_to_milliseconds(run_at)
+        return self._changed(now, status=Status.QUEUED, worker_id=None, run_at=due, **changes)
+
+    def _expect(self, status: Status) -> None:
+        if self.status is not status:
+            raise ValueError(f"import {self.id} is {self.status}, not {status}")
+
+    def _changed(self, now: datetime, **changes: Any) -> Self:
+        changed = replace(self, updated_at=truncate_to_milliseconds(now), revision=self.revision + 1, **changes)
+        return replace(changed, sealed=None) if changed.status.is_final else changed
