@@ -1,0 +1,68 @@
+"""The reference of ``bench.accept``: a bare Tornado handler that parses the same form, verifies the same token with PyJWT
+and answers the same bytes, with no database and no checks.
+
+    python -m bench.bare PORT
+"""
+
+import asyncio
+import json
+import sys
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import jwt
+from tornado.web import Application, RequestHandler
+
+from service.handlers.headers import FIXED
+from tests.support.service import SECRET
+
+
+class Handler(RequestHandler):
+    """Answers as the API does."""
+
+    def post(self) -> None:
+        """Parse, verify, answer."""
+        token = self.request.headers["Authorization"].removeprefix("Bearer ")
+        claims = jwt.decode(token, SECRET, algorithms=["HS256"], options={"require": ["exp", "iss"]})
+        params: dict[str, Any] = {}
+        for name, value in parse_qsl(self.request.body.decode()):
+            outer, _, inner = name.partition("[")
+            if inner:
+                params.setdefault(outer, {})[inner.removesuffix("]")] = value
+            else:
+                params[outer] = value
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        import_id = str(uuid.uuid4())
+        document = {
+            "id": import_id,
+            "organization_id": claims["iss"],
+            "image_id": None,
+            "import_type": None,
+            "album_id": params.get("album_id"),
+            "params": {**params, "controller": "api/v1/imports", "action": "create"},
+            "created_at": now,
+            "updated_at": now,
+        }
+        for name, value in FIXED:
+            self.set_header(name, value)
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.set_header("X-token", token)
+        self.set_header("X-Request-Id", str(uuid.uuid4()))
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.set_header("Location", f"/api/v1/imports/{import_id}")
+        self.finish(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+
+    def compute_etag(self) -> None:
+        """None, as the API."""
+
+
+async def serve(port: int) -> None:
+    """Listen until the process is ended."""
+    Application([("/api/v1/imports", Handler)], log_function=lambda _: None).listen(port, "127.0.0.1")
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1])))
