@@ -1,5 +1,5 @@
-"""The reference of ``bench.accept``: a bare Tornado handler that parses the same form, verifies the same token with PyJWT
-and answers the same bytes, with no database and no checks.
+"""The reference of ``bench.accept``: a bare Tornado handler that parses the same form, verifies the same token with
+PyJWT and answers the same bytes, with no database and no checks.
 
     python -m bench.bare PORT
 """

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from service.auth.credentials import token_from_header
 from service.auth.grants import Grant, Reason, Unauthorized
 from service.auth.keys import fit_keys, signature_fits
+from service.auth.verified import VerifiedToken, VerifiedTokens
 from service.clock import Clock
 from service.issuers import Algorithm, Issuer, is_issuer_id
 from service.params import ParamLimits, ParamsError, parse_json
@@ -24,7 +25,8 @@ class Authenticator:
     """Turns ``Authorization`` headers into grants.
 
     Args:
-        lookup: finds an issuer; awaited once for every well-formed token. What it raises passes through.
+        lookup: finds an issuer; awaited once for every well-formed token, also for one that was verified before. What
+            it raises passes through.
         clock: judges ``exp`` and ``nbf``.
         leeway: seconds by which the issuers' clocks may differ from it, at least 0.
         max_token_bytes: longest header value that is looked at.
@@ -35,6 +37,7 @@ class Authenticator:
         self._clock = clock
         self._leeway = leeway
         self._max_token_bytes = max_token_bytes
+        self._known = VerifiedTokens()
 
     async def authenticate(self, authorization: str | None) -> Grant:
         """The grant of a request.
@@ -47,6 +50,20 @@ class Authenticator:
         """
         if authorization is None:
             raise Unauthorized(Reason.MISSING)
+        if len(authorization) > self._max_token_bytes:
+            raise Unauthorized(Reason.TOO_LARGE)
+        known = self._known.get(authorization)
+        if known is not None:
+            issuer, now = await self._lookup(known.issuer.id), self._clock.now()
+            if issuer == known.issuer and issuer.keys(now) == known.keys:
+                self._check_times(known.times, known.issuer, now)
+                return known.grant
+            self._known.forget(authorization)
+        verified = await self._verify(authorization)
+        self._known.keep(authorization, verified)
+        return verified.grant
+
+    async def _verify(self, authorization: str) -> VerifiedToken:
         token = token_from_header(authorization, self._max_token_bytes)
         message, _, last = token.rpartition(".")
         header, claims = map(_json, message.split("."))
@@ -57,20 +74,22 @@ class Authenticator:
         issuer = _verified(found, algorithm, message.encode(), signature, now)
         if not issuer.enabled:
             raise Unauthorized(Reason.DISABLED)
-        self._check_times(claims, issuer, now)
+        names: Sequence[str] = ("exp", "nbf", "iat")
+        times = {name: _number(claims[name]) for name in names if name in claims}
+        self._check_times(times, issuer, now)
         if claims.get("aud") is not None:  # meant for others only (RFC 7519 section 4.1.3)
             raise Unauthorized(Reason.OTHER_AUDIENCE)
-        return Grant(
+        grant = Grant(
             issuer_id=issuer.id,
             organization_id=issuer.organization_id,
             token=token,
             admin=claims.get("admin") is True,
             abilities=_abilities(claims),
         )
+        return VerifiedToken(issuer, issuer.keys(now), times, grant)
 
-    def _check_times(self, claims: Mapping[str, Any], issuer: Issuer, moment: datetime) -> None:
-        """RFC 7519 sections 4.1.4 to 4.1.6. ``iat`` must be a number; it refuses nothing, since clocks differ."""
-        times = {name: _number(claims[name]) for name in ("exp", "nbf", "iat") if name in claims}
+    def _check_times(self, times: Mapping[str, int | float], issuer: Issuer, moment: datetime) -> None:
+        """RFC 7519 sections 4.1.4 to 4.1.6. ``iat`` refuses nothing, since clocks differ."""
         now = moment.timestamp()
         if "exp" not in times and issuer.require_exp:
             raise Unauthorized(Reason.MISSING_EXP)
