@@ -19,7 +19,7 @@ from tornado.web import Application, RequestHandler
 from service.handlers.base import Api, BaseHandler, NotFoundHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
 from service.handlers.images import ImageContentHandler, ImageHandler
-from service.handlers.imports import ImportHandler, ImportsHandler
+from service.handlers.imports import CancelHandler, ImportHandler, ImportsHandler, RetryHandler
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +46,8 @@ def make_app(api: Api) -> Application:
         [
             (r"/api/v1/imports", ImportsHandler, context),
             (r"/api/v1/imports/([^/]+)", ImportHandler, context),
+            (r"/api/v1/imports/([^/]+)/cancel", CancelHandler, context),
+            (r"/api/v1/imports/([^/]+)/retry", RetryHandler, context),
             (r"/api/v1/images/([^/]+)", ImageHandler, context),
             (r"/api/v1/images/([^/]+)/content", ImageContentHandler, context),
             (r"/healthz", HealthHandler, context),

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
@@ -54,6 +54,7 @@ class Attempts:
     Attributes:
         write_timeout: seconds for which the writing of a result is tried again while the database is unavailable.
         quotas: told when what it holds for an import is written, or is not going to be.
+        under_way: ids of the imports of which an attempt is made now, until its result is known.
     """
 
     store: DocumentStore
@@ -63,6 +64,7 @@ class Attempts:
     rng: random.Random
     write_timeout: float
     quotas: Quotas
+    under_way: set[str] = field(default_factory=set)
 
     async def run(self, document: Import) -> Ended:
         """Make one attempt at a claimed import and write its result.
@@ -73,7 +75,11 @@ class Attempts:
         started = time.monotonic()
         is_stored = True  # what is not known counts
         try:
-            result, error = await self._decide(document)
+            self.under_way.add(document.id)
+            try:
+                result, error = await self._decide(document)
+            finally:
+                self.under_way.discard(document.id)
             await self.write(result)
             is_stored = result.status is Status.DONE
         finally:

@@ -32,6 +32,24 @@ _SPECS = (
     ErrorSpec("forbidden", HTTPStatus.FORBIDDEN, "The token does not grant '{ability}' here."),
     ErrorSpec("not_found", HTTPStatus.NOT_FOUND, "There is no such resource."),
     ErrorSpec("method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method {method} is not allowed here."),
+    ErrorSpec(
+        "not_cancellable",
+        HTTPStatus.CONFLICT,
+        "The import is {status}; only one that is waiting, queued or running is cancelled.",
+    ),
+    ErrorSpec(
+        "not_retryable", HTTPStatus.CONFLICT, "The import is {status}; only a failed or cancelled one is tried again."
+    ),
+    ErrorSpec(
+        "secrets_dropped",
+        HTTPStatus.CONFLICT,
+        "The secrets in the headers or the url of the import were dropped when it ended; post it again with them.",
+    ),
+    ErrorSpec(
+        "still_stopping",
+        HTTPStatus.CONFLICT,
+        "What an attempt at the cancelled import has stored is still being removed; try again later.",
+    ),
     ErrorSpec("image_deleted", HTTPStatus.GONE, "The image was deleted."),
     ErrorSpec("precondition_failed", HTTPStatus.PRECONDITION_FAILED, "The image is not the one that was asked for."),
     ErrorSpec(

@@ -22,7 +22,7 @@ from service.content.ranges import ByteRange
 from service.documents import DocumentStore, StoreUnavailable
 from service.errors import ApiError
 from service.imports import RETRY_AFTER_OUTAGE
-from service.models import MAX_ID_LENGTH, Image, Import
+from service.models import MAX_ID_LENGTH, Image, Import, Status
 from service.storages import Storages
 
 RETRY_AFTER_DOWNLOADS = 1
@@ -197,26 +197,42 @@ class Images:
         found = await self._find(grant, image_id)
         _check_ability(grant, "image_delete", found)
         if found.document.image_deleted_at is None:
-            self._check_places(found.image)  # before the first step, rather than between two
+            self._check_places(found.image.places)  # before the first step, rather than between two
         document = await self._write(found.document, lambda one: one.image_deleted_at, Import.image_deleted)
         return await self.purge(document)
 
     async def purge(self, document: Import) -> Import:
-        """Complete a deletion: remove the bytes of a deleted image, unless they are known to be gone. Idempotent.
+        """Complete a deletion: remove the bytes of a deleted image, or those that a cancelled attempt may have saved,
+        unless they are known to be gone; and then the import, where it is deleted itself. Idempotent.
 
         Raises:
             ApiError: ``image_elsewhere``; ``image_unavailable``.
         """
-        image = document.image
-        if image is None or document.image_purged_at is not None:
+        if not document.is_stopping:
             return document
-        self._check_places(image)
+        image = document.image
+        places = self.storages.new_places if image is None else image.places
+        self._check_places(places)
         try:
-            for place in image.places:
-                await self.storages.by_name[place].delete(image.key)
+            for place in places:
+                await self.storages.by_name[place].delete(document.storage_key if image is None else image.key)
         except PluginError as error:
             raise _unavailable(error) from error
-        return await self._write(document, lambda one: one.image_purged_at, Import.image_purged)
+        if document.deleted_at is None:
+            return await self._write(document, lambda one: one.image_purged_at, Import.image_purged)
+        with _database():
+            await self.store.remove(document)  # where others have written it meanwhile, the purger comes to it again
+        return document
+
+    async def purge_stopped(self, import_id: str) -> None:
+        """Complete a cancellation or deletion whose attempt has just been ended; where that fails, the purger does."""
+        try:
+            with _database():
+                document = await self.store.get(import_id)
+            if document is not None and document.status is Status.CANCELLED:
+                await self.purge(document)
+        except ApiError as error:
+            log.warning("what a cancelled attempt has stored is removed later", import_id=import_id, reason=str(error))
 
     async def _find(self, grant: Grant, image_id: str) -> StoredImage:
         if len(image_id) > MAX_ID_LENGTH:
@@ -265,8 +281,8 @@ class Images:
                 document = await self.store.get(document.id) or document
         raise ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)
 
-    def _check_places(self, image: Image) -> None:
-        missing = self.storages.missing(image.places)
+    def _check_places(self, places: tuple[str, ...]) -> None:
+        missing = self.storages.missing(places)
         if missing is not None:
             raise _elsewhere(missing)
 

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from plugins.contracts import Source
@@ -13,7 +14,7 @@ from service.clock import Clock, truncate_to_milliseconds
 from service.documents import DocumentStore, StoreUnavailable
 from service.errors import ApiError
 from service.importer import Importer, host_of
-from service.models import Import, Status
+from service.models import MAX_ID_LENGTH, Import, Status
 from service.quotas import Quotas
 from service.redaction import filtered
 from service.validation import ParamRules, validate
@@ -30,6 +31,7 @@ class Imports:
     Attributes:
         vault: seals what is secret in the parameters.
         accepted: called for every import that is queued, so that a worker of this process looks at once.
+        expire_after: for how long an import waits for the bytes that its client sends.
         new_id: makes the id of an import.
     """
 
@@ -41,6 +43,7 @@ class Imports:
     clock: Clock
     vault: Vault
     accepted: Callable[[], None]
+    expire_after: timedelta = timedelta(days=1)
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
 
     async def create(self, grant: Grant, params: Mapping[str, Any], request_id: str = "") -> Import:
@@ -80,11 +83,13 @@ class Imports:
         Raises:
             ApiError: ``not_found``, also where it belongs to another organisation, or ``documents_unavailable``.
         """
+        if len(import_id) > MAX_ID_LENGTH:
+            raise ApiError("not_found")
         try:
             document = await self.store.get(import_id)
         except StoreUnavailable as error:
             raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
-        if document is None or document.organization_id != grant.organization_id:
+        if document is None or document.organization_id != grant.organization_id or document.deleted_at is not None:
             raise ApiError("not_found")
         return document
 
@@ -100,7 +105,7 @@ class Imports:
             sealed=self.vault.seal(params) if url and shown is not params else None,
             created_at=now,
             updated_at=now,
-            run_at=now,
+            run_at=now if url else now + self.expire_after,
             status=Status.QUEUED if url else Status.WAITING,
             host=host_of(url) if url else "",
             request_id=request_id,

@@ -32,6 +32,13 @@ def filtered(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**params, **changes} if changes else params
 
 
+def has_secrets(params: Mapping[str, Any]) -> bool:
+    """Whether something secret was in parameters, or is: they show where it was."""
+    url, headers = params.get("url"), params.get("headers")
+    urls = url if isinstance(url, list | tuple) else (url,)
+    return bool(headers) or any(isinstance(one, str) and (FILTERED in one or filtered_url(one) != one) for one in urls)
+
+
 def filtered_url(url: str) -> str:
     """The URL with ``[FILTERED]`` in place of what is secret in it; scheme, host and path are as they were."""
     if url[:5].lower() == "data:":

@@ -117,7 +117,7 @@ async def running(
         task = await stack.enter_async_context(_worker_running(worker)) if worker else None
         await stack.enter_async_context(_in_the_background(make_purger(parts).run, "purger"))
         await stack.enter_async_context(_in_the_background(make_mirroring(parts).run, "mirroring"))
-        api = make_api(parts, worker.wake if worker else lambda: None)
+        api = make_api(parts, worker.wake, worker.stop_import) if worker else make_api(parts, lambda: None)
         server = make_server(
             make_app(api),
             head_max_bytes=options.head_max_bytes,

@@ -25,6 +25,11 @@ class Storages:
         """The storage that new images are saved in."""
         return self.by_name[self.main]
 
+    @property
+    def new_places(self) -> tuple[str, ...]:
+        """The storages that a new image is saved in, the main one first."""
+        return (self.main,) if self.mirror is None else (self.main, self.mirror)
+
     def missing(self, names: tuple[str, ...]) -> str | None:
         """The first of the names that is not configured, or None."""
         return next((name for name in names if name not in self.by_name), None)

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from backends.guard import GuardedStorage, signer_of
 from plugins.watch import Watch
+from service.actions import Actions
 from service.attempts import Attempts
 from service.auth import Authenticator
 from service.backlog import Backlog
@@ -26,6 +27,7 @@ from service.images import Downloads, Images
 from service.importer import Importer
 from service.imports import Imports
 from service.issuer_directory import IssuerDirectory
+from service.listing import Listing
 from service.mirror import Mirror
 from service.mirroring import Copyist, Mirroring
 from service.params import ParamLimits
@@ -158,6 +160,7 @@ async def open_storages(
 
 def make_worker(parts: Parts) -> Worker:
     """A worker on the open parts; ``Worker.run`` is the caller's to own."""
+    images = make_images(parts)
     options = parts.settings.worker
     attempts = Attempts(
         store=parts.store,
@@ -182,6 +185,7 @@ def make_worker(parts: Parts) -> Worker:
         ),
         clock=parts.clock,
         rng=parts.rng,
+        has_stopped=images.purge_stopped,
     )
 
 
@@ -209,23 +213,44 @@ def make_purger(parts: Parts) -> Purger:
     return Purger(make_images(parts), parts.store, parts.clock, parts.rng)
 
 
-def make_api(parts: Parts, accepted: Callable[[], None]) -> Api:
-    """What the handlers work with; ``accepted`` is called for every import that was queued."""
+def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str], None] = lambda _: None) -> Api:
+    """What the handlers work with.
+
+    Args:
+        parts: what is open.
+        accepted: called for every import that was queued.
+        stopped: called with the id of every import that is not to run any more.
+    """
     settings = parts.settings
     service = settings.service
     directory = IssuerDirectory(settings.issuers, parts.store, settings.auth.issuer_cache)
+    backlog = Backlog(parts.store, settings.worker.backlog)
+    images = make_images(parts)
+    imports = Imports(
+        store=parts.store,
+        importer=parts.importer,
+        backlog=backlog,
+        quotas=parts.quotas,
+        rules=_param_rules(parts),
+        clock=parts.clock,
+        vault=parts.vault,
+        accepted=accepted,
+        expire_after=timedelta(seconds=settings.uploads.expire_after),
+    )
     return Api(
-        imports=Imports(
+        imports=imports,
+        listing=Listing(parts.store),
+        actions=Actions(
+            imports=imports,
+            images=images,
             store=parts.store,
-            importer=parts.importer,
-            backlog=Backlog(parts.store, settings.worker.backlog),
-            quotas=parts.quotas,
-            rules=_param_rules(parts),
+            backlog=backlog,
             clock=parts.clock,
-            vault=parts.vault,
             accepted=accepted,
+            stopped=stopped,
+            expire_after=timedelta(seconds=settings.uploads.expire_after),
         ),
-        images=make_images(parts),
+        images=images,
         image_max_age=settings.images.max_age,
         stall_timeout=settings.images.stall_timeout,
         authenticator=Authenticator(

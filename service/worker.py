@@ -20,6 +20,7 @@ from service.models import Import
 from service.outages import Outage
 from service.politeness import Politeness, verdict_of
 from service.slots import Limits, Slots
+from service.stops import HasStopped, Stops
 
 RECOVER_BATCH = 500
 COOLING_SECONDS = 1.0
@@ -52,7 +53,7 @@ class WorkerOptions:
 
 
 class Worker:
-    """Runs imports until it is stopped; ``run`` owns every task of it."""
+    """Runs imports until it is stopped; ``run`` owns every task of it. For ``has_stopped`` see ``service.stops``."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Worker:
         options: WorkerOptions,
         clock: Clock,
         rng: random.Random,
+        has_stopped: HasStopped | None = None,
     ) -> None:
         self._store = store
         self._importer = importer
@@ -87,11 +89,16 @@ class Worker:
         self._recovery_outage = Outage("the recovery of dead workers' imports")
         self._storage_outage = Outage("the storage of images")
         self._wake = asyncio.Event()
+        self._stops = Stops(store, self._lease_of, attempts.under_way, self._abandon, has_stopped)
         self._stopping = False
 
     def wake(self) -> None:
         """Look at the queue now: something was put there."""
         self._wake.set()
+
+    def stop_import(self, import_id: str) -> None:
+        """An import was cancelled or deleted: end its attempt now, if it runs here."""
+        self._stops.ask(import_id)
 
     def stop(self) -> None:
         """Claim nothing more; ``run`` returns when what runs has ended or its grace is over."""
@@ -101,6 +108,7 @@ class Worker:
     async def run(self) -> None:
         """Work until ``stop`` is called, or until cancelled; either way what is still claimed is given back."""
         beat = asyncio.create_task(self._beat_forever(), name="worker heartbeat")
+        stops = asyncio.create_task(self._stops.run(), name="worker stops")
         try:
             while not self._stopping:
                 self._wake.clear()
@@ -112,7 +120,7 @@ class Worker:
                 await asyncio.wait(self._tasks.values(), timeout=self._options.grace)
         finally:
             try:
-                await self._cancel(tuple(self._tasks.values()))
+                await self._cancel((stops, *self._tasks.values()))
                 await self._give_back(self._held)
             finally:
                 await self._cancel((beat,))
@@ -300,8 +308,11 @@ class Worker:
     async def _lost(self, lease: Lease) -> None:
         """Stop what ran under a lease that the store has ended: others run it now."""
         log.error("a lease was lost; its imports are left to other workers", imports=len(lease.held))
-        held = tuple(lease.held.values())
-        await self._cancel(tuple(self._tasks[document.id] for document in held if document.id in self._tasks))
-        for document in held:
+        await self._abandon(tuple(lease.held.values()))
+
+    async def _abandon(self, documents: Collection[Import]) -> None:
+        """Stop what is not the worker's own any more, and forget it."""
+        await self._cancel(tuple(self._tasks[document.id] for document in documents if document.id in self._tasks))
+        for document in documents:
             self._forget(document)
         self._begin_waiting()

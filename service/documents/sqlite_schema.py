@@ -148,6 +148,12 @@ _SEARCH = (
     FROM imports, json_each(coalesce(params -> 'metadata', params -> 'metadatas', '{}')) AS member
     WHERE member.type = 'text' AND length(member.key) + length(member.atom) <= 512
     """,
+    f"""
+    CREATE TRIGGER imports_removed AFTER DELETE ON imports WHEN {_IS_STORED.format("old")}
+    BEGIN
+        UPDATE organizations SET stored_bytes = stored_bytes - {_SIZE.format("old")} WHERE id = old.organization_id;
+    END
+    """,  # noqa: S608 - our own text
 )
 
 # Small documents other than imports, by their kind.

@@ -15,6 +15,7 @@ import structlog
 from tornado.httputil import HTTPServerRequest, format_timestamp
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
+from service.actions import Actions
 from service.auth import Authenticator, Grant, Unauthorized
 from service.documents import StoreUnavailable
 from service.errors import ApiError, reason_phrase
@@ -23,6 +24,7 @@ from service.handlers.headers import FIXED, WireHeaders
 from service.handlers.in_flight import InFlight
 from service.images import Images
 from service.imports import RETRY_AFTER_OUTAGE, Imports
+from service.listing import Listing
 from service.params import ParamLimits, ParamsError
 from service.rates import Rates
 from service.readiness import Readiness
@@ -44,6 +46,8 @@ class Api:
     """What handlers work with; one value for the whole application."""
 
     imports: Imports
+    listing: Listing
+    actions: Actions
     images: Images
     image_max_age: int
     stall_timeout: float
@@ -124,6 +128,12 @@ class BaseHandler(RequestHandler):
             self.set_header("Connection", "close")
         self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
         self.finish(payload)
+
+    def answer_nothing(self) -> None:
+        """Finish with 204."""
+        self.set_status(HTTPStatus.NO_CONTENT)
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.finish()
 
     # --- errors -------------------------------------------------------------------------------------------------------
 

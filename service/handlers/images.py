@@ -34,9 +34,7 @@ class ImageHandler(BaseHandler):
         grant = await self.authenticate()
         document = await self.api.images.delete(grant, image_id)
         self.log_fields["import_id"] = document.id
-        self.set_status(HTTPStatus.NO_CONTENT)
-        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
-        self.finish()
+        self.answer_nothing()
 
 
 @dataclass(frozen=True, slots=True)

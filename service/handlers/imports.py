@@ -1,4 +1,4 @@
-"""``POST /api/v1/imports`` and ``GET /api/v1/imports/{id}``."""
+"""``/api/v1/imports`` and ``/api/v1/imports/{id}``: accept an import, list them, show, cancel, retry and delete one."""
 
 from http import HTTPStatus
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from service.auth import Grant
 from service.errors import ApiError
 from service.handlers.base import BaseHandler
+from service.listing import Query, cursor_of
 from service.models import MAX_ID_LENGTH
 from service.params import merge, parse_query
 from service.params.body import parse_body
@@ -27,6 +28,23 @@ class ImportsHandler(BaseHandler):
         self.log_fields["import_id"] = document.id
         self.set_header("Location", f"/api/v1/imports/{document.id}")
         self.answer(HTTPStatus.OK, accepted(document, self.api.timezone, params))
+
+    async def get(self) -> None:
+        """Answer with a page of the imports that the token may list, the newest first."""
+        grant = await self.authenticate()
+        query = Query.of(parse_query(self.request.query, self.api.param_limits))
+        page = await self.api.listing.page(grant, query)
+        if page.next is not None:
+            self.set_header("Link", f'<{self._with_cursor(cursor_of(page.next))}>; rel="next"')
+        documents = [detailed(document, self.api.timezone) for document in page.documents]
+        self.answer(HTTPStatus.OK, {"imports": documents})
+
+    head = get
+
+    def _with_cursor(self, cursor: str) -> str:
+        """The path and query of this request, with another cursor (RFC 8288 section 3.1: a relative reference)."""
+        pairs = [pair for pair in self.request.query.split("&") if pair and pair.partition("=")[0] != "cursor"]
+        return f"/api/v1/imports?{'&'.join([*pairs, f'cursor={cursor}'])}"
 
     def count_against_rates(self, grant: Grant) -> None:
         """Say in the answer's headers where the sender stands, if anything is limited.
@@ -55,10 +73,37 @@ class ImportHandler(BaseHandler):
     async def get(self, import_id: str) -> None:
         """Answer with the document as it is now; any valid token of its organisation may read it."""
         grant = await self.authenticate()
-        if len(import_id) > MAX_ID_LENGTH:
-            raise ApiError("not_found")
+        self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         document = await self.api.imports.get(grant, import_id)
-        self.log_fields["import_id"] = document.id
         self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
 
     head = get
+
+    async def delete(self, import_id: str) -> None:
+        """Delete it with its image; 204. It does not exist from then on: another deletion is answered with 404."""
+        grant = await self.authenticate()
+        self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
+        await self.api.actions.delete(grant, import_id)
+        self.answer_nothing()
+
+
+class CancelHandler(BaseHandler):
+    """The end of an import before its time."""
+
+    async def post(self, import_id: str) -> None:
+        """Cancel it, and answer with its document."""
+        grant = await self.authenticate()
+        self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
+        document = await self.api.actions.cancel(grant, import_id)
+        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+
+
+class RetryHandler(BaseHandler):
+    """Another beginning of an import that has failed or was cancelled."""
+
+    async def post(self, import_id: str) -> None:
+        """Queue it anew, and answer with its document."""
+        grant = await self.authenticate()
+        self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
+        document = await self.api.actions.retry(grant, import_id)
+        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))

@@ -110,6 +110,11 @@ class ImportFields:
         return f"{self.id[0:2]}/{self.id[2:4]}/{self.id}"
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether it is deleted, or its image is, or it was cancelled, and its bytes may still be in storage."""
+        return self.image_deleted_at is not None and self.image_purged_at is None
+
+    @property
     def stored_bytes(self) -> int:
         """What the image takes up in storage, as far as the document tells; 0 where there is none, or none any more."""
         if self.status is not Status.DONE or self.image is None or self.image_purged_at is not None:

@@ -139,20 +139,15 @@ class Import(ImportFields):
             sealed=sealed,
         )
 
-    @property
-    def is_stopping(self) -> bool:
-        """Whether bytes of a cancelled attempt may still be in storage, or get there."""
-        return self.image_deleted_at is not None and self.image_purged_at is None
-
     def deleted(self, now: datetime) -> Self:
         """Any state: it exists for nobody from now on, and goes with its image. What is not final is cancelled."""
         if self.deleted_at is not None:
             raise ValueError(f"import {self.id} is deleted already")
         moment = truncate_to_milliseconds(now)
         after = self._changed(now) if self.status.is_final else self.cancelled(now)
-        if after.image is not None and after.image_deleted_at is None:
-            after = replace(after, image_deleted_at=moment)
-        return replace(after, deleted_at=moment)
+        # Whatever there is of it in storage goes first, as of an image that is deleted; until then it is found by that.
+        deleted_at = after.image_deleted_at or moment
+        return replace(after, deleted_at=moment, image_deleted_at=deleted_at, image_purged_at=None)
 
     def announced(self, now: datetime) -> Self:
         """Any state: what is in the outbox was announced. For those who look at the import nothing has changed."""

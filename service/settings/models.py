@@ -38,6 +38,7 @@ from service.settings.fields import (
 )
 from service.settings.ini import Sections
 from service.settings.storage_sections import ImagesSettings, StorageSettings
+from service.settings.upload_section import UploadsSettings
 
 
 class ServiceSettings(Section):
@@ -223,6 +224,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "detect": DetectSettings,
         "storage": StorageSettings,
         "images": ImagesSettings,
+        "uploads": UploadsSettings,
     }
 )
 """The sections that exist once, by name."""
@@ -238,8 +240,8 @@ class Settings:
     """The whole configuration. ``Settings()`` is the embedded default.
 
     Attributes:
-        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images: the section of
-            that name.
+        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads: the
+            section of that name.
         issuers: by id, the issuers that the configuration itself declares.
         plugin_sections: the sections of plugins as text, references already resolved where a plugin is configured.
             May hold secrets: no repr.
@@ -257,6 +259,7 @@ class Settings:
     detect: DetectSettings = field(default_factory=DetectSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     images: ImagesSettings = field(default_factory=ImagesSettings)
+    uploads: UploadsSettings = field(default_factory=UploadsSettings)
     plugin_sections: Sections = field(default_factory=dict, repr=False)
 
     def plugin_options(self, kind: Kind, name: str) -> Mapping[str, str]:

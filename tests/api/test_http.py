@@ -61,7 +61,7 @@ async def test_every_answer_has_the_contract_s_headers(client: Client, method: s
     if method != "HEAD" and status >= 400:
         assert json.loads(response.body)["status"] == status
     if status == 405:
-        assert response.headers["Allow"] == "POST"
+        assert response.headers["Allow"] == "GET, HEAD, POST"
         assert json.loads(response.body)["code"] == "method_not_allowed"
 
 

@@ -214,16 +214,15 @@ def test_an_import_is_deleted_in_any_state_once(status: Status) -> None:
     deleted = document.deleted(NOW)
     assert (deleted.deleted_at, deleted.revision) == (NOW_IN_MILLISECONDS, document.revision + 1)
     assert deleted.status is (status if status.is_final else Status.CANCELLED)
-    assert deleted.image_deleted_at == (
-        None if status is Status.FAILED or status is Status.CANCELLED else deleted.deleted_at
-    )
+    assert (deleted.image_deleted_at, deleted.image_purged_at) == (NOW_IN_MILLISECONDS, None)
     with pytest.raises(ValueError, match="deleted already"):
         deleted.deleted(NOW)
 
 
 def test_an_image_that_was_deleted_before_its_import_keeps_its_time() -> None:
     done = replace(running().succeeded(IMAGE, "url", NOW).image_deleted(NOW), image_purged_at=NOW)
-    assert done.deleted(LATER).image_deleted_at == NOW_IN_MILLISECONDS
+    deleted = done.deleted(LATER)
+    assert (deleted.image_deleted_at, deleted.image_purged_at) == (NOW_IN_MILLISECONDS, None)
 
 
 def test_announcing_changes_nothing_that_is_shown() -> None:
