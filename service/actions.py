@@ -1,17 +1,18 @@
 """What clients do to imports that exist: cancel, retry, delete. Knows no HTTP but the codes of its errors."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.auth import Grant
 from service.backlog import Backlog
+from service.changes import Changes
 from service.clock import Clock
-from service.documents import DocumentStore, StoreUnavailable
+from service.database import RETRY_AFTER_OUTAGE, told_as_outage
+from service.documents import DocumentStore
 from service.errors import ApiError
 from service.images import Images
-from service.imports import RETRY_AFTER_BACKLOG, RETRY_AFTER_OUTAGE, Imports
+from service.imports import RETRY_AFTER_BACKLOG, Imports
 from service.models import Import, Status
 from service.redaction import has_secrets
 
@@ -38,6 +39,7 @@ class Actions:
     images: Images
     store: DocumentStore
     backlog: Backlog
+    changes: Changes
     clock: Clock
     accepted: Callable[[], None]
     stopped: Callable[[str], None]
@@ -72,7 +74,7 @@ class Actions:
 
     async def retry_found(self, document: Import) -> Import:
         """The same, for an import that the grant was asked for already."""
-        with _database():
+        with told_as_outage():
             if await self.backlog.is_full():
                 raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
         document = await self._write(document, self._retried)
@@ -124,19 +126,12 @@ class Actions:
             after = change(document, self.clock.now())
             if after is None:
                 return document
-            with _database():
+            with told_as_outage():
                 if await self.store.update(after):
+                    self.changes.tell(after.id, after.organization_id)
                     return after
                 found = await self.store.get(document.id)
             if found is None or found.deleted_at is not None:
                 raise ApiError("not_found")
             document = found
         raise ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    try:
-        yield
-    except StoreUnavailable as error:
-        raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error

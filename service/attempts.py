@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 
 from plugins.errors import PluginError, PluginFault, StorageFull, StorageUnavailable
+from service.changes import Changes
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
 from service.errors import HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
@@ -54,6 +55,7 @@ class Attempts:
     Attributes:
         write_timeout: seconds for which the writing of a result is tried again while the database is unavailable.
         quotas: told when what it holds for an import is written, or is not going to be.
+        changes: told of every result that is written.
         under_way: ids of the imports of which an attempt is made now, until its result is known.
     """
 
@@ -64,6 +66,7 @@ class Attempts:
     rng: random.Random
     write_timeout: float
     quotas: Quotas
+    changes: Changes = field(default_factory=Changes)
     under_way: set[str] = field(default_factory=set)
 
     async def run(self, document: Import) -> Ended:
@@ -81,6 +84,7 @@ class Attempts:
             finally:
                 self.under_way.discard(document.id)
             await self.write(result)
+            self.changes.tell(result.id, result.organization_id)
             is_stored = result.status is Status.DONE
         finally:
             self.quotas.release(document.id, is_stored=is_stored)

@@ -33,6 +33,21 @@ _SPECS = (
     ErrorSpec("not_found", HTTPStatus.NOT_FOUND, "There is no such resource."),
     ErrorSpec("method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method {method} is not allowed here."),
     ErrorSpec(
+        "idempotency_key_invalid",
+        HTTPStatus.BAD_REQUEST,
+        "The Idempotency-Key must be one string of 1 to 255 printable ASCII characters.",
+    ),
+    ErrorSpec(
+        "idempotency_in_progress",
+        HTTPStatus.CONFLICT,
+        "The first request with this Idempotency-Key is still under way; try again.",
+    ),
+    ErrorSpec(
+        "idempotency_key_reused",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Another request was sent with this Idempotency-Key; each key is for one request.",
+    ),
+    ErrorSpec(
         "not_cancellable",
         HTTPStatus.CONFLICT,
         "The import is {status}; only one that is waiting, queued or running is cancelled.",

@@ -19,9 +19,9 @@ from plugins.errors import ContentMismatch, KeyInvalid, ObjectNotFound, PluginEr
 from service.auth import Grant
 from service.clock import Clock
 from service.content.ranges import ByteRange
-from service.documents import DocumentStore, StoreUnavailable
+from service.database import RETRY_AFTER_OUTAGE, told_as_outage
+from service.documents import DocumentStore
 from service.errors import ApiError
-from service.imports import RETRY_AFTER_OUTAGE
 from service.models import MAX_ID_LENGTH, Image, Import, Status
 from service.storages import Storages
 
@@ -220,14 +220,14 @@ class Images:
             raise _unavailable(error) from error
         if document.deleted_at is None:
             return await self._write(document, lambda one: one.image_purged_at, Import.image_purged)
-        with _database():
+        with told_as_outage():
             await self.store.remove(document)  # where others have written it meanwhile, the purger comes to it again
         return document
 
     async def purge_stopped(self, import_id: str) -> None:
         """Complete a cancellation or deletion whose attempt has just been ended; where that fails, the purger does."""
         try:
-            with _database():
+            with told_as_outage():
                 document = await self.store.get(import_id)
             if document is not None and document.status is Status.CANCELLED:
                 await self.purge(document)
@@ -237,7 +237,7 @@ class Images:
     async def _find(self, grant: Grant, image_id: str) -> StoredImage:
         if len(image_id) > MAX_ID_LENGTH:
             raise ApiError("not_found")
-        with _database():
+        with told_as_outage():
             document = await self.store.get_by_image(image_id)
         if document is None or document.image is None or document.organization_id != grant.organization_id:
             raise ApiError("not_found")
@@ -258,7 +258,7 @@ class Images:
 
     async def _still_there(self, found: StoredImage) -> StoredImage:
         """The image as its document is now."""
-        with _database():
+        with told_as_outage():
             document = await self.store.get(found.document.id)
         if document is None or document.image is None or document.image_deleted_at is not None:
             raise ApiError("image_deleted")
@@ -275,7 +275,7 @@ class Images:
             if is_written(document) is not None:
                 return document
             after = transition(document, self.clock.now())
-            with _database():
+            with told_as_outage():
                 if await self.store.update(after):
                     return after
                 document = await self.store.get(document.id) or document
@@ -298,11 +298,3 @@ def _elsewhere(storage: str) -> ApiError:
 
 def _unavailable(error: PluginError) -> ApiError:
     return ApiError("image_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE)
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    try:
-        yield
-    except StoreUnavailable as error:
-        raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error

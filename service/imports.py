@@ -11,8 +11,10 @@ from plugins.errors import SourceRefused
 from service.auth import Grant
 from service.backlog import Backlog
 from service.clock import Clock, truncate_to_milliseconds
-from service.documents import DocumentStore, StoreUnavailable
+from service.database import told_as_outage
+from service.documents import DocumentStore
 from service.errors import ApiError
+from service.idempotency import Idempotency, fingerprint_of
 from service.importer import Importer, host_of
 from service.models import MAX_ID_LENGTH, Import, Status
 from service.quotas import Quotas
@@ -20,8 +22,19 @@ from service.redaction import filtered
 from service.validation import ParamRules, validate
 from service.vault import Vault
 
-RETRY_AFTER_OUTAGE = 5
 RETRY_AFTER_BACKLOG = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An accepted import.
+
+    Attributes:
+        is_replayed: whether an earlier request with the same key of idempotency has made it.
+    """
+
+    document: Import
+    is_replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,40 +55,58 @@ class Imports:
     rules: ParamRules
     clock: Clock
     vault: Vault
+    idempotency: Idempotency
     accepted: Callable[[], None]
     expire_after: timedelta = timedelta(days=1)
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
 
-    async def create(self, grant: Grant, params: Mapping[str, Any], request_id: str = "") -> Import:
+    async def create(
+        self, grant: Grant, params: Mapping[str, Any], request_id: str = "", key: str | None = None
+    ) -> Accepted:
         """Accept an import; it is durable when this returns (P1). Its ``params`` are without what is secret in them.
 
         Args:
             grant: what the token allows.
             params: as sent, with ``controller`` and ``action`` at the end.
             request_id: of the request, for the log.
+            key: of idempotency, see ``service.idempotency``; None for none.
 
         Raises:
             ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``quota_exceeded``,
-                ``documents_unavailable``, or the code of a refused source.
+                ``documents_unavailable``, the code of a refused source, or of ``Idempotency.once``.
         """
+
+        async def prepared() -> Import:
+            return await self._prepared(grant, params, request_id)
+
+        with told_as_outage():
+            if key is None:
+                document = await prepared()
+                await self._add(document)
+                return Accepted(document)
+            fingerprint = fingerprint_of(params)
+            document, is_replayed = await self.idempotency.once(grant.issuer_id, key, fingerprint, prepared, self._add)
+            return Accepted(document, is_replayed)
+
+    async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str) -> Import:
+        """The import, if nothing stands against it."""
         validate(params, self.rules)
         document = self._document(grant, params, request_id)
         if not grant.allows("image_upload", document.album_id):
             raise ApiError("forbidden", ability="image_upload")
         if document.url is not None:
             self._check_source(params)
-        try:
-            if await self.backlog.is_full():
-                raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
-            if await self.quotas.is_full(grant.organization_id):
-                raise ApiError("quota_exceeded", limit=self.quotas.limit)
-            await self.store.add(document)
-        except StoreUnavailable as error:
-            raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
+        if await self.backlog.is_full():
+            raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
+        if await self.quotas.is_full(grant.organization_id):
+            raise ApiError("quota_exceeded", limit=self.quotas.limit)
+        return document
+
+    async def _add(self, document: Import) -> None:
+        await self.store.add(document)
         if document.status is Status.QUEUED:
             self.backlog.added()
             self.accepted()
-        return document
 
     async def get(self, grant: Grant, import_id: str) -> Import:
         """One import of the grant's organisation.
@@ -85,10 +116,8 @@ class Imports:
         """
         if len(import_id) > MAX_ID_LENGTH:
             raise ApiError("not_found")
-        try:
+        with told_as_outage():
             document = await self.store.get(import_id)
-        except StoreUnavailable as error:
-            raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
         if document is None or document.organization_id != grant.organization_id or document.deleted_at is not None:
             raise ApiError("not_found")
         return document

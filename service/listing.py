@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from service.auth import Grant
-from service.documents import DocumentStore, StoreUnavailable
+from service.database import told_as_outage
+from service.documents import DocumentStore
 from service.documents.search import MAX_PAIR_LENGTH, Filter, Page, Position
 from service.errors import ApiError
-from service.imports import RETRY_AFTER_OUTAGE
 from service.models import MAX_ID_LENGTH, Status
 
 DEFAULT_LIMIT: Final = 50
@@ -88,10 +88,8 @@ class Listing:
             metadata=query.metadata,
             batch_id=query.batch_id,
         )
-        try:
+        with told_as_outage():
             return await self.store.search.list(wanted, query.limit, query.after)
-        except StoreUnavailable as error:
-            raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
 
 
 def cursor_of(position: Position) -> str:

@@ -207,6 +207,7 @@ async def wait_for_stop(stop: asyncio.Event, worker_task: asyncio.Task[None] | N
 
 async def _stop_server(server: HTTPServer, in_flight: InFlight) -> None:
     server.stop()
+    in_flight.stop_waiting()
     await in_flight.drained(REQUEST_GRACE)
     await server.close_all_connections()
     # What those requests still have open is to be closed before what they have opened it with.

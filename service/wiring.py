@@ -16,6 +16,7 @@ from service.actions import Actions
 from service.attempts import Attempts
 from service.auth import Authenticator
 from service.backlog import Backlog
+from service.changes import Changes
 from service.clock import Clock
 from service.documents import DocumentStore
 from service.documents.memory import MemoryDocumentStore
@@ -23,6 +24,7 @@ from service.documents.sqlite import SqliteDocumentStore
 from service.guarded import detectors_for, fetchers_for, storages_for
 from service.handlers.base import Api
 from service.handlers.in_flight import InFlight
+from service.idempotency import Idempotency
 from service.images import Downloads, Images
 from service.importer import Importer
 from service.imports import Imports
@@ -43,6 +45,7 @@ from service.spool import Spools
 from service.storages import Storages
 from service.validation import ParamRules
 from service.vault import Vault
+from service.waiting import Waiting
 from service.worker import Worker, WorkerOptions
 
 IMPORT_TYPES = frozenset({"url", "data", "upload"})
@@ -62,6 +65,7 @@ class Parts:
     vault: Vault
     quotas: Quotas
     import_types: frozenset[str]
+    changes: Changes
 
     @property
     def storage(self) -> GuardedStorage:
@@ -136,6 +140,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             vault=vault,
             quotas=quotas,
             import_types=kinds | IMPORT_TYPES,
+            changes=Changes(),
         )
 
 
@@ -170,6 +175,7 @@ def make_worker(parts: Parts) -> Worker:
         rng=parts.rng,
         write_timeout=options.lease,
         quotas=parts.quotas,
+        changes=parts.changes,
     )
     return Worker(
         store=parts.store,
@@ -234,6 +240,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         rules=_param_rules(parts),
         clock=parts.clock,
         vault=parts.vault,
+        idempotency=Idempotency(parts.store, parts.clock, timedelta(seconds=service.idempotency_lifetime)),
         accepted=accepted,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
@@ -245,11 +252,13 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
             images=images,
             store=parts.store,
             backlog=backlog,
+            changes=parts.changes,
             clock=parts.clock,
             accepted=accepted,
             stopped=stopped,
             expire_after=timedelta(seconds=settings.uploads.expire_after),
         ),
+        waiting=Waiting(parts.store, parts.changes, service.wait_max),
         images=images,
         image_max_age=settings.images.max_age,
         stall_timeout=settings.images.stall_timeout,

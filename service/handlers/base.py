@@ -17,18 +17,19 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from service.actions import Actions
 from service.auth import Authenticator, Grant, Unauthorized
-from service.documents import StoreUnavailable
+from service.database import told_as_outage
 from service.errors import ApiError, reason_phrase
 from service.handlers.client_address import client_address
 from service.handlers.headers import FIXED, WireHeaders
 from service.handlers.in_flight import InFlight
 from service.images import Images
-from service.imports import RETRY_AFTER_OUTAGE, Imports
+from service.imports import Imports
 from service.listing import Listing
 from service.params import ParamLimits, ParamsError
 from service.rates import Rates
 from service.readiness import Readiness
 from service.representation import encode
+from service.waiting import Waiting
 
 PROBLEM = "application/problem+json"
 DISCARD_FACTOR = 32
@@ -48,6 +49,7 @@ class Api:
     imports: Imports
     listing: Listing
     actions: Actions
+    waiting: Waiting
     images: Images
     image_max_age: int
     stall_timeout: float
@@ -249,10 +251,8 @@ class BaseHandler(RequestHandler):
             ApiError: ``documents_unavailable``.
         """
         values = self.request.headers.get_list("Authorization")
-        try:
+        with told_as_outage():
             self.grant = await self.api.authenticator.authenticate(values[0] if len(values) == 1 else None)
-        except StoreUnavailable as error:
-            raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
         self.set_header("X-token", self.grant.token)
         self.log_fields["issuer_id"] = self.grant.issuer_id
         return self.grant

@@ -1,6 +1,8 @@
 """The requests under way, so that a stopping service answers them before it closes their connections."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class InFlight:
@@ -10,6 +12,8 @@ class InFlight:
         self._requests: set[object] = set()
         self._none = asyncio.Event()
         self._none.set()
+        self._waiting: set[asyncio.Event] = set()
+        self._is_stopping = False
 
     def begin(self, request: object) -> None:
         """A request has arrived."""
@@ -21,6 +25,23 @@ class InFlight:
         self._requests.discard(request)
         if not self._requests:
             self._none.set()
+
+    @contextmanager
+    def wakes(self, event: asyncio.Event) -> Iterator[None]:
+        """Set the event when the service stops, while a request waits for something else."""
+        self._waiting.add(event)
+        if self._is_stopping:
+            event.set()
+        try:
+            yield
+        finally:
+            self._waiting.discard(event)
+
+    def stop_waiting(self) -> None:
+        """Wake every request that waits, from now on at once."""
+        self._is_stopping = True
+        for event in self._waiting:
+            event.set()
 
     async def drained(self, timeout: float) -> None:
         """Wait until there are none, no longer than ``timeout`` seconds."""

@@ -64,6 +64,10 @@ class ServiceSettings(Section):
     metadata_max_bytes: int = Field(16 * 1024, ge=2, le=1024**2, description="largest metadata of an import, in bytes")
     filename_max_bytes: int = Field(255, ge=1, le=1024, description="longest filename of an import, in bytes")
     album_id_max_bytes: int = Field(255, ge=1, le=4096, description="longest album_id of an import, in bytes")
+    idempotency_lifetime: Seconds = Field(
+        86_400, ge=60, le=2_592_000, description="seconds for which an Idempotency-Key is remembered"
+    )
+    wait_max: Seconds = Field(60, ge=0, le=600, description="longest wait that a client may ask for (Prefer: wait)")
     shutdown_timeout: Seconds = Field(
         30,
         ge=0,

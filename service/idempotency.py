@@ -1,0 +1,125 @@
+"""Requests that may be sent again: with one ``Idempotency-Key`` there is one import, however often it is posted.
+
+draft-ietf-httpapi-idempotency-key-header. The key is remembered, with the id that its import is going to have, before
+the import is added under this id; since adds are create-only, there can be no second one, whoever adds it: the request
+itself, or, where its process died in between, a later one.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+
+from service.clock import Clock, truncate_to_milliseconds
+from service.documents import DocumentStore, DuplicateId
+from service.documents.records import Record
+from service.errors import ApiError
+from service.models import Import
+
+KIND: Final = "idempotency"
+GRACE: Final = timedelta(seconds=10)
+"""How long a request that has remembered its key may take to add its import; then another one does."""
+RETRY_AFTER: Final = 1
+_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"|([!#-~]{1,255})')
+"""A string of RFC 9651 section 3.3.3; or, as many clients send it, the same without quotes and spaces."""
+
+
+def key_of(values: Sequence[str]) -> str | None:
+    """The key that a request's header fields name, or None where there is no such field.
+
+    Raises:
+        ApiError: ``idempotency_key_invalid``.
+    """
+    if not values:
+        return None
+    match = _KEY.fullmatch(values[0].strip(" \t")) if len(values) == 1 else None
+    if match is None:
+        raise ApiError("idempotency_key_invalid")
+    return re.sub(r"\\(.)", r"\1", match[1]) if match[1] is not None else match[2]
+
+
+def fingerprint_of(params: Mapping[str, Any]) -> str:
+    """What two requests with the same parameters, in whatever order, have in common."""
+    text = json.dumps(params, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """Remembers keys, each of its issuer.
+
+    Attributes:
+        keep: for how long.
+    """
+
+    store: DocumentStore
+    clock: Clock
+    keep: timedelta
+
+    async def once(
+        self,
+        issuer_id: str,
+        key: str,
+        fingerprint: str,
+        prepared: Callable[[], Awaitable[Import]],
+        add: Callable[[Import], Awaitable[None]],
+    ) -> tuple[Import, bool]:
+        """The import of this key: a new one, or that of an earlier request.
+
+        Args:
+            issuer_id: whose key it is.
+            key: the key.
+            fingerprint: of the request.
+            prepared: makes the import, with all checks; what it raises is not remembered.
+            add: adds it, under the id that it is given.
+
+        Returns:
+            the import, and whether an earlier request has made it.
+
+        Raises:
+            ApiError: ``idempotency_key_reused``, ``idempotency_in_progress``; and what ``prepared`` and ``add`` raise.
+            StoreUnavailable: the database does not answer.
+        """
+        record_id = hashlib.sha256(f"{issuer_id}\0{key}".encode()).hexdigest()
+        found = await self.store.records.get(KIND, record_id)
+        if found is None:
+            document = await prepared()
+            now = truncate_to_milliseconds(self.clock.now())
+            data = {"fingerprint": fingerprint, "import_id": document.id}
+            record = Record(KIND, record_id, issuer_id, data, now, expires_at=now + self.keep)
+            try:
+                await self.store.records.add(record)
+            except DuplicateId:
+                found = await self.store.records.get(KIND, record_id)
+                if found is None:
+                    raise ApiError("idempotency_in_progress", retry_after=RETRY_AFTER) from None
+            else:
+                await add(document)
+                return document, False
+        return await self._again(found, fingerprint, prepared, add)
+
+    async def _again(
+        self,
+        found: Record,
+        fingerprint: str,
+        prepared: Callable[[], Awaitable[Import]],
+        add: Callable[[Import], Awaitable[None]],
+    ) -> tuple[Import, bool]:
+        """The import of a key that is known."""
+        if found.data["fingerprint"] != fingerprint:
+            raise ApiError("idempotency_key_reused")
+        import_id: str = found.data["import_id"]
+        document = await self.store.get(import_id)
+        if document is not None:
+            return document, True
+        if self.clock.now() - found.created_at < GRACE:
+            raise ApiError("idempotency_in_progress", retry_after=RETRY_AFTER)
+        document = replace(await prepared(), id=import_id)
+        try:
+            await add(document)
+        except DuplicateId:
+            document = await self.store.get(import_id) or document
+        return document, True
