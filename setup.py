@@ -34,6 +34,7 @@ setup(
         "pillow>=11.3",
         "pydantic>=2.10",
         "pyjwt>=2.12",
+        "standardwebhooks>=1.1",
         "structlog>=24.1",
         "tornado>=6.5",
         "tzdata",

@@ -109,5 +109,42 @@ class SupportsExplaining(ABC):
         """
 
 
-FETCHER_CAPABILITIES: Mapping[str, type] = MappingProxyType({"explaining": SupportsExplaining})
+@dataclass(frozen=True, slots=True)
+class PostAnswer:
+    """What was answered to a POST. Its body is not handed on: nobody is to read with it what stands at a url.
+
+    Attributes:
+        status: the status code, 200 to 599.
+        retry_after: seconds for which the other side asks to wait (RFC 9110 section 10.2.3), or None.
+    """
+
+    status: int
+    retry_after: float | None = None
+
+
+class SupportsPosting(ABC):
+    """A fetcher that can also send a small body to a url of its schemes, as for webhooks."""
+
+    @abstractmethod
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
+        """Send one POST request where ``open`` might fetch from: every check of ``open`` is made here as well.
+
+        Redirects are not followed: they are answers like others. May be called concurrently, and again for the same
+        url. A request whose connection is lost before the answer may be sent once more, so its receiver must be able to
+        tell that it has it already.
+
+        Args:
+            url: where to. Neither its query nor a header's value may be in an error or a log.
+            headers: sent as they are, within the rules for those of a ``Source``.
+            body: at most 1 MiB.
+            timeout: seconds for all of it; the plugin's own limits apply as well.
+
+        Raises:
+            FetchError: no answer came, or nothing was sent: ``SourceRefused`` where nothing ever can be.
+        """
+
+
+FETCHER_CAPABILITIES: Mapping[str, type] = MappingProxyType(
+    {"explaining": SupportsExplaining, "posting": SupportsPosting}
+)
 """Every capability of fetchers, by the name that ``lading plugins`` prints."""

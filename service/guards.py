@@ -4,14 +4,14 @@ A deadline, a bound on concurrency, the plugin's name on every error, and nothin
 ``backends.guard`` does the same for storage.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
-from plugins.capabilities import Finding, SupportsExplaining
+from plugins.capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
 from plugins.care import Care, Observer, ignore
 from plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from plugins.errors import DetectError, FetchError, PluginError
@@ -22,6 +22,7 @@ Piece = TypeVar("Piece")
 _END = object()
 CLOSE_SECONDS = 5.0
 """How long a plugin may take to release what it holds, its deadline aside."""
+POST_GRACE = 2.0
 CONCURRENCY = 64
 
 
@@ -58,6 +59,11 @@ class GuardedFetcher(Fetcher):
         """What explains its verdicts, with the same care; None where it cannot."""
         if isinstance(fetcher, SupportsExplaining):
             self.explainer = _GuardedExplainer(fetcher, self._care, deadline)
+        self.poster: SupportsPosting | None = None
+        """What posts, with care of its own: it does not wait for the turns of fetches. None where it cannot."""
+        if isinstance(fetcher, SupportsPosting):
+            care = Care("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
+            self.poster = _GuardedPoster(fetcher, care)
 
     def check(self, source: Source) -> None:
         """See ``Fetcher.check``."""
@@ -120,6 +126,26 @@ class _GuardedExplainer(SupportsExplaining):
         async with aclosing(_pieces(self._care, "explain", findings, Finding, end)) as pieces:
             async for finding in pieces:
                 yield finding
+
+
+class _GuardedPoster(SupportsPosting):
+    """The posting of a fetcher made safe to call."""
+
+    def __init__(self, poster: SupportsPosting, care: Care) -> None:
+        self._poster = poster
+        self._care = care
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
+        """See ``SupportsPosting.post``. The plugin has ``POST_GRACE`` seconds more, to end by itself."""
+        answer = await self._care.call(
+            "post",
+            lambda: self._poster.post(url, headers, body, timeout=timeout),
+            timeout + POST_GRACE,
+            in_turn=True,
+        )
+        if not isinstance(answer, PostAnswer):
+            raise self._care.fault(f"post gave {type(answer).__name__}")
+        return answer
 
 
 async def _pieces(

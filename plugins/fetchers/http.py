@@ -11,10 +11,10 @@ For the operator:
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from plugins.capabilities import Finding, SupportsExplaining
+from plugins.capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
 from plugins.contracts import Fetched, Fetcher, Source
 from plugins.errors import TooManyRedirects
 from plugins.fetchers import http_responses
@@ -24,6 +24,7 @@ from plugins.fetchers.filenames import origin_filename
 from plugins.fetchers.http_client import HttpClient, HttpResponse
 from plugins.fetchers.http_explain import HttpExplainer
 from plugins.fetchers.http_options import HttpOptions
+from plugins.fetchers.http_posting import post
 from plugins.fetchers.http_redirects import redirect_target, redirected_from
 from plugins.fetchers.http_requests import check_headers, request_headers
 from plugins.fetchers.resolver import LOOKUP_THREADS, HostResolver, Lookup, system_lookup
@@ -31,7 +32,7 @@ from plugins.fetchers.targets import TargetPolicy
 from plugins.fetchers.urls import HttpUrl, parse_http_url
 
 
-class HttpFetcher(SupportsExplaining, Fetcher):
+class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     """See ``Fetcher``; the limits are those of ``HttpOptions``.
 
     Args:
@@ -63,23 +64,25 @@ class HttpFetcher(SupportsExplaining, Fetcher):
     async def open(self, source: Source) -> AsyncIterator[Fetched]:
         """See ``Fetcher.open``."""
         url = self._checked(source)
-        if self._closed:
-            raise fetcher_closed()
-        clock = FetchClock(self._options.total_timeout)
-        self._clocks.add(clock)
-        try:
+        with self._timed(self._options.total_timeout) as clock:
             async with contextlib.AsyncExitStack() as stack:
                 async with clock.limit():
                     await stack.enter_async_context(self._slots)
                     response = await self._follow(url, source.headers)
                     stack.callback(response.close)
                 yield self._fetched(response, clock)
-        finally:
-            self._clocks.discard(clock)
 
     def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
         """See ``SupportsExplaining.explain``."""
         return self._explainer.explain(self._read(source), source, follow=follow)
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
+        """See ``SupportsPosting.post``."""
+        target = self._checked(Source(url, headers))
+        with self._timed(timeout) as clock:
+            async with clock.limit(), self._slots:
+                sent = request_headers({"Accept": "*/*", **headers}, self._options.user_agent)
+                return await post(self._client, target, sent, body)
 
     async def close(self) -> None:
         """See ``Fetcher.close``. Fetches under way end with a ``FetchError``."""
@@ -88,6 +91,18 @@ class HttpFetcher(SupportsExplaining, Fetcher):
             clock.stop()
         await self._client.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    @contextlib.contextmanager
+    def _timed(self, seconds: float) -> Iterator[FetchClock]:
+        """A clock for the block, which ``close`` stops."""
+        if self._closed:
+            raise fetcher_closed()
+        clock = FetchClock(seconds)
+        self._clocks.add(clock)
+        try:
+            yield clock
+        finally:
+            self._clocks.discard(clock)
 
     def _checked(self, source: Source) -> HttpUrl:
         url = self._read(source)

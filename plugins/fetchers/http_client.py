@@ -211,18 +211,30 @@ class HttpClient:
         Raises:
             FetchError: no head came, or one that is not acceptable; the connection is closed.
         """
-        with _translated(url, self._connect_timeout):
-            response = await self._session.get(
-                URL(str(url), encoded=True),
-                headers=headers,
-                ssl=await self._tls_context() if url.scheme == "https" else True,
-                allow_redirects=False,
-            )
-        return HttpResponse(url, cast("_Response", response))
+        return await self._send("GET", url, headers, None)
+
+    async def post(self, url: HttpUrl, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        """Send a POST request, as ``get`` does: tried once more as well, so that it may arrive twice."""
+        try:
+            return await self._send("POST", url, headers, body)
+        except ConnectionLost:
+            return await self._send("POST", url, headers, body)
 
     async def close(self) -> None:
         """Close every connection. May be called twice."""
         await self._session.close()
+
+    async def _send(self, method: str, url: HttpUrl, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
+        with _translated(url, self._connect_timeout):
+            response = await self._session.request(
+                method,
+                URL(str(url), encoded=True),
+                headers=headers,
+                data=body,
+                ssl=await self._tls_context() if url.scheme == "https" else True,
+                allow_redirects=False,
+            )
+        return HttpResponse(url, cast("_Response", response))
 
     async def _tls_context(self) -> ssl.SSLContext:
         """Made once, in a thread: it reads the system's certificates from disk."""

@@ -72,7 +72,7 @@ def check_status(status: int, headers: RawHeaders, now: datetime) -> None:
     if status in _DENIED:
         raise OriginDenied(status=status)
     if status in _TRY_LATER or 500 <= status <= 599:  # noqa: PLR2004 - the server errors
-        raise OriginUnavailable(retry_after=_retry_after(headers, now), status=status)
+        raise OriginUnavailable(retry_after=retry_after_seconds(headers, now), status=status)
     if status in _UNASKED:
         raise OriginProtocolError(reason=f"it {_UNASKED[status]} without being asked to (status {status})")
     if not 200 <= status <= 499:  # noqa: PLR2004 - the statuses that are left
@@ -131,7 +131,7 @@ def validator(headers: RawHeaders, name: bytes) -> str | None:
     return text if _SHORT_TEXT.fullmatch(text) else None
 
 
-def _retry_after(headers: RawHeaders, now: datetime) -> float | None:
+def retry_after_seconds(headers: RawHeaders, now: datetime) -> float | None:
     """Seconds to wait (RFC 9110 section 10.2.3), at most an hour; None where nothing valid is said."""
     values = field_values(headers, b"retry-after")
     if len(values) != 1:

@@ -26,16 +26,20 @@ from pathlib import Path
 from typing import Self
 
 MAX_HEAD_BYTES = 64 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came: method, target (path and query), and headers with lower-case names."""
+    """A request as it came: method, target (path and query), headers with lower-case names, and the body, if its length
+    was given.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 class Exchange:
@@ -236,7 +240,8 @@ class Origin:
         first, *lines = text.rstrip("\r\n").split("\r\n")
         method, target, _ = first.split(" ")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        request = Request(method, target, headers)
+        body = await reader.readexactly(min(int(headers.get("content-length", "0")), MAX_BODY_BYTES))
+        request = Request(method, target, headers, body)
         self.requests.append(request)
         behave = self.routes.get(target.partition("?")[0], self._otherwise)
         return await behave(Exchange(request, writer)) and headers.get("connection", "").lower() != "close"

@@ -122,7 +122,7 @@ def test_all_is_told_of_a_plugin(folder: Path) -> None:
 
 
 def test_the_schemes_of_a_fetcher_are_what_it_can_do(folder: Path) -> None:
-    assert entry(folder, "fetch", "http")["capabilities"] == ["schemes http, https", "explaining"]
+    assert entry(folder, "fetch", "http")["capabilities"] == ["schemes http, https", "explaining", "posting"]
     assert entry(folder, "fetch", "probe")["capabilities"] == ["schemes probe"]
     assert entry(folder, "detect", "pillow")["capabilities"] == []
 
