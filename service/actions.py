@@ -11,6 +11,7 @@ from service.clock import Clock
 from service.database import RETRY_AFTER_OUTAGE, told_as_outage
 from service.documents import DocumentStore
 from service.errors import ApiError
+from service.facts import Facts
 from service.images import Images
 from service.imports import RETRY_AFTER_BACKLOG, Imports
 from service.models import Import, Status
@@ -40,6 +41,7 @@ class Actions:
     store: DocumentStore
     backlog: Backlog
     changes: Changes
+    facts: Facts
     clock: Clock
     accepted: Callable[[], None]
     stopped: Callable[[str], None]
@@ -127,7 +129,9 @@ class Actions:
             if after is None:
                 return document
             with told_as_outage():
+                after = await self.facts.stamp(document, after)
                 if await self.store.update(after):
+                    self.facts.written(after)
                     self.changes.tell(after.id, after.organization_id)
                     return after
                 found = await self.store.get(document.id)

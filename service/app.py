@@ -20,6 +20,18 @@ from service.handlers.base import Api, BaseHandler, NotFoundHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
 from service.handlers.images import ImageContentHandler, ImageHandler
 from service.handlers.imports import CancelHandler, ImportHandler, ImportsHandler, RetryHandler
+from service.handlers.webhooks import (
+    DeliveriesHandler,
+    DeliveryHandler,
+    EndpointHandler,
+    EndpointRotationHandler,
+    EndpointsHandler,
+    EndpointTestHandler,
+    ImportDeliveriesHandler,
+    ReplayHandler,
+    SecretHandler,
+    SecretRotationHandler,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +60,16 @@ def make_app(api: Api) -> Application:
             (r"/api/v1/imports/([^/]+)", ImportHandler, context),
             (r"/api/v1/imports/([^/]+)/cancel", CancelHandler, context),
             (r"/api/v1/imports/([^/]+)/retry", RetryHandler, context),
+            (r"/api/v1/imports/([^/]+)/deliveries", ImportDeliveriesHandler, context),
+            (r"/api/v1/webhooks", EndpointsHandler, context),
+            (r"/api/v1/webhooks/secret", SecretHandler, context),
+            (r"/api/v1/webhooks/secret/rotate", SecretRotationHandler, context),
+            (r"/api/v1/webhooks/([^/]+)", EndpointHandler, context),
+            (r"/api/v1/webhooks/([^/]+)/rotate", EndpointRotationHandler, context),
+            (r"/api/v1/webhooks/([^/]+)/test", EndpointTestHandler, context),
+            (r"/api/v1/webhooks/([^/]+)/deliveries", DeliveriesHandler, context),
+            (r"/api/v1/webhooks/([^/]+)/deliveries/([^/]+)", DeliveryHandler, context),
+            (r"/api/v1/webhooks/([^/]+)/deliveries/([^/]+)/replay", ReplayHandler, context),
             (r"/api/v1/images/([^/]+)", ImageHandler, context),
             (r"/api/v1/images/([^/]+)/content", ImageContentHandler, context),
             (r"/healthz", HealthHandler, context),

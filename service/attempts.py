@@ -14,6 +14,7 @@ from service.changes import Changes
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
 from service.errors import HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
+from service.facts import Facts
 from service.importer import Importer
 from service.models import Failure, Import, Status
 from service.quotas import Quotas
@@ -57,6 +58,7 @@ class Attempts:
         quotas: told when what it holds for an import is written, or is not going to be.
         changes: told of every result that is written.
         under_way: ids of the imports of which an attempt is made now, until its result is known.
+        facts: announces how imports end.
     """
 
     store: DocumentStore
@@ -68,6 +70,7 @@ class Attempts:
     quotas: Quotas
     changes: Changes = field(default_factory=Changes)
     under_way: set[str] = field(default_factory=set)
+    facts: Facts = field(default_factory=Facts)
 
     async def run(self, document: Import) -> Ended:
         """Make one attempt at a claimed import and write its result.
@@ -83,7 +86,7 @@ class Attempts:
                 result, error = await self._decide(document)
             finally:
                 self.under_way.discard(document.id)
-            await self.write(result)
+            await self.write(result, document)
             self.changes.tell(result.id, result.organization_id)
             is_stored = result.status is Status.DONE
         finally:
@@ -92,8 +95,8 @@ class Attempts:
         is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
         return Ended(error, is_outage=is_outage, is_done=is_stored)
 
-    async def write(self, result: Import) -> None:
-        """Write a result, patiently.
+    async def write(self, result: Import, before: Import) -> None:
+        """Write a result, patiently; ``before`` is what it was made of.
 
         Raises:
             ResultNotWritten: the database stayed unavailable for ``write_timeout`` seconds.
@@ -103,7 +106,8 @@ class Attempts:
         in_doubt = False
         while True:
             try:
-                written = await self.store.update(result)
+                stamped = await self.facts.stamp(before, result)
+                written = await self.store.update(stamped)
             except StoreUnavailable as error:
                 if time.monotonic() + pause > give_up:
                     raise ResultNotWritten(result.id) from error
@@ -113,6 +117,8 @@ class Attempts:
             else:
                 if not written and not in_doubt:
                     log.warning("result discarded: the import was taken over", import_id=result.id)
+                else:
+                    self.facts.written(stamped)
                 return
 
     def without_host(self, document: Import) -> Import:

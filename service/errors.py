@@ -92,6 +92,13 @@ _SPECS = (
         "quota_exceeded", HTTPStatus.FORBIDDEN, "The organisation's images have reached the {limit} bytes it may store."
     ),
     ErrorSpec("parameter_invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "The parameter '{parameter}' {reason}."),
+    ErrorSpec("webhooks_full", HTTPStatus.CONFLICT, "The issuer has {limit} endpoints already, the most it may have."),
+    ErrorSpec("webhook_disabled", HTTPStatus.CONFLICT, "The endpoint is disabled, and nothing is sent to it."),
+    ErrorSpec(
+        "webhook_secret_unreadable",
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The secret can no longer be decrypted; rotate it to get another.",
+    ),
     ErrorSpec("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed unexpectedly."),
     ErrorSpec("image_lost", HTTPStatus.INTERNAL_SERVER_ERROR, "Storage no longer holds the image as it was imported."),
     ErrorSpec(
@@ -125,6 +132,14 @@ SECRETS_UNREADABLE = Failure(
 HOST_UNAVAILABLE = Failure(
     "host_unavailable", "The host of the url could not be reached, or asked to wait, for too long.", retryable=True
 )
+RECEIVER_REFUSED = Failure("receiver_refused", "The receiver did not answer with a 2xx status.", retryable=True)
+RECEIVER_GONE = Failure("receiver_gone", "The receiver answered with 410: it wants nothing any more.", retryable=False)
+ENDPOINT_DISABLED = Failure("endpoint_disabled", "The endpoint was disabled.", retryable=False)
+ENDPOINT_DELETED = Failure(
+    "endpoint_deleted", "The endpoint, or the secret to sign with, was deleted.", retryable=False
+)
+DELIVERY_FAILURES = (RECEIVER_REFUSED, RECEIVER_GONE, ENDPOINT_DISABLED, ENDPOINT_DELETED)
+"""Why the attempt of a delivery failed, beside what fetchers raise."""
 INTERNAL = Failure("internal_error", CATALOGUE["internal_error"].text, retryable=True)
 
 
@@ -158,9 +173,9 @@ class ApiError(Exception):
         return answer
 
     @classmethod
-    def from_refusal(cls, error: SourceRefused) -> "ApiError":
+    def from_refusal(cls, error: SourceRefused, parameter: str = "url") -> "ApiError":
         """The answer to an import whose source is refused before it is accepted: 422, naming the parameter."""
-        parameter = "headers" if isinstance(error, HeaderNotAllowed) else "url"
+        parameter = "headers" if isinstance(error, HeaderNotAllowed) else parameter
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         return cls.of(error.code, status, error.detail, parameter=parameter, internal=error.internal)
 

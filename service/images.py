@@ -22,6 +22,7 @@ from service.content.ranges import ByteRange
 from service.database import RETRY_AFTER_OUTAGE, told_as_outage
 from service.documents import DocumentStore
 from service.errors import ApiError
+from service.facts import Facts
 from service.models import MAX_ID_LENGTH, Image, Import, Status
 from service.storages import Storages
 
@@ -101,6 +102,7 @@ class Images:
     Attributes:
         signers: what signs URLs, by the name of its storage, where clients are to be sent there.
         url_lifetime: how long such a URL works.
+        facts: announces deletions.
     """
 
     store: DocumentStore
@@ -109,6 +111,7 @@ class Images:
     downloads: Downloads
     signers: Mapping[str, SupportsSignedUrls] = field(default_factory=dict)
     url_lifetime: timedelta = timedelta(seconds=60)
+    facts: Facts = field(default_factory=Facts)
 
     async def get(self, grant: Grant, image_id: str) -> StoredImage:
         """An image of the grant's organisation.
@@ -274,9 +277,10 @@ class Images:
         for _ in range(WRITE_ATTEMPTS):
             if is_written(document) is not None:
                 return document
-            after = transition(document, self.clock.now())
             with told_as_outage():
+                after = await self.facts.stamp(document, transition(document, self.clock.now()))
                 if await self.store.update(after):
+                    self.facts.written(after)
                     return after
                 document = await self.store.get(document.id) or document
         raise ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)

@@ -18,9 +18,10 @@ from service.idempotency import Idempotency, fingerprint_of
 from service.importer import Importer, host_of
 from service.models import MAX_ID_LENGTH, Import, Status
 from service.quotas import Quotas
-from service.redaction import filtered
+from service.redaction import filtered, webhook_of
 from service.validation import ParamRules, validate
 from service.vault import Vault
+from service.webhooks.management import Endpoints
 
 RETRY_AFTER_BACKLOG = 30
 
@@ -46,6 +47,7 @@ class Imports:
         accepted: called for every import that is queued, so that a worker of this process looks at once.
         expire_after: for how long an import waits for the bytes that its client sends.
         new_id: makes the id of an import.
+        endpoints: judges the webhooks that imports ask for; None where there are none.
     """
 
     store: DocumentStore
@@ -59,6 +61,7 @@ class Imports:
     accepted: Callable[[], None]
     expire_after: timedelta = timedelta(days=1)
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    endpoints: Endpoints | None = None
 
     async def create(
         self, grant: Grant, params: Mapping[str, Any], request_id: str = "", key: str | None = None
@@ -96,6 +99,7 @@ class Imports:
             raise ApiError("forbidden", ability="image_upload")
         if document.url is not None:
             self._check_source(params)
+        await self._check_webhook(grant, params)
         if await self.backlog.is_full():
             raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
         if await self.quotas.is_full(grant.organization_id):
@@ -122,6 +126,16 @@ class Imports:
             raise ApiError("not_found")
         return document
 
+    async def _check_webhook(self, grant: Grant, params: Mapping[str, Any]) -> None:
+        """Refuse a webhook that can never be sent, and make sure that there is a secret to sign it with."""
+        url = webhook_of(params)
+        if url is None:
+            return
+        if self.endpoints is None:
+            raise ApiError("parameter_invalid", parameter="webhook", reason="is not possible: webhooks are off")
+        self.endpoints.check_url(url, "webhook[url]")
+        await self.endpoints.ensure_secret(grant.issuer_id)
+
     def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
         url = params.get("url")
@@ -131,7 +145,7 @@ class Imports:
             organization_id=grant.organization_id,
             issuer_id=grant.issuer_id,
             params=shown,
-            sealed=self.vault.seal(params) if url and shown is not params else None,
+            sealed=self.vault.seal(params) if (url or webhook_of(params)) and shown is not params else None,
             created_at=now,
             updated_at=now,
             run_at=now if url else now + self.expire_after,

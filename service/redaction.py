@@ -1,6 +1,6 @@
 """What is secret in the parameters of an import, and how they look without it.
 
-Secret are the values of ``headers``, the userinfo of the url, and those values in its query or fragment whose name says
+Secret are the values of ``headers``, the userinfo of a url, and those values in its query or fragment whose name says
 so: signatures, tokens, keys and the like, as signed URLs of the object stores have them.
 """
 
@@ -29,14 +29,24 @@ def filtered(params: Mapping[str, Any]) -> Mapping[str, Any]:
         changes["url"] = shown
     if isinstance(headers, Mapping) and any(value != FILTERED for value in headers.values()):
         changes["headers"] = dict.fromkeys(headers, FILTERED)
+    webhook = webhook_of(params)
+    if webhook is not None and (shown := filtered_url(webhook)) != webhook:
+        changes["webhook"] = {**params["webhook"], "url": shown}
     return {**params, **changes} if changes else params
 
 
 def has_secrets(params: Mapping[str, Any]) -> bool:
     """Whether something secret was in parameters, or is: they show where it was."""
     url, headers = params.get("url"), params.get("headers")
-    urls = url if isinstance(url, list | tuple) else (url,)
+    urls = [*url, webhook_of(params)] if isinstance(url, list | tuple) else [url, webhook_of(params)]
     return bool(headers) or any(isinstance(one, str) and (FILTERED in one or filtered_url(one) != one) for one in urls)
+
+
+def webhook_of(params: Mapping[str, Any]) -> str | None:
+    """Where an import itself wants its end to be told, or None."""
+    webhook = params.get("webhook")
+    url = webhook.get("url") if isinstance(webhook, Mapping) else None
+    return url if isinstance(url, str) and url else None
 
 
 def filtered_url(url: str) -> str:

@@ -81,7 +81,7 @@ async def work(settings: Settings, components: Components, clock: Clock, stop: a
     async with open_parts(settings, components, clock) as parts:
         await _first_ping(parts)
         worker = make_worker(parts)
-        async with _worker_running(worker) as task:
+        async with _sending_webhooks(parts), _worker_running(worker) as task:
             log.info("working", documents=settings.documents.backend, pid=os.getpid())
             await wait_for_stop(stop, task)
             log.info("stopping", grace=settings.service.shutdown_timeout)
@@ -113,6 +113,7 @@ async def running(
         stack.callback(_close_all, sockets)
         parts = await stack.enter_async_context(open_parts(settings, components, clock))
         await _first_ping(parts)
+        await stack.enter_async_context(_sending_webhooks(parts))
         worker = make_worker(parts) if settings.worker.enabled else None
         task = await stack.enter_async_context(_worker_running(worker)) if worker else None
         await stack.enter_async_context(_in_the_background(make_purger(parts).run, "purger"))
@@ -188,6 +189,19 @@ async def _in_the_background(run: Callable[[], Coroutine[Any, Any, None]], name:
     finally:
         task.cancel()
         await asyncio.wait({task})
+
+
+@asynccontextmanager
+async def _sending_webhooks(parts: Parts) -> AsyncIterator[None]:
+    """The announcer and the deliverer; on exit both have ended. What they leave, others find."""
+    if parts.webhooks is None:
+        yield
+        return
+    async with (
+        _in_the_background(parts.webhooks.deliverer.run, "deliverer"),
+        _in_the_background(parts.webhooks.announcer.run, "announcer"),
+    ):
+        yield
 
 
 async def wait_for_stop(stop: asyncio.Event, worker_task: asyncio.Task[None] | None) -> None:

@@ -41,6 +41,7 @@ def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
     for name in ("metadata", "metadatas"):
         _validate_metadata(name, params.get(name), rules.metadata_max_bytes)
     _validate_headers(params.get("headers"))
+    _validate_webhook(params.get("webhook"))
 
 
 def _validate_metadata(name: str, metadata: Any, max_bytes: int) -> None:
@@ -55,6 +56,15 @@ def _validate_headers(headers: Any) -> None:
         raise _invalid("headers", "must be an object")
     if any(not isinstance(value, str) for value in (headers or {}).values()):
         raise _invalid("headers", "must have strings as its values")
+
+
+def _validate_webhook(webhook: Any) -> None:
+    if webhook is None:
+        return
+    if not isinstance(webhook, Mapping):
+        raise _invalid("webhook", "must be an object with a url")
+    if not isinstance(webhook.get("url"), str) or not webhook["url"]:
+        raise _invalid("webhook[url]", "must be a string that is not empty")
 
 
 def _invalid(parameter: str, reason: str) -> ApiError:

@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from plugins.contracts import Source
 from service.models import Import
+from service.redaction import FILTERED, webhook_of
 
 _CLEAR = "clear:"
 _FERNET = "fernet:"
@@ -21,7 +22,7 @@ _KEY_BYTES = 32
 
 
 class SecretsUnreadable(Exception):
-    """An import's secrets cannot be read with the keys that there are. The message holds none of either."""
+    """Secrets cannot be read with the keys that there are. The message holds none of either."""
 
 
 def check_key(key: str) -> None:
@@ -50,7 +51,11 @@ class Vault:
 
     def seal(self, params: Mapping[str, Any]) -> str:
         """What the fetch of an import with these parameters needs, for ``Import.sealed``."""
-        text = json.dumps({"url": params.get("url"), "headers": params.get("headers")}, ensure_ascii=False)
+        secret = {name: params[name] for name in ("url", "headers", "webhook") if name in params}
+        return self.seal_text(json.dumps(secret, ensure_ascii=False))
+
+    def seal_text(self, text: str) -> str:
+        """Any text, as it may be kept."""
         if self._fernet is None:
             return _CLEAR + text
         return _FERNET + self._fernet.encrypt(text.encode()).decode()
@@ -63,10 +68,26 @@ class Vault:
         """
         if document.sealed is None:
             return Source(document.url or "", document.headers)
-        found = json.loads(self._opened(document.sealed))
-        return Source(found["url"], found["headers"] or {})
+        found = json.loads(self.open_text(document.sealed))
+        return Source(found["url"], found.get("headers") or {})
 
-    def _opened(self, sealed: str) -> str:
+    def webhook_url(self, document: Import) -> str | None:
+        """Where the import itself wants its end to be told; None where it does not, or what is secret in it is gone.
+
+        Raises:
+            SecretsUnreadable: see ``source``.
+        """
+        shown = webhook_of(document.params)
+        if shown is None or document.sealed is None:
+            return None if shown is not None and FILTERED in shown else shown
+        return webhook_of(json.loads(self.open_text(document.sealed))) or shown
+
+    def open_text(self, sealed: str) -> str:
+        """What ``seal_text`` sealed.
+
+        Raises:
+            SecretsUnreadable: with none of the keys.
+        """
         if sealed.startswith(_CLEAR):
             return sealed.removeprefix(_CLEAR)
         if self._fernet is None:

@@ -21,6 +21,7 @@ from service.clock import Clock
 from service.documents import DocumentStore
 from service.documents.memory import MemoryDocumentStore
 from service.documents.sqlite import SqliteDocumentStore
+from service.facts import Facts
 from service.guarded import detectors_for, fetchers_for, storages_for
 from service.handlers.base import Api
 from service.handlers.in_flight import InFlight
@@ -46,6 +47,7 @@ from service.storages import Storages
 from service.validation import ParamRules
 from service.vault import Vault
 from service.waiting import Waiting
+from service.webhooks.assembly import WebhookParts, make_webhooks
 from service.worker import Worker, WorkerOptions
 
 IMPORT_TYPES = frozenset({"url", "data", "upload"})
@@ -66,11 +68,17 @@ class Parts:
     quotas: Quotas
     import_types: frozenset[str]
     changes: Changes
+    webhooks: WebhookParts | None = None
 
     @property
     def storage(self) -> GuardedStorage:
         """The storage that new images are saved in."""
         return self.storages.backend
+
+    @property
+    def facts(self) -> Facts:
+        """What announces facts about imports."""
+        return Facts() if self.webhooks is None else self.webhooks.facts
 
 
 def make_store(settings: Settings, clock: Clock) -> DocumentStore:
@@ -130,10 +138,11 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             admit=quotas.hold,
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
+        rng = random.SystemRandom()
         yield Parts(
             settings=settings,
             clock=clock,
-            rng=random.SystemRandom(),
+            rng=rng,
             store=store,
             storages=storages,
             importer=importer,
@@ -141,6 +150,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             quotas=quotas,
             import_types=kinds | IMPORT_TYPES,
             changes=Changes(),
+            webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng),
         )
 
 
@@ -176,6 +186,7 @@ def make_worker(parts: Parts) -> Worker:
         write_timeout=options.lease,
         quotas=parts.quotas,
         changes=parts.changes,
+        facts=parts.facts,
     )
     return Worker(
         store=parts.store,
@@ -206,6 +217,7 @@ def make_images(parts: Parts) -> Images:
         downloads=Downloads(options.max_downloads),
         signers=signers if options.redirect else {},
         url_lifetime=timedelta(seconds=options.redirect_lifetime),
+        facts=parts.facts,
     )
 
 
@@ -240,6 +252,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         rules=_param_rules(parts),
         clock=parts.clock,
         vault=parts.vault,
+        endpoints=None if parts.webhooks is None else parts.webhooks.api.endpoints,
         idempotency=Idempotency(parts.store, parts.clock, timedelta(seconds=service.idempotency_lifetime)),
         accepted=accepted,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
@@ -253,6 +266,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
             store=parts.store,
             backlog=backlog,
             changes=parts.changes,
+            facts=parts.facts,
             clock=parts.clock,
             accepted=accepted,
             stopped=stopped,
@@ -277,6 +291,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         body_timeout=service.body_timeout,
         trusted_proxies=service.trusted_proxies,
         in_flight=InFlight(),
+        webhooks=None if parts.webhooks is None else parts.webhooks.api,
     )
 
 

@@ -271,7 +271,7 @@ class Worker:
         if lease is None:
             return  # its lease was lost in this very moment
         try:
-            await self._attempts.write(after)
+            await self._attempts.write(after, document)
         except Exception:
             log.exception("an import was not given back; it will be recovered", import_id=document.id)
             lease.retired = True

@@ -30,6 +30,7 @@ from service.rates import Rates
 from service.readiness import Readiness
 from service.representation import encode
 from service.waiting import Waiting
+from service.webhooks.log import Webhooks
 
 PROBLEM = "application/problem+json"
 DISCARD_FACTOR = 32
@@ -63,6 +64,7 @@ class Api:
     body_timeout: float
     trusted_proxies: Sequence[IPv4Network | IPv6Network]
     in_flight: InFlight
+    webhooks: Webhooks | None = None
 
 
 @stream_request_body

@@ -1,0 +1,51 @@
+"""What an event says: which fact it is, its id, and its body."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Any, Final
+
+from service.models import Import, Status
+from service.representation import detailed, timestamp
+from service.webhooks.kinds import EventType
+
+_NAMESPACE: Final = uuid.UUID("6d2b3b0e-5a0c-4f0e-9c55-1c1f4c2f8f3a")
+_LONGEST_DATA_URL: Final = 256
+
+
+_ENDS: Final = {
+    Status.DONE: EventType.IMPORT_DONE,
+    Status.FAILED: EventType.IMPORT_FAILED,
+    Status.CANCELLED: EventType.IMPORT_CANCELLED,
+}
+
+
+def fact_of(before: Import, after: Import) -> EventType | None:
+    """The fact that a transition makes true; None where it is of no interest."""
+    if after.deleted_at is not None and before.deleted_at is None:
+        return EventType.IMPORT_DELETED
+    if after.status.is_final and after.status is not before.status:
+        return _ENDS[after.status]
+    if after.status is Status.DONE and after.image_deleted_at is not None and before.image_deleted_at is None:
+        return EventType.IMAGE_DELETED
+    return None
+
+
+def event_id(document: Import) -> str:
+    """The id of the fact that the write of this revision makes true: the same, however often it is derived."""
+    return f"evt_{uuid.uuid5(_NAMESPACE, f'{document.id}:{document.revision}').hex}"
+
+
+def event(kind: EventType, data: Mapping[str, Any], moment: datetime, timezone: tzinfo) -> dict[str, Any]:
+    """The body of a request, before it is encoded: ``type``, ``timestamp`` and ``data`` of Standard Webhooks."""
+    return {"type": kind.value, "timestamp": timestamp(moment, timezone), "data": dict(data)}
+
+
+def about(document: Import, timezone: tzinfo) -> dict[str, Any]:
+    """The import as ``GET /api/v1/imports/{id}`` shows it; of a ``data:`` url its beginning alone."""
+    shown = detailed(document, timezone)
+    params = shown["params"]
+    url = params.get("url")
+    if isinstance(url, str) and len(url) > _LONGEST_DATA_URL and url[:5].lower() == "data:":
+        shown["params"] = {**params, "url": f"{url[:_LONGEST_DATA_URL]}…"}
+    return shown

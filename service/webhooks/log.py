@@ -1,0 +1,172 @@
+"""What the API does with deliveries: list them, show one, send one again, try an endpoint."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta, tzinfo
+from typing import Final
+
+from service.auth import Grant
+from service.clock import Clock, truncate_to_milliseconds
+from service.documents import DocumentStore
+from service.errors import ApiError
+from service.models import MAX_ID_LENGTH
+from service.representation import encode
+from service.webhooks.deliveries import DELIVERY, Delivery, DeliveryStatus, delivery_id, import_owner, receiver_host
+from service.webhooks.endpoints import Endpoint
+from service.webhooks.events import event
+from service.webhooks.kinds import EventType
+from service.webhooks.management import WRITE_ATTEMPTS, Endpoints, busy, check_ability, database
+
+PAGE: Final = 50
+MAX_PAGE: Final = 200
+MAX_EXAMINED: Final = 1000
+"""Deliveries that one page looks at, at most: it may hold fewer than asked for, even none, and not be the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """Some deliveries, the latest events first.
+
+    Attributes:
+        deliveries: them.
+        next: the id after which the rest begins; None where there is none.
+    """
+
+    deliveries: Sequence[Delivery]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLog:
+    """The deliveries of all endpoints, and of imports, behind the grants of tokens. Errors: see ``Endpoints``.
+
+    Attributes:
+        timezone: of the times in events.
+        keep: for how long a delivery is kept.
+        made: called when there is one to be sent.
+    """
+
+    store: DocumentStore
+    endpoints: Endpoints
+    clock: Clock
+    timezone: tzinfo
+    keep: timedelta
+    made: Callable[[], None]
+
+    async def of_endpoint(
+        self, grant: Grant, endpoint_id: str, status: DeliveryStatus | None, limit: int, after: str | None
+    ) -> DeliveryPage:
+        """A page of an endpoint's deliveries; in one state, if one is given.
+
+        Raises:
+            ApiError: ``not_found``.
+        """
+        endpoint = await self.endpoints.get(grant, endpoint_id)
+        return await self._page(endpoint.id, status, limit, after)
+
+    async def of_import(
+        self, grant: Grant, import_id: str, status: DeliveryStatus | None, limit: int, after: str | None
+    ) -> DeliveryPage:
+        """A page of the deliveries that an import itself asked for."""
+        check_ability(grant)
+        with database():
+            document = await self.store.get(import_id) if len(import_id) <= MAX_ID_LENGTH else None
+        if document is None or document.deleted_at is not None or document.issuer_id != grant.issuer_id:
+            raise ApiError("not_found")
+        return await self._page(import_owner(document.id), status, limit, after)
+
+    async def get(self, grant: Grant, endpoint_id: str, wanted: str) -> Delivery:
+        """One delivery of an endpoint.
+
+        Raises:
+            ApiError: ``not_found``.
+        """
+        endpoint = await self.endpoints.get(grant, endpoint_id)
+        return await self._one(endpoint.id, wanted)
+
+    async def replay(self, grant: Grant, endpoint_id: str, wanted: str) -> Delivery:
+        """Send a delivery again, at once, with the id of its event and a new round of attempts.
+
+        Raises:
+            ApiError: ``not_found``; ``webhook_disabled``.
+        """
+        endpoint = await self._enabled(grant, endpoint_id)
+        for _ in range(WRITE_ATTEMPTS):
+            delivery = await self._one(endpoint.id, wanted)
+            after = delivery.replayed(truncate_to_milliseconds(self.clock.now()), self.keep)
+            with database():
+                if await self.store.records.replace(after.record):
+                    self.made()
+                    return after
+        raise busy()
+
+    async def ping(self, grant: Grant, endpoint_id: str) -> Delivery:
+        """Send an event of type ``ping`` to the endpoint, whatever events it wants.
+
+        Raises:
+            ApiError: ``not_found``; ``webhook_disabled``.
+        """
+        endpoint = await self._enabled(grant, endpoint_id)
+        now = truncate_to_milliseconds(self.clock.now())
+        event_id = f"evt_{uuid.uuid4().hex}"
+        body = event(EventType.PING, {"webhook_id": endpoint.id}, now, self.timezone)
+        delivery = Delivery(
+            id=delivery_id(event_id, endpoint.id, now),
+            owner=endpoint.id,
+            event_id=event_id,
+            kind=EventType.PING.value,
+            body=encode(body).decode(),
+            issuer_id=grant.issuer_id,
+            url=None,
+            host=receiver_host(endpoint.url),
+            created_at=now,
+            due_at=now,
+            expires_at=now + self.keep,
+        )
+        with database():
+            await self.store.records.add(delivery.record)
+        self.made()
+        return delivery
+
+    async def _page(self, owner: str, status: DeliveryStatus | None, limit: int, after: str | None) -> DeliveryPage:
+        found: list[Delivery] = []
+        examined = 0
+        while examined < MAX_EXAMINED:
+            wanted = limit + 1 if status is None else MAX_PAGE
+            with database():
+                records = await self.store.records.list(DELIVERY, owner, wanted, after=after, descending=True)
+            for record in records:
+                delivery = Delivery.of(record)
+                if status in (None, delivery.status):
+                    if len(found) == limit:
+                        return DeliveryPage(found, after)
+                    found.append(delivery)
+                after = delivery.id
+            examined += len(records)
+            if len(records) < wanted:
+                return DeliveryPage(found, None)
+        return DeliveryPage(found, after)
+
+    async def _one(self, owner: str, wanted: str) -> Delivery:
+        record = None
+        if len(wanted) <= MAX_ID_LENGTH:
+            with database():
+                record = await self.store.records.get(DELIVERY, wanted)
+        if record is None or record.owner != owner:
+            raise ApiError("not_found")
+        return Delivery.of(record)
+
+    async def _enabled(self, grant: Grant, endpoint_id: str) -> Endpoint:
+        endpoint = await self.endpoints.get(grant, endpoint_id)
+        if not endpoint.enabled:
+            raise ApiError("webhook_disabled")
+        return endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """What handlers work with."""
+
+    endpoints: Endpoints
+    log: DeliveryLog

@@ -1,0 +1,246 @@
+"""What the API does with endpoints. Knows no HTTP but the codes of its errors.
+
+Whoever has a token with ``admin: true``, or with the ability ``webhook_manage`` in any album, manages the endpoints of
+the token's issuer: an endpoint hears of all imports that this issuer's tokens made, whatever their album.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from plugins.errors import SourceRefused
+from service.auth import Grant
+from service.clock import Clock, truncate_to_milliseconds
+from service.documents import DocumentStore, DuplicateId, StoreUnavailable
+from service.documents.records import Record
+from service.errors import ApiError
+from service.models import MAX_ID_LENGTH
+from service.vault import SecretsUnreadable, Vault
+from service.webhooks.directory import EndpointDirectory
+from service.webhooks.endpoints import ENDPOINT, SECRET, Endpoint, Signing, new_endpoint_id, secret_record_id
+from service.webhooks.posting import Posting
+from service.webhooks.wishes import Wishes
+
+ABILITY = "webhook_manage"
+RETRY_AFTER_OUTAGE = 5
+WRITE_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The endpoints of all issuers, behind the grants of their tokens.
+
+    Every method raises ``ApiError`` alone: ``forbidden`` and ``documents_unavailable`` beside what it names.
+
+    Attributes:
+        directory: is told of changes.
+        posting: judges urls.
+        limit: endpoints that an issuer may have. Of several created at once a few more may pass.
+    """
+
+    store: DocumentStore
+    directory: EndpointDirectory
+    posting: Posting
+    vault: Vault
+    clock: Clock
+    limit: int
+
+    async def create(self, grant: Grant, wishes: Wishes) -> tuple[Endpoint, str]:
+        """A new endpoint, and its secret, which is not shown again.
+
+        Raises:
+            ApiError: ``webhooks_full``, or the code of a refused url.
+        """
+        check_ability(grant)
+        if wishes.url is None:
+            raise ApiError("parameter_invalid", parameter="url", reason="is missing")
+        self.check_url(wishes.url)
+        now = truncate_to_milliseconds(self.clock.now())
+        signing = Signing.new()
+        endpoint = Endpoint(
+            id=new_endpoint_id(),
+            issuer_id=grant.issuer_id,
+            url=wishes.url,
+            events=wishes.events or ("*",),
+            description=wishes.description or "",
+            enabled=wishes.enabled is not False,
+            disabled_reason=None,
+            sealed=signing.sealed(self.vault),
+            created_at=now,
+            updated_at=now,
+        )
+        with database():
+            present = await self.store.records.list(ENDPOINT, grant.issuer_id, self.limit)
+            if len(present) >= self.limit:
+                raise ApiError("webhooks_full", limit=self.limit)
+            await self.store.records.add(endpoint.record)
+        self.directory.forget(grant.issuer_id)
+        return endpoint, signing.secret
+
+    async def list(self, grant: Grant) -> Sequence[Endpoint]:
+        """All endpoints of the issuer; there are few."""
+        check_ability(grant)
+        with database():
+            records = await self.store.records.list(ENDPOINT, grant.issuer_id, max(self.limit, 100))
+        return [Endpoint.of(record) for record in records]
+
+    async def get(self, grant: Grant, endpoint_id: str) -> Endpoint:
+        """One endpoint of the issuer.
+
+        Raises:
+            ApiError: ``not_found``, also where it is another issuer's.
+        """
+        check_ability(grant)
+        record = None
+        if len(endpoint_id) <= MAX_ID_LENGTH:
+            with database():
+                record = await self.store.records.get(ENDPOINT, endpoint_id)
+        if record is None or record.owner != grant.issuer_id:
+            raise ApiError("not_found")
+        return Endpoint.of(record)
+
+    async def change(self, grant: Grant, endpoint_id: str, wishes: Wishes) -> Endpoint:
+        """Change what is wished for. An endpoint that is enabled again has no ``disabled_reason`` any more.
+
+        Raises:
+            ApiError: as ``get`` and ``create``.
+        """
+        if wishes.url is not None:
+            check_ability(grant)
+            self.check_url(wishes.url)
+
+        def changed(one: Endpoint, now: datetime) -> Endpoint:
+            return one.changed(
+                now,
+                url=one.url if wishes.url is None else wishes.url,
+                events=wishes.events or one.events,
+                description=one.description if wishes.description is None else wishes.description,
+                enabled=one.enabled if wishes.enabled is None else wishes.enabled,
+                disabled_reason=one.disabled_reason if wishes.enabled is None else None,
+            )
+
+        return await self._write(grant, endpoint_id, changed)
+
+    async def rotate(self, grant: Grant, endpoint_id: str) -> tuple[Endpoint, str]:
+        """Give it a new secret; the present one signs besides for a day. The secret is not shown again."""
+        secret = ""
+
+        def changed(one: Endpoint, now: datetime) -> Endpoint:
+            nonlocal secret
+            signing = self._rotated(one.sealed, now)
+            secret = signing.secret
+            return one.changed(now, sealed=signing.sealed(self.vault))
+
+        return await self._write(grant, endpoint_id, changed), secret
+
+    async def delete(self, grant: Grant, endpoint_id: str) -> None:
+        """Remove it. What is still to be sent to it ends."""
+        await self.get(grant, endpoint_id)
+        with database():
+            await self.store.records.delete(ENDPOINT, endpoint_id)
+        self.directory.forget(grant.issuer_id)
+
+    # --- what signs the webhooks of imports ---------------------------------------------------------------------------
+
+    async def secret(self, grant: Grant) -> Signing:
+        """What signs the webhooks that imports of the issuer ask for themselves; made where there is none yet.
+
+        It is shown whenever asked for: the issuer has no other way to tell the receivers of its imports.
+        """
+        check_ability(grant)
+        return await self.ensure_secret(grant.issuer_id)
+
+    async def ensure_secret(self, issuer_id: str) -> Signing:
+        """As ``secret``, for an import that asks for a webhook.
+
+        Raises:
+            ApiError: ``documents_unavailable``.
+        """
+        record_id = secret_record_id(issuer_id)
+        with database():
+            record = await self.store.records.get(SECRET, record_id)
+            if record is not None:
+                return self._opened(record)
+            signing, now = Signing.new(), truncate_to_milliseconds(self.clock.now())
+            record = Record(SECRET, record_id, issuer_id, {"sealed": signing.sealed(self.vault)}, now)
+            try:
+                await self.store.records.add(record)
+            except DuplicateId:  # another was faster; nothing deletes one
+                return self._opened(await self.store.records.get(SECRET, record_id) or record)
+        return signing
+
+    async def rotate_secret(self, grant: Grant) -> Signing:
+        """Change it, as ``rotate`` does an endpoint's."""
+        check_ability(grant)
+        for _ in range(WRITE_ATTEMPTS):
+            with database():
+                record = await self.store.records.get(SECRET, secret_record_id(grant.issuer_id))
+                if record is None:
+                    return await self.ensure_secret(grant.issuer_id)
+                signing = self._rotated(record.data["sealed"], self.clock.now())
+                if await self.store.records.replace(record.changed(data={"sealed": signing.sealed(self.vault)})):
+                    return signing
+        raise busy()
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def check_url(self, url: str, parameter: str = "url") -> None:
+        """Refuse, without I/O, what can never be sent to; the address is judged again at every attempt.
+
+        Raises:
+            ApiError: with the code of the refusal.
+        """
+        try:
+            self.posting.check(url)
+        except SourceRefused as error:
+            raise ApiError.from_refusal(error, parameter) from error
+
+    async def _write(
+        self, grant: Grant, endpoint_id: str, changed: Callable[[Endpoint, datetime], Endpoint]
+    ) -> Endpoint:
+        for _ in range(WRITE_ATTEMPTS):
+            endpoint = await self.get(grant, endpoint_id)
+            after = changed(endpoint, truncate_to_milliseconds(self.clock.now()))
+            with database():
+                if await self.store.records.replace(after.record):
+                    self.directory.forget(grant.issuer_id)
+                    return after
+        raise busy()
+
+    def _rotated(self, sealed: str, now: datetime) -> Signing:
+        """A new secret; where the present one cannot be read any more, it cannot sign either."""
+        try:
+            return Signing.opened(sealed, self.vault).rotated(now)
+        except SecretsUnreadable:
+            return Signing.new()
+
+    def _opened(self, record: Record) -> Signing:
+        try:
+            return Signing.opened(record.data["sealed"], self.vault)
+        except SecretsUnreadable as error:
+            raise ApiError("webhook_secret_unreadable", internal=str(error)) from error
+
+
+def check_ability(grant: Grant) -> None:
+    """Let those pass who may manage webhooks.
+
+    Raises:
+        ApiError: ``forbidden``.
+    """
+    if not grant.allows(ABILITY, None):
+        raise ApiError("forbidden", ability=ABILITY)
+
+
+def busy() -> ApiError:
+    """The answer where others keep writing the same record."""
+    return ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """Around the use of the database: that it does not answer is an answer."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error

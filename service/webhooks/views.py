@@ -1,0 +1,49 @@
+"""Endpoints and deliveries as JSON."""
+
+import json
+from datetime import tzinfo
+from typing import Any
+
+from service.representation import timestamp
+from service.webhooks.deliveries import Attempt, Delivery
+from service.webhooks.endpoints import Endpoint
+
+
+def endpoint_view(endpoint: Endpoint, timezone: tzinfo, secret: str | None = None) -> dict[str, Any]:
+    """An endpoint; with its secret just after that was made, and never again."""
+    view = {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "events": list(endpoint.events),
+        "description": endpoint.description,
+        "enabled": endpoint.enabled,
+        "disabled_reason": endpoint.disabled_reason,
+        "created_at": timestamp(endpoint.created_at, timezone),
+        "updated_at": timestamp(endpoint.updated_at, timezone),
+    }
+    return view if secret is None else {**view, "secret": secret}
+
+
+def delivery_view(delivery: Delivery, timezone: tzinfo, *, whole: bool = False) -> dict[str, Any]:
+    """A delivery; ``whole`` with what is sent."""
+    due_at = delivery.due_at
+    view: dict[str, Any] = {
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "type": delivery.kind,
+        "status": delivery.status.value,
+        "created_at": timestamp(delivery.created_at, timezone),
+        "next_attempt_at": None if due_at is None else timestamp(due_at, timezone),
+        "attempt_count": delivery.made,
+        "attempts": [_attempt(one, timezone) for one in delivery.attempts],
+    }
+    return {**view, "payload": json.loads(delivery.body)} if whole else view
+
+
+def _attempt(attempt: Attempt, timezone: tzinfo) -> dict[str, Any]:
+    return {
+        "at": timestamp(attempt.at, timezone),
+        "status": attempt.status,
+        "ms": attempt.milliseconds,
+        "error": attempt.error,
+    }
