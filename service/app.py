@@ -17,6 +17,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from service.handlers.base import Api, BaseHandler, NotFoundHandler
+from service.handlers.content import ContentHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
 from service.handlers.images import ImageContentHandler, ImageHandler
 from service.handlers.imports import CancelHandler, ImportHandler, ImportsHandler, RetryHandler
@@ -58,6 +59,7 @@ def make_app(api: Api) -> Application:
         [
             (r"/api/v1/imports", ImportsHandler, context),
             (r"/api/v1/imports/([^/]+)", ImportHandler, context),
+            (r"/api/v1/imports/([^/]+)/content", ContentHandler, context),
             (r"/api/v1/imports/([^/]+)/cancel", CancelHandler, context),
             (r"/api/v1/imports/([^/]+)/retry", RetryHandler, context),
             (r"/api/v1/imports/([^/]+)/deliveries", ImportDeliveriesHandler, context),

@@ -47,6 +47,18 @@ _SPECS = (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "Another request was sent with this Idempotency-Key; each key is for one request.",
     ),
+    ErrorSpec("content_missing", HTTPStatus.UNPROCESSABLE_ENTITY, "The image has no bytes."),
+    ErrorSpec(
+        "content_in_progress", HTTPStatus.CONFLICT, "The bytes of the import are being received already; try again."
+    ),
+    ErrorSpec(
+        "content_not_expected",
+        HTTPStatus.CONFLICT,
+        "The import is {status}; bytes are taken for one that is waiting alone.",
+    ),
+    ErrorSpec(
+        "too_many_uploads", HTTPStatus.SERVICE_UNAVAILABLE, "Too many images are being received; try again later."
+    ),
     ErrorSpec(
         "not_cancellable",
         HTTPStatus.CONFLICT,
@@ -129,6 +141,7 @@ WORKER_LOST = Failure("worker_lost", "The workers that ran this import died agai
 SECRETS_UNREADABLE = Failure(
     "secrets_unreadable", "The headers or the url of this import can no longer be decrypted.", retryable=True
 )
+CONTENT_EXPIRED = Failure("content_expired", "The bytes of the image did not come in time.", retryable=True)
 HOST_UNAVAILABLE = Failure(
     "host_unavailable", "The host of the url could not be reached, or asked to wait, for too long.", retryable=True
 )
@@ -141,6 +154,8 @@ ENDPOINT_DELETED = Failure(
 DELIVERY_FAILURES = (RECEIVER_REFUSED, RECEIVER_GONE, ENDPOINT_DISABLED, ENDPOINT_DELETED)
 """Why the attempt of a delivery failed, beside what fetchers raise."""
 INTERNAL = Failure("internal_error", CATALOGUE["internal_error"].text, retryable=True)
+IMPORT_FAILURES = (WORKER_LOST, SECRETS_UNREADABLE, CONTENT_EXPIRED, HOST_UNAVAILABLE)
+"""How imports end that no plugin has failed, beside ``INTERNAL``."""
 
 
 class ApiError(Exception):

@@ -111,27 +111,35 @@ class Importer:
             async with fetcher.open(source) as fetched:
                 await spool.fill(fetched.chunks)
                 filename = document.filename or fetched.filename
-            info = await self._detect(spool)
-            if self._admit is not None:
-                await self._admit(document, spool.byte_size)
-            metadata = ObjectMetadata(
-                byte_size=spool.byte_size,
-                sha256=spool.sha256,
-                content_type=info.content_type,
-                filename=filename,
-                import_id=document.id,
-            )
-            try:
-                with _outage_if_slow():
-                    await self._storage.save(document.storage_key, spool.chunks(), metadata)
-            except ObjectExists:
-                image = await self._stored_image(document.storage_key, filename)
-            else:
-                image = self._image(info, spool, document.storage_key, filename)
-                if self._mirror is not None:
-                    is_mirrored = await self._mirror.save(document.storage_key, spool.chunks(), metadata)
-                    image = replace(image, is_mirrored=is_mirrored)
+            image = await self.keep(document, spool, filename)
         return Outcome(image, fetcher.kind)
+
+    async def keep(self, document: Import, spool: Spool, filename: str | None) -> Image:
+        """Detect what the spool holds, and save it for the import: storage holds exactly what is returned then.
+
+        Raises:
+            PluginError: it is no image that is allowed, or storage does not take it.
+        """
+        info = await self._detect(spool)
+        if self._admit is not None:
+            await self._admit(document, spool.byte_size)
+        metadata = ObjectMetadata(
+            byte_size=spool.byte_size,
+            sha256=spool.sha256,
+            content_type=info.content_type,
+            filename=filename,
+            import_id=document.id,
+        )
+        try:
+            with _outage_if_slow():
+                await self._storage.save(document.storage_key, spool.chunks(), metadata)
+        except ObjectExists:
+            return await self._stored_image(document.storage_key, filename)
+        image = self._image(info, spool, document.storage_key, filename)
+        if self._mirror is not None:
+            is_mirrored = await self._mirror.save(document.storage_key, spool.chunks(), metadata)
+            image = replace(image, is_mirrored=is_mirrored)
+        return image
 
     async def _detect(self, spool: Spool) -> ImageInfo:
         """Ask the detectors in turn; where none accepts the file, the first that knew its format has the last word."""

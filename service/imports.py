@@ -1,7 +1,7 @@
 """What the API does with imports: accept one, show one. Knows no HTTP."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -64,7 +64,14 @@ class Imports:
     endpoints: Endpoints | None = None
 
     async def create(
-        self, grant: Grant, params: Mapping[str, Any], request_id: str = "", key: str | None = None
+        self,
+        grant: Grant,
+        params: Mapping[str, Any],
+        request_id: str = "",
+        key: str | None = None,
+        *,
+        file_sha256: str | None = None,
+        add: Callable[[Import], Awaitable[None]] | None = None,
     ) -> Accepted:
         """Accept an import; it is durable when this returns (P1). Its ``params`` are without what is secret in them.
 
@@ -73,6 +80,8 @@ class Imports:
             params: as sent, with ``controller`` and ``action`` at the end.
             request_id: of the request, for the log.
             key: of idempotency, see ``service.idempotency``; None for none.
+            file_sha256: digest of the bytes that came with it; None where none did.
+            add: adds the import, where it is not simply to be stored.
 
         Raises:
             ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``quota_exceeded``,
@@ -85,10 +94,12 @@ class Imports:
         with told_as_outage():
             if key is None:
                 document = await prepared()
-                await self._add(document)
+                await (add or self._add)(document)
                 return Accepted(document)
-            fingerprint = fingerprint_of(params)
-            document, is_replayed = await self.idempotency.once(grant.issuer_id, key, fingerprint, prepared, self._add)
+            fingerprint = fingerprint_of(params if file_sha256 is None else {**params, "file": file_sha256})
+            document, is_replayed = await self.idempotency.once(
+                grant.issuer_id, key, fingerprint, prepared, add or self._add
+            )
             return Accepted(document, is_replayed)
 
     async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str) -> Import:

@@ -1,5 +1,6 @@
 """Removes what is to be gone: images whose deletion was begun and not completed, since its process died or storage
-failed, the previous keys of issuers whose time has ended, and records that have expired.
+failed, the previous keys of issuers whose time has ended, and records that have expired. Ends the wait of imports for
+bytes that do not come.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import structlog
 
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
-from service.errors import ApiError
+from service.errors import CONTENT_EXPIRED, ApiError
 from service.images import Images
 from service.outages import Outage
 
@@ -44,6 +45,7 @@ class Purger:
             try:
                 await self.drop_keys()
                 await self.drop_records()
+                await self.expire_waiting()
                 await self.sweep()
                 outage.worked()
             except (ApiError, StoreUnavailable) as error:
@@ -69,6 +71,19 @@ class Purger:
         """
         while await self.store.records.drop_expired(BATCH) == BATCH:
             pass
+
+    async def expire_waiting(self) -> None:
+        """Fail the imports whose bytes did not come in time.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        for document in await self.store.search.expired_waiting(self.clock.now(), BATCH):
+            expired = document.expired(CONTENT_EXPIRED, self.clock.now())
+            expired = await self.images.facts.stamp(document, expired)
+            if await self.store.update(expired):
+                self.images.facts.written(expired)
+                log.info("an import has expired: its bytes did not come", import_id=document.id)
 
     async def sweep(self) -> int:
         """Complete what there is to complete; how many deletions that were.

@@ -19,11 +19,12 @@ from tornado.httpserver import HTTPServer
 
 from backends.guard import GuardedStorage
 from plugins.errors import PluginError
+from service.api_wiring import make_api
 from service.app import bind, make_app, make_server
 from service.clock import Clock
 from service.handlers.in_flight import InFlight
 from service.settings import Components, Settings
-from service.wiring import Parts, make_api, make_mirroring, make_purger, make_worker, open_parts
+from service.wiring import Parts, make_mirroring, make_purger, make_worker, open_parts
 from service.worker import Worker
 
 REQUEST_GRACE = 5.0
@@ -119,6 +120,7 @@ async def running(
         await stack.enter_async_context(_in_the_background(make_purger(parts).run, "purger"))
         await stack.enter_async_context(_in_the_background(make_mirroring(parts).run, "mirroring"))
         api = make_api(parts, worker.wake, worker.stop_import) if worker else make_api(parts, lambda: None)
+        await stack.enter_async_context(_in_the_background(api.receiving.run, "uploads"))
         server = make_server(
             make_app(api),
             head_max_bytes=options.head_max_bytes,

@@ -21,7 +21,7 @@ _HAS_UNNAMED_FILES = hasattr(os, "memfd_create")
 
 
 class Spool:
-    """The bytes of one import: written once with ``fill``, then read as often as needed.
+    """The bytes of one import: written once, with ``fill`` or piece by piece, then read as often as needed.
 
     Attributes:
         byte_size: size in bytes of what was written.
@@ -58,10 +58,26 @@ class Spool:
             OSError: the temporary folder cannot be written.
         """
         async for chunk in chunks:
-            self.byte_size += len(chunk)
-            self._gathered += chunk
-            if len(self._gathered) > self._memory_bytes:
-                await self._flush_to_disk()
+            await self.write(chunk)
+        await self.complete()
+
+    async def write(self, chunk: bytes) -> None:
+        """Add bytes, where they come one by one rather than from ``fill``; ``complete`` follows the last.
+
+        Raises:
+            OSError: see ``fill``.
+        """
+        self.byte_size += len(chunk)
+        self._gathered += chunk
+        if len(self._gathered) > self._memory_bytes:
+            await self._flush_to_disk()
+
+    async def complete(self) -> None:
+        """There is no more to come; the bytes can be read from now on.
+
+        Raises:
+            OSError: see ``fill``.
+        """
         if self._in_memory:
             self._file = _memory_file(self._directory)
             self._write(self._file)

@@ -4,7 +4,7 @@ The only module that knows which class stands behind which contract. What is ope
 """
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,10 +12,7 @@ from datetime import timedelta
 
 from backends.guard import GuardedStorage, signer_of
 from plugins.watch import Watch
-from service.actions import Actions
 from service.attempts import Attempts
-from service.auth import Authenticator
-from service.backlog import Backlog
 from service.changes import Changes
 from service.clock import Clock
 from service.documents import DocumentStore
@@ -23,30 +20,19 @@ from service.documents.memory import MemoryDocumentStore
 from service.documents.sqlite import SqliteDocumentStore
 from service.facts import Facts
 from service.guarded import detectors_for, fetchers_for, storages_for
-from service.handlers.base import Api
-from service.handlers.in_flight import InFlight
-from service.idempotency import Idempotency
 from service.images import Downloads, Images
 from service.importer import Importer
-from service.imports import Imports
-from service.issuer_directory import IssuerDirectory
-from service.listing import Listing
 from service.mirror import Mirror
 from service.mirroring import Copyist, Mirroring
-from service.params import ParamLimits
 from service.plugin_log import log_blocking
 from service.purger import Purger
 from service.quotas import Quotas
-from service.rates import Policy, Rates
-from service.readiness import Readiness
 from service.retries import RetryPolicy
-from service.settings import Components, LimitsSettings, Settings
+from service.settings import Components, Settings
 from service.slots import Limits
 from service.spool import Spools
 from service.storages import Storages
-from service.validation import ParamRules
 from service.vault import Vault
-from service.waiting import Waiting
 from service.webhooks.assembly import WebhookParts, make_webhooks
 from service.worker import Worker, WorkerOptions
 
@@ -64,6 +50,7 @@ class Parts:
     store: DocumentStore
     storages: Storages
     importer: Importer
+    spools: Spools
     vault: Vault
     quotas: Quotas
     import_types: frozenset[str]
@@ -127,13 +114,14 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         stack.callback(executor.shutdown, cancel_futures=True)
         vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
         quotas = Quotas(store, settings.limits.organization_stored_bytes)
+        spools = Spools(worker.spool_memory_bytes, worker.spool_directory, executor)
         importer = Importer(
             fetchers=fetchers,
             detectors=detectors_for(settings, components, stack, watch),
             storage=storages.backend,
             storage_name=storages.main,
             mirror=None if storages.mirror is None else Mirror(storages.by_name[storages.mirror]),
-            spools=Spools(worker.spool_memory_bytes, worker.spool_directory, executor),
+            spools=spools,
             vault=vault,
             admit=quotas.hold,
         )
@@ -146,6 +134,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             store=store,
             storages=storages,
             importer=importer,
+            spools=spools,
             vault=vault,
             quotas=quotas,
             import_types=kinds | IMPORT_TYPES,
@@ -229,84 +218,3 @@ def make_mirroring(parts: Parts) -> Mirroring:
 def make_purger(parts: Parts) -> Purger:
     """What completes deletions; ``Purger.run`` is the caller's to own."""
     return Purger(make_images(parts), parts.store, parts.clock, parts.rng)
-
-
-def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str], None] = lambda _: None) -> Api:
-    """What the handlers work with.
-
-    Args:
-        parts: what is open.
-        accepted: called for every import that was queued.
-        stopped: called with the id of every import that is not to run any more.
-    """
-    settings = parts.settings
-    service = settings.service
-    directory = IssuerDirectory(settings.issuers, parts.store, settings.auth.issuer_cache)
-    backlog = Backlog(parts.store, settings.worker.backlog)
-    images = make_images(parts)
-    imports = Imports(
-        store=parts.store,
-        importer=parts.importer,
-        backlog=backlog,
-        quotas=parts.quotas,
-        rules=_param_rules(parts),
-        clock=parts.clock,
-        vault=parts.vault,
-        endpoints=None if parts.webhooks is None else parts.webhooks.api.endpoints,
-        idempotency=Idempotency(parts.store, parts.clock, timedelta(seconds=service.idempotency_lifetime)),
-        accepted=accepted,
-        expire_after=timedelta(seconds=settings.uploads.expire_after),
-    )
-    return Api(
-        imports=imports,
-        listing=Listing(parts.store),
-        actions=Actions(
-            imports=imports,
-            images=images,
-            store=parts.store,
-            backlog=backlog,
-            changes=parts.changes,
-            facts=parts.facts,
-            clock=parts.clock,
-            accepted=accepted,
-            stopped=stopped,
-            expire_after=timedelta(seconds=settings.uploads.expire_after),
-        ),
-        waiting=Waiting(parts.store, parts.changes, service.wait_max),
-        images=images,
-        image_max_age=settings.images.max_age,
-        stall_timeout=settings.images.stall_timeout,
-        authenticator=Authenticator(
-            directory.get,
-            parts.clock,
-            leeway=settings.auth.leeway,
-            max_token_bytes=settings.auth.token_max_bytes,
-        ),
-        readiness=Readiness({"documents": parts.store.ping, "storage": parts.storages.backend.ping}),
-        timezone=service.timezone,
-        rates=_rates(settings.limits),
-        param_limits=ParamLimits(service.params_max_depth, service.params_max_pairs),
-        head_max_bytes=service.head_max_bytes,
-        body_max_bytes=service.body_max_bytes,
-        body_timeout=service.body_timeout,
-        trusted_proxies=service.trusted_proxies,
-        in_flight=InFlight(),
-        webhooks=None if parts.webhooks is None else parts.webhooks.api,
-    )
-
-
-def _param_rules(parts: Parts) -> ParamRules:
-    service = parts.settings.service
-    return ParamRules(
-        metadata_max_bytes=service.metadata_max_bytes,
-        filename_max_bytes=service.filename_max_bytes,
-        album_id_max_bytes=service.album_id_max_bytes,
-        import_types=parts.import_types,
-    )
-
-
-def _rates(limits: LimitsSettings) -> Rates:
-    return Rates(
-        Policy("issuer", limits.issuer_requests, limits.issuer_window, limits.issuer_exceptions),
-        Policy("organization", limits.organization_requests, limits.organization_window),
-    )

@@ -28,6 +28,7 @@ from service.listing import Listing
 from service.params import ParamLimits, ParamsError
 from service.rates import Rates
 from service.readiness import Readiness
+from service.receiving import Receiving
 from service.representation import encode
 from service.waiting import Waiting
 from service.webhooks.log import Webhooks
@@ -64,6 +65,9 @@ class Api:
     body_timeout: float
     trusted_proxies: Sequence[IPv4Network | IPv6Network]
     in_flight: InFlight
+    receiving: Receiving
+    upload_max_bytes: int
+    upload_stall_timeout: float
     webhooks: Webhooks | None = None
 
 
@@ -73,8 +77,8 @@ class BaseHandler(RequestHandler):
 
     api: Api
     grant: Grant | None
-    rate_limit: Mapping[str, str]
-    """Headers that say where the sender stands; none where nothing is limited."""
+    kept_headers: dict[str, str]
+    """Headers of the answer whatever it is, an error too."""
     request_id: str
     log_fields: dict[str, Any]
     """What the request's log line says beside the request itself."""
@@ -83,7 +87,7 @@ class BaseHandler(RequestHandler):
         """Take what handlers work with."""
         self.api = api
         self.grant = None
-        self.rate_limit = {}
+        self.kept_headers = {}
         self.log_fields = {}
         api.in_flight.begin(self)
         self._body = bytearray()
@@ -105,8 +109,14 @@ class BaseHandler(RequestHandler):
         self._headers["X-Request-Id"] = self.request_id
         if getattr(self, "grant", None) is not None:
             self._headers["X-token"] = self.grant.token  # type: ignore[union-attr]
-        for name, value in getattr(self, "rate_limit", {}).items():
+        for name, value in getattr(self, "kept_headers", {}).items():
             self._headers[name] = value
+
+    def keep_headers(self, headers: Mapping[str, str]) -> None:
+        """Set headers, also of an error that follows."""
+        self.kept_headers |= headers
+        for name, value in headers.items():
+            self.set_header(name, value)
 
     @property
     def client_address(self) -> str:
@@ -183,18 +193,30 @@ class BaseHandler(RequestHandler):
 
     def prepare(self) -> None:
         """Decide whether the body may come, before any of it is read."""
-        if _head_bytes(self.request) > self.api.head_max_bytes:
-            raise ApiError("request_head_too_large", limit=self.api.head_max_bytes)
+        self.check_head()
         self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
-        length = self.request.headers.get("Content-Length", "")
-        digits = length.lstrip("0")[:MAX_LENGTH_DIGITS]
-        announced = int(digits) if digits.isascii() and digits.isdigit() else 0
+        announced = self.announced_bytes()
         if announced > self.api.body_max_bytes:
             self._refuse_body()
             if announced > DISCARD_FACTOR * self.api.body_max_bytes or "Expect" in self.request.headers:
                 self.body()
         if announced or "Transfer-Encoding" in self.request.headers:
             self._timer = asyncio.get_running_loop().call_later(self.api.body_timeout, self._body_timed_out)
+
+    def check_head(self) -> None:
+        """Judge the request's head.
+
+        Raises:
+            ApiError: ``request_head_too_large``.
+        """
+        if _head_bytes(self.request) > self.api.head_max_bytes:
+            raise ApiError("request_head_too_large", limit=self.api.head_max_bytes)
+
+    def announced_bytes(self) -> int:
+        """Length of the body as its sender has announced it; 0 where it has not."""
+        length = self.request.headers.get("Content-Length", "")
+        digits = length.lstrip("0")[:MAX_LENGTH_DIGITS]
+        return int(digits) if digits.isascii() and digits.isdigit() else 0
 
     def data_received(self, chunk: bytes) -> None:
         """Gather the body; beyond the limit, count what is thrown away."""

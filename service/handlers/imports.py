@@ -1,20 +1,29 @@
 """``/api/v1/imports`` and ``/api/v1/imports/{id}``: accept an import, list them, show, cancel, retry and delete one."""
 
 import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
+
+from multipart import parse_options_header
 
 from service.auth import Grant
 from service.errors import ApiError
 from service.handlers.base import Api, BaseHandler
+from service.handlers.content import ReceivingHandler
 from service.idempotency import key_of
+from service.imports import Accepted
 from service.listing import Query, cursor_of
 from service.models import MAX_ID_LENGTH, Import
 from service.params import merge, parse_query
-from service.params.body import parse_body
+from service.params.body import check_encoding, parse_body
+from service.params.multipart_stream import MultipartStream
 from service.params.prefer import preferred_wait
 from service.rates import rate_limit_headers
+from service.receiving import Reception
 from service.representation import accepted, detailed
+from service.spool import Spool
 
 ROUTE_PARAMS = {"controller": "api/v1/imports", "action": "create"}
 
@@ -43,16 +52,70 @@ class WaitingHandler(BaseHandler):
             return await self.api.waiting.final(document, seconds, self._gone)
 
 
-class ImportsHandler(WaitingHandler):
+class ImportsHandler(WaitingHandler, ReceivingHandler):
     """The collection of imports."""
 
+    spool: Spool | None
+
+    def initialize(self, api: Api) -> None:
+        """Take what handlers work with."""
+        super().initialize(api)
+        self.spool = None
+        self._multipart: MultipartStream | None = None
+
+    # --- bodies -------------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> Awaitable[None] | None:  # type: ignore[override]  # Tornado awaits it
+        """A multipart body is taken as it comes, since it may bring a file; any other is gathered."""
+        content_type = self.request.headers.get("Content-Type", "")
+        if self.request.method == "POST" and parse_options_header(content_type)[0] == "multipart/form-data":
+            return ReceivingHandler.prepare(self)
+        BaseHandler.prepare(self)
+        return None
+
+    async def accept_body(self) -> None:
+        """Begin to read a multipart body."""
+        self.max_body_bytes += self.api.body_max_bytes
+        headers, limits = self.request.headers, self.api.param_limits
+        check_encoding(headers.get("Content-Type", ""), headers.get("Content-Encoding", ""))
+        self._multipart = MultipartStream(headers.get("Content-Type", ""), limits, self.api.body_max_bytes)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:  # type: ignore[override]  # Tornado awaits it
+        """See ``prepare``."""
+        if self._multipart is not None or self.body_error is not None:
+            return ReceivingHandler.data_received(self, chunk)
+        BaseHandler.data_received(self, chunk)
+        return None
+
+    async def received(self, chunk: bytes) -> None:
+        """Read a piece of a multipart body."""
+        if self._multipart is None:
+            return
+        for piece in self._multipart.feed(chunk):
+            if self.spool is None:
+                await self.authenticate()  # before anything of a file is kept
+                await self.opened.enter_async_context(self.api.receiving.place())
+                self.spool = self.opened.enter_context(self.api.receiving.spools.open())
+            if self.spool.byte_size + len(piece) > self.api.upload_max_bytes:
+                raise ApiError("request_body_too_large", limit=self.api.upload_max_bytes)
+            await self.spool.write(piece)
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
     async def post(self) -> None:
-        """Accept an import and answer with its document: at once, or when it is final, where the client prefers so."""
-        grant = await self.authenticate()
-        self.count_against_rates(grant)
-        key = key_of(self.request.headers.get_list("Idempotency-Key"))
-        params = self.params()
-        created = await self.api.imports.create(grant, params, self.request_id, key)
+        """Accept an import and answer with its document: at once, or when it is final, where the client prefers so.
+
+        One that brings its bytes is final when it is answered.
+        """
+        async with self.finishing():
+            grant = await self.authenticate()
+            self.count_against_rates(grant)
+            key = key_of(self.request.headers.get_list("Idempotency-Key"))
+            params = self.params()
+            if self._multipart is not None and self._multipart.filename is not None:
+                created = await self._with_file(grant, params, key, self._multipart.filename)
+            else:
+                created = await self.api.imports.create(grant, params, self.request_id, key)
         document = created.document
         self.log_fields["import_id"] = document.id
         self.set_header("Location", f"/api/v1/imports/{document.id}")
@@ -63,6 +126,27 @@ class ImportsHandler(WaitingHandler):
             self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
         else:
             self.answer(HTTPStatus.OK, accepted(document, self.api.timezone, params))
+
+    async def _with_file(self, grant: Grant, params: dict[str, Any], key: str | None, filename: str) -> Accepted:
+        """Accept an import that brings its bytes, and make of them what is to be made of them."""
+        if params.get("url"):
+            raise ApiError("parameter_invalid", parameter="url", reason="cannot be sent together with a file")
+        if self.spool is None:
+            raise ApiError("content_missing")
+        await self.spool.complete()
+        receptions: list[Reception] = []
+
+        async def add(document: Import) -> None:
+            self.keep_headers({"Location": f"/api/v1/imports/{document.id}"})
+            reception = self.api.receiving.reception(document, is_new=True)
+            receptions.append(await self.opened.enter_async_context(reception))
+
+        created = await self.api.imports.create(
+            grant, params, self.request_id, key, file_sha256=self.spool.sha256, add=add
+        )
+        for reception in receptions:
+            created = replace(created, document=await self.api.receiving.finish(reception, self.spool, filename))
+        return created
 
     async def get(self) -> None:
         """Answer with a page of the imports that the token may list, the newest first."""
@@ -88,18 +172,26 @@ class ImportsHandler(WaitingHandler):
             ApiError: ``rate_limited``.
         """
         decision = self.api.rates.admit(grant.issuer_id, grant.organization_id)
-        self.rate_limit = rate_limit_headers(decision.standings)
-        for name, value in self.rate_limit.items():
-            self.set_header(name, value)
+        self.keep_headers(rate_limit_headers(decision.standings))
         if decision.retry_after is not None:
             raise ApiError("rate_limited", retry_after=decision.retry_after, seconds=decision.retry_after)
 
     def params(self) -> dict[str, Any]:
         """What the client sent, and then, as in Rails, what the route says, which a client cannot set."""
-        headers, limits = self.request.headers, self.api.param_limits
-        body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
-        sent = merge(parse_query(self.request.query, limits), body)
+        limits = self.api.param_limits
+        sent = merge(parse_query(self.request.query, limits), self._body_params())
         return {name: value for name, value in sent.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
+
+    def _body_params(self) -> dict[str, Any]:
+        headers, limits = self.request.headers, self.api.param_limits
+        if self.body_error is None and self._multipart is None:
+            content_type, encoding = headers.get("Content-Type", ""), headers.get("Content-Encoding", "")
+            return parse_body(self.body(), content_type, encoding, limits)
+        self.body_ended()
+        if self._multipart is None or not self.body_bytes:
+            return {}
+        self._multipart.end()
+        return self._multipart.params
 
 
 class ImportHandler(WaitingHandler):

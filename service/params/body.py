@@ -42,10 +42,7 @@ def parse_body(body: bytes, content_type: str, content_encoding: str, limits: Pa
     """
     if not body:
         return {}
-    media_type, options = parse_options_header(content_type)
-    if content_encoding.lower() not in ("", "identity") or options.get("charset", "utf-8").lower() not in _UTF8:
-        raise UnsupportedMediaType
-    match media_type:
+    match check_encoding(content_type, content_encoding):
         case "application/x-www-form-urlencoded" | "":
             return parse_form(body, limits)
         case "multipart/form-data":
@@ -54,3 +51,15 @@ def parse_body(body: bytes, content_type: str, content_encoding: str, limits: Pa
             return parse_json(body, limits)
         case _:
             raise UnsupportedMediaType
+
+
+def check_encoding(content_type: str, content_encoding: str) -> str:
+    """The media type of a body.
+
+    Raises:
+        UnsupportedMediaType: another character set than UTF-8, or a content encoding.
+    """
+    media_type, options = parse_options_header(content_type)
+    if content_encoding.lower() not in ("", "identity") or options.get("charset", "utf-8").lower() not in _UTF8:
+        raise UnsupportedMediaType
+    return str(media_type)

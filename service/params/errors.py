@@ -93,8 +93,18 @@ class MultipartInvalid(ParamsError):
     code = "multipart_invalid"
 
 
+class ParamsTooLarge(ParamsError):
+    """The fields of a body are larger than a body without a file may be."""
+
+    code = "request_body_too_large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The fields of the request body are larger than {limit} bytes.")
+
+
 class FilePartNotSupported(ParamsError):
-    """A part brings a file; only fields are read."""
+    """A part brings a file that is not wanted: a second one, or one under another name than ``file``."""
 
     code = "file_part_not_supported"
     status = HTTPStatus.UNPROCESSABLE_ENTITY

@@ -9,8 +9,8 @@ from service.params.errors import FilePartNotSupported, InvalidEncoding, Multipa
 from service.params.limits import ParamLimits
 from service.params.nested import Params, store
 
-_MAX_HEADERS = 8
-_MAX_HEADER_BYTES = 4096
+MAX_HEADERS = 8
+MAX_HEADER_BYTES = 4096
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 """RFC 2046 section 5.1.1."""
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
@@ -34,16 +34,21 @@ def parse_multipart(body: bytes, content_type: str, limits: ParamLimits) -> Para
         ParameterConflict: see ``nested.store``.
         ParametersTooDeep, TooManyParameters: beyond the limits.
     """
-    boundary = _boundary(content_type)
+    boundary = boundary_of(content_type)
     params: Params = {}
     if body:
         for segment, content in _parts(body, boundary, limits.pairs):
             if segment.filename != "":
-                store(params, segment.name, _text(segment, content), limits)
+                store(params, segment.name, text_of(segment, content), limits)
     return params
 
 
-def _boundary(content_type: str) -> str:
+def boundary_of(content_type: str) -> str:
+    """The boundary that a ``Content-Type`` names.
+
+    Raises:
+        MultipartInvalid: another media type, or no usable boundary.
+    """
     media_type, options = parse_options_header(content_type)
     boundary = options.get("boundary", "")
     if media_type != "multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
@@ -58,8 +63,8 @@ def _parts(body: bytes, boundary: str, limit: int) -> Iterator[tuple[MultipartSe
     parser = PushMultipartParser(
         boundary,
         content_length=len(body),
-        max_header_count=_MAX_HEADERS,
-        max_header_size=_MAX_HEADER_BYTES,
+        max_header_count=MAX_HEADERS,
+        max_header_size=MAX_HEADER_BYTES,
         max_segment_size=len(body),
         strict=True,
     )
@@ -87,7 +92,12 @@ def _check_part(segment: MultipartSegment, count: int, limit: int) -> None:
         )
 
 
-def _text(segment: MultipartSegment, content: bytes) -> str:
+def text_of(segment: MultipartSegment, content: bytes) -> str:
+    """The text of a field.
+
+    Raises:
+        InvalidEncoding: it is not UTF-8, or says that it is something else.
+    """
     if (segment.charset or "utf-8").lower() not in _CHARSETS:
         raise _invalid(segment)
     try:

@@ -1,13 +1,26 @@
 """The typed model of ``[uploads]``."""
 
+from pathlib import Path
+
 from pydantic import Field
 
+from plugins.options import PathOption
 from service.settings.fields import Seconds, Section
 
 
 class UploadsSettings(Section):
     """``[uploads]``: images whose bytes the client sends."""
 
+    max_bytes: int = Field(
+        32 * 1024**2, ge=1024, le=1024**4, description="longest image that a client may send, in bytes"
+    )
+    concurrency: int = Field(64, ge=1, le=4096, description="how many images a process receives at once")
+    stall_timeout: Seconds = Field(
+        30, ge=1, le=3600, description="seconds for which a client may send nothing of an image"
+    )
+    directory: PathOption = Field(
+        Path("lading-data/uploads"), description="folder of uploads that can be resumed, until they are complete"
+    )
     expire_after: Seconds = Field(
         86_400, ge=60, le=2_592_000, description="seconds for which an import waits for its bytes before it fails"
     )

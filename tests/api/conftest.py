@@ -10,10 +10,11 @@ import pytest
 from tornado.ioloop import IOLoop
 from tornado.web import Application
 
+from service.api_wiring import make_api
 from service.app import make_app
 from service.handlers.base import Api
 from service.settings import load_all
-from service.wiring import Parts, make_api, open_parts
+from service.wiring import Parts, open_parts
 from tests.support.clock import SettableClock
 from tests.support.service import CONF, Client, environment, token
 

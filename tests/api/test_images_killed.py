@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from service.api_wiring import make_api
 from service.auth import Grant
 from service.clock import SystemClock
 from service.errors import ApiError
 from service.settings import load_all
-from service.wiring import Parts, make_api, open_parts
+from service.wiring import Parts, open_parts
 from tests.support.images import noise, stored_in
 from tests.support.service import CONF, ISSUER, ORGANIZATION, environment
 

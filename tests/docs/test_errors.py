@@ -9,7 +9,7 @@ from typing import TypeVar
 import service.params.body  # its error class is part of the tree
 import service.quotas  # noqa: F401  # and its
 from plugins.errors import PluginError, SourceRefused
-from service.errors import CATALOGUE, DELIVERY_FAILURES, HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST
+from service.errors import CATALOGUE, DELIVERY_FAILURES, IMPORT_FAILURES, INTERNAL
 from service.params import ParamsError
 
 Error = TypeVar("Error", bound=Exception)
@@ -41,7 +41,7 @@ def existing() -> dict[str, str]:
             codes[error.code] = "422"
         else:
             codes[error.code] = "yes" if error.retryable else "no"
-    codes |= dict.fromkeys((WORKER_LOST.code, HOST_UNAVAILABLE.code, SECRETS_UNREADABLE.code), "yes")
+    codes |= {failure.code: "yes" if failure.retryable else "no" for failure in IMPORT_FAILURES}
     codes |= {failure.code: "yes" if failure.retryable else "no" for failure in DELIVERY_FAILURES}
     assert INTERNAL.code in codes
     return codes

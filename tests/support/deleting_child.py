@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from service.api_wiring import make_api
 from service.auth import Grant
 from service.clock import SystemClock
 from service.models import Import
 from service.settings import load_all
-from service.wiring import make_api, open_parts
+from service.wiring import open_parts
 from tests.support.service import ISSUER, ORGANIZATION
 
 

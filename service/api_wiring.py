@@ -1,0 +1,122 @@
+"""From the open parts to what the handlers work with: the second half of the composition root."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from service.actions import Actions
+from service.auth import Authenticator
+from service.backlog import Backlog
+from service.handlers.base import Api
+from service.handlers.in_flight import InFlight
+from service.idempotency import Idempotency
+from service.imports import Imports
+from service.issuer_directory import IssuerDirectory
+from service.listing import Listing
+from service.params import ParamLimits
+from service.rates import Policy, Rates
+from service.readiness import Readiness
+from service.receiving import Receiving
+from service.settings import LimitsSettings
+from service.validation import ParamRules
+from service.waiting import Waiting
+from service.wiring import Parts, make_images
+
+
+def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str], None] = lambda _: None) -> Api:
+    """What the handlers work with.
+
+    Args:
+        parts: what is open.
+        accepted: called for every import that was queued.
+        stopped: called with the id of every import that is not to run any more.
+    """
+    settings = parts.settings
+    service = settings.service
+    directory = IssuerDirectory(settings.issuers, parts.store, settings.auth.issuer_cache)
+    backlog = Backlog(parts.store, settings.worker.backlog)
+    images = make_images(parts)
+    imports = Imports(
+        store=parts.store,
+        importer=parts.importer,
+        backlog=backlog,
+        quotas=parts.quotas,
+        rules=_param_rules(parts),
+        clock=parts.clock,
+        vault=parts.vault,
+        endpoints=None if parts.webhooks is None else parts.webhooks.api.endpoints,
+        idempotency=Idempotency(parts.store, parts.clock, timedelta(seconds=service.idempotency_lifetime)),
+        accepted=accepted,
+        expire_after=timedelta(seconds=settings.uploads.expire_after),
+    )
+    return Api(
+        imports=imports,
+        listing=Listing(parts.store),
+        actions=Actions(
+            imports=imports,
+            images=images,
+            store=parts.store,
+            backlog=backlog,
+            changes=parts.changes,
+            facts=parts.facts,
+            clock=parts.clock,
+            accepted=accepted,
+            stopped=stopped,
+            expire_after=timedelta(seconds=settings.uploads.expire_after),
+        ),
+        waiting=Waiting(parts.store, parts.changes, service.wait_max),
+        images=images,
+        image_max_age=settings.images.max_age,
+        stall_timeout=settings.images.stall_timeout,
+        authenticator=Authenticator(
+            directory.get,
+            parts.clock,
+            leeway=settings.auth.leeway,
+            max_token_bytes=settings.auth.token_max_bytes,
+        ),
+        readiness=Readiness({"documents": parts.store.ping, "storage": parts.storages.backend.ping}),
+        timezone=service.timezone,
+        rates=_rates(settings.limits),
+        param_limits=ParamLimits(service.params_max_depth, service.params_max_pairs),
+        head_max_bytes=service.head_max_bytes,
+        body_max_bytes=service.body_max_bytes,
+        body_timeout=service.body_timeout,
+        trusted_proxies=service.trusted_proxies,
+        in_flight=InFlight(),
+        receiving=_receiving(parts, imports),
+        upload_max_bytes=settings.uploads.max_bytes,
+        upload_stall_timeout=settings.uploads.stall_timeout,
+        webhooks=None if parts.webhooks is None else parts.webhooks.api,
+    )
+
+
+def _receiving(parts: Parts, imports: Imports) -> Receiving:
+    return Receiving(
+        imports=imports,
+        store=parts.store,
+        importer=parts.importer,
+        spools=parts.spools,
+        quotas=parts.quotas,
+        facts=parts.facts,
+        changes=parts.changes,
+        clock=parts.clock,
+        rng=parts.rng,
+        concurrency=parts.settings.uploads.concurrency,
+        lease=timedelta(seconds=parts.settings.worker.lease),
+    )
+
+
+def _param_rules(parts: Parts) -> ParamRules:
+    service = parts.settings.service
+    return ParamRules(
+        metadata_max_bytes=service.metadata_max_bytes,
+        filename_max_bytes=service.filename_max_bytes,
+        album_id_max_bytes=service.album_id_max_bytes,
+        import_types=parts.import_types,
+    )
+
+
+def _rates(limits: LimitsSettings) -> Rates:
+    return Rates(
+        Policy("issuer", limits.issuer_requests, limits.issuer_window, limits.issuer_exceptions),
+        Policy("organization", limits.organization_requests, limits.organization_window),
+    )

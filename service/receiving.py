@@ -1,0 +1,254 @@
+"""Images whose bytes the client sends: from a waiting import, by way of ``running``, to a done or failed one.
+
+While its bytes are received the import runs under a lease of this process, as fetched ones run under a worker's. Should
+the process die, the import waits for its bytes again as soon as the lease has expired.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+
+from plugins.errors import PluginError, StorageFull, StorageUnavailable
+from service.auth import Grant
+from service.changes import Changes
+from service.clock import Clock
+from service.database import RETRY_AFTER_OUTAGE, told_as_outage
+from service.documents import DocumentStore, StoreUnavailable
+from service.errors import ApiError, failure_of
+from service.facts import Facts
+from service.importer import Importer
+from service.imports import Imports
+from service.leases import Lease, Leases
+from service.models import Failure, Import, Status
+from service.outages import Outage
+from service.quotas import Quotas
+from service.spool import Spool, Spools
+
+KIND: Final = "upload"
+"""``import_type`` of these imports."""
+RETRY_AFTER_UPLOADS: Final = 2
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Reception:
+    """An import whose bytes are being received.
+
+    Attributes:
+        document: as it runs.
+        lease: the lease that it runs under.
+        is_over: whether what became of it is written.
+    """
+
+    document: Import
+    lease: Lease
+    is_over: bool = False
+
+
+class Receiving:
+    """Receives images; ``run`` keeps the leases.
+
+    Args:
+        concurrency: how many at once.
+        lease: how long an import runs on after the last heartbeat of a process that died.
+    """
+
+    def __init__(
+        self,
+        *,
+        imports: Imports,
+        store: DocumentStore,
+        importer: Importer,
+        spools: Spools,
+        quotas: Quotas,
+        facts: Facts,
+        changes: Changes,
+        clock: Clock,
+        rng: random.Random,
+        concurrency: int,
+        lease: timedelta,
+    ) -> None:
+        self._imports = imports
+        self._store = store
+        self._importer = importer
+        self.spools = spools
+        self._quotas = quotas
+        self._facts = facts
+        self._changes = changes
+        self._clock = clock
+        self._rng = rng
+        self._concurrency = concurrency
+        self._lease = lease
+        self._leases = Leases(store, lease)
+        self._running = 0
+
+    async def run(self) -> None:
+        """Renew the leases, until cancelled; then they are released."""
+        outage = Outage("the heartbeat of uploads")
+        try:
+            while True:
+                await asyncio.sleep(self._lease.total_seconds() / 3 * self._rng.uniform(0.8, 1.0))
+                try:
+                    if await self._leases.beat():
+                        log.error("a lease of uploads was lost; what they end with is discarded")
+                    outage.worked()
+                except StoreUnavailable as error:
+                    outage.failed(str(error))
+        finally:
+            await self._leases.release_all()
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """One of the places for bodies that are being received.
+
+        Raises:
+            ApiError: ``too_many_uploads``.
+        """
+        if self._running >= self._concurrency:
+            raise ApiError("too_many_uploads", retry_after=RETRY_AFTER_UPLOADS)
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    async def waiting(self, grant: Grant, import_id: str) -> Import:
+        """A waiting import that the grant may send bytes to.
+
+        Raises:
+            ApiError: ``not_found``, ``forbidden``, ``content_in_progress``, ``content_not_expected``,
+                ``documents_unavailable``.
+        """
+        document = await self._imports.get(grant, import_id)
+        if not grant.allows("image_upload", document.album_id):
+            raise ApiError("forbidden", ability="image_upload")
+        _check_waits(document)
+        return document
+
+    @asynccontextmanager
+    async def reception(self, document: Import, *, is_new: bool = False) -> AsyncIterator[Reception]:
+        """Around the receiving of an import's bytes. Where the block ends without ``finish``, it waits for them again.
+
+        Args:
+            document: a waiting import.
+            is_new: whether it is not stored yet.
+
+        Raises:
+            ApiError: ``content_in_progress``, ``content_not_expected`` or ``documents_unavailable``.
+        """
+        with told_as_outage():
+            lease = await self._leases.current()
+            running = document.receiving(lease.worker_id, self._clock.now())
+            lease.held[document.id] = running
+            try:
+                await self._begin(running, is_new=is_new)
+            except BaseException:
+                lease.held.pop(document.id, None)
+                lease.retired = True  # whether it was written may not be known: then it is recovered
+                raise
+        reception = Reception(running, lease)
+        try:
+            yield reception
+        finally:
+            await self._leave(reception)
+
+    async def _begin(self, running: Import, *, is_new: bool) -> None:
+        if is_new:
+            await self._store.add(running)
+        elif not await self._store.update(running):
+            found = await self._store.get(running.id)
+            if found is None:
+                raise ApiError("not_found")
+            _check_waits(found)
+            raise ApiError("content_in_progress", retry_after=RETRY_AFTER_UPLOADS)
+
+    async def finish(self, reception: Reception, spool: Spool, filename: str | None = None) -> Import:
+        """Make of the bytes what is to be made of them; ``filename`` is their sender's, should the import have none.
+
+        Returns:
+            the import, done.
+
+        Raises:
+            ApiError: the code of what is wrong with the bytes, 422: the import has failed with it; ``quota_exceeded``;
+                ``storage_unavailable`` and the like, 503: the import waits for the bytes again.
+        """
+        document = reception.document
+        is_stored = True  # what is not known counts
+        try:
+            try:
+                image = await self._importer.keep(document, spool, document.filename or filename)
+            except PluginError as error:
+                is_stored = False
+                raise await self._refused(reception, error) from error
+            except OSError as error:
+                is_stored = False
+                log.exception("the spool of an upload failed", import_id=document.id)
+                raise ApiError("internal_error", internal=str(error)) from error
+            done = document.succeeded(image, KIND, self._clock.now())
+            await self._write(reception, done)
+            return done
+        finally:
+            self._quotas.release(document.id, is_stored=is_stored)
+
+    async def _refused(self, reception: Reception, error: PluginError) -> ApiError:
+        """Write what an error makes of the import; what is answered."""
+        failure = failure_of(error)
+        internal = f"[{error.plugin}] {error.internal}"
+        if isinstance(error, StorageUnavailable | StorageFull) or error.retryable:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            answer = ApiError.of(failure.code, status, failure.detail, internal=internal)
+            answer.retry_after = RETRY_AFTER_OUTAGE
+            return answer
+        await self._write(reception, reception.document.failed(failure, KIND, self._clock.now()))
+        return ApiError.of(failure.code, HTTPStatus.UNPROCESSABLE_ENTITY, failure.detail, internal=internal)
+
+    async def _write(self, reception: Reception, after: Import) -> None:
+        with told_as_outage():
+            after = await self._facts.stamp(reception.document, after)
+            written = await self._store.update(after)
+        reception.is_over = True
+        if not written:
+            raise ApiError("content_not_expected", status="cancelled, or was given up")
+        self._facts.written(after)
+        self._changes.tell(after.id, after.organization_id)
+        _log_result(after)
+
+    async def _leave(self, reception: Reception) -> None:
+        """The import waits again, unless it is over; where that cannot be written, it is recovered."""
+        document, lease = reception.document, reception.lease
+        try:
+            if not reception.is_over:
+                now = self._clock.now()
+                await asyncio.shield(self._store.update(document.handed_back(now, now)))
+        except (StoreUnavailable, asyncio.CancelledError):
+            lease.retired = True
+            raise
+        finally:
+            lease.held.pop(document.id, None)
+
+
+def _check_waits(document: Import) -> None:
+    if document.status is Status.RUNNING and document.url is None:
+        raise ApiError("content_in_progress", retry_after=RETRY_AFTER_UPLOADS)
+    if document.status is not Status.WAITING:
+        raise ApiError("content_not_expected", status=document.status.value)
+
+
+def _log_result(document: Import) -> None:
+    error: Failure | None = document.error
+    log.info(
+        "import",
+        import_id=document.id,
+        request_id=document.request_id or None,
+        status=document.status.value,
+        code=None if error is None else error.code,
+        byte_size=None if document.image is None else document.image.byte_size,
+    )
