@@ -17,6 +17,8 @@ from service.rates import Policy, Rates
 from service.readiness import Readiness
 from service.receiving import Receiving
 from service.settings import LimitsSettings
+from service.upload_files import UploadFolder
+from service.uploads import Uploads
 from service.validation import ParamRules
 from service.waiting import Waiting
 from service.wiring import Parts, make_images
@@ -48,6 +50,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         accepted=accepted,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
+    receiving = _receiving(parts, imports)
     return Api(
         imports=imports,
         listing=Listing(parts.store),
@@ -82,7 +85,14 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         body_timeout=service.body_timeout,
         trusted_proxies=service.trusted_proxies,
         in_flight=InFlight(),
-        receiving=_receiving(parts, imports),
+        receiving=receiving,
+        uploads=Uploads(
+            imports=imports,
+            receiving=receiving,
+            store=parts.store,
+            folder=UploadFolder(settings.uploads.directory),
+            max_bytes=settings.uploads.max_bytes,
+        ),
         upload_max_bytes=settings.uploads.max_bytes,
         upload_stall_timeout=settings.uploads.stall_timeout,
         webhooks=None if parts.webhooks is None else parts.webhooks.api,

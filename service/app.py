@@ -21,6 +21,7 @@ from service.handlers.content import ContentHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
 from service.handlers.images import ImageContentHandler, ImageHandler
 from service.handlers.imports import CancelHandler, ImportHandler, ImportsHandler, RetryHandler
+from service.handlers.uploads import UploadHandler, UploadsHandler
 from service.handlers.webhooks import (
     DeliveriesHandler,
     DeliveryHandler,
@@ -72,6 +73,8 @@ def make_app(api: Api) -> Application:
             (r"/api/v1/webhooks/([^/]+)/deliveries", DeliveriesHandler, context),
             (r"/api/v1/webhooks/([^/]+)/deliveries/([^/]+)", DeliveryHandler, context),
             (r"/api/v1/webhooks/([^/]+)/deliveries/([^/]+)/replay", ReplayHandler, context),
+            (r"/api/v1/uploads", UploadsHandler, context),
+            (r"/api/v1/uploads/([^/]+)", UploadHandler, context),
             (r"/api/v1/images/([^/]+)", ImageHandler, context),
             (r"/api/v1/images/([^/]+)/content", ImageContentHandler, context),
             (r"/healthz", HealthHandler, context),

@@ -6,10 +6,25 @@ section 5). ``docs/errors.md`` explains every code to its reader; a test holds t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from http import HTTPStatus
 
 from plugins.errors import HeaderNotAllowed, PluginError, SourceRefused
 from service.models import Failure
+
+
+class TusStatus(IntEnum):
+    """Statuses of the tus protocol that HTTP does not know."""
+
+    CHECKSUM_MISMATCH = 460
+
+    @property
+    def phrase(self) -> str:
+        """The reason phrase."""
+        return "Checksum Mismatch"
+
+
+AnyStatus = HTTPStatus | TusStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +38,7 @@ class ErrorSpec:
     """
 
     code: str
-    status: HTTPStatus
+    status: AnyStatus
     text: str
 
 
@@ -47,6 +62,25 @@ _SPECS = (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "Another request was sent with this Idempotency-Key; each key is for one request.",
     ),
+    ErrorSpec("header_invalid", HTTPStatus.BAD_REQUEST, "The header field {header} {reason}."),
+    ErrorSpec(
+        "tus_version_unsupported", HTTPStatus.PRECONDITION_FAILED, "The header field Tus-Resumable must be 1.0.0."
+    ),
+    ErrorSpec(
+        "upload_content_type",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The Content-Type must be application/offset+octet-stream.",
+    ),
+    ErrorSpec(
+        "upload_offset_mismatch", HTTPStatus.CONFLICT, "The upload has come to {offset} bytes; go on from there."
+    ),
+    ErrorSpec("upload_locked", HTTPStatus.LOCKED, "Another request sends bytes of the upload; try again."),
+    ErrorSpec(
+        "upload_checksum_mismatch",
+        TusStatus.CHECKSUM_MISMATCH,
+        "The bytes do not have the checksum that Upload-Checksum names; they were not kept.",
+    ),
+    ErrorSpec("upload_gone", HTTPStatus.GONE, "The upload is over; begin another one."),
     ErrorSpec("content_missing", HTTPStatus.UNPROCESSABLE_ENTITY, "The image has no bytes."),
     ErrorSpec(
         "content_in_progress", HTTPStatus.CONFLICT, "The bytes of the import are being received already; try again."
@@ -132,7 +166,7 @@ _RENAMED = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unproc
 """Reason phrases that RFC 9110 section 15.5 has changed, and older Pythons have not."""
 
 
-def reason_phrase(status: HTTPStatus) -> str:
+def reason_phrase(status: AnyStatus) -> str:
     """The reason phrase of a status, as RFC 9110 has it."""
     return _RENAMED.get(status, status.phrase)
 

@@ -18,7 +18,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 from service.actions import Actions
 from service.auth import Authenticator, Grant, Unauthorized
 from service.database import told_as_outage
-from service.errors import ApiError, reason_phrase
+from service.errors import AnyStatus, ApiError, reason_phrase
 from service.handlers.client_address import client_address
 from service.handlers.headers import FIXED, WireHeaders
 from service.handlers.in_flight import InFlight
@@ -30,6 +30,7 @@ from service.rates import Rates
 from service.readiness import Readiness
 from service.receiving import Receiving
 from service.representation import encode
+from service.uploads import Uploads
 from service.waiting import Waiting
 from service.webhooks.log import Webhooks
 
@@ -66,6 +67,7 @@ class Api:
     trusted_proxies: Sequence[IPv4Network | IPv6Network]
     in_flight: InFlight
     receiving: Receiving
+    uploads: Uploads
     upload_max_bytes: int
     upload_stall_timeout: float
     webhooks: Webhooks | None = None
@@ -131,7 +133,7 @@ class BaseHandler(RequestHandler):
     def compute_etag(self) -> None:
         """No ``Etag``: an answer that says ``no-store`` has no use for one."""
 
-    def answer(self, status: HTTPStatus, body: dict[str, Any], content_type: str = "application/json") -> None:
+    def answer(self, status: AnyStatus, body: dict[str, Any], content_type: str = "application/json") -> None:
         """Finish with a JSON body."""
         payload = encode(body)
         self.set_status(status, reason_phrase(status))

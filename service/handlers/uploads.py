@@ -1,0 +1,205 @@
+"""``/api/v1/uploads``: uploads that can be resumed, by the tus protocol 1.0 (https://tus.io/protocols/resumable-upload).
+
+Core, creation, termination, checksum and expiration.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from service.errors import ApiError
+from service.handlers.base import Api, BaseHandler
+from service.handlers.content import ReceivingHandler
+from service.handlers.imports import ROUTE_PARAMS
+from service.models import MAX_ID_LENGTH, Status
+from service.params.upload_metadata import parse_upload_metadata
+from service.spool import Spool
+from service.upload_files import UploadFile
+from service.uploads import Upload
+
+VERSION: Final = "1.0.0"
+EXTENSIONS: Final = "creation,termination,checksum,expiration"
+ALGORITHMS: Final = ("sha1", "sha256", "md5")
+CONTENT_TYPE: Final = "application/offset+octet-stream"
+GATHERED: Final = 1024 * 1024
+"""Bytes that are written at once."""
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
+
+
+class TusHandler(BaseHandler):
+    """What all requests of the protocol have in common."""
+
+    def initialize(self, api: Api) -> None:
+        """Take what handlers work with."""
+        super().initialize(api)
+        self.keep_headers({"Tus-Resumable": VERSION})
+
+    def options(self, *_: str) -> None:
+        """Say what the service can do; without a token, as the protocol has it."""
+        self.set_header("Tus-Version", VERSION)
+        self.set_header("Tus-Extension", EXTENSIONS)
+        self.set_header("Tus-Max-Size", str(self.api.upload_max_bytes))
+        self.set_header("Tus-Checksum-Algorithm", ",".join(ALGORITHMS))
+        self.answer_nothing()
+
+    def check_version(self) -> None:
+        """Make sure that the client speaks the same version.
+
+        Raises:
+            ApiError: ``tus_version_unsupported``.
+        """
+        if self.request.headers.get("Tus-Resumable") != VERSION:
+            self.keep_headers({"Tus-Version": VERSION})
+            raise ApiError("tus_version_unsupported")
+
+    def number(self, name: str) -> int:
+        """The value of a header field that is a number.
+
+        Raises:
+            ApiError: ``header_invalid``.
+        """
+        value = self.request.headers.get(name, "")
+        if not _NUMBER.fullmatch(value):
+            raise ApiError("header_invalid", header=name, reason="must be a whole number")
+        return int(value)
+
+    def tell(self, upload: Upload) -> None:
+        """Say in the answer's headers how far an upload has come."""
+        self.log_fields["import_id"] = upload.document.id
+        self.keep_headers({"Upload-Offset": str(upload.offset), "X-Import-Id": upload.document.id})
+        if upload.document.status is Status.WAITING:
+            self.keep_headers({"Upload-Expires": format_datetime(upload.document.run_at, usegmt=True)})
+
+
+class UploadsHandler(TusHandler):
+    """The beginning of an upload."""
+
+    async def post(self) -> None:
+        """Make an upload and its import; the answer says where its bytes go."""
+        self.check_version()
+        grant = await self.authenticate()
+        if self.body():
+            raise ApiError("header_invalid", header="Content-Length", reason="must be 0: bytes follow with PATCH")
+        length = self.number("Upload-Length")
+        params: dict[str, Any] = parse_upload_metadata(
+            self.request.headers.get("Upload-Metadata", ""), self.api.param_limits
+        )
+        params = {name: value for name, value in params.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
+        upload = await self.api.uploads.create(grant, length, params, self.request_id)
+        self.tell(upload)
+        self.set_status(HTTPStatus.CREATED)
+        self.set_header("Location", f"/api/v1/uploads/{upload.document.id}")
+        self.set_header("Content-Length", "0")
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.finish()
+
+
+class UploadHandler(TusHandler, ReceivingHandler):
+    """An upload."""
+
+    upload: Upload
+    file: UploadFile
+    spool: Spool | None
+
+    def initialize(self, api: Api) -> None:
+        """Take what handlers work with."""
+        super().initialize(api)
+        self.spool = None
+        self._gathered = bytearray()
+        self._digest: Any = None
+        self._checksum = b""
+
+    async def head(self, upload_id: str) -> None:
+        """Say how far it has come. One that is complete is made an image first, where that was not possible before."""
+        self.check_version()
+        grant = await self.authenticate()
+        upload = await self.api.uploads.find(grant, upload_id[:MAX_ID_LENGTH])
+        if upload.is_complete:
+            upload = await self.api.uploads.completed(upload)
+        self.tell(upload)
+        self.set_header("Upload-Length", str(upload.length))
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.finish()
+
+    async def delete(self, upload_id: str) -> None:
+        """End it before it is complete; its import is cancelled."""
+        self.check_version()
+        grant = await self.authenticate()
+        await self.api.uploads.terminate(grant, upload_id[:MAX_ID_LENGTH], self.api.actions.cancel)
+        self.answer_nothing()
+
+    # --- PATCH --------------------------------------------------------------------------------------------------------
+
+    async def accept_body(self) -> None:
+        """Open the file, if the bytes that are to come are the next ones."""
+        if self.request.method != "PATCH":
+            return
+        self.check_version()
+        grant = await self.authenticate()
+        if self.request.headers.get("Content-Type") != CONTENT_TYPE:
+            raise ApiError("upload_content_type")
+        offset = self.number("Upload-Offset")
+        self._begin_checksum()
+        upload = await self.api.uploads.find(grant, self.path_args[0][:MAX_ID_LENGTH])
+        await self.opened.enter_async_context(self.api.receiving.place())
+        self.file = await self.opened.enter_async_context(self.api.uploads.opened(upload))
+        self.upload = Upload(upload.document, upload.length, self.file.size)
+        if offset != self.file.size:
+            self.tell(self.upload)
+            raise ApiError("upload_offset_mismatch", offset=self.file.size)
+        self.max_body_bytes = self.upload.length - offset
+        if self.announced_bytes() > self.max_body_bytes:
+            raise ApiError("request_body_too_large", limit=self.max_body_bytes)
+        self.opened.push_async_callback(self._flush)
+        if self._digest is not None:
+            # What is not verified must not become part of the upload, not even if the process dies.
+            self.spool = self.opened.enter_context(self.api.receiving.spools.open())
+
+    def _begin_checksum(self) -> None:
+        value = self.request.headers.get("Upload-Checksum")
+        if value is None:
+            return
+        algorithm, _, encoded = value.partition(" ")
+        if algorithm not in ALGORITHMS:
+            reason = f"must name one of {', '.join(ALGORITHMS)}"
+            raise ApiError("header_invalid", header="Upload-Checksum", reason=reason)
+        try:
+            self._checksum = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            raise ApiError("header_invalid", header="Upload-Checksum", reason="must be base64") from None
+        self._digest = hashlib.new(algorithm, usedforsecurity=False)
+
+    async def received(self, chunk: bytes) -> None:
+        """Keep a piece, in the file or until its checksum is known."""
+        if self.spool is not None:
+            self._digest.update(chunk)
+            await self.spool.write(chunk)
+            return
+        self._gathered += chunk
+        if len(self._gathered) >= GATHERED:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        data, self._gathered = bytes(self._gathered), bytearray()
+        if data:
+            await self.api.uploads.append(self.file, data)
+
+    async def patch(self, upload_id: str) -> None:  # noqa: ARG002  # known since the body began
+        """Say how far the upload has come; with the last bytes, when its image is stored."""
+        async with self.finishing():
+            self.body_ended()
+            if self.spool is not None:
+                if self._digest.digest() != self._checksum:
+                    raise ApiError("upload_checksum_mismatch")
+                await self.spool.complete()
+                async for piece in self.spool.chunks():
+                    await self.api.uploads.append(self.file, piece)
+        upload = Upload(self.upload.document, self.upload.length, self.file.size)
+        self.tell(upload)
+        if upload.is_complete:
+            self.tell(await self.api.uploads.completed(upload))
+        self.answer_nothing()

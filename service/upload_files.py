@@ -1,0 +1,123 @@
+"""The files of uploads that can be resumed: each grows from request to request, and its length is how far it has come.
+
+The methods block where they say so, and are called in the executor of the spools.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Self
+
+_NAME: Final = re.compile(r"[0-9a-f-]{36}")
+_SUFFIX: Final = ".part"
+
+
+class UploadLocked(Exception):
+    """Another request writes the file."""
+
+
+class UploadFile:
+    """A file that is open for writing, and locked for everyone else (flock(2)).
+
+    Attributes:
+        size: bytes that it holds.
+    """
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self.path = path
+        self.size = os.fstat(descriptor).st_size
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open or create it. Blocks.
+
+        Raises:
+            UploadLocked: another request has it open.
+            OSError: it cannot be opened.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return cls(descriptor, path)
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise UploadLocked from error
+            raise
+
+    def append(self, data: bytes) -> None:
+        """Write at the end. Blocks.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._descriptor, rest, self.size)
+            self.size += written
+            rest = rest[written:]
+
+    def sync(self) -> None:
+        """Make durable what was written. Blocks.
+
+        Raises:
+            OSError: the disk does not work.
+        """
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Unlock and close; what was written is kept. May be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class UploadFolder:
+    """The folder of the files.
+
+    Args:
+        directory: created where it is missing.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def path(self, upload_id: str) -> Path:
+        """Where the file of an upload is."""
+        if not _NAME.fullmatch(upload_id):
+            raise ValueError("not the id of an upload")
+        return self._directory / f"{upload_id}{_SUFFIX}"
+
+    def open(self, upload_id: str) -> UploadFile:
+        """Open the file of an upload, which is created where it is missing. Blocks; see ``UploadFile.open``."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        return UploadFile.open(self.path(upload_id))
+
+    def size(self, upload_id: str) -> int:
+        """How many bytes have come, 0 where there is no file. Blocks."""
+        try:
+            return self.path(upload_id).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def remove(self, upload_id: str) -> None:
+        """Remove the file, if there is one. Blocks."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path(upload_id).unlink()
+
+    def ids(self) -> Iterator[str]:
+        """The uploads that have files. Blocks while iterated."""
+        try:
+            with os.scandir(self._directory) as entries:
+                for entry in entries:
+                    name = entry.name.removesuffix(_SUFFIX)
+                    if name != entry.name and _NAME.fullmatch(name):
+                        yield name
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
