@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit chaos bench-claims bench-slow-clients bench-memory bench-cloud-memory fuzz format clean
+.PHONY: help run test lint unit chaos bench-claims bench-slow-clients bench-memory bench-batch bench-cloud-memory fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ bench-slow-clients: $(VENV)/.installed-test  ## What POSTs take beside 800 idle 
 
 bench-memory: $(VENV)/.installed-test  ## What a service keeps in memory after 20,000 imports (5 minutes).
 	$(BIN)/python -m bench.memory
+
+bench-batch: $(VENV)/.installed-test  ## 100,000 imports in one request: lines a second, and memory (2 minutes).
+	$(BIN)/python -m bench.batch --backend sqlite
+	$(BIN)/python -m bench.batch --backend mongo
 
 bench-cloud-memory: $(VENV)/.installed-test  ## Memory of a service that imports 64 images of 30 MB into S3 at once (1 minute).
 	$(BIN)/python -m bench.cloud_memory

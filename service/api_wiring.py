@@ -6,6 +6,7 @@ from datetime import timedelta
 from service.actions import Actions
 from service.auth import Authenticator
 from service.backlog import Backlog
+from service.batches.batches import Batches
 from service.handlers.base import Api
 from service.handlers.in_flight import InFlight
 from service.idempotency import Idempotency
@@ -51,21 +52,31 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
     receiving = _receiving(parts, imports)
+    actions = Actions(
+        imports=imports,
+        images=images,
+        store=parts.store,
+        backlog=backlog,
+        changes=parts.changes,
+        facts=parts.facts,
+        clock=parts.clock,
+        accepted=accepted,
+        stopped=stopped,
+        expire_after=timedelta(seconds=settings.uploads.expire_after),
+    )
     return Api(
         imports=imports,
         listing=Listing(parts.store),
-        actions=Actions(
+        actions=actions,
+        batches=Batches(
             imports=imports,
-            images=images,
+            actions=actions,
             store=parts.store,
-            backlog=backlog,
-            changes=parts.changes,
-            facts=parts.facts,
             clock=parts.clock,
-            accepted=accepted,
-            stopped=stopped,
-            expire_after=timedelta(seconds=settings.uploads.expire_after),
+            keep=timedelta(seconds=settings.batches.keep),
+            max_items=settings.batches.max_items,
         ),
+        batch_max_bytes=settings.batches.max_bytes,
         waiting=Waiting(parts.store, parts.changes, service.wait_max),
         images=images,
         image_max_age=settings.images.max_age,

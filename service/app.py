@@ -17,6 +17,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from service.handlers.base import Api, BaseHandler, NotFoundHandler
+from service.handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
 from service.handlers.content import ContentHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
 from service.handlers.images import ImageContentHandler, ImageHandler
@@ -59,6 +60,10 @@ def make_app(api: Api) -> Application:
     return LadingApplication(
         [
             (r"/api/v1/imports", ImportsHandler, context),
+            (r"/api/v1/imports/batch", BatchHandler, context),
+            (r"/api/v1/batches/([^/]+)", BatchSummaryHandler, context),
+            (r"/api/v1/batches/([^/]+)/failures", BatchFailuresHandler, context),
+            (r"/api/v1/batches/([^/]+)/retry", BatchRetryHandler, context),
             (r"/api/v1/imports/([^/]+)", ImportHandler, context),
             (r"/api/v1/imports/([^/]+)/content", ContentHandler, context),
             (r"/api/v1/imports/([^/]+)/cancel", CancelHandler, context),

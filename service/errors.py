@@ -62,6 +62,9 @@ _SPECS = (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "Another request was sent with this Idempotency-Key; each key is for one request.",
     ),
+    ErrorSpec(
+        "batch_too_long", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The batch has more than {limit} items; post another."
+    ),
     ErrorSpec("header_invalid", HTTPStatus.BAD_REQUEST, "The header field {header} {reason}."),
     ErrorSpec(
         "tus_version_unsupported", HTTPStatus.PRECONDITION_FAILED, "The header field Tus-Resumable must be 1.0.0."

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -70,6 +70,7 @@ class Imports:
         request_id: str = "",
         key: str | None = None,
         *,
+        batch_id: str | None = None,
         file_sha256: str | None = None,
         add: Callable[[Import], Awaitable[None]] | None = None,
     ) -> Accepted:
@@ -80,6 +81,7 @@ class Imports:
             params: as sent, with ``controller`` and ``action`` at the end.
             request_id: of the request, for the log.
             key: of idempotency, see ``service.idempotency``; None for none.
+            batch_id: of the batch that it comes in; None for none.
             file_sha256: digest of the bytes that came with it; None where none did.
             add: adds the import, where it is not simply to be stored.
 
@@ -89,7 +91,7 @@ class Imports:
         """
 
         async def prepared() -> Import:
-            return await self._prepared(grant, params, request_id)
+            return await self._prepared(grant, params, request_id, batch_id)
 
         with told_as_outage():
             if key is None:
@@ -102,10 +104,10 @@ class Imports:
             )
             return Accepted(document, is_replayed)
 
-    async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str) -> Import:
+    async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
         """The import, if nothing stands against it."""
         validate(params, self.rules)
-        document = self._document(grant, params, request_id)
+        document = replace(self._document(grant, params, request_id), batch_id=batch_id)
         if not grant.allows("image_upload", document.album_id):
             raise ApiError("forbidden", ability="image_upload")
         if document.url is not None:

@@ -1,9 +1,7 @@
 """What every handler shares: request id, headers, the body's limits, tokens, and the one writer of error bodies."""
 
 import asyncio
-import re
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -12,16 +10,18 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import structlog
-from tornado.httputil import HTTPServerRequest, format_timestamp
+from tornado.httputil import format_timestamp
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from service.actions import Actions
 from service.auth import Authenticator, Grant, Unauthorized
+from service.batches.batches import Batches
 from service.database import told_as_outage
 from service.errors import AnyStatus, ApiError, reason_phrase
 from service.handlers.client_address import client_address
 from service.handlers.headers import FIXED, WireHeaders
 from service.handlers.in_flight import InFlight
+from service.handlers.request_head import head_bytes, request_id_of
 from service.images import Images
 from service.imports import Imports
 from service.listing import Listing
@@ -40,7 +40,6 @@ DISCARD_FACTOR = 32
 reset connection; of a longer one nothing is read."""
 MAX_LENGTH_DIGITS = 18
 """Digits of a ``Content-Length`` that are read; more of them are beyond any limit, whatever they are."""
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._@=+/-]{1,255}")
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +67,8 @@ class Api:
     in_flight: InFlight
     receiving: Receiving
     uploads: Uploads
+    batches: Batches
+    batch_max_bytes: int
     upload_max_bytes: int
     upload_stall_timeout: float
     webhooks: Webhooks | None = None
@@ -107,7 +108,7 @@ class BaseHandler(RequestHandler):
         for name, value in FIXED:
             self._headers[name] = value
         if not hasattr(self, "request_id"):
-            self.request_id = _request_id(self.request.headers.get("X-Request-Id"))
+            self.request_id = request_id_of(self.request.headers.get("X-Request-Id"))
         self._headers["X-Request-Id"] = self.request_id
         if getattr(self, "grant", None) is not None:
             self._headers["X-token"] = self.grant.token  # type: ignore[union-attr]
@@ -211,7 +212,7 @@ class BaseHandler(RequestHandler):
         Raises:
             ApiError: ``request_head_too_large``.
         """
-        if _head_bytes(self.request) > self.api.head_max_bytes:
+        if head_bytes(self.request) > self.api.head_max_bytes:
             raise ApiError("request_head_too_large", limit=self.api.head_max_bytes)
 
     def announced_bytes(self) -> int:
@@ -292,17 +293,6 @@ class NotFoundHandler(BaseHandler):
         raise ApiError("not_found")
 
     head = post = put = patch = delete = options = get
-
-
-def _head_bytes(request: HTTPServerRequest) -> int:
-    """Size of a request's head as it came: its line, its fields, and the line breaks."""
-    line = len(request.method or "") + len(request.uri or "") + len(" " + " HTTP/1.1\r\n")
-    return line + sum(len(name) + len(value) + len(": \r\n") for name, value in request.headers.get_all()) + 2
-
-
-def _request_id(sent: str | None) -> str:
-    """The client's own request id where it is sane, or a new one."""
-    return sent if sent and _SANE_REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
 
 
 def _api_error(error: BaseException | None, method: str) -> ApiError:

@@ -6,8 +6,6 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from multipart import parse_options_header
-
 from service.auth import Grant
 from service.errors import ApiError
 from service.handlers.base import Api, BaseHandler
@@ -17,7 +15,7 @@ from service.imports import Accepted
 from service.listing import Query, cursor_of
 from service.models import MAX_ID_LENGTH, Import
 from service.params import merge, parse_query
-from service.params.body import check_encoding, parse_body
+from service.params.body import check_encoding, media_type_of, parse_body
 from service.params.multipart_stream import MultipartStream
 from service.params.prefer import preferred_wait
 from service.rates import rate_limit_headers
@@ -68,7 +66,7 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
     def prepare(self) -> Awaitable[None] | None:  # type: ignore[override]  # Tornado awaits it
         """A multipart body is taken as it comes, since it may bring a file; any other is gathered."""
         content_type = self.request.headers.get("Content-Type", "")
-        if self.request.method == "POST" and parse_options_header(content_type)[0] == "multipart/form-data":
+        if self.request.method == "POST" and media_type_of(content_type) == "multipart/form-data":
             return ReceivingHandler.prepare(self)
         BaseHandler.prepare(self)
         return None
@@ -109,7 +107,7 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
         """
         async with self.finishing():
             grant = await self.authenticate()
-            self.count_against_rates(grant)
+            count_against_rates(self, grant)
             key = key_of(self.request.headers.get_list("Idempotency-Key"))
             params = self.params()
             if self._multipart is not None and self._multipart.filename is not None:
@@ -164,17 +162,6 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
         """The path and query of this request, with another cursor (RFC 8288 section 3.1: a relative reference)."""
         pairs = [pair for pair in self.request.query.split("&") if pair and pair.partition("=")[0] != "cursor"]
         return f"/api/v1/imports?{'&'.join([*pairs, f'cursor={cursor}'])}"
-
-    def count_against_rates(self, grant: Grant) -> None:
-        """Say in the answer's headers where the sender stands, if anything is limited.
-
-        Raises:
-            ApiError: ``rate_limited``.
-        """
-        decision = self.api.rates.admit(grant.issuer_id, grant.organization_id)
-        self.keep_headers(rate_limit_headers(decision.standings))
-        if decision.retry_after is not None:
-            raise ApiError("rate_limited", retry_after=decision.retry_after, seconds=decision.retry_after)
 
     def params(self) -> dict[str, Any]:
         """What the client sent, and then, as in Rails, what the route says, which a client cannot set."""
@@ -236,3 +223,15 @@ class RetryHandler(BaseHandler):
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         document = await self.api.actions.retry(grant, import_id)
         self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+
+
+def count_against_rates(handler: BaseHandler, grant: Grant) -> None:
+    """Say in the answer's headers where the sender stands, if anything is limited.
+
+    Raises:
+        ApiError: ``rate_limited``.
+    """
+    decision = handler.api.rates.admit(grant.issuer_id, grant.organization_id)
+    handler.keep_headers(rate_limit_headers(decision.standings))
+    if decision.retry_after is not None:
+        raise ApiError("rate_limited", retry_after=decision.retry_after, seconds=decision.retry_after)

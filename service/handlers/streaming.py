@@ -75,7 +75,9 @@ class StreamingHandler(BaseHandler):
         self._watch()
         if self._finished:
             return
-        if self.body_bytes > self.max_body_bytes:
+        excess = self.body_bytes - self.max_body_bytes
+        if excess > 0:
+            await self._take(chunk[: max(0, len(chunk) - excess)])
             self._stop_watching()
             self.answer_error(ApiError("request_body_too_large", limit=self.max_body_bytes))
             return
@@ -83,7 +85,10 @@ class StreamingHandler(BaseHandler):
         if seconds > MIN_RATE_AFTER and self.body_bytes < MIN_RATE * seconds:
             self._timed_out()
             return
-        if self.body_error is None:
+        await self._take(chunk)
+
+    async def _take(self, chunk: bytes) -> None:
+        if self.body_error is None and chunk:
             try:
                 await self.received(chunk)
             except (ApiError, ParamsError, Unauthorized) as error:

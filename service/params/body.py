@@ -63,3 +63,8 @@ def check_encoding(content_type: str, content_encoding: str) -> str:
     if content_encoding.lower() not in ("", "identity") or options.get("charset", "utf-8").lower() not in _UTF8:
         raise UnsupportedMediaType
     return str(media_type)
+
+
+def media_type_of(content_type: str) -> str:
+    """The media type that a ``Content-Type`` names, in lower case; empty where it names none."""
+    return str(parse_options_header(content_type)[0])

@@ -38,7 +38,7 @@ from service.settings.fields import (
 )
 from service.settings.ini import Sections
 from service.settings.storage_sections import ImagesSettings, StorageSettings
-from service.settings.upload_section import UploadsSettings
+from service.settings.upload_section import BatchesSettings, UploadsSettings
 from service.settings.webhooks_section import WebhooksSettings
 
 
@@ -230,6 +230,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "storage": StorageSettings,
         "images": ImagesSettings,
         "uploads": UploadsSettings,
+        "batches": BatchesSettings,
         "webhooks": WebhooksSettings,
     }
 )
@@ -246,8 +247,8 @@ class Settings:
     """The whole configuration. ``Settings()`` is the embedded default.
 
     Attributes:
-        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads, webhooks:
-            the section of that name.
+        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads, batches,
+            webhooks: the section of that name.
         issuers: by id, the issuers that the configuration itself declares.
         plugin_sections: the sections of plugins as text, references already resolved where a plugin is configured.
             May hold secrets: no repr.
@@ -266,6 +267,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     images: ImagesSettings = field(default_factory=ImagesSettings)
     uploads: UploadsSettings = field(default_factory=UploadsSettings)
+    batches: BatchesSettings = field(default_factory=BatchesSettings)
     webhooks: WebhooksSettings = field(default_factory=WebhooksSettings)
     plugin_sections: Sections = field(default_factory=dict, repr=False)
 

@@ -1,4 +1,4 @@
-"""The typed model of ``[uploads]``."""
+"""The typed models of ``[uploads]`` and ``[batches]``."""
 
 from pathlib import Path
 
@@ -23,4 +23,14 @@ class UploadsSettings(Section):
     )
     expire_after: Seconds = Field(
         86_400, ge=60, le=2_592_000, description="seconds for which an import waits for its bytes before it fails"
+    )
+
+
+class BatchesSettings(Section):
+    """``[batches]``: many imports in one request."""
+
+    max_items: int = Field(100_000, ge=1, le=10_000_000, description="most items of one batch")
+    max_bytes: int = Field(1024**3, ge=1024, le=1024**4, description="longest body of a batch, in bytes")
+    keep: Seconds = Field(
+        2_592_000, ge=3600, le=31_536_000, description="seconds for which a batch can be looked at as a whole"
     )

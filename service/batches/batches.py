@@ -1,0 +1,213 @@
+"""What the API does with batches: begin one, accept its items, sum it up, and try again what failed."""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+
+from service.actions import Actions
+from service.auth import Grant
+from service.batches.items import Item
+from service.clock import Clock, truncate_to_milliseconds
+from service.database import told_as_outage
+from service.documents import DocumentStore, StoreUnavailable
+from service.documents.records import Record
+from service.documents.search import Filter, Position
+from service.errors import ApiError
+from service.imports import Imports
+from service.models import MAX_ID_LENGTH, Import, Status
+from service.params import ParamsError
+from service.redaction import has_secrets
+
+KIND: Final = "batch"
+PAGE: Final = 200
+CONCURRENCY: Final = 64
+"""Imports of a batch that are retried at once."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch whose items are being accepted.
+
+    Attributes:
+        record: as it is stored.
+        accepted: items that became imports.
+        rejected: the others, by the code of what was wrong.
+    """
+
+    record: Record
+    accepted: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.record.id
+
+    def summary(self, *, complete: bool) -> dict[str, Any]:
+        """What its request is answered with at last."""
+        rejected = dict(sorted(self.rejected.items()))
+        return {"batch_id": self.id, "accepted": self.accepted, "rejected": rejected, "complete": complete}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A batch as it is.
+
+    Attributes:
+        counts: its imports by state.
+        failed: those that have failed, by code.
+    """
+
+    record: Record
+    counts: Mapping[Status, int]
+    failed: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """The batches of all organisations, behind the grants of their tokens.
+
+    Attributes:
+        keep: for how long a batch is remembered.
+        max_items: items that one has at most.
+    """
+
+    imports: Imports
+    actions: Actions
+    store: DocumentStore
+    clock: Clock
+    keep: timedelta
+    max_items: int
+
+    async def begin(self, grant: Grant) -> Batch:
+        """A new batch, without items.
+
+        Raises:
+            ApiError: ``documents_unavailable``.
+        """
+        now = truncate_to_milliseconds(self.clock.now())
+        data = {"issuer_id": grant.issuer_id, "accepted": 0, "rejected": {}, "complete": False}
+        record = Record(KIND, str(uuid.uuid4()), grant.organization_id, data, now, expires_at=now + self.keep)
+        with told_as_outage():
+            await self.store.records.add(record)
+        return Batch(record)
+
+    async def accept(
+        self, batch: Batch, grant: Grant, item: Item, route: Mapping[str, str], request_id: str
+    ) -> dict[str, Any]:
+        """Accept an item; the line that answers it."""
+        try:
+            if item.error is not None:
+                raise item.error
+            if item.number > self.max_items:
+                raise ApiError("batch_too_long", limit=self.max_items)  # noqa: TRY301  # told as the others
+            sent = item.params or {}
+            params = {**{name: value for name, value in sent.items() if name not in route}, **route}
+            created = await self.imports.create(grant, params, request_id, batch_id=batch.id)
+        except (ApiError, ParamsError) as error:
+            batch.rejected[error.code] += 1
+            parameter = {"parameter": error.parameter} if error.parameter is not None else {}
+            answer = {"line": item.number, "status": error.status.value, "code": error.code, "detail": error.detail}
+            return answer | parameter
+        batch.accepted += 1
+        return {"line": item.number, "status": 200, "id": created.document.id}
+
+    async def end(self, batch: Batch, *, complete: bool) -> None:
+        """Write what has become of its items; where that is not possible, that is logged."""
+        data = {**batch.record.data, "accepted": batch.accepted, "rejected": batch.rejected, "complete": complete}
+        try:
+            await self.store.records.replace(batch.record.changed(data=data))
+        except StoreUnavailable as error:
+            log.error("the end of a batch was not written", batch_id=batch.id, reason=str(error))  # noqa: TRY400
+
+    async def summary(self, grant: Grant, batch_id: str) -> Summary:
+        """A batch of the grant's organisation.
+
+        Raises:
+            ApiError: ``not_found``, ``documents_unavailable``.
+        """
+        record = await self._find(grant, batch_id)
+        with told_as_outage():
+            found = await self.store.search.batch_counts(batch_id)
+        counts: Counter[Status] = Counter()
+        failed: Counter[str] = Counter()
+        for (status, code), count in found.items():
+            counts[status] += count
+            if code is not None:
+                failed[code] += count
+        return Summary(record, counts, failed)
+
+    async def failures(self, grant: Grant, batch_id: str) -> AsyncGenerator[Mapping[str, Any], None]:
+        """The parameters of its failed imports, as they may be posted again; those that had secrets are left out.
+
+        Raises:
+            ApiError: while iterated: ``not_found``, ``documents_unavailable``.
+        """
+        await self._find(grant, batch_id)
+        async for document in self._failed(grant, batch_id):
+            if not has_secrets(document.params):
+                names = document.params.keys() - {"controller", "action"}
+                yield {name: value for name, value in document.params.items() if name in names}
+
+    async def retry(self, grant: Grant, batch_id: str) -> tuple[int, Mapping[str, int]]:
+        """Try again what has failed: how many imports, and how many are not tried again, by code.
+
+        Raises:
+            ApiError: ``not_found``, ``documents_unavailable``.
+        """
+        await self._find(grant, batch_id)
+        retried = 0
+        refused: Counter[str] = Counter()
+        documents = self._failed(grant, batch_id)
+        turn = asyncio.Lock()
+
+        async def work() -> None:
+            nonlocal retried
+            while not refused["backlog_full"]:
+                async with turn:
+                    document = await anext(documents, None)
+                if document is None:
+                    return
+                try:
+                    if not grant.allows("image_upload", document.album_id):
+                        raise ApiError("forbidden", ability="image_upload")  # noqa: TRY301  # told as the others
+                    await self.actions.retry_found(document)
+                except ApiError as error:
+                    refused[error.code] += 1
+                else:
+                    retried += 1
+
+        try:
+            await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+        finally:
+            await documents.aclose()
+        return retried, {code: count for code, count in refused.items() if count}
+
+    async def _failed(self, grant: Grant, batch_id: str) -> AsyncGenerator[Import, None]:
+        wanted = Filter(grant.organization_id, status=Status.FAILED, batch_id=batch_id)
+        after: Position | None = None
+        while True:
+            with told_as_outage():
+                page = await self.store.search.list(wanted, PAGE, after)
+            for document in page.documents:
+                yield document
+            if page.next is None:
+                return
+            after = page.next
+
+    async def _find(self, grant: Grant, batch_id: str) -> Record:
+        record = None
+        if len(batch_id) <= MAX_ID_LENGTH:
+            with told_as_outage():
+                record = await self.store.records.get(KIND, batch_id)
+        if record is None or record.owner != grant.organization_id:
+            raise ApiError("not_found")
+        return record

@@ -1,0 +1,93 @@
+"""The lines that answer a batch: sent as fast as its client takes them, and kept in a file as far as it does not."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import IO, Any, Final, TypeVar
+
+PIECE: Final = 64 * 1024
+"""Bytes that are sent at once."""
+MAX_PENDING: Final = 256 * 1024
+"""Bytes that are kept in memory."""
+
+T = TypeVar("T")
+
+
+class Results:
+    """A queue of lines between the request that makes them and the answer that sends them.
+
+    Args:
+        executor: where the file is written and read.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._pending = bytearray()
+        self._file: IO[bytes] | None = None
+        self._written = 0
+        self._read = 0
+        self._news = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._is_over = False
+
+    def add(self, line: bytes) -> None:
+        """Add a line; ``settle`` is to follow before many more."""
+        self._pending += line
+        self._news.set()
+
+    def end(self) -> None:
+        """There are no more."""
+        self._is_over = True
+        self._news.set()
+
+    async def settle(self) -> None:
+        """Put into the file what is too much for memory.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        if len(self._pending) <= MAX_PENDING:
+            return
+        async with self._turn:
+            data, self._pending = bytes(self._pending), bytearray()
+            if self._file is None:
+                self._file = await self._blocking(lambda: tempfile.TemporaryFile(buffering=0))  # noqa: SIM115  # see close
+            await self._blocking(os.pwrite, self._file.fileno(), data, self._written)
+            self._written += len(data)
+
+    async def next(self) -> bytes:
+        """The next piece, when there is one; empty when there are no more.
+
+        Raises:
+            OSError: the disk does not give it.
+        """
+        while True:
+            async with self._turn:
+                if self._file is not None and self._read < self._written:
+                    length = min(PIECE, self._written - self._read)
+                    data: bytes = await self._blocking(os.pread, self._file.fileno(), length, self._read)
+                    self._read += len(data)
+                    return data
+                if self._pending:
+                    data, self._pending = bytes(self._pending[:PIECE]), self._pending[PIECE:]
+                    return data
+                if self._is_over:
+                    return b""
+                self._news.clear()
+            await self._news.wait()
+
+    def close(self) -> None:
+        """Drop what is left. May be called twice."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:
+        future = asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait((future,))  # the file must not be closed while a thread has it
+            raise
