@@ -223,8 +223,9 @@ class Images:
             raise _unavailable(error) from error
         if document.deleted_at is None:
             return await self._write(document, lambda one: one.image_purged_at, Import.image_purged)
-        with told_as_outage():
-            await self.store.remove(document)  # where others have written it meanwhile, the purger comes to it again
+        if not document.outbox:  # what is still to be announced is in it: the purger comes to it again
+            with told_as_outage():
+                await self.store.remove(document)  # as it does where others have written it meanwhile
         return document
 
     async def purge_stopped(self, import_id: str) -> None:

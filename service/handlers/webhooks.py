@@ -48,27 +48,27 @@ class WebhookHandler(BaseHandler):
         """Answer with deliveries, and with a ``Link`` to the rest (RFC 8288)."""
         if page.next is not None:
             query = {"status": status.value} if status else {}
-            link = urlencode({**query, "limit": limit, "after": page.next})
+            link = urlencode({**query, "limit": limit, "cursor": page.next})
             self.set_header("Link", f'<{self.request.path}?{link}>; rel="next"')
         views = [delivery_view(one, self.api.timezone) for one in page.deliveries]
-        self.answer(HTTPStatus.OK, {"deliveries": views, "next": page.next})
+        self.answer(HTTPStatus.OK, {"deliveries": views})
 
     def page_wanted(self) -> tuple[DeliveryStatus | None, int, str | None]:
-        """The parameters ``status``, ``limit`` and ``after`` of a list.
+        """The parameters ``status``, ``limit`` and ``cursor`` of a list.
 
         Raises:
             ParamsError, ApiError: they cannot be read.
         """
         query = parse_query(self.request.query, self.api.param_limits)
-        status, limit, after = (query.get(name) for name in ("status", "limit", "after"))
+        status, limit, cursor = (query.get(name) for name in ("status", "limit", "cursor"))
         names = [one.value for one in DeliveryStatus]
         if status is not None and status not in names:
             raise ApiError("parameter_invalid", parameter="status", reason=f"must be one of {', '.join(names)}")
         if limit is not None and not _is_number(limit):
             raise ApiError("parameter_invalid", parameter="limit", reason=f"must be 1 to {MAX_PAGE}")
-        if after is not None and not isinstance(after, str):
-            raise ApiError("parameter_invalid", parameter="after", reason="must be a string")
-        return DeliveryStatus(status) if status else None, int(limit) if limit else PAGE, after
+        if cursor is not None and not isinstance(cursor, str):
+            raise ApiError("parameter_invalid", parameter="cursor", reason="must be a string")
+        return DeliveryStatus(status) if status else None, int(limit) if limit else PAGE, cursor
 
 
 class EndpointsHandler(WebhookHandler):

@@ -10,7 +10,7 @@ class WebhooksSettings(Section):
 
     enabled: bool = Field(True, description="whether there are webhooks, and this process sends them")
     concurrency: int = Field(64, ge=1, le=1024, description="how many requests run at once in a process")
-    per_host: int = Field(4, ge=1, le=1024, description="how many of them may go to one host and port")
+    per_host: int = Field(8, ge=1, le=1024, description="how many of them may go to one host and port")
     timeout: Seconds = Field(10, ge=0.1, le=60, description="seconds that a receiver may take to answer")
     retry_base: Seconds = Field(
         5, ge=0.01, le=3600, description="seconds before the second attempt; four times as long after each further one"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -23,7 +24,7 @@ from service.webhooks.signing import signed_headers
 
 KEY_PAUSE: Final = timedelta(minutes=5)
 """For how long a delivery waits whose secrets cannot be read: our own affair, so no attempt is counted."""
-LEASE_MARGIN: Final = timedelta(seconds=15)
+LEASE_MARGIN: Final = timedelta(seconds=5)
 """For reading the endpoint and writing the result, beside the time that the receiver has."""
 _MAY_ASK_TO_WAIT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -114,7 +115,7 @@ class Attempting:
         try:
             answered = await self.posting.post(url, headers, body)
         except PluginError as error:
-            _log(delivery, None, str(error))
+            _log(delivery, None, _without_path(str(error), url))
             return _Answer(None, error.code, is_final=isinstance(error, SourceRefused))
         status = answered.status
         _log(delivery, status, None)
@@ -145,6 +146,12 @@ class Attempting:
 def leased_until(now: datetime, timeout: float) -> datetime:
     """Until when an attempt that begins now is certain to have ended, if its process lives."""
     return truncate_to_milliseconds(now) + timedelta(seconds=timeout) + LEASE_MARGIN
+
+
+def _without_path(text: str, url: str) -> str:
+    """Of a receiver's url the path may be the secret."""
+    path = urlsplit(url).path
+    return text.replace(path, "/…") if len(path) > 1 else text
 
 
 def _log(delivery: Delivery, status: int | None, reason: str | None) -> None:

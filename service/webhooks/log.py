@@ -8,6 +8,7 @@ from typing import Final
 
 from service.auth import Grant
 from service.clock import Clock, truncate_to_milliseconds
+from service.database import told_as_outage
 from service.documents import DocumentStore
 from service.errors import ApiError
 from service.models import MAX_ID_LENGTH
@@ -16,7 +17,7 @@ from service.webhooks.deliveries import DELIVERY, Delivery, DeliveryStatus, deli
 from service.webhooks.endpoints import Endpoint
 from service.webhooks.events import event
 from service.webhooks.kinds import EventType
-from service.webhooks.management import WRITE_ATTEMPTS, Endpoints, busy, check_ability, database
+from service.webhooks.management import WRITE_ATTEMPTS, Endpoints, busy, check_ability
 
 PAGE: Final = 50
 MAX_PAGE: Final = 200
@@ -70,7 +71,7 @@ class DeliveryLog:
     ) -> DeliveryPage:
         """A page of the deliveries that an import itself asked for."""
         check_ability(grant)
-        with database():
+        with told_as_outage():
             document = await self.store.get(import_id) if len(import_id) <= MAX_ID_LENGTH else None
         if document is None or document.deleted_at is not None or document.issuer_id != grant.issuer_id:
             raise ApiError("not_found")
@@ -95,7 +96,7 @@ class DeliveryLog:
         for _ in range(WRITE_ATTEMPTS):
             delivery = await self._one(endpoint.id, wanted)
             after = delivery.replayed(truncate_to_milliseconds(self.clock.now()), self.keep)
-            with database():
+            with told_as_outage():
                 if await self.store.records.replace(after.record):
                     self.made()
                     return after
@@ -124,7 +125,7 @@ class DeliveryLog:
             due_at=now,
             expires_at=now + self.keep,
         )
-        with database():
+        with told_as_outage():
             await self.store.records.add(delivery.record)
         self.made()
         return delivery
@@ -134,7 +135,7 @@ class DeliveryLog:
         examined = 0
         while examined < MAX_EXAMINED:
             wanted = limit + 1 if status is None else MAX_PAGE
-            with database():
+            with told_as_outage():
                 records = await self.store.records.list(DELIVERY, owner, wanted, after=after, descending=True)
             for record in records:
                 delivery = Delivery.of(record)
@@ -151,7 +152,7 @@ class DeliveryLog:
     async def _one(self, owner: str, wanted: str) -> Delivery:
         record = None
         if len(wanted) <= MAX_ID_LENGTH:
-            with database():
+            with told_as_outage():
                 record = await self.store.records.get(DELIVERY, wanted)
         if record is None or record.owner != owner:
             raise ApiError("not_found")

@@ -4,15 +4,15 @@ Whoever has a token with ``admin: true``, or with the ability ``webhook_manage``
 the token's issuer: an endpoint hears of all imports that this issuer's tokens made, whatever their album.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from plugins.errors import SourceRefused
 from service.auth import Grant
 from service.clock import Clock, truncate_to_milliseconds
-from service.documents import DocumentStore, DuplicateId, StoreUnavailable
+from service.database import RETRY_AFTER_OUTAGE, told_as_outage
+from service.documents import DocumentStore, DuplicateId
 from service.documents.records import Record
 from service.errors import ApiError
 from service.models import MAX_ID_LENGTH
@@ -23,7 +23,6 @@ from service.webhooks.posting import Posting
 from service.webhooks.wishes import Wishes
 
 ABILITY = "webhook_manage"
-RETRY_AFTER_OUTAGE = 5
 WRITE_ATTEMPTS = 5
 
 
@@ -70,7 +69,7 @@ class Endpoints:
             created_at=now,
             updated_at=now,
         )
-        with database():
+        with told_as_outage():
             present = await self.store.records.list(ENDPOINT, grant.issuer_id, self.limit)
             if len(present) >= self.limit:
                 raise ApiError("webhooks_full", limit=self.limit)
@@ -81,7 +80,7 @@ class Endpoints:
     async def list(self, grant: Grant) -> Sequence[Endpoint]:
         """All endpoints of the issuer; there are few."""
         check_ability(grant)
-        with database():
+        with told_as_outage():
             records = await self.store.records.list(ENDPOINT, grant.issuer_id, max(self.limit, 100))
         return [Endpoint.of(record) for record in records]
 
@@ -94,7 +93,7 @@ class Endpoints:
         check_ability(grant)
         record = None
         if len(endpoint_id) <= MAX_ID_LENGTH:
-            with database():
+            with told_as_outage():
                 record = await self.store.records.get(ENDPOINT, endpoint_id)
         if record is None or record.owner != grant.issuer_id:
             raise ApiError("not_found")
@@ -137,7 +136,7 @@ class Endpoints:
     async def delete(self, grant: Grant, endpoint_id: str) -> None:
         """Remove it. What is still to be sent to it ends."""
         await self.get(grant, endpoint_id)
-        with database():
+        with told_as_outage():
             await self.store.records.delete(ENDPOINT, endpoint_id)
         self.directory.forget(grant.issuer_id)
 
@@ -158,7 +157,7 @@ class Endpoints:
             ApiError: ``documents_unavailable``.
         """
         record_id = secret_record_id(issuer_id)
-        with database():
+        with told_as_outage():
             record = await self.store.records.get(SECRET, record_id)
             if record is not None:
                 return self._opened(record)
@@ -174,7 +173,7 @@ class Endpoints:
         """Change it, as ``rotate`` does an endpoint's."""
         check_ability(grant)
         for _ in range(WRITE_ATTEMPTS):
-            with database():
+            with told_as_outage():
                 record = await self.store.records.get(SECRET, secret_record_id(grant.issuer_id))
                 if record is None:
                     return await self.ensure_secret(grant.issuer_id)
@@ -202,7 +201,7 @@ class Endpoints:
         for _ in range(WRITE_ATTEMPTS):
             endpoint = await self.get(grant, endpoint_id)
             after = changed(endpoint, truncate_to_milliseconds(self.clock.now()))
-            with database():
+            with told_as_outage():
                 if await self.store.records.replace(after.record):
                     self.directory.forget(grant.issuer_id)
                     return after
@@ -235,12 +234,3 @@ def check_ability(grant: Grant) -> None:
 def busy() -> ApiError:
     """The answer where others keep writing the same record."""
     return ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)
-
-
-@contextmanager
-def database() -> Iterator[None]:
-    """Around the use of the database: that it does not answer is an answer."""
-    try:
-        yield
-    except StoreUnavailable as error:
-        raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error

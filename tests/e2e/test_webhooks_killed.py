@@ -33,6 +33,7 @@ def service(directory: Path, overrides: dict[str, str]) -> Iterator[tuple[Servic
     more = {
         "LADING_SERVICE__LOG_FORMAT": "json",
         "LADING_WEBHOOKS__RETRY_BASE": "0.2",
+        "LADING_WEBHOOKS__TIMEOUT": "1",
         "LADING_WEBHOOKS__ENDPOINT_CACHE": "0",
         "LADING_WORKER__POLL_INTERVAL": "0.1",
         "LADING_WORKER__LEASE": "3",
