@@ -1,7 +1,7 @@
 """``/api/v1/webhooks`` and what is below it: endpoints, their secrets, and what was sent to them."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from service.auth import Grant
@@ -10,7 +10,7 @@ from service.handlers.base import BaseHandler
 from service.params import merge, parse_query
 from service.params.body import parse_body
 from service.webhooks.deliveries import DeliveryStatus
-from service.webhooks.log import MAX_PAGE, PAGE, DeliveryPage, Webhooks
+from service.webhooks.log import MAX_PAGE, PAGE, DeliveryLog, DeliveryPage, Webhooks
 from service.webhooks.management import check_ability
 from service.webhooks.views import delivery_view, endpoint_view
 from service.webhooks.wishes import Wishes, wishes_of
@@ -153,46 +153,70 @@ class SecretRotationHandler(WebhookHandler):
         self.answer(HTTPStatus.OK, {"secret": signing.secret})
 
 
-class DeliveriesHandler(WebhookHandler):
+class ReceiverHandler(WebhookHandler):
+    """What the handlers of deliveries share."""
+
+    is_of_imports: ClassVar[bool] = False
+    """Whether the path names an import, rather than an endpoint."""
+
+    async def receiver(self, name: str) -> tuple[DeliveryLog, str]:
+        """The log, and the owner of the deliveries that the path names.
+
+        Raises:
+            Unauthorized, ApiError: see ``manager``; ``not_found``.
+        """
+        grant, webhooks = await self.manager()
+        if self.is_of_imports:
+            return webhooks.log, await webhooks.log.receiver_of_import(grant, name)
+        return webhooks.log, await webhooks.log.receiver(grant, name)
+
+
+class DeliveriesHandler(ReceiverHandler):
     """What was sent to an endpoint, or is to be."""
 
-    async def get(self, endpoint_id: str) -> None:
+    async def get(self, name: str) -> None:
         """List it, the latest first."""
-        grant, webhooks = await self.manager()
+        log, owner = await self.receiver(name)
         status, limit, after = self.page_wanted()
-        page = await webhooks.log.of_endpoint(grant, endpoint_id, status, limit, after)
-        self.answer_page(page, status, limit)
+        self.answer_page(await log.page(owner, status, limit, after), status, limit)
 
 
-class ImportDeliveriesHandler(WebhookHandler):
-    """What was sent where an import asked for it, or is to be."""
-
-    async def get(self, import_id: str) -> None:
-        """List it."""
-        grant, webhooks = await self.manager()
-        status, limit, after = self.page_wanted()
-        page = await webhooks.log.of_import(grant, import_id, status, limit, after)
-        self.answer_page(page, status, limit)
-
-
-class DeliveryHandler(WebhookHandler):
+class DeliveryHandler(ReceiverHandler):
     """One delivery."""
 
-    async def get(self, endpoint_id: str, delivery_id: str) -> None:
+    async def get(self, name: str, delivery_id: str) -> None:
         """Show it with what is sent."""
-        grant, webhooks = await self.manager()
-        delivery = await webhooks.log.get(grant, endpoint_id, delivery_id)
+        log, owner = await self.receiver(name)
+        delivery = await log.one(owner, delivery_id)
         self.answer(HTTPStatus.OK, delivery_view(delivery, self.api.timezone, whole=True))
 
 
-class ReplayHandler(WebhookHandler):
+class ReplayHandler(ReceiverHandler):
     """The sending again of a delivery."""
 
-    async def post(self, endpoint_id: str, delivery_id: str) -> None:
+    async def post(self, name: str, delivery_id: str) -> None:
         """Send it again; the answer is the delivery, to be looked at again."""
-        grant, webhooks = await self.manager()
-        delivery = await webhooks.log.replay(grant, endpoint_id, delivery_id)
+        log, owner = await self.receiver(name)
+        delivery = await log.replay(owner, delivery_id)
         self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.api.timezone, whole=True))
+
+
+class ImportDeliveriesHandler(DeliveriesHandler):
+    """What was sent where an import asked for it, or is to be."""
+
+    is_of_imports = True
+
+
+class ImportDeliveryHandler(DeliveryHandler):
+    """One of these."""
+
+    is_of_imports = True
+
+
+class ImportReplayHandler(ReplayHandler):
+    """The sending again of one of these."""
+
+    is_of_imports = True
 
 
 def _is_number(text: Any) -> bool:

@@ -14,7 +14,7 @@ from service.errors import ApiError
 from service.models import MAX_ID_LENGTH
 from service.representation import encode
 from service.webhooks.deliveries import DELIVERY, Delivery, DeliveryStatus, delivery_id, import_owner, receiver_host
-from service.webhooks.endpoints import Endpoint
+from service.webhooks.endpoints import ENDPOINT, Endpoint
 from service.webhooks.events import event
 from service.webhooks.kinds import EventType
 from service.webhooks.management import WRITE_ATTEMPTS, Endpoints, busy, check_ability
@@ -55,46 +55,74 @@ class DeliveryLog:
     keep: timedelta
     made: Callable[[], None]
 
-    async def of_endpoint(
-        self, grant: Grant, endpoint_id: str, status: DeliveryStatus | None, limit: int, after: str | None
-    ) -> DeliveryPage:
-        """A page of an endpoint's deliveries; in one state, if one is given.
+    async def receiver(self, grant: Grant, endpoint_id: str) -> str:
+        """The owner of an endpoint's deliveries.
 
         Raises:
             ApiError: ``not_found``.
         """
-        endpoint = await self.endpoints.get(grant, endpoint_id)
-        return await self._page(endpoint.id, status, limit, after)
+        return (await self.endpoints.get(grant, endpoint_id)).id
 
-    async def of_import(
-        self, grant: Grant, import_id: str, status: DeliveryStatus | None, limit: int, after: str | None
-    ) -> DeliveryPage:
-        """A page of the deliveries that an import itself asked for."""
+    async def receiver_of_import(self, grant: Grant, import_id: str) -> str:
+        """The owner of the deliveries that an import of the issuer itself asked for.
+
+        Raises:
+            ApiError: ``not_found``, also where it is another issuer's.
+        """
         check_ability(grant)
         with told_as_outage():
             document = await self.store.get(import_id) if len(import_id) <= MAX_ID_LENGTH else None
         if document is None or document.deleted_at is not None or document.issuer_id != grant.issuer_id:
             raise ApiError("not_found")
-        return await self._page(import_owner(document.id), status, limit, after)
+        return import_owner(document.id)
 
-    async def get(self, grant: Grant, endpoint_id: str, wanted: str) -> Delivery:
-        """One delivery of an endpoint.
+    async def page(self, owner: str, status: DeliveryStatus | None, limit: int, after: str | None) -> DeliveryPage:
+        """A page of a receiver's deliveries, beginning after an id; in one state, if one is given."""
+        found: list[Delivery] = []
+        examined = 0
+        while examined < MAX_EXAMINED:
+            wanted = limit + 1 if status is None else MAX_PAGE
+            with told_as_outage():
+                records = await self.store.records.list(DELIVERY, owner, wanted, after=after, descending=True)
+            for record in records:
+                delivery = Delivery.of(record)
+                if status in (None, delivery.status):
+                    if len(found) == limit:
+                        return DeliveryPage(found, after)
+                    found.append(delivery)
+                after = delivery.id
+            examined += len(records)
+            if len(records) < wanted:
+                return DeliveryPage(found, None)
+        return DeliveryPage(found, after)
+
+    async def one(self, owner: str, delivery_id: str) -> Delivery:
+        """One delivery of a receiver.
 
         Raises:
             ApiError: ``not_found``.
         """
-        endpoint = await self.endpoints.get(grant, endpoint_id)
-        return await self._one(endpoint.id, wanted)
+        record = None
+        if len(delivery_id) <= MAX_ID_LENGTH:
+            with told_as_outage():
+                record = await self.store.records.get(DELIVERY, delivery_id)
+        if record is None or record.owner != owner:
+            raise ApiError("not_found")
+        return Delivery.of(record)
 
-    async def replay(self, grant: Grant, endpoint_id: str, wanted: str) -> Delivery:
+    async def replay(self, owner: str, delivery_id: str) -> Delivery:
         """Send a delivery again, at once, with the id of its event and a new round of attempts.
 
         Raises:
             ApiError: ``not_found``; ``webhook_disabled``.
         """
-        endpoint = await self._enabled(grant, endpoint_id)
         for _ in range(WRITE_ATTEMPTS):
-            delivery = await self._one(endpoint.id, wanted)
+            delivery = await self.one(owner, delivery_id)
+            if delivery.is_of_endpoint:
+                with told_as_outage():
+                    record = await self.store.records.get(ENDPOINT, owner)
+                if record is None or not Endpoint.of(record).enabled:
+                    raise ApiError("webhook_disabled")
             after = delivery.replayed(truncate_to_milliseconds(self.clock.now()), self.keep)
             with told_as_outage():
                 if await self.store.records.replace(after.record):
@@ -108,7 +136,9 @@ class DeliveryLog:
         Raises:
             ApiError: ``not_found``; ``webhook_disabled``.
         """
-        endpoint = await self._enabled(grant, endpoint_id)
+        endpoint = await self.endpoints.get(grant, endpoint_id)
+        if not endpoint.enabled:
+            raise ApiError("webhook_disabled")
         now = truncate_to_milliseconds(self.clock.now())
         event_id = f"evt_{uuid.uuid4().hex}"
         body = event(EventType.PING, {"webhook_id": endpoint.id}, now, self.timezone)
@@ -129,40 +159,6 @@ class DeliveryLog:
             await self.store.records.add(delivery.record)
         self.made()
         return delivery
-
-    async def _page(self, owner: str, status: DeliveryStatus | None, limit: int, after: str | None) -> DeliveryPage:
-        found: list[Delivery] = []
-        examined = 0
-        while examined < MAX_EXAMINED:
-            wanted = limit + 1 if status is None else MAX_PAGE
-            with told_as_outage():
-                records = await self.store.records.list(DELIVERY, owner, wanted, after=after, descending=True)
-            for record in records:
-                delivery = Delivery.of(record)
-                if status in (None, delivery.status):
-                    if len(found) == limit:
-                        return DeliveryPage(found, after)
-                    found.append(delivery)
-                after = delivery.id
-            examined += len(records)
-            if len(records) < wanted:
-                return DeliveryPage(found, None)
-        return DeliveryPage(found, after)
-
-    async def _one(self, owner: str, wanted: str) -> Delivery:
-        record = None
-        if len(wanted) <= MAX_ID_LENGTH:
-            with told_as_outage():
-                record = await self.store.records.get(DELIVERY, wanted)
-        if record is None or record.owner != owner:
-            raise ApiError("not_found")
-        return Delivery.of(record)
-
-    async def _enabled(self, grant: Grant, endpoint_id: str) -> Endpoint:
-        endpoint = await self.endpoints.get(grant, endpoint_id)
-        if not endpoint.enabled:
-            raise ApiError("webhook_disabled")
-        return endpoint
 
 
 @dataclass(frozen=True, slots=True)

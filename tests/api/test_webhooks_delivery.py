@@ -194,6 +194,14 @@ async def test_an_import_may_ask_for_a_webhook_of_its_own(tmp_path: Path, overri
         (delivery,) = json.loads(response.body)["deliveries"]
         assert delivery["event_id"] == request.headers["webhook-id"]
         assert "d41d8cd98f" not in response.body.decode()
+        path = f"/api/v1/imports/{done['id']}/deliveries/{delivery['id']}"
+        shown = json.loads((await manager.client.fetch(path)).body)
+        assert shown["payload"] == body
+        replayed = await manager.client.fetch(f"{path}/replay", method="POST", body=b"")
+        assert replayed.code == 202
+        requests = await received(origin, 2)
+        assert len(set(ids(requests))) == 1
+        assert len({one.body for one in requests}) == 1
 
 
 @pytest.mark.gen_test
@@ -293,6 +301,19 @@ async def test_a_cancelled_and_a_deleted_import_are_told(tmp_path: Path, overrid
             import_id,
             "cancelled",
         )
+
+
+@pytest.mark.gen_test
+async def test_that_an_import_is_gone_is_told_although_it_is(tmp_path: Path, overrides: dict[str, str]) -> None:
+    async with everything(tmp_path, overrides) as (_, manager, _client, origin):
+        await manager.create(origin.url("/hook"), events=["import.deleted"])
+        done = await imported(manager.client, origin)
+        path = f"/api/v1/imports/{done['id']}"
+        assert (await manager.client.fetch(path, method="DELETE")).code == 204
+        (request,) = await received(origin, 1)
+        body = json.loads(request.body)
+        assert (body["type"], body["data"]["id"]) == ("import.deleted", done["id"])
+        assert (await manager.client.fetch(path)).code == 404
 
 
 @pytest.mark.gen_test

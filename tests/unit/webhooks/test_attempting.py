@@ -81,6 +81,19 @@ async def test_what_cannot_be_sent_is_tried_again_unless_it_never_can(error: Exc
 
 
 @pytest.mark.gen_test
+async def test_the_log_has_the_reason_and_no_path_which_may_be_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    sending = await Sending.opened()
+    endpoint = await sending.endpoint("test://receiver/services/d41d8cd98f")
+    await sending.ended()
+    await sending.announcer.sweep()
+    sending.fetcher.answers = [ConnectFailed("test://receiver/services/d41d8cd98f: refused")]
+    await sending.attempt(endpoint.id)
+    logged = "".join(capsys.readouterr())
+    assert "test://receiver/…: refused" in logged
+    assert "d41d8cd98f" not in logged
+
+
+@pytest.mark.gen_test
 async def test_it_ends_after_ten_attempts_and_a_replay_begins_anew() -> None:
     sending, endpoint = await one_delivery()
     sending.fetcher.answers = [PostAnswer(500)] * 100
