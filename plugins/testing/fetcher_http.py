@@ -13,8 +13,9 @@ besides; redirects must not lead there either. A suite with a ``running`` of its
 from plugins.testing.fetcher import FetcherSuite
 from plugins.testing.fetcher_http_bodies import BodyCases
 from plugins.testing.fetcher_http_heads import HeadCases
+from plugins.testing.fetcher_http_posting import PostingCases
 from plugins.testing.fetcher_http_requests import RequestCases
 
 
-class HttpFetcherSuite(HeadCases, BodyCases, RequestCases, FetcherSuite):
-    """The cases that every fetcher passes that speaks HTTP."""
+class HttpFetcherSuite(HeadCases, BodyCases, RequestCases, PostingCases, FetcherSuite):
+    """The cases that every fetcher passes that speaks HTTP; those of a capability, where its class has it."""
