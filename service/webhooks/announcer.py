@@ -75,7 +75,7 @@ class Announcer:
         """Announce what there is, up to a batch; how many imports were looked at.
 
         Raises:
-            StoreUnavailable: the database does not answer.
+            StoreUnavailable: the database does not answer; each was tried.
         """
         documents = list(await self.store.search.with_outbox(BATCH))
         turns = asyncio.Semaphore(AT_ONCE)
@@ -84,7 +84,9 @@ class Announcer:
             async with turns:
                 await self._announce(document)
 
-        await asyncio.gather(*map(one, documents))
+        results = await asyncio.gather(*map(one, documents), return_exceptions=True)
+        for failure in filter(None, results):
+            raise failure
         return len(documents)
 
     async def _announce(self, document: Import) -> None:

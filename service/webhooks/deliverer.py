@@ -164,7 +164,11 @@ class Deliverer:
             for delivery, pause in zip(deliveries, pauses, strict=True)
         ]
         for begin in range(0, len(moved), WRITES):
-            await asyncio.gather(*(self._store.records.replace(one.record) for one in moved[begin : begin + WRITES]))
+            writes = (self._store.records.replace(one.record) for one in moved[begin : begin + WRITES])
+            results = await asyncio.gather(*writes, return_exceptions=True)
+            for failure in results:
+                if isinstance(failure, BaseException):
+                    raise failure
 
     # --- delivering ---------------------------------------------------------------------------------------------------
 

@@ -304,6 +304,20 @@ async def test_a_cancelled_and_a_deleted_import_are_told(tmp_path: Path, overrid
 
 
 @pytest.mark.gen_test
+async def test_an_import_whose_bytes_the_client_sends_may_ask_too(tmp_path: Path, overrides: dict[str, str]) -> None:
+    async with everything(tmp_path, overrides) as (_, manager, client, origin):
+        params = {"album_id": "imported_album", "webhook": {"url": origin.url("/hook?token=d41d8cd98f")}}
+        waiting = json.loads((await client.post_json(params)).body)
+        path = f"/api/v1/imports/{waiting['id']}/content"
+        response = await client.fetch(path, method="PUT", body=jpeg(4, 3))
+        assert response.code == 200, response.body
+        (request,) = await received(origin, 1)
+        body = verified(request, (await manager.json("GET", "/secret"))["secret"])
+        assert (body["type"], body["data"]["id"]) == ("import.done", waiting["id"])
+        assert request.target == "/hook?token=d41d8cd98f"
+
+
+@pytest.mark.gen_test
 async def test_that_an_import_is_gone_is_told_although_it_is(tmp_path: Path, overrides: dict[str, str]) -> None:
     async with everything(tmp_path, overrides) as (_, manager, _client, origin):
         await manager.create(origin.url("/hook"), events=["import.deleted"])

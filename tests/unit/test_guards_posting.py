@@ -54,19 +54,23 @@ async def test_what_is_no_answer_is_a_fault() -> None:
 @pytest.mark.gen_test
 async def test_one_that_hangs_is_left_and_holds_up_no_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.guards.POST_GRACE", 0.05)
-    now = 0
+    now = peak = 0
 
     class Hanging(PostingFetcher):
         async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
-            nonlocal now
+            nonlocal now, peak
             now += 1
-            await asyncio.Event().wait()
+            peak = max(now, peak)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                now -= 1
             raise AssertionError
 
     fetcher = guarded(Hanging())
     results = await asyncio.gather(*(post(fetcher, 0.05) for _ in range(5)), return_exceptions=True)
     assert [type(one) for one in results] == [DeadlineExceeded] * 5
-    assert now == 2
+    assert (now, peak) == (0, 2)
 
 
 @pytest.mark.gen_test
