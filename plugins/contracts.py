@@ -32,10 +32,13 @@ class Source:
     """What a client asked to be imported.
 
     ``url`` is as the client sent it. ``headers`` are sent with the fetch; they may hold secrets, so they have no repr.
+    ``if_none_match`` is the entity tag of a version that is known already, as ``Fetched.etag`` told it: a fetcher may
+    find out that there is no other, and raise ``SourceNotModified`` then; or it may leave it unread.
     """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    if_none_match: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

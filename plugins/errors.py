@@ -78,6 +78,13 @@ class FetchError(PluginError):
     public_text = "The image could not be fetched."
 
 
+class SourceNotModified(FetchError):
+    """The source is the one that ``Source.if_none_match`` names: no failure, and only an answer to that."""
+
+    code = "source_not_modified"
+    public_text = "The source has not changed."
+
+
 class SourceRefused(FetchError):
     """Base of refusals that depend on the source alone: no request was sent and no attempt will ever succeed."""
 

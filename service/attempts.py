@@ -88,12 +88,12 @@ class Attempts:
                 self.under_way.discard(document.id)
             await self.write(result, document)
             self.changes.tell(result.id, result.organization_id)
-            is_stored = result.status is Status.DONE
+            is_stored = result.image is not None
         finally:
             self.quotas.release(document.id, is_stored=is_stored)
         _log_result(result, error, time.monotonic() - started)
         is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
-        return Ended(error, is_outage=is_outage, is_done=is_stored)
+        return Ended(error, is_outage=is_outage, is_done=result.status is Status.DONE)
 
     async def write(self, result: Import, before: Import) -> None:
         """Write a result, patiently; ``before`` is what it was made of.
@@ -148,7 +148,10 @@ class Attempts:
         except Exception:
             log.exception("unexpected failure of an attempt", import_id=document.id)
             return self._again_or_failed(document, INTERNAL, None), None
-        return document.succeeded(outcome.image, outcome.import_type, self.clock.now()), None
+        now = self.clock.now()
+        if outcome.duplicate_of is not None:
+            return document.duplicated(outcome.image, outcome.duplicate_of, outcome.import_type, now), None
+        return document.succeeded(outcome.image, outcome.import_type, now), None
 
     def _after(self, document: Import, error: PluginError) -> Import:
         failure = failure_of(error)

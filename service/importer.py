@@ -15,13 +15,19 @@ from urllib.parse import urlsplit
 from plugins.contracts import Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
 from plugins.errors import (
     DeadlineExceeded,
+    DetectError,
+    FetchError,
     FormatNotAllowed,
     NotAnImage,
     ObjectExists,
+    PluginError,
+    SourceNotModified,
     StorageUnavailable,
     UrlSchemeMissing,
     UrlSchemeNotAllowed,
 )
+from service.duplicates import Duplicates, source_of
+from service.expectations import ExpectationFailed, Facts, check_expectations
 from service.mirror import Mirror
 from service.models import Image, Import
 from service.spool import Spool, Spools
@@ -29,6 +35,7 @@ from service.vault import Vault
 
 AnyFetcher = TypeVar("AnyFetcher", bound=Fetcher)
 
+MAX_ETAG_LENGTH = 256
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,62}):")
 
 
@@ -38,6 +45,8 @@ class Outcome:
 
     image: Image
     import_type: str
+    duplicate_of: str | None = None
+    """Id of the image that was there already, and that ``image`` describes; None where it was stored for the import."""
 
 
 class Importer:
@@ -50,6 +59,7 @@ class Importer:
         spools: where the bytes wait.
         mirror: where a second copy of each image is kept, if anywhere.
         vault: opens what is secret in the parameters.
+        duplicates: finds images that are there already, for imports that want no second copy.
         admit: asked before an image of so many bytes is saved for an import; raises ``PluginError`` where it must not.
     """
 
@@ -64,6 +74,7 @@ class Importer:
         vault: Vault,
         admit: Callable[[Import, int], Awaitable[None]] | None = None,
         mirror: Mirror | None = None,
+        duplicates: Duplicates | None = None,
     ) -> None:
         self._fetchers = fetchers
         self._detectors = detectors
@@ -73,6 +84,7 @@ class Importer:
         self._mirror = mirror
         self._vault = vault
         self._admit = admit
+        self._duplicates = duplicates
 
     def check(self, source: Source) -> None:
         """Refuse, without I/O, a source that can never be fetched.
@@ -105,22 +117,52 @@ class Importer:
         """
         if document.url is None:
             raise ValueError(f"import {document.id} has no url")
-        source = self._vault.source(document)
-        fetcher = fetcher_for(self._fetchers, source.url)
-        with self._spools.open() as spool:
-            async with fetcher.open(source) as fetched:
-                await spool.fill(fetched.chunks)
-                filename = document.filename or fetched.filename
-            image = await self.keep(document, spool, filename)
-        return Outcome(image, fetcher.kind)
+        failures: list[PluginError] = []
+        for source in self._vault.sources(document):
+            try:
+                return await self._from(document, source)
+            except (FetchError, DetectError, DeadlineExceeded, ExpectationFailed) as error:
+                failures.append(error)
+        raise next((error for error in failures if error.retryable), failures[0])
 
-    async def keep(self, document: Import, spool: Spool, filename: str | None) -> Image:
+    async def _from(self, document: Import, source: Source) -> Outcome:
+        """One attempt with one source."""
+        fetcher = fetcher_for(self._fetchers, source.url)
+        origin = source_of(source.url, source.headers)
+        known = await self._duplicates.by_source(document, origin) if self._duplicates is not None else None
+        if known is not None:
+            source = replace(source, if_none_match=known.image.etag)
+        with self._spools.open() as spool:
+            try:
+                async with fetcher.open(source) as fetched:
+                    await spool.fill(fetched.chunks)
+                    filename = document.filename or fetched.filename
+            except SourceNotModified:
+                if known is None:
+                    raise
+                check_expectations(document.params.get("expect"), _facts(known.image))
+                return Outcome(known.image, fetcher.kind, known.image_id)
+            outcome = await self.keep(document, spool, filename, fetcher.kind)
+            is_fetched = outcome.image.sha256 == spool.sha256  # and not what an earlier attempt has stored
+        if outcome.duplicate_of is not None or not is_fetched:
+            return outcome
+        return replace(outcome, image=replace(outcome.image, etag=_short(fetched.etag), source=origin))
+
+    async def keep(self, document: Import, spool: Spool, filename: str | None, kind: str) -> Outcome:
         """Detect what the spool holds, and save it for the import: storage holds exactly what is returned then.
 
         Raises:
-            PluginError: it is no image that is allowed, or storage does not take it.
+            PluginError: it is no image that is allowed, or not as expected, or storage does not take it.
         """
         info = await self._detect(spool)
+        check_expectations(document.params.get("expect"), _facts_of(info, spool))
+        if self._duplicates is not None:
+            found = await self._duplicates.by_bytes(document, spool.sha256)
+            if found is not None:
+                return Outcome(found.image, kind, found.image_id)
+        return Outcome(await self._saved(document, spool, filename, info), kind)
+
+    async def _saved(self, document: Import, spool: Spool, filename: str | None, info: ImageInfo) -> Image:
         if self._admit is not None:
             await self._admit(document, spool.byte_size)
         metadata = ObjectMetadata(
@@ -175,6 +217,21 @@ class Importer:
             filename=filename,
             mirror=None if self._mirror is None else self._mirror.name,
         )
+
+
+def _facts_of(info: ImageInfo, spool: Spool) -> Facts:
+    sizes = {"width": info.width, "height": info.height, "frames": info.frames, "byte_size": spool.byte_size}
+    return Facts(format=info.format, content_type=info.content_type, sha256=spool.sha256, **sizes)
+
+
+def _facts(image: Image) -> Facts:
+    sizes = {"width": image.width, "height": image.height, "frames": image.frames, "byte_size": image.byte_size}
+    return Facts(format=image.format, content_type=image.content_type, sha256=image.sha256, **sizes)
+
+
+def _short(etag: str | None) -> str | None:
+    """An entity tag that is worth keeping."""
+    return etag if etag is not None and len(etag) <= MAX_ETAG_LENGTH else None
 
 
 @contextmanager

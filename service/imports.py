@@ -111,7 +111,7 @@ class Imports:
         if not grant.allows("image_upload", document.album_id):
             raise ApiError("forbidden", ability="image_upload")
         if document.url is not None:
-            self._check_source(params)
+            self._check_sources(params)
         await self._check_webhook(grant, params)
         if await self.backlog.is_full():
             raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
@@ -152,6 +152,7 @@ class Imports:
     def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
         url = params.get("url")
+        first = url[0] if isinstance(url, list) else url
         shown = filtered(params)
         return Import(
             id=self.new_id(),
@@ -163,12 +164,14 @@ class Imports:
             updated_at=now,
             run_at=now if url else now + self.expire_after,
             status=Status.QUEUED if url else Status.WAITING,
-            host=host_of(url) if url else "",
+            host=host_of(first) if first else "",
             request_id=request_id,
         )
 
-    def _check_source(self, params: Mapping[str, Any]) -> None:
+    def _check_sources(self, params: Mapping[str, Any]) -> None:
+        urls = params["url"] if isinstance(params["url"], list) else [params["url"]]
         try:
-            self.importer.check(Source(params["url"], params.get("headers") or {}))
+            for url in urls:
+                self.importer.check(Source(url, params.get("headers") or {}))
         except SourceRefused as error:
             raise ApiError.from_refusal(error) from error

@@ -184,7 +184,7 @@ class Receiving:
         is_stored = True  # what is not known counts
         try:
             try:
-                image = await self._importer.keep(document, spool, document.filename or filename)
+                outcome = await self._importer.keep(document, spool, document.filename or filename, KIND)
             except PluginError as error:
                 is_stored = False
                 raise await self._refused(reception, error) from error
@@ -192,7 +192,12 @@ class Receiving:
                 is_stored = False
                 log.exception("the spool of an upload failed", import_id=document.id)
                 raise ApiError("internal_error", internal=str(error)) from error
-            done = document.succeeded(image, KIND, self._clock.now())
+            now = self._clock.now()
+            if outcome.duplicate_of is not None:
+                is_stored = False
+                done = document.duplicated(outcome.image, outcome.duplicate_of, KIND, now)
+            else:
+                done = document.succeeded(outcome.image, KIND, now)
             await self._write(reception, done)
             return done
         finally:

@@ -27,6 +27,11 @@ def filtered(params: Mapping[str, Any]) -> Mapping[str, Any]:
     url, headers = params.get("url"), params.get("headers")
     if isinstance(url, str) and (shown := filtered_url(url)) != url:
         changes["url"] = shown
+    if (
+        isinstance(url, list)
+        and (all_shown := [filtered_url(one) if isinstance(one, str) else one for one in url]) != url
+    ):
+        changes["url"] = all_shown
     if isinstance(headers, Mapping) and any(value != FILTERED for value in headers.values()):
         changes["headers"] = dict.fromkeys(headers, FILTERED)
     webhook = webhook_of(params)

@@ -71,6 +71,9 @@ def _error(document: Import) -> dict[str, Any] | None:
 
 
 def _image(document: Import, timezone: tzinfo) -> dict[str, Any] | None:
+    if document.duplicate is not None:
+        duplicate_of = document.duplicate.key.rpartition("/")[2]
+        return {**_facts(document.duplicate), "deleted_at": None, "duplicate_of": duplicate_of}
     if document.image is None:
         return None
     deleted_at = document.image_deleted_at

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.duplicates import validate_dedupe
 from service.errors import ApiError
+from service.expectations import validate_expectations
+
+MAX_URLS = 8
+"""Mirrors that an import may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
     Raises:
         ApiError: ``parameter_invalid``, naming the first one at fault.
     """
-    for name in ("album_id", "filename", "url", "import_type"):
+    _validate_url(params.get("url"))
+    for name in ("album_id", "filename", "import_type"):
         if not isinstance(params.get(name), str | None):
             raise _invalid(name, "must be a string")
     for name, max_bytes in (("album_id", rules.album_id_max_bytes), ("filename", rules.filename_max_bytes)):
@@ -42,6 +48,16 @@ def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
         _validate_metadata(name, params.get(name), rules.metadata_max_bytes)
     _validate_headers(params.get("headers"))
     _validate_webhook(params.get("webhook"))
+    validate_dedupe(params)
+    validate_expectations(params.get("expect"))
+
+
+def _validate_url(url: Any) -> None:
+    if isinstance(url, list):
+        if not 1 <= len(url) <= MAX_URLS or not all(isinstance(one, str) and one for one in url):
+            raise _invalid("url", f"must be a string, or a list of 1 to {MAX_URLS} strings that are not empty")
+    elif not isinstance(url, str | None):
+        raise _invalid("url", "must be a string")
 
 
 def _validate_metadata(name: str, metadata: Any, max_bytes: int) -> None:

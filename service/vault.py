@@ -60,22 +60,23 @@ class Vault:
             return _CLEAR + text
         return _FERNET + self._fernet.encrypt(text.encode()).decode()
 
-    def source(self, document: Import) -> Source:
-        """What is to be fetched for an import that has a url.
+    def sources(self, document: Import) -> Sequence[Source]:
+        """What is to be fetched for an import that has a url: each url is to be tried after those before it.
 
         Raises:
             SecretsUnreadable: none of the keys has encrypted its secrets.
         """
         if document.sealed is None:
-            return Source(document.url or "", document.headers)
+            return [Source(url, document.headers) for url in document.urls]
         found = json.loads(self.open_text(document.sealed))
-        return Source(found["url"], found.get("headers") or {})
+        urls = found["url"] if isinstance(found["url"], list) else [found["url"]]
+        return [Source(url, found.get("headers") or {}) for url in urls]
 
     def webhook_url(self, document: Import) -> str | None:
         """Where the import itself wants its end to be told; None where it does not, or what is secret in it is gone.
 
         Raises:
-            SecretsUnreadable: see ``source``.
+            SecretsUnreadable: see ``sources``.
         """
         shown = webhook_of(document.params)
         if shown is None or document.sealed is None:

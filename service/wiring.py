@@ -18,6 +18,7 @@ from service.clock import Clock
 from service.documents import DocumentStore
 from service.documents.memory import MemoryDocumentStore
 from service.documents.sqlite import SqliteDocumentStore
+from service.duplicates import Duplicates
 from service.facts import Facts
 from service.guarded import detectors_for, fetchers_for, storages_for
 from service.images import Downloads, Images
@@ -124,6 +125,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             spools=spools,
             vault=vault,
             admit=quotas.hold,
+            duplicates=Duplicates(store),
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
         rng = random.SystemRandom()

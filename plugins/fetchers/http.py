@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from plugins.capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
 from plugins.contracts import Fetched, Fetcher, Source
-from plugins.errors import TooManyRedirects
+from plugins.errors import SourceNotModified, TooManyRedirects
 from plugins.fetchers import http_responses
 from plugins.fetchers.body import Body
 from plugins.fetchers.clock import FetchClock, fetcher_closed
@@ -68,8 +68,10 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
             async with contextlib.AsyncExitStack() as stack:
                 async with clock.limit():
                     await stack.enter_async_context(self._slots)
-                    response = await self._follow(url, source.headers)
+                    response = await self._follow(url, source.headers, source.if_none_match)
                     stack.callback(response.close)
+                    if response.status == http_responses.NOT_MODIFIED and source.if_none_match is not None:
+                        raise SourceNotModified
                 yield self._fetched(response, clock)
 
     def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
@@ -114,10 +116,11 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         check_headers(source.headers)
         return url
 
-    async def _follow(self, url: HttpUrl, headers: Mapping[str, str]) -> HttpResponse:
+    async def _follow(self, url: HttpUrl, headers: Mapping[str, str], if_none_match: str | None) -> HttpResponse:
         """The first response that is no redirect."""
+        condition = {} if if_none_match is None else {"If-None-Match": if_none_match}
         for _ in range(self._options.max_redirects + 1):
-            response = await self._client.get(url, request_headers(headers, self._options.user_agent))
+            response = await self._client.get(url, request_headers(headers, self._options.user_agent) | condition)
             if response.status not in http_responses.REDIRECTS:
                 return response
             try:

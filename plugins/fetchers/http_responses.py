@@ -20,6 +20,7 @@ from plugins.errors import (
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+NOT_MODIFIED = 304
 MAX_RETRY_AFTER = 3600.0
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})

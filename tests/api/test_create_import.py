@@ -114,7 +114,7 @@ async def test_secrets_are_sent_back_once_and_then_no_more(client: Client, assem
     stored = await assembled.parts.store.get(import_id)
     assert stored is not None
     assert "s3cr3t" not in str(stored.params)
-    source = assembled.parts.vault.source(stored)
+    source = assembled.parts.vault.sources(stored)[0]
     assert (source.url, source.headers) == (SIGNED, headers)
 
 
@@ -171,7 +171,7 @@ async def test_a_password_in_a_refused_url_is_not_repeated(client: Client) -> No
         (b"url=http://2130706433/", "application/x-www-form-urlencoded", 422, "url_invalid"),
         (b"url=http://u:p@example.com/", "application/x-www-form-urlencoded", 422, "url_invalid"),
         (b'{"album_id": 7}', "application/json", 422, "parameter_invalid"),
-        (b'{"url": ["a"]}', "application/json", 422, "parameter_invalid"),
+        (b'{"url": [1]}', "application/json", 422, "parameter_invalid"),
         (b'{"metadata": "x"}', "application/json", 422, "parameter_invalid"),
         (b'{"headers": {"a": 1}}', "application/json", 422, "parameter_invalid"),
         (b'{"import_type": "ftp"}', "application/json", 422, "parameter_invalid"),

@@ -45,6 +45,7 @@ async def test_what_is_fetched_is_recognised_and_saved() -> None:
             storage="memory",
             key=DOCUMENT.storage_key,
             filename="origin.png",
+            source=hashlib.sha256((DOCUMENT.url or "").encode()).hexdigest(),
         )
         assert shop.stored == {DOCUMENT.storage_key: DATA}
         assert shop.storage.metadata[DOCUMENT.storage_key] == ObjectMetadata(

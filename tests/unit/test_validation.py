@@ -41,7 +41,16 @@ def test_good_parameters_pass(params: dict[str, Any]) -> None:
     assert json.dumps(params) == before
 
 
-@pytest.mark.parametrize("name", ["album_id", "filename", "url", "import_type"])
+@pytest.mark.parametrize("value", [0, False, 1.5, {}, {"a": "b"}])
+def test_a_url_is_a_string_or_several(value: Any) -> None:
+    validate({"url": ["a", "b"]}, RULES)
+    assert refused({"url": value}) == ("url", "The parameter 'url' must be a string.")
+    for several in ([], [""], [1], ["a"] * 9):
+        parameter, detail = refused({"url": several})
+        assert (parameter, "a list of 1 to 8 strings" in detail) == ("url", True)
+
+
+@pytest.mark.parametrize("name", ["album_id", "filename", "import_type"])
 @pytest.mark.parametrize("value", [0, False, 1.5, [], ["a"], {}, {"a": "b"}])
 def test_a_name_is_a_string(name: str, value: Any) -> None:
     assert refused({name: value}) == (name, f"The parameter '{name}' must be a string.")

@@ -26,7 +26,7 @@ def sealed(vault: Vault, **params: Any) -> Import:
 def test_what_is_sealed_is_opened(keys: tuple[str, ...], headers: dict[str, str] | None) -> None:
     vault = Vault(keys)
     document = sealed(vault, headers=headers)
-    source = vault.source(document)
+    source = vault.sources(document)[0]
     assert (source.url, source.headers) == (URL, headers or {})
     assert ("s3cr3t" in str(document.sealed)) is not bool(keys)
     assert not any(key in repr(vars(vault)) for key in keys)
@@ -35,16 +35,16 @@ def test_what_is_sealed_is_opened(keys: tuple[str, ...], headers: dict[str, str]
 def test_keys_are_changed_one_after_the_other() -> None:
     without, old, both, new = Vault(), Vault([OLD]), Vault([NEW, OLD]), Vault([NEW])
     for before in (without, old, both):
-        assert both.source(sealed(before)).url == URL
-    assert new.source(sealed(both)).url == URL
-    assert new.source(sealed(without)).url == URL
+        assert both.sources(sealed(before))[0].url == URL
+    assert new.sources(sealed(both))[0].url == URL
+    assert new.sources(sealed(without))[0].url == URL
 
 
 @pytest.mark.parametrize(("sealing", "opening"), [((OLD,), (NEW,)), ((OLD,), ()), ((NEW, OLD), (OLD,))])
 def test_without_its_key_it_is_unreadable_and_says_so(sealing: tuple[str, ...], opening: tuple[str, ...]) -> None:
     document = sealed(Vault(sealing))
     with pytest.raises(SecretsUnreadable, match="encryption_keys") as caught:
-        Vault(opening).source(document)
+        Vault(opening).sources(document)[0]
     assert not any(text in str(caught.value) for text in (*sealing, *opening, str(document.sealed)))
 
 
@@ -53,12 +53,12 @@ def test_what_was_changed_in_the_database_is_unreadable() -> None:
     document = sealed(vault)
     text = str(document.sealed)
     with pytest.raises(SecretsUnreadable):
-        vault.source(replace(document, sealed=text[:-9] + ("A" if text[-9] != "A" else "B") + text[-8:]))
+        vault.sources(replace(document, sealed=text[:-9] + ("A" if text[-9] != "A" else "B") + text[-8:]))
 
 
 def test_an_import_without_secrets_or_of_an_earlier_version_is_fetched_as_it_is() -> None:
     document = replace(make_import(SettableClock()), params={"url": URL, "headers": HEADERS})
-    source = Vault([OLD]).source(document)
+    source = Vault([OLD]).sources(document)[0]
     assert (source.url, source.headers) == (URL, HEADERS)
 
 

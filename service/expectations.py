@@ -1,0 +1,115 @@
+"""What a client expects of an image: ``expect[sha256]``, ``expect[min_width]`` and so on. What is not met fails it.
+
+An image is judged after it was recognised and before it is saved, so that one which is not as expected is never stored.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from plugins.errors import PluginError
+from service.errors import ApiError
+
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_TYPE: Final = re.compile(r"[!#$&^_.+0-9a-z-]{1,63}/[!#$&^_.+0-9a-z-]{1,63}")
+_FORMAT: Final = re.compile(r"[A-Z0-9]{1,32}")
+
+
+class ExpectationFailed(PluginError):
+    """The image is not as its client expects; no plugin's doing, but it ends an attempt as what plugins raise does."""
+
+    code = "expectation_failed"
+    public_text = "The image's {fact} is {found}, which does not meet expect[{expectation}]."
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an image before it is saved."""
+
+    format: str
+    content_type: str
+    width: int
+    height: int
+    frames: int
+    byte_size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """An expectation.
+
+    Attributes:
+        fact: what it is about.
+        reads: whether a value that was sent can be meant, in its canonical form; and what it has to look like.
+        is_met: whether the fact meets the expected value.
+    """
+
+    fact: str
+    pattern: re.Pattern[str]
+    form: str
+    is_met: Callable[[Any, str], bool]
+
+
+def _equal(pattern: re.Pattern[str], form: str, fact: str) -> _Rule:
+    return _Rule(fact, pattern, form, lambda found, wanted: found == wanted)
+
+
+def _least(fact: str) -> _Rule:
+    return _Rule(fact, _NUMBER, "a whole number", lambda found, wanted: found >= int(wanted))
+
+
+def _most(fact: str) -> _Rule:
+    return _Rule(fact, _NUMBER, "a whole number", lambda found, wanted: found <= int(wanted))
+
+
+_MEASURES: Final = ("width", "height", "frames", "byte_size")
+RULES: Final[Mapping[str, _Rule]] = {
+    "sha256": _equal(_SHA256, "64 lower-case hexadecimal digits", "sha256"),
+    "content_type": _equal(_TYPE, "a media type in lower case", "content_type"),
+    "format": _equal(_FORMAT, "a format by Pillow's name, such as JPEG", "format"),
+    **{f"min_{measure}": _least(measure) for measure in _MEASURES},
+    **{f"max_{measure}": _most(measure) for measure in _MEASURES},
+}
+"""Every expectation, by its name."""
+
+
+def validate_expectations(expect: Any) -> None:
+    """Refuse expectations that there are not, or that can never be meant.
+
+    Raises:
+        ApiError: ``parameter_invalid``, naming the first one at fault.
+    """
+    if expect is None:
+        return
+    if not isinstance(expect, Mapping):
+        raise _invalid("expect", "must be an object")
+    for name, value in expect.items():
+        if name not in RULES:
+            raise _invalid(f"expect[{name}]"[:100], f"is unknown; there are {', '.join(RULES)}")
+        if not RULES[name].pattern.fullmatch(_text(value)):
+            raise _invalid(f"expect[{name}]", f"must be {RULES[name].form}")
+
+
+def check_expectations(expect: Any, facts: Facts) -> None:
+    """Judge an image.
+
+    Raises:
+        ExpectationFailed: naming the first expectation that is not met.
+    """
+    for name, value in expect.items() if isinstance(expect, Mapping) else ():
+        rule = RULES[name]
+        found = getattr(facts, rule.fact)
+        if not rule.is_met(found, _text(value)):
+            raise ExpectationFailed(expectation=name, fact=rule.fact, found=found)
+
+
+def _text(value: Any) -> str:
+    """A value as a form would have it: JSON may have sent a number."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _invalid(parameter: str, reason: str) -> ApiError:
+    return ApiError("parameter_invalid", parameter=parameter, reason=reason)
