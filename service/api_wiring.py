@@ -7,8 +7,10 @@ from service.actions import Actions
 from service.auth import Authenticator
 from service.backlog import Backlog
 from service.batches.batches import Batches
+from service.events import Events
 from service.handlers.base import Api
 from service.handlers.in_flight import InFlight
+from service.handlers.streams import Streams
 from service.idempotency import Idempotency
 from service.imports import Imports
 from service.issuer_directory import IssuerDirectory
@@ -77,6 +79,9 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
             max_items=settings.batches.max_items,
         ),
         batch_max_bytes=settings.batches.max_bytes,
+        events=Events(parts.store, parts.changes, parts.progress, parts.clock, service.timezone),
+        streams=Streams(settings.events.max_streams, settings.events.per_issuer),
+        stream_seconds=settings.events.max_duration,
         waiting=Waiting(parts.store, parts.changes, service.wait_max),
         images=images,
         image_max_age=settings.images.max_age,

@@ -19,6 +19,7 @@ from tornado.web import Application, RequestHandler
 from service.handlers.base import Api, BaseHandler, NotFoundHandler
 from service.handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
 from service.handlers.content import ContentHandler
+from service.handlers.events import AlbumEventsHandler, ImportEventsHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
 from service.handlers.images import ImageContentHandler, ImageHandler
 from service.handlers.imports import CancelHandler, ImportHandler, ImportsHandler, RetryHandler
@@ -67,6 +68,8 @@ def make_app(api: Api) -> Application:
             (r"/api/v1/batches/([^/]+)/failures", BatchFailuresHandler, context),
             (r"/api/v1/batches/([^/]+)/retry", BatchRetryHandler, context),
             (r"/api/v1/imports/([^/]+)", ImportHandler, context),
+            (r"/api/v1/imports/([^/]+)/events", ImportEventsHandler, context),
+            (r"/api/v1/events", AlbumEventsHandler, context),
             (r"/api/v1/imports/([^/]+)/content", ContentHandler, context),
             (r"/api/v1/imports/([^/]+)/cancel", CancelHandler, context),
             (r"/api/v1/imports/([^/]+)/retry", RetryHandler, context),

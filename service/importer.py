@@ -30,6 +30,7 @@ from service.duplicates import Duplicates, source_of
 from service.expectations import ExpectationFailed, Facts, check_expectations
 from service.mirror import Mirror
 from service.models import Image, Import
+from service.progress import Progress
 from service.spool import Spool, Spools
 from service.vault import Vault
 
@@ -59,6 +60,7 @@ class Importer:
         spools: where the bytes wait.
         mirror: where a second copy of each image is kept, if anywhere.
         vault: opens what is secret in the parameters.
+        progress: told how far fetches have come.
         duplicates: finds images that are there already, for imports that want no second copy.
         admit: asked before an image of so many bytes is saved for an import; raises ``PluginError`` where it must not.
     """
@@ -75,6 +77,7 @@ class Importer:
         admit: Callable[[Import, int], Awaitable[None]] | None = None,
         mirror: Mirror | None = None,
         duplicates: Duplicates | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._fetchers = fetchers
         self._detectors = detectors
@@ -85,6 +88,7 @@ class Importer:
         self._vault = vault
         self._admit = admit
         self._duplicates = duplicates
+        self._progress = progress
 
     def check(self, source: Source) -> None:
         """Refuse, without I/O, a source that can never be fetched.
@@ -135,7 +139,10 @@ class Importer:
         with self._spools.open() as spool:
             try:
                 async with fetcher.open(source) as fetched:
-                    await spool.fill(fetched.chunks)
+                    chunks = fetched.chunks
+                    if self._progress is not None:
+                        chunks = self._progress.counted(document.id, chunks, fetched.content_length)
+                    await spool.fill(chunks)
                     filename = document.filename or fetched.filename
             except SourceNotModified:
                 if known is None:

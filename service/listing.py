@@ -81,7 +81,7 @@ class Listing:
         """
         wanted = Filter(
             organization_id=grant.organization_id,
-            albums=_albums(grant, query.album_id),
+            albums=listed_albums(grant, query.album_id),
             status=query.status,
             created_from=query.created_after,
             created_before=query.created_before,
@@ -98,8 +98,12 @@ def cursor_of(position: Position) -> str:
     return base64.urlsafe_b64encode(f"{milliseconds} {position.id}".encode()).rstrip(b"=").decode()
 
 
-def _albums(grant: Grant, album_id: str | None) -> tuple[str, ...] | None:
-    """The albums that the list is of: the one asked for, or all that the token may list; None for all there are."""
+def listed_albums(grant: Grant, album_id: str | None) -> tuple[str, ...] | None:
+    """The albums that a list is of: the one asked for, or all that the token may list; None for all there are.
+
+    Raises:
+        ApiError: ``forbidden``.
+    """
     if album_id is not None:
         if not any(grant.allows(ability, album_id) for ability in LIST_ABILITIES):
             raise ApiError("forbidden", ability=LIST_ABILITIES[0])

@@ -82,7 +82,8 @@ async def work(settings: Settings, components: Components, clock: Clock, stop: a
     async with open_parts(settings, components, clock) as parts:
         await _first_ping(parts)
         worker = make_worker(parts)
-        async with _sending_webhooks(parts), _worker_running(worker) as task:
+        progress = _in_the_background(parts.progress.run, "progress")
+        async with progress, _sending_webhooks(parts), _worker_running(worker) as task:
             log.info("working", documents=settings.documents.backend, pid=os.getpid())
             await wait_for_stop(stop, task)
             log.info("stopping", grace=settings.service.shutdown_timeout)
@@ -117,6 +118,7 @@ async def running(
         await stack.enter_async_context(_sending_webhooks(parts))
         worker = make_worker(parts) if settings.worker.enabled else None
         task = await stack.enter_async_context(_worker_running(worker)) if worker else None
+        await stack.enter_async_context(_in_the_background(parts.progress.run, "progress"))
         await stack.enter_async_context(_in_the_background(make_purger(parts).run, "purger"))
         await stack.enter_async_context(_in_the_background(make_mirroring(parts).run, "mirroring"))
         api = make_api(parts, worker.wake, worker.stop_import) if worker else make_api(parts, lambda: None)

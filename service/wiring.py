@@ -26,6 +26,7 @@ from service.importer import Importer
 from service.mirror import Mirror
 from service.mirroring import Copyist, Mirroring
 from service.plugin_log import log_blocking
+from service.progress import Progress
 from service.purger import Purger
 from service.quotas import Quotas
 from service.retries import RetryPolicy
@@ -56,6 +57,7 @@ class Parts:
     quotas: Quotas
     import_types: frozenset[str]
     changes: Changes
+    progress: Progress
     webhooks: WebhookParts | None = None
 
     @property
@@ -115,6 +117,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         stack.callback(executor.shutdown, cancel_futures=True)
         vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
         quotas = Quotas(store, settings.limits.organization_stored_bytes)
+        progress = Progress(store, clock)
         spools = Spools(worker.spool_memory_bytes, worker.spool_directory, executor)
         importer = Importer(
             fetchers=fetchers,
@@ -126,6 +129,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             vault=vault,
             admit=quotas.hold,
             duplicates=Duplicates(store),
+            progress=progress,
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
         rng = random.SystemRandom()
@@ -141,6 +145,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             quotas=quotas,
             import_types=kinds | IMPORT_TYPES,
             changes=Changes(),
+            progress=progress,
             webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng),
         )
 

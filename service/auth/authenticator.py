@@ -85,6 +85,7 @@ class Authenticator:
             token=token,
             admin=claims.get("admin") is True,
             abilities=_abilities(claims),
+            expires_at=times.get("exp"),
         )
         return VerifiedToken(issuer, issuer.keys(now), times, grant)
 

@@ -44,6 +44,7 @@ class Grant:
         token: the token as sent; it is a credential until it expires, so it has no repr.
         admin: whether everything in the organisation is allowed.
         abilities: by album, the names of the abilities granted there.
+        expires_at: when it expires, in seconds since the epoch; None for never.
     """
 
     issuer_id: str
@@ -51,6 +52,7 @@ class Grant:
     token: str = field(repr=False)
     admin: bool = False
     abilities: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    expires_at: float | None = field(default=None, compare=False)
 
     def allows(self, ability: str, album_id: str | None) -> bool:
         """Whether the ability is granted in the album; for None, whether it is granted in any album."""

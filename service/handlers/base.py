@@ -18,10 +18,12 @@ from service.auth import Authenticator, Grant, Unauthorized
 from service.batches.batches import Batches
 from service.database import told_as_outage
 from service.errors import AnyStatus, ApiError, reason_phrase
+from service.events import Events
 from service.handlers.client_address import client_address
 from service.handlers.headers import FIXED, WireHeaders
 from service.handlers.in_flight import InFlight
 from service.handlers.request_head import head_bytes, request_id_of
+from service.handlers.streams import Streams
 from service.images import Images
 from service.imports import Imports
 from service.listing import Listing
@@ -67,6 +69,9 @@ class Api:
     in_flight: InFlight
     receiving: Receiving
     uploads: Uploads
+    events: Events
+    streams: Streams
+    stream_seconds: float
     batches: Batches
     batch_max_bytes: int
     upload_max_bytes: int

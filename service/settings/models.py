@@ -38,7 +38,7 @@ from service.settings.fields import (
 )
 from service.settings.ini import Sections
 from service.settings.storage_sections import ImagesSettings, StorageSettings
-from service.settings.upload_section import BatchesSettings, UploadsSettings
+from service.settings.upload_section import BatchesSettings, EventsSettings, UploadsSettings
 from service.settings.webhooks_section import WebhooksSettings
 
 
@@ -231,6 +231,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "images": ImagesSettings,
         "uploads": UploadsSettings,
         "batches": BatchesSettings,
+        "events": EventsSettings,
         "webhooks": WebhooksSettings,
     }
 )
@@ -248,7 +249,7 @@ class Settings:
 
     Attributes:
         service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads, batches,
-            webhooks: the section of that name.
+            events, webhooks: the section of that name.
         issuers: by id, the issuers that the configuration itself declares.
         plugin_sections: the sections of plugins as text, references already resolved where a plugin is configured.
             May hold secrets: no repr.
@@ -268,6 +269,7 @@ class Settings:
     images: ImagesSettings = field(default_factory=ImagesSettings)
     uploads: UploadsSettings = field(default_factory=UploadsSettings)
     batches: BatchesSettings = field(default_factory=BatchesSettings)
+    events: EventsSettings = field(default_factory=EventsSettings)
     webhooks: WebhooksSettings = field(default_factory=WebhooksSettings)
     plugin_sections: Sections = field(default_factory=dict, repr=False)
 

@@ -1,4 +1,4 @@
-"""The typed models of ``[uploads]`` and ``[batches]``."""
+"""The typed models of ``[uploads]``, ``[batches]`` and ``[events]``."""
 
 from pathlib import Path
 
@@ -34,3 +34,11 @@ class BatchesSettings(Section):
     keep: Seconds = Field(
         2_592_000, ge=3600, le=31_536_000, description="seconds for which a batch can be looked at as a whole"
     )
+
+
+class EventsSettings(Section):
+    """``[events]``: streams of events."""
+
+    max_streams: int = Field(500, ge=1, le=100_000, description="how many streams a process has open at once")
+    per_issuer: int = Field(100, ge=1, le=100_000, description="how many of them may be of one issuer")
+    max_duration: Seconds = Field(3600, ge=1, le=86_400, description="seconds after which a stream is ended")

@@ -1,0 +1,114 @@
+"""``/api/v1/imports/{id}/events`` and ``/api/v1/events``: server-sent events (WHATWG HTML, section 9.2)."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Final
+
+from tornado.iostream import StreamClosedError
+
+from service.auth import Grant
+from service.errors import ApiError
+from service.events import Event
+from service.handlers.base import Api, BaseHandler
+from service.listing import listed_albums
+from service.representation import encode
+
+HEARTBEAT_SECONDS: Final = 15.0
+RETRY_MILLISECONDS: Final = 2000
+
+
+class EventsHandler(BaseHandler):
+    """A handler that sends events until there are no more, its client goes, its time is over, or its token expires."""
+
+    def initialize(self, api: Api) -> None:
+        """Take what handlers work with."""
+        super().initialize(api)
+        self._gone = asyncio.Event()
+
+    def on_connection_close(self) -> None:
+        """Send no more; called by Tornado when the client went away."""
+        self._gone.set()
+        super().on_connection_close()
+
+    async def stream(self, grant: Grant, events: AsyncGenerator[Event, None]) -> None:
+        """Send the events. What ends a stream before its events end, its client answers with another request."""
+        with self.api.streams.one(grant.issuer_id), self.api.in_flight.wakes(self._gone):
+            self.set_status(HTTPStatus.OK)
+            self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+            self.set_header("X-Accel-Buffering", "no")
+            self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+            sending = asyncio.create_task(self._send(events), name="events")
+            gone = asyncio.create_task(self._gone.wait(), name="events are wanted")
+            try:
+                await asyncio.wait({sending, gone}, timeout=self._seconds(grant), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (sending, gone):
+                    task.cancel()
+                await asyncio.gather(sending, gone, return_exceptions=True)
+        if not self._finished:
+            self.finish()
+
+    def _seconds(self, grant: Grant) -> float:
+        """For how long the stream may go on."""
+        longest = self.api.stream_seconds
+        return longest if grant.expires_at is None else max(0.0, min(longest, grant.expires_at - time.time()))
+
+    async def _send(self, events: AsyncGenerator[Event, None]) -> None:
+        try:
+            await self._write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
+            async with aclosing(events):
+                following = asyncio.ensure_future(anext(events, None))
+                try:
+                    while True:
+                        done, _ = await asyncio.wait({following}, timeout=HEARTBEAT_SECONDS)
+                        if not done:
+                            await self._write(b": still here\n\n")
+                            continue
+                        event = following.result()
+                        if event is None:
+                            return
+                        await self._write(_encoded(event))
+                        following = asyncio.ensure_future(anext(events, None))
+                finally:
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+        except (StreamClosedError, ApiError, TimeoutError):
+            return  # the client comes again, and is told by then
+
+    async def _write(self, data: bytes) -> None:
+        """Send; a client that does not take it in time is left."""
+        self.write(data)
+        async with asyncio.timeout(self.api.stall_timeout):
+            await self.flush()
+
+
+class ImportEventsHandler(EventsHandler):
+    """What happens to one import."""
+
+    async def get(self, import_id: str) -> None:
+        """Its states and its progress, from now to its end; any valid token of its organisation may hear this."""
+        grant = await self.authenticate()
+        document = await self.api.imports.get(grant, import_id)
+        self.log_fields["import_id"] = document.id
+        last_id = self.request.headers.get("Last-Event-ID", "")
+        await self.stream(grant, self.api.events.of_import(document, last_id))
+
+
+class AlbumEventsHandler(EventsHandler):
+    """What happens to the imports of an album, or of all."""
+
+    async def get(self) -> None:
+        """The states of the imports that the token may list."""
+        grant = await self.authenticate()
+        albums = listed_albums(grant, self.get_query_argument("album_id", None))
+        last_id = self.request.headers.get("Last-Event-ID", "")
+        wanted = None if albums is None else frozenset(albums)
+        await self.stream(grant, self.api.events.of_albums(grant.organization_id, wanted, last_id))
+
+
+def _encoded(event: Event) -> bytes:
+    head = f"event: {event.name}\n" + (f"id: {event.id}\n" if event.id is not None else "")
+    return head.encode() + b"data: " + encode(event.data) + b"\n\n"

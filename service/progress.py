@@ -1,0 +1,100 @@
+"""How far fetches have come: known at once in their own process, and about a second later in others.
+
+Best effort: what is not told changes nothing. Fetches that take no longer than a second are never written down.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Final
+
+from service.clock import Clock, truncate_to_milliseconds
+from service.documents import DocumentStore, DuplicateId, StoreUnavailable
+from service.documents.records import Record
+
+KIND: Final = "progress"
+INTERVAL: Final = 1.0
+"""Seconds between two writes of the same fetch, and before the first."""
+LIFETIME: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Bytes of an image.
+
+    Attributes:
+        received: so far.
+        total: as the origin has announced it; None where it has not.
+    """
+
+    received: int
+    total: int | None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"received": self.received, "total": self.total}
+
+
+@dataclass(slots=True)
+class _Fetch:
+    amount: Amount
+    began_at: float = field(default_factory=time.monotonic)
+    written: Record | None = None
+
+
+class Progress:
+    """The fetches under way in a process."""
+
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._fetches: dict[str, _Fetch] = {}
+
+    async def counted(self, import_id: str, chunks: AsyncIterator[bytes], total: int | None) -> AsyncIterator[bytes]:
+        """The same chunks, counted while they pass."""
+        fetch = self._fetches[import_id] = _Fetch(Amount(0, total))
+        try:
+            async for chunk in chunks:
+                fetch.amount = replace(fetch.amount, received=fetch.amount.received + len(chunk))
+                yield chunk
+        finally:
+            self._fetches.pop(import_id, None)
+
+    async def of(self, import_id: str) -> Amount | None:
+        """How far an import has come, wherever it runs; None where that is not known.
+
+        Raises:
+            StoreUnavailable: it cannot be told.
+        """
+        here = self._fetches.get(import_id)
+        if here is not None:
+            return here.amount
+        record = await self._store.records.get(KIND, import_id)
+        return None if record is None else Amount(record.data["received"], record.data["total"])
+
+    async def run(self) -> None:
+        """Write down how far the longer fetches have come, until cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            for import_id, fetch in tuple(self._fetches.items()):
+                if time.monotonic() - fetch.began_at >= INTERVAL:
+                    with contextlib.suppress(StoreUnavailable, DuplicateId):
+                        await self._write(import_id, fetch)
+
+    async def _write(self, import_id: str, fetch: _Fetch) -> None:
+        now = truncate_to_milliseconds(self._clock.now())
+        data = fetch.amount.document
+        if fetch.written is None:
+            await self._store.records.delete(KIND, import_id)  # of an earlier attempt
+            record = Record(KIND, import_id, import_id, data, now, expires_at=now + LIFETIME)
+            await self._store.records.add(record)
+        elif fetch.written.data == data:
+            return
+        else:
+            record = fetch.written.changed(data=data, expires_at=now + LIFETIME)
+            await self._store.records.replace(record)
+        fetch.written = record
