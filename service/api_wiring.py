@@ -7,6 +7,7 @@ from service.actions import Actions
 from service.auth import Authenticator
 from service.backlog import Backlog
 from service.batches.batches import Batches
+from service.duplicates import Duplicates
 from service.events import Events
 from service.handlers.base import Api
 from service.handlers.in_flight import InFlight
@@ -16,6 +17,7 @@ from service.imports import Imports
 from service.issuer_directory import IssuerDirectory
 from service.listing import Listing
 from service.params import ParamLimits
+from service.preflight import Preflight
 from service.rates import Policy, Rates
 from service.readiness import Readiness
 from service.receiving import Receiving
@@ -70,6 +72,13 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         imports=imports,
         listing=Listing(parts.store),
         actions=actions,
+        preflight=Preflight(
+            imports=imports,
+            importer=parts.importer,
+            duplicates=Duplicates(parts.store),
+            storage=parts.storages.main,
+            seconds=service.preflight_timeout,
+        ),
         batches=Batches(
             imports=imports,
             actions=actions,

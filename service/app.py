@@ -22,7 +22,14 @@ from service.handlers.content import ContentHandler
 from service.handlers.events import AlbumEventsHandler, ImportEventsHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
 from service.handlers.images import ImageContentHandler, ImageHandler
-from service.handlers.imports import CancelHandler, ImportHandler, ImportsHandler, RetryHandler
+from service.handlers.imports import (
+    CancelHandler,
+    ImportHandler,
+    ImportsHandler,
+    PreflightHandler,
+    RetryHandler,
+    TraceHandler,
+)
 from service.handlers.uploads import UploadHandler, UploadsHandler
 from service.handlers.webhooks import (
     DeliveriesHandler,
@@ -67,7 +74,9 @@ def make_app(api: Api) -> Application:
             (r"/api/v1/batches/([^/]+)", BatchSummaryHandler, context),
             (r"/api/v1/batches/([^/]+)/failures", BatchFailuresHandler, context),
             (r"/api/v1/batches/([^/]+)/retry", BatchRetryHandler, context),
+            (r"/api/v1/imports/preflight", PreflightHandler, context),
             (r"/api/v1/imports/([^/]+)", ImportHandler, context),
+            (r"/api/v1/imports/([^/]+)/trace", TraceHandler, context),
             (r"/api/v1/imports/([^/]+)/events", ImportEventsHandler, context),
             (r"/api/v1/events", AlbumEventsHandler, context),
             (r"/api/v1/imports/([^/]+)/content", ContentHandler, context),

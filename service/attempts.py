@@ -4,12 +4,13 @@ import asyncio
 import random
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
 
 from plugins.errors import PluginError, PluginFault, StorageFull, StorageUnavailable
+from plugins.tracing import tracing
 from service.changes import Changes
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
@@ -19,6 +20,7 @@ from service.importer import Importer
 from service.models import Failure, Import, Status
 from service.quotas import Quotas
 from service.retries import RetryPolicy
+from service.tracing import traced
 from service.vault import SecretsUnreadable
 
 MAX_ABANDONED = 20
@@ -82,10 +84,14 @@ class Attempts:
         is_stored = True  # what is not known counts
         try:
             self.under_way.add(document.id)
-            try:
-                result, error = await self._decide(document)
-            finally:
-                self.under_way.discard(document.id)
+            began_at = self.clock.now()
+            with tracing() as trace:
+                try:
+                    result, error = await self._decide(document)
+                finally:
+                    self.under_way.discard(document.id)
+            took = time.monotonic() - started
+            result = replace(result, trace=traced(document, result, trace, began_at, took, error))
             await self.write(result, document)
             self.changes.tell(result.id, result.organization_id)
             is_stored = result.image is not None

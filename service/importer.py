@@ -5,12 +5,10 @@ where an earlier attempt died between saving and finishing, this attempt finds i
 the document says is read off the stored object itself, never off bytes that were fetched but not stored (P3, P5).
 """
 
-import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TypeVar
-from urllib.parse import urlsplit
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
 
 from plugins.contracts import Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
 from plugins.errors import (
@@ -23,21 +21,25 @@ from plugins.errors import (
     PluginError,
     SourceNotModified,
     StorageUnavailable,
-    UrlSchemeMissing,
-    UrlSchemeNotAllowed,
 )
-from service.duplicates import Duplicates, source_of
+from plugins.tracing import enter
+from service.dedupe import FindsDuplicates, source_of
 from service.expectations import ExpectationFailed, Facts, check_expectations
 from service.mirror import Mirror
 from service.models import Image, Import
-from service.progress import Progress
+from service.sources import fetcher_for, scheme_of
 from service.spool import Spool, Spools
 from service.vault import Vault
 
-AnyFetcher = TypeVar("AnyFetcher", bound=Fetcher)
-
 MAX_ETAG_LENGTH = 256
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,62}):")
+
+
+class CountsBytes(Protocol):
+    """Knows how far fetches have come; ``service.progress`` does."""
+
+    def counted(self, import_id: str, chunks: AsyncIterator[bytes], total: int | None) -> AsyncIterator[bytes]:
+        """The same chunks, counted while they pass."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,21 @@ class Outcome:
     import_type: str
     duplicate_of: str | None = None
     """Id of the image that was there already, and that ``image`` describes; None where it was stored for the import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an attempt that stores nothing has found.
+
+    Attributes:
+        facts: of the image, see ``Facts``.
+        source: the one that has led to it.
+        fetcher: the kind of the fetcher.
+    """
+
+    facts: dict[str, Any]
+    source: Source
+    fetcher: str
 
 
 class Importer:
@@ -76,10 +93,10 @@ class Importer:
         vault: Vault,
         admit: Callable[[Import, int], Awaitable[None]] | None = None,
         mirror: Mirror | None = None,
-        duplicates: Duplicates | None = None,
-        progress: Progress | None = None,
+        duplicates: FindsDuplicates | None = None,
+        progress: CountsBytes | None = None,
     ) -> None:
-        self._fetchers = fetchers
+        self.fetchers = fetchers
         self._detectors = detectors
         self._storage = storage
         self._storage_name = storage_name
@@ -96,11 +113,11 @@ class Importer:
         Raises:
             SourceRefused: with the reason.
         """
-        fetcher_for(self._fetchers, source.url).check(source)
+        fetcher_for(self.fetchers, source.url).check(source)
 
     def import_type(self, url: str) -> str | None:
         """The kind of the fetcher that serves the url, or None where none does."""
-        fetcher = self._fetchers.get(scheme_of(url))
+        fetcher = self.fetchers.get(scheme_of(url))
         return fetcher.kind if fetcher else None
 
     async def ping_storage(self) -> None:
@@ -129,9 +146,32 @@ class Importer:
                 failures.append(error)
         raise next((error for error in failures if error.retryable), failures[0])
 
+    async def preview(self, document: Import, sources: Sequence[Source]) -> Preview:
+        """An attempt that stores nothing.
+
+        Raises:
+            PluginError: the import would fail.
+        """
+        failures: list[PluginError] = []
+        for source in sources:
+            fetcher = fetcher_for(self.fetchers, source.url)
+            try:
+                with self._spools.open() as spool:
+                    async with fetcher.open(source) as fetched:
+                        enter("body")
+                        await spool.fill(fetched.chunks)
+                    enter("detect")
+                    info = await self._detect(spool)
+                    facts = _facts_of(info, spool)
+                    check_expectations(document.params.get("expect"), facts)
+                    return Preview(asdict(facts), source, fetcher.kind)
+            except (FetchError, DetectError, DeadlineExceeded, ExpectationFailed) as error:
+                failures.append(error)
+        raise next((error for error in failures if error.retryable), failures[0])
+
     async def _from(self, document: Import, source: Source) -> Outcome:
         """One attempt with one source."""
-        fetcher = fetcher_for(self._fetchers, source.url)
+        fetcher = fetcher_for(self.fetchers, source.url)
         origin = source_of(source.url, source.headers)
         known = await self._duplicates.by_source(document, origin) if self._duplicates is not None else None
         if known is not None:
@@ -139,6 +179,7 @@ class Importer:
         with self._spools.open() as spool:
             try:
                 async with fetcher.open(source) as fetched:
+                    enter("body")
                     chunks = fetched.chunks
                     if self._progress is not None:
                         chunks = self._progress.counted(document.id, chunks, fetched.content_length)
@@ -161,6 +202,7 @@ class Importer:
         Raises:
             PluginError: it is no image that is allowed, or not as expected, or storage does not take it.
         """
+        enter("detect")
         info = await self._detect(spool)
         check_expectations(document.params.get("expect"), _facts_of(info, spool))
         if self._duplicates is not None:
@@ -179,6 +221,7 @@ class Importer:
             filename=filename,
             import_id=document.id,
         )
+        enter("save")
         try:
             with _outage_if_slow():
                 await self._storage.save(document.storage_key, spool.chunks(), metadata)
@@ -250,38 +293,3 @@ def _outage_if_slow() -> Iterator[None]:
         unavailable = StorageUnavailable(error.internal)
         unavailable.plugin = error.plugin
         raise unavailable from error
-
-
-def fetcher_for(fetchers: Mapping[str, AnyFetcher], url: str) -> AnyFetcher:
-    """The fetcher that serves the url, of those by URL scheme.
-
-    Raises:
-        UrlSchemeMissing: the url has no scheme.
-        UrlSchemeNotAllowed: no fetcher serves it.
-    """
-    scheme = scheme_of(url)
-    fetcher = fetchers.get(scheme)
-    if fetcher is not None:
-        return fetcher
-    if not scheme or _looks_like_host_and_port(url, scheme):
-        raise UrlSchemeMissing
-    raise UrlSchemeNotAllowed(scheme=scheme)
-
-
-def scheme_of(url: str) -> str:
-    """The lower-case scheme of a url, or the empty string where it has none (RFC 3986 section 3.1)."""
-    match = _SCHEME.match(url)
-    return match[1].lower() if match else ""
-
-
-def host_of(url: str) -> str:
-    """The lower-case host of an accepted url, or the empty string where it has none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _looks_like_host_and_port(url: str, scheme: str) -> bool:
-    """Whether a url such as ``example.org:8080/a.jpg`` lacks its scheme rather than having an unknown one."""
-    return ("." in scheme or scheme == "localhost") and url[len(scheme) + 1 :][:1].isdigit()

@@ -15,10 +15,11 @@ from service.database import told_as_outage
 from service.documents import DocumentStore
 from service.errors import ApiError
 from service.idempotency import Idempotency, fingerprint_of
-from service.importer import Importer, host_of
+from service.importer import Importer
 from service.models import MAX_ID_LENGTH, Import, Status
 from service.quotas import Quotas
 from service.redaction import filtered, webhook_of
+from service.sources import host_of
 from service.validation import ParamRules, validate
 from service.vault import Vault
 from service.webhooks.management import Endpoints
@@ -118,6 +119,15 @@ class Imports:
         if await self.quotas.is_full(grant.organization_id):
             raise ApiError("quota_exceeded", limit=self.quotas.limit)
         return document
+
+    async def prepared(self, grant: Grant, params: Mapping[str, Any]) -> Import:
+        """The import that ``create`` would accept, which is not stored.
+
+        Raises:
+            ApiError: see ``create``.
+        """
+        with told_as_outage():
+            return await self._prepared(grant, params, "", None)
 
     async def _add(self, document: Import) -> None:
         await self.store.add(document)

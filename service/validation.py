@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.duplicates import validate_dedupe
+from service.dedupe import validate_dedupe
 from service.errors import ApiError
 from service.expectations import validate_expectations
 

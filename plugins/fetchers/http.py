@@ -30,6 +30,7 @@ from plugins.fetchers.http_requests import check_headers, request_headers
 from plugins.fetchers.resolver import LOOKUP_THREADS, HostResolver, Lookup, system_lookup
 from plugins.fetchers.targets import TargetPolicy
 from plugins.fetchers.urls import HttpUrl, parse_http_url
+from plugins.tracing import redirected
 
 
 class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
@@ -129,6 +130,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
                     self._targets.check(target)
             finally:
                 response.release()
+            redirected(target.loggable)
             if target.origin != url.origin:
                 headers = {}  # they may hold secrets that are meant for the first origin alone
             url = target

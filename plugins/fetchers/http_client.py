@@ -28,6 +28,7 @@ from plugins.errors import (
 )
 from plugins.fetchers.addresses import AddressPolicy
 from plugins.fetchers.clock import timed_out
+from plugins.fetchers.connector import TracedConnector, after_connect, make_tls_context
 from plugins.fetchers.gate import Gate
 from plugins.fetchers.http_options import HttpOptions
 from plugins.fetchers.http_responses import (
@@ -40,6 +41,7 @@ from plugins.fetchers.http_responses import (
 from plugins.fetchers.resolver import HostResolver
 from plugins.fetchers.sockets import AddressDenied, CheckedSockets
 from plugins.fetchers.urls import HttpUrl
+from plugins.tracing import enter
 
 # aiohttp holds back a connection whose unread body passes twice this; with one read of the socket on top, a fetch
 # has less than half a MiB in memory.
@@ -61,6 +63,7 @@ class _Response(aiohttp.ClientResponse):
 
     async def start(self, connection: "aiohttp.connector.Connection") -> aiohttp.ClientResponse:
         """Read the head; see ``aiohttp.ClientResponse``."""
+        enter("head")
         transport, protocol = connection.transport, connection.protocol
         if transport is None or protocol is None:
             raise aiohttp.ServerDisconnectedError
@@ -126,6 +129,7 @@ class _Resolver(AbstractResolver):
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
         """See ``AbstractResolver``; every family is wanted."""
+        enter("dns")
         addresses = await self._resolver.resolve(host)
         return [
             ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
@@ -225,6 +229,8 @@ class HttpClient:
         await self._session.close()
 
     async def _send(self, method: str, url: HttpUrl, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
+        enter("send")
+        after_connect.set("tls" if url.scheme == "https" else "send")
         with _translated(url, self._connect_timeout):
             response = await self._session.request(
                 method,
@@ -241,7 +247,7 @@ class HttpClient:
         async with self._tls_lock:
             if self._tls is None:
                 loop = asyncio.get_running_loop()
-                self._tls = await loop.run_in_executor(self._executor, _make_tls_context)
+                self._tls = await loop.run_in_executor(self._executor, make_tls_context)
             return self._tls
 
 
@@ -254,7 +260,7 @@ def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver
         limits = options
         sockets = checked_sockets
 
-    connector = aiohttp.TCPConnector(
+    connector = TracedConnector(
         resolver=_Resolver(resolver),
         use_dns_cache=False,
         socket_factory=checked_sockets.make,
@@ -276,14 +282,6 @@ def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver
             connect=options.dns_timeout + options.connect_timeout, sock_connect=options.connect_timeout
         ),
     )
-
-
-def _make_tls_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.hostname_checks_common_name = False  # names are in the extension that is for them (RFC 9525 section 2)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 from weakref import WeakSet
 
 from plugins.fetchers.addresses import AddressPolicy
+from plugins.tracing import enter
 
 AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 """As ``socket.getaddrinfo`` gives it: family, type, protocol, canonical name, socket address."""
@@ -39,6 +40,7 @@ class CheckedSockets:
         verdict = self._policy.verdict(str(address[0]))
         if not verdict.allowed:
             raise AddressDenied(errno.EACCES, f"{address[0]}: {verdict.rule}")
+        enter("connect")
         made = socket.socket(family, kind, protocol)
         self._made.add(made)
         return made

@@ -10,8 +10,8 @@ from plugins.errors import PluginError
 from service.commands.plugin_explain import redacted
 from service.guarded import fetchers_for
 from service.guards import GuardedFetcher
-from service.importer import fetcher_for
 from service.settings import Components, Settings
+from service.sources import fetcher_for
 
 Tell = Callable[[str], None]
 

@@ -17,8 +17,8 @@ from plugins.errors import (
 from plugins.registry import LoadedPlugin, Plugin
 from service.commands.plugin_catalogue import fetchers_of
 from service.guarded import fetchers_for
-from service.importer import fetcher_for, scheme_of
 from service.settings import Components, Settings
+from service.sources import fetcher_for, scheme_of
 
 _HIDDEN: Final = "\N{HORIZONTAL ELLIPSIS}"
 _COLUMN: Final = 11

@@ -28,6 +28,7 @@ from service.images import Images
 from service.imports import Imports
 from service.listing import Listing
 from service.params import ParamLimits, ParamsError
+from service.preflight import Preflight
 from service.rates import Rates
 from service.readiness import Readiness
 from service.receiving import Receiving
@@ -53,6 +54,7 @@ class Api:
     imports: Imports
     listing: Listing
     actions: Actions
+    preflight: Preflight
     waiting: Waiting
     images: Images
     image_max_age: int

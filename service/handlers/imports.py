@@ -22,6 +22,7 @@ from service.rates import rate_limit_headers
 from service.receiving import Reception
 from service.representation import accepted, detailed
 from service.spool import Spool
+from service.tracing import trace_document
 
 ROUTE_PARAMS = {"controller": "api/v1/imports", "action": "create"}
 
@@ -201,6 +202,31 @@ class ImportHandler(WaitingHandler):
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         await self.api.actions.delete(grant, import_id)
         self.answer_nothing()
+
+
+class TraceHandler(BaseHandler):
+    """What the attempts at an import did."""
+
+    async def get(self, import_id: str) -> None:
+        """Answer with each attempt; any valid token of its organisation may read this."""
+        grant = await self.authenticate()
+        document = await self.api.imports.get(grant, import_id)
+        self.log_fields["import_id"] = document.id
+        self.answer(HTTPStatus.OK, trace_document(document))
+
+
+class PreflightHandler(WaitingHandler):
+    """Whether an import would succeed."""
+
+    async def post(self) -> None:
+        """Try it, up to where it would be stored, and answer with what was found."""
+        grant = await self.authenticate()
+        count_against_rates(self, grant)
+        headers, limits = self.request.headers, self.api.param_limits
+        body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
+        sent = merge(parse_query(self.request.query, limits), body)
+        async with self.api.receiving.place():
+            self.answer(HTTPStatus.OK, await self.api.preflight.judge(grant, sent))
 
 
 class CancelHandler(BaseHandler):

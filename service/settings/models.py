@@ -68,6 +68,7 @@ class ServiceSettings(Section):
     idempotency_lifetime: Seconds = Field(
         86_400, ge=60, le=2_592_000, description="seconds for which an Idempotency-Key is remembered"
     )
+    preflight_timeout: Seconds = Field(20, ge=1, le=600, description="seconds that a preflight may take")
     wait_max: Seconds = Field(60, ge=0, le=600, description="longest wait that a client may ask for (Prefer: wait)")
     shutdown_timeout: Seconds = Field(
         30,

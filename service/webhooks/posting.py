@@ -7,7 +7,7 @@ from plugins.capabilities import PostAnswer
 from plugins.contracts import Source
 from plugins.errors import UrlSchemeMissing, UrlSchemeNotAllowed
 from service.guards import GuardedFetcher
-from service.importer import scheme_of
+from service.sources import scheme_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from plugins.options import PluginOptions
 from service.clock import Clock, SystemClock, truncate_to_milliseconds
-from service.importer import host_of
 from service.models import Import, Status
+from service.sources import host_of
 
 INFO = ImageInfo("PNG", "image/png", 3, 2)
 SECOND = timedelta(seconds=1)

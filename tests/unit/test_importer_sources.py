@@ -11,7 +11,7 @@ from plugins.errors import (
     UrlSchemeMissing,
     UrlSchemeNotAllowed,
 )
-from service.importer import host_of, scheme_of
+from service.sources import host_of, scheme_of
 from tests.support.importing import shop_of
 from tests.support.scripted import ScriptedFetcher, pieces
 
@@ -86,7 +86,7 @@ async def test_the_fetcher_s_own_check_is_asked() -> None:
             raise AssertionError("a check fetches nothing")
 
     with shop_of() as shop:
-        shop.importer._fetchers = {"test": Picky()}
+        shop.importer.fetchers = {"test": Picky()}
         with pytest.raises(UrlSchemeNotAllowed) as caught:
             shop.importer.check(Source("test://host/a"))
         assert caught.value is refusal

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from plugins.errors import RedirectNotAllowed, TlsFailed
-from plugins.fetchers.http_client import _make_tls_context
+from plugins.fetchers.connector import make_tls_context
 from plugins.testing.origin import Origin, answer, redirect
+from plugins.tracing import tracing
 from tests.unit.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 
 CERTIFICATES = Path(__file__).parent / "certificates"
@@ -41,6 +42,14 @@ async def test_an_origin_with_a_trusted_certificate(tls: ssl.SSLContext, trusted
             assert await fetch(fetcher, origin.url("/a")) == b"image" * 50_000
         assert await fetch(fetcher, origin.url("/a", name="localhost.")) == b"image" * 50_000
     assert origin.connections == 1
+
+
+@pytest.mark.gen_test
+async def test_the_handshake_has_a_phase_of_its_own(tls: ssl.SSLContext, trusted: None) -> None:
+    async with Origin({"/a": answer(b"image")}, tls=tls, name="localhost") as origin, http_fetcher() as fetcher:
+        with tracing() as trace:
+            await fetch(fetcher, origin.url("/a"))
+    assert [phase.name for phase in trace.phases] == ["send", "dns", "connect", "tls", "head"]
 
 
 @pytest.mark.gen_test
@@ -93,7 +102,7 @@ async def test_a_redirect_may_lead_from_http_to_https_but_not_back(tls: ssl.SSLC
 
 
 def test_old_protocols_and_unchecked_names_are_off() -> None:
-    context = _make_tls_context()
+    context = make_tls_context()
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.check_hostname
     assert context.verify_mode == ssl.CERT_REQUIRED
