@@ -1,8 +1,11 @@
 """The route table, and the HTTP server around it."""
 
+import re
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,6 +22,7 @@ from tornado.web import Application, RequestHandler
 from service.handlers.base import Api, BaseHandler, NotFoundHandler
 from service.handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
 from service.handlers.content import ContentHandler
+from service.handlers.docs import DescriptionHandler, DocsFileHandler, DocsHandler
 from service.handlers.events import AlbumEventsHandler, ImportEventsHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
 from service.handlers.images import ImageContentHandler, ImageHandler
@@ -48,8 +52,66 @@ from service.handlers.webhooks import (
 
 log = structlog.get_logger(__name__)
 
+_VARIABLE: Final = re.compile(r"\{\w+\}")
+
 QUIET_PATHS = frozenset({"/healthz", "/readyz"})
 """Probes come every few seconds; those that succeed are logged at debug level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, and what answers there.
+
+    Attributes:
+        path: with its variables in braces, as of OpenAPI.
+    """
+
+    path: str
+    handler: type[BaseHandler]
+
+    @property
+    def pattern(self) -> str:
+        """The path as Tornado has it: a variable is a segment, whatever is in it."""
+        return _VARIABLE.sub("([^/]+)", self.path.replace(".", r"\."))
+
+
+ROUTES: Final[Sequence[Route]] = (
+    Route("/api/v1/imports", ImportsHandler),
+    Route("/api/v1/imports/batch", BatchHandler),
+    Route("/api/v1/batches/{batch_id}", BatchSummaryHandler),
+    Route("/api/v1/batches/{batch_id}/failures", BatchFailuresHandler),
+    Route("/api/v1/batches/{batch_id}/retry", BatchRetryHandler),
+    Route("/api/v1/imports/preflight", PreflightHandler),
+    Route("/api/v1/imports/{import_id}", ImportHandler),
+    Route("/api/v1/imports/{import_id}/trace", TraceHandler),
+    Route("/api/v1/imports/{import_id}/events", ImportEventsHandler),
+    Route("/api/v1/events", AlbumEventsHandler),
+    Route("/api/v1/imports/{import_id}/content", ContentHandler),
+    Route("/api/v1/imports/{import_id}/cancel", CancelHandler),
+    Route("/api/v1/imports/{import_id}/retry", RetryHandler),
+    Route("/api/v1/imports/{import_id}/deliveries", ImportDeliveriesHandler),
+    Route("/api/v1/imports/{import_id}/deliveries/{delivery_id}", ImportDeliveryHandler),
+    Route("/api/v1/imports/{import_id}/deliveries/{delivery_id}/replay", ImportReplayHandler),
+    Route("/api/v1/webhooks", EndpointsHandler),
+    Route("/api/v1/webhooks/secret", SecretHandler),
+    Route("/api/v1/webhooks/secret/rotate", SecretRotationHandler),
+    Route("/api/v1/webhooks/{endpoint_id}", EndpointHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/rotate", EndpointRotationHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/test", EndpointTestHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/deliveries", DeliveriesHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}", DeliveryHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}/replay", ReplayHandler),
+    Route("/api/v1/uploads", UploadsHandler),
+    Route("/api/v1/uploads/{upload_id}", UploadHandler),
+    Route("/api/v1/images/{image_id}", ImageHandler),
+    Route("/api/v1/images/{image_id}/content", ImageContentHandler),
+    Route("/healthz", HealthHandler),
+    Route("/readyz", ReadinessHandler),
+    Route("/openapi.json", DescriptionHandler),
+    Route("/docs", DocsHandler),
+    Route("/docs/{file}", DocsFileHandler),
+)
+"""Every route, the more special one before the more general one."""
 
 
 class LadingApplication(Application):
@@ -68,39 +130,7 @@ def make_app(api: Api) -> Application:
     set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=2**31)))
     context = {"api": api}
     return LadingApplication(
-        [
-            (r"/api/v1/imports", ImportsHandler, context),
-            (r"/api/v1/imports/batch", BatchHandler, context),
-            (r"/api/v1/batches/([^/]+)", BatchSummaryHandler, context),
-            (r"/api/v1/batches/([^/]+)/failures", BatchFailuresHandler, context),
-            (r"/api/v1/batches/([^/]+)/retry", BatchRetryHandler, context),
-            (r"/api/v1/imports/preflight", PreflightHandler, context),
-            (r"/api/v1/imports/([^/]+)", ImportHandler, context),
-            (r"/api/v1/imports/([^/]+)/trace", TraceHandler, context),
-            (r"/api/v1/imports/([^/]+)/events", ImportEventsHandler, context),
-            (r"/api/v1/events", AlbumEventsHandler, context),
-            (r"/api/v1/imports/([^/]+)/content", ContentHandler, context),
-            (r"/api/v1/imports/([^/]+)/cancel", CancelHandler, context),
-            (r"/api/v1/imports/([^/]+)/retry", RetryHandler, context),
-            (r"/api/v1/imports/([^/]+)/deliveries", ImportDeliveriesHandler, context),
-            (r"/api/v1/imports/([^/]+)/deliveries/([^/]+)", ImportDeliveryHandler, context),
-            (r"/api/v1/imports/([^/]+)/deliveries/([^/]+)/replay", ImportReplayHandler, context),
-            (r"/api/v1/webhooks", EndpointsHandler, context),
-            (r"/api/v1/webhooks/secret", SecretHandler, context),
-            (r"/api/v1/webhooks/secret/rotate", SecretRotationHandler, context),
-            (r"/api/v1/webhooks/([^/]+)", EndpointHandler, context),
-            (r"/api/v1/webhooks/([^/]+)/rotate", EndpointRotationHandler, context),
-            (r"/api/v1/webhooks/([^/]+)/test", EndpointTestHandler, context),
-            (r"/api/v1/webhooks/([^/]+)/deliveries", DeliveriesHandler, context),
-            (r"/api/v1/webhooks/([^/]+)/deliveries/([^/]+)", DeliveryHandler, context),
-            (r"/api/v1/webhooks/([^/]+)/deliveries/([^/]+)/replay", ReplayHandler, context),
-            (r"/api/v1/uploads", UploadsHandler, context),
-            (r"/api/v1/uploads/([^/]+)", UploadHandler, context),
-            (r"/api/v1/images/([^/]+)", ImageHandler, context),
-            (r"/api/v1/images/([^/]+)/content", ImageContentHandler, context),
-            (r"/healthz", HealthHandler, context),
-            (r"/readyz", ReadinessHandler, context),
-        ],
+        [(route.pattern, route.handler, context) for route in ROUTES],
         default_handler_class=NotFoundHandler,
         default_handler_args=context,
         log_function=log_request,

@@ -1,0 +1,145 @@
+"""The whole description: OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Final
+
+from plugins.errors import PluginError
+from service.errors import CATALOGUE, reason_phrase
+from service.openapi.operation import Operation, Parameter, reference
+from service.openapi.operations import OPERATIONS
+from service.openapi.schemas import schemas
+from service.params import ParamsError
+
+PROBLEM: Final = "application/problem+json"
+COMMON: Final = ("request_head_too_large", "request_body_too_large", "internal_error")
+AUTHENTICATED: Final = ("unauthorized", "documents_unavailable")
+_UNPROCESSABLE: Final = HTTPStatus.UNPROCESSABLE_ENTITY
+_UNAVAILABLE: Final = HTTPStatus.SERVICE_UNAVAILABLE
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+
+
+def describe(limits: Mapping[str, int]) -> dict[str, Any]:
+    """The description of the API.
+
+    Args:
+        limits: bytes: ``metadata``, ``filename``, ``album_id``.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    return {
+        "openapi": "3.1.1",
+        "info": {
+            "title": "Lading",
+            "version": version("lading"),
+            "summary": "Imports images: post a URL, get a document, and find the image stored.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": paths,
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in OPERATIONS)],
+        "components": {
+            "schemas": schemas(limits),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "`Bearer JWT`, `Token JWT` or `Token token=\"JWT\"`.",
+                }
+            },
+        },
+        "security": [{"token": []}],
+    }
+
+
+def error_texts() -> Mapping[str, tuple[int, str]]:
+    """Status and text of every code that an operation may name."""
+    found = {code: (int(spec.status), spec.text) for code, spec in CATALOGUE.items()}
+    for cls in _subclasses(PluginError):
+        status = _UNAVAILABLE if cls.retryable or cls.code.startswith("storage_") else _UNPROCESSABLE
+        found.setdefault(cls.code, (int(status), cls.public_text))
+    for params_error in _subclasses(ParamsError):
+        if "code" in vars(params_error):
+            found.setdefault(params_error.code, (int(params_error.status), "The request cannot be read."))
+    return found
+
+
+def _subclasses(cls: Any) -> Sequence[Any]:
+    direct = cls.__subclasses__()
+    return [cls, *direct, *(inner for one in direct for inner in _subclasses(one)[1:])] if direct else [cls]
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [*map(_path_parameter, _PLACEHOLDER.findall(operation.path)), *map(_parameter, operation.parameters)],
+        "responses": {**_answers(operation), **_errors(operation)},
+    }
+    if operation.about:
+        described["description"] = operation.about
+    if operation.bodies:
+        content = {media_type: {"schema": schema} for media_type, schema in operation.bodies.items()}
+        described["requestBody"] = {"content": content, "required": operation.is_body_required}
+    if operation.is_open:
+        described["security"] = []
+    return described
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.is_required,
+        "description": parameter.about,
+        "schema": parameter.schema,
+    }
+    return described | ({"style": "deepObject", "explode": True} if parameter.is_object else {})
+
+
+def _answers(operation: Operation) -> dict[str, Any]:
+    return {
+        str(status): {
+            "description": reason_phrase(HTTPStatus(status)),
+            **({"content": {name: {"schema": schema} for name, schema in content.items()}} if content else {}),
+        }
+        for status, content in operation.answers.items()
+    }
+
+
+def _errors(operation: Operation) -> dict[str, Any]:
+    texts = error_texts()
+    codes = dict.fromkeys((*operation.errors, *COMMON, *(() if operation.is_open else AUTHENTICATED)))
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(texts[code][0], []).append(code)
+    return {str(status): _error(status, by_status[status], texts) for status in sorted(by_status)}
+
+
+def _error(status: int, codes: Sequence[str], texts: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
+    title = reason_phrase(HTTPStatus(status)) if status in set(HTTPStatus) else "Checksum Mismatch"
+    examples = {
+        code: {
+            "value": {
+                "type": "about:blank",
+                "title": title,
+                "status": status,
+                "detail": texts[code][1],
+                "code": code,
+                "request_id": "a44d1eee-08a2-4de8-ac8b-425299e6e83f",
+            }
+        }
+        for code in codes
+    }
+    return {
+        "description": f"{title}: {', '.join(f'`{code}`' for code in codes)}",
+        "content": {PROBLEM: {"schema": reference("Problem"), "examples": examples}},
+    }
