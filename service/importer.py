@@ -146,14 +146,15 @@ class Importer:
                 failures.append(error)
         raise next((error for error in failures if error.retryable), failures[0])
 
-    async def preview(self, document: Import, sources: Sequence[Source]) -> Preview:
-        """An attempt that stores nothing.
+    async def preview(self, document: Import, sources: Sequence[Source], begins: Callable[[Source], None]) -> Preview:
+        """An attempt that stores nothing; ``begins`` is told each source before it is tried.
 
         Raises:
             PluginError: the import would fail.
         """
         failures: list[PluginError] = []
         for source in sources:
+            begins(source)
             fetcher = fetcher_for(self.fetchers, source.url)
             try:
                 with self._spools.open() as spool:

@@ -78,10 +78,14 @@ class Preflight:
 
     async def _try(self, document: Import, sources: list[Source], verdict: dict[str, Any]) -> None:
         with tracing() as trace:
+            ways = [(sources[0], 0)]  # each source that was tried, and how many redirects were before it
             try:
-                found = await self.importer.preview(document, sources)
+                found = await self.importer.preview(
+                    document, sources, lambda source: ways.append((source, len(trace.redirects)))
+                )
             finally:
-                last = trace.redirects[-1] if trace.redirects else filtered_url(sources[0].url)
+                source, before = ways[-1]
+                last = [filtered_url(source.url), *trace.redirects[before:]][-1]
                 verdict["final_url"] = last if len(last) <= MAX_URL else None
         verdict["plugins"] = {"fetcher": found.fetcher, "storage": self.storage}
         verdict["image"] = found.facts

@@ -115,6 +115,7 @@ async def test_a_preflight_tells_what_would_become_of_an_import(tmp_path: Path) 
             assert wrong["error"]["code"] == "expectation_failed"
             _, missing = await preflight(client, url=[origin.url("/none"), origin.url("/a.jpg")])
             assert missing["would_succeed"] is True
+            assert missing["final_url"] == origin.url("/a.jpg"), "of the source that led to the image"
             done = await final(client, await post(client, origin.url("/a.jpg")))
             _, again = await preflight(client, url=origin.url("/a.jpg"))
             assert again["duplicates"] == [done["image_id"]]
