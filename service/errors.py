@@ -62,6 +62,7 @@ _SPECS = (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "Another request was sent with this Idempotency-Key; each key is for one request.",
     ),
+    ErrorSpec("docs_not_installed", HTTPStatus.NOT_FOUND, "The page is not installed: pip install 'lading[docs]'."),
     ErrorSpec("too_many_streams", HTTPStatus.SERVICE_UNAVAILABLE, "Too many streams of events are open."),
     ErrorSpec(
         "batch_too_long", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The batch has more than {limit} items; post another."

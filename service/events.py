@@ -41,7 +41,7 @@ class Event:
     Attributes:
         name: ``state`` or ``progress``.
         data: as JSON has it.
-        id: from which a client goes on; None where it is not to.
+        id: from which a client goes on; None where it is not to. An event without a name is no more than that.
     """
 
     name: str
@@ -102,7 +102,9 @@ class Events:
         Raises:
             ApiError: while iterated: ``documents_unavailable``.
         """
-        position = position_of(last_id) or Position(self.clock.now(), "")
+        position = position_of(last_id) or Position(self.clock.now(), "0")
+        began_at = position.moment
+        yield Event("", {}, id_of(position))
         known = {position_of(last_id)}
         seen: OrderedDict[tuple[str, int], None] = OrderedDict()
         with self.changes.watching(organization_id) as news:
@@ -118,7 +120,7 @@ class Events:
                         seen[document.id, document.revision] = None
                         if len(seen) > REMEMBERED:
                             seen.popitem(last=False)
-                        is_new = last_id or document.updated_at >= position.moment
+                        is_new = document.updated_at >= began_at - (OVERLAP if last_id else timedelta(0))
                         if is_new and since not in known and (albums is None or document.album_id in albums):
                             yield Event("state", detailed(document, self.timezone), id_of(since))
                     position = max(position, since)

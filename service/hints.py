@@ -26,6 +26,7 @@ HINTS: Final[Mapping[str, str]] = {
     "detect_error": "See the service's log.",
     "detector_crashed": "None is needed; if it stays, report the image.",
     "dns_failed": "Wait; operators check the resolver.",
+    "docs_not_installed": "`pip install 'lading[docs]'`; `/openapi.json` is there without it.",
     "documents_unavailable": "Try again after `Retry-After` seconds.",
     "endpoint_deleted": "None.",
     "endpoint_disabled": "Enable it, and replay the delivery.",

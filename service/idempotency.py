@@ -98,6 +98,8 @@ class Idempotency:
                     raise ApiError("idempotency_in_progress", retry_after=RETRY_AFTER) from None
             else:
                 await add(document)
+                # That it was there once: should it be deleted, nobody is to take it for one that was never added.
+                await self.store.records.replace(record.changed(data={**data, "is_added": True}))
                 return document, False
         return await self._again(found, fingerprint, prepared, add)
 
@@ -113,8 +115,10 @@ class Idempotency:
             raise ApiError("idempotency_key_reused")
         import_id: str = found.data["import_id"]
         document = await self.store.get(import_id)
-        if document is not None:
+        if document is not None and document.deleted_at is None:
             return document, True
+        if document is not None or found.data.get("is_added"):
+            raise ApiError("not_found")
         if self.clock.now() - found.created_at < GRACE:
             raise ApiError("idempotency_in_progress", retry_after=RETRY_AFTER)
         document = replace(await prepared(), id=import_id)

@@ -69,14 +69,14 @@ class Preflight:
         try:
             async with asyncio.timeout(self.seconds):
                 verdict["findings"] = await self._findings(sources[0])
-                await self._try(document, sources, verdict)
+                await self._try(grant, document, sources, verdict)
         except PluginError as error:
             verdict["error"] = _told(error.code, error.detail)
         except TimeoutError:
             verdict["error"] = _told(DeadlineExceeded.code, DeadlineExceeded.public_text)
         return verdict
 
-    async def _try(self, document: Import, sources: list[Source], verdict: dict[str, Any]) -> None:
+    async def _try(self, grant: Grant, document: Import, sources: list[Source], verdict: dict[str, Any]) -> None:
         with tracing() as trace:
             ways = [(sources[0], 0)]  # each source that was tried, and how many redirects were before it
             try:
@@ -89,7 +89,11 @@ class Preflight:
                 verdict["final_url"] = last if len(last) <= MAX_URL else None
         verdict["plugins"] = {"fetcher": found.fetcher, "storage": self.storage}
         verdict["image"] = found.facts
-        wanted = replace(document, params={**document.params, "dedupe": "organization"})
+        # Who may upload to one album learns nothing of what is in others.
+        scope = "organization" if grant.admin else "album"
+        wanted = replace(
+            document, params={**document.params, "dedupe": scope if grant.admin or document.album_id else "off"}
+        )
         same = [
             await self.duplicates.by_bytes(wanted, found.facts["sha256"]),
             await self.duplicates.by_source(wanted, source_of(found.source.url, found.source.headers)),

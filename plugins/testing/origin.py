@@ -203,8 +203,12 @@ class Origin:
     async def __aexit__(self, *_: object) -> None:
         if self._server is None:
             return
+        # Nothing more is accepted. asyncio tells of a connection a few rounds after that, and loses one whose server is
+        # closed meanwhile.
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await _some_rounds()
         self._server.close()
-        await _some_rounds()  # asyncio tells of a connection a few rounds after it was accepted
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -94,6 +94,9 @@ class ImportEventsHandler(EventsHandler):
         document = await self.api.imports.get(grant, import_id)
         self.log_fields["import_id"] = document.id
         last_id = self.request.headers.get("Last-Event-ID", "")
+        if document.status.is_final and last_id == str(document.revision):
+            self.answer_nothing()  # tells an EventSource not to come again
+            return
         await self.stream(grant, self.api.events.of_import(document, last_id))
 
 
@@ -110,5 +113,7 @@ class AlbumEventsHandler(EventsHandler):
 
 
 def _encoded(event: Event) -> bytes:
+    if not event.name:
+        return f"id: {event.id}\n\n".encode()
     head = f"event: {event.name}\n" + (f"id: {event.id}\n" if event.id is not None else "")
     return head.encode() + b"data: " + encode(event.data) + b"\n\n"

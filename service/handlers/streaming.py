@@ -32,6 +32,7 @@ class StreamingHandler(BaseHandler):
         self.max_body_bytes = api.upload_max_bytes
         self.body_bytes = 0
         self.body_error: ApiError | ParamsError | Unauthorized | None = None
+        self._is_wanted = True
         self._began_at = time.monotonic()
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -59,7 +60,8 @@ class StreamingHandler(BaseHandler):
         announced = self.announced_bytes()
         if announced > self.max_body_bytes:
             raise ApiError("request_body_too_large", limit=self.max_body_bytes)
-        if self.request.method not in self.allowed_methods():
+        self._is_wanted = self.request.method in self.allowed_methods()
+        if not self._is_wanted:
             return
         self._watch()
         try:
@@ -73,7 +75,7 @@ class StreamingHandler(BaseHandler):
         """Take a piece of the body; called by Tornado, which reads no further until this returns."""
         self.body_bytes += len(chunk)
         self._watch()
-        if self._finished:
+        if self._finished or not self._is_wanted:
             return
         excess = self.body_bytes - self.max_body_bytes
         if excess > 0:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
 
-from plugins.errors import PluginError
+from plugins.errors import PluginError, StorageFull, StorageUnavailable
 from service.errors import CATALOGUE, reason_phrase
 from service.openapi.operation import Operation, Parameter, reference
 from service.openapi.operations import OPERATIONS
@@ -47,7 +47,7 @@ def describe(limits: Mapping[str, int]) -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "`Bearer JWT`, `Token JWT` or `Token token=\"JWT\"`.",
+                    "description": '`Bearer JWT`, `Token JWT` or `Token token="JWT"`.',
                 }
             },
         },
@@ -59,7 +59,7 @@ def error_texts() -> Mapping[str, tuple[int, str]]:
     """Status and text of every code that an operation may name."""
     found = {code: (int(spec.status), spec.text) for code, spec in CATALOGUE.items()}
     for cls in _subclasses(PluginError):
-        status = _UNAVAILABLE if cls.retryable or cls.code.startswith("storage_") else _UNPROCESSABLE
+        status = _UNAVAILABLE if cls.retryable or issubclass(cls, StorageUnavailable | StorageFull) else _UNPROCESSABLE
         found.setdefault(cls.code, (int(status), cls.public_text))
     for params_error in _subclasses(ParamsError):
         if "code" in vars(params_error):
@@ -77,7 +77,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "parameters": [*map(_path_parameter, _PLACEHOLDER.findall(operation.path)), *map(_parameter, operation.parameters)],
+        "parameters": [
+            *map(_path_parameter, _PLACEHOLDER.findall(operation.path)),
+            *map(_parameter, operation.parameters),
+        ],
         "responses": {**_answers(operation), **_errors(operation)},
     }
     if operation.about:

@@ -1,7 +1,9 @@
 """One operation of the API, as it is declared.
 
-    Operation("get", "/api/v1/things/{thing_id}", "getThing", "Things", "Show a thing.", answers={200: json_of("Thing")},
-              errors=("not_found",))
+    Operation(
+        "get", "/api/v1/things/{thing_id}", "getThing", "Things", "Show a thing.",
+        answers={200: json_of("Thing")}, errors=("not_found",),
+    )
 
 The path is that of the route table in ``service.app``; a test holds the two together, and both with README. Errors are
 codes of ``service.errors``; what every operation may answer need not be named.

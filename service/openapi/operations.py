@@ -25,11 +25,12 @@ _SOURCE_ERRORS: Final = (
 )
 _CREATE_ERRORS: Final = (
     *(*_BODY_ERRORS, *_SOURCE_ERRORS, "forbidden", "backlog_full", "quota_exceeded", "rate_limited"),
-    *("webhook_disabled",),
 )
 _CONTENT_ERRORS: Final = (
     *("content_missing", "too_many_uploads", "not_an_image", "image_corrupt", "image_too_complex"),
-    *("format_not_allowed", "image_too_large", "storage_unavailable", "storage_full", "expectation_failed"),
+    *("format_not_allowed", "image_not_supported", "side_too_long", "too_many_pixels", "too_many_frames"),
+    *("detector_crashed", "deadline_exceeded", "plugin_fault", "plugin_blocked", "storage_unavailable"),
+    *("storage_full", "storage_denied", "storage_quota_exceeded", "expectation_failed"),
 )
 _LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 _CURSOR: Final = Parameter("cursor", {"type": "string", "minLength": 1}, "From the `Link` of the page before.")
@@ -43,6 +44,7 @@ _PARAMETERS: Final[Mapping[str, Schema]] = {
     MULTIPART: reference("ImportParametersWithFile"),
 }
 _TEXT: Final[Schema] = {"type": "string", "minLength": 1}
+_KEY: Final[Schema] = {"type": "string", "pattern": "^[0-9A-Za-z-]{1,255}$"}
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 
 _IMPORTS: Final = (
@@ -54,7 +56,7 @@ _IMPORTS: Final = (
         "Import an image.",
         "Answers at once with the import's document; the image is fetched, recognised and stored behind it.",
         (
-            Parameter("Idempotency-Key", {"type": "string"}, "The same key makes one import.", "header"),
+            Parameter("Idempotency-Key", _KEY, "The same key makes one import.", "header"),
             _WAIT,
         ),
         _PARAMETERS,
@@ -97,7 +99,8 @@ _IMPORTS: Final = (
         "preflightImport",
         "Imports",
         "Say whether an import would succeed; nothing is stored.",
-        bodies={JSON: reference("ImportParameters"), FORM: reference("ImportParameters")},
+        bodies={JSON: reference("PreflightParameters"), FORM: reference("PreflightParameters")},
+        is_body_required=True,
         answers={200: json_of("Preflight")},
         errors=(*_CREATE_ERRORS, "too_many_uploads", "file_part_not_supported"),
     ),
@@ -154,7 +157,7 @@ _IMPORTS: Final = (
         "Events",
         "Follow an import to its end, as server-sent events.",
         parameters=(Parameter("Last-Event-ID", STRING, "Of the last event that is known.", "header"),),
-        answers={200: {"text/event-stream": STRING}},
+        answers={200: {"text/event-stream": {}}, 204: {}},
         errors=("not_found", "too_many_streams"),
     ),
     Operation(
@@ -164,10 +167,10 @@ _IMPORTS: Final = (
         "Events",
         "Follow the imports of an album, or of all, as server-sent events.",
         parameters=(
-            Parameter("album_id", _TEXT, "The album."),
+            Parameter("album_id", STRING, "The album."),
             Parameter("Last-Event-ID", STRING, "Of the last event that is known.", "header"),
         ),
-        answers={200: {"text/event-stream": STRING}},
+        answers={200: {"text/event-stream": {}}},
         errors=("forbidden", "too_many_streams"),
     ),
     Operation(
@@ -194,9 +197,19 @@ _BATCHES: Final = (
         "Batches",
         "Import many images.",
         "Answers while it reads: a line for each item, and one that sums up.",
-        bodies=dict.fromkeys(READERS, STRING),
+        bodies={
+            **{media_type: {} for media_type in READERS},
+            JSON: {"type": "array", "items": reference("ImportParameters")},
+        },
+        is_body_required=True,
         answers={200: {NDJSON: STRING}},
-        errors=("unsupported_media_type", "request_body_too_large", "request_timeout", "rate_limited", "too_many_uploads"),
+        errors=(
+            "unsupported_media_type",
+            "request_body_too_large",
+            "request_timeout",
+            "rate_limited",
+            "too_many_uploads",
+        ),
     ),
     Operation(
         "get",
@@ -352,7 +365,15 @@ _UPLOADS: Final = (
 _MANAGED: Final = ("forbidden", "not_found")
 _ENDPOINT: Final = "/api/v1/webhooks/{endpoint_id}"
 _WISHES: Final = {JSON: reference("EndpointParameters"), FORM: reference("EndpointParameters")}
-_WISH_ERRORS: Final = (*_MANAGED, *_BODY_ERRORS, *_SOURCE_ERRORS, "file_part_not_supported", "webhook_limit")
+_CHANGES: Final = {JSON: reference("EndpointChanges"), FORM: reference("EndpointChanges")}
+_WISH_ERRORS: Final = (
+    *_MANAGED,
+    *_BODY_ERRORS,
+    *_SOURCE_ERRORS,
+    "file_part_not_supported",
+    "webhooks_full",
+    "webhook_secret_unreadable",
+)
 _STATUS: Final = Parameter("status", {"enum": [status.value for status in DeliveryStatus]}, "Those in a state.")
 _PAGE: Final = (_STATUS, Parameter("limit", _LIMIT, "Deliveries of a page."), _CURSOR)
 _PAGE_ERRORS: Final = (*_MANAGED, *_QUERY_ERRORS, "parameter_invalid")
@@ -392,7 +413,7 @@ _WEBHOOKS: Final = (
         "changeEndpoint",
         "Webhooks",
         "Change an endpoint.",
-        bodies=_WISHES,
+        bodies=_CHANGES,
         answers={200: json_of("Endpoint")},
         errors=_WISH_ERRORS,
     ),
@@ -494,7 +515,15 @@ _WEBHOOKS: Final = (
 )
 
 _SERVICE: Final = (
-    Operation("get", "/healthz", "getHealth", "Service", "Say that the process is alive.", answers={200: {JSON: {}}}, is_open=True),
+    Operation(
+        "get",
+        "/healthz",
+        "getHealth",
+        "Service",
+        "Say that the process is alive.",
+        answers={200: {JSON: {}}},
+        is_open=True,
+    ),
     Operation(
         "get",
         "/readyz",
@@ -505,8 +534,35 @@ _SERVICE: Final = (
         errors=("not_ready",),
         is_open=True,
     ),
-    Operation("get", "/openapi.json", "getDescription", "Service", "This description.", answers={200: {JSON: {}}}, is_open=True),
-    Operation("get", "/docs", "getDocs", "Service", "This description, to be read.", answers={200: {"text/html": STRING}}, errors=("not_found",), is_open=True),
+    Operation(
+        "get",
+        "/openapi.json",
+        "getDescription",
+        "Service",
+        "This description.",
+        answers={200: {JSON: {}}},
+        is_open=True,
+    ),
+    Operation(
+        "get",
+        "/docs",
+        "getDocs",
+        "Service",
+        "This description, to be read.",
+        answers={200: {"text/html": STRING}},
+        errors=("docs_not_installed",),
+        is_open=True,
+    ),
+    Operation(
+        "get",
+        "/docs/{file}",
+        "getDocsFile",
+        "Service",
+        "A file of that page.",
+        answers={200: {"*/*": STRING}},
+        errors=("not_found",),
+        is_open=True,
+    ),
 )
 
 OPERATIONS: Final[Sequence[Operation]] = (*_IMPORTS, *_BATCHES, *_IMAGES, *_UPLOADS, *_WEBHOOKS, *_SERVICE)

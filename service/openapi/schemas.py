@@ -9,6 +9,7 @@ from service.models import Status
 from service.openapi.operation import Schema, reference
 from service.validation import MAX_URLS
 from service.webhooks.endpoints import ALL, EVENT_NAMES
+from service.webhooks.wishes import MAX_DESCRIPTION
 
 UUID: Final[Schema] = {"type": "string", "minLength": 1}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
@@ -58,7 +59,19 @@ _DELIVERY: Final[Mapping[str, Schema]] = {
     "attempt_count": COUNT,
     "attempts": {"type": "array", "items": {"type": "object"}},
 }
-_URL: Final[Schema] = {"type": "string", "format": "uri", "examples": ["https://example.org/photo.jpg"]}
+_URL: Final[Schema] = {"type": "string", "minLength": 1, "examples": ["https://example.org/photo.jpg"]}
+
+
+_WISHES: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "url": {"anyOf": [_URL, {"type": "null"}]},
+        "events": {"type": ["array", "null"], "items": {"enum": [ALL, *EVENT_NAMES]}, "minItems": 1},
+        "description": {"type": ["string", "null"], "maxLength": MAX_DESCRIPTION},
+        "enabled": {"type": ["boolean", "null"]},
+    },
+    "additionalProperties": False,
+}
 
 
 def import_parameters(limits: Mapping[str, int]) -> Schema:
@@ -133,9 +146,12 @@ def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
         ),
         "ImportParameters": parameters,
         "ImportParametersWithFile": {**parameters, "properties": with_file},
+        "PreflightParameters": {**parameters, "required": ["url"]},
         "AcceptedImport": _object(_ACCEPTED),
         "ImageFacts": _object(_FACTS),
-        "ImportImage": _object({**_FACTS, "storage": {"type": "string"}, "deleted_at": TIME_OR_NULL}, duplicate_of=UUID),
+        "ImportImage": _object(
+            {**_FACTS, "storage": {"type": "string"}, "deleted_at": TIME_OR_NULL}, duplicate_of=UUID
+        ),
         "ImportError": _object({"code": {"type": "string"}, "detail": {"type": "string"}, "retryable": FLAG}),
         "Import": _object(
             {
@@ -188,16 +204,8 @@ def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
                 "created_at": TIME,
             }
         ),
-        "EndpointParameters": {
-            "type": "object",
-            "properties": {
-                "url": _URL,
-                "events": {"type": "array", "items": {"enum": [ALL, *EVENT_NAMES]}, "minItems": 1},
-                "description": {"type": "string", "maxLength": 60},
-                "enabled": FLAG,
-            },
-            "additionalProperties": False,
-        },
+        "EndpointParameters": {**_WISHES, "required": ["url"]},
+        "EndpointChanges": _WISHES,
         "Endpoint": _object(
             {
                 "id": UUID,

@@ -155,8 +155,8 @@ async def test_what_stands_against_it(client: Client, assembled: Assembled, cloc
     stranger = replace(client, token=token(clock, issuer=OTHER_ISSUER, admin=True))
     assert code_of(await put(stranger, import_id)) == (404, "not_found")
     assert code_of(await put(replace(client, token="none"), import_id)) == (401, "unauthorized")
-    for method in ("GET", "POST"):
-        response = await client.fetch(f"/api/v1/imports/{import_id}/content", method=method)
+    for method, body in (("GET", None), ("POST", b"x" * 1000)):
+        response = await client.fetch(f"/api/v1/imports/{import_id}/content", method=method, body=body)
         assert (response.code, response.headers["Allow"]) == (405, "PUT")
     assert (await stored(assembled, import_id)).status is Status.WAITING
     assert (await put(client, import_id, b"x" * 200_000)).code == 422

@@ -128,6 +128,22 @@ async def test_one_whose_process_died_in_between_is_completed_by_a_later_request
 
 
 @pytest.mark.gen_test
+async def test_what_was_deleted_meanwhile_is_not_imported_again(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    first = json.loads((await post(client, "key")).body)["id"]
+    document = await assembled.parts.store.get(first)
+    assert document is not None
+    deleted = document.deleted(clock.now())
+    assert await assembled.parts.store.update(deleted)
+    assert code_of(await post(client, "key")) == (404, "not_found")
+    assert await assembled.parts.store.remove(deleted)
+    clock.advance(2 * GRACE)
+    assert code_of(await post(client, "key")) == (404, "not_found")
+    assert await count(assembled) == 0
+
+
+@pytest.mark.gen_test
 async def test_many_at_once_make_one(client: Client, assembled: Assembled) -> None:
     responses = await multi([post(client, "key") for _ in range(40)])
     assert {response.code for response in responses} <= {200, 409}

@@ -199,7 +199,8 @@ async def test_every_query_uses_an_index(tmp_path: Path, clock: SettableClock) -
         )
         for query, plan in plans.items():
             for step in plan:
-                assert "TEMP B-TREE" not in step, query
+                # What is counted of a batch is gathered by state and code, of which there are few.
+                assert "TEMP B-TREE" not in step or "batch_id = " in query, query
                 # Only the indexes that hold no finished import are walked, and never without a limit.
                 if step.startswith("SCAN imports") and not query.endswith("LIMIT 1"):
                     assert step.endswith(("INDEX imports_queued", "INDEX imports_running")), query

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,13 @@ class Stream:
                 fields = dict(line.split(": ", 1) for line in block.decode().splitlines() if not line.startswith(":"))
                 if "data" in fields:
                     yield {**fields, "data": json.loads(fields["data"])}
+
+    async def cursor(self) -> str:
+        """From where the stream begins."""
+        line = b""
+        while not line.startswith(b"id: "):
+            line = await self._reader.readline()
+        return line.decode().split()[1]
 
     async def next(self) -> dict[str, Any]:
         return await anext(self._events)
@@ -115,7 +123,7 @@ async def test_one_import_is_followed_to_its_end(tmp_path: Path, elsewhere: bool
         async with listening(client, f"/api/v1/imports/{import_id}/events", states[-2][0]) as stream:
             assert [event["data"]["status"] async for event in stream.events()] == ["done"]
         async with listening(client, f"/api/v1/imports/{import_id}/events", states[-1][0]) as stream:
-            assert [event async for event in stream.events()] == []
+            assert stream.status == 204, "an EventSource does not come again"
 
 
 @pytest.mark.gen_test(timeout=30)
@@ -142,6 +150,35 @@ async def test_albums_are_followed_and_an_interrupted_client_misses_nothing(tmp_
                 assert event["data"]["id"] != other
                 if event["data"]["status"] == "done" and event["data"]["id"] != first:
                     ended.add(event["data"]["id"])
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_what_is_written_late_is_told_all_the_same(tmp_path: Path) -> None:
+    async with running_service(tmp_path, LADING_WORKER__ENABLED="false") as service:
+        client = Client(service.url, token(admin=True))
+        first, second = [await post(client, "http://127.0.0.1:9/a.jpg") for _ in range(2)]
+        store = service.parts.store
+        async with listening(client, "/api/v1/events") as stream:
+            for import_id, late in ((first, 900), (second, 500)):
+                document = await store.get(import_id)
+                assert document is not None
+                moment = service.parts.clock.now() + timedelta(milliseconds=late)
+                assert await store.update(document.cancelled(moment))
+                event = await stream.next()
+                while event["data"]["status"] != "cancelled":
+                    event = await stream.next()
+                assert event["data"]["id"] == import_id
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_stream_that_told_nothing_yet_is_gone_on_with(tmp_path: Path) -> None:
+    async with running_service(tmp_path, LADING_WORKER__ENABLED="false") as service:
+        client = Client(service.url, token(admin=True))
+        async with listening(client, "/api/v1/events") as stream:
+            cursor = await stream.cursor()
+        import_id = await post(client, "http://127.0.0.1:9/a.jpg")
+        async with listening(client, "/api/v1/events", cursor) as stream:
+            assert (await stream.next())["data"]["id"] == import_id
 
 
 @pytest.mark.gen_test(timeout=30)

@@ -16,7 +16,7 @@ from yarl import URL
 from plugins.errors import SourceRefused
 from plugins.fetchers.urls import HttpUrl, parse_http_url, resolve_reference
 from service.auth import Authenticator, Unauthorized, issue_token, token_from_header
-from service.errors import CATALOGUE, ApiError
+from service.errors import CATALOGUE, ApiError, TusStatus
 from service.handlers.base import Api, BaseHandler
 from service.handlers.in_flight import InFlight
 from service.issuers import Issuer
@@ -211,7 +211,7 @@ async def _check_problem(text: str, sent_id: str, error: BaseException) -> None:
     assert written["Content-Type"].startswith("application/problem+json")
     assert int(written["Content-Length"]) == len(recorder.body)
     assert problem["status"] == start_line.code
-    assert problem["status"] in responses
+    assert problem["status"] in (*responses, *TusStatus)
     assert problem["request_id"] == written["X-Request-Id"]
     assert problem["code"]
     assert problem["detail"].isprintable()

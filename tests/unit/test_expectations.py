@@ -74,6 +74,12 @@ def test_what_can_never_be_meant(expect: Any, parameter: str) -> None:
     assert (raised.value.code, raised.value.parameter) == ("parameter_invalid", parameter)
 
 
+@pytest.mark.parametrize("expect", [{"foo": "1"}, {"min_width": "wide"}])
+def test_what_was_accepted_before_it_meant_anything_is_not_met(expect: Any) -> None:
+    with pytest.raises(ExpectationFailed):
+        check_expectations(expect, FACTS)
+
+
 @given(st.dictionaries(st.sampled_from(list(RULES)) | st.text(), st.text() | st.integers() | st.none() | st.booleans()))
 def test_what_is_accepted_can_be_judged(expect: dict[str, Any]) -> None:
     try:
