@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit chaos bench-claims bench-slow-clients bench-memory bench-batch bench-cloud-memory fuzz format clean
+.PHONY: help run test lint unit chaos bench-claims bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench-batch: $(VENV)/.installed-test  ## 100,000 imports in one request: lines a
 
 bench-cloud-memory: $(VENV)/.installed-test  ## Memory of a service that imports 64 images of 30 MB into S3 at once (1 minute).
 	$(BIN)/python -m bench.cloud_memory
+
+schemathesis: $(VENV)/.installed-test  ## Send what schemathesis makes up to a running service (10 minutes). EXAMPLES changes that.
+	LADING_SCHEMATHESIS=$(or $(EXAMPLES),100) $(BIN)/pytest tests/e2e/test_schemathesis.py -s
 
 fuzz: $(VENV)/.installed-test  ## 1,000,000 hostile inputs for the parsers (half an hour at most). INPUTS and SECONDS change that.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'atheris>=3' || true

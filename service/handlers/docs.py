@@ -50,6 +50,7 @@ class DescriptionHandler(BaseHandler):
             "metadata": rules.metadata_max_bytes,
             "filename": rules.filename_max_bytes,
             "album_id": rules.album_id_max_bytes,
+            "upload": self.api.upload_max_bytes,
         }
         self.answer(HTTPStatus.OK, describe(limits))
 

@@ -25,7 +25,7 @@ def describe(limits: Mapping[str, int]) -> dict[str, Any]:
     """The description of the API.
 
     Args:
-        limits: bytes: ``metadata``, ``filename``, ``album_id``.
+        limits: bytes: ``metadata``, ``filename``, ``album_id``, ``upload``.
     """
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:

@@ -78,7 +78,7 @@ def import_parameters(limits: Mapping[str, int]) -> Schema:
     """The parameters of an import, as ``service.validation`` judges them.
 
     Args:
-        limits: bytes: ``metadata``, ``filename``, ``album_id``.
+        limits: bytes: ``metadata``, ``filename``, ``album_id``, ``upload``.
     """
     metadata = {
         "type": ["object", "null"],
@@ -204,6 +204,7 @@ def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
                 "created_at": TIME,
             }
         ),
+        "UploadLength": {"type": "integer", "minimum": 1, "maximum": limits["upload"]},
         "EndpointParameters": {**_WISHES, "required": ["url"]},
         "EndpointChanges": _WISHES,
         "Endpoint": _object(

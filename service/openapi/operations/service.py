@@ -1,0 +1,57 @@
+"""Operations on the service itself."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from service.openapi.operation import JSON, STRING, Operation
+
+SERVICE: Final[Sequence[Operation]] = (
+    Operation(
+        "get",
+        "/healthz",
+        "getHealth",
+        "Service",
+        "Say that the process is alive.",
+        answers={200: {JSON: {}}},
+        is_open=True,
+    ),
+    Operation(
+        "get",
+        "/readyz",
+        "getReadiness",
+        "Service",
+        "Say whether the database and the storage answer.",
+        answers={200: {JSON: {}}},
+        errors=("not_ready",),
+        is_open=True,
+    ),
+    Operation(
+        "get",
+        "/openapi.json",
+        "getDescription",
+        "Service",
+        "This description.",
+        answers={200: {JSON: {}}},
+        is_open=True,
+    ),
+    Operation(
+        "get",
+        "/docs",
+        "getDocs",
+        "Service",
+        "This description, to be read.",
+        answers={200: {"text/html": STRING}},
+        errors=("docs_not_installed",),
+        is_open=True,
+    ),
+    Operation(
+        "get",
+        "/docs/{file}",
+        "getDocsFile",
+        "Service",
+        "A file of that page.",
+        answers={200: {"*/*": STRING}},
+        errors=("not_found",),
+        is_open=True,
+    ),
+)

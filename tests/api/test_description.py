@@ -1,0 +1,99 @@
+"""``/openapi.json`` and ``/docs``: the description, the routes, the errors and README say the same."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from tornado.web import RequestHandler
+
+from service.app import ROUTES
+from service.handlers.docs import FILES
+from service.openapi.document import error_texts
+from service.openapi.operations import OPERATIONS
+from tests.support.service import Client
+
+ROOT = Path(__file__).parents[2]
+NOT_DESCRIBED = {"HEAD"}
+"""Methods that answer as GET does, without a body; where HEAD is all there is, it is described."""
+
+
+def implemented() -> set[tuple[str, str]]:
+    missing = RequestHandler._unimplemented_method
+    return {
+        (method.lower(), route.path)
+        for route in ROUTES
+        for method in RequestHandler.SUPPORTED_METHODS
+        if getattr(route.handler, method.lower()) is not missing
+        and not (method == "HEAD" and route.handler.get is not missing)
+    }
+
+
+def test_what_is_routed_is_described_and_nothing_else() -> None:
+    assert {(one.method, one.path) for one in OPERATIONS} == implemented()
+    assert len({one.id for one in OPERATIONS}) == len(OPERATIONS)
+
+
+def test_readme_has_every_path() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"\{\w+\}", "{}", text)
+    missing = []
+    for operation in OPERATIONS:
+        path = re.sub(r"\{\w+\}", "{}", operation.path)
+        short = path.removeprefix("/api/v1/webhooks/{}").removeprefix("/api/v1/imports/{}/deliveries")
+        if path not in text and not (short and short in text):
+            missing.append(operation.path)
+    assert missing == []
+
+
+def test_every_error_is_in_the_docs() -> None:
+    documented = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    codes = {code for operation in OPERATIONS for code in operation.errors}
+    assert codes <= error_texts().keys()
+    assert [code for code in sorted(codes) if f"| `{code}` |" not in documented] == []
+
+
+@pytest.mark.gen_test
+async def test_the_description_is_openapi(client: Client) -> None:
+    response = await client.fetch("/openapi.json")
+    assert response.headers["Content-Type"].startswith("application/json")
+    document = json.loads(response.body)
+    assert document["openapi"] == "3.1.1"
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', response.body.decode()))
+    assert names <= document["components"]["schemas"].keys()
+    post = document["paths"]["/api/v1/imports"]["post"]
+    parameters = document["components"]["schemas"]["ImportParameters"]["properties"]
+    assert {"url", "album_id", "filename", "metadata", "expect", "dedupe"} <= parameters.keys()
+    assert parameters["filename"]["maxLength"] == 255
+    problem = post["responses"]["422"]["content"]["application/problem+json"]
+    assert problem["examples"]["parameter_invalid"]["value"]["status"] == 422
+
+
+@pytest.mark.gen_test
+async def test_the_page_loads_nothing_from_elsewhere(client: Client) -> None:
+    page = await client.fetch("/docs")
+    assert page.code == 200
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.body.decode())
+    assert all(one.startswith("/docs/") for one in loaded)
+    for path in loaded:
+        response = await client.fetch(path)
+        assert (response.code, len(response.body) > 10) == (200, True), path
+    for name, media_type in FILES.items():
+        response = await client.fetch(f"/docs/{name}")
+        assert response.headers["Content-Type"].startswith(media_type)
+    for other in ("favicon.png", "..%2Fcore.py", "%2Fetc%2Fpasswd"):
+        assert (await client.fetch(f"/docs/{other}")).code == 404
+
+
+@pytest.mark.gen_test
+async def test_without_its_package_the_page_says_what_to_install(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.handlers.docs._folder", lambda: None)
+    response = await client.fetch("/docs")
+    problem = json.loads(response.body)
+    assert (response.code, problem["code"]) == (404, "docs_not_installed")
+    assert "pip install" in problem["detail"]
+    assert (await client.fetch("/docs/swagger-ui.css")).code == 404
