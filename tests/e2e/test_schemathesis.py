@@ -43,8 +43,13 @@ def test_every_operation_does_as_it_is_described(tmp_path: Path) -> None:
         ]
         done = subprocess.run(
             command,
-            cwd=HERE.parents[1],
-            env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.e2e.schemathesis_hooks", "PYTHONASYNCIODEBUG": ""},
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(HERE.parents[1]),
+                "SCHEMATHESIS_HOOKS": "tests.e2e.schemathesis_hooks",
+                "PYTHONASYNCIODEBUG": "",
+            },
             capture_output=True,
             text=True,
             timeout=800,

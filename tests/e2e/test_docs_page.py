@@ -1,0 +1,49 @@
+"""``/docs`` in a real browser: the page shows every operation, and asks nobody else for anything.
+
+The browser is Debian's ``chromium-headless-shell``, or another Chromium. Without one the test is skipped, unless
+``LADING_REQUIRE`` names ``browser``.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from service.openapi.operations import OPERATIONS
+from tests.support.service import running_service
+
+# Names of other hosts lead nowhere; the rest keeps the browser from asking for things of its own.
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
+    *("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--virtual-time-budget=20000", "--dump-dom"),
+)
+
+
+def browser() -> str:
+    """The browser to start."""
+    for name in ("chromium-headless-shell", "chromium", "chrome", "google-chrome"):
+        if (found := shutil.which(name)) is not None:
+            return found
+    reason = "there is no Chromium: install Debian's chromium-headless-shell"
+    if "browser" in os.environ.get("LADING_REQUIRE", "").split(","):
+        pytest.fail(f"a browser is required: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.mark.gen_test(timeout=120)
+async def test_the_page_shows_every_operation(tmp_path: Path) -> None:
+    program = browser()
+    async with running_service(tmp_path, LADING_WORKER__ENABLED="false") as service:
+        command = [program, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", f"{service.url}/docs"]
+        done = await asyncio.to_thread(
+            subprocess.run, command, capture_output=True, text=True, timeout=100, check=False
+        )
+    assert done.returncode == 0, done.stderr[-2000:]
+    page = done.stdout
+    assert "swagger-ui" in page
+    assert [one.id for one in OPERATIONS if one.summary.replace("`", "") not in page.replace("`", "")] == []
+    assert "Failed to load API definition" not in page
