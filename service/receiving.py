@@ -6,16 +6,18 @@ the process die, the import waits for its bytes again as soon as the lease has e
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
 import structlog
 
 from plugins.errors import PluginError, StorageFull, StorageUnavailable
+from plugins.tracing import Trace, tracing
 from service.auth import Grant
 from service.changes import Changes
 from service.clock import Clock
@@ -30,6 +32,7 @@ from service.models import Failure, Import, Status
 from service.outages import Outage
 from service.quotas import Quotas
 from service.spool import Spool, Spools
+from service.tracing import traced
 
 KIND: Final = "upload"
 """``import_type`` of these imports."""
@@ -46,11 +49,15 @@ class Reception:
         document: as it runs.
         lease: the lease that it runs under.
         is_over: whether what became of it is written.
+        trace, began_at, started: what was made of its bytes, from when on, by the clock and in monotonic seconds.
     """
 
     document: Import
     lease: Lease
+    began_at: datetime
     is_over: bool = False
+    trace: Trace = field(default_factory=Trace)
+    started: float = 0.0
 
 
 class Receiving:
@@ -154,7 +161,7 @@ class Receiving:
                 lease.held.pop(document.id, None)
                 lease.retired = True  # whether it was written may not be known: then it is recovered
                 raise
-        reception = Reception(running, lease)
+        reception = Reception(running, lease, running.updated_at)
         try:
             yield reception
         finally:
@@ -183,8 +190,10 @@ class Receiving:
         document = reception.document
         is_stored = True  # what is not known counts
         try:
+            reception.began_at, reception.started = self._clock.now(), time.monotonic()
             try:
-                outcome = await self._importer.keep(document, spool, document.filename or filename, KIND)
+                with tracing() as reception.trace:
+                    outcome = await self._importer.keep(document, spool, document.filename or filename, KIND)
             except PluginError as error:
                 is_stored = False
                 raise await self._refused(reception, error) from error
@@ -212,10 +221,13 @@ class Receiving:
             answer = ApiError.of(failure.code, status, failure.detail, internal=internal)
             answer.retry_after = RETRY_AFTER_OUTAGE
             return answer
-        await self._write(reception, reception.document.failed(failure, KIND, self._clock.now()))
+        await self._write(reception, reception.document.failed(failure, KIND, self._clock.now()), error)
         return ApiError.of(failure.code, HTTPStatus.UNPROCESSABLE_ENTITY, failure.detail, internal=internal)
 
-    async def _write(self, reception: Reception, after: Import) -> None:
+    async def _write(self, reception: Reception, after: Import, error: PluginError | None = None) -> None:
+        seconds = time.monotonic() - reception.started
+        trace = traced(reception.document, after, reception.trace, reception.began_at, seconds, error)
+        after = replace(after, trace=trace)
         with told_as_outage():
             after = await self._facts.stamp(reception.document, after)
             written = await self._store.update(after)

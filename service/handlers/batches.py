@@ -34,7 +34,6 @@ class BatchHandler(ReceivingHandler):
     batch: Batch
     reader: ItemReader
     results: Results
-    _sending: "asyncio.Task[None]"
 
     def initialize(self, api: Api) -> None:
         """Take what handlers work with."""
@@ -44,6 +43,7 @@ class BatchHandler(ReceivingHandler):
         self._items: set[asyncio.Task[None]] = set()
         self._is_complete = False
         self._fault: ApiError | None = None
+        self._sending: asyncio.Task[None] | None = None
 
     async def accept_body(self) -> None:
         """Begin a batch, and the answer."""
@@ -63,11 +63,11 @@ class BatchHandler(ReceivingHandler):
         self.set_header("X-Batch-Id", self.batch.id)
         self.set_header("Location", f"/api/v1/batches/{self.batch.id}")
         self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
-        self._sending = asyncio.create_task(self._send(), name="answer of a batch")
         self.opened.push_async_callback(self._leave)
 
     async def received(self, chunk: bytes) -> None:
         """Accept the items that have come."""
+        self._begin_answer()
         for item in self.reader.feed(chunk):
             await self._begin(item)
         await self.results.settle()
@@ -76,6 +76,7 @@ class BatchHandler(ReceivingHandler):
         """Accept the last items, and sum up."""
         async with self.finishing():
             self.body_ended()
+            self._begin_answer()
             for item in self.reader.end():
                 await self._begin(item)
             await self._settled()
@@ -84,7 +85,8 @@ class BatchHandler(ReceivingHandler):
             await self.api.batches.end(self.batch, complete=self._is_complete)
             self.results.add(_line(self.batch.summary(complete=self._is_complete) | fault))
             self.results.end()
-            await self._sending
+            if self._sending is not None:
+                await self._sending
         if not self._finished:
             self.finish()
 
@@ -100,6 +102,13 @@ class BatchHandler(ReceivingHandler):
         is_patient = is_patient and self.body_bytes < DISCARD_FACTOR * self.max_body_bytes
         if not is_patient and not self.request._body_future.done():  # noqa: SLF001  # nothing public ends it
             self.request._body_future.set_result(None)  # noqa: SLF001
+
+    def _begin_answer(self) -> None:
+        """Not before the body has begun: with ``Expect: 100-continue``, an answer tells its client not to send it (RFC
+        9110 section 10.1.1).
+        """
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send(), name="answer of a batch")
 
     async def _begin(self, item: Item) -> None:
         if self._fault is not None:
@@ -136,8 +145,9 @@ class BatchHandler(ReceivingHandler):
     async def _leave(self) -> None:
         """However the request ends, what was accepted is written down."""
         await self._settled()
-        self._sending.cancel()
-        await asyncio.gather(self._sending, return_exceptions=True)
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
         if not self._is_complete:
             await self.api.batches.end(self.batch, complete=False)
 

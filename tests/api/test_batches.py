@@ -197,6 +197,20 @@ async def test_a_client_that_reads_only_at_the_end(client: Client) -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(client: Client) -> None:
+    port = int(client.base.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST /api/v1/imports/batch HTTP/1.1\r\nHost: x\r\nContent-Type: {NDJSON}\r\nExpect: 100-continue\r\n"
+    head += "Transfer-Encoding: chunked\r\nConnection: close\r\n"
+    writer.write(f"{head}Authorization: Bearer {client.token}\r\n\r\n".encode())
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 (Continue)\r\n\r\n"
+    body = lines(params(1))
+    writer.write(f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+    assert b'"accepted":1' in await reader.read()
+    writer.close()
+
+
+@pytest.mark.gen_test
 async def test_a_client_that_goes_away(client: Client, assembled: Assembled) -> None:
     port = int(client.base.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

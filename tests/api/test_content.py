@@ -93,6 +93,8 @@ async def test_an_import_is_fed(client: Client, assembled: Assembled, tmp_path: 
     assert document["image"]["sha256"] == hashlib.sha256(DATA).hexdigest()
     assert document["image_id"] is not None
     assert files(tmp_path) == [DATA]
+    (attempt,) = json.loads((await client.fetch(f"/api/v1/imports/{import_id}/trace")).body)["attempts"]
+    assert [phase["name"] for phase in attempt["phases"]] == ["detect", "save"]
     found = await assembled.parts.store.get(import_id)
     assert found is not None
     assert found.image is not None
