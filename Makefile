@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit chaos bench-claims bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
+.PHONY: help run test lint unit chaos bench-claims bench-accept bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 200 kills o
 bench-claims: $(VENV)/.installed-test  ## What a claim costs with 1,000,000 queued imports against 1,000 (10 minutes).
 	$(BIN)/python -m bench.claims --backend sqlite
 	$(BIN)/python -m bench.claims --backend mongo
+
+bench-accept: $(VENV)/.installed-test  ## Accepted POSTs a second, against a bare handler that keeps nothing; needs wrk (5 minutes).
+	$(BIN)/python -m bench.accept
 
 bench-slow-clients: $(VENV)/.installed-test  ## What POSTs take beside 800 idle and slow clients, against without (5 minutes).
 	$(BIN)/python -m bench.slow_clients

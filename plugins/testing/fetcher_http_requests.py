@@ -7,10 +7,10 @@ from typing import Final
 import pytest
 
 from plugins.contracts import Source
-from plugins.errors import FetchError, RedirectNotAllowed, SourceRefused
+from plugins.errors import FetchError, RedirectNotAllowed, SourceNotModified, SourceRefused
 from plugins.testing.fetcher_http_support import BODY, DATA, HttpHarness
 from plugins.testing.fetcher_support import FetchLimits, assert_error, assert_whole, fetch
-from plugins.testing.origin import Exchange, answer, head, raw, redirect, repeat
+from plugins.testing.origin import Behaviour, Exchange, answer, head, raw, redirect, repeat
 
 SECRET: Final = "KitSecret9b2e"  # noqa: S105 - it stands for one
 
@@ -31,6 +31,17 @@ INJECTIONS: Final = {
     "X-C\r\nX-Smuggled": "1",
     "X-D: 1\r\nX-Smuggled": "1",
 }
+
+
+def versioned(etag: str) -> Behaviour:
+    """An image with an entity tag, which is not sent to who has it."""
+
+    async def behave(exchange: Exchange) -> bool:
+        if exchange.request.headers.get("if-none-match") == etag:
+            return await raw(head(304))(exchange)
+        return await answer(DATA, headers={"ETag": etag})(exchange)
+
+    return behave
 
 
 class RequestCases(HttpHarness):
@@ -62,6 +73,20 @@ class RequestCases(HttpHarness):
                 assert_whole(await fetch(fetcher, source), BODY, "a plain source")
         _, *later = self.origin.requests
         assert SECRET not in str(later), "what one fetch sends or is sent goes along with another"
+
+    async def test_a_version_that_is_known(self) -> None:
+        """A fetcher may leave ``if_none_match`` unread; one that says that nothing has changed has asked the origin."""
+        here = self.route(versioned('"v2"'))
+        async with self.opened() as fetcher:
+            changed = await fetch(fetcher, Source(here, if_none_match='"v1"'))
+            assert_whole(changed, BODY, "a source with a new version")
+            known = await fetch(fetcher, Source(here, if_none_match='"v2"'))
+            if isinstance(known.error, SourceNotModified):
+                assert self.origin.requests[-1].headers.get("if-none-match") == '"v2"', "the origin was not asked"
+            else:
+                assert_whole(known, BODY, "a source whose version is known")
+            assert_whole(await fetch(fetcher, Source(here)), BODY, "a source without a version")
+        assert "if-none-match" not in self.origin.requests[-1].headers, "what one fetch knows goes along with another"
 
     # --- redirects ----------------------------------------------------------------------------------------------------
 

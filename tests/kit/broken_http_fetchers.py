@@ -4,17 +4,18 @@ import asyncio
 import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from plugins.contracts import Fetched
+from plugins.contracts import Fetched, Source
 from plugins.errors import (
     FetchError,
     OriginProtocolError,
     OriginRejected,
     OriginUnavailable,
     RedirectNotAllowed,
+    SourceNotModified,
     SourceRefused,
     TooManyRedirects,
 )
@@ -277,3 +278,21 @@ class SendsHeadersEverywhere(ReferenceFetcher):
 class SaysWhereItComesFrom(ReferenceFetcher):
     def headers_for(self, target: HttpUrl, url: HttpUrl, headers: Any) -> Mapping[str, str]:
         return {"Referer": str(url)}
+
+
+class TakesAnyVersionForTheKnownOne(ReferenceFetcher):
+    @asynccontextmanager
+    async def open(self, source: Source) -> AsyncIterator[Fetched]:
+        if source.if_none_match is not None:
+            raise SourceNotModified
+        async with super().open(source) as fetched:
+            yield fetched
+
+
+class SaysSoWithoutAsking(ReferenceFetcher):
+    @asynccontextmanager
+    async def open(self, source: Source) -> AsyncIterator[Fetched]:
+        async with super().open(source) as fetched:
+            if source.if_none_match is not None and fetched.etag == source.if_none_match:
+                raise SourceNotModified
+            yield fetched
