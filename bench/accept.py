@@ -8,20 +8,16 @@ connections.
 """
 
 import argparse
-import os
 import re
-import shutil
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.serving import free_port, listening, tool
 from tests.support.mongod import replica_set
 from tests.support.service import CONF, environment, token
 
@@ -63,10 +59,17 @@ wrk.headers["Authorization"] = "Bearer {token()}"
 
 def load(port: int, lua: Path, connections: int, seconds: float) -> Sample:
     """Run wrk once."""
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise SystemExit("bench.accept needs wrk: apt-get install wrk")
-    command = [wrk, "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--latency", "--timeout", "10s", "-s", str(lua)]
+    command = [
+        tool("wrk"),
+        "-t1",
+        f"-c{connections}",
+        f"-d{round(seconds)}s",
+        "--latency",
+        "--timeout",
+        "10s",
+        "-s",
+        str(lua),
+    ]
     url = f"http://127.0.0.1:{port}/api/v1/imports"
     said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout  # noqa: S603  # our own
     errors = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", said)))
@@ -86,34 +89,6 @@ def _latency(percent: str, said: str) -> float:
     if found is None:
         raise RuntimeError(f"wrk said something unexpected:\n{said}")
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
-
-
-@contextmanager
-def listening(command: Sequence[str], port: int, environ: Mapping[str, str] | None = None) -> Iterator[int]:
-    """A server of ours, as a process, from when it listens; its port."""
-    with subprocess.Popen([sys.executable, "-m", *command], env={**os.environ, **(environ or {})}) as process:  # noqa: S603
-        try:
-            _wait_for(port)
-            yield port
-        finally:
-            process.terminate()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise RuntimeError("it does not listen")
 
 
 def measure(backends: Sequence[str], connections: Sequence[int], seconds: float, rounds: int) -> None:
