@@ -91,6 +91,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         events=Events(parts.store, parts.changes, parts.progress, parts.clock, service.timezone),
         streams=Streams(settings.events.max_streams, settings.events.per_issuer),
         stream_seconds=settings.events.max_duration,
+        heartbeat=settings.events.heartbeat,
         waiting=Waiting(parts.store, parts.changes, service.wait_max),
         images=images,
         image_max_age=settings.images.max_age,

@@ -169,7 +169,7 @@ def log_request(handler: RequestHandler) -> None:
     if not isinstance(handler, BaseHandler):
         raise TypeError(f"{type(handler).__name__} is not a BaseHandler")
     request = handler.request
-    status = handler.get_status()
+    status = int(handler.get_status())
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         write = log.error
     elif request.path in QUIET_PATHS and status < HTTPStatus.BAD_REQUEST:

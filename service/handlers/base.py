@@ -74,6 +74,7 @@ class Api:
     events: Events
     streams: Streams
     stream_seconds: float
+    heartbeat: float
     batches: Batches
     batch_max_bytes: int
     upload_max_bytes: int
