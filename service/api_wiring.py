@@ -11,6 +11,7 @@ from service.duplicates import Duplicates
 from service.events import Events
 from service.handlers.base import Api
 from service.handlers.in_flight import InFlight
+from service.handlers.origins import Cors
 from service.handlers.streams import Streams
 from service.idempotency import Idempotency
 from service.imports import Imports
@@ -122,6 +123,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         upload_max_bytes=settings.uploads.max_bytes,
         upload_stall_timeout=settings.uploads.stall_timeout,
         webhooks=None if parts.webhooks is None else parts.webhooks.api,
+        cors=Cors(service.allow_origins) if service.allow_origins else None,
     )
 
 

@@ -22,6 +22,7 @@ from tornado.web import Application, RequestHandler
 from service.handlers.base import Api, BaseHandler, NotFoundHandler
 from service.handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
 from service.handlers.content import ContentHandler
+from service.handlers.cors import CorsPreflightHandler
 from service.handlers.docs import DescriptionHandler, DocsFileHandler, DocsHandler
 from service.handlers.events import AlbumEventsHandler, ImportEventsHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
@@ -34,6 +35,8 @@ from service.handlers.imports import (
     RetryHandler,
     TraceHandler,
 )
+from service.handlers.methods import methods_of
+from service.handlers.origins import is_preflight
 from service.handlers.uploads import UploadHandler, UploadsHandler
 from service.handlers.webhooks import (
     DeliveriesHandler,
@@ -122,6 +125,20 @@ class LadingApplication(Application):
         if request.path.lower().startswith(("http://", "https://")):
             request.path = urlsplit(request.path).path or "/"
         return super().find_handler(request, **kwargs)
+
+    def get_handler_delegate(
+        self,
+        request: HTTPServerRequest,
+        target_class: type[RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """See ``tornado.web.Application.get_handler_delegate``. What browsers ask first has an answer of its own."""
+        if target_kwargs is not None and target_kwargs["api"].cors is not None and is_preflight(request):
+            target_kwargs = {**target_kwargs, "methods": methods_of(target_class)}
+            target_class = CorsPreflightHandler
+        return super().get_handler_delegate(request, target_class, target_kwargs, *args, **kwargs)
 
 
 def make_app(api: Api) -> Application:

@@ -22,6 +22,8 @@ from service.events import Events
 from service.handlers.client_address import client_address
 from service.handlers.headers import FIXED, WireHeaders
 from service.handlers.in_flight import InFlight
+from service.handlers.methods import methods_of
+from service.handlers.origins import Cors
 from service.handlers.request_head import head_bytes, request_id_of
 from service.handlers.streams import Streams
 from service.images import Images
@@ -80,6 +82,7 @@ class Api:
     upload_max_bytes: int
     upload_stall_timeout: float
     webhooks: Webhooks | None = None
+    cors: Cors | None = None
 
 
 @stream_request_body
@@ -101,6 +104,8 @@ class BaseHandler(RequestHandler):
         self.kept_headers = {}
         self.log_fields = {}
         api.in_flight.begin(self)
+        if api.cors is not None:
+            self.keep_headers(api.cors.headers(self.request))
         self._body = bytearray()
         self._discarded = 0
         self._refusal: ApiError | None = None
@@ -197,8 +202,7 @@ class BaseHandler(RequestHandler):
 
     def allowed_methods(self) -> tuple[str, ...]:
         """The methods that the resource has (RFC 9110 section 10.2.1)."""
-        missing = RequestHandler._unimplemented_method  # noqa: SLF001  # how Tornado itself tells
-        return tuple(name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not missing)
+        return methods_of(type(self))
 
     # --- body ---------------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,15 @@ class EventsHandler(SendingHandler):
         self._ended.set()
         super().on_connection_close()
 
+    async def authenticate(self) -> Grant:
+        """See ``BaseHandler.authenticate``. A browser's EventSource can send no header fields: the token may be in the
+        query (RFC 6750 section 2.3), which is not logged.
+        """
+        token = self.get_query_argument("access_token", None)
+        if token is not None and "Authorization" not in self.request.headers:
+            self.request.headers["Authorization"] = f"Bearer {token}"
+        return await super().authenticate()
+
     async def stream(self, grant: Grant, events: AsyncGenerator[Event, None]) -> None:
         """Send the events. What ends a stream before its events end, its client answers with another request.
 

@@ -37,6 +37,9 @@ class TusHandler(BaseHandler):
         """Take what handlers work with."""
         super().initialize(api)
         self.keep_headers({"Tus-Resumable": VERSION})
+        method = self.request.headers.get("X-HTTP-Method-Override")
+        if method in self.allowed_methods():
+            self.request.method = method
 
     def options(self, *_: str) -> None:
         """Say what the service can do; without a token, as the protocol has it."""

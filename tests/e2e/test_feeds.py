@@ -67,7 +67,7 @@ async def stream_of(stack: AsyncExitStack, client: Client, path: str, last_id: s
 @pytest.mark.gen_test(timeout=60)
 async def test_two_hundred_listeners_look_as_often_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
-        running_service(tmp_path, LADING_EVENTS__PER_ISSUER="300", **QUIET) as service,
+        running_service(tmp_path, None, LADING_EVENTS__PER_ISSUER="300", **QUIET) as service,
         AsyncExitStack() as stack,
     ):
         searches = Counted(monkeypatch, service.parts.store.search, "changed_since")
@@ -87,7 +87,7 @@ async def test_two_hundred_listeners_look_as_often_as_one(tmp_path: Path, monkey
 
 @pytest.mark.gen_test(timeout=60)
 async def test_one_import_is_looked_at_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running_service(tmp_path, **QUIET) as service, AsyncExitStack() as stack:
+    async with running_service(tmp_path, None, **QUIET) as service, AsyncExitStack() as stack:
         client = Client(service.url, token(admin=True))
         import_id = await post(client, URL)
         path = f"/api/v1/imports/{import_id}/events"
@@ -106,7 +106,7 @@ async def test_one_import_is_looked_at_once_for_all(tmp_path: Path, monkeypatch:
 @pytest.mark.gen_test(timeout=60)
 async def test_a_client_that_does_not_read_is_left_and_delays_nobody(tmp_path: Path) -> None:
     async with (
-        running_service(tmp_path, LADING_IMAGES__STALL_TIMEOUT="1", **QUIET) as service,
+        running_service(tmp_path, None, LADING_IMAGES__STALL_TIMEOUT="1", **QUIET) as service,
         AsyncExitStack() as stack,
     ):
         client = Client(service.url, token(admin=True))
@@ -136,7 +136,7 @@ def service_streams() -> int:
 async def test_who_falls_behind_is_told_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.feeds.UNREAD", 3)
     assert UNREAD > 3
-    async with running_service(tmp_path, **QUIET) as service, AsyncExitStack() as stack:
+    async with running_service(tmp_path, None, **QUIET) as service, AsyncExitStack() as stack:
         client = Client(service.url, token(admin=True))
         stream = await stream_of(stack, client, "/api/v1/events")
         wanted = await batch(client, {"album_id": "imported_album", "url": URL}, 50)
@@ -146,7 +146,7 @@ async def test_who_falls_behind_is_told_all_the_same(tmp_path: Path, monkeypatch
 
 @pytest.mark.gen_test(timeout=60)
 async def test_an_outage_ends_no_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running_service(tmp_path, **QUIET) as service, AsyncExitStack() as stack:
+    async with running_service(tmp_path, None, **QUIET) as service, AsyncExitStack() as stack:
         client = Client(service.url, token(admin=True))
         searches = Counted(monkeypatch, service.parts.store.search, "changed_since")
         searches.failing = True
@@ -165,7 +165,10 @@ async def test_an_outage_ends_no_stream(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.gen_test(timeout=30)
 async def test_an_idle_stream_says_that_it_is_there_and_ends_with_its_token(tmp_path: Path) -> None:
-    async with running_service(tmp_path, LADING_EVENTS__HEARTBEAT="0.1", **QUIET) as service, AsyncExitStack() as stack:
+    async with (
+        running_service(tmp_path, None, LADING_EVENTS__HEARTBEAT="0.1", **QUIET) as service,
+        AsyncExitStack() as stack,
+    ):
         client = Client(service.url, token(admin=True, expires=timedelta(seconds=2)))
         stream = await stream_of(stack, client, "/api/v1/events")
         received = await stream.rest()
@@ -178,7 +181,7 @@ async def test_an_idle_stream_says_that_it_is_there_and_ends_with_its_token(tmp_
 
 @pytest.mark.gen_test(timeout=30)
 async def test_a_client_goes_on_in_another_process(tmp_path: Path) -> None:
-    async with running_service(tmp_path, **QUIET) as here, running_service(tmp_path, **QUIET) as there:
+    async with running_service(tmp_path, None, **QUIET) as here, running_service(tmp_path, None, **QUIET) as there:
         client = Client(here.url, token(admin=True))
         elsewhere = Client(there.url, client.token)
         async with listening(client, "/api/v1/events") as stream:
