@@ -150,6 +150,7 @@ def _param_rules(parts: Parts) -> ParamRules:
         filename_max_bytes=service.filename_max_bytes,
         album_id_max_bytes=service.album_id_max_bytes,
         import_types=parts.import_types,
+        formats=parts.formats,
     )
 
 

@@ -21,12 +21,14 @@ class ParamRules:
         metadata_max_bytes: size of ``metadata`` or ``metadatas`` as compact JSON in UTF-8.
         filename_max_bytes, album_id_max_bytes: size of ``filename`` and ``album_id`` in UTF-8.
         import_types: values that a client may send as ``import_type``; the url decides, so they change nothing.
+        formats: that images may have, with their media types; None where that is not known.
     """
 
     metadata_max_bytes: int
     filename_max_bytes: int
     album_id_max_bytes: int
     import_types: frozenset[str]
+    formats: Mapping[str, frozenset[str]] | None = None
 
 
 def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
@@ -49,7 +51,7 @@ def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
     _validate_headers(params.get("headers"))
     _validate_webhook(params.get("webhook"))
     validate_dedupe(params)
-    validate_expectations(params.get("expect"))
+    validate_expectations(params.get("expect"), rules.formats)
 
 
 def _validate_url(url: Any) -> None:
