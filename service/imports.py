@@ -180,8 +180,11 @@ class Imports:
 
     def _check_sources(self, params: Mapping[str, Any]) -> None:
         urls = params["url"] if isinstance(params["url"], list) else [params["url"]]
-        try:
-            for url in urls:
+        for number, url in enumerate(urls):
+            try:
                 self.importer.check(Source(url, params.get("headers") or {}))
-        except SourceRefused as error:
-            raise ApiError.from_refusal(error) from error
+            except SourceRefused as error:
+                refusal = ApiError.from_refusal(error)
+                if len(urls) > 1 and refusal.parameter == "url":
+                    refusal.parameter = f"url[{number}]"
+                raise refusal from error

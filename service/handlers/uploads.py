@@ -76,6 +76,8 @@ class TusHandler(BaseHandler):
         self.keep_headers({"Upload-Offset": str(upload.offset), "X-Import-Id": upload.document.id})
         if upload.document.status is Status.WAITING:
             self.keep_headers({"Upload-Expires": format_datetime(upload.document.run_at, usegmt=True)})
+        elif self.kept_headers.pop("Upload-Expires", None):
+            self.clear_header("Upload-Expires")
 
 
 class AppendingHandler(TusHandler, ReceivingHandler):

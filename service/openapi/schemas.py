@@ -196,6 +196,7 @@ def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
                 "created_at": TIME,
                 "complete": FLAG,
                 "accepted": COUNT,
+                "replayed": COUNT,
                 "rejected": COUNTS,
                 "imports": COUNTS,
                 "failed": COUNTS,
