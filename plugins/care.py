@@ -9,8 +9,8 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, NoReturn, TypeVar, cast
@@ -184,18 +184,36 @@ class Care:
     def _exceeded(self, operation: str) -> PluginError:
         return self.judged(DeadlineExceeded(f"{operation} did not end before its deadline"), operation)
 
-    @contextmanager
-    def _observed(self, operation: str, unchanged: Callable[[Exception], bool]) -> Iterator[None]:
-        outcome = "cancelled"
-        started = time.monotonic()
-        try:
-            yield
+    def _observed(self, operation: str, unchanged: Callable[[Exception], bool]) -> "_Observed":
+        return _Observed(self._observer, self._kind, self.name, operation, unchanged)
+
+
+class _Observed:
+    """Around one call, for ``with``: tells the observer how it ended. A class for the same reason as ``UnderWay``."""
+
+    __slots__ = ("_kind", "_name", "_observer", "_operation", "_started", "_unchanged")
+
+    def __init__(
+        self, observer: Observer, kind: str, name: str, operation: str, unchanged: Callable[[Exception], bool]
+    ) -> None:
+        self._observer = observer
+        self._kind = kind
+        self._name = name
+        self._operation = operation
+        self._unchanged = unchanged
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
             outcome = "ok"
-        except Exception as error:
-            outcome = error.code if isinstance(error, PluginError) and not unchanged(error) else "source_failed"
-            raise
-        finally:
-            self._observer(PluginCall(self._kind, self.name, operation, outcome, time.monotonic() - started))
+        elif isinstance(error, PluginError) and not self._unchanged(error):
+            outcome = error.code
+        else:
+            outcome = "source_failed" if isinstance(error, Exception) else "cancelled"
+        seconds = time.monotonic() - self._started
+        self._observer(PluginCall(self._kind, self._name, self._operation, outcome, seconds))
 
 
 def malformed(error: PluginError) -> str | None:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -108,7 +108,7 @@ class Imports:
     async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
         """The import, if nothing stands against it."""
         validate(params, self.rules)
-        document = replace(self._document(grant, params, request_id), batch_id=batch_id)
+        document = self._document(grant, params, request_id, batch_id)
         if not grant.allows("image_upload", document.album_id):
             raise ApiError("forbidden", ability="image_upload")
         if document.url is not None:
@@ -159,7 +159,7 @@ class Imports:
         self.endpoints.check_url(url, "webhook[url]")
         await self.endpoints.ensure_secret(grant.issuer_id)
 
-    def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str) -> Import:
+    def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
         url = params.get("url")
         first = url[0] if isinstance(url, list) else url
@@ -176,6 +176,7 @@ class Imports:
             status=Status.QUEUED if url else Status.WAITING,
             host=host_of(first) if first else "",
             request_id=request_id,
+            batch_id=batch_id,
         )
 
     def _check_sources(self, params: Mapping[str, Any]) -> None:
