@@ -17,9 +17,14 @@ os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
 settings.register_profile("lading", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lading")
 
-# Hypothesis imports its reader of regular expressions when one is first used. In the midst of a test, with other
-# threads at work, that compilation has failed (SystemError: AST constructor recursion depth mismatch).
-st.from_regex(r"a").validate()
+
+def pytest_collection_finish() -> None:
+    """Have Hypothesis import its reader of regular expressions, which it does when one is first used.
+
+    In the midst of a test, with other threads at work, that has failed (SystemError: AST constructor recursion depth
+    mismatch).
+    """
+    st.from_regex(r"a").validate()
 
 
 @pytest.fixture(scope="session")
