@@ -1,6 +1,5 @@
 """What the API does with imports: accept one, show one. Knows no HTTP."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from service.database import told_as_outage
 from service.documents import DocumentStore
 from service.errors import ApiError
 from service.idempotency import Idempotency, fingerprint_of
+from service.ids import new_uuid
 from service.importer import Importer
 from service.models import MAX_ID_LENGTH, Import, Status
 from service.quotas import Quotas
@@ -61,7 +61,7 @@ class Imports:
     idempotency: Idempotency
     accepted: Callable[[], None]
     expire_after: timedelta = timedelta(days=1)
-    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    new_id: Callable[[], str] = new_uuid
     endpoints: Endpoints | None = None
 
     async def create(

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -82,14 +81,14 @@ def state_values(document: Import) -> tuple[Any, ...]:
         document.abandoned,
         document.revision,
         document.worker_id,
-        None if document.error is None else _to_json(asdict(document.error)),
-        None if document.image is None else _to_json(asdict(document.image)),
+        None if document.error is None else _to_json(_fields(document.error)),
+        None if document.image is None else _to_json(_fields(document.image)),
         document.sealed,
         _to_milliseconds_or_none(document.image_deleted_at),
         _to_milliseconds_or_none(document.image_purged_at),
         _to_milliseconds_or_none(document.retried_at),
         _to_milliseconds_or_none(document.deleted_at),
-        None if document.duplicate is None else _to_json(asdict(document.duplicate)),
+        None if document.duplicate is None else _to_json(_fields(document.duplicate)),
         _to_json(document.outbox) if document.outbox else None,
         _to_json(document.trace) if document.trace else None,
     )
@@ -198,6 +197,11 @@ def _to_milliseconds_or_none(moment: datetime | None) -> int | None:
 
 def _from_milliseconds_or_none(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else from_milliseconds(milliseconds)
+
+
+def _fields(value: Failure | Image) -> dict[str, Any]:
+    """The fields of a flat value; what dataclasses offers looks into each of them."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def _to_json(value: Any) -> str:
