@@ -1,5 +1,6 @@
 """The route table, and the HTTP server around it."""
 
+import logging
 import re
 import socket
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ from service.handlers.webhooks import (
 )
 
 log = structlog.get_logger(__name__)
+_std = logging.getLogger(__name__)
 
 _VARIABLE: Final = re.compile(r"\{\w+\}")
 
@@ -188,12 +190,15 @@ def log_request(handler: RequestHandler) -> None:
     request = handler.request
     status = int(handler.get_status())
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        write = log.error
+        level = logging.ERROR
     elif request.path in QUIET_PATHS and status < HTTPStatus.BAD_REQUEST:
-        write = log.debug
+        level = logging.DEBUG
     else:
-        write = log.info
-    write(
+        level = logging.INFO
+    if not _std.isEnabledFor(level):  # structlog finds out as well, after it has made the line
+        return
+    log.log(
+        level,
         "request",
         method=request.method,
         path=request.path,

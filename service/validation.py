@@ -11,6 +11,7 @@ from service.expectations import validate_expectations
 
 MAX_URLS = 8
 """Mirrors that an import may name."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def _validate_url(url: Any) -> None:
 def _validate_metadata(name: str, metadata: Any, max_bytes: int) -> None:
     if not isinstance(metadata, Mapping | None):
         raise _invalid(name, "must be an object")
-    if metadata and len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > max_bytes:
+    if metadata and len(_JSON.encode(metadata).encode()) > max_bytes:
         raise _invalid(name, f"is larger than {max_bytes} bytes")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 from tests.support.mongod import ReplicaSet, replica_set
 
@@ -15,6 +16,15 @@ os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
 # How fast the machine is decides no test.
 settings.register_profile("lading", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lading")
+
+
+def pytest_collection_finish() -> None:
+    """Have Hypothesis import its reader of regular expressions, which it does when one is first used.
+
+    In the midst of a test, with other threads at work, that has failed (SystemError: AST constructor recursion depth
+    mismatch).
+    """
+    st.from_regex(r"a").validate()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import structlog
-from tornado.httputil import format_timestamp
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from service.actions import Actions
@@ -20,7 +19,7 @@ from service.database import told_as_outage
 from service.errors import AnyStatus, ApiError, reason_phrase
 from service.events import Events
 from service.handlers.client_address import client_address
-from service.handlers.headers import FIXED, WireHeaders
+from service.handlers.headers import FIXED, WireHeaders, http_date
 from service.handlers.in_flight import InFlight
 from service.handlers.methods import methods_of
 from service.handlers.origins import Cors
@@ -117,7 +116,7 @@ class BaseHandler(RequestHandler):
         """Begin the answer anew; see ``RequestHandler.clear``."""
         super().clear()
         self._headers = WireHeaders()
-        self._headers["Date"] = format_timestamp(time.time())
+        self._headers["Date"] = http_date(int(time.time()))
         for name, value in FIXED:
             self._headers[name] = value
         if not hasattr(self, "request_id"):

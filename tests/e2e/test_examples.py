@@ -127,7 +127,7 @@ def test_an_image_is_imported_through_both(fresh: Environment, tmp_path: Path) -
     assert (drawing["status"], drawing["import_type"]) == ("done", "sftp"), drawing
     assert (drawing["image"]["format"], drawing["image"]["content_type"]) == ("SVG", "image/svg+xml")
     assert (drawing["image"]["width"], drawing["image"]["height"]) == (40, 30)
-    stored = tmp_path / "images" / drawing["id"][:2] / drawing["id"][2:4] / drawing["id"]
+    stored = tmp_path / "images" / drawing["id"][:2] / drawing["id"]
     assert stored.read_bytes() == SVG
     assert (photo["status"], photo["image"]["format"]) == ("done", "JPEG")
     assert evil["status"] == "failed"
