@@ -142,7 +142,7 @@ class ServiceProcess:
         self._ended = False
         self.process = subprocess.Popen(
             [*LADING, *arguments] if python is None else [python, *LADING[1:], *arguments],
-            env={**os.environ, **environ},
+            env={**os.environ, "PYTHONASYNCIODEBUG": "", **environ},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
