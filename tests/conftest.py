@@ -19,7 +19,7 @@ from tests.support.mongod import ReplicaSet, replica_set
 # future and callback was made they note in the long form of the tests alone: it takes a fifth of the time of all.
 os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
 if os.environ.get("LADING_TESTS") != "long":
-    asyncio.BaseEventLoop.get_debug = lambda _: False  # type: ignore[method-assign]
+    asyncio.BaseEventLoop.get_debug = lambda self: False  # type: ignore[method-assign]
 
 MEMORY: Final = Path("/dev/shm")
 ROOM: Final = 4 << 30
