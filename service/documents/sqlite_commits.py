@@ -18,6 +18,8 @@ def commit_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> No
     """
     if not calls:
         return
+    if _commit_alike(connection, calls):
+        return
     # IMMEDIATE takes the write lock at the beginning: a transaction that begins as a reader and then writes can be
     # refused at once, without the busy timeout (https://sqlite.org/isolation.html).
     connection.execute("BEGIN IMMEDIATE")
@@ -32,6 +34,31 @@ def commit_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> No
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _commit_alike(connection: sqlite3.Connection, calls: Sequence[Call]) -> bool:
+    """Commit writes that are all of one kind, with no need for savepoints; False where that is not possible, and
+    nothing was written.
+    """
+    writes = [call.operation for call in calls if isinstance(call.operation, Write)]
+    if len(writes) < len(calls) or len({write.together for write in writes}) > 1:
+        return False
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        outcomes = writes[0].together(connection, [write.document for write in writes])
+        connection.execute("COMMIT" if outcomes is not None else "ROLLBACK")
+    except sqlite3.IntegrityError:
+        outcomes = None  # one of them is at fault: by itself, it has its own error
+        connection.execute("ROLLBACK")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    if outcomes is None:
+        return False
+    for call, outcome in zip(calls, outcomes, strict=True):
+        call.result = outcome
+    return True
 
 
 def _alike(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:

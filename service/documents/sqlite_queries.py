@@ -3,7 +3,7 @@ by itself in one that reads. ``sqlite_turns`` chooses what is claimed.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from service.documents import DuplicateId
@@ -101,7 +101,7 @@ def get_stored_bytes(connection: sqlite3.Connection, organization_id: str) -> in
     return rows[0][0] if rows else 0
 
 
-def claim_imports(connection: sqlite3.Connection, rowids: Iterable[int], worker_id: str, now: datetime) -> list[Import]:
+def claim_imports(connection: sqlite3.Connection, rowids: Sequence[int], worker_id: str, now: datetime) -> list[Import]:
     """Give the queued imports in these rows to the worker."""
     claimed = [document.claimed(worker_id, now) for document in _read_rows(connection, rowids)]
     update_imports(connection, claimed)
@@ -115,9 +115,13 @@ def count_queued(connection: sqlite3.Connection, limit: int) -> int:
     return count
 
 
-def _read_rows(connection: sqlite3.Connection, rowids: Iterable[int]) -> list[Import]:
-    query = "SELECT * FROM imports WHERE rowid = ?"
-    return [to_import(connection.execute(query, (rowid,)).fetchone()) for rowid in rowids]
+def _read_rows(connection: sqlite3.Connection, rowids: Sequence[int]) -> list[Import]:
+    if not rowids:
+        return []
+    numbers = ",".join(str(int(rowid)) for rowid in rowids)
+    query = f"SELECT rowid, * FROM imports WHERE rowid IN ({numbers})"  # noqa: S608 - numbers
+    rows = {row["rowid"]: row for row in connection.execute(query).fetchall()}
+    return [to_import(rows[rowid]) for rowid in rowids]
 
 
 # --- workers ----------------------------------------------------------------------------------------------------------

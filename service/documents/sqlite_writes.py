@@ -55,15 +55,18 @@ def insert_imports(connection: sqlite3.Connection, documents: Sequence[Import]) 
 def update_imports(connection: sqlite3.Connection, documents: Sequence[Import]) -> Sequence[bool] | None:
     """Replace imports by what transitions made of them; whether each was still what the transition was made of.
 
-    None where one comes twice, and nothing was done.
+    None where one of several was not, or comes twice, and the others are replaced or not.
     """
     if len({document.id for document in documents}) < len(documents):
         return None
-    updated: set[str] = set()
+    updated = 0
     for some in _slices(documents):
         values = [value for document in some for value in state_values(document)]
-        updated.update(row[0] for row in connection.execute(_update(len(some)), values).fetchall())
-    return [document.id in updated for document in documents]
+        # Not RETURNING: each row that is returned would be one more wait for the interpreter's lock.
+        updated += connection.execute(_update(len(some)), values).rowcount
+    if len(documents) == 1 or updated == len(documents):
+        return [updated == len(documents)] * len(documents)
+    return None
 
 
 def _slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -105,5 +108,5 @@ def _update(count: int) -> str:
     changes = ", ".join(f"{name} = {value}" for name, value in names.items() if name != "id")
     return (
         f"UPDATE imports SET {changes} FROM (VALUES {_rows(len(names), count)}) AS changed"  # noqa: S608 - our own text
-        f" WHERE imports.id = {names['id']} AND imports.revision = {names['revision']} - 1 RETURNING id"
+        f" WHERE imports.id = {names['id']} AND imports.revision = {names['revision']} - 1"
     )
