@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 
-from plugins.errors import PluginError
 from service.attempts import Attempts
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable, SupportsWaiting
@@ -22,6 +21,7 @@ from service.outages import Outage
 from service.politeness import Politeness, verdict_of
 from service.slots import Limits, Slots
 from service.stops import HasStopped, Stops
+from service.storage_suspicion import StorageSuspicion
 
 CLAIM_SECONDS = 0.02
 """After a claim, so long at most until the next one, while nearly all places are taken."""
@@ -70,7 +70,6 @@ class Worker:
         has_stopped: HasStopped | None = None,
     ) -> None:
         self._store = store
-        self._importer = importer
         self._attempts = attempts
         self._options = options
         self._clock = clock
@@ -88,10 +87,9 @@ class Worker:
         self._cooling: dict[str, float] = {}
         self._claiming = asyncio.Lock()
         self._claimed_at = -math.inf
-        self._storage_suspect = False
+        self._storage = StorageSuspicion(importer)
         self._queue_outage = Outage("the queue of imports")
         self._recovery_outage = Outage("the recovery of dead workers' imports")
-        self._storage_outage = Outage("the storage of images")
         self._wake = asyncio.Event()
         self._stops = Stops(store, self._lease_of, attempts.under_way, self._abandon, has_stopped)
         self._stopping = False
@@ -141,7 +139,7 @@ class Worker:
 
     async def _claim(self) -> int:
         """Claim what there is room for and begin it; how many were claimed."""
-        if self._slots.free <= 0 or not await self._storage_works():
+        if self._slots.free <= 0 or not await self._storage.works():
             return 0
         async with self._claiming:
             claimed = await self._claim_under_lease()
@@ -206,25 +204,12 @@ class Worker:
         self._cooling = {issuer_id: until for issuer_id, until in self._cooling.items() if until > now}
         return set(self._cooling)
 
-    async def _storage_works(self) -> bool:
-        """Whether storage can be saved to; asked only after it failed, so that its outage does not churn the queue."""
-        if not self._storage_suspect:
-            return True
-        try:
-            await self._importer.ping_storage()
-        except PluginError as error:
-            self._storage_outage.failed(str(error))
-            return False
-        self._storage_outage.worked()
-        self._storage_suspect = False
-        return True
-
     async def _idle(self) -> None:
         """Wait for something to do, no longer than the poll interval."""
         interval = self._options.poll_interval
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait(), name="worker wake")]
         # What the store says is of use only where a claim might follow.
-        if isinstance(self._store, SupportsWaiting) and self._slots.free > 0 and not self._storage_suspect:
+        if isinstance(self._store, SupportsWaiting) and self._slots.free > 0 and not self._storage.is_suspect:
             waits.append(asyncio.create_task(self._store.wait_for_work(interval), name="wait for work"))
         try:
             await asyncio.wait(waits, timeout=interval, return_when=asyncio.FIRST_COMPLETED)
@@ -249,7 +234,7 @@ class Worker:
             log.exception("a result was not written; the import will be recovered", import_id=document.id)
             lease.retired = True
         else:
-            self._storage_suspect = self._storage_suspect or ended.is_outage
+            self._storage.is_suspect |= ended.is_outage
             if ended.error is not None or ended.is_done:  # else it ended without a word from the host
                 retry_after = (ended.error and ended.error.retry_after) or 0.0
                 self._politeness.learn(document, verdict_of(ended.error), time.monotonic() - began, retry_after)
