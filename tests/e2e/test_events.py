@@ -1,6 +1,7 @@
 """Server-sent events: what happens to imports, as it happens, in whichever process."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -83,6 +84,8 @@ async def listening(client: Client, path: str, last_id: str = "") -> AsyncIterat
         yield stream
     finally:
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()  # or the loop might end before its transport has
 
 
 def gated(gate: asyncio.Event) -> Behaviour:
