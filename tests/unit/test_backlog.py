@@ -1,6 +1,7 @@
 """The bound on the queue."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -61,8 +62,32 @@ async def test_an_old_count_is_replaced() -> None:
     backlog = Backlog(store, 3, max_age=0)
     assert await backlog.is_full()
     store._imports.clear()
+    while await backlog.is_full():
+        await asyncio.sleep(0)
+    assert store.asked == 2
+
+
+@pytest.mark.gen_test
+async def test_a_count_that_took_long_is_used_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    store = await opened(1)
+    backlog = Backlog(store, 3, max_age=1)
+    store.answer.clear()
+    asking = asyncio.create_task(backlog.is_full())
+    await asyncio.sleep(0)
+    now += 0.25
+    store.answer.set()
+    assert not await asking
+    now += 4.9
+    assert not await backlog.is_full()
+    assert store.asked == 1
+    now += 0.2
     assert not await backlog.is_full()
     assert store.asked == 2
+    now += 1.1
+    assert not await backlog.is_full()
+    assert store.asked == 3, "that one took no time"
 
 
 @pytest.mark.gen_test
