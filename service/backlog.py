@@ -5,7 +5,6 @@ import time
 
 from service.documents import DocumentStore, StoreUnavailable
 
-
 SHARE = 0.05
 """The most of the time that counting may take."""
 OLDEST = 10.0
