@@ -15,6 +15,7 @@ from plugins.capabilities import ListedObject, SupportsListing, SupportsSignedUr
 from plugins.care import Care
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, KeyInvalid, PluginError, PluginFault, StorageError
+from plugins.hashing import update_held
 from plugins.keys import MAX_KEY_LENGTH, is_key
 from plugins.observing import Observer, ignore
 from plugins.watch import Watch
@@ -276,7 +277,7 @@ class _CheckedStream:
         if len(chunk) > _HASHED_IN_LOOP:
             await asyncio.to_thread(self._sha256.update, chunk)
         else:
-            self._sha256.update(chunk)
+            update_held(self._sha256, chunk)
         self._byte_size += len(chunk)
         if self._byte_size < self._metadata.byte_size:
             return True

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from plugins.hashing import update_held
+
 CHUNK_BYTES = 1024 * 1024
 SMALL_BYTES = 128 * 1024
 _HAS_UNNAMED_FILES = hasattr(os, "memfd_create")
@@ -85,6 +87,9 @@ class Spool:
             self._file = _memory_file(self._directory)
             if len(self._gathered) <= SMALL_BYTES:
                 self._small = bytes(self._gathered)
+                update_held(self._digest, self._small)
+            else:
+                self._digest.update(self._gathered)
             self._write(self._file)
         elif self._gathered:
             await self._flush_to_disk()
@@ -152,10 +157,10 @@ class Spool:
         if self._file is None:
             self._in_memory = False
             self._file = _disk_file(self._directory)
+        self._digest.update(self._gathered)
         self._write(self._file)
 
     def _write(self, file: "IO[bytes] | _MemoryFile") -> None:
-        self._digest.update(self._gathered)
         rest = memoryview(self._gathered)
         while rest:
             rest = rest[file.write(rest) :]
