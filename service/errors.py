@@ -99,6 +99,9 @@ _SPECS = (
         "too_many_uploads", HTTPStatus.SERVICE_UNAVAILABLE, "Too many images are being received; try again later."
     ),
     ErrorSpec(
+        "disk_full", HTTPStatus.SERVICE_UNAVAILABLE, "The service has no room for the bytes now; try again later."
+    ),
+    ErrorSpec(
         "not_cancellable",
         HTTPStatus.CONFLICT,
         "The import is {status}; only one that is waiting, queued or running is cancelled.",

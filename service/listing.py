@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from service.auth import Grant
 from service.database import told_as_outage
@@ -21,6 +22,9 @@ LIST_ABILITIES: Final = ("image_list", "see")
 """Abilities of which each one allows to read lists."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-5][0-9])"
+)
 _NUMBER: Final = re.compile(r"[0-9]{1,4}")
 _CURSOR: Final = re.compile(r"([0-9]{1,14}) ([0-9A-Za-z-]{1,64})")
 _NAMES: Final = ("album_id", "status", "created_after", "created_before", "metadata", "batch_id", "limit", "cursor")
@@ -64,6 +68,21 @@ class Query:
             limit=_limit(params),
             after=_position(params),
         )
+
+    def following(self, after: Position) -> str:
+        """The query, percent-encoded, of the page that begins at another place (RFC 3986 section 2.1)."""
+        name, value = self.metadata or ("", None)
+        told = {
+            "album_id": self.album_id,
+            "status": self.status and self.status.value,
+            "created_after": self.created_after and self.created_after.isoformat().replace("+00:00", "Z"),
+            "created_before": self.created_before and self.created_before.isoformat().replace("+00:00", "Z"),
+            f"metadata[{name}]": value,
+            "batch_id": self.batch_id,
+            "limit": None if self.limit == DEFAULT_LIMIT else str(self.limit),
+            "cursor": cursor_of(after),
+        }
+        return urlencode({name: value for name, value in told.items() if value is not None}, quote_via=quote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +151,19 @@ def _status(params: Mapping[str, Any]) -> Status | None:
 
 
 def _moment(params: Mapping[str, Any], name: str) -> datetime | None:
-    """A moment as of RFC 3339 section 5.6. In a query ``+`` means a space: what stands before the offset is read so."""
+    """A date-time of RFC 3339 section 5.6, and nothing else of ISO 8601: a date, or a time without its offset, would be
+    the service's guess. In a query ``+`` means a space: what stands before the offset is read so.
+    """
     value = _text(params, name)
     if value is None:
         return None
+    text = value.replace(" ", "+").upper()
     try:
-        moment = datetime.fromisoformat(value.replace(" ", "+"))
-        return moment.astimezone(UTC)
+        if not _MOMENT.fullmatch(text):
+            raise ValueError  # noqa: TRY301  # told as the others
+        return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _invalid(name, "must be a time such as 2026-02-03T04:05:06.789Z") from None
+        raise _invalid(name, "must be a date and time with an offset, such as 2026-02-03T04:05:06.789Z") from None
 
 
 def _metadata(params: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -22,7 +22,8 @@ from service.auth import Grant
 from service.changes import Changes
 from service.clock import Clock
 from service.database import RETRY_AFTER_OUTAGE, told_as_outage
-from service.documents import DocumentStore, StoreUnavailable
+from service.disk import full, is_full
+from service.documents import DocumentStore, DuplicateId, StoreUnavailable
 from service.errors import ApiError, failure_of
 from service.facts import Facts
 from service.importer import Importer
@@ -157,9 +158,10 @@ class Receiving:
             lease.held[document.id] = running
             try:
                 await self._begin(running, is_new=is_new)
-            except BaseException:
+            except BaseException as error:
                 lease.held.pop(document.id, None)
-                lease.retired = True  # whether it was written may not be known: then it is recovered
+                if not isinstance(error, ApiError | DuplicateId):
+                    lease.retired = True  # whether it was written is not known: if it was, it is recovered
                 raise
         reception = Reception(running, lease, running.updated_at)
         try:
@@ -199,6 +201,8 @@ class Receiving:
                 raise await self._refused(reception, error) from error
             except OSError as error:
                 is_stored = False
+                if is_full(error):
+                    raise full(error) from error
                 log.exception("the spool of an upload failed", import_id=document.id)
                 raise ApiError("internal_error", internal=str(error)) from error
             now = self._clock.now()

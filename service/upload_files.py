@@ -94,14 +94,26 @@ class UploadFolder:
         return self._directory / f"{upload_id}{_SUFFIX}"
 
     def open(self, upload_id: str) -> UploadFile:
-        """Open the file of an upload, which is created where it is missing. Blocks; see ``UploadFile.open``."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        return UploadFile.open(self.path(upload_id))
+        """Open the file of an upload, which is created where it is missing. Blocks; see ``UploadFile.open``.
+
+        What it holds, and its name, are durable by then: a process that died may have left them half-way to the disk.
+        """
+        if not self._directory.is_dir():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            _sync(self._directory.parent)
+        file = UploadFile.open(self.path(upload_id))
+        try:
+            file.sync()
+            _sync(self._directory)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     def size(self, upload_id: str) -> int:
-        """How many bytes have come, 0 where there is no file. Blocks."""
+        """How many bytes have come and are durable, 0 where there is no file. Blocks."""
         try:
-            return self.path(upload_id).stat().st_size
+            return _sync(self.path(upload_id))
         except FileNotFoundError:
             return 0
 
@@ -121,3 +133,14 @@ class UploadFolder:
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise
+
+
+def _sync(path: Path) -> int:
+    """Make a file or a folder durable; the size that it had before."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        size = os.fstat(descriptor).st_size
+        os.fsync(descriptor)
+        return size
+    finally:
+        os.close(descriptor)

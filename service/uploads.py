@@ -116,13 +116,18 @@ class Uploads:
         """The file of an upload, for the request that has it alone; what was written is durable when the block ends.
 
         Raises:
-            ApiError: ``upload_locked``.
+            ApiError: ``upload_locked``; ``upload_gone``, where it came to its end before it was this request's.
         """
         try:
             file = await self._blocking(self.folder.open, upload.document.id)
         except UploadLocked as error:
             raise ApiError("upload_locked", retry_after=1) from error
         try:
+            with told_as_outage():
+                document = await self.store.get(upload.document.id)
+            if document is None or document.status.is_final:
+                await self._blocking(self.folder.remove, upload.document.id)  # which may be made anew by this request
+                raise ApiError("upload_gone")
             yield file
         finally:
             try:

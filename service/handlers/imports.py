@@ -12,7 +12,7 @@ from service.handlers.base import Api, BaseHandler
 from service.handlers.content import ReceivingHandler
 from service.idempotency import key_of
 from service.imports import Accepted
-from service.listing import Query, cursor_of
+from service.listing import Query
 from service.models import MAX_ID_LENGTH, Import
 from service.params import merge, parse_query
 from service.params.body import check_encoding, media_type_of, parse_body
@@ -153,16 +153,11 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
         query = Query.of(parse_query(self.request.query, self.api.param_limits))
         page = await self.api.listing.page(grant, query)
         if page.next is not None:
-            self.set_header("Link", f'<{self._with_cursor(cursor_of(page.next))}>; rel="next"')
+            self.set_header("Link", f'</api/v1/imports?{query.following(page.next)}>; rel="next"')
         documents = [detailed(document, self.api.timezone) for document in page.documents]
         self.answer(HTTPStatus.OK, {"imports": documents})
 
     head = get
-
-    def _with_cursor(self, cursor: str) -> str:
-        """The path and query of this request, with another cursor (RFC 8288 section 3.1: a relative reference)."""
-        pairs = [pair for pair in self.request.query.split("&") if pair and pair.partition("=")[0] != "cursor"]
-        return f"/api/v1/imports?{'&'.join([*pairs, f'cursor={cursor}'])}"
 
     def params(self) -> dict[str, Any]:
         """What the client sent, and then, as in Rails, what the route says, which a client cannot set."""

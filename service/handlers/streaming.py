@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from typing import Final
+from typing import Any, Final
 
 from service.auth import Unauthorized
+from service.disk import full, is_full
 from service.errors import ApiError
 from service.handlers.base import Api, BaseHandler
 from service.params import ParamsError
@@ -95,6 +96,23 @@ class StreamingHandler(BaseHandler):
                 await self.received(chunk)
             except (ApiError, ParamsError, Unauthorized) as error:
                 self.body_error = error
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                self.body_error = full(error)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """See ``BaseHandler.write_error``: a disk that is full is an outage, as storage that is full is one."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if error is not None and is_full(error):
+            self.answer_error(full(error))
+        else:
+            super().write_error(status_code, **kwargs)
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """See ``BaseHandler.log_exception``; a full disk is part of the request's own line."""
+        if not is_full(value):
+            super().log_exception(typ, value, tb)
 
     def body_ended(self) -> None:
         """To be called first by the method: the body has come to its end.

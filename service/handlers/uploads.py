@@ -251,11 +251,18 @@ class UploadHandler(AppendingHandler):
         grant = await self.authenticate()
         offset = self.number("Upload-Offset")
         self.check_body()
-        await self.open_file(await self.api.uploads.find(grant, self.path_args[0][:MAX_ID_LENGTH]))
+        self.upload = await self.api.uploads.find(grant, self.path_args[0][:MAX_ID_LENGTH])
+        if self.upload.document.status is Status.DONE:  # its file is gone, and is not to be made anew
+            self._check_offset(offset)
+            raise ApiError("upload_gone")
+        await self.open_file(self.upload)
+        self._check_offset(offset)
+        self.expect_body()
+
+    def _check_offset(self, offset: int) -> None:
         if offset != self.upload.offset:
             self.tell(self.upload)
             raise ApiError("upload_offset_mismatch", offset=self.upload.offset)
-        self.expect_body()
 
     async def patch(self, upload_id: str) -> None:  # noqa: ARG002  # known since the body began
         """Take the next bytes."""

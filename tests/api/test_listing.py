@@ -3,8 +3,9 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from string import ascii_letters, digits
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 from hypothesis import given
@@ -132,6 +133,13 @@ async def test_a_token_lists_its_own_albums_alone(client: Client, clock: Settabl
         ("limit=%D9%A1", "limit"),
         ("limit=99999999999999999999", "limit"),
         ("created_after=yesterday", "created_after"),
+        ("created_after=2026-02-03", "created_after"),
+        ("created_after=2026-W06-2", "created_after"),
+        ("created_after=2026-02-03T04:05:06", "created_after"),
+        ("created_after=20260203T040506Z", "created_after"),
+        ("created_after=2026-02-03T04:05Z", "created_after"),
+        ("created_after=2026-02-03T04:05:61Z", "created_after"),
+        ("created_before=2026-02-03T04:05:06%2B01", "created_before"),
         ("created_before=0001-01-01T00:00:00%2B23:00", "created_before"),
         ("metadata=x", "metadata"),
         ("metadata[a][b]=x", "metadata"),
@@ -172,3 +180,20 @@ def test_any_other_cursor_is_refused(cursor: str) -> None:
 
 def test_every_state_can_be_asked_for() -> None:
     assert {Query.of({"status": status.value}).status for status in Status} == set(Status)
+
+
+@pytest.mark.gen_test
+async def test_the_link_is_made_of_what_was_understood(client: Client, clock: SettableClock) -> None:
+    reader = allowed(client, clock, admin=True)
+    name = 'a b>,"c\u00e9&d'
+    query = urlencode({"album_id": name, "created_after": "2020-01-01t00:00:00+01:00", "limit": "1"})
+    for _ in range(2):
+        assert (await reader.post_json({"album_id": name, "url": "http://origin.example/a.jpg"})).code == 200
+    link = (await reader.fetch(f"/api/v1/imports?{query}&&")).headers["Link"]
+    path = link.removeprefix("<").removesuffix('>; rel="next"')
+    assert set(path) <= set(ascii_letters + digits + "/?&=%-._~"), path
+    told = dict(parse_qsl(urlsplit(path).query))
+    assert told.pop("cursor")
+    assert told == {"album_id": name, "created_after": "2019-12-31T23:00:00Z", "limit": "1"}
+    response = await reader.fetch(path)
+    assert (response.code, len(json.loads(response.body)["imports"])) == (200, 1)
