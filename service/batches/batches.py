@@ -1,9 +1,11 @@
 """What the API does with batches: begin one, accept its items, sum it up, and try again what failed."""
 
 import asyncio
+import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -26,6 +28,10 @@ from service.redaction import has_secrets
 
 KIND: Final = "batch"
 PAGE: Final = 200
+NOTED_ITEMS: Final = 1000
+"""Items after which it is written what has become of them,"""
+NOTED_SECONDS: Final = 1.0
+"""or seconds, whichever comes first."""
 CONCURRENCY: Final = 64
 """Imports of a batch that are retried at once."""
 
@@ -41,17 +47,27 @@ class Batch:
         accepted: items that became imports.
         replayed: items that an earlier request with the same key has made imports of, which belong to its batch.
         rejected: the others, by the code of what was wrong.
+        has_secrets: whether there are secrets in the parameters of any.
+        noted, noted_at: how many of all are written down, and when that was, in monotonic seconds.
     """
 
     record: Record
     accepted: int = 0
     replayed: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    has_secrets: bool = False
+    noted: int = 0
+    noted_at: float = field(default_factory=time.monotonic)
 
     @property
     def id(self) -> str:
         """Its id."""
         return self.record.id
+
+    @property
+    def seen(self) -> int:
+        """All items."""
+        return self.accepted + self.replayed + self.rejected.total()
 
     def summary(self, *, complete: bool) -> dict[str, Any]:
         """What its request is answered with at last."""
@@ -67,11 +83,13 @@ class Summary:
     Attributes:
         counts: its imports by state.
         failed: those that have failed, by code.
+        not_repeatable: those of them that had secrets: they are not among ``Batches.failures``.
     """
 
     record: Record
     counts: Mapping[Status, int]
     failed: Mapping[str, int]
+    not_repeatable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +152,33 @@ class Batches:
             batch.replayed += 1
             return {"line": item.number, "status": 200, "id": created.document.id, "replayed": True}
         batch.accepted += 1
+        batch.has_secrets = batch.has_secrets or has_secrets(created.document.params)
         return {"line": item.number, "status": 200, "id": created.document.id}
+
+    async def note(self, batch: Batch) -> None:
+        """Write what has become of its items so far, should it be time: a process that dies loses no more than that."""
+        items, seconds = batch.seen - batch.noted, time.monotonic() - batch.noted_at
+        if items >= NOTED_ITEMS or (items and seconds >= NOTED_SECONDS):
+            await self.end(batch, complete=False)
 
     async def end(self, batch: Batch, *, complete: bool) -> None:
         """Write what has become of its items; where that is not possible, that is logged."""
+        batch.noted, batch.noted_at = batch.seen, time.monotonic()
         data = {
             **batch.record.data,
             "accepted": batch.accepted,
             "replayed": batch.replayed,
-            "rejected": batch.rejected,
+            "rejected": dict(batch.rejected),
+            "has_secrets": batch.has_secrets,
             "complete": complete,
         }
+        changed = batch.record.changed(data=data)
         try:
-            await self.store.records.replace(batch.record.changed(data=data))
+            if await self.store.records.replace(changed):
+                batch.record = changed
+            elif (found := await self.store.records.get(KIND, batch.id)) is not None:
+                batch.record = found  # an earlier write was made although its answer was lost
+                await self.store.records.replace(found.changed(data=data))
         except StoreUnavailable as error:
             log.error("the end of a batch was not written", batch_id=batch.id, reason=str(error))  # noqa: TRY400
 
@@ -165,7 +197,13 @@ class Batches:
             counts[status] += count
             if code is not None:
                 failed[code] += count
-        return Summary(record, counts, failed)
+        not_repeatable = 0
+        # Of a batch that was not read to its end, what is written down may be behind.
+        if counts[Status.FAILED] and (record.data.get("has_secrets", True) or not record.data["complete"]):
+            async with aclosing(self._failed(grant, batch_id)) as documents:
+                async for document in documents:
+                    not_repeatable += has_secrets(document.params)
+        return Summary(record, counts, failed, not_repeatable)
 
     async def failures(self, grant: Grant, batch_id: str) -> AsyncGenerator[Mapping[str, Any], None]:
         """The parameters of its failed imports, as they may be posted again; those that had secrets are left out.

@@ -1,7 +1,7 @@
 """The items of a batch, read as its body comes: NDJSON, a JSON array, or lines of semicolon-separated values.
 
 A reader is given the body piece by piece and gives the items that have come to their end; no more than one item is in
-memory. One that cannot be read fails alone: the reader goes on behind it.
+memory. One that cannot be read fails alone: the reader goes on behind it, unless nobody can say where the next begins.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.errors import ApiError
 from service.params import ParamLimits, ParamsError, parse_json
 from service.params.errors import JsonInvalid
 
@@ -45,19 +46,24 @@ class Item:
     Attributes:
         number: its line, or place in the array, from 1.
         params: the parameters of an import; or
-        error: why they cannot be read.
+        error: why they cannot be read, or are not wanted.
     """
 
     number: int
     params: dict[str, Any] | None
-    error: ParamsError | None = None
+    error: ParamsError | ApiError | None = None
 
 
 class ItemReader(ABC):
-    """Reads the items of a body."""
+    """Reads the items of a body.
+
+    Attributes:
+        fault: why it reads no further, though there may be more items; told as an item's error too.
+    """
 
     def __init__(self, limits: ParamLimits) -> None:
         self.limits = limits
+        self.fault: ParamsError | None = None
 
     @abstractmethod
     def feed(self, chunk: bytes) -> Iterator[Item]:
@@ -133,8 +139,9 @@ class LineReader(ItemReader):
 class CsvReader(LineReader):
     """Lines ``album_id;url;tags;{metadata}``: tags parted by commas, metadata as JSON, which may hold semicolons.
 
-    A column may be quoted as of RFC 4180, but holds no line break. A first line that begins with ``album_id`` is a
-    header.
+    A column may be quoted as of RFC 4180, but holds no line break: a line is an item, as the tools that write these
+    files have it, and a quote that is not closed costs one item rather than all that follow. A first line that begins
+    with ``album_id`` is a header.
     """
 
     def is_header(self, number: int, line: bytes) -> bool:
@@ -176,7 +183,6 @@ class ArrayReader(ItemReader):
         self._is_escaped = False
         self._is_too_large = False
         self._is_over = False
-        self._fault: JsonInvalid | None = None
         self._head: bytes | None = b""
 
     def feed(self, chunk: bytes) -> Iterator[Item]:
@@ -187,7 +193,7 @@ class ArrayReader(ItemReader):
                 return
             chunk, self._head = self._head.removeprefix(_BOM), None
         position = 0
-        while position < len(chunk) and self._fault is None:
+        while position < len(chunk) and self.fault is None:
             if self._is_over:
                 yield from self._outside(chunk[position:])
                 return
@@ -202,12 +208,12 @@ class ArrayReader(ItemReader):
                 return
             yield from self._text(chunk[position : match.start()])
             position = match.end()
-            if self._fault is None:
+            if self.fault is None:
                 yield from self._mark(match[0])
 
     def end(self) -> Iterator[Item]:
         """See ``ItemReader.end``."""
-        if not self._is_over and self._fault is None:
+        if not self._is_over and self.fault is None:
             self._number += 1
             yield self._broken("The array does not come to an end.")
 
@@ -267,8 +273,8 @@ class ArrayReader(ItemReader):
             self._element += text
 
     def _broken(self, detail: str) -> Item:
-        self._fault = JsonInvalid(detail)
-        return Item(self._number, None, self._fault)
+        self.fault = JsonInvalid(f"{detail} What follows is not read.")
+        return Item(self._number, None, self.fault)
 
 
 def _column(text: str, *, is_last: bool) -> tuple[str, str]:
@@ -278,7 +284,9 @@ def _column(text: str, *, is_last: bool) -> tuple[str, str]:
         while True:
             end = text.find('"', end)
             if end < 0:
-                raise CsvInvalid("The line has a quote that is not closed.")
+                raise CsvInvalid(
+                    "The line has a quote that is not closed; an item is one line, and has no line breaks."
+                )
             if text[end + 1 : end + 2] != '"':
                 break
             end += 2

@@ -51,11 +51,12 @@ class Results:
         if len(self._pending) <= MAX_PENDING:
             return
         async with self._turn:
-            data, self._pending = bytes(self._pending), bytearray()
+            data = bytes(self._pending)
             if self._file is None:
                 self._file = await self._blocking(lambda: tempfile.TemporaryFile(buffering=0))  # noqa: SIM115  # see close
             await self._blocking(os.pwrite, self._file.fileno(), data, self._written)
             self._written += len(data)
+            del self._pending[: len(data)]  # not before: what the disk does not take is not lost
 
     async def next(self) -> bytes:
         """The next piece, when there is one; empty when there are no more.

@@ -6,17 +6,16 @@ from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final
 
-from tornado.iostream import StreamClosedError
-
 from service.auth import Grant
 from service.batches.batches import Batch, Summary
 from service.batches.items import READERS, Item, ItemReader
 from service.batches.results import PIECE, Results
+from service.disk import full, is_full
 from service.errors import ApiError
 from service.handlers.base import DISCARD_FACTOR, Api, BaseHandler
 from service.handlers.content import ReceivingHandler
 from service.handlers.imports import ROUTE_PARAMS, count_against_rates
-from service.handlers.sending import SendingHandler
+from service.handlers.sending import SendingHandler, Stopped
 from service.idempotency import key_of
 from service.models import MAX_ID_LENGTH, Status
 from service.params.body import UnsupportedMediaType, check_encoding
@@ -27,11 +26,11 @@ IN_FLIGHT: Final = 128
 NDJSON: Final = "application/x-ndjson"
 
 
-class BatchHandler(ReceivingHandler):
+class BatchHandler(SendingHandler, ReceivingHandler):
     """A request of many imports.
 
     Its answer begins before its body has ended: one line for each item. A client that reads nothing before it has sent
-    everything is served too: what it does not take waits in a file.
+    everything is served too: what it does not take waits in a file. When it has sent everything, it must read.
     """
 
     batch: Batch
@@ -46,13 +45,15 @@ class BatchHandler(ReceivingHandler):
         self._items: set[asyncio.Task[None]] = set()
         self._key: str | None = None
         self._is_complete = False
+        self._is_counted = False
+        self._is_received = False
         self._fault: ApiError | None = None
         self._sending: asyncio.Task[None] | None = None
 
     async def accept_body(self) -> None:
         """Begin a batch, and the answer."""
         grant = await self.authenticate()
-        count_against_rates(self, grant)
+        count_against_rates(self, grant)  # for the first item
         headers = self.request.headers
         self._key = key_of(headers.get_list("Idempotency-Key"))
         try:
@@ -78,18 +79,26 @@ class BatchHandler(ReceivingHandler):
         self._begin_answer()
         for item in self.reader.feed(chunk):
             await self._begin(item)
-        await self.results.settle()
+        try:
+            await self.results.settle()
+        except OSError as error:
+            if not is_full(error):
+                raise
+            self.answer_error(full(error))
+        await self.api.batches.note(self.batch)
 
     async def post(self) -> None:
         """Accept the last items, and sum up."""
         async with self.finishing():
             self.body_ended()
+            self._is_received = True
             self._begin_answer()
             for item in self.reader.end():
                 await self._begin(item)
             await self._settled()
-            self._is_complete = self._fault is None
-            fault = {} if self._fault is None else {"code": self._fault.code, "detail": self._fault.detail}
+            stop = self._fault or self.reader.fault
+            self._is_complete = stop is None
+            fault = {} if stop is None else {"code": stop.code, "detail": stop.detail}
             await self.api.batches.end(self.batch, complete=self._is_complete)
             self.results.add(_line(self.batch.summary(complete=self._is_complete) | fault))
             self.results.end()
@@ -106,7 +115,7 @@ class BatchHandler(ReceivingHandler):
         self._fault = self._fault or error
         self.log_fields |= {"code": self._fault.code}
         # A client that sends too much does not listen before it has sent all: some of the rest is thrown away.
-        is_patient = error.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        is_patient = error.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE or error.code == "disk_full"
         is_patient = is_patient and self.body_bytes < DISCARD_FACTOR * self.max_body_bytes
         if not is_patient and not self.request._body_future.done():  # noqa: SLF001  # nothing public ends it
             self.request._body_future.set_result(None)  # noqa: SLF001
@@ -121,10 +130,22 @@ class BatchHandler(ReceivingHandler):
     async def _begin(self, item: Item) -> None:
         if self._fault is not None:
             return
+        item = self._counted(item)
         await self._places.acquire()
         task = asyncio.create_task(self._accept(item))
         self._items.add(task)
         task.add_done_callback(self._items.discard)
+
+    def _counted(self, item: Item) -> Item:
+        """The item, which counts against the rates as a request of its own would; beyond them it is refused."""
+        if not self._is_counted:
+            self._is_counted = True  # the request itself
+            return item
+        grant = self.grant
+        decision = None if grant is None else self.api.rates.admit(grant.issuer_id, grant.organization_id)
+        if decision is None or decision.retry_after is None:
+            return item
+        return Item(item.number, None, ApiError("rate_limited", seconds=decision.retry_after))
 
     async def _accept(self, item: Item) -> None:
         try:
@@ -144,13 +165,27 @@ class BatchHandler(ReceivingHandler):
 
     async def _send(self) -> None:
         """Send the lines, as fast as the client takes them."""
+        self.pace()
         try:
-            await self.flush()
+            await self._sent(b"")
             while piece := await self.results.next():
-                self.write(piece)
-                await self.flush()
-        except StreamClosedError:
-            return
+                await self._sent(piece)
+        except Stopped as stop:
+            self.break_off(str(stop), "since its client does not read")
+
+    async def _sent(self, piece: bytes) -> None:
+        """Send a piece: see ``send_piece``. The client need not read before it has sent everything; how long that may
+        take is judged by what it sends.
+        """
+        self.write(piece)
+        written: asyncio.Future[Any] = self.flush()
+        while True:
+            is_to_read = self._is_received
+            await self.written(written)
+            if written.done():
+                return
+            if is_to_read:
+                raise Stopped("client_stalled")
 
     async def _leave(self) -> None:
         """However the request ends, what was accepted is written down."""
@@ -183,11 +218,13 @@ class BatchSummaryHandler(BaseHandler):
             "organization_id": record.owner,
             "created_at": timestamp(record.created_at, self.api.timezone),
             "complete": record.data["complete"],
-            "accepted": record.data["accepted"],
+            # Those that are there, where its process died before it wrote how many they are.
+            "accepted": max(record.data["accepted"], sum(summary.counts.values())),
             "replayed": record.data.get("replayed", 0),
             "rejected": dict(sorted(record.data["rejected"].items())),
             "imports": {status.value: summary.counts.get(status, 0) for status in Status},
             "failed": dict(sorted(summary.failed.items())),
+            "not_repeatable": summary.not_repeatable,
         }
 
 

@@ -51,11 +51,7 @@ class SendingHandler(BaseHandler):
             rest: the others; where it raises ``ApiError``, that is logged.
         """
         sent = 0
-        connection = self.connected_socket()
-        if connection is not None:
-            # The kernel would take megabytes for a slow reader, and then nothing for as long as that reader needs for a
-            # third of them: neither its memory nor the reader's pace could be judged (tcp(7)).
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SLICE)
+        self.pace()
         # The request counts as under way until what it has opened is closed, also when its client has gone.
         self.api.in_flight.begin(rest)
         try:
@@ -82,6 +78,16 @@ class SendingHandler(BaseHandler):
         if not self._gone.done():
             self._gone.set_result(None)
 
+    def pace(self) -> None:
+        """Hand the kernel no more than its connection takes.
+
+        It would take megabytes for a slow reader, and then nothing for as long as that reader needs for a third of
+        them: neither its memory nor the reader's pace could be judged (tcp(7)).
+        """
+        connection = self.connected_socket()
+        if connection is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SLICE)
+
     async def send_piece(self, piece: bytes) -> None:
         """Send a part of a body.
 
@@ -91,14 +97,22 @@ class SendingHandler(BaseHandler):
         view = memoryview(piece)
         for start in range(0, len(piece), SLICE):
             self.write(bytes(view[start : start + SLICE]))
-            # Tornado forgets the future of a write when the connection closes: only the two together always end.
             written: asyncio.Future[Any] = self.flush()
-            ends = {written, self._gone}
-            await asyncio.wait(ends, timeout=self.api.stall_timeout, return_when=asyncio.FIRST_COMPLETED)
-            if self._gone.done() or (written.done() and isinstance(written.exception(), StreamClosedError)):
-                raise Stopped("client_gone")
+            await self.written(written)
             if not written.done():
                 raise Stopped("client_stalled")
+
+    async def written(self, written: asyncio.Future[Any]) -> None:
+        """Wait for what was handed to the connection, no longer than ``stall_timeout``.
+
+        Raises:
+            Stopped: the client has gone.
+        """
+        # Tornado forgets the future of a write when the connection closes: only the two together always end.
+        ends = {written, self._gone}
+        await asyncio.wait(ends, timeout=self.api.stall_timeout, return_when=asyncio.FIRST_COMPLETED)
+        if self._gone.done() or (written.done() and isinstance(written.exception(), StreamClosedError)):
+            raise Stopped("client_gone")
 
     def break_off(self, code: str, reason: str) -> None:
         """Reset the connection, and say so in the log."""

@@ -200,6 +200,7 @@ def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
                 "rejected": COUNTS,
                 "imports": COUNTS,
                 "failed": COUNTS,
+                "not_repeatable": COUNT,
             }
         ),
         "Retried": _object({"retried": COUNT, "refused": COUNTS}),
