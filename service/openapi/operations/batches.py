@@ -27,6 +27,7 @@ BATCHES: Final[Sequence[Operation]] = (
             "request_timeout",
             "rate_limited",
             "too_many_uploads",
+            "disk_full",
         ),
     ),
     Operation(

@@ -79,7 +79,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         bodies={JSON: reference("PreflightParameters"), FORM: reference("PreflightParameters")},
         is_body_required=True,
         answers={200: json_of("Preflight")},
-        errors=(*CREATE_ERRORS, "too_many_uploads", "file_part_not_supported"),
+        errors=(*CREATE_ERRORS, "too_many_uploads", "disk_full", "file_part_not_supported"),
     ),
     Operation(
         "get",
