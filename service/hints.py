@@ -20,7 +20,7 @@ HINTS: Final[Mapping[str, str]] = {
     "content_in_progress": "Wait for that one; try again after `Retry-After` seconds.",
     "content_missing": "Send the bytes of an image.",
     "content_not_expected": "Make another import.",
-    "csv_invalid": "Correct the line, `\\n` in the JSON of the metadata stands for a line break; the others are accepted.",
+    "csv_invalid": "Correct the line (a line break in the metadata is `\\n`); the others are accepted.",
     "data_url_invalid": "Correct it.",
     "deadline_exceeded": "Operators check the plugin.",
     "detect_error": "See the service's log.",
