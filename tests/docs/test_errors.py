@@ -6,8 +6,7 @@ from pathlib import Path
 from string import Formatter
 from typing import TypeVar
 
-import service.params.body  # its error class is part of the tree
-import service.quotas  # noqa: F401  # and its
+import service.app  # noqa: F401  # whatever module has error classes of its own, they are part of the tree
 from plugins.errors import PluginError, SourceRefused
 from service.errors import CATALOGUE, DELIVERY_FAILURES, IMPORT_FAILURES, INTERNAL
 from service.params import ParamsError
