@@ -28,6 +28,7 @@ from service.handlers.streams import Streams
 from service.images import Images
 from service.imports import Imports
 from service.listing import Listing
+from service.openapi.document import Description
 from service.params import ParamLimits, ParamsError
 from service.preflight import Preflight
 from service.rates import Rates
@@ -78,6 +79,7 @@ class Api:
     heartbeat: float
     batches: Batches
     batch_max_bytes: int
+    description: Description
     upload_max_bytes: int
     upload_stall_timeout: float
     webhooks: Webhooks | None = None

@@ -80,7 +80,7 @@ async def test_the_page_loads_nothing_from_elsewhere(client: Client) -> None:
     for path in loaded:
         response = await client.fetch(path)
         assert (response.code, len(response.body) > 10) == (200, True), path
-    for name, media_type in FILES.items():
+    for name, (_, media_type) in FILES.items():
         response = await client.fetch(f"/docs/{name}")
         assert response.headers["Content-Type"].startswith(media_type)
     for other in ("favicon.png", "..%2Fcore.py", "%2Fetc%2Fpasswd"):

@@ -28,6 +28,7 @@ BATCHES: Final[Sequence[Operation]] = (
             "rate_limited",
             "too_many_uploads",
         ),
+        sends={200: ("X-Batch-Id", "Location")},
     ),
     Operation(
         "get",

@@ -42,6 +42,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         is_body_required=True,
         answers={201: json_of("Endpoint")},
         errors=_WISH_ERRORS,
+        sends={201: ("Location",)},
     ),
     Operation(
         "get",
@@ -82,6 +83,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "Send an endpoint a `ping`.",
         answers={202: json_of("Delivery")},
         errors=(*_MANAGED, "webhook_disabled"),
+        sends={202: ("Location",)},
     ),
     Operation(
         "get",
@@ -92,6 +94,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         parameters=_PAGE,
         answers={200: json_of("Deliveries")},
         errors=_PAGE_ERRORS,
+        sends={200: ("Link",)},
     ),
     Operation(
         "get",
@@ -138,6 +141,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         parameters=_PAGE,
         answers={200: json_of("Deliveries")},
         errors=_PAGE_ERRORS,
+        sends={200: ("Link",)},
     ),
     Operation(
         "get",
