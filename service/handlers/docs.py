@@ -1,13 +1,14 @@
 """``/openapi.json`` and ``/docs``: the description of the API, for programs and for people.
 
 The page is Swagger UI, from the files of the package ``mkdocs-swagger-ui-tag`` (``pip install 'lading[docs]'``), which
-needs no web framework. Nothing is loaded from another host, and the page says so to the browser (Content Security Policy
-Level 3).
+needs no web framework. Nothing is loaded from another host, and the page says so to the browser (Content Security
+Policy Level 3).
 """
 
 import asyncio
 from collections.abc import Mapping
 from functools import cache
+from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final

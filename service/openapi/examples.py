@@ -102,7 +102,9 @@ _BY_SCHEMA: Final[Mapping[str, Examples]] = {
         "bytes follow": {"album_id": "imported_album", "filename": "photo.jpg"},
     },
     "ImportParametersWithFile": {"file": {"album_id": "imported_album", "file": "(the bytes of the image)"}},
+    "ImportForm": {"one": _PARAMETERS},
     "PreflightParameters": {"one": _PARAMETERS},
+    "PreflightForm": {"one": _PARAMETERS},
     "AcceptedImport": {"accepted": _ACCEPTED},
     "Import": {"done": _DONE, "failed": _FAILED},
     "Imports": {"page": {"imports": [_DONE, _FAILED]}},
@@ -156,6 +158,8 @@ _BY_SCHEMA: Final[Mapping[str, Examples]] = {
         }
     },
     "EndpointParameters": {"two events": _WISHES},
+    "EndpointForm": {"two events": _WISHES},
+    "EndpointChangesForm": {"switched off": {"enabled": "false"}},
     "EndpointChanges": {"switched off": {"enabled": False}},
     "Endpoint": {"one": _ENDPOINT_SHOWN},
     "Endpoints": {"all": {"webhooks": [_ENDPOINT_SHOWN]}},

@@ -58,6 +58,20 @@ _DELIVERY: Final[Mapping[str, Schema]] = {
 }
 
 
+def in_form(schema: Schema) -> Schema:
+    """The schema as a form can say it: there is no null, whatever is below the parameters."""
+    found = dict(schema)
+    if isinstance(found.get("type"), list):
+        found["type"] = next(one for one in found["type"] if one != "null")
+    if "enum" in found:
+        found["enum"] = [one for one in found["enum"] if isinstance(one, str)]
+    if "anyOf" in found:
+        found["anyOf"] = [in_form(one) for one in found["anyOf"] if one.get("type") != "null"]
+    if "properties" in found:
+        found["properties"] = {name: in_form(one) for name, one in found["properties"].items()}
+    return found
+
+
 def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
     """Every schema.
 
@@ -81,8 +95,10 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
         ),
         "State": _object({"status": {"enum": ["ok", "ready"]}}),
         "ImportParameters": parameters,
-        "ImportParametersWithFile": {**parameters, "properties": with_file},
+        "ImportForm": in_form(parameters),
+        "ImportParametersWithFile": in_form({**parameters, "properties": with_file}),
         "PreflightParameters": {**parameters, "required": ["url"]},
+        "PreflightForm": in_form({**parameters, "required": ["url"]}),
         "AcceptedImport": _object(_ACCEPTED),
         "ImageFacts": _object(_FACTS),
         "ImportImage": _object(
@@ -155,6 +171,8 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
         "UploadLength": {"type": "integer", "minimum": 1, "maximum": upload_max_bytes},
         "EndpointParameters": {**WISHES, "required": ["url"]},
         "EndpointChanges": WISHES,
+        "EndpointForm": in_form({**WISHES, "required": ["url"]}),
+        "EndpointChangesForm": in_form(WISHES),
         "Endpoint": _object(
             {
                 "id": UUID,

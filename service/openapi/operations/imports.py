@@ -79,7 +79,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         "preflightImport",
         "Imports",
         "Say whether an import would succeed; nothing is stored.",
-        bodies={JSON: reference("PreflightParameters"), FORM: reference("PreflightParameters")},
+        bodies={JSON: reference("PreflightParameters"), FORM: reference("PreflightForm")},
         is_body_required=True,
         answers={200: json_of("Preflight")},
         errors=(*CREATE_ERRORS, "too_many_uploads", "file_part_not_supported"),

@@ -9,8 +9,8 @@ from service.webhooks.deliveries import DeliveryStatus
 
 _MANAGED: Final = ("forbidden", "not_found")
 _ENDPOINT: Final = "/api/v1/webhooks/{endpoint_id}"
-_WISHES: Final = {JSON: reference("EndpointParameters"), FORM: reference("EndpointParameters")}
-_CHANGES: Final = {JSON: reference("EndpointChanges"), FORM: reference("EndpointChanges")}
+_WISHES: Final = {JSON: reference("EndpointParameters"), FORM: reference("EndpointForm")}
+_CHANGES: Final = {JSON: reference("EndpointChanges"), FORM: reference("EndpointChangesForm")}
 _WISH_ERRORS: Final = (
     *_MANAGED,
     *BODY_ERRORS,
