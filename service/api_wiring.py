@@ -17,6 +17,7 @@ from service.idempotency import Idempotency
 from service.imports import Imports
 from service.issuer_directory import IssuerDirectory
 from service.listing import Listing
+from service.openapi.document import Description
 from service.params import ParamLimits
 from service.preflight import Preflight
 from service.rates import Policy, Rates
@@ -89,6 +90,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
             max_items=settings.batches.max_items,
         ),
         batch_max_bytes=settings.batches.max_bytes,
+        description=Description(imports.rules, settings.uploads.max_bytes),
         events=Events(parts.store, parts.changes, parts.progress, parts.clock, service.timezone),
         streams=Streams(settings.events.max_streams, settings.events.per_issuer),
         stream_seconds=settings.events.max_duration,

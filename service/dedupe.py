@@ -21,17 +21,24 @@ class Duplicate:
     image_id: str
 
 
-def validate_dedupe(params: Mapping[str, Any]) -> None:
+def validate_scope(scope: Any) -> None:
     """Refuse a scope that there is not.
 
     Raises:
         ApiError: ``parameter_invalid``.
     """
-    scope = params.get("dedupe")
-    if scope is None:
-        return
-    if scope not in SCOPES:
+    if scope is not None and scope not in SCOPES:
         raise ApiError("parameter_invalid", parameter="dedupe", reason=f"must be one of {', '.join(SCOPES)}")
+
+
+def validate_dedupe(params: Mapping[str, Any]) -> None:
+    """Refuse a scope that there is not, or that the other parameters leave without a sense.
+
+    Raises:
+        ApiError: ``parameter_invalid``.
+    """
+    scope = params.get("dedupe")
+    validate_scope(scope)
     if scope == "album" and not params.get("album_id"):
         raise ApiError("parameter_invalid", parameter="dedupe", reason="needs an album_id to look in an album")
 

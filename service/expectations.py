@@ -103,6 +103,19 @@ def validate_expectations(expect: Any, formats: Mapping[str, frozenset[str]] | N
         _validate_format(expect.get("format"), expect.get("content_type"), formats)
 
 
+def expectations_schema(formats: Mapping[str, frozenset[str]] | None = None) -> Mapping[str, Any]:
+    """What ``validate_expectations`` lets pass, as JSON Schema, but for what two of them say of each other."""
+    known: dict[str, Any] = {}
+    for name, rule in RULES.items():
+        text = {"type": "string", "pattern": f"^({rule.pattern.pattern})$", "description": rule.form}
+        number = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
+        known[name] = {"anyOf": [text, number]} if rule.pattern is _NUMBER else text
+    if formats is not None:
+        known["format"] = {"enum": sorted(formats)}
+        known["content_type"] = {"enum": sorted(frozenset[str]().union(*formats.values()))}
+    return {"type": ["object", "null"], "properties": known, "additionalProperties": False}
+
+
 def _validate_format(name: str | None, content_type: str | None, formats: Mapping[str, frozenset[str]]) -> None:
     if name is not None and name not in formats:
         raise _invalid("expect[format]", f"is never met: the formats are {', '.join(formats)}")

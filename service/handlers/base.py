@@ -28,6 +28,7 @@ from service.handlers.streams import Streams
 from service.images import Images
 from service.imports import Imports
 from service.listing import Listing
+from service.openapi.document import Description
 from service.params import ParamLimits, ParamsError
 from service.preflight import Preflight
 from service.rates import Rates
@@ -78,6 +79,7 @@ class Api:
     heartbeat: float
     batches: Batches
     batch_max_bytes: int
+    description: Description
     upload_max_bytes: int
     upload_stall_timeout: float
     webhooks: Webhooks | None = None
@@ -148,10 +150,9 @@ class BaseHandler(RequestHandler):
 
     def answer(self, status: AnyStatus, body: dict[str, Any], content_type: str = "application/json") -> None:
         """Finish with a JSON body."""
-        payload = encode(body)
         self.set_status(status, reason_phrase(status))
         self.set_header("Content-Type", f"{content_type}; charset=utf-8")
-        self.set_header("Content-Length", str(len(payload)))
+        self.set_header("Content-Length", str(len(payload := encode(body))))
         if not self.request._body_future.done():  # noqa: SLF001  # nothing public tells
             # Tornado closes the connection rather than reading what is left of the request.
             self.set_header("Connection", "close")
@@ -300,7 +301,7 @@ class NotFoundHandler(BaseHandler):
     """Any path that no route has."""
 
     async def get(self) -> None:
-        """404, whatever the method."""
+        """404."""
         raise ApiError("not_found")
 
     head = post = put = patch = delete = options = get

@@ -1,7 +1,8 @@
 """``/openapi.json`` and ``/docs``: the description of the API, for programs and for people.
 
-The page is Swagger UI, from the files of the package ``fastapi-offline`` (``pip install 'lading[docs]'``): nothing is
-loaded from another host, and the page says so to the browser (Content Security Policy Level 3).
+The page is Swagger UI, from the files of the package ``mkdocs-swagger-ui-tag`` (``pip install 'lading[docs]'``), which
+needs no web framework. Nothing is loaded from another host, and the page says so to the browser (Content Security
+Policy Level 3).
 """
 
 import asyncio
@@ -14,10 +15,12 @@ from typing import Final
 
 from service.errors import ApiError
 from service.handlers.base import BaseHandler
-from service.openapi.document import describe
 
-FILES: Final[Mapping[str, str]] = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
-"""What is served of the package, with its media type; nothing else is looked for."""
+FILES: Final[Mapping[str, tuple[str, str]]] = {
+    "swagger-ui-bundle.js": ("javascripts", "text/javascript"),
+    "swagger-ui.css": ("stylesheets", "text/css"),
+}
+"""What is served of the package, with the folder that it is in and its media type; nothing else is looked for."""
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -44,15 +47,21 @@ class DescriptionHandler(BaseHandler):
     """The description for programs."""
 
     async def get(self) -> None:
-        """OpenAPI 3.1."""
-        rules = self.api.imports.rules
-        limits = {
-            "metadata": rules.metadata_max_bytes,
-            "filename": rules.filename_max_bytes,
-            "album_id": rules.album_id_max_bytes,
-            "upload": self.api.upload_max_bytes,
-        }
-        self.answer(HTTPStatus.OK, describe(limits))
+        """OpenAPI 3.1, and 304 to who has it already (RFC 9110 section 13.1.2)."""
+        description = self.api.description
+        for name in ("Pragma", "Expires"):
+            self.clear_header(name)
+        self.set_header("Cache-Control", "no-cache")  # it may be kept, and is to be asked for again
+        self.set_header("ETag", description.etag)
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        if self.check_etag_header():
+            self.set_status(HTTPStatus.NOT_MODIFIED)
+            self.finish()
+            return
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(description.payload)
+
+    head = get
 
 
 class DocsHandler(BaseHandler):
@@ -83,15 +92,18 @@ class DocsFileHandler(DocsHandler):
         if file == "start.js":
             self.send_text(_START, "text/javascript")
             return
-        text = await asyncio.to_thread((folder / file).read_text, encoding="utf-8")
+        place, media_type = FILES[file]
+        text = await asyncio.to_thread((folder / place / file).read_text, encoding="utf-8")
+        for name in ("Pragma", "Expires"):
+            self.clear_header(name)
         self.set_header("Cache-Control", "public, max-age=86400")
-        self.send_text(text, FILES[file])
+        self.send_text(text, media_type)
 
 
 @cache
 def _folder() -> Path | None:
     """Where the package has its files; None where it is not installed. The package itself is not imported."""
-    spec = find_spec("fastapi_offline")
+    spec = find_spec("mkdocs_swagger_ui_tag")
     if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(spec.submodule_search_locations[0]) / "static"
+    return Path(spec.submodule_search_locations[0]) / "swagger-ui"

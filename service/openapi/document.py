@@ -1,19 +1,26 @@
 """The whole description: OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1)."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
 
 from plugins.errors import PluginError, StorageFull, StorageUnavailable
 from service.errors import CATALOGUE, reason_phrase
-from service.openapi.operation import Operation, Parameter, reference
+from service.openapi.examples import examples_of
+from service.openapi.headers import described, headers_of
+from service.openapi.operation import Operation, Parameter, Schema, reference
 from service.openapi.operations import OPERATIONS
 from service.openapi.schemas import schemas
 from service.params import ParamsError
+from service.representation import encode
+from service.validation import ParamRules
 
 PROBLEM: Final = "application/problem+json"
+METHOD_NOT_ALLOWED: Final = "MethodNotAllowed"
 COMMON: Final = ("request_head_too_large", "request_body_too_large", "internal_error")
 AUTHENTICATED: Final = ("unauthorized", "documents_unavailable")
 _UNPROCESSABLE: Final = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -21,12 +28,31 @@ _UNAVAILABLE: Final = HTTPStatus.SERVICE_UNAVAILABLE
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
-def describe(limits: Mapping[str, int]) -> dict[str, Any]:
-    """The description of the API.
+class Description:
+    """The description as it is sent: made when it is first asked for, and kept.
 
     Args:
-        limits: bytes: ``metadata``, ``filename``, ``album_id``, ``upload``.
+        rules: which judge the parameters of an import.
+        upload_max_bytes: size that an upload may have.
     """
+
+    def __init__(self, rules: ParamRules, upload_max_bytes: int) -> None:
+        self._rules = rules
+        self._upload_max_bytes = upload_max_bytes
+
+    @cached_property
+    def payload(self) -> bytes:
+        """JSON in UTF-8."""
+        return encode(describe(self._rules, self._upload_max_bytes))
+
+    @cached_property
+    def etag(self) -> str:
+        """Its strong entity tag, with its quotes (RFC 9110 section 8.8.3)."""
+        return f'"{hashlib.sha256(self.payload).hexdigest()[:32]}"'
+
+
+def describe(rules: ParamRules, upload_max_bytes: int) -> dict[str, Any]:
+    """The description of the API; for the arguments see ``Description``."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
@@ -41,7 +67,9 @@ def describe(limits: Mapping[str, int]) -> dict[str, Any]:
         "paths": paths,
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in OPERATIONS)],
         "components": {
-            "schemas": schemas(limits),
+            "schemas": schemas(rules, upload_max_bytes),
+            "headers": described(),
+            "responses": {METHOD_NOT_ALLOWED: _method_not_allowed()},
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -81,12 +109,17 @@ def _operation(operation: Operation) -> dict[str, Any]:
             *map(_path_parameter, _PLACEHOLDER.findall(operation.path)),
             *map(_parameter, operation.parameters),
         ],
-        "responses": {**_answers(operation), **_errors(operation)},
+        "responses": {
+            **_answers(operation),
+            **_errors(operation),
+            # To a method that the path does not have: none of its operations can be answered so itself.
+            "405": {"$ref": f"#/components/responses/{METHOD_NOT_ALLOWED}"},
+        },
     }
     if operation.about:
         described["description"] = operation.about
     if operation.bodies:
-        content = {media_type: {"schema": schema} for media_type, schema in operation.bodies.items()}
+        content = _content(operation.bodies, "request", operation.id)
         described["requestBody"] = {"content": content, "required": operation.is_body_required}
     if operation.is_open:
         described["security"] = []
@@ -112,7 +145,8 @@ def _answers(operation: Operation) -> dict[str, Any]:
     return {
         str(status): {
             "description": reason_phrase(HTTPStatus(status)),
-            **({"content": {name: {"schema": schema} for name, schema in content.items()}} if content else {}),
+            "headers": headers_of(operation, status),
+            **({"content": _content(content, "answer", operation.id)} if content else {}),
         }
         for status, content in operation.answers.items()
     }
@@ -124,10 +158,27 @@ def _errors(operation: Operation) -> dict[str, Any]:
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(texts[code][0], []).append(code)
-    return {str(status): _error(status, by_status[status], texts) for status in sorted(by_status)}
+    return {str(status): _error(operation, status, by_status[status], texts) for status in sorted(by_status)}
 
 
-def _error(status: int, codes: Sequence[str], texts: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
+def _method_not_allowed() -> dict[str, Any]:
+    code = "method_not_allowed"
+    return _error(None, CATALOGUE[code].status, [code], error_texts())
+
+
+def _content(content: Mapping[str, Schema], part: str, operation: str) -> dict[str, Any]:
+    """Bodies by media type, with examples where there are any."""
+    found = {}
+    for media_type, schema in content.items():
+        examples = examples_of(schema, media_type, part, operation)
+        told = {name: {"value": value} for name, value in examples.items()}
+        found[media_type] = {"schema": schema, **({"examples": told} if told else {})}
+    return found
+
+
+def _error(
+    operation: Operation | None, status: int, codes: Sequence[str], texts: Mapping[str, tuple[int, str]]
+) -> dict[str, Any]:
     title = reason_phrase(HTTPStatus(status)) if status in set(HTTPStatus) else "Checksum Mismatch"
     examples = {
         code: {
@@ -144,5 +195,6 @@ def _error(status: int, codes: Sequence[str], texts: Mapping[str, tuple[int, str
     }
     return {
         "description": f"{title}: {', '.join(f'`{code}`' for code in codes)}",
+        "headers": headers_of(operation, status),
         "content": {PROBLEM: {"schema": reference("Problem"), "examples": examples}},
     }

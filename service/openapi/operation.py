@@ -58,6 +58,8 @@ class Operation:
         answers: what it answers with where all is well: by status, the content by media type.
         errors: the codes that it may answer with besides the common ones.
         is_open: whether it needs no token.
+        sends: header fields of its answers beside those of every answer, by status.
+        keeps: those of all its answers, errors too.
     """
 
     method: str
@@ -72,6 +74,8 @@ class Operation:
     answers: Mapping[int, Mapping[str, Schema]] = field(default_factory=dict)
     errors: Sequence[str] = ()
     is_open: bool = False
+    sends: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    keeps: Sequence[str] = ()
 
 
 def reference(name: str) -> Schema:

@@ -1,15 +1,12 @@
 """What documents look like, as JSON Schema 2020-12, by their names in the description."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from service.dedupe import SCOPES
-from service.expectations import RULES
 from service.models import Status
 from service.openapi.operation import Schema, reference
-from service.validation import MAX_URLS
-from service.webhooks.endpoints import ALL, EVENT_NAMES
-from service.webhooks.wishes import MAX_DESCRIPTION
+from service.validation import ParamRules, parameters_schema
+from service.webhooks.wishes import WISHES
 
 UUID: Final[Schema] = {"type": "string", "minLength": 1}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
@@ -59,78 +56,30 @@ _DELIVERY: Final[Mapping[str, Schema]] = {
     "attempt_count": COUNT,
     "attempts": {"type": "array", "items": {"type": "object"}},
 }
-_URL: Final[Schema] = {"type": "string", "minLength": 1, "examples": ["https://example.org/photo.jpg"]}
 
 
-_WISHES: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "url": {"anyOf": [_URL, {"type": "null"}]},
-        "events": {"type": ["array", "null"], "items": {"enum": [ALL, *EVENT_NAMES]}, "minItems": 1},
-        "description": {"type": ["string", "null"], "maxLength": MAX_DESCRIPTION},
-        "enabled": {"type": ["boolean", "null"]},
-    },
-    "additionalProperties": False,
-}
+def in_form(schema: Schema) -> Schema:
+    """The schema as a form can say it: there is no null, whatever is below the parameters."""
+    found = dict(schema)
+    if isinstance(found.get("type"), list):
+        found["type"] = next(one for one in found["type"] if one != "null")
+    if "enum" in found:
+        found["enum"] = [one for one in found["enum"] if isinstance(one, str)]
+    if "anyOf" in found:
+        found["anyOf"] = [in_form(one) for one in found["anyOf"] if one.get("type") != "null"]
+    if "properties" in found:
+        found["properties"] = {name: in_form(one) for name, one in found["properties"].items()}
+    return found
 
 
-def import_parameters(limits: Mapping[str, int]) -> Schema:
-    """The parameters of an import, as ``service.validation`` judges them.
+def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
+    """Every schema.
 
     Args:
-        limits: bytes: ``metadata``, ``filename``, ``album_id``, ``upload``.
+        rules: which judge the parameters of an import.
+        upload_max_bytes: size that an upload may have.
     """
-    metadata = {
-        "type": ["object", "null"],
-        "description": f"Kept and returned as sent; at most {limits['metadata']} bytes of JSON.",
-    }
-    expect: dict[str, Any] = {}
-    for name, rule in RULES.items():
-        text: Schema = {"type": "string", "pattern": f"^({rule.pattern.pattern})$", "description": rule.form}
-        expect[name] = {"anyOf": [text, COUNT]} if name.startswith(("min_", "max_")) else text
-    return {
-        "type": "object",
-        "description": "Other parameters are kept and returned as sent.",
-        "properties": {
-            "album_id": {**TEXT_OR_NULL, "maxLength": limits["album_id"], "description": "Album of the image."},
-            "filename": {**TEXT_OR_NULL, "maxLength": limits["filename"], "description": "Name of the image."},
-            "url": {
-                "anyOf": [
-                    _URL,
-                    {"type": "array", "items": _URL, "minItems": 1, "maxItems": MAX_URLS},
-                    {"type": "null"},
-                ],
-                "description": "What to import; several are mirrors. Without it, the import waits for its bytes.",
-            },
-            "metadata": metadata,
-            "metadatas": metadata,
-            "headers": {
-                "type": ["object", "null"],
-                "additionalProperties": {"type": "string"},
-                "description": "Request headers for the fetch; never shown again.",
-            },
-            "tags": {"description": "Kept and returned as sent."},
-            "import_type": {**TEXT_OR_NULL, "description": "`url`, `data`, `upload`, or a fetcher's own; no effect."},
-            "webhook": {
-                "type": ["object", "null"],
-                "required": ["url"],
-                "properties": {"url": _URL},
-                "description": "Where the end of this import is told.",
-            },
-            "dedupe": {"enum": [*SCOPES, None], "description": "Where an image with the same bytes will do."},
-            "expect": {
-                "type": ["object", "null"],
-                "properties": expect,
-                "additionalProperties": False,
-                "description": "What the image has to be; what is not met fails the import.",
-            },
-        },
-    }
-
-
-def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
-    """Every schema; for ``limits`` see ``import_parameters``."""
-    parameters = import_parameters(limits)
+    parameters = parameters_schema(rules)
     with_file = {**parameters["properties"], "file": {"type": "string", "contentMediaType": "image/*"}}
     return {
         "Problem": _object(
@@ -144,9 +93,12 @@ def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
             },
             parameter={"type": "string"},
         ),
+        "State": _object({"status": {"enum": ["ok", "ready"]}}),
         "ImportParameters": parameters,
-        "ImportParametersWithFile": {**parameters, "properties": with_file},
+        "ImportForm": in_form(parameters),
+        "ImportParametersWithFile": in_form({**parameters, "properties": with_file}),
         "PreflightParameters": {**parameters, "required": ["url"]},
+        "PreflightForm": in_form({**parameters, "required": ["url"]}),
         "AcceptedImport": _object(_ACCEPTED),
         "ImageFacts": _object(_FACTS),
         "ImportImage": _object(
@@ -217,9 +169,11 @@ def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
                 "created_at": TIME,
             }
         ),
-        "UploadLength": {"type": "integer", "minimum": 1, "maximum": limits["upload"]},
-        "EndpointParameters": {**_WISHES, "required": ["url"]},
-        "EndpointChanges": _WISHES,
+        "UploadLength": {"type": "integer", "minimum": 1, "maximum": upload_max_bytes},
+        "EndpointParameters": {**WISHES, "required": ["url"]},
+        "EndpointChanges": WISHES,
+        "EndpointForm": in_form({**WISHES, "required": ["url"]}),
+        "EndpointChangesForm": in_form(WISHES),
         "Endpoint": _object(
             {
                 "id": UUID,

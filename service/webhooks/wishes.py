@@ -8,7 +8,20 @@ from service.errors import ApiError
 from service.webhooks.endpoints import ALL, EVENT_NAMES
 
 MAX_DESCRIPTION: Final = 255
-_NAMES: Final = ("url", "events", "description", "enabled")
+_SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "url": {"type": ["string", "null"], "minLength": 1},
+    "events": {
+        "anyOf": [
+            {"enum": [ALL, *EVENT_NAMES, None]},
+            {"type": "array", "items": {"enum": [ALL, *EVENT_NAMES]}, "minItems": 1},
+        ]
+    },
+    "description": {"type": ["string", "null"], "maxLength": MAX_DESCRIPTION},
+    "enabled": {"enum": [True, False, "true", "false", None]},
+}
+"""Every parameter; one that is not here is refused."""
+WISHES: Final[Mapping[str, Any]] = {"type": "object", "properties": _SCHEMAS, "additionalProperties": False}
+"""What ``wishes_of`` reads, as JSON Schema."""
 _WORDS: Final = {"true": True, "false": False}
 
 
@@ -29,8 +42,8 @@ def wishes_of(params: Mapping[str, Any]) -> Wishes:
         ApiError: ``parameter_invalid``, naming the first one at fault; one that is not known is.
     """
     for name in params:
-        if name not in _NAMES:
-            raise _invalid(name, f"is not known; known are {', '.join(_NAMES)}")
+        if name not in _SCHEMAS:
+            raise _invalid(name, f"is not known; known are {', '.join(_SCHEMAS)}")
     url = _text(params, "url")
     if url == "":
         raise _invalid("url", "is empty")

@@ -55,7 +55,7 @@ def test_every_operation_does_as_it_is_described(tmp_path: Path) -> None:
             timeout=800,
             check=False,
         )
-        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+        assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-2000:]
         assert process.process.poll() is None
         unexpected = [line for line in process.lines if line.get("event") == "unexpected failure of a request"]
         assert unexpected == []

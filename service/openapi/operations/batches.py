@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from service.batches.items import READERS
-from service.openapi.operation import NDJSON, STRING, Operation, Parameter, json_of
+from service.openapi.operation import JSON, NDJSON, STRING, Operation, Parameter, json_of
 from service.openapi.operations.common import KEY
 
+_ARRAY: Final = {"type": "array"}
 BATCHES: Final[Sequence[Operation]] = (
     Operation(
         "post",
@@ -17,7 +18,7 @@ BATCHES: Final[Sequence[Operation]] = (
         "Answers while it reads: a line for each item, and one that sums up. With an `Idempotency-Key`, a batch that"
         " was broken off can be sent again as it was: items that were accepted are answered as they were (`replayed`).",
         parameters=(Parameter("Idempotency-Key", KEY, "One key for all of its items.", "header"),),
-        bodies={media_type: {} for media_type in READERS},
+        bodies={media_type: _ARRAY if media_type == JSON else STRING for media_type in READERS},
         is_body_required=True,
         answers={200: {NDJSON: STRING}},
         errors=(
@@ -29,6 +30,7 @@ BATCHES: Final[Sequence[Operation]] = (
             "too_many_uploads",
             "disk_full",
         ),
+        sends={200: ("X-Batch-Id", "Location")},
     ),
     Operation(
         "get",

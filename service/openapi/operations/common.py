@@ -35,7 +35,7 @@ WAIT: Final = Parameter(
 TUS: Final = Parameter("Tus-Resumable", {"type": "string", "const": "1.0.0"}, "Version.", "header", is_required=True)
 PARAMETERS: Final[Mapping[str, Schema]] = {
     JSON: reference("ImportParameters"),
-    FORM: reference("ImportParameters"),
+    FORM: reference("ImportForm"),
     MULTIPART: reference("ImportParametersWithFile"),
 }
 TEXT: Final[Schema] = {"type": "string", "minLength": 1}

@@ -6,6 +6,7 @@ from typing import Final
 from service.openapi.operation import STRING, Operation, Parameter, json_of
 from service.openapi.operations.common import BINARY
 
+_BYTES: Final = ("ETag", "Last-Modified", "Content-Security-Policy")
 IMAGES: Final[Sequence[Operation]] = (
     Operation(
         "get",
@@ -41,5 +42,12 @@ IMAGES: Final[Sequence[Operation]] = (
             *("not_found", "forbidden", "image_deleted", "precondition_failed", "range_not_satisfiable"),
             *("image_lost", "image_elsewhere", "image_unavailable", "too_many_downloads"),
         ),
+        sends={
+            200: (*_BYTES, "Accept-Ranges", "Content-Disposition"),
+            206: (*_BYTES, "Content-Range", "Content-Disposition"),
+            302: ("Location",),
+            304: _BYTES,
+            416: ("Content-Range",),
+        },
     ),
 )

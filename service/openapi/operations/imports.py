@@ -44,6 +44,8 @@ IMPORTS: Final[Sequence[Operation]] = (
             *("idempotency_key_invalid", "idempotency_in_progress", "idempotency_key_reused"),
             *("file_part_not_supported", "content_in_progress", "content_not_expected"),
         ),
+        sends={200: ("Idempotent-Replayed", "Preference-Applied")},
+        keeps=("Location",),
     ),
     Operation(
         "get",
@@ -69,6 +71,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         ),
         answers={200: json_of("Imports")},
         errors=(*QUERY_ERRORS, "parameter_invalid", "forbidden"),
+        sends={200: ("Link",)},
     ),
     Operation(
         "post",
@@ -76,7 +79,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         "preflightImport",
         "Imports",
         "Say whether an import would succeed; nothing is stored.",
-        bodies={JSON: reference("PreflightParameters"), FORM: reference("PreflightParameters")},
+        bodies={JSON: reference("PreflightParameters"), FORM: reference("PreflightForm")},
         is_body_required=True,
         answers={200: json_of("Preflight")},
         errors=(*CREATE_ERRORS, "too_many_uploads", "disk_full", "file_part_not_supported"),
@@ -90,6 +93,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         parameters=(WAIT,),
         answers={200: json_of("Import")},
         errors=("not_found",),
+        sends={200: ("Preference-Applied",)},
     ),
     Operation(
         "delete",
@@ -136,6 +140,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         parameters=(ACCESS_TOKEN, LAST_EVENT),
         answers={200: {"text/event-stream": {}}, 204: {}},
         errors=("not_found", "too_many_streams"),
+        sends={200: ("X-Accel-Buffering",)},
     ),
     Operation(
         "get",
@@ -150,6 +155,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         ),
         answers={200: {"text/event-stream": {}}},
         errors=("forbidden", "too_many_streams"),
+        sends={200: ("X-Accel-Buffering",)},
     ),
     Operation(
         "put",

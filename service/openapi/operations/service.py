@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from service.openapi.operation import JSON, STRING, Operation
+from service.openapi.operation import JSON, STRING, Operation, Parameter, json_of
 
 SERVICE: Final[Sequence[Operation]] = (
     Operation(
@@ -12,7 +12,7 @@ SERVICE: Final[Sequence[Operation]] = (
         "getHealth",
         "Service",
         "Say that the process is alive.",
-        answers={200: {JSON: {}}},
+        answers={200: json_of("State")},
         is_open=True,
     ),
     Operation(
@@ -21,7 +21,7 @@ SERVICE: Final[Sequence[Operation]] = (
         "getReadiness",
         "Service",
         "Say whether the database and the storage answer.",
-        answers={200: {JSON: {}}},
+        answers={200: json_of("State")},
         errors=("not_ready",),
         is_open=True,
     ),
@@ -31,8 +31,10 @@ SERVICE: Final[Sequence[Operation]] = (
         "getDescription",
         "Service",
         "This description.",
-        answers={200: {JSON: {}}},
+        answers={200: {JSON: {"type": "object"}}, 304: {}},
         is_open=True,
+        parameters=(Parameter("If-None-Match", STRING, "Versions that are known.", "header"),),
+        sends={200: ("ETag",), 304: ("ETag",)},
     ),
     Operation(
         "get",
@@ -43,6 +45,7 @@ SERVICE: Final[Sequence[Operation]] = (
         answers={200: {"text/html": STRING}},
         errors=("docs_not_installed",),
         is_open=True,
+        sends={200: ("Content-Security-Policy",)},
     ),
     Operation(
         "get",

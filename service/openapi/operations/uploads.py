@@ -9,6 +9,9 @@ from service.openapi.operations.common import BINARY, CONTENT_ERRORS, CREATE_ERR
 _UPLOAD: Final = "/api/v1/uploads/{upload_id}"
 _OFFSET: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
 _CHECKSUM: Final[Schema] = {"type": "string", "examples": ["sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk="]}
+_HERE: Final = ("Tus-Resumable", "Upload-Offset", "Upload-Expires", "X-Import-Id")
+_VERSION: Final = {412: ("Tus-Version",)}
+_ABILITIES: Final = ("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm")
 UPLOADS: Final[Sequence[Operation]] = (
     Operation(
         "post",
@@ -29,6 +32,8 @@ UPLOADS: Final[Sequence[Operation]] = (
             *("upload_content_type", "upload_locked", "upload_checksum_mismatch", "content_in_progress"),
             *("content_not_expected", *CONTENT_ERRORS),
         ),
+        sends=_VERSION,
+        keeps=(*_HERE, "Location"),
     ),
     Operation(
         "options",
@@ -38,6 +43,8 @@ UPLOADS: Final[Sequence[Operation]] = (
         "Say what uploads can do.",
         answers={204: {}},
         is_open=True,
+        sends={204: _ABILITIES},
+        keeps=("Tus-Resumable",),
     ),
     Operation(
         "head",
@@ -51,6 +58,8 @@ UPLOADS: Final[Sequence[Operation]] = (
             *("not_found", "forbidden", "upload_gone", "tus_version_unsupported", "content_in_progress"),
             *("content_not_expected", *CONTENT_ERRORS),
         ),
+        sends={**_VERSION, 200: ("Upload-Length",)},
+        keeps=_HERE,
     ),
     Operation(
         "patch",
@@ -72,6 +81,8 @@ UPLOADS: Final[Sequence[Operation]] = (
             *("request_body_too_large", "request_timeout", "content_in_progress", "content_not_expected"),
             *CONTENT_ERRORS,
         ),
+        sends=_VERSION,
+        keeps=_HERE,
     ),
     Operation(
         "delete",
@@ -82,6 +93,8 @@ UPLOADS: Final[Sequence[Operation]] = (
         parameters=(TUS,),
         answers={204: {}},
         errors=("not_found", "forbidden", "upload_gone", "upload_locked", "tus_version_unsupported", "not_cancellable"),
+        sends=_VERSION,
+        keeps=("Tus-Resumable",),
     ),
     Operation(
         "options",
@@ -91,5 +104,7 @@ UPLOADS: Final[Sequence[Operation]] = (
         "Say what uploads can do.",
         answers={204: {}},
         is_open=True,
+        sends={204: _ABILITIES},
+        keeps=("Tus-Resumable",),
     ),
 )

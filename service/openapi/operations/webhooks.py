@@ -9,8 +9,8 @@ from service.webhooks.deliveries import DeliveryStatus
 
 _MANAGED: Final = ("forbidden", "not_found")
 _ENDPOINT: Final = "/api/v1/webhooks/{endpoint_id}"
-_WISHES: Final = {JSON: reference("EndpointParameters"), FORM: reference("EndpointParameters")}
-_CHANGES: Final = {JSON: reference("EndpointChanges"), FORM: reference("EndpointChanges")}
+_WISHES: Final = {JSON: reference("EndpointParameters"), FORM: reference("EndpointForm")}
+_CHANGES: Final = {JSON: reference("EndpointChanges"), FORM: reference("EndpointChangesForm")}
 _WISH_ERRORS: Final = (
     *_MANAGED,
     *BODY_ERRORS,
@@ -42,6 +42,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         is_body_required=True,
         answers={201: json_of("Endpoint")},
         errors=_WISH_ERRORS,
+        sends={201: ("Location",)},
     ),
     Operation(
         "get",
@@ -82,6 +83,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "Send an endpoint a `ping`.",
         answers={202: json_of("Delivery")},
         errors=(*_MANAGED, "webhook_disabled"),
+        sends={202: ("Location",)},
     ),
     Operation(
         "get",
@@ -92,6 +94,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         parameters=_PAGE,
         answers={200: json_of("Deliveries")},
         errors=_PAGE_ERRORS,
+        sends={200: ("Link",)},
     ),
     Operation(
         "get",
@@ -138,6 +141,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         parameters=_PAGE,
         answers={200: json_of("Deliveries")},
         errors=_PAGE_ERRORS,
+        sends={200: ("Link",)},
     ),
     Operation(
         "get",
