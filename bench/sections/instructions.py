@@ -1,0 +1,167 @@
+"""Instructions for each accepted POST and for each import: figures that a busy machine does not change."""
+
+import http.client
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlencode
+
+from bench.counting import Counter, Worker, counter
+from bench.images import make_small
+from bench.lading import ACCEPTING, Lading, lading
+from bench.origin import origin
+from bench.processes import free_port, listening
+from bench.rig import Rig, say
+from bench.rows import Row, Table, in_turn
+from bench.wrk import BODY
+from tests.support.service import token
+
+BARE, POST = "bare handler, a POST", "Lading, SQLite, a POST"
+SCRIPT, IMPORT = "requests and Pillow, an image", "Lading, SQLite and local files, an import"
+REFERENCES = {BARE: BARE, POST: BARE, SCRIPT: SCRIPT, IMPORT: SCRIPT}
+MILLION = 1e6
+PATIENT = {
+    "LADING_WORKER__BLOCKING_LIMIT": "60",
+    "LADING_WORKER__LEASE": "3600",
+    "LADING_DETECT_PILLOW__MEMORY_LIMIT": str(1 << 36),
+    "LADING_DETECT_PILLOW__CPU_LIMIT": "600",
+    "LADING_DETECT_PILLOW__WALL_LIMIT": "600",
+    "LADING_DETECT_PILLOW__PROCESSES": "1",
+}
+"""Callgrind makes everything fifty times slower, and needs address space of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Something that is counted.
+
+    Attributes:
+        pid: of its process.
+        work: does so many operations.
+        times: how many a round.
+    """
+
+    pid: int
+    work: Callable[[int], None]
+    times: int
+
+
+def measure(rig: Rig) -> Sequence[Table]:
+    """See ``bench.sections``."""
+    counting = counter(rig.fresh("counts"))
+    if counting is None:
+        return [Table("instructions", TEXT.format(tool="neither perf nor valgrind is there", posts=0, imports=0), ())]
+    posts, imports = rig.choose(30, 10, 3), rig.choose(10, 4, 1)
+    samples: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        subjects = _subjects(rig, stack, counting, posts, imports)
+        for name, subject in subjects.items():
+            counting.count(subject.pid, lambda subject=subject: subject.work(3))  # type: ignore[misc]
+            samples[name] = []
+        for name in in_turn(rig.rounds, list(subjects)):
+            subject = subjects[name]
+            total = counting.count(subject.pid, lambda subject=subject: subject.work(subject.times))  # type: ignore[misc]
+            samples[name].append(total / subject.times / MILLION)
+            say(f"{name}: {samples[name][-1]:.2f} million instructions")
+    return [Table("instructions", TEXT.format(tool=counting.name, posts=posts, imports=imports), _rows(samples))]
+
+
+def _rows(samples: Mapping[str, Sequence[float]]) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            name=name,
+            unit="million instructions",
+            values=tuple(found),
+            reference=REFERENCES[name],
+            reference_values=tuple(samples[REFERENCES[name]]),
+            higher_is_better=False,
+        )
+        for name, found in samples.items()
+    )
+
+
+def _subjects(rig: Rig, stack: ExitStack, counting: Counter, posts: int, imports: int) -> dict[str, Subject]:
+    """Everything, started and warm."""
+    root, output = rig.fresh("instructions-root"), rig.fresh("instructions-output")
+    paths = make_small(root, 2 * (rig.rounds + 1) * max(imports, 10))
+    url = stack.enter_context(origin(rig.fresh("instructions-nginx"), root))
+    urls = iter([url + path for path in paths])
+    port = free_port()
+    bare_log = rig.directory / "bare.log"
+    bare = stack.enter_context(listening(["bench.bare", str(port)], port, log=bare_log, prefix=counting.prefix))
+    accepting = stack.enter_context(
+        lading(rig.fresh("instructions-accept"), {**ACCEPTING, **PATIENT}, prefix=counting.prefix)
+    )
+    importing = stack.enter_context(lading(rig.fresh("instructions-import"), PATIENT, prefix=counting.prefix))
+    script = str(Path(__file__).parents[1] / "plain_script.py")
+    worker = stack.enter_context(closing(Worker([*counting.prefix, sys.executable, script, "-", str(output)])))
+    numbers = count()
+
+    def fetch(times: int) -> None:
+        for _ in range(times):
+            worker.do(f"{next(numbers)} {next(urls)}")
+
+    found = {
+        BARE: Subject(bare.pid, _posting(port), posts),
+        POST: Subject(accepting.pid, _posting(accepting.port), posts),
+        SCRIPT: Subject(worker.pid, fetch, imports),
+        IMPORT: Subject(importing.pid, _importing(importing, urls), imports),
+    }
+    for subject in found.values():
+        subject.work(5)
+    return found
+
+
+def _posting(port: int) -> Callable[[int], None]:
+    """POSTs on one connection, each after the one before it is answered."""
+
+    def work(times: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        try:
+            for _ in range(times):
+                _post(connection, BODY, {})
+        finally:
+            connection.close()
+
+    return work
+
+
+def _importing(service: Lading, urls: Iterator[str]) -> Callable[[int], None]:
+    """Imports, each after the one before it is done."""
+
+    def work(times: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)
+        try:
+            for _ in range(times):
+                body = urlencode({"album_id": "imported_album", "url": next(urls)})
+                document = _post(connection, body, {"Prefer": "wait=60"})
+                if document["status"] != "done":
+                    raise RuntimeError(f"an import is {document['status']}: {document}")
+        finally:
+            connection.close()
+
+    return work
+
+
+def _post(connection: http.client.HTTPConnection, body: str, headers: Mapping[str, str]) -> dict[str, str]:
+    sent = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/x-www-form-urlencoded", **headers}
+    connection.request("POST", "/api/v1/imports", body, sent)
+    response = connection.getresponse()
+    document: dict[str, str] = json.loads(response.read())
+    if response.status not in (200, 202):
+        raise RuntimeError(f"a POST was answered with {response.status}: {document}")
+    return document
+
+
+TOKEN = token()
+TEXT = (
+    "What was measured, by {tool}: instructions in user space for each accepted POST (the service's process; {posts} POSTs a"
+    " round on one connection, one after another) and for each import of an image of 45 KB (the service's process and its"
+    " decoder, POST and answer included; {imports} imports a round, one after another), all warm, so that no start-up is in"
+    " it. The references are the bare handler of accept, and the script of pipeline with one thread. One after another,"
+    " nothing is coalesced: under load an import costs less. What the kernel and the database server do is not in it."
+)
