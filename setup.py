@@ -42,6 +42,7 @@ setup(
         "structlog>=24.1",
         "tornado>=6.5",
         "tzdata",
+        "uvloop>=0.21",
         "yarl>=1.18",
     ],
     extras_require={

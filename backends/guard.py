@@ -12,10 +12,11 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from plugins.capabilities import ListedObject, SupportsListing, SupportsSignedUrls
-from plugins.care import Care, Observer, ignore
+from plugins.care import Care
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, KeyInvalid, PluginError, PluginFault, StorageError
 from plugins.keys import MAX_KEY_LENGTH, is_key
+from plugins.observing import Observer, ignore
 from plugins.watch import Watch
 
 Result = TypeVar("Result")

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 FILE_MODE: Final = 0o640
 
 _NEW_FILE_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# By number: a system that has no such flag has no such files.
+_UNNAMED_FILE_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_TMPFILE", os.O_CREAT)
+_NO_UNNAMED_FILES: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
 _CREATE_ATTEMPTS: Final = 10
-_NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 _AT_FDCWD: Final = -100
 _RENAME_NOREPLACE: Final = 1
@@ -49,17 +52,78 @@ class LockedFile(io.FileIO):
             super().close()
 
 
-class TemporaryFile(LockedFile):
-    """A file in ``.incoming``, locked with flock, that counts and hashes what is written. Made by ``create``.
+class NewFile(LockedFile):
+    """A file that counts and hashes what is written."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "wb")
+        self.byte_size = 0
+        self._sha256 = hashlib.sha256()
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write all of ``data``, unlike ``io.FileIO.write``, which may write a part.
+
+        Raises:
+            OSError: not all of it could be written.
+        """
+        view = memoryview(data)
+        rest = view
+        with self._lock:
+            while rest:
+                rest = rest[os.write(self.fileno(), rest) :]
+        self._sha256.update(view)
+        self.byte_size += len(view)
+        return len(view)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what was written so far, in lower-case hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def place(self, name: str, folder: int) -> None:
+        """Give the file its final name in the opened folder.
+
+        Raises:
+            FileExistsError: that is taken.
+            OSError: it cannot be done.
+        """
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Remove the name that it had before, if it had one."""
+
+
+class UnnamedFile(NewFile):
+    """A file without a name until it is placed (O_TMPFILE of open(2)): a killed process leaves nothing behind."""
+
+    @classmethod
+    def create(cls, folder: int) -> Self | None:
+        """Create one on the filesystem of the opened folder; None where there is no such thing.
+
+        Raises:
+            OSError: it cannot be created.
+        """
+        try:
+            return cls(os.open(".", _UNNAMED_FILE_FLAGS, FILE_MODE, dir_fd=folder))
+        except OSError as error:
+            if error.errno in _NO_UNNAMED_FILES:
+                return None
+            raise
+
+    def place(self, name: str, folder: int) -> None:
+        """See ``NewFile.place``; the way is that of open(2), for processes without special rights."""
+        os.link(f"/proc/self/fd/{self.fileno()}", name, dst_dir_fd=folder, follow_symlinks=True)
+
+
+class TemporaryFile(NewFile):
+    """A file in ``.incoming``, locked with flock. Made by ``create``.
 
     ``discard`` waits for a ``write`` that another thread is at.
     """
 
     def __init__(self, descriptor: int, path: Path) -> None:
-        super().__init__(descriptor, "wb")
+        super().__init__(descriptor)
         self.path = path
-        self.byte_size = 0
-        self._sha256 = hashlib.sha256()
 
     @classmethod
     def create(cls, folder: Path) -> Self:
@@ -86,25 +150,22 @@ class TemporaryFile(LockedFile):
             file.discard()
         raise BlockingIOError(errno.EAGAIN, "temporary files are swept away as they are created", str(folder))
 
-    def write(self, data: "ReadableBuffer", /) -> int:
-        """Write all of ``data``, unlike ``io.FileIO.write``, which may write a part.
+    def place(self, name: str, folder: int) -> None:
+        """See ``NewFile.place``.
 
-        Raises:
-            OSError: not all of it could be written.
+        Filesystems without hard links (FAT, some network and user-space ones) are asked for a rename that does not
+        replace (renameat2(2), Linux); where neither is offered, the link's own error stands.
         """
-        view = memoryview(data)
-        rest = view
-        with self._lock:
-            while rest:
-                rest = rest[os.write(self.fileno(), rest) :]
-        self._sha256.update(view)
-        self.byte_size += len(view)
-        return len(view)
+        try:
+            os.link(self.path, name, dst_dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in NO_HARD_LINKS:
+                raise
+            _rename_exclusively(self.path, name, folder, error)
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of what was written so far, in lower-case hexadecimal."""
-        return self._sha256.hexdigest()
+    def forget(self) -> None:
+        """See ``NewFile.forget``."""
+        self.path.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove the temporary name, if it is still there, and close the file. Raises nothing.
@@ -128,20 +189,6 @@ def probe(tree: Tree) -> None:
         file.write(b"\0")
     finally:
         file.discard()
-
-
-def place(temporary: Path, name: str, folder: int) -> None:
-    """Give the file its final name, or raise FileExistsError where that is taken.
-
-    Filesystems without hard links (FAT, some network and user-space ones) are asked for a rename that does not replace
-    (renameat2(2), Linux); where neither is offered, the link's own error stands.
-    """
-    try:
-        os.link(temporary, name, dst_dir_fd=folder, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        _rename_exclusively(temporary, name, folder, error)
 
 
 def _rename_exclusively(temporary: Path, name: str, folder: int, refusal: OSError) -> None:

@@ -2,9 +2,10 @@
 
 The order of effects of a save, and what each step guards against:
 
-1. A temporary file in ``.incoming``, the same filesystem, so that step 5 is atomic. It is locked (flock) as long as it
-   is written; the kernel drops the lock with the process, so a sweep can tell a dead writer's leftover from a live
-   writer's file, whatever process either belongs to.
+1. A temporary file on the same filesystem, so that step 5 is atomic. Where it can, a small object has one without a
+   name, which ends with its process. Any other is in ``.incoming``, and locked (flock) as long as it is written; the
+   kernel drops the lock with the process, so a sweep can tell a dead writer's leftover from a live writer's file,
+   whatever process either belongs to.
 2. The whole body, counted and hashed as it is written.
 3. Count and hash are compared with what was announced: nothing else is ever published.
 4. fsync of the file: a name must never survive a loss of power that its bytes did not.
@@ -17,10 +18,9 @@ The order of effects of a save, and what each step guards against:
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from backends.local_files import LockedFile, TemporaryFile, place
+from backends.local_files import NO_HARD_LINKS, LockedFile, NewFile, TemporaryFile, UnnamedFile
 from backends.local_tree import Tree, is_object, split
 from plugins.contracts import ObjectMetadata
 from plugins.errors import ContentMismatch, KeyInvalid, ObjectExists, StorageUnavailable
@@ -71,7 +71,13 @@ class Upload:
             raise Abandoned
 
     def save(self, body: "ReadableBuffer") -> None:
-        """Write and publish the whole object at once. Raises what ``begin`` and ``publish`` raise."""
+        """Write and publish the whole object at once. Raises what ``begin`` and ``publish`` raise.
+
+        Where the filesystem has files without a name, one of these takes the place of the temporary one: there is no
+        name to be locked, removed or swept.
+        """
+        if self._save_unnamed(body):
+            return
         try:
             self.begin()
             if self.file is not None:
@@ -79,6 +85,25 @@ class Upload:
             self.publish()
         finally:
             self.release()
+
+    def _save_unnamed(self, body: "ReadableBuffer") -> bool:
+        """False where the filesystem has no files without a name, or no hard links, and nothing was done."""
+        with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
+            file = UnnamedFile.create(folder)
+            if file is None:
+                return False
+            with file:
+                file.write(body)
+                _compare(file, self._metadata)
+                os.fsync(file)
+                try:
+                    self._publish_in(folder, file)
+                except OSError as error:
+                    if error.errno in NO_HARD_LINKS:
+                        return False
+                    raise
+        self.published = True
+        return True
 
     def publish(self) -> None:
         """Make the object durable and visible; steps 3 to 6 of the module docstring.
@@ -95,7 +120,7 @@ class Upload:
         _compare(self.file, self._metadata)
         os.fsync(self.file)
         with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
-            self._publish_in(folder, self.file.path)
+            self._publish_in(folder, self.file)
         self.published = True
         self.release()
 
@@ -117,17 +142,17 @@ class Upload:
         os.fsync(folder)
         raise ObjectExists
 
-    def _publish_in(self, folder: int, temporary: Path) -> None:
+    def _publish_in(self, folder: int, file: NewFile) -> None:
         if self._abandoned:
             raise Abandoned
         try:
-            place(temporary, self._name, folder)
+            file.place(self._name, folder)
         except FileExistsError as error:
             if is_object(self._name, folder):
                 self._refuse(folder)
             raise KeyInvalid(f"the key is taken by something that is not an object: {self._name}") from error
         try:
-            temporary.unlink(missing_ok=True)
+            file.forget()
             os.fsync(folder)
         except BaseException:
             # Visible but not known to be durable: the caller is told of a failure, so it must not be there.
@@ -180,7 +205,7 @@ def _folders_of_key() -> Iterator[None]:
         raise KeyInvalid(f"a part of the key is taken by something that is not a folder: {error}") from error
 
 
-def _compare(file: TemporaryFile, metadata: ObjectMetadata) -> None:
+def _compare(file: NewFile, metadata: ObjectMetadata) -> None:
     if file.byte_size != metadata.byte_size:
         raise ContentMismatch(f"{file.byte_size} bytes instead of {metadata.byte_size}")
     if file.sha256 != metadata.sha256:

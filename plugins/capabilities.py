@@ -1,16 +1,18 @@
 """What a plugin may be able to do beyond its contract: each a small interface of its own.
 
-A plugin that can do it inherits the interface beside ``StorageBackend`` or ``Fetcher``. It is looked up once, on the
-class, and shown by ``lading plugins``; what needs a capability that the configured plugin lacks does not exist.
+A plugin that can do it inherits the interface beside ``StorageBackend``, ``Fetcher`` or ``TypeDetector``. It is looked
+up once, on the class, and shown by ``lading plugins``; what needs a capability that the configured plugin lacks does
+not exist.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from plugins.contracts import Source
+from plugins.options import PluginOptions
 
 # --- storage backends -------------------------------------------------------------------------------------------------
 
@@ -148,3 +150,21 @@ FETCHER_CAPABILITIES: Mapping[str, type] = MappingProxyType(
     {"explaining": SupportsExplaining, "posting": SupportsPosting}
 )
 """Every capability of fetchers, by the name that ``lading plugins`` prints."""
+
+
+# --- detectors --------------------------------------------------------------------------------------------------------
+
+
+class SupportsFormats(ABC):
+    """A detector that can tell beforehand what it may recognise: what can never come is then not waited for."""
+
+    @classmethod
+    @abstractmethod
+    def formats(cls, options: PluginOptions) -> Mapping[str, Sequence[str]]:
+        """Every ``ImageInfo.format`` that ``detect`` may give with these options, each with the ``content_type`` that
+        it may give for it. Does no I/O.
+        """
+
+
+DETECTOR_CAPABILITIES: Mapping[str, type] = MappingProxyType({"formats": SupportsFormats})
+"""Every capability of detectors, by the name that ``lading plugins`` prints."""

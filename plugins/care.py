@@ -8,14 +8,13 @@ event loop.
 import asyncio
 import math
 import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, Final, Generic, NoReturn, TypeVar, cast
 
 from plugins.errors import DeadlineExceeded, PluginBlocked, PluginError, PluginFault
+from plugins.observing import Observed, Observer, ignore
 from plugins.watch import Step, StoodStill, Watch
 
 Result = TypeVar("Result")
@@ -24,33 +23,6 @@ PATIENCE_SECONDS: Final = 5.0
 """How long a call that was cancelled may take to release what it holds; then it is left to itself."""
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
 _OF_ANY_KIND: Final = (DeadlineExceeded, PluginBlocked, PluginFault)
-
-
-@dataclass(frozen=True, slots=True)
-class PluginCall:
-    """One call to a plugin that has ended.
-
-    Attributes:
-        kind: ``fetch``, ``detect`` or ``storage``.
-        plugin: entry-point name.
-        operation: the method, such as ``save``; ``read`` is one piece of a stream, ``release`` the end of an ``open``.
-        outcome: ``ok``, ``cancelled``, ``source_failed`` (a stream that was to be saved broke), or an error's code.
-        seconds: how long it took, waiting for its turn included.
-    """
-
-    kind: str
-    plugin: str
-    operation: str
-    outcome: str
-    seconds: float
-
-
-Observer = Callable[[PluginCall], None]
-"""Told of every call to every plugin, for logs and metrics. Must not block or raise."""
-
-
-def ignore(_call: PluginCall) -> None:
-    """The observer that is not interested."""
 
 
 def _never(_error: Exception) -> bool:
@@ -111,8 +83,13 @@ class Care:
             PluginError: what the plugin raised.
         """
         with self._observed(operation, unchanged):
-            async with self._bounded(operation, seconds, unchanged), self._turns if in_turn else nullcontext():
-                return await _Steps(begin, self.name, self._watch)
+            if in_turn:
+                return await self._bounded(operation, lambda: self._in_turn(begin), seconds, unchanged)
+            return await self._bounded(operation, lambda: _Steps(begin, self.name, self._watch), seconds, unchanged)
+
+    async def _in_turn(self, begin: Callable[[], Awaitable[Result]]) -> Result:
+        async with self._turns:
+            return await _Steps(begin, self.name, self._watch)
 
     @asynccontextmanager
     async def turn(self, seconds: float) -> AsyncIterator[None]:
@@ -121,8 +98,7 @@ class Care:
         Raises:
             DeadlineExceeded: the turn did not come within so many seconds.
         """
-        async with self._bounded("the wait for its turn", seconds, _never):
-            await self._turns.acquire()
+        await self._bounded("the wait for its turn", self._turns.acquire, seconds, _never)
         try:
             yield
         finally:
@@ -155,17 +131,20 @@ class Care:
         error.plugin = self.name
         return error
 
-    @asynccontextmanager
     async def _bounded(
-        self, operation: str, seconds: float, unchanged: Callable[[Exception], bool]
-    ) -> AsyncIterator[None]:
+        self,
+        operation: str,
+        begin: Callable[[], Awaitable[Result]],
+        seconds: float,
+        unchanged: Callable[[Exception], bool],
+    ) -> Result:
         if seconds <= 0:  # a call that never has to wait could not be interrupted by a timer
             raise self._exceeded(operation)
         timeout = asyncio.timeout(seconds)
         cancellations = _cancellations()
         try:
             async with timeout:
-                yield
+                return await begin()
         except Exception as error:
             if _cancellations() > cancellations:
                 raise asyncio.CancelledError from error
@@ -184,18 +163,8 @@ class Care:
     def _exceeded(self, operation: str) -> PluginError:
         return self.judged(DeadlineExceeded(f"{operation} did not end before its deadline"), operation)
 
-    @contextmanager
-    def _observed(self, operation: str, unchanged: Callable[[Exception], bool]) -> Iterator[None]:
-        outcome = "cancelled"
-        started = time.monotonic()
-        try:
-            yield
-            outcome = "ok"
-        except Exception as error:
-            outcome = error.code if isinstance(error, PluginError) and not unchanged(error) else "source_failed"
-            raise
-        finally:
-            self._observer(PluginCall(self._kind, self.name, operation, outcome, time.monotonic() - started))
+    def _observed(self, operation: str, unchanged: Callable[[Exception], bool]) -> Observed:
+        return Observed(self._observer, self._kind, self.name, operation, unchanged)
 
 
 def malformed(error: PluginError) -> str | None:

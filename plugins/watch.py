@@ -10,8 +10,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -62,6 +61,21 @@ class Step:
         self.overdue = False
 
 
+class UnderWay:
+    """A call to a plugin, for ``with``. A class of its own, since what contextlib makes costs more than most calls."""
+
+    __slots__ = ("_watch",)
+
+    def __init__(self, watch: "Watch") -> None:
+        self._watch = watch
+
+    def __enter__(self) -> None:
+        self._watch.begins()
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.ends()
+
+
 class Watch:
     """Watches the running event loop from when it is entered until it is left; both on the loop's own thread.
 
@@ -105,17 +119,19 @@ class Watch:
         module = cls.__module__
         self._modules[module if module.startswith(_OWN) else module.partition(".")[0]] = plugin
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
+    def call(self) -> "UnderWay":
         """Around one call to a plugin, from its begin to its end; the loop is watched only while there is one."""
+        return UnderWay(self)
+
+    def begins(self) -> None:
+        """A call begins."""
         self._under_way += 1
-        self._busy.set()
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            if not self._under_way and not self._ended:
-                self._busy.clear()
+        if not self._busy.is_set():
+            self._busy.set()
+
+    def ends(self) -> None:
+        """A call has ended."""
+        self._under_way -= 1
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
@@ -125,6 +141,9 @@ class Watch:
             self._busy.wait()
             if self._ended:
                 return
+            if not self._under_way:
+                self._rest()
+                continue
             alive = threading.Event()
             try:
                 self._loop.call_soon_threadsafe(alive.set)
@@ -133,6 +152,12 @@ class Watch:
             self._wait_for_life(alive)
             pause.wait(TICK_SECONDS)
             self._ticks += 1
+
+    def _rest(self) -> None:
+        """Wait until there is a call. Here rather than where each call ends, since calls are many and short."""
+        self._busy.clear()
+        if self._under_way or self._ended:  # it began, or ended, before the event was cleared
+            self._busy.set()
 
     def _wait_for_life(self, alive: threading.Event) -> None:
         culprit: str | None = None

@@ -11,6 +11,7 @@ from service.duplicates import Duplicates
 from service.events import Events
 from service.handlers.base import Api
 from service.handlers.in_flight import InFlight
+from service.handlers.origins import Cors
 from service.handlers.streams import Streams
 from service.idempotency import Idempotency
 from service.imports import Imports
@@ -91,6 +92,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         events=Events(parts.store, parts.changes, parts.progress, parts.clock, service.timezone),
         streams=Streams(settings.events.max_streams, settings.events.per_issuer),
         stream_seconds=settings.events.max_duration,
+        heartbeat=settings.events.heartbeat,
         waiting=Waiting(parts.store, parts.changes, service.wait_max),
         images=images,
         image_max_age=settings.images.max_age,
@@ -121,6 +123,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         upload_max_bytes=settings.uploads.max_bytes,
         upload_stall_timeout=settings.uploads.stall_timeout,
         webhooks=None if parts.webhooks is None else parts.webhooks.api,
+        cors=Cors(service.allow_origins) if service.allow_origins else None,
     )
 
 
@@ -147,6 +150,7 @@ def _param_rules(parts: Parts) -> ParamRules:
         filename_max_bytes=service.filename_max_bytes,
         album_id_max_bytes=service.album_id_max_bytes,
         import_types=parts.import_types,
+        formats=parts.formats,
     )
 
 

@@ -1,5 +1,6 @@
 """The route table, and the HTTP server around it."""
 
+import logging
 import re
 import socket
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from tornado.web import Application, RequestHandler
 from service.handlers.base import Api, BaseHandler, NotFoundHandler
 from service.handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
 from service.handlers.content import ContentHandler
+from service.handlers.cors import CorsPreflightHandler
 from service.handlers.docs import DescriptionHandler, DocsFileHandler, DocsHandler
 from service.handlers.events import AlbumEventsHandler, ImportEventsHandler
 from service.handlers.health import HealthHandler, ReadinessHandler
@@ -34,6 +36,8 @@ from service.handlers.imports import (
     RetryHandler,
     TraceHandler,
 )
+from service.handlers.methods import methods_of
+from service.handlers.origins import is_preflight
 from service.handlers.uploads import UploadHandler, UploadsHandler
 from service.handlers.webhooks import (
     DeliveriesHandler,
@@ -51,6 +55,7 @@ from service.handlers.webhooks import (
 )
 
 log = structlog.get_logger(__name__)
+_std = logging.getLogger(__name__)
 
 _VARIABLE: Final = re.compile(r"\{\w+\}")
 
@@ -123,6 +128,20 @@ class LadingApplication(Application):
             request.path = urlsplit(request.path).path or "/"
         return super().find_handler(request, **kwargs)
 
+    def get_handler_delegate(
+        self,
+        request: HTTPServerRequest,
+        target_class: type[RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """See ``tornado.web.Application.get_handler_delegate``. What browsers ask first has an answer of its own."""
+        if target_kwargs is not None and target_kwargs["api"].cors is not None and is_preflight(request):
+            target_kwargs = {**target_kwargs, "methods": methods_of(target_class)}
+            target_class = CorsPreflightHandler
+        return super().get_handler_delegate(request, target_class, target_kwargs, *args, **kwargs)
+
 
 def make_app(api: Api) -> Application:
     """The application: every route, and one log line for each request."""
@@ -169,14 +188,17 @@ def log_request(handler: RequestHandler) -> None:
     if not isinstance(handler, BaseHandler):
         raise TypeError(f"{type(handler).__name__} is not a BaseHandler")
     request = handler.request
-    status = handler.get_status()
+    status = int(handler.get_status())
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        write = log.error
+        level = logging.ERROR
     elif request.path in QUIET_PATHS and status < HTTPStatus.BAD_REQUEST:
-        write = log.debug
+        level = logging.DEBUG
     else:
-        write = log.info
-    write(
+        level = logging.INFO
+    if not _std.isEnabledFor(level):  # structlog finds out as well, after it has made the line
+        return
+    log.log(
+        level,
         "request",
         method=request.method,
         path=request.path,

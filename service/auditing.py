@@ -30,7 +30,11 @@ CONCURRENCY = 8
 """Objects that are looked at at once."""
 GIVE_UP_AFTER = 20
 """Objects in a row that cannot be read after which the storage is at fault, and not they."""
-_OURS = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/\1\2[0-9a-f]{4}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|lading-check-[0-9a-f-]+")
+# Earlier versions had two levels of folders.
+_OURS = re.compile(
+    r"([0-9a-f]{2})/(?:([0-9a-f]{2})/\1\2|\1[0-9a-f]{2})[0-9a-f]{4}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|lading-check-[0-9a-f-]+"
+)
 """Keys of imports, and of the objects that try a storage out."""
 
 

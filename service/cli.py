@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import uvloop
 
 from plugins.errors import PluginError
 from service import logs
@@ -157,7 +158,7 @@ def _run_until_stopped(
 def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a process to its end; what it cannot do its work without becomes a message."""
     try:
-        asyncio.run(process())
+        uvloop.run(process())
     except SettingsError as error:
         raise refused(error) from error
     except (DemoFailed, StoreError, PluginError, OSError) as error:

@@ -76,8 +76,12 @@ RULES: Final[Mapping[str, _Rule]] = {
 """Every expectation, by its name."""
 
 
-def validate_expectations(expect: Any) -> None:
-    """Refuse expectations that there are not, or that can never be meant.
+def validate_expectations(expect: Any, formats: Mapping[str, frozenset[str]] | None = None) -> None:
+    """Refuse expectations that there are not, that can never be meant, or that no image can meet.
+
+    Args:
+        expect: as sent.
+        formats: that images may have, with their media types; None where that is not known.
 
     Raises:
         ApiError: ``parameter_invalid``, naming the first one at fault.
@@ -91,6 +95,21 @@ def validate_expectations(expect: Any) -> None:
             raise _invalid(f"expect[{name}]"[:100], f"is unknown; there are {', '.join(RULES)}")
         if not RULES[name].pattern.fullmatch(_text(value, RULES[name])):
             raise _invalid(f"expect[{name}]", f"must be {RULES[name].form}")
+    for measure in _MEASURES:
+        least, most = expect.get(f"min_{measure}"), expect.get(f"max_{measure}")
+        if least is not None and most is not None and int(most) < int(least):
+            raise _invalid(f"expect[max_{measure}]", f"is less than expect[min_{measure}]")
+    if formats is not None:
+        _validate_format(expect.get("format"), expect.get("content_type"), formats)
+
+
+def _validate_format(name: str | None, content_type: str | None, formats: Mapping[str, frozenset[str]]) -> None:
+    if name is not None and name not in formats:
+        raise _invalid("expect[format]", f"is never met: the formats are {', '.join(formats)}")
+    types = frozenset[str]().union(*formats.values()) if name is None else formats[name]
+    if content_type is not None and content_type not in types:
+        of_what = "the media types" if name is None else f"those of {name}"
+        raise _invalid("expect[content_type]", f"is never met: {of_what} are {', '.join(sorted(types))}")
 
 
 def check_expectations(expect: Any, facts: Facts) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from backends.guard import GuardedStorage
+from plugins.capabilities import SupportsFormats
 from plugins.contracts import TypeDetector
 from plugins.errors import PluginError, PluginFault
 from plugins.registry import Plugin
@@ -77,6 +78,27 @@ def detectors_for(
         stack.push_async_callback(detector.close)
         detectors.append(detector)
     return tuple(detectors)
+
+
+def formats_of(components: Components) -> Mapping[str, frozenset[str]] | None:
+    """The formats that the configured detectors may recognise, with their media types; None where one does not say.
+
+    Raises:
+        PluginError: one cannot say.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for component in components.detectors:
+        cls = component.plugin.cls
+        if not issubclass(cls, SupportsFormats):
+            return None
+        try:
+            for name, types in cls.formats(component.options).items():
+                found[name] = found.get(name, frozenset()) | frozenset(types)
+        except Exception as error:
+            fault = PluginFault(f"formats raised {type(error).__name__}")
+            fault.plugin = component.plugin.name
+            raise fault from error
+    return found
 
 
 def _constructed(component: Component[Plugin], watch: Watch | None) -> Plugin:

@@ -12,9 +12,10 @@ from time import monotonic
 from typing import TypeVar
 
 from plugins.capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
-from plugins.care import Care, Observer, ignore
+from plugins.care import Care
 from plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from plugins.errors import DetectError, FetchError, PluginError
+from plugins.observing import Observer, ignore
 from plugins.watch import Watch
 
 Piece = TypeVar("Piece")

@@ -218,7 +218,7 @@ class Images:
         self._check_places(places)
         try:
             for place in places:
-                await self.storages.by_name[place].delete(document.storage_key if image is None else image.key)
+                await self.storages.by_name[place].delete(document.storage_key)
         except PluginError as error:
             raise _unavailable(error) from error
         if document.deleted_at is None:

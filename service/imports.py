@@ -1,8 +1,7 @@
 """What the API does with imports: accept one, show one. Knows no HTTP."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from service.database import told_as_outage
 from service.documents import DocumentStore
 from service.errors import ApiError
 from service.idempotency import Idempotency, fingerprint_of
+from service.ids import new_uuid
 from service.importer import Importer
 from service.models import MAX_ID_LENGTH, Import, Status
 from service.quotas import Quotas
@@ -61,7 +61,7 @@ class Imports:
     idempotency: Idempotency
     accepted: Callable[[], None]
     expire_after: timedelta = timedelta(days=1)
-    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    new_id: Callable[[], str] = new_uuid
     endpoints: Endpoints | None = None
 
     async def create(
@@ -108,7 +108,7 @@ class Imports:
     async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
         """The import, if nothing stands against it."""
         validate(params, self.rules)
-        document = replace(self._document(grant, params, request_id), batch_id=batch_id)
+        document = self._document(grant, params, request_id, batch_id)
         if not grant.allows("image_upload", document.album_id):
             raise ApiError("forbidden", ability="image_upload")
         if document.url is not None:
@@ -159,7 +159,7 @@ class Imports:
         self.endpoints.check_url(url, "webhook[url]")
         await self.endpoints.ensure_secret(grant.issuer_id)
 
-    def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str) -> Import:
+    def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
         url = params.get("url")
         first = url[0] if isinstance(url, list) else url
@@ -176,12 +176,16 @@ class Imports:
             status=Status.QUEUED if url else Status.WAITING,
             host=host_of(first) if first else "",
             request_id=request_id,
+            batch_id=batch_id,
         )
 
     def _check_sources(self, params: Mapping[str, Any]) -> None:
         urls = params["url"] if isinstance(params["url"], list) else [params["url"]]
-        try:
-            for url in urls:
+        for number, url in enumerate(urls):
+            try:
                 self.importer.check(Source(url, params.get("headers") or {}))
-        except SourceRefused as error:
-            raise ApiError.from_refusal(error) from error
+            except SourceRefused as error:
+                refusal = ApiError.from_refusal(error)
+                if len(urls) > 1 and refusal.parameter == "url":
+                    refusal.parameter = f"url[{number}]"
+                raise refusal from error

@@ -4,7 +4,7 @@ import logging
 
 import structlog
 
-from plugins.care import PluginCall
+from plugins.observing import PluginCall
 from plugins.watch import Blocking
 
 log = structlog.get_logger(__name__)
@@ -12,7 +12,7 @@ _std = logging.getLogger(__name__)
 
 
 def log_call(call: PluginCall) -> None:
-    """An observer (``plugins.care.Observer``)."""
+    """An observer (``plugins.observing.Observer``)."""
     if _std.isEnabledFor(logging.DEBUG):  # a fetch has a call for each piece
         log.debug(
             "plugin call",

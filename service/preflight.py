@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from plugins.contracts import Source
-from plugins.errors import DeadlineExceeded, PluginError
+from plugins.errors import DeadlineExceeded, DetectError, FetchError, PluginError
 from plugins.tracing import tracing
 from service.auth import Grant
+from service.database import told_as_outage
 from service.dedupe import source_of
 from service.duplicates import Duplicates
 from service.errors import ApiError
-from service.importer import Importer
+from service.expectations import ExpectationFailed
+from service.importer import Importer, Preview
 from service.imports import Imports
 from service.models import Import
 from service.redaction import filtered_url
@@ -54,6 +56,7 @@ class Preflight:
             "duplicates": [],
             "plugins": None,
             "error": None,
+            "mirrors": [],
         }
         try:
             document = await self.imports.prepared(grant, params)
@@ -62,31 +65,25 @@ class Preflight:
                 raise
             verdict["grant"]["allowed"] = error.code != "forbidden"
             verdict["error"] = _told(error.code, error.detail)
+            if verdict["grant"]["allowed"] and params.get("url"):
+                verdict["mirrors"] = [self._judged(source).document for source in _sources(params)]
             return verdict
         if document.url is None:
             raise ApiError("parameter_invalid", parameter="url", reason="is needed: there is nothing to look at")
-        sources = _sources(params)
-        try:
-            async with asyncio.timeout(self.seconds):
-                verdict["findings"] = await self._findings(sources[0])
-                await self._try(grant, document, sources, verdict)
-        except PluginError as error:
-            verdict["error"] = _told(error.code, error.detail)
-        except TimeoutError:
-            verdict["error"] = _told(DeadlineExceeded.code, DeadlineExceeded.public_text)
+        trials = [_Trial(source) for source in _sources(params)]
+        await asyncio.gather(*(self._try(document, trial) for trial in trials))
+        decisive = _decisive(trials)
+        verdict |= {
+            "findings": trials[0].findings,
+            "final_url": decisive.final_url,
+            "error": decisive.told,
+            "mirrors": [trial.document for trial in trials],
+        }
+        if decisive.found is not None:
+            await self._succeeds(grant, document, decisive.found, verdict)
         return verdict
 
-    async def _try(self, grant: Grant, document: Import, sources: list[Source], verdict: dict[str, Any]) -> None:
-        with tracing() as trace:
-            ways = [(sources[0], 0)]  # each source that was tried, and how many redirects were before it
-            try:
-                found = await self.importer.preview(
-                    document, sources, lambda source: ways.append((source, len(trace.redirects)))
-                )
-            finally:
-                source, before = ways[-1]
-                last = [filtered_url(source.url), *trace.redirects[before:]][-1]
-                verdict["final_url"] = last if len(last) <= MAX_URL else None
+    async def _succeeds(self, grant: Grant, document: Import, found: Preview, verdict: dict[str, Any]) -> None:
         verdict["plugins"] = {"fetcher": found.fetcher, "storage": self.storage}
         verdict["image"] = found.facts
         # Who may upload to one album learns nothing of what is in others.
@@ -94,26 +91,94 @@ class Preflight:
         wanted = replace(
             document, params={**document.params, "dedupe": scope if grant.admin or document.album_id else "off"}
         )
-        same = [
-            await self.duplicates.by_bytes(wanted, found.facts["sha256"]),
-            await self.duplicates.by_source(wanted, source_of(found.source.url, found.source.headers)),
-        ]
+        with told_as_outage():
+            same = [
+                await self.duplicates.by_bytes(wanted, found.facts["sha256"]),
+                await self.duplicates.by_source(wanted, source_of(found.source.url, found.source.headers)),
+            ]
         verdict["duplicates"] = sorted({one.image_id for one in same if one is not None})
         verdict["would_succeed"] = True
 
-    async def _findings(self, source: Source) -> list[dict[str, Any]]:
-        """What the fetcher judges of each hop, by the way of ``lading fetch explain``; empty where it cannot say."""
-        explainer = getattr(fetcher_for(self.importer.fetchers, source.url), "explainer", None)
-        findings: list[dict[str, Any]] = []
+    def _judged(self, source: Source) -> "_Trial":
+        """What can be said of a source without looking."""
+        trial = _Trial(source)
+        try:
+            self.importer.check(source)
+        except PluginError as error:
+            trial.error = error
+        return trial
+
+    async def _try(self, document: Import, trial: "_Trial") -> None:
+        """Try one source, within its time."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self._find(trial)
+                with tracing() as trace:
+                    try:
+                        trial.found = await self.importer.preview(document, [trial.source], lambda _: None)
+                    finally:
+                        last = [filtered_url(trial.source.url), *trace.redirects][-1]
+                        trial.final_url = last if len(last) <= MAX_URL else None
+        except PluginError as error:
+            trial.error = error
+        except TimeoutError:
+            trial.error = DeadlineExceeded("the preflight")
+
+    async def _find(self, trial: "_Trial") -> None:
+        """What the fetcher judges of each hop, by the way of ``lading fetch explain``; nothing where it cannot say."""
+        explainer = getattr(fetcher_for(self.importer.fetchers, trial.source.url), "explainer", None)
         if explainer is None:
-            return findings
+            return
         with suppress(PluginError):  # which the attempt itself tells of
-            async for one in explainer.explain(source, follow=True):
-                if len(findings) < MAX_FINDINGS:
-                    findings.append(asdict(one))
-        return findings
+            async for one in explainer.explain(trial.source, follow=True):
+                if len(trial.findings) < MAX_FINDINGS:
+                    trial.findings.append(asdict(one))
 
 
+@dataclass(slots=True)
+class _Trial:
+    """One source, and what was found of it.
+
+    Attributes:
+        final_url: where its redirects have led; None where that is not known.
+        found: the image, where there is one.
+        error: what it would fail with.
+    """
+
+    source: Source
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    final_url: str | None = None
+    found: Preview | None = None
+    error: PluginError | None = None
+
+    @property
+    def told(self) -> dict[str, str | None] | None:
+        """The error, as it is told."""
+        return None if self.error is None else _told(self.error.code, self.error.detail)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        url = filtered_url(self.source.url)
+        return {
+            "url": url if len(url) <= MAX_URL else None,
+            "would_succeed": self.found is not None,
+            "final_url": self.final_url,
+            "findings": self.findings,
+            "image": None if self.found is None else self.found.facts,
+            "error": self.told,
+        }
+
+
+def _decisive(trials: list[_Trial]) -> _Trial:
+    """The one that decides what becomes of the import: see ``Importer.run``."""
+    for trial in trials:
+        if trial.found is not None or not isinstance(trial.error, NEXT_IS_TRIED):
+            return trial
+    return next((trial for trial in trials if trial.error is not None and trial.error.retryable), trials[0])
+
+
+NEXT_IS_TRIED: Final = (FetchError, DetectError, DeadlineExceeded, ExpectationFailed)
 MAX_URL: Final = 2048
 
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -41,9 +41,14 @@ class Amount:
 
 @dataclass(slots=True)
 class _Fetch:
-    amount: Amount
+    total: int | None
+    received: int = 0
     began_at: float = field(default_factory=time.monotonic)
     written: Record | None = None
+
+    @property
+    def amount(self) -> Amount:
+        return Amount(self.received, self.total)
 
 
 class Progress:
@@ -56,10 +61,10 @@ class Progress:
 
     async def counted(self, import_id: str, chunks: AsyncIterator[bytes], total: int | None) -> AsyncIterator[bytes]:
         """The same chunks, counted while they pass."""
-        fetch = self._fetches[import_id] = _Fetch(Amount(0, total))
+        fetch = self._fetches[import_id] = _Fetch(total)
         try:
             async for chunk in chunks:
-                fetch.amount = replace(fetch.amount, received=fetch.amount.received + len(chunk))
+                fetch.received += len(chunk)
                 yield chunk
         finally:
             self._fetches.pop(import_id, None)

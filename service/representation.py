@@ -9,6 +9,8 @@ from service.images import StoredImage
 from service.models import Image, Import
 from service.redaction import filtered
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 
 def accepted(document: Import, timezone: tzinfo, params: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to ``POST /api/v1/imports``: eight keys in the order of the contract, and ``params`` as given."""
@@ -60,7 +62,7 @@ def timestamp(moment: datetime, timezone: tzinfo) -> str:
 
 def encode(value: Any) -> bytes:
     """Compact JSON in UTF-8, keys in their order."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _JSON.encode(value).encode()
 
 
 def _error(document: Import) -> dict[str, Any] | None:

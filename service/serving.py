@@ -124,6 +124,7 @@ async def running(
         api = make_api(parts, worker.wake, worker.stop_import) if worker else make_api(parts, lambda: None)
         await stack.enter_async_context(_in_the_background(api.receiving.run, "uploads"))
         await stack.enter_async_context(_in_the_background(api.uploads.run, "files of uploads"))
+        stack.push_async_callback(api.events.feeds.close)
         server = make_server(
             make_app(api),
             head_max_bytes=options.head_max_bytes,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 CHUNK_BYTES = 1024 * 1024
+SMALL_BYTES = 128 * 1024
 _HAS_UNNAMED_FILES = hasattr(os, "memfd_create")
 
 
@@ -34,8 +35,10 @@ class Spool:
         self._executor = executor
         self._digest = hashlib.sha256()
         self._gathered = bytearray()
-        self._file: IO[bytes] | None = None
+        self._file: IO[bytes] | _MemoryFile | None = None
         self._in_memory = True
+        self._small: bytes | None = None
+        """The bytes again, of a spool that has few: to read them back from its file would cost more."""
 
     @property
     def sha256(self) -> str:
@@ -80,6 +83,8 @@ class Spool:
         """
         if self._in_memory:
             self._file = _memory_file(self._directory)
+            if len(self._gathered) <= SMALL_BYTES:
+                self._small = bytes(self._gathered)
             self._write(self._file)
         elif self._gathered:
             await self._flush_to_disk()
@@ -104,6 +109,10 @@ class Spool:
         """The bytes, in order, in pieces of at most 1 MiB. May be called again."""
         if self._file is None:
             raise ValueError("the spool was not filled")
+        if self._small is not None:
+            if self._small:
+                yield self._small
+            return
         descriptor = self._file.fileno()
         for offset in range(0, self.byte_size, CHUNK_BYTES):
             if self._in_memory:
@@ -115,6 +124,7 @@ class Spool:
     def close(self) -> None:
         """Free the memory or the file. May be called twice."""
         self._gathered = bytearray()
+        self._small = None
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -144,12 +154,34 @@ class Spool:
             self._file = _disk_file(self._directory)
         self._write(self._file)
 
-    def _write(self, file: IO[bytes]) -> None:
+    def _write(self, file: "IO[bytes] | _MemoryFile") -> None:
         self._digest.update(self._gathered)
         rest = memoryview(self._gathered)
         while rest:
             rest = rest[file.write(rest) :]
         self._gathered = bytearray()
+
+
+class _MemoryFile:
+    """An unnamed file in memory, by its descriptor alone: what ``open`` asks the system about one, nobody needs."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.memfd_create("lading-spool", os.MFD_CLOEXEC)
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, data: memoryview) -> int:
+        return os.write(self._descriptor, data)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +208,8 @@ class Spools:
             spool.close()
 
 
-def _memory_file(directory: Path | None) -> IO[bytes]:
-    if _HAS_UNNAMED_FILES:
-        return open(os.memfd_create("lading-spool", os.MFD_CLOEXEC), "wb+", buffering=0)  # noqa: PTH123
-    return _disk_file(directory)
+def _memory_file(directory: Path | None) -> "IO[bytes] | _MemoryFile":
+    return _MemoryFile() if _HAS_UNNAMED_FILES else _disk_file(directory)
 
 
 def _disk_file(directory: Path | None) -> IO[bytes]:

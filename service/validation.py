@@ -11,6 +11,7 @@ from service.expectations import validate_expectations
 
 MAX_URLS = 8
 """Mirrors that an import may name."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,14 @@ class ParamRules:
         metadata_max_bytes: size of ``metadata`` or ``metadatas`` as compact JSON in UTF-8.
         filename_max_bytes, album_id_max_bytes: size of ``filename`` and ``album_id`` in UTF-8.
         import_types: values that a client may send as ``import_type``; the url decides, so they change nothing.
+        formats: that images may have, with their media types; None where that is not known.
     """
 
     metadata_max_bytes: int
     filename_max_bytes: int
     album_id_max_bytes: int
     import_types: frozenset[str]
+    formats: Mapping[str, frozenset[str]] | None = None
 
 
 def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
@@ -49,7 +52,7 @@ def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
     _validate_headers(params.get("headers"))
     _validate_webhook(params.get("webhook"))
     validate_dedupe(params)
-    validate_expectations(params.get("expect"))
+    validate_expectations(params.get("expect"), rules.formats)
 
 
 def _validate_url(url: Any) -> None:
@@ -63,7 +66,7 @@ def _validate_url(url: Any) -> None:
 def _validate_metadata(name: str, metadata: Any, max_bytes: int) -> None:
     if not isinstance(metadata, Mapping | None):
         raise _invalid(name, "must be an object")
-    if metadata and len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > max_bytes:
+    if metadata and len(_JSON.encode(metadata).encode()) > max_bytes:
         raise _invalid(name, f"is larger than {max_bytes} bytes")
 
 

@@ -4,7 +4,7 @@ The only module that knows which class stands behind which contract. What is ope
 """
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from service.documents.memory import MemoryDocumentStore
 from service.documents.sqlite import SqliteDocumentStore
 from service.duplicates import Duplicates
 from service.facts import Facts
-from service.guarded import detectors_for, fetchers_for, storages_for
+from service.guarded import detectors_for, fetchers_for, formats_of, storages_for
 from service.images import Downloads, Images
 from service.importer import Importer
 from service.mirror import Mirror
@@ -58,6 +58,7 @@ class Parts:
     import_types: frozenset[str]
     changes: Changes
     progress: Progress
+    formats: Mapping[str, frozenset[str]] | None = None
     webhooks: WebhookParts | None = None
 
     @property
@@ -146,6 +147,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             import_types=kinds | IMPORT_TYPES,
             changes=Changes(),
             progress=progress,
+            formats=formats_of(components),
             webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng),
         )
 

@@ -1,6 +1,7 @@
 """The worker: claims imports under a lease, runs them within their limits, and stops cleanly."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Collection, Sequence
@@ -22,6 +23,8 @@ from service.politeness import Politeness, verdict_of
 from service.slots import Limits, Slots
 from service.stops import HasStopped, Stops
 
+CLAIM_SECONDS = 0.02
+"""After a claim, so long at most until the next one, while nearly all places are taken."""
 RECOVER_BATCH = 500
 COOLING_SECONDS = 1.0
 """For how long an issuer is not claimed from after an import of it had to be handed back,"""
@@ -84,6 +87,7 @@ class Worker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cooling: dict[str, float] = {}
         self._claiming = asyncio.Lock()
+        self._claimed_at = -math.inf
         self._storage_suspect = False
         self._queue_outage = Outage("the queue of imports")
         self._recovery_outage = Outage("the recovery of dead workers' imports")
@@ -113,6 +117,7 @@ class Worker:
             while not self._stopping:
                 self._wake.clear()
                 await self._turn_away(self._slots.stranded())
+                await self._gather_places()
                 if not await self._claim():
                     await self._idle()
             await self._give_back(self._slots.waiting)
@@ -127,6 +132,12 @@ class Worker:
                 await self._leases.release_all()
 
     # --- claiming -----------------------------------------------------------------------------------------------------
+
+    async def _gather_places(self) -> None:
+        """Wait for a moment where few places are free and a claim was just made: one claim for several costs less."""
+        wait = self._claimed_at + CLAIM_SECONDS - time.monotonic()
+        if wait > 0 and 0 < self._slots.free < self._options.limits.concurrency / 4:
+            await asyncio.sleep(wait)
 
     async def _claim(self) -> int:
         """Claim what there is room for and begin it; how many were claimed."""
@@ -156,6 +167,8 @@ class Worker:
                 lease.retired = True
             return ()
         self._queue_outage.worked()
+        if documents:
+            self._claimed_at = time.monotonic()
         for document in documents:
             lease.held[document.id] = document
             self._lease_of[document.id] = lease

@@ -1,20 +1,46 @@
 """Settings of every test run, and the real MongoDB that several of them share."""
 
+import asyncio
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 from tests.support.mongod import ReplicaSet, replica_set
 
-# Event loops complain of coroutines that were never awaited, and of callbacks in the wrong thread.
+# Event loops complain of coroutines that were never awaited, and of callbacks in the wrong thread. Where each task,
+# future and callback was made they note in the long form of the tests alone: it takes a fifth of the time of all.
 os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
+if os.environ.get("LADING_TESTS") != "long":
+    asyncio.BaseEventLoop.get_debug = lambda self: False  # type: ignore[method-assign]
+
+MEMORY: Final = Path("/dev/shm")
+ROOM: Final = 4 << 30
+
+# Files of tests, of mongod too, lie in memory where it has room, so that no fsync waits for a disk: tests kill
+# processes, and cut no power. Whoever sets TMPDIR has them there.
+if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 # How fast the machine is decides no test.
 settings.register_profile("lading", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lading")
+
+
+def pytest_collection_finish() -> None:
+    """Have Hypothesis import its reader of regular expressions, which it does when one is first used.
+
+    In the midst of a test, with other threads at work, that has failed (SystemError: AST constructor recursion depth
+    mismatch).
+    """
+    st.from_regex(r"a").validate()
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from plugins.capabilities import SupportsFormats
 from plugins.contracts import ImageInfo, TypeDetector
 from plugins.detectors.formats import CONTENT_TYPES
 from plugins.detectors.limits import MAX_INTERNAL, MAX_LINE, Limits
@@ -108,7 +110,7 @@ class PillowOptions(PluginOptions):
         return self
 
 
-class PillowDetector(TypeDetector):
+class PillowDetector(SupportsFormats, TypeDetector):
     """See ``TypeDetector``. ``NotAnImage`` means that the first bytes are of no format known here."""
 
     contract_version = 1
@@ -135,6 +137,12 @@ class PillowDetector(TypeDetector):
             recycle_after=options.recycle_after,
             max_line=MAX_LINE,
         )
+
+    @classmethod
+    def formats(cls, options: PluginOptions) -> Mapping[str, Sequence[str]]:
+        """See ``SupportsFormats.formats``."""
+        allowed = options.formats if isinstance(options, PillowOptions) else ()
+        return {name: CONTENT_TYPES[name] for name in allowed}
 
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``. Waits for a free process first; the caller sets the deadline for that.

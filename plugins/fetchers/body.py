@@ -64,6 +64,8 @@ class Body:
         return self
 
     async def __anext__(self) -> bytes:
+        if self._size == self._announced:  # HTTP's framing lets no more through
+            raise StopAsyncIteration
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with self._clock.limit(READ_PHASE, self._options.read_timeout):

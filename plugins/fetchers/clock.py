@@ -1,8 +1,8 @@
 """Times one fetch: each phase has its limit, and all of them together have another."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import NoReturn
 
 from plugins.errors import ConnectionLost, FetchTimeout
 
@@ -30,35 +30,74 @@ class FetchClock:
             if not timeout.expired():
                 timeout.reschedule(asyncio.get_running_loop().time())
 
-    @asynccontextmanager
-    async def limit(self, phase: str = WHOLE_FETCH, seconds: float | None = None) -> AsyncIterator[None]:
+    def limit(self, phase: str = WHOLE_FETCH, seconds: float | None = None) -> "Limit":
         """Bound the time of the block by ``seconds``, or only by what is left of the total. May be nested.
 
         Raises:
             FetchTimeout: ``phase`` took longer than ``seconds``, or the whole fetch longer than its total.
             ConnectionLost: the clock was stopped.
         """
-        self._refuse_if_stopped()
+        return Limit(self, phase, seconds)
+
+    def begin(self, phase: str, seconds: float | None) -> tuple[asyncio.Timeout, tuple[str, float]]:
+        """A timeout for a phase, which counts as entered; and the phase and the seconds that it stands for.
+
+        Raises:
+            ConnectionLost: the clock was stopped.
+        """
+        self.refuse_if_stopped()
         until = self._deadline
         exceeded = (WHOLE_FETCH, self._total)
         if seconds is not None and (phase_end := asyncio.get_running_loop().time() + seconds) < until:
             until, exceeded = phase_end, (phase, seconds)
         timeout = asyncio.timeout_at(until)
         self._entered.append(timeout)
-        try:
-            async with timeout:
-                yield
-        except TimeoutError as error:
-            if not timeout.expired():  # the block's own; the operating system has a time limit for connecting
-                raise
-            self._refuse_if_stopped()
-            raise timed_out(*exceeded) from error
-        finally:
-            self._entered.remove(timeout)
+        return timeout, exceeded
 
-    def _refuse_if_stopped(self) -> None:
+    def end(self, timeout: asyncio.Timeout) -> None:
+        """The timeout is left."""
+        self._entered.remove(timeout)
+
+    def refuse_if_stopped(self) -> None:
+        """Raise where the clock was stopped.
+
+        Raises:
+            ConnectionLost: it was.
+        """
         if self._stopped:
             raise fetcher_closed()
+
+
+class Limit:
+    """See ``FetchClock.limit``. A class: what contextlib makes costs more, and each piece of a body has a limit."""
+
+    __slots__ = ("_clock", "_exceeded", "_phase", "_seconds", "_timeout")
+
+    def __init__(self, clock: FetchClock, phase: str, seconds: float | None) -> None:
+        self._clock = clock
+        self._phase = phase
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        self._timeout, self._exceeded = self._clock.begin(self._phase, self._seconds)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError as expired:
+            self._raise(expired)
+        finally:
+            self._clock.end(self._timeout)
+        # The block's own passes; the operating system has a time limit for connecting.
+        if isinstance(error, TimeoutError) and self._timeout.expired():
+            self._raise(error)
+
+    def _raise(self, error: TimeoutError) -> NoReturn:
+        self._clock.refuse_if_stopped()
+        raise timed_out(*self._exceeded) from error
 
 
 def timed_out(phase: str, seconds: float) -> FetchTimeout:

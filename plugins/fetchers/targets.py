@@ -51,6 +51,11 @@ class TargetPolicy:
         Raises:
             SourceRefused: the first refusal.
         """
+        # Most pass, and need no text of why.
+        if self._options.port_verdict(url.port).allowed and self._hosts.verdict(url.host).allowed:
+            address = url.address
+            if address is None or self.addresses.verdict(str(address)).allowed:
+                return
         for judged in self.judge(url):
             if judged.refusal is not None:
                 raise judged.refusal

@@ -28,6 +28,10 @@ _PORT = re.compile(r"[0-9]{1,5}")
 # Letters, digits and hyphens (RFC 1123 section 2.1), and the underscore, which names of storage buckets have.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+# What nearly all names are: nothing in them has another spelling, no label is encoded, none could be a number.
+_PLAIN_LABEL = r"(?!xn--)[a-z_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_PLAIN_HOST = re.compile(rf"{_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})*")
+_DOTTED_QUAD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 # RFC 3986 appendix A: what a path and a query may hold, the percent sign of escapes, and the brackets that many
@@ -202,6 +206,10 @@ def canonical_host(text: str) -> str:
     # No encoding shortens a name; checked first, so that little is left to do for one of thousands of labels.
     if len(text) > _MAX_HOST:
         raise UrlInvalid(reason="its host is not valid")
+    if _PLAIN_HOST.fullmatch(text):
+        return text
+    if _DOTTED_QUAD.fullmatch(text):
+        return _ipv4(text)
     labels = [_Label.read(label) for label in text.split(".")]
     _check_directions(labels)
     host = ".".join(label.ascii for label in labels)

@@ -24,6 +24,16 @@ _LOCK: Final = threading.Lock()
 """One request is worked on at a time: the emulator is made for that, and conditions need it."""
 
 
+class InMemory(Storage):  # type: ignore[misc]  # the emulator has no types
+    """The emulator's storage, in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(use_memory_fs=True)
+
+    def _write_config_to_file(self) -> None:
+        """Nothing: all that it knows of all objects would be written with each of them, and never be read."""
+
+
 class Righted(RequestHandler):  # type: ignore[misc]  # the emulator has no types
     """The emulator's handler of one connection, with what Google does and the emulator does not."""
 
@@ -114,7 +124,7 @@ class Righted(RequestHandler):  # type: ignore[misc]  # the emulator has no type
 def main() -> None:
     """Serve until standard input ends."""
     logging.disable(logging.ERROR)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Righted, Storage(use_memory_fs=True)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Righted, InMemory()))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)  # noqa: T201 - how it says where it is
     sys.stdin.read()

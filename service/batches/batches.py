@@ -39,11 +39,13 @@ class Batch:
     Attributes:
         record: as it is stored.
         accepted: items that became imports.
+        replayed: items that an earlier request with the same key has made imports of, which belong to its batch.
         rejected: the others, by the code of what was wrong.
     """
 
     record: Record
     accepted: int = 0
+    replayed: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -54,7 +56,8 @@ class Batch:
     def summary(self, *, complete: bool) -> dict[str, Any]:
         """What its request is answered with at last."""
         rejected = dict(sorted(self.rejected.items()))
-        return {"batch_id": self.id, "accepted": self.accepted, "rejected": rejected, "complete": complete}
+        told = {"batch_id": self.id, "accepted": self.accepted, "rejected": rejected, "complete": complete}
+        return told | ({"replayed": self.replayed} if self.replayed else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,18 @@ class Batches:
         return Batch(record)
 
     async def accept(
-        self, batch: Batch, grant: Grant, item: Item, route: Mapping[str, str], request_id: str
+        self, batch: Batch, grant: Grant, item: Item, route: Mapping[str, str], request_id: str, key: str | None = None
     ) -> dict[str, Any]:
-        """Accept an item; the line that answers it."""
+        """Accept an item; the line that answers it.
+
+        Args:
+            batch: that it comes in.
+            grant: what the token allows.
+            item: the item.
+            route: parameters that its sender cannot set.
+            request_id: of the request, for the log.
+            key: of idempotency, of the whole request: with the item's number it is one for the item.
+        """
         try:
             if item.error is not None:
                 raise item.error
@@ -111,18 +123,28 @@ class Batches:
                 raise ApiError("batch_too_long", limit=self.max_items)  # noqa: TRY301  # told as the others
             sent = item.params or {}
             params = {**{name: value for name, value in sent.items() if name not in route}, **route}
-            created = await self.imports.create(grant, params, request_id, batch_id=batch.id)
+            of_item = None if key is None else f"{key}\n{item.number}"  # no key that is sent has a line break
+            created = await self.imports.create(grant, params, request_id, of_item, batch_id=batch.id)
         except (ApiError, ParamsError) as error:
             batch.rejected[error.code] += 1
             parameter = {"parameter": error.parameter} if error.parameter is not None else {}
             answer = {"line": item.number, "status": error.status.value, "code": error.code, "detail": error.detail}
             return answer | parameter
+        if created.is_replayed:
+            batch.replayed += 1
+            return {"line": item.number, "status": 200, "id": created.document.id, "replayed": True}
         batch.accepted += 1
         return {"line": item.number, "status": 200, "id": created.document.id}
 
     async def end(self, batch: Batch, *, complete: bool) -> None:
         """Write what has become of its items; where that is not possible, that is logged."""
-        data = {**batch.record.data, "accepted": batch.accepted, "rejected": batch.rejected, "complete": complete}
+        data = {
+            **batch.record.data,
+            "accepted": batch.accepted,
+            "replayed": batch.replayed,
+            "rejected": batch.rejected,
+            "complete": complete,
+        }
         try:
             await self.store.records.replace(batch.record.changed(data=data))
         except StoreUnavailable as error:

@@ -19,6 +19,8 @@ CSV_COLUMNS: Final = ("album_id", "url", "tags", "metadata")
 _STRUCTURAL = re.compile(rb'["\[\]{},]')
 _STRING_END = re.compile(rb'["\\]')
 _BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+"""What some programs write at the beginning of UTF-8; it is no part of the first item."""
 
 
 class ItemTooLarge(ParamsError):
@@ -114,6 +116,8 @@ class LineReader(ItemReader):
     def _ended(self) -> Iterator[Item]:
         self._number += 1
         line, is_too_large = bytes(self._line).strip(_BLANK), self._is_too_large
+        if self._number == 1:
+            line = line.removeprefix(_BOM).lstrip(_BLANK)
         self._line.clear()
         self._is_too_large = False
         if is_too_large:
@@ -135,12 +139,12 @@ class CsvReader(LineReader):
 
     def is_header(self, number: int, line: bytes) -> bool:
         """See ``LineReader.is_header``."""
-        return number == 1 and line.lstrip(b"\xef\xbb\xbf").partition(b";")[0].strip(b' "').lower() == b"album_id"
+        return number == 1 and line.partition(b";")[0].strip(b' "').lower() == b"album_id"
 
     def params(self, text: bytes) -> dict[str, Any]:
         """See ``ItemReader.params``."""
         try:
-            rest = text.removeprefix(b"\xef\xbb\xbf").decode()
+            rest = text.decode()
         except UnicodeDecodeError as error:
             raise CsvInvalid("The line is not UTF-8.") from error
         columns: list[str] = []
@@ -173,9 +177,15 @@ class ArrayReader(ItemReader):
         self._is_too_large = False
         self._is_over = False
         self._fault: JsonInvalid | None = None
+        self._head: bytes | None = b""
 
     def feed(self, chunk: bytes) -> Iterator[Item]:
         """See ``ItemReader.feed``."""
+        if self._head is not None:
+            self._head += chunk
+            if len(self._head) < len(_BOM) and _BOM.startswith(self._head):
+                return
+            chunk, self._head = self._head.removeprefix(_BOM), None
         position = 0
         while position < len(chunk) and self._fault is None:
             if self._is_over:

@@ -14,7 +14,7 @@ from pydantic import SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from plugins.capabilities import FETCHER_CAPABILITIES, STORAGE_CAPABILITIES
+from plugins.capabilities import DETECTOR_CAPABILITIES, FETCHER_CAPABILITIES, STORAGE_CAPABILITIES
 from plugins.contracts import Fetcher
 from plugins.registry import GROUPS, InstalledPlugin, Kind, RegistryError, installed, load
 from plugins.validation import mentions_secret
@@ -107,7 +107,7 @@ def _entry(plugin: InstalledPlugin, configured: bool) -> PluginEntry:
 
 def capabilities(cls: type) -> tuple[str, ...]:
     """What a plugin's class can do, as phrases."""
-    known = {**FETCHER_CAPABILITIES, **STORAGE_CAPABILITIES}
+    known = {**FETCHER_CAPABILITIES, **DETECTOR_CAPABILITIES, **STORAGE_CAPABILITIES}
     able = tuple(name for name, interface in known.items() if issubclass(cls, interface))
     return (f"schemes {', '.join(sorted(cls.schemes))}", *able) if issubclass(cls, Fetcher) else able
 

@@ -16,12 +16,14 @@ from pathlib import Path
 
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable, sqlite_queries
+from service.documents.sqlite_commits import commit_together
 from service.documents.sqlite_file import connect_reader, connect_writer, file_identity
 from service.documents.sqlite_records import SqliteRecordStore
 from service.documents.sqlite_rows import to_milliseconds
 from service.documents.sqlite_search import SqliteImportSearch
-from service.documents.sqlite_threads import Call, ConnectionThreads, commit_together, run_each
+from service.documents.sqlite_threads import Call, ConnectionThreads, run_each
 from service.documents.sqlite_turns import Turns
+from service.documents.sqlite_writes import Write, insert_imports, update_imports
 from service.issuers import Issuer
 from service.models import Held, Import
 
@@ -99,7 +101,7 @@ class SqliteDocumentStore(DocumentStore):
 
     async def add(self, document: Import) -> None:
         """See ``DocumentStore.add``."""
-        await self._writer.run(lambda connection: sqlite_queries.insert_import(connection, document))
+        await self._writer.run(Write(insert_imports, document))
 
     async def get(self, import_id: str) -> Import | None:
         """See ``DocumentStore.get``."""
@@ -131,7 +133,7 @@ class SqliteDocumentStore(DocumentStore):
 
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
-        return await self._writer.run(lambda connection: sqlite_queries.update_import(connection, document))
+        return await self._writer.run(Write(update_imports, document))
 
     async def remove(self, document: Import) -> bool:
         """See ``DocumentStore.remove``."""

@@ -3,20 +3,19 @@ by itself in one that reads. ``sqlite_turns`` chooses what is claimed.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from service.documents import DuplicateId
 from service.documents.sqlite_file import APPLICATION_ID
 from service.documents.sqlite_rows import (
-    birth_columns,
     issuer_columns,
     metadata_rows,
-    state_columns,
     to_import,
     to_issuer,
     to_milliseconds,
 )
+from service.documents.sqlite_writes import update_imports
 from service.issuers import Issuer
 from service.models import Held, Import
 
@@ -41,30 +40,6 @@ def probe_writing(connection: sqlite3.Connection) -> None:
 
 
 # --- imports ----------------------------------------------------------------------------------------------------------
-
-
-def insert_import(connection: sqlite3.Connection, document: Import) -> None:
-    """See ``DocumentStore.add``."""
-    cursor = connection.execute(
-        """
-        INSERT INTO imports (
-            id, organization_id, issuer_id, params, created_at, host, request_id, updated_at, run_at, status, image_id,
-            import_type, attempts, abandoned, revision, worker_id, error, image, sealed, image_deleted_at,
-            image_purged_at, batch_id, retried_at, deleted_at, duplicate, outbox, trace
-        ) VALUES (
-            :id, :organization_id, :issuer_id, :params, :created_at, :host, :request_id, :updated_at, :run_at, :status,
-            :image_id, :import_type, :attempts, :abandoned, :revision, :worker_id, :error, :image, :sealed,
-            :image_deleted_at, :image_purged_at, :batch_id, :retried_at, :deleted_at, :duplicate, :outbox, :trace
-        ) ON CONFLICT (id) DO NOTHING
-        """,
-        birth_columns(document) | state_columns(document),
-    )
-    if not cursor.rowcount:
-        raise DuplicateId(f"import {document.id} exists already")
-    connection.executemany(
-        "INSERT INTO import_metadata (organization_id, name, value, created_at, id) VALUES (?, ?, ?, ?, ?)",
-        metadata_rows(document),
-    )
 
 
 def remove_import(connection: sqlite3.Connection, document: Import) -> bool:
@@ -126,28 +101,10 @@ def get_stored_bytes(connection: sqlite3.Connection, organization_id: str) -> in
     return rows[0][0] if rows else 0
 
 
-def update_import(connection: sqlite3.Connection, document: Import) -> bool:
-    """See ``DocumentStore.update``."""
-    cursor = connection.execute(
-        """
-        UPDATE imports SET
-            updated_at = :updated_at, run_at = :run_at, status = :status, image_id = :image_id,
-            import_type = :import_type, attempts = :attempts, abandoned = :abandoned, revision = :revision,
-            worker_id = :worker_id, error = :error, image = :image, sealed = :sealed,
-            image_deleted_at = :image_deleted_at, image_purged_at = :image_purged_at, retried_at = :retried_at,
-            deleted_at = :deleted_at, duplicate = :duplicate, outbox = :outbox, trace = :trace
-        WHERE id = :id AND revision = :revision - 1
-        """,
-        state_columns(document),
-    )
-    return cursor.rowcount == 1
-
-
-def claim_imports(connection: sqlite3.Connection, rowids: Iterable[int], worker_id: str, now: datetime) -> list[Import]:
+def claim_imports(connection: sqlite3.Connection, rowids: Sequence[int], worker_id: str, now: datetime) -> list[Import]:
     """Give the queued imports in these rows to the worker."""
     claimed = [document.claimed(worker_id, now) for document in _read_rows(connection, rowids)]
-    for document in claimed:
-        update_import(connection, document)
+    update_imports(connection, claimed)
     return claimed
 
 
@@ -158,9 +115,13 @@ def count_queued(connection: sqlite3.Connection, limit: int) -> int:
     return count
 
 
-def _read_rows(connection: sqlite3.Connection, rowids: Iterable[int]) -> list[Import]:
-    query = "SELECT * FROM imports WHERE rowid = ?"
-    return [to_import(connection.execute(query, (rowid,)).fetchone()) for rowid in rowids]
+def _read_rows(connection: sqlite3.Connection, rowids: Sequence[int]) -> list[Import]:
+    if not rowids:
+        return []
+    numbers = ",".join(str(int(rowid)) for rowid in rowids)
+    query = f"SELECT rowid, * FROM imports WHERE rowid IN ({numbers})"  # noqa: S608 - numbers
+    rows = {row["rowid"]: row for row in connection.execute(query).fetchall()}
+    return [to_import(rows[rowid]) for rowid in rowids]
 
 
 # --- workers ----------------------------------------------------------------------------------------------------------
@@ -205,8 +166,8 @@ def recover_imports(connection: sqlite3.Connection, limit: int, now: datetime) -
         """,
         (limit,),
     ).fetchall()
-    for document in _read_rows(connection, [row[0] for row in orphans]):
-        update_import(connection, document.recovered(now))
+    recovered = [document.recovered(now) for document in _read_rows(connection, [row[0] for row in orphans])]
+    update_imports(connection, recovered)
     return len(orphans)
 
 

@@ -2,9 +2,8 @@
 
 import json
 import sqlite3
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from service.documents.records import Record
 from service.documents.search import metadata_pairs
@@ -13,6 +12,9 @@ from service.models import Failure, Image, Import, Status
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+# json escapes every control character, so that the text never holds a NUL, at which SQLite's own text functions and its
+# shell would cut it.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=dict)
 
 
 def to_milliseconds(moment: datetime) -> int:
@@ -25,43 +27,71 @@ def from_milliseconds(milliseconds: int) -> datetime:
     return _EPOCH + milliseconds * _MILLISECOND
 
 
-def birth_columns(document: Import) -> dict[str, Any]:
-    """The columns of an import that no transition changes."""
-    return {
-        "organization_id": document.organization_id,
-        "issuer_id": document.issuer_id,
-        "params": _to_json(dict(document.params)),
-        "created_at": to_milliseconds(document.created_at),
-        "host": document.host,
-        "request_id": document.request_id,
-        "batch_id": document.batch_id,
-    }
+BIRTH_COLUMNS: Final = ("organization_id", "issuer_id", "params", "created_at", "host", "request_id", "batch_id")
+"""The columns of an import that no transition changes."""
+
+STATE_COLUMNS: Final = (
+    "id",
+    "updated_at",
+    "run_at",
+    "status",
+    "image_id",
+    "import_type",
+    "attempts",
+    "abandoned",
+    "revision",
+    "worker_id",
+    "error",
+    "image",
+    "sealed",
+    "image_deleted_at",
+    "image_purged_at",
+    "retried_at",
+    "deleted_at",
+    "duplicate",
+    "outbox",
+    "trace",
+)
+"""The columns of an import that transitions change, and its id."""
 
 
-def state_columns(document: Import) -> dict[str, Any]:
-    """The columns of an import that transitions change, and its id."""
-    return {
-        "id": document.id,
-        "updated_at": to_milliseconds(document.updated_at),
-        "run_at": to_milliseconds(document.run_at),
-        "status": document.status.value,
-        "image_id": document.image_id,
-        "import_type": document.import_type,
-        "attempts": document.attempts,
-        "abandoned": document.abandoned,
-        "revision": document.revision,
-        "worker_id": document.worker_id,
-        "error": None if document.error is None else _to_json(asdict(document.error)),
-        "image": None if document.image is None else _to_json(asdict(document.image)),
-        "sealed": document.sealed,
-        "image_deleted_at": _to_milliseconds_or_none(document.image_deleted_at),
-        "image_purged_at": _to_milliseconds_or_none(document.image_purged_at),
-        "retried_at": _to_milliseconds_or_none(document.retried_at),
-        "deleted_at": _to_milliseconds_or_none(document.deleted_at),
-        "duplicate": None if document.duplicate is None else _to_json(asdict(document.duplicate)),
-        "outbox": _to_json(document.outbox) if document.outbox else None,
-        "trace": _to_json(document.trace) if document.trace else None,
-    }
+def birth_values(document: Import) -> tuple[Any, ...]:
+    """The values of ``BIRTH_COLUMNS``."""
+    return (
+        document.organization_id,
+        document.issuer_id,
+        _to_json(document.params),
+        to_milliseconds(document.created_at),
+        document.host,
+        document.request_id,
+        document.batch_id,
+    )
+
+
+def state_values(document: Import) -> tuple[Any, ...]:
+    """The values of ``STATE_COLUMNS``."""
+    return (
+        document.id,
+        to_milliseconds(document.updated_at),
+        to_milliseconds(document.run_at),
+        document.status.value,
+        document.image_id,
+        document.import_type,
+        document.attempts,
+        document.abandoned,
+        document.revision,
+        document.worker_id,
+        None if document.error is None else _to_json(_fields(document.error)),
+        None if document.image is None else _to_json(_fields(document.image)),
+        document.sealed,
+        _to_milliseconds_or_none(document.image_deleted_at),
+        _to_milliseconds_or_none(document.image_purged_at),
+        _to_milliseconds_or_none(document.retried_at),
+        _to_milliseconds_or_none(document.deleted_at),
+        None if document.duplicate is None else _to_json(_fields(document.duplicate)),
+        _to_json(document.outbox) if document.outbox else None,
+        _to_json(document.trace) if document.trace else None,
+    )
 
 
 def metadata_rows(document: Import) -> list[tuple[str, str, str, int, str]]:
@@ -169,7 +199,10 @@ def _from_milliseconds_or_none(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else from_milliseconds(milliseconds)
 
 
+def _fields(value: Failure | Image) -> dict[str, Any]:
+    """The fields of a flat value; what dataclasses offers looks into each of them."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
 def _to_json(value: Any) -> str:
-    # json escapes every control character, so that the text never holds a NUL, at which SQLite's own text functions
-    # and its shell would cut it.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(value)

@@ -195,41 +195,6 @@ def run_each(connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
             call.error = error
 
 
-def commit_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
-    """Run the calls in one transaction, each in a savepoint of its own; the ``process`` of a writer.
-
-    The outcomes are delivered after this returned, so that nothing is reported as written before it is durable.
-
-    Raises:
-        sqlite3.Error: the transaction failed as a whole, and nothing was written.
-    """
-    if not calls:
-        return
-    # IMMEDIATE takes the write lock at the beginning: a transaction that begins as a reader and then writes can be
-    # refused at once, without the busy timeout (https://sqlite.org/isolation.html).
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for call in calls:
-            _run_in_savepoint(connection, call)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _run_in_savepoint(connection: sqlite3.Connection, call: Call) -> None:
-    connection.execute("SAVEPOINT call")
-    try:
-        call.result = call.operation(connection)
-    except Exception as error:
-        if not connection.in_transaction:
-            raise  # after some errors, such as a full disk, SQLite has rolled everything back
-        connection.execute("ROLLBACK TO call")
-        call.error = error
-    connection.execute("RELEASE call")
-
-
 def _settle(future: asyncio.Future[T], value: T) -> None:
     if not future.done():
         future.set_result(value)

@@ -10,7 +10,6 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import structlog
-from tornado.httputil import format_timestamp
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from service.actions import Actions
@@ -20,8 +19,10 @@ from service.database import told_as_outage
 from service.errors import AnyStatus, ApiError, reason_phrase
 from service.events import Events
 from service.handlers.client_address import client_address
-from service.handlers.headers import FIXED, WireHeaders
+from service.handlers.headers import FIXED, WireHeaders, http_date
 from service.handlers.in_flight import InFlight
+from service.handlers.methods import methods_of
+from service.handlers.origins import Cors
 from service.handlers.request_head import head_bytes, request_id_of
 from service.handlers.streams import Streams
 from service.images import Images
@@ -74,11 +75,13 @@ class Api:
     events: Events
     streams: Streams
     stream_seconds: float
+    heartbeat: float
     batches: Batches
     batch_max_bytes: int
     upload_max_bytes: int
     upload_stall_timeout: float
     webhooks: Webhooks | None = None
+    cors: Cors | None = None
 
 
 @stream_request_body
@@ -100,6 +103,8 @@ class BaseHandler(RequestHandler):
         self.kept_headers = {}
         self.log_fields = {}
         api.in_flight.begin(self)
+        if api.cors is not None:
+            self.keep_headers(api.cors.headers(self.request))
         self._body = bytearray()
         self._discarded = 0
         self._refusal: ApiError | None = None
@@ -111,7 +116,7 @@ class BaseHandler(RequestHandler):
         """Begin the answer anew; see ``RequestHandler.clear``."""
         super().clear()
         self._headers = WireHeaders()
-        self._headers["Date"] = format_timestamp(time.time())
+        self._headers["Date"] = http_date(int(time.time()))
         for name, value in FIXED:
             self._headers[name] = value
         if not hasattr(self, "request_id"):
@@ -196,8 +201,7 @@ class BaseHandler(RequestHandler):
 
     def allowed_methods(self) -> tuple[str, ...]:
         """The methods that the resource has (RFC 9110 section 10.2.1)."""
-        missing = RequestHandler._unimplemented_method  # noqa: SLF001  # how Tornado itself tells
-        return tuple(name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not missing)
+        return methods_of(type(self))
 
     # --- body ---------------------------------------------------------------------------------------------------------
 

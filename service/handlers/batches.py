@@ -1,6 +1,7 @@
 """``/api/v1/imports/batch`` and ``/api/v1/batches/{id}``: many imports in one request, and what became of them."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,6 +16,8 @@ from service.errors import ApiError
 from service.handlers.base import DISCARD_FACTOR, Api, BaseHandler
 from service.handlers.content import ReceivingHandler
 from service.handlers.imports import ROUTE_PARAMS, count_against_rates
+from service.handlers.sending import SendingHandler
+from service.idempotency import key_of
 from service.models import MAX_ID_LENGTH, Status
 from service.params.body import UnsupportedMediaType, check_encoding
 from service.representation import encode, timestamp
@@ -41,6 +44,7 @@ class BatchHandler(ReceivingHandler):
         self.max_body_bytes = api.batch_max_bytes
         self._places = asyncio.Semaphore(IN_FLIGHT)
         self._items: set[asyncio.Task[None]] = set()
+        self._key: str | None = None
         self._is_complete = False
         self._fault: ApiError | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -50,7 +54,11 @@ class BatchHandler(ReceivingHandler):
         grant = await self.authenticate()
         count_against_rates(self, grant)
         headers = self.request.headers
-        media_type = check_encoding(headers.get("Content-Type", ""), headers.get("Content-Encoding", ""))
+        self._key = key_of(headers.get_list("Idempotency-Key"))
+        try:
+            media_type = check_encoding(headers.get("Content-Type", ""), headers.get("Content-Encoding", ""))
+        except UnsupportedMediaType:
+            media_type = ""
         if media_type not in READERS:
             raise ApiError.of(UnsupportedMediaType.code, UnsupportedMediaType.status, _UNSUPPORTED)
         self.reader = READERS[media_type](self.api.param_limits)
@@ -122,7 +130,9 @@ class BatchHandler(ReceivingHandler):
         try:
             grant: Grant | None = self.grant
             if grant is not None:
-                answer = await self.api.batches.accept(self.batch, grant, item, ROUTE_PARAMS, self.request_id)
+                answer = await self.api.batches.accept(
+                    self.batch, grant, item, ROUTE_PARAMS, self.request_id, self._key
+                )
                 self.results.add(_line(answer))
         finally:
             self._places.release()
@@ -174,30 +184,35 @@ class BatchSummaryHandler(BaseHandler):
             "created_at": timestamp(record.created_at, self.api.timezone),
             "complete": record.data["complete"],
             "accepted": record.data["accepted"],
+            "replayed": record.data.get("replayed", 0),
             "rejected": dict(sorted(record.data["rejected"].items())),
             "imports": {status.value: summary.counts.get(status, 0) for status in Status},
             "failed": dict(sorted(summary.failed.items())),
         }
 
 
-class BatchFailuresHandler(BaseHandler):
+class BatchFailuresHandler(SendingHandler):
     """What of a batch has failed."""
 
     async def get(self, batch_id: str) -> None:
         """The parameters of the failed imports, one line each: a batch that can be posted again."""
         grant = await self.authenticate()
         await self.api.batches.summary(grant, batch_id)
-        self.set_header("Content-Type", NDJSON)
-        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        async with aclosing(self._pieces(grant, batch_id)) as pieces:
+            first = await anext(pieces, b"")  # before anything is sent, so that an error is answered as such
+            self.set_header("Content-Type", NDJSON)
+            self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+            await self.send(first, pieces)
+
+    async def _pieces(self, grant: Grant, batch_id: str) -> AsyncGenerator[bytes, None]:
         gathered = bytearray()
         async with aclosing(self.api.batches.failures(grant, batch_id)) as failures:
             async for params in failures:
                 gathered += _line(params)
                 if len(gathered) >= PIECE:
-                    self.write(bytes(gathered))
+                    yield bytes(gathered)
                     gathered.clear()
-                    await self.flush()
-        self.finish(bytes(gathered))
+        yield bytes(gathered)
 
 
 class BatchRetryHandler(BaseHandler):

@@ -1,53 +1,79 @@
 """``/api/v1/imports/{id}/events`` and ``/api/v1/events``: server-sent events (WHATWG HTML, section 9.2)."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Final
 
-from tornado.iostream import StreamClosedError
-
 from service.auth import Grant
 from service.errors import ApiError
 from service.events import Event
-from service.handlers.base import Api, BaseHandler
+from service.handlers.base import Api
+from service.handlers.sending import SendingHandler, Stopped
 from service.listing import listed_albums
-from service.representation import encode
 
-HEARTBEAT_SECONDS: Final = 15.0
 RETRY_MILLISECONDS: Final = 2000
+UNSENT_BYTES: Final = 128 * 1024
+"""What the kernel keeps for a client that does not read; it would grow to megabytes of each (tcp(7))."""
 
 
-class EventsHandler(BaseHandler):
-    """A handler that sends events until there are no more, its client goes, its time is over, or its token expires."""
+class EventsHandler(SendingHandler):
+    """A handler that sends events until there are no more, its client goes or does not read, its time is over, or its
+    token expires.
+    """
 
     def initialize(self, api: Api) -> None:
         """Take what handlers work with."""
         super().initialize(api)
-        self._gone = asyncio.Event()
+        self._ended = asyncio.Event()
 
     def on_connection_close(self) -> None:
         """Send no more; called by Tornado when the client went away."""
-        self._gone.set()
+        self._ended.set()
         super().on_connection_close()
 
+    async def authenticate(self) -> Grant:
+        """See ``BaseHandler.authenticate``. A browser's EventSource can send no header fields: the token may be in the
+        query (RFC 6750 section 2.3), which is not logged.
+        """
+        token = self.get_query_argument("access_token", None)
+        if token is not None and "Authorization" not in self.request.headers:
+            self.request.headers["Authorization"] = f"Bearer {token}"
+        return await super().authenticate()
+
     async def stream(self, grant: Grant, events: AsyncGenerator[Event, None]) -> None:
-        """Send the events. What ends a stream before its events end, its client answers with another request."""
-        with self.api.streams.one(grant.issuer_id), self.api.in_flight.wakes(self._gone):
-            self.set_status(HTTPStatus.OK)
-            self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-            self.set_header("X-Accel-Buffering", "no")
-            self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
-            sending = asyncio.create_task(self._send(events), name="events")
-            gone = asyncio.create_task(self._gone.wait(), name="events are wanted")
-            try:
-                await asyncio.wait({sending, gone}, timeout=self._seconds(grant), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (sending, gone):
-                    task.cancel()
-                await asyncio.gather(sending, gone, return_exceptions=True)
+        """Send the events. What ends a stream before its events end, its client answers with another request.
+
+        Args:
+            grant: of the client.
+            events: the first one is there at once.
+
+        Raises:
+            ApiError: ``too_many_streams``, or what the first event raises.
+        """
+        async with aclosing(events):
+            with self.api.streams.one(grant.issuer_id), self.api.in_flight.wakes(self._ended):
+                first = await anext(events)  # before anything is sent, so that an error is answered as such
+                connection = self.connected_socket()
+                if connection is not None:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
+                self.set_status(HTTPStatus.OK)
+                self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+                self.set_header("X-Accel-Buffering", "no")
+                self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+                sending = asyncio.create_task(self._send_all(first, events), name="events")
+                ended = asyncio.create_task(self._ended.wait(), name="events are wanted")
+                try:
+                    await asyncio.wait(
+                        {sending, ended}, timeout=self._seconds(grant), return_when=asyncio.FIRST_COMPLETED
+                    )
+                finally:
+                    for task in (sending, ended):
+                        task.cancel()
+                    await asyncio.gather(sending, ended, return_exceptions=True)
         if not self._finished:
             self.finish()
 
@@ -56,33 +82,29 @@ class EventsHandler(BaseHandler):
         longest = self.api.stream_seconds
         return longest if grant.expires_at is None else max(0.0, min(longest, grant.expires_at - time.time()))
 
-    async def _send(self, events: AsyncGenerator[Event, None]) -> None:
+    async def _send_all(self, first: Event, events: AsyncGenerator[Event, None]) -> None:
         try:
-            await self._write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
-            async with aclosing(events):
-                following = asyncio.ensure_future(anext(events, None))
-                try:
-                    while True:
-                        done, _ = await asyncio.wait({following}, timeout=HEARTBEAT_SECONDS)
-                        if not done:
-                            await self._write(b": still here\n\n")
-                            continue
-                        event = following.result()
-                        if event is None:
-                            return
-                        await self._write(_encoded(event))
-                        following = asyncio.ensure_future(anext(events, None))
-                finally:
-                    following.cancel()
-                    await asyncio.gather(following, return_exceptions=True)
-        except (StreamClosedError, ApiError, TimeoutError):
-            return  # the client comes again, and is told by then
-
-    async def _write(self, data: bytes) -> None:
-        """Send; a client that does not take it in time is left."""
-        self.write(data)
-        async with asyncio.timeout(self.api.stall_timeout):
-            await self.flush()
+            await self.send_piece(f"retry: {RETRY_MILLISECONDS}\n\n".encode() + _encoded(first))
+            following = asyncio.ensure_future(anext(events, None))
+            try:
+                while True:
+                    done, _ = await asyncio.wait({following}, timeout=self.api.heartbeat)
+                    if not done:
+                        await self.send_piece(b": still here\n\n")
+                        continue
+                    event = following.result()
+                    if event is None:
+                        return
+                    await self.send_piece(_encoded(event))
+                    following = asyncio.ensure_future(anext(events, None))
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+        except Stopped as stop:
+            # Not the end of the answer, which would wait behind what the client does not read.
+            self.break_off(str(stop), "since its client does not read")
+        except ApiError as error:
+            self.log_fields |= {"code": error.code}  # the client comes again, and is told by then
 
 
 class ImportEventsHandler(EventsHandler):
@@ -114,6 +136,6 @@ class AlbumEventsHandler(EventsHandler):
 
 def _encoded(event: Event) -> bytes:
     if not event.name:
-        return f"id: {event.id}\n\n".encode()
+        return b"" if event.id is None else f"id: {event.id}\n\n".encode()
     head = f"event: {event.name}\n" + (f"id: {event.id}\n" if event.id is not None else "")
-    return head.encode() + b"data: " + encode(event.data) + b"\n\n"
+    return head.encode() + b"data: " + event.data + b"\n\n"

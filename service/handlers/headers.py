@@ -4,9 +4,10 @@ Header names are case-insensitive (RFC 9110 section 5.1), but clients of this AP
 Tornado normalises names (``X-Xss-Protection``, ``P3p``); ``WireHeaders`` writes them as the contract has them.
 """
 
+import functools
 from collections.abc import Iterable
 
-from tornado.httputil import HTTPHeaders
+from tornado.httputil import HTTPHeaders, format_timestamp
 
 FIXED = (
     ("Cache-Control", "no-cache, no-store"),
@@ -62,8 +63,15 @@ _ORDER = (
     "Content-Length",
     "ETag",
 )
-_POSITION = {name.lower(): (position, name) for position, name in enumerate(_ORDER)}
 _LAST = len(_ORDER)
+_PLACES = {next(iter(HTTPHeaders({name: ""}))): (position, name) for position, name in enumerate(_ORDER)}
+"""By names as Tornado has them: the place in the order, and the name as it is written."""
+
+
+@functools.lru_cache(maxsize=2)
+def http_date(second: int) -> str:
+    """The ``Date`` of an answer (RFC 9110 section 5.6.7), made once a second; seconds since the Unix epoch."""
+    return format_timestamp(second)
 
 
 class WireHeaders(HTTPHeaders):
@@ -71,6 +79,10 @@ class WireHeaders(HTTPHeaders):
 
     def get_all(self) -> Iterable[tuple[str, str]]:
         """See ``HTTPHeaders.get_all``."""
-        placed = [(*_POSITION.get(name.lower(), (_LAST, name)), value) for name, value in super().get_all()]
-        placed.sort(key=lambda header: header[0])
-        return [(name, value) for _, name, value in placed]
+        placed = [(_PLACES.get(name) or (_LAST, name), value) for name, value in super().get_all()]
+        placed.sort(key=_place)
+        return [(name, value) for (_, name), value in placed]
+
+
+def _place(header: tuple[tuple[int, str], str]) -> int:
+    return header[0][0]

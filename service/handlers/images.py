@@ -151,6 +151,8 @@ class ImageContentHandler(SendingHandler):
             *body.headers,
         ):
             self.set_header(name, value)
+        if "Vary" in self.kept_headers:
+            self.add_header("Vary", "Origin")
         if body.parts:  # a 304 says nothing of the bytes (RFC 9110 section 15.4.5)
             self.set_header("Content-Disposition", found.disposition)
 

@@ -1,9 +1,10 @@
 """What is read off the head of a request: its size, and its id."""
 
 import re
-import uuid
 
 from tornado.httputil import HTTPServerRequest
+
+from service.ids import new_uuid
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._@=+/-]{1,255}")
 
@@ -16,4 +17,4 @@ def head_bytes(request: HTTPServerRequest) -> int:
 
 def request_id_of(sent: str | None) -> str:
     """The client's own request id where it is sane, or a new one."""
-    return sent if sent and _SANE_REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+    return sent if sent and _SANE_REQUEST_ID.fullmatch(sent) else new_uuid()

@@ -24,7 +24,7 @@ _RESET = struct.pack("ii", 1, 0)
 log = structlog.get_logger(__name__)
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
     """The reader has gone, or has stopped reading; ``str`` is the code for the log."""
 
 
@@ -51,7 +51,7 @@ class SendingHandler(BaseHandler):
             rest: the others; where it raises ``ApiError``, that is logged.
         """
         sent = 0
-        connection = self._socket()
+        connection = self.connected_socket()
         if connection is not None:
             # The kernel would take megabytes for a slow reader, and then nothing for as long as that reader needs for a
             # third of them: neither its memory nor the reader's pace could be judged (tcp(7)).
@@ -59,16 +59,16 @@ class SendingHandler(BaseHandler):
         # The request counts as under way until what it has opened is closed, also when its client has gone.
         self.api.in_flight.begin(rest)
         try:
-            await self._send_piece(first)
+            await self.send_piece(first)
             sent += len(first)
             async for piece in rest:
-                await self._send_piece(piece)
+                await self.send_piece(piece)
                 sent += len(piece)
-        except _Stopped as stop:
-            self._break_off(str(stop), f"after {sent} bytes or more")
+        except Stopped as stop:
+            self.break_off(str(stop), f"after {sent} bytes or more")
         except ApiError as error:
             log.error("the source of an answer failed", request_id=self.request_id, reason=str(error))  # noqa: TRY400
-            self._break_off(error.code, f"after {sent} bytes: {error}")
+            self.break_off(error.code, f"after {sent} bytes: {error}")
         except BaseException:
             self._reset()
             raise
@@ -82,7 +82,12 @@ class SendingHandler(BaseHandler):
         if not self._gone.done():
             self._gone.set_result(None)
 
-    async def _send_piece(self, piece: bytes) -> None:
+    async def send_piece(self, piece: bytes) -> None:
+        """Send a part of a body.
+
+        Raises:
+            Stopped: the client has gone, or does not take it in time.
+        """
         view = memoryview(piece)
         for start in range(0, len(piece), SLICE):
             self.write(bytes(view[start : start + SLICE]))
@@ -91,21 +96,22 @@ class SendingHandler(BaseHandler):
             ends = {written, self._gone}
             await asyncio.wait(ends, timeout=self.api.stall_timeout, return_when=asyncio.FIRST_COMPLETED)
             if self._gone.done() or (written.done() and isinstance(written.exception(), StreamClosedError)):
-                raise _Stopped("client_gone")
+                raise Stopped("client_gone")
             if not written.done():
-                raise _Stopped("client_stalled")
+                raise Stopped("client_stalled")
 
-    def _break_off(self, code: str, reason: str) -> None:
+    def break_off(self, code: str, reason: str) -> None:
+        """Reset the connection, and say so in the log."""
         self.log_fields |= {"code": code, "reason": f"broken off {reason}"}
         self._reset()
 
     def _reset(self) -> None:
-        connection = self._socket()
+        connection = self.connected_socket()
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._http1().stream.close()
 
-    def _socket(self) -> socket.socket | None:
+    def connected_socket(self) -> socket.socket | None:
         """The connection, while it is open."""
         found = self._http1().stream.socket
         return found if isinstance(found, socket.socket) and found.fileno() >= 0 else None

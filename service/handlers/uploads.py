@@ -1,6 +1,6 @@
 """``/api/v1/uploads``: uploads that can be resumed, by the tus protocol 1.0 (https://tus.io/protocols/resumable-upload).
 
-Core, creation, termination, checksum and expiration.
+Core, creation, creation-with-upload, termination, checksum and expiration.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any, Final
 from service.errors import ApiError
 from service.handlers.base import Api, BaseHandler
 from service.handlers.content import ReceivingHandler
-from service.handlers.imports import ROUTE_PARAMS
+from service.handlers.imports import ROUTE_PARAMS, count_against_rates
 from service.models import MAX_ID_LENGTH, Status
 from service.params.upload_metadata import parse_upload_metadata
 from service.spool import Spool
@@ -22,7 +22,7 @@ from service.upload_files import UploadFile
 from service.uploads import Upload
 
 VERSION: Final = "1.0.0"
-EXTENSIONS: Final = "creation,termination,checksum,expiration"
+EXTENSIONS: Final = "creation,creation-with-upload,termination,checksum,expiration"
 ALGORITHMS: Final = ("sha1", "sha256", "md5")
 CONTENT_TYPE: Final = "application/offset+octet-stream"
 GATHERED: Final = 1024 * 1024
@@ -37,6 +37,9 @@ class TusHandler(BaseHandler):
         """Take what handlers work with."""
         super().initialize(api)
         self.keep_headers({"Tus-Resumable": VERSION})
+        method = self.request.headers.get("X-HTTP-Method-Override")
+        if method in self.allowed_methods():
+            self.request.method = method
 
     def options(self, *_: str) -> None:
         """Say what the service can do; without a token, as the protocol has it."""
@@ -73,33 +76,12 @@ class TusHandler(BaseHandler):
         self.keep_headers({"Upload-Offset": str(upload.offset), "X-Import-Id": upload.document.id})
         if upload.document.status is Status.WAITING:
             self.keep_headers({"Upload-Expires": format_datetime(upload.document.run_at, usegmt=True)})
+        elif self.kept_headers.pop("Upload-Expires", None):
+            self.clear_header("Upload-Expires")
 
 
-class UploadsHandler(TusHandler):
-    """The beginning of an upload."""
-
-    async def post(self) -> None:
-        """Make an upload and its import; the answer says where its bytes go."""
-        self.check_version()
-        grant = await self.authenticate()
-        if self.body():
-            raise ApiError("header_invalid", header="Content-Length", reason="must be 0: bytes follow with PATCH")
-        length = self.number("Upload-Length")
-        params: dict[str, Any] = parse_upload_metadata(
-            self.request.headers.get("Upload-Metadata", ""), self.api.param_limits
-        )
-        params = {name: value for name, value in params.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
-        upload = await self.api.uploads.create(grant, length, params, self.request_id)
-        self.tell(upload)
-        self.set_status(HTTPStatus.CREATED)
-        self.set_header("Location", f"/api/v1/uploads/{upload.document.id}")
-        self.set_header("Content-Length", "0")
-        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
-        self.finish()
-
-
-class UploadHandler(TusHandler, ReceivingHandler):
-    """An upload."""
+class AppendingHandler(TusHandler, ReceivingHandler):
+    """A request whose body belongs to an upload."""
 
     upload: Upload
     file: UploadFile
@@ -113,45 +95,33 @@ class UploadHandler(TusHandler, ReceivingHandler):
         self._digest: Any = None
         self._checksum = b""
 
-    async def head(self, upload_id: str) -> None:
-        """Say how far it has come. One that is complete is made an image first, where that was not possible before."""
-        self.check_version()
-        grant = await self.authenticate()
-        upload = await self.api.uploads.find(grant, upload_id[:MAX_ID_LENGTH])
-        if upload.is_complete:
-            upload = await self.api.uploads.completed(upload)
-        self.tell(upload)
-        self.set_header("Upload-Length", str(upload.length))
-        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
-        self.finish()
+    def check_body(self) -> None:
+        """Judge what the head of the request says of the body.
 
-    async def delete(self, upload_id: str) -> None:
-        """End it before it is complete; its import is cancelled."""
-        self.check_version()
-        grant = await self.authenticate()
-        await self.api.uploads.terminate(grant, upload_id[:MAX_ID_LENGTH], self.api.actions.cancel)
-        self.answer_nothing()
-
-    # --- PATCH --------------------------------------------------------------------------------------------------------
-
-    async def accept_body(self) -> None:
-        """Open the file, if the bytes that are to come are the next ones."""
-        if self.request.method != "PATCH":
-            return
-        self.check_version()
-        grant = await self.authenticate()
+        Raises:
+            ApiError: ``upload_content_type``, ``header_invalid``.
+        """
         if self.request.headers.get("Content-Type") != CONTENT_TYPE:
             raise ApiError("upload_content_type")
-        offset = self.number("Upload-Offset")
         self._begin_checksum()
-        upload = await self.api.uploads.find(grant, self.path_args[0][:MAX_ID_LENGTH])
+
+    async def open_file(self, upload: Upload) -> None:
+        """Take the body from now on.
+
+        Raises:
+            ApiError: ``too_many_uploads``, ``upload_locked``.
+        """
         await self.opened.enter_async_context(self.api.receiving.place())
         self.file = await self.opened.enter_async_context(self.api.uploads.opened(upload))
         self.upload = Upload(upload.document, upload.length, self.file.size)
-        if offset != self.file.size:
-            self.tell(self.upload)
-            raise ApiError("upload_offset_mismatch", offset=self.file.size)
-        self.max_body_bytes = self.upload.length - offset
+
+    def expect_body(self) -> None:
+        """Take no more than what is missing.
+
+        Raises:
+            ApiError: ``request_body_too_large``.
+        """
+        self.max_body_bytes = self.upload.length - self.upload.offset
         if self.announced_bytes() > self.max_body_bytes:
             raise ApiError("request_body_too_large", limit=self.max_body_bytes)
         self.opened.push_async_callback(self._flush)
@@ -188,18 +158,109 @@ class UploadHandler(TusHandler, ReceivingHandler):
         if data:
             await self.api.uploads.append(self.file, data)
 
-    async def patch(self, upload_id: str) -> None:  # noqa: ARG002  # known since the body began
+    async def append_rest(self) -> None:
+        """To be called when the body has come to its end: what is not in the file yet comes there.
+
+        Raises:
+            ApiError: ``upload_checksum_mismatch``.
+        """
+        if self.spool is None:
+            return
+        if self._digest.digest() != self._checksum:
+            raise ApiError("upload_checksum_mismatch")
+        await self.spool.complete()
+        async for piece in self.spool.chunks():
+            await self.api.uploads.append(self.file, piece)
+
+    async def finish_upload(self) -> None:
         """Say how far the upload has come; with the last bytes, when its image is stored."""
-        async with self.finishing():
-            self.body_ended()
-            if self.spool is not None:
-                if self._digest.digest() != self._checksum:
-                    raise ApiError("upload_checksum_mismatch")
-                await self.spool.complete()
-                async for piece in self.spool.chunks():
-                    await self.api.uploads.append(self.file, piece)
         upload = Upload(self.upload.document, self.upload.length, self.file.size)
         self.tell(upload)
         if upload.is_complete:
             self.tell(await self.api.uploads.completed(upload))
+
+
+class UploadsHandler(AppendingHandler):
+    """The beginning of an upload, with its first bytes if the client likes."""
+
+    async def accept_body(self) -> None:
+        """Make the upload and its import, if nothing stands against its bytes."""
+        if self.request.method != "POST":
+            return
+        self.check_version()
+        grant = await self.authenticate()
+        count_against_rates(self, grant)
+        length = self.number("Upload-Length")
+        has_body = bool(self.announced_bytes()) or "Transfer-Encoding" in self.request.headers
+        if has_body:
+            self.check_body()
+            if self.announced_bytes() > length:
+                raise ApiError("request_body_too_large", limit=length)
+        params: dict[str, Any] = parse_upload_metadata(
+            self.request.headers.get("Upload-Metadata", ""), self.api.param_limits
+        )
+        params = {name: value for name, value in params.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
+        self.upload = await self.api.uploads.create(grant, length, params, self.request_id)
+        # Also where the bytes meet an error: the upload is there, and goes on.
+        self.keep_headers({"Location": f"/api/v1/uploads/{self.upload.document.id}"})
+        self.tell(self.upload)
+        if has_body:
+            await self.open_file(self.upload)
+            self.expect_body()
+
+    async def post(self) -> None:
+        """Say where the bytes go that are still to come."""
+        async with self.finishing():
+            self.body_ended()
+            await self.append_rest()
+        if hasattr(self, "file"):
+            await self.finish_upload()
+        self.set_status(HTTPStatus.CREATED)
+        self.set_header("Content-Length", "0")
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.finish()
+
+
+class UploadHandler(AppendingHandler):
+    """An upload."""
+
+    async def head(self, upload_id: str) -> None:
+        """Say how far it has come. One that is complete is made an image first, where that was not possible before."""
+        self.check_version()
+        grant = await self.authenticate()
+        upload = await self.api.uploads.find(grant, upload_id[:MAX_ID_LENGTH])
+        if upload.is_complete:
+            upload = await self.api.uploads.completed(upload)
+        self.tell(upload)
+        self.set_header("Upload-Length", str(upload.length))
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.finish()
+
+    async def delete(self, upload_id: str) -> None:
+        """End it before it is complete; its import is cancelled."""
+        self.check_version()
+        grant = await self.authenticate()
+        await self.api.uploads.terminate(grant, upload_id[:MAX_ID_LENGTH], self.api.actions.cancel)
+        self.answer_nothing()
+
+    async def accept_body(self) -> None:
+        """Open the file, if the bytes that are to come are the next ones."""
+        if self.request.method != "PATCH":
+            return
+        self.check_version()
+        grant = await self.authenticate()
+        offset = self.number("Upload-Offset")
+        self.check_body()
+        await self.open_file(await self.api.uploads.find(grant, self.path_args[0][:MAX_ID_LENGTH]))
+        if offset != self.upload.offset:
+            self.tell(self.upload)
+            raise ApiError("upload_offset_mismatch", offset=self.upload.offset)
+        self.expect_body()
+
+    async def patch(self, upload_id: str) -> None:  # noqa: ARG002  # known since the body began
+        """Take the next bytes."""
+        async with self.finishing():
+            self.body_ended()
+            await self.append_rest()
+        await self.finish_upload()
         self.answer_nothing()

@@ -106,8 +106,12 @@ class ImportFields:
 
     @property
     def storage_key(self) -> str:
-        """Where the image is stored: derived from the id alone, so that every attempt has the same one (P5)."""
-        return f"{self.id[0:2]}/{self.id[2:4]}/{self.id}"
+        """Where the image is stored, or is going to be: derived from the id alone, so that every attempt has the same
+        one (P5).
+
+        256 folders: few enough that a new one is rarely made, each small enough at some millions of images.
+        """
+        return self.image.key if self.image is not None else f"{self.id[:2]}/{self.id}"
 
     @property
     def is_stopping(self) -> bool:

@@ -1,11 +1,11 @@
 """The transitions of an import document; ``service.models`` draws them."""
 
-import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
 from service.clock import truncate_to_milliseconds
+from service.ids import new_uuid
 from service.models.fields import ImportFields
 from service.models.values import Failure, Image, Status
 
@@ -32,7 +32,7 @@ class Import(ImportFields):
             status=Status.DONE,
             worker_id=None,
             image=image,
-            image_id=str(uuid.uuid4()),
+            image_id=new_uuid(),
             import_type=import_type,
             error=None,
         )

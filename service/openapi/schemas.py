@@ -176,6 +176,17 @@ def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
                 "duplicates": {"type": "array", "items": UUID},
                 "plugins": {"type": ["object", "null"]},
                 "error": {"type": ["object", "null"]},
+                "mirrors": {"type": "array", "items": reference("Mirror")},
+            }
+        ),
+        "Mirror": _object(
+            {
+                "url": TEXT_OR_NULL,
+                "would_succeed": FLAG,
+                "final_url": TEXT_OR_NULL,
+                "findings": {"type": "array", "items": {"type": "object"}},
+                "image": _nullable("ImageFacts"),
+                "error": {"type": ["object", "null"]},
             }
         ),
         "Batch": _object(
@@ -185,6 +196,7 @@ def schemas(limits: Mapping[str, int]) -> Mapping[str, Schema]:
                 "created_at": TIME,
                 "complete": FLAG,
                 "accepted": COUNT,
+                "replayed": COUNT,
                 "rejected": COUNTS,
                 "imports": COUNTS,
                 "failed": COUNTS,

@@ -1,5 +1,6 @@
 """What the options in ``models`` are made of: types with their rules, and the base of every section."""
 
+import re
 from datetime import UTC
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -29,6 +30,23 @@ def without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError("names a plugin twice")
     return names
+
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def web_origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Origins of web pages as browsers write them (RFC 6454 section 6.2), or ``*`` alone."""
+    if values == ("*",):
+        return values
+    found = []
+    for value in values:
+        match = _ORIGIN.fullmatch(value.lower())
+        if match is None:
+            raise ValueError("is not a list of origins such as https://app.example.org, nor * alone")
+        found.append(match[0].removesuffix(_DEFAULT_PORTS.get(match[1], " ")))
+    return tuple(found)
 
 
 def none_if_empty(value: Any) -> Any:

@@ -35,6 +35,7 @@ from service.settings.fields import (
     none_if_empty,
     quotas,
     time_zone,
+    web_origins,
 )
 from service.settings.ini import Sections
 from service.settings.storage_sections import ImagesSettings, StorageSettings
@@ -55,6 +56,10 @@ class ServiceSettings(Section):
     )
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], CommaSeparated] = Field(
         (), description="networks of reverse proxies whose X-Forwarded-For is believed"
+    )
+    allow_origins: Annotated[tuple[str, ...], CommaSeparated, AfterValidator(web_origins)] = Field(
+        (),
+        description="origins of web pages that may use the API in browsers, such as https://app.example.org; * is all",
     )
     body_max_bytes: int = Field(256 * 1024, ge=1024, le=16 * 1024**2, description="longest request body, in bytes")
     head_max_bytes: int = Field(16 * 1024, ge=1024, le=1024**2, description="longest request head, in bytes")

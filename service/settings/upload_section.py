@@ -42,3 +42,6 @@ class EventsSettings(Section):
     max_streams: int = Field(500, ge=1, le=100_000, description="how many streams a process has open at once")
     per_issuer: int = Field(100, ge=1, le=100_000, description="how many of them may be of one issuer")
     max_duration: Seconds = Field(3600, ge=1, le=86_400, description="seconds after which a stream is ended")
+    heartbeat: Seconds = Field(
+        15, ge=0.1, le=300, description="seconds after which a stream that has nothing to tell sends a comment"
+    )

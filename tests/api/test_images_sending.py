@@ -1,6 +1,7 @@
 """Sending images: slow readers, readers that go or stop, failing storage, many at once, deletions meanwhile."""
 
 import asyncio
+import logging
 import socket
 import struct
 import tracemalloc
@@ -32,6 +33,11 @@ SMALL = DATA[:100_000]
 @pytest.fixture
 def overrides() -> dict[str, str]:
     return {"LADING_DOCUMENTS__BACKEND": "memory"}
+
+
+@pytest.fixture(autouse=True)
+def requests_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "service.app")
 
 
 @pytest.fixture

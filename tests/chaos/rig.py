@@ -181,7 +181,7 @@ def check(clients: Clients, documents: Mapping[str, Mapping[str, Any]], images: 
     failed = [document for document in documents.values() if document["status"] != "done"]
     assert statuses == {"done": len(clients.acknowledged)}, failed[:3]
     for import_id, path in clients.acknowledged.items():
-        content = (images / import_id[:2] / import_id[2:4] / import_id).read_bytes()
+        content = (images / import_id[:2] / import_id).read_bytes()
         assert content == IMAGES[path], f"not the origin's bytes: {import_id}"
         image = documents[import_id]["image"]
         assert image["sha256"] == hashlib.sha256(content).hexdigest()

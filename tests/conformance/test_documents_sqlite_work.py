@@ -12,9 +12,9 @@ import pytest
 
 from service.documents import DuplicateId
 from service.documents.sqlite import SqliteDocumentStore
-from service.documents.sqlite_queries import insert_import
 from service.documents.sqlite_rows import to_milliseconds
 from service.documents.sqlite_turns import Turns
+from service.documents.sqlite_writes import insert_imports
 from service.models import Import
 from tests.conformance.documents_base import LEASE, SettableClock, make_import, make_imports
 from tests.conformance.documents_lifecycle import CALLS
@@ -68,11 +68,7 @@ async def trace(store: SqliteDocumentStore) -> list[str]:
 
 
 async def insert(store: SqliteDocumentStore, documents: list[Import]) -> None:
-    def operation(connection: sqlite3.Connection) -> None:
-        for document in documents:
-            insert_import(connection, document)
-
-    await store._writer.run(operation)
+    await store._writer.run(lambda connection: insert_imports(connection, documents))
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_an_import_into_a_bucket(tmp_path: Path, place: S3Place | GcsPlace, body
     assert document["status"] == "done", document
     assert document["image"]["storage"] == place.backend
     import_id = document["id"]
-    name = f"images/{import_id[:2]}/{import_id[2:4]}/{import_id}"
+    name = f"images/{import_id[:2]}/{import_id}"
     assert place.names() == [name]
     found = place.found(name)
     assert found.body == body

@@ -52,6 +52,15 @@ class Stream:
             line = await self._reader.readline()
         return line.decode().split()[1]
 
+    async def rest(self) -> bytes:
+        """All that comes until the answer ends, as it comes."""
+        received = b""
+        while not received.endswith(b"\r\n0\r\n\r\n"):
+            chunk = await self._reader.read(65536)
+            assert chunk, received
+            received += chunk
+        return received
+
     async def next(self) -> dict[str, Any]:
         return await anext(self._events)
 

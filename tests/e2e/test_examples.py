@@ -4,13 +4,17 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from plugins.testing import images
 from tests.support.processes import HttpClient, ServiceProcess
@@ -36,27 +40,37 @@ host_keys = 127.0.0.1 {host_key}
 plugins = pillow, svg
 """
 
-pytestmark = pytest.mark.xdist_group("examples")
-"""One process runs them all, so that the environment is made once."""
-
 
 class Environment:
-    """A virtual environment with Lading and the examples, installed as wheels from copies of their folders."""
+    """A virtual environment with Lading and the examples, installed as wheels from copies of their folders.
+
+    What Lading declares to need is linked from the environment of the tests; pip adds what is missing then, so that
+    each package has what it declares, and no more.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.python = folder / "venv" / "bin" / "python"
-        venv.create(folder / "venv", with_pip=True)
+        venv.create(folder / "venv", with_pip=False)
         shutil.copytree(ROOT, folder / "lading", ignore=NOT_COPIED)
         for example in EXAMPLES:
             shutil.move(folder / "lading" / "examples" / example, folder / example)
-        packages = [f"{folder / 'lading'}[testing]", *(f"{folder / example}[test]" for example in EXAMPLES)]
-        self.run("-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+        link_needed("lading[testing]", Path(self.run("-c", "import site; print(site.getsitepackages()[0])").strip()))
+        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+        sources = [str(folder / name) for name in ("lading", *EXAMPLES)]
+        wheels = folder / "wheels"
+        self._run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), *sources)
+        wheel = {path.name.partition("-")[0].replace("_", "-"): path for path in wheels.iterdir()}
+        packages = [f"{wheel['lading']}[testing]", *(f"{wheel[example]}[test]" for example in EXAMPLES)]
+        self._run(*pip, "--python", str(self.python), "install", *packages)
 
     def run(self, *arguments: str, cwd: Path | None = None) -> str:
         """Run this environment's Python to its end; what it printed."""
+        return self._run(str(self.python), *arguments, cwd=cwd)
+
+    def _run(self, *command: str, cwd: Path | None = None) -> str:
         done = subprocess.run(
-            [self.python, *arguments],
+            command,
             cwd=cwd or self.folder,
             env=self.environ,
             stdout=subprocess.PIPE,
@@ -64,13 +78,38 @@ class Environment:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"{arguments}\n{done.stdout}"
+        assert done.returncode == 0, f"{command}\n{done.stdout}"
         return done.stdout
 
     @property
     def environ(self) -> dict[str, str]:
         """Nothing of the environment of the tests themselves but where programs are."""
         return {"PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.folder)}
+
+
+def link_needed(requirement: str, site: Path) -> None:
+    """Link the distributions that a requirement asks for, and those that they ask for, into a site folder.
+
+    The first is left out: it is installed otherwise.
+    """
+    first = Requirement(requirement)
+    waiting, seen = [(first.name, extra) for extra in ("", *first.extras)], set[tuple[str, str]]()
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        found = distribution(name)
+        for needed in map(Requirement, found.requires or ()):
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                waiting += [(canonicalize_name(needed.name), each) for each in ("", *needed.extras)]
+    for name in {name for name, _ in seen} - {first.name}:
+        for file in distribution(name).files or ():
+            source, target = Path(str(file.locate())), site / file
+            if ".." not in file.parts and source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if not target.exists():
+                    target.symlink_to(source)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +166,7 @@ def test_an_image_is_imported_through_both(fresh: Environment, tmp_path: Path) -
     assert (drawing["status"], drawing["import_type"]) == ("done", "sftp"), drawing
     assert (drawing["image"]["format"], drawing["image"]["content_type"]) == ("SVG", "image/svg+xml")
     assert (drawing["image"]["width"], drawing["image"]["height"]) == (40, 30)
-    stored = tmp_path / "images" / drawing["id"][:2] / drawing["id"][2:4] / drawing["id"]
+    stored = tmp_path / "images" / drawing["id"][:2] / drawing["id"]
     assert stored.read_bytes() == SVG
     assert (photo["status"], photo["image"]["format"]) == ("done", "JPEG")
     assert evil["status"] == "failed"

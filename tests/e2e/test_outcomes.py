@@ -57,7 +57,7 @@ async def test_an_image_is_fetched_recognised_and_stored(tmp_path: Path) -> None
         "deleted_at": None,
     }
     import_id = document["id"]
-    assert (tmp_path / "images" / import_id[:2] / import_id[2:4] / import_id).read_bytes() == data
+    assert (tmp_path / "images" / import_id[:2] / import_id).read_bytes() == data
 
 
 @pytest.mark.gen_test(timeout=30)
@@ -190,7 +190,7 @@ async def test_an_attempt_that_died_after_saving_is_finished_with_what_was_saved
             client = Client(service.url, token())
             response = await client.post_json({"album_id": "imported_album", "url": origin.url("/a.jpg")})
             import_id = json.loads(response.body)["id"]
-        stored = tmp_path / "images" / import_id[:2] / import_id[2:4] / import_id
+        stored = tmp_path / "images" / import_id[:2] / import_id
         stored.parent.mkdir(parents=True)
         stored.write_bytes(first)
         async with running_service(tmp_path, None, **QUICK) as service:

@@ -85,10 +85,11 @@ async def test_what_is_promised_is_durable_first(tmp_path: Path, strace: str, mo
     answered = trace.began(rf"HTTP/1\.1 200 OK.*{name}")
     assert committed < answered, "the database must be synced before the 200 leaves"
 
-    file_synced = trace.ended(trace.began(r"^f(data)?sync\(\d+<[^>]*/\.incoming/"))
-    published = trace.began(rf"^(link|rename)\w*\(.*\.incoming.*{name}")
+    shard = f"images/{import_id[:2]}"
+    file_synced = trace.ended(trace.began(rf"^f(data)?sync\(\d+<[^>]*/(\.incoming/|{shard}/#)"))
+    published = trace.began(rf"^(link|rename)\w*\(.*(\.incoming|/proc/self/fd/).*{name}")
     assert file_synced < published, "the whole file must be synced before it has its final name"
-    folder = rf"^f(data)?sync\(\d+<[^>]*/images/{import_id[:2]}/{import_id[2:4]}>"
+    folder = rf"^f(data)?sync\(\d+<[^>]*/{shard}>"
     folder_synced = trace.ended(trace.began(folder, trace.ended(published)))
     done_written = trace.began(rf"^pwrite64\(\d+<[^>]*{wal}, .*{sha256}")
     assert folder_synced < done_written, "the folder must be synced before the document says done"

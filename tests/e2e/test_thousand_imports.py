@@ -77,7 +77,7 @@ class Rig:
         """P3, P4, P5: each done, its object there once and byte-exact, and nothing else in the folder."""
         assert Counter(document["status"] for document in documents.values()) == {"done": len(self.acknowledged)}
         for import_id, name in self.acknowledged.items():
-            stored = self.directory / "images" / import_id[:2] / import_id[2:4] / import_id
+            stored = self.directory / "images" / import_id[:2] / import_id
             assert stored.read_bytes() == self.content[name], import_id
             image = documents[import_id]["image"]
             assert image["sha256"] == hashlib.sha256(self.content[name]).hexdigest()

@@ -113,6 +113,8 @@ async def test_a_preflight_tells_what_would_become_of_an_import(tmp_path: Path) 
             assert bad["error"]["hint"]
             _, wrong = await preflight(client, url=origin.url("/a.jpg"), expect={"format": "PNG"})
             assert wrong["error"]["code"] == "expectation_failed"
+            status, never = await preflight(client, url=origin.url("/a.jpg"), expect={"format": "SVG"})
+            assert (status, never["code"], never["parameter"]) == (422, "parameter_invalid", "expect[format]")
             _, missing = await preflight(client, url=[origin.url("/none"), origin.url("/a.jpg")])
             assert missing["would_succeed"] is True
             assert missing["final_url"] == origin.url("/a.jpg"), "of the source that led to the image"
@@ -121,6 +123,34 @@ async def test_a_preflight_tells_what_would_become_of_an_import(tmp_path: Path) 
             assert again["duplicates"] == [done["image_id"]]
             page = await service.parts.store.search.list(Filter(ORGANIZATION), 10)
             assert [one.status for one in page.documents] == [Status.DONE], "a preflight leaves nothing"
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_preflight_tells_of_every_mirror(tmp_path: Path) -> None:
+    async with (
+        Origin({"/a.jpg": answer(DATA), "/bad": answer(b"no image")}) as origin,
+        running_service(tmp_path) as here,
+    ):
+        origin.routes["/moved"] = answer(b"", 302, {"Location": origin.url("/a.jpg")})
+        urls = [origin.url("/bad"), origin.url("/no"), origin.url("/moved"), f"{origin.url('/a.jpg')}?token=hush"]
+        status, found = await preflight(Client(here.url, token()), url=urls)
+        assert status == 200
+        mirrors = found["mirrors"]
+        assert [mirror["error"] and mirror["error"]["code"] for mirror in mirrors] == [
+            *("not_an_image", "origin_not_found", None, None),
+        ]
+        assert [mirror["would_succeed"] for mirror in mirrors] == [False, False, True, True]
+        assert (mirrors[2]["final_url"], mirrors[2]["image"]["format"]) == (origin.url("/a.jpg"), "JPEG")
+        assert "hush" not in json.dumps(found)
+        assert (found["would_succeed"], found["error"], found["final_url"]) == (True, None, mirrors[2]["final_url"])
+        assert found["findings"] == mirrors[0]["findings"]
+        _, none = await preflight(Client(here.url, token()), url=urls[:2])
+        assert (none["would_succeed"], none["error"]["code"], none["image"]) == (False, "not_an_image", None)
+        _, refused = await preflight(Client(here.url, token()), url=[urls[2], "http://10.0.0.1/a.jpg", "ftp://x/"])
+        assert [mirror["error"] and mirror["error"]["code"] for mirror in refused["mirrors"]] == [
+            *(None, "address_not_allowed", "url_scheme_not_allowed"),
+        ]
+        assert (refused["would_succeed"], refused["error"]["code"]) == (False, "address_not_allowed")
 
 
 @pytest.mark.gen_test(timeout=30)

@@ -26,6 +26,7 @@ const upload = new tus.Upload(fs.createReadStream(IMAGE), {
   endpoint: ENDPOINT,
   chunkSize: 16 * 1024 * 1024,
   uploadSize: fs.statSync(IMAGE).size,
+  uploadDataDuringCreation: true,
   retryDelays: Array(60).fill(250),
   headers: {Authorization: `Bearer ${TOKEN}`},
   metadata: {album_id: 'imported_album', filename: 'large.bmp', metadata: '{"from":"tus"}'},

@@ -1,21 +1,26 @@
 """Real processes: a service or a worker as an operator starts it, to be used, asked to stop, or killed."""
 
+import atexit
+import functools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 LADING = (sys.executable, "-m", "service")
+COMMAND_SERVER = Path(__file__).with_name("command_server.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +33,52 @@ class Finished:
 
 
 def lading(*arguments: str, cwd: Path, environ: dict[str, str] | None = None, stdin: str = "") -> Finished:
-    """Run a ``lading`` command to its end, in a folder, as it is for users: without asyncio's debug mode, which would
-    print more on a busy machine."""
-    done = subprocess.run(
-        [*LADING, *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONASYNCIODEBUG": "", **(environ or {})},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=60,
-        check=False,
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
+    """Run a ``lading`` command to its end, in a process of its own and in a folder, as it is for users: without
+    asyncio's debug mode, which would print more on a busy machine."""
+    command = {
+        "arguments": arguments,
+        "cwd": str(cwd.resolve()),
+        "environ": {**os.environ, "PYTHONASYNCIODEBUG": "", **(environ or {})},
+    }
+    with ExitStack() as stack:
+        given, stdout, stderr = (stack.enter_context(TemporaryFile("w+", errors="replace")) for _ in range(3))
+        given.write(stdin)
+        given.seek(0)
+        answers, theirs = map(stack.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        files = [given.fileno(), stdout.fileno(), stderr.fileno(), theirs.fileno()]
+        socket.send_fds(_command_server(), [json.dumps(command).encode()], files)
+        theirs.close()
+        answers.settimeout(60)
+        pid = int(answers.recv(100))
+        try:
+            status = int(answers.recv(100))
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        stdout.seek(0)
+        stderr.seek(0)
+        return Finished(status, stdout.read(), stderr.read())
+
+
+@functools.cache
+def _command_server() -> socket.socket:
+    """The socket of this process's own server of commands, which is started once and ends with this process."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(COMMAND_SERVER), str(theirs.fileno())],
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def end() -> None:
+        ours.close()
+        process.wait(10)
+
+    atexit.register(end)
+    return ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +179,7 @@ class ServiceProcess:
         self._ended = False
         self.process = subprocess.Popen(
             [*LADING, *arguments] if python is None else [python, *LADING[1:], *arguments],
-            env={**os.environ, **environ},
+            env={**os.environ, "PYTHONASYNCIODEBUG": "", **environ},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

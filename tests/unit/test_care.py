@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import plugins.care
-from plugins.care import Care, PluginCall, malformed
+from plugins.care import Care, malformed
 from plugins.errors import (
     ConnectionLost,
     DeadlineExceeded,
@@ -22,6 +22,7 @@ from plugins.errors import (
     StorageUnavailable,
     UrlInvalid,
 )
+from plugins.observing import PluginCall
 from tests.support.misbehaviour import hang, raising
 from tests.support.plugin_errors import sample, tree
 from tests.support.scripted import until

@@ -90,3 +90,34 @@ def test_what_is_accepted_can_be_judged(expect: dict[str, Any]) -> None:
         check_expectations(expect, FACTS)
     except ExpectationFailed as error:
         assert error.facts["expectation"] in expect  # noqa: PT017
+
+
+FORMATS = {"JPEG": frozenset({"image/jpeg"}), "JPEG2000": frozenset({"image/jp2", "image/j2c"})}
+
+
+@pytest.mark.parametrize(
+    ("expect", "parameter", "reason"),
+    [
+        ({"min_width": 10, "max_width": "5"}, "expect[max_width]", "is less than expect[min_width]"),
+        ({"max_byte_size": "9", "min_byte_size": 10}, "expect[max_byte_size]", "is less than expect[min_byte_size]"),
+        ({"format": "PNG"}, "expect[format]", "the formats are JPEG, JPEG2000"),
+        ({"content_type": "image/png"}, "expect[content_type]", "the media types are image/j2c, image/jp2, image/jpeg"),
+        (
+            {"content_type": "image/jpeg", "format": "JPEG2000"},
+            "expect[content_type]",
+            "those of JPEG2000 are image/j2c, image/jp2",
+        ),
+    ],
+)
+def test_what_no_image_can_meet_is_refused(expect: Any, parameter: str, reason: str) -> None:
+    with pytest.raises(ApiError) as raised:
+        validate_expectations(expect, FORMATS)
+    assert (raised.value.code, raised.value.parameter) == ("parameter_invalid", parameter)
+    assert reason in raised.value.detail
+
+
+def test_what_some_image_may_meet_is_not_refused() -> None:
+    validate_expectations(
+        {"min_width": 5, "max_width": "5", "format": "JPEG2000", "content_type": "image/j2c"}, FORMATS
+    )
+    validate_expectations({"format": "SVG", "content_type": "image/svg+xml"}, None)

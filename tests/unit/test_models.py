@@ -377,9 +377,11 @@ def test_no_parameters_break_a_property(params: dict[str, Any]) -> None:
 
 def test_the_storage_key_depends_on_the_id_alone() -> None:
     document = make_import()
-    key = "f6/0a/f60ae96b-2681-4885-8437-356e9fae9f6e"
+    key = "f6/f60ae96b-2681-4885-8437-356e9fae9f6e"
     assert document.storage_key == key
-    assert document.claimed("worker", NOW).succeeded(IMAGE, "url", NOW).storage_key == key
+    running = document.claimed("worker", NOW)
+    assert running.storage_key == key
+    assert running.succeeded(IMAGE, "url", NOW).storage_key == IMAGE.key, "where it was stored, it is"
 
 
 def test_parameters_are_in_no_repr() -> None:

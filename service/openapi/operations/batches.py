@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from service.batches.items import READERS
-from service.openapi.operation import NDJSON, STRING, Operation, json_of
+from service.openapi.operation import NDJSON, STRING, Operation, Parameter, json_of
+from service.openapi.operations.common import KEY
 
 BATCHES: Final[Sequence[Operation]] = (
     Operation(
@@ -13,11 +14,14 @@ BATCHES: Final[Sequence[Operation]] = (
         "createBatch",
         "Batches",
         "Import many images.",
-        "Answers while it reads: a line for each item, and one that sums up.",
+        "Answers while it reads: a line for each item, and one that sums up. With an `Idempotency-Key`, a batch that"
+        " was broken off can be sent again as it was: items that were accepted are answered as they were (`replayed`).",
+        parameters=(Parameter("Idempotency-Key", KEY, "One key for all of its items.", "header"),),
         bodies={media_type: {} for media_type in READERS},
         is_body_required=True,
         answers={200: {NDJSON: STRING}},
         errors=(
+            "idempotency_key_invalid",
             "unsupported_media_type",
             "request_body_too_large",
             "request_timeout",

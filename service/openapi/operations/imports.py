@@ -20,6 +20,10 @@ from service.openapi.operations.common import (
 )
 from service.openapi.schemas import STATUS
 
+LAST_EVENT: Final = Parameter("Last-Event-ID", STRING, "Of the last event that is known.", "header")
+ACCESS_TOKEN: Final = Parameter(
+    "access_token", STRING, "The token, for the `EventSource` of browsers, which sends no `Authorization`."
+)
 IMPORTS: Final[Sequence[Operation]] = (
     Operation(
         "post",
@@ -129,7 +133,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         "watchImport",
         "Events",
         "Follow an import to its end, as server-sent events.",
-        parameters=(Parameter("Last-Event-ID", STRING, "Of the last event that is known.", "header"),),
+        parameters=(ACCESS_TOKEN, LAST_EVENT),
         answers={200: {"text/event-stream": {}}, 204: {}},
         errors=("not_found", "too_many_streams"),
     ),
@@ -141,7 +145,8 @@ IMPORTS: Final[Sequence[Operation]] = (
         "Follow the imports of an album, or of all, as server-sent events.",
         parameters=(
             Parameter("album_id", STRING, "The album."),
-            Parameter("Last-Event-ID", STRING, "Of the last event that is known.", "header"),
+            ACCESS_TOKEN,
+            LAST_EVENT,
         ),
         answers={200: {"text/event-stream": {}}},
         errors=("forbidden", "too_many_streams"),

@@ -20,11 +20,14 @@ UPLOADS: Final[Sequence[Operation]] = (
             TUS,
             Parameter("Upload-Length", reference("UploadLength"), "Bytes of the image.", "header", is_required=True),
             Parameter("Upload-Metadata", STRING, "Parameters of the import.", "header"),
+            Parameter("Upload-Checksum", _CHECKSUM, "Of the first bytes, where they come with it.", "header"),
         ),
+        bodies={"application/offset+octet-stream": BINARY},
         answers={201: {}},
         errors=(
             *("header_invalid", "tus_version_unsupported", "upload_metadata_invalid", *CREATE_ERRORS),
-            "content_missing",
+            *("upload_content_type", "upload_locked", "upload_checksum_mismatch", "content_in_progress"),
+            *("content_not_expected", *CONTENT_ERRORS),
         ),
     ),
     Operation(

@@ -7,8 +7,8 @@ from typing import Any
 
 from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
-from plugins.care import PluginCall
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
+from plugins.observing import PluginCall
 from plugins.testing.bodies import Body
 from plugins.testing.storage_support import KEY, every_call
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backends.local_files import TemporaryFile
+from backends.local_files import TemporaryFile, UnnamedFile
 from backends.local_transfers import Upload
 from backends.local_tree import Tree, storage_error
 from plugins.contracts import ObjectMetadata
@@ -27,14 +27,17 @@ from tests.unit.backends.local_support import SMALL, failing, save
 
 
 @pytest.mark.usefixtures("clean")
-def test_order_of_effects(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("has_unnamed", [True, False], ids=["unnamed", "named"])
+def test_order_of_effects(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch, has_unnamed: bool) -> None:
     effects: list[str] = []
     fsync, link, unlink = os.fsync, os.link, Path.unlink
 
     def name_of(descriptor: Any) -> str:
         number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
         path = Path(f"/proc/self/fd/{number}").readlink()
-        return "temporary" if path.suffix == ".part" else str(path.relative_to(root))
+        return (
+            "temporary" if path.suffix in (".part", " (deleted)") or "#" in path.name else str(path.relative_to(root))
+        )
 
     def noted_fsync(descriptor: Any) -> None:
         fsync(descriptor)
@@ -52,8 +55,11 @@ def test_order_of_effects(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(os, "link", noted_link)
     monkeypatch.setattr(Path, "unlink", noted_unlink)
+    if not has_unnamed:
+        monkeypatch.setattr(UnnamedFile, "create", lambda _folder: None)
     save(tree)
-    assert effects == ["fsync .", "fsync ab", "fsync temporary", "link", "unlink", "fsync ab/cd"]
+    unlinked = [] if has_unnamed else ["unlink"]
+    assert effects == ["fsync .", "fsync ab", "fsync temporary", "link", *unlinked, "fsync ab/cd"]
 
 
 @pytest.mark.usefixtures("clean")
