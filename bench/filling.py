@@ -1,5 +1,5 @@
-"""Databases with very many imports, filled by bulk writes: each is a real import that has been written as the stores
-write it, but for its id, its moments, its issuer and its state.
+"""Databases with very many imports, filled by bulk writes: each is a copy of one that the store itself has written, but for
+its id, its moments and its issuer.
 """
 
 import asyncio
@@ -7,9 +7,9 @@ import hashlib
 import itertools
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,7 @@ from typing import Any
 from pymongo import MongoClient, WriteConcern
 
 from service.documents import DocumentStore
-from service.documents.mongo.fields import birth_fields, state_fields
 from service.documents.mongo.schema import IMPORTS
-from service.documents.sqlite_rows import birth_columns, metadata_rows, state_columns, to_milliseconds
 from service.models import Image, Import, Status
 from tests.support.service import ORGANIZATION
 
@@ -29,6 +27,7 @@ DONE_EVERY = 5
 PIECE = 20_000
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(milliseconds=1)
+TEMPLATE_IDS = {False: str(uuid.UUID(int=0)), True: str(uuid.UUID(int=1))}
 
 
 def total(queued: int) -> int:
@@ -47,7 +46,7 @@ def template(*, done: bool) -> Import:
         "action": "create",
     }
     one = Import(
-        id=str(uuid.UUID(int=0)),
+        id=TEMPLATE_IDS[done],
         organization_id=ORGANIZATION,
         issuer_id="issuer-0000",
         params=params,
@@ -56,7 +55,7 @@ def template(*, done: bool) -> Import:
         run_at=BEGIN,
         status=Status.QUEUED,
         host="origin.example",
-        request_id=str(uuid.UUID(int=1)),
+        request_id=str(uuid.uuid4()),
     )
     if not done:
         return one
@@ -64,70 +63,100 @@ def template(*, done: bool) -> Import:
         "JPEG", "image/jpeg", 512, 384, 1, 45_000, hashlib.sha256(b"").hexdigest(), "local", "00/00/0", "a.jpg"
     )
     return replace(
-        one, status=Status.DONE, image_id=str(uuid.UUID(int=2)), import_type="url", attempts=1, revision=2, image=image
+        one, status=Status.DONE, image_id=str(uuid.uuid4()), import_type="url", attempts=1, revision=2, image=image
     )
 
 
-def _numbered(count: int) -> Iterator[tuple[int, bool, str, datetime]]:
-    """For each import: its number, whether it is done, its id, and its moment."""
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """What is an import's own."""
+
+    number: int
+    id: str
+    issuer_id: str
+
+
+def _numbered(count: int) -> Iterator[Numbered]:
     for number in range(count):
-        yield number, number % DONE_EVERY == 0, str(uuid.uuid4()), BEGIN + number * STEP
+        yield Numbered(number, str(uuid.uuid4()), f"issuer-{number % ISSUERS:04}")
+
+
+def _kinds(some: Iterable[Numbered]) -> Iterator[tuple[Numbered, bool]]:
+    """Each, and whether it is done."""
+    for one in some:
+        yield one, one.number % DONE_EVERY == 0
+
+
+def prepare(store: DocumentStore) -> None:
+    """Open an empty store, so that its tables and indexes exist, and let it write what is then copied."""
+
+    async def once() -> None:
+        await store.open()
+        try:
+            for done in (False, True):
+                await store.add(template(done=done))
+        finally:
+            await store.close()
+
+    asyncio.run(once())
 
 
 def fill_sqlite(path: Path, queued: int) -> None:
-    """Fill the tables of a file whose store has been opened and closed. Nothing else may use it meanwhile."""
-    rows = {done: birth_columns(template(done=done)) | state_columns(template(done=done)) for done in (False, True)}
-    names = tuple(rows[True])
-    metadata = metadata_rows(template(done=False))
-    insert = f"INSERT INTO imports ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"  # noqa: S608
-    begin = to_milliseconds(BEGIN)
-
-    def columns() -> Iterator[dict[str, Any]]:
-        for number, done, import_id, _ in _numbered(total(queued)):
-            moment = begin + number
-            own = {"id": import_id, "issuer_id": f"issuer-{number % ISSUERS:04}", "created_at": moment}
-            own |= {"updated_at": moment, "run_at": moment}
-            yield {**rows[done], **own, **({"image_id": import_id} if done else {})}
-
+    """Fill the tables of a prepared file. Nothing else may use it meanwhile."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for pragma in ("synchronous = OFF", "cache_size = -500000", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
-        pending = columns()
+        imports = _taken(connection, "imports", "id")
+        metadata = _taken(connection, "import_metadata", "id")[False]
+        begin = imports[False]["created_at"]
+        pending = _numbered(total(queued))
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         while piece := list(itertools.islice(pending, PIECE)):
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(insert, piece)
-            connection.executemany(
-                "INSERT INTO import_metadata (organization_id, name, value, created_at, id) VALUES (?, ?, ?, ?, ?)",
-                [(*metadata[0][:3], one["created_at"], one["id"]) for one in piece],
+            _insert(
+                connection,
+                "imports",
+                [{**_row(imports[done], one, begin + one.number), "id": one.id} for one, done in _kinds(piece)],
             )
+            rows = [{**metadata, "id": one.id, "created_at": begin + one.number} for one in piece]
+            _insert(connection, "import_metadata", rows)
             connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA optimize")
 
 
+def _taken(connection: sqlite3.Connection, table: str, key: str) -> dict[bool, dict[str, Any]]:
+    """The rows that the store wrote, by whether they are done; they are removed."""
+    # Columns that are computed are not in this list, unlike in table_xinfo.
+    names = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+    found = {}
+    for done, import_id in TEMPLATE_IDS.items():
+        query = f"SELECT {', '.join(names)} FROM {table} WHERE {key} = ?"  # noqa: S608  # our own names
+        found[done] = dict(zip(names, connection.execute(query, (import_id,)).fetchone(), strict=True))
+        connection.execute(f"DELETE FROM {table} WHERE {key} = ?", (import_id,))  # noqa: S608
+    return found
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    names = ", ".join(rows[0])
+    places = ", ".join("?" * len(rows[0]))
+    statement = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608  # our own names
+    connection.executemany(statement, [tuple(row.values()) for row in rows])
+
+
+def _row(written: dict[str, Any], one: Numbered, moment: Any) -> dict[str, Any]:
+    own = {"issuer_id": one.issuer_id, "created_at": moment, "updated_at": moment, "run_at": moment}
+    return {**written, **own, **({"image_id": one.id} if written["image_id"] else {})}
+
+
 def fill_mongo(uri: str, database: str, queued: int) -> None:
-    """Fill the collection of a database whose store has been opened, so that its indexes are there."""
-    templates = {done: template(done=done) for done in (False, True)}
-    documents = {done: {**birth_fields(one), **state_fields(one), "writes": [1]} for done, one in templates.items()}
-
-    def numbered() -> Iterator[dict[str, Any]]:
-        for number, done, import_id, moment in _numbered(total(queued)):
-            own = {"_id": import_id, "issuer_id": f"issuer-{number % ISSUERS:04}", "created_at": moment}
-            own |= {"updated_at": moment, "run_at": moment}
-            yield {**documents[done], **own, **({"image_id": import_id} if done else {})}
-
-    with MongoClient[dict[str, Any]](uri) as client:
+    """Fill the collection of a prepared database."""
+    with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
         imports = client.get_database(database).get_collection(IMPORTS, write_concern=WriteConcern(1, j=False))
-        pending = numbered()
+        written = {done: imports.find_one_and_delete({"_id": one}) or {} for done, one in TEMPLATE_IDS.items()}
+        pending = _numbered(total(queued))
         while piece := list(itertools.islice(pending, PIECE)):
-            imports.insert_many(piece, ordered=False)
-
-
-def prepare(store: DocumentStore) -> None:
-    """Open a store and close it, so that its tables and indexes exist."""
-
-    async def once() -> None:
-        await store.open()
-        await store.close()
-
-    asyncio.run(once())
+            documents = [
+                {**_row(written[done], one, BEGIN + one.number * STEP), "_id": one.id} for one, done in _kinds(piece)
+            ]
+            imports.insert_many(documents, ordered=False)

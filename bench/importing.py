@@ -52,7 +52,17 @@ def import_all(port: int, urls: Sequence[str], folder: Path) -> Sample:
     body.write_text("".join(lines), encoding="utf-8")
     head.unlink(missing_ok=True)
     authorization = f"Bearer {token(admin=True)}"
-    command = [tool("curl"), "--silent", "--fail", "--upload-file", body, "--request", "POST", "--dump-header", head]
+    command: list[str | Path] = [
+        tool("curl"),
+        "--silent",
+        "--fail",
+        "--upload-file",
+        body,
+        "--request",
+        "POST",
+        "--dump-header",
+        head,
+    ]
     command += ["--header", f"Authorization: {authorization}", "--header", "Content-Type: application/x-ndjson"]
     began = time.monotonic()
     with started([*command, f"http://127.0.0.1:{port}/api/v1/imports/batch"]) as posting:

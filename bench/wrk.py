@@ -53,7 +53,7 @@ def load(port: int, lua: Path, connections: int, seconds: int) -> Load:
     Raises:
         RuntimeError: it failed, or said something unexpected.
     """
-    options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", "-s", lua]
+    options: list[str | Path] = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", "-s", lua]
     return parse(output_of([tool("wrk"), *options, f"http://127.0.0.1:{port}/api/v1/imports"]))
 
 

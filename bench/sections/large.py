@@ -112,7 +112,16 @@ def _curl(course: Course, *, sync: bool) -> Sample:
     config = folder / "curl.conf"
     lines = [f'url = "{url}"\noutput = "{folder}/output/{number}"\n' for number, url in enumerate(course.urls)]
     config.write_text("".join(lines), encoding="utf-8")
-    command = [tool("curl"), "--silent", "--fail", "--parallel", "--parallel-max", str(AT_ONCE), "--config", config]
+    command: list[str | Path] = [
+        tool("curl"),
+        "--silent",
+        "--fail",
+        "--parallel",
+        "--parallel-max",
+        str(AT_ONCE),
+        "--config",
+        config,
+    ]
     sample = _timed(command, len(course.urls), folder, after=os.sync if sync else None)
     return replace(sample, succeeded=sum(path.stat().st_size > 0 for path in (folder / "output").iterdir()))
 
@@ -140,7 +149,15 @@ def _upload(course: Course) -> Sample:
     with serving(S3Endpoint) as endpoint, closing(S3Place(endpoint)) as place:
         environ = {name: value for name, value in place.environ.items() if name.startswith("AWS_")}
         environ |= {"AWS_DEFAULT_REGION": endpoint.region}
-        command = [sys.executable, "-m", "bench.plain_upload", listed, place.bucket, endpoint.url, "16"]
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "bench.plain_upload",
+            listed,
+            place.bucket,
+            endpoint.url,
+            "16",
+        ]
         sample = _timed(command, len(course.urls), folder, environ)
         return replace(sample, succeeded=len(place.names()))
 

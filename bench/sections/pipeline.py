@@ -137,7 +137,16 @@ def download_all(urls: Sequence[str], folder: Path) -> Sample:
     config = folder / "curl.conf"
     lines = [f'url = "{url}"\noutput = "{folder}/output/{number}"\n' for number, url in enumerate(urls)]
     config.write_text("".join(lines), encoding="utf-8")
-    command = [tool("curl"), "--silent", "--fail", "--parallel", "--parallel-max", "64", "--config", config]
+    command: list[str | Path] = [
+        tool("curl"),
+        "--silent",
+        "--fail",
+        "--parallel",
+        "--parallel-max",
+        "64",
+        "--config",
+        config,
+    ]
     began = time.monotonic()
     run(command)
     return Sample(time.monotonic() - began, len(urls), _files(folder / "output"))
