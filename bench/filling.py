@@ -1,11 +1,12 @@
-"""Databases with very many imports, filled by bulk writes: each is a copy of one that the store itself has written, but for
-its id, its moments and its issuer.
+"""Databases with very many imports, filled by bulk writes: each is a copy of one that the store itself has written,
+but for its id, its moments and its issuer.
 """
 
 import asyncio
 import hashlib
 import itertools
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -33,6 +34,11 @@ TEMPLATE_IDS = {False: str(uuid.UUID(int=0)), True: str(uuid.UUID(int=1))}
 def total(queued: int) -> int:
     """How many imports a database with so many queued ones has."""
     return queued + queued // (DONE_EVERY - 1)
+
+
+def queued_of(count: int) -> int:
+    """How many of so many imports are queued."""
+    return count - -(-count // DONE_EVERY)
 
 
 def template(*, done: bool) -> Import:
@@ -101,8 +107,18 @@ def prepare(store: DocumentStore) -> None:
     asyncio.run(once())
 
 
-def fill_sqlite(path: Path, queued: int) -> None:
-    """Fill the tables of a prepared file. Nothing else may use it meanwhile."""
+def fill_sqlite(path: Path, queued: int, until: float) -> int:
+    """Fill the tables of a prepared file. Nothing else may use it meanwhile.
+
+    Args:
+        path: of the file.
+        queued: how many queued imports there shall be.
+        until: when to stop with fewer, as ``time.monotonic()`` tells it.
+
+    Returns:
+        How many queued imports there are.
+    """
+    written = 0
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for pragma in ("synchronous = OFF", "cache_size = -500000", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
@@ -121,8 +137,12 @@ def fill_sqlite(path: Path, queued: int) -> None:
             rows = [{**metadata, "id": one.id, "created_at": begin + one.number} for one in piece]
             _insert(connection, "import_metadata", rows)
             connection.execute("COMMIT")
+            written += len(piece)
+            if time.monotonic() > until:
+                break
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA optimize")
+    return queued_of(written)
 
 
 def _taken(connection: sqlite3.Connection, table: str, key: str) -> dict[bool, dict[str, Any]]:
@@ -149,8 +169,9 @@ def _row(written: dict[str, Any], one: Numbered, moment: Any) -> dict[str, Any]:
     return {**written, **own, **({"image_id": one.id} if written["image_id"] else {})}
 
 
-def fill_mongo(uri: str, database: str, queued: int) -> None:
-    """Fill the collection of a prepared database."""
+def fill_mongo(uri: str, database: str, queued: int, until: float) -> int:
+    """Fill the collection of a prepared database; see ``fill_sqlite``."""
+    count = 0
     with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
         imports = client.get_database(database).get_collection(IMPORTS, write_concern=WriteConcern(1, j=False))
         written = {done: imports.find_one_and_delete({"_id": one}) or {} for done, one in TEMPLATE_IDS.items()}
@@ -160,3 +181,7 @@ def fill_mongo(uri: str, database: str, queued: int) -> None:
                 {**_row(written[done], one, BEGIN + one.number * STEP), "_id": one.id} for one, done in _kinds(piece)
             ]
             imports.insert_many(documents, ordered=False)
+            count += len(piece)
+            if time.monotonic() > until:
+                break
+    return queued_of(count)

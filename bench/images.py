@@ -1,4 +1,4 @@
-"""The images that are imported: many of about 45 KB, or some of 20 MB. All of them are valid, and no two are the same."""
+"""The images that are imported: many of about 45 KB, or some of 20 MB. All are valid, and no two are the same."""
 
 import random
 from io import BytesIO

@@ -44,6 +44,10 @@ def download(
     """Run it once.
 
     Args:
+        binary: its command.
+        urls: of the images.
+        processes: of it.
+        threads: of each process.
         folder: empty; for its files, and beside it, its list and log.
 
     Raises:

@@ -42,6 +42,8 @@ def import_all(port: int, urls: Sequence[str], folder: Path) -> Sample:
     """Post the URLs as one batch of NDJSON, by curl, and wait until all are final.
 
     Args:
+        port: of the service.
+        urls: of the images.
         folder: for the files of the client.
 
     Raises:

@@ -1,6 +1,7 @@
 """Lading as an operator starts it, for the measurements: processes of their own, ready and idle when they are given."""
 
 import http.client
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +40,13 @@ class Lading:
     def database(self) -> Path:
         """The file of SQLite."""
         return self.folder / "lading.sqlite3"
+
+    def forget_images(self) -> None:
+        """Remove the files of all images, so that the disk holds the leavings of one run at a time; folders stay."""
+        for path in (self.folder / "images").rglob("*"):
+            if path.is_file():
+                path.unlink()
+        os.sync()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from bench.origin import origin_name
 from bench.tools import find, first_line
 from tests.support.mongod import find_mongod
 
@@ -28,6 +29,7 @@ def facts(directory: Path, img2dataset: Path | None) -> dict[str, str]:
         "MongoDB": _mongod(),
         "img2dataset": _img2dataset(img2dataset),
         "programs": "; ".join(filter(None, (_program(name) for name in ("wrk", "nginx", "curl", "valgrind", "perf")))),
+        "origin": origin_name(),
         "libraries": ", ".join(f"{name} {version}" for name in LIBRARIES if (version := _version(name))),
     }
 

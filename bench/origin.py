@@ -1,11 +1,13 @@
-"""The origin of the images: nginx (Debian's package) on a folder, with its defaults for a file server."""
+"""The origin of the images: nginx (Debian's package) on a folder, with its defaults for a file server; where there is
+none, a static server of ours, and the report says so.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.processes import free_port, started, wait_for
-from bench.tools import tool
+from bench.processes import free_port, listening, started, wait_for
+from bench.tools import find
 
 CONFIGURATION = """
 daemon off;
@@ -32,17 +34,30 @@ http {{
 
 @contextmanager
 def origin(folder: Path, root: Path) -> Iterator[str]:
-    """An nginx that serves ``root``; its URL. It ends with the block.
+    """A server of the files below ``root``; its URL. It ends with the block.
 
     Args:
-        folder: for its own files; its worker process, which has another user, has to be able to enter it and ``root``.
+        folder: for its own files; nginx's worker, which has another user, has to be able to enter it and ``root``.
+        root: the folder that is served.
     """
     port = free_port()
-    configuration = folder / "nginx.conf"
-    configuration.write_text(CONFIGURATION.format(folder=folder, port=port, root=root), encoding="utf-8")
     for path in (folder, root):
         path.chmod(0o755)
     log = folder / "error.log"
-    with started([tool("nginx"), "-p", folder, "-c", configuration, "-e", log], log=folder / "nginx.log") as process:
+    nginx = find("nginx")
+    if nginx is None:
+        with listening(["bench.static", str(port), str(root)], port, log=log):
+            yield f"http://127.0.0.1:{port}"
+        return
+    configuration = folder / "nginx.conf"
+    configuration.write_text(CONFIGURATION.format(folder=folder, port=port, root=root), encoding="utf-8")
+    with started([nginx, "-p", folder, "-c", configuration, "-e", log], log=folder / "nginx.log") as process:
         wait_for(port, process, folder / "nginx.log")
         yield f"http://127.0.0.1:{port}"
+
+
+def origin_name() -> str:
+    """What serves the images."""
+    if find("nginx") is not None:
+        return "nginx"
+    return "bench/static.py (aiohttp, one process): there is no nginx, so that the origin bounds more of the figures"

@@ -14,6 +14,7 @@ def draw(sections: Sequence[Findings], path: Path) -> bool:
         (table.title, row)
         for found in sections
         for table in found.tables
+        if table.is_drawn
         for row in table.rows
         if row.ratio is not None and row.name != row.reference
     ]

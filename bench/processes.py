@@ -25,6 +25,7 @@ def started(
     to stop, SIGKILL to whatever is left of the session's first process group.
 
     Args:
+        command: of the process.
         environ: added to this process's environment.
         log: where its output goes; nowhere without.
     """

@@ -67,7 +67,7 @@ def _findings(content: dict[str, Any]) -> Findings:
 
 
 def _table(content: dict[str, Any]) -> Table:
-    return Table(content["title"], content["text"], tuple(_row(one) for one in content["rows"]))
+    return Table(**{**content, "rows": tuple(_row(one) for one in content["rows"])})
 
 
 def _row(content: dict[str, Any]) -> Row:

@@ -3,12 +3,16 @@
 import os
 import shutil
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+CAUTION = 1.1
+"""By how much the next round may take longer than the longest before it."""
 
 
 class Mode(StrEnum):
@@ -32,16 +36,39 @@ class Rig:
     Attributes:
         directory: an empty folder for everything; what is put into it is gone afterwards.
         img2dataset: its command, or None where there is none.
+        ends: by when a section should be ready, as ``time.monotonic()`` tells it.
     """
 
     directory: Path
     mode: Mode = Mode.FULL
     img2dataset: Path | None = None
+    ends: float = float("inf")
 
     @property
     def rounds(self) -> int:
         """How often everything is measured."""
         return self.choose(5, 3, 1)
+
+    def turns(self, names: Sequence[str], rounds: int = 0, share: float = 1.0) -> Iterator[str]:
+        """Who is to be measured when: everyone once a round, and each round begins with another. A round is begun only
+        if there is time for it; the first always.
+
+        Args:
+            names: of those that take turns.
+            rounds: how many at most; those of the mode without.
+            share: how much of the time that is left they may have.
+        """
+        began = time.monotonic()
+        ends = began + share * (self.ends - began)
+        longest = 0.0
+        wanted = rounds or self.rounds
+        for turn in range(wanted):
+            start = time.monotonic()
+            if turn and start + CAUTION * longest > ends:
+                say(f"there was time for {turn} of {wanted} rounds")
+                return
+            yield from rotated(names, turn)
+            longest = max(longest, time.monotonic() - start)
 
     def choose(self, full: T, quick: T, smoke: T) -> T:
         """One of these, by the mode."""
@@ -58,6 +85,12 @@ class Rig:
         """Remove a folder, so that the disk holds the leavings of one run at a time, and write out what is left."""
         shutil.rmtree(self.directory / name, ignore_errors=True)
         os.sync()
+
+
+def rotated(names: Sequence[str], turn: int) -> list[str]:
+    """The names, from another one on for each turn."""
+    first = turn % len(names)
+    return [*names[first:], *names[:first]]
 
 
 def say(text: str) -> None:

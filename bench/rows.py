@@ -145,11 +145,13 @@ class Table:
     Attributes:
         title: of the table.
         text: what was measured, and how: a sentence or a few.
+        is_drawn: whether the plot shows it.
     """
 
     title: str
     text: str
     rows: tuple[Row, ...]
+    is_drawn: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +173,3 @@ class Findings:
     commit: str
     tables: tuple[Table, ...]
     failure: str = ""
-
-
-def in_turn(rounds: int, names: Sequence[str]) -> list[str]:
-    """Who is to be measured when: everyone once a round, and each round begins with another."""
-    order = []
-    for turn in range(rounds):
-        first = turn % len(names)
-        order += [*names[first:], *names[:first]]
-    return order

@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from bench.rows import Findings, Measure, Row, Spread, Table
 
-HEAD = ("what", "value", "min to max", "reference", "ratio", "min to max", "goal", "reached", "succeeded")
+HEAD = ("what", "rounds", "value", "min to max", "reference", "ratio", "min to max", "goal", "reached", "succeeded")
+INTRODUCTION = (
+    "Made by the measuring rig; see README.md beside this file for what the figures mean and what they do not."
+    " A value is the median of the rounds; a ratio is the median of the rounds' ratios to the reference, which was"
+    " measured in turn with it. Goals are there to be beaten: one that was missed says so."
+)
 SIGNS = {True: "yes", False: "**missed**", None: ""}
 
 
@@ -12,16 +17,13 @@ def report(title: str, facts: Mapping[str, str], sections: Sequence[Findings], p
     """The whole report.
 
     Args:
+        title: of the report.
         facts: of the machine, the versions and the run.
+        sections: in the order in which they are shown.
         plot: name of the file of the plot, or empty.
     """
     lines = [f"# {title}", ""]
-    lines += [
-        "Made by the measuring rig; see README.md beside this file for what the figures mean and what they do not."
-        " A value is the median of the rounds; a ratio is the median of the rounds' ratios to the reference, which was"
-        " measured in turn with it. Goals are there to be beaten: one that was missed says so.",
-        "",
-    ]
+    lines += [INTRODUCTION, ""]
     lines += ["| | |", "|---|---|", *(f"| {name} | {_plain(text)} |" for name, text in facts.items()), ""]
     goals = [row for found in sections for table in found.tables for row in table.rows if row.goal is not None]
     if goals:
@@ -47,7 +49,7 @@ def _section(found: Findings) -> list[str]:
 
 def _table(table: Table) -> list[str]:
     lines = [f"### {table.title}", ""]
-    lines += ["| " + " | ".join(HEAD) + " |", "|---|--:|--:|---|--:|--:|--:|---|--:|"]
+    lines += ["| " + " | ".join(HEAD) + " |", "|---|--:|--:|--:|---|--:|--:|--:|---|--:|"]
     lines += ["| " + " | ".join(_plain(cell) for cell in cells(row)) + " |" for row in table.rows]
     return [*lines, "", table.text]
 
@@ -57,6 +59,7 @@ def cells(row: Row) -> tuple[str, ...]:
     value, ratio = row.value, row.ratio
     return (
         row.name + (f" ({row.note})" if row.note else ""),
+        str(len(row.values)) if row.values else "",
         f"{number(value.median)} {row.unit}" if value else "not measured",
         _range(value),
         row.reference,

@@ -26,11 +26,11 @@ def tool(name: str) -> str:
     """The path of a program.
 
     Raises:
-        SystemExit: there is none; how to get it is said.
+        RuntimeError: there is none; how to get it is said.
     """
     found = find(name)
     if found is None:
-        raise SystemExit(hint([name]))
+        raise RuntimeError(hint([name]))
     return found
 
 

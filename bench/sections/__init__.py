@@ -15,19 +15,21 @@ class Section:
     Attributes:
         measure: measures in turn, for as long as the mode of the rig says.
         tools: programs that it cannot do without.
+        seconds: that it is given: in full, quick. Rounds for which there is no time are left out.
     """
 
     measure: Callable[[Rig], Sequence[Table]]
     tools: Sequence[str]
+    seconds: tuple[float, float]
 
 
 SECTIONS: Mapping[str, Section] = {
-    "accept": Section(accept.measure, ("wrk",)),
-    "pipeline": Section(pipeline.measure, ("nginx", "curl")),
-    "large": Section(large.measure, ("nginx", "curl")),
-    "latency": Section(latency.measure, ("nginx", "curl")),
-    "backlog": Section(backlog.measure, ("wrk",)),
-    "scale": Section(scale.measure, ("wrk", "nginx", "curl")),
-    "instructions": Section(instructions.measure, ("nginx",)),
+    "accept": Section(accept.measure, ("wrk",), (130, 35)),
+    "pipeline": Section(pipeline.measure, ("curl",), (250, 45)),
+    "large": Section(large.measure, ("curl",), (150, 25)),
+    "latency": Section(latency.measure, ("curl",), (25, 10)),
+    "backlog": Section(backlog.measure, ("wrk",), (190, 25)),
+    "scale": Section(scale.measure, ("wrk", "curl"), (60, 20)),
+    "instructions": Section(instructions.measure, (), (75, 20)),
 }
-"""In the order in which they are measured and shown."""
+"""In the order in which they are measured and shown. Together less than 15 minutes, quick less than 3."""

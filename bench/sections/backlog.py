@@ -7,14 +7,15 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench import sizes
 from bench.filling import BEGIN, STEP, fill_mongo, fill_sqlite, prepare, total
 from bench.lading import ACCEPTING, lading, mongo
 from bench.rig import Rig, say
-from bench.rows import Goal, Measure, Row, Table, in_turn
+from bench.rows import Goal, Measure, Row, Table
 from bench.wrk import Load, load, script
 from service.clock import SystemClock
 from service.documents import DocumentStore
@@ -31,6 +32,10 @@ BOUND = 1.2
 BATCH = 64
 PAGES, PAGE = 10, 10
 CONNECTIONS = 32
+FILLING = 0.65
+"""Of a database's time, for filling it at most."""
+SQLITE = 0.35
+"""Of the section's time, for SQLite."""
 CACHE = "4G"
 """Memory of MongoDB: the support's mongod has too little for a million imports, which would measure the disk."""
 
@@ -57,8 +62,12 @@ class Database(ABC):
         """A store on it, not open."""
 
     @abstractmethod
-    def fill(self) -> None:
-        """Put the imports in."""
+    def fill(self, until: float) -> None:
+        """Put the imports in: fewer where there is no time for more, see ``fill_sqlite``."""
+
+    @abstractmethod
+    def sizes(self) -> list[Row]:
+        """What it takes up."""
 
     @abstractmethod
     def forget(self) -> None:
@@ -79,12 +88,16 @@ class Sqlite(Database):
         """See ``Database``."""
         return SqliteDocumentStore(self._path, SystemClock())
 
-    def fill(self) -> None:
+    def fill(self, until: float) -> None:
         """See ``Database``."""
         prepare(self.store())
-        fill_sqlite(self._path, self.queued)
+        self.queued = fill_sqlite(self._path, self.queued, until)
         with closing(sqlite3.connect(self._path)) as connection:
             (self.filled_to,) = connection.execute("SELECT max(rowid) FROM imports").fetchone()
+
+    def sizes(self) -> list[Row]:
+        """See ``Database``."""
+        return sizes.rows("SQLite", sizes.of_sqlite(self._path, self.queued, total(self.queued) - self.queued))
 
     def forget(self) -> None:
         """See ``Database``."""
@@ -113,10 +126,16 @@ class Mongo(Database):
         """See ``Database``."""
         return MongoDocumentStore(MongoOptions(self._running.uri, self._name, timeout=60), SystemClock())
 
-    def fill(self) -> None:
+    def fill(self, until: float) -> None:
         """See ``Database``."""
         prepare(self.store())
-        fill_mongo(self._running.uri, self._name, self.queued)
+        self.queued = fill_mongo(self._running.uri, self._name, self.queued, until)
+
+    def sizes(self) -> list[Row]:
+        """See ``Database``."""
+        with self._running.client() as client:
+            found = sizes.of_mongo(client, self._name, self.queued, total(self.queued) - self.queued)
+        return sizes.rows("MongoDB", found, compressed=True)
 
     def forget(self) -> None:
         """See ``Database``."""
@@ -140,37 +159,43 @@ class Samples:
 
 def measure(rig: Rig) -> Sequence[Table]:
     """See ``bench.sections``."""
-    sizes = (1000, rig.choose(1_000_000, 100_000, 2000))
+    queued = (1000, rig.choose(1_000_000, 100_000, 2000))
     seconds = rig.choose(2, 1, 1)
-    rows: list[Row] = []
-    rows += _measure("SQLite", [Sqlite(rig.fresh(f"backlog-sqlite-{size}"), size) for size in sizes], rig, seconds)
-    for size in sizes:
+    now = time.monotonic()
+    files = [Sqlite(rig.fresh(f"backlog-sqlite-{size}"), size) for size in queued]
+    rows = _measure("SQLite", files, replace(rig, ends=now + SQLITE * (rig.ends - now)), seconds)
+    taken = files[-1].sizes()
+    for size in queued:
         rig.remove(f"backlog-sqlite-{size}")
     with replica_set() as running:
         if running.nodes:
             with running.client() as client:
                 client.admin.command({"setParameter": 1, "wiredTigerEngineRuntimeConfig": f"cache_size={CACHE}"})
-        databases = [Mongo(rig.fresh(f"backlog-mongo-{size}"), size, running) for size in sizes]
+        databases = [Mongo(rig.fresh(f"backlog-mongo-{size}"), size, running) for size in queued]
         rows += _measure("MongoDB", databases, rig, seconds)
-    text = TEXT.format(short=sizes[0], long=sizes[1], seconds=seconds, batch=BATCH, page=PAGE, connections=CONNECTIONS)
-    return [Table("backlog", text, tuple(rows))]
+        taken += databases[-1].sizes()
+    text = TEXT.format(
+        short=queued[0], long=queued[1], seconds=seconds, batch=BATCH, page=PAGE, connections=CONNECTIONS
+    )
+    many = databases[-1].queued
+    room = sizes.TEXT.format(queued=f"{many:,}", done=f"{total(many) - many:,}")
+    return [Table("backlog", text, tuple(rows)), Table("sizes", room, tuple(taken), is_drawn=False)]
 
 
 def _measure(name: str, databases: Sequence[Database], rig: Rig, seconds: int) -> list[Row]:
     """Fill both, measure in turn."""
     for database in databases:
         began = time.monotonic()
-        database.fill()
+        database.fill(began + FILLING * (rig.ends - began))
         took = time.monotonic() - began
         say(f"{name}: {total(database.queued):,} imports written in {took:.0f} s")
     samples = {database.queued: Samples() for database in databases}
     _accept(databases, samples, rig, seconds)
-    asyncio.run(_claim_and_list(databases, samples, rig.rounds, rig.choose(12, 6, 2)))
+    asyncio.run(_claim_and_list(databases, samples, rig))
     for queued, found in samples.items():
         accepts = found.accepts[-1].rate
-        say(
-            f"{name}, {queued:,}: {accepts:,.0f} accepts/s, {found.claims[-1]:,.0f} claims/s, {found.pages[-1]:,.0f} pages/s"
-        )
+        claims, pages = found.claims[-1], found.pages[-1]
+        say(f"{name}, {queued:,}: {accepts:,.0f} accepts/s, {claims:,.0f} claims/s, {pages:,.0f} pages/s")
     return _rows(name, samples)
 
 
@@ -185,14 +210,15 @@ def _accept(databases: Sequence[Database], samples: dict[int, Samples], rig: Rig
             load(service.port, lua, CONNECTIONS, 1)
             database.forget()
         by_size = {str(database.queued): database for database in databases}
-        for name in in_turn(rig.rounds, list(by_size)):
+        for name in rig.turns(list(by_size), share=0.6):
             database = by_size[name]
             samples[database.queued].accepts.append(load(ports[database.queued], lua, CONNECTIONS, seconds))
             database.forget()
 
 
-async def _claim_and_list(databases: Sequence[Database], samples: dict[int, Samples], rounds: int, times: int) -> None:
+async def _claim_and_list(databases: Sequence[Database], samples: dict[int, Samples], rig: Rig) -> None:
     """Claims and lists by the stores themselves, without a service."""
+    times = rig.choose(12, 6, 2)
     async with AsyncExitStack() as stack:
         opened: dict[str, tuple[Database, DocumentStore, str]] = {}
         for database in databases:
@@ -204,7 +230,7 @@ async def _claim_and_list(databases: Sequence[Database], samples: dict[int, Samp
             opened[str(database.queued)] = (database, store, worker_id)
             await _claim(store, worker_id, 3)
             await _list(store, database, None)
-        for name in in_turn(rounds, list(opened)):
+        for name in rig.turns(list(opened)):
             database, store, worker_id = opened[name]
             found = samples[database.queued]
             found.claims.append(await _claim(store, worker_id, times))
@@ -262,10 +288,11 @@ def _rows(name: str, samples: dict[int, Samples]) -> list[Row]:
 
 
 TEXT = (
-    "What was measured: two databases of each kind, with {short:,} and with {long:,} queued imports of 20 issuers, and a"
-    " quarter as many done ones between them, filled by bulk writes. Accepts are POSTs of wrk, {connections} connections,"
-    " {seconds} s a round, to a service without its worker, which counts the queue every second to keep to its bound; what"
-    " it adds is removed between the rounds. Claims (of {batch} imports each, handed back outside of the measured time) and"
-    " pages of {page} imports of the organisation's list, of all and of the done ones, from its middle on, are calls of the"
-    " store itself. Within 1.2 times is a ratio of at least 0.83. MongoDB is given 4 GB of cache."
+    "What was measured: two databases of each kind, with {short:,} and with {long:,} queued imports of 20 issuers,"
+    " and a quarter as many done ones between them, filled by bulk writes. Accepts are POSTs of wrk, {connections}"
+    " connections, {seconds} s a round, to a service without its worker, which counts the queue every second to keep"
+    " to its bound; what it adds is removed between the rounds. Claims (of {batch} imports each, handed back outside"
+    " of the measured time) and pages of {page} imports of the organisation's list, of all and of the done ones, from"
+    " its middle on, are calls of the store itself. Within 1.2 times is a ratio of at least 0.83. MongoDB is given 4"
+    " GB of cache."
 )

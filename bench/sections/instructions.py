@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlencode
@@ -16,7 +17,7 @@ from bench.lading import ACCEPTING, Lading, lading
 from bench.origin import origin
 from bench.processes import free_port, listening
 from bench.rig import Rig, say
-from bench.rows import Row, Table, in_turn
+from bench.rows import Row, Table
 from bench.wrk import BODY
 from tests.support.service import token
 
@@ -42,7 +43,7 @@ class Subject:
     Attributes:
         pid: of its process.
         work: does so many operations.
-        times: how many a round.
+        times: by how many the two counts of a round differ.
     """
 
     pid: int
@@ -55,17 +56,20 @@ def measure(rig: Rig) -> Sequence[Table]:
     counting = counter(rig.fresh("counts"))
     if counting is None:
         return [Table("instructions", TEXT.format(tool="neither perf nor valgrind is there", posts=0, imports=0), ())]
-    posts, imports = rig.choose(30, 10, 3), rig.choose(10, 4, 1)
+    posts, imports = rig.choose(30, 20, 4), rig.choose(10, 6, 2)
     samples: dict[str, list[float]] = {}
     with ExitStack() as stack:
         subjects = _subjects(rig, stack, counting, posts, imports)
         for name, subject in subjects.items():
-            counting.count(subject.pid, lambda subject=subject: subject.work(3))  # type: ignore[misc]
+            counting.count(subject.pid, partial(subject.work, 3))
             samples[name] = []
-        for name in in_turn(rig.rounds, list(subjects)):
+        for name in rig.turns(list(subjects)):
             subject = subjects[name]
-            total = counting.count(subject.pid, lambda subject=subject: subject.work(subject.times))  # type: ignore[misc]
-            samples[name].append(total / subject.times / MILLION)
+            few, many = (
+                counting.count(subject.pid, partial(subject.work, times))
+                for times in (subject.times, 2 * subject.times)
+            )
+            samples[name].append((many - few) / subject.times / MILLION)
             say(f"{name}: {samples[name][-1]:.2f} million instructions")
     return [Table("instructions", TEXT.format(tool=counting.name, posts=posts, imports=imports), _rows(samples))]
 
@@ -87,7 +91,7 @@ def _rows(samples: Mapping[str, Sequence[float]]) -> tuple[Row, ...]:
 def _subjects(rig: Rig, stack: ExitStack, counting: Counter, posts: int, imports: int) -> dict[str, Subject]:
     """Everything, started and warm."""
     root, output = rig.fresh("instructions-root"), rig.fresh("instructions-output")
-    paths = make_small(root, 2 * (rig.rounds + 1) * max(imports, 10))
+    paths = make_small(root, 2 * (3 * rig.rounds + 1) * max(imports, 10))
     url = stack.enter_context(origin(rig.fresh("instructions-nginx"), root))
     urls = iter([url + path for path in paths])
     port = free_port()
@@ -159,9 +163,10 @@ def _post(connection: http.client.HTTPConnection, body: str, headers: Mapping[st
 
 TOKEN = token()
 TEXT = (
-    "What was measured, by {tool}: instructions in user space for each accepted POST (the service's process; {posts} POSTs a"
-    " round on one connection, one after another) and for each import of an image of 45 KB (the service's process and its"
-    " decoder, POST and answer included; {imports} imports a round, one after another), all warm, so that no start-up is in"
-    " it. The references are the bare handler of accept, and the script of pipeline with one thread. One after another,"
+    "What was measured, by {tool}: instructions in user space for each accepted POST (the service's process; POSTs on one"
+    " connection, one after another) and for each import of an image of 45 KB (the service's process and its decoder,"
+    " POST and answer included; one after another). A value is the difference of the counts of {posts} and twice as many"
+    " POSTs ({imports} and twice as many imports), divided by that: neither start-up nor what a connection costs is in it."
+    " The references are the bare handler of accept, and the script of pipeline with one thread. One after another,"
     " nothing is coalesced: under load an import costs less. What the kernel and the database server do is not in it."
 )

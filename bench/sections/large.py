@@ -15,7 +15,7 @@ from bench.lading import WIDE, lading
 from bench.origin import origin
 from bench.processes import started, tail
 from bench.rig import Rig, say
-from bench.rows import Goal, Measure, Row, Table, in_turn
+from bench.rows import Goal, Measure, Row, Table
 from bench.sampling import peak_memory
 from bench.tools import tool
 from plugins.testing.clouds import S3Endpoint, serving
@@ -63,7 +63,7 @@ def measure(rig: Rig) -> Sequence[Table]:
     megabytes = sum((root / path[1:]).stat().st_size for path in paths) / 1e6 / count
     with origin(rig.fresh("large-nginx"), root) as url:
         course = Course(rig, [url + path for path in paths])
-        for name in in_turn(rig.rounds, list(competitors)):
+        for name in rig.turns(list(competitors)):
             sample = competitors[name](course)
             samples[name].append(sample)
             say(
@@ -182,11 +182,12 @@ def _timed(
 
 
 TEXT = (
-    "What was measured: {count} different PNGs of {megabytes:.0f} MB (stored without compression, so that decoding them is"
-    " cheap) from nginx on loopback, up to {at_once} at once, timed as in pipeline. Memory is the most that all processes of"
-    " the service together had: the sum of their proportional set sizes, looked at every 50 ms from before the first POST;"
-    " servers of databases and S3 are not counted, nor are temporary files. curl writes to the page cache and leaves it to"
-    " the system when that reaches the disk; Lading syncs each file before its import is done, as the second row of curl"
-    " does in the end for all. The S3 server is moto's, in Python, and slow: how much of that is its own doing shows the"
-    " script beside it, which downloads and uploads with 16 threads, as many as Lading's storage has."
+    "What was measured: {count} different PNGs of {megabytes:.0f} MB (stored without compression, so that decoding"
+    " them is cheap) from nginx on loopback, up to {at_once} at once, timed as in pipeline. Memory is the most that"
+    " all processes of the service together had: the sum of their proportional set sizes, looked at every 50 ms from"
+    " before the first POST; servers of databases and S3 are not counted, nor are temporary files. curl writes to the"
+    " page cache and leaves it to the system when that reaches the disk; Lading syncs each file before its import is"
+    " done, as the second row of curl does in the end for all. The S3 server is moto's, in Python, and slow: how much"
+    " of that is its own doing shows the script beside it, which downloads and uploads with 16 threads, as many as"
+    " Lading's storage has."
 )

@@ -1,4 +1,4 @@
-"""How long one import takes on an idle service, from its POST until it is known to be done, against curl of the file."""
+"""How long one import takes on an idle service, from its POST until it is known to be done, against curl."""
 
 import http.client
 import json
@@ -13,8 +13,8 @@ from bench.images import make_small
 from bench.lading import Lading, lading
 from bench.origin import origin
 from bench.processes import output_of
-from bench.rig import Rig, say
-from bench.rows import Goal, Measure, Row, Table, in_turn
+from bench.rig import Rig, rotated, say
+from bench.rows import Goal, Measure, Row, Table
 from bench.tools import tool
 from tests.support.service import token
 
@@ -44,9 +44,9 @@ def measure(rig: Rig) -> Sequence[Table]:
                 WAITING: partial(_waiting, service),
                 POLLING: partial(_polling, service),
             }
-            for _ in range(each):
+            for turn in range(each):
                 one = next(urls)
-                for name in in_turn(1, list(imports)):
+                for name in rotated(list(imports), turn):
                     now[name].append(imports[name](one))
                 whole, own = _curl(one, rig.directory / "downloaded")
                 now[CURL_PROCESS].append(whole)
@@ -64,8 +64,7 @@ def _table(taken: dict[str, list[list[float]]], count: int) -> Table:
     for name in taken:
         goal = Goal(Measure.DIFFERENCE, ALLOWED_MS) if name in (WAITING, POLLING) else None
         rows.append(Row(name, "ms", medians[name], CURL, medians[CURL], False, goal, count, count))
-    for name in taken:
-        rows.append(Row(f"{name}, p95", "ms", slow[name], f"{CURL}, p95", slow[CURL], False))
+    rows += [Row(f"{name}, p95", "ms", slow[name], f"{CURL}, p95", slow[CURL], False) for name in taken]
     return Table("latency", TEXT.format(count=count), tuple(rows))
 
 
@@ -123,9 +122,9 @@ def _curl(url: str, target: Path) -> tuple[float, float]:
 
 TOKEN = token()
 TEXT = (
-    "What was measured: {count} imports of images of 45 KB, one after another, on an idle service with default settings"
-    " (SQLite, local storage, every frame decoded), each on a new connection: a POST that is answered when the import is"
-    " done, and a POST followed by a GET every 2 ms until it says so. Each image is taken by the four in turn. A value is"
-    " the median of a round (or its 95th percentile), the goal is about the difference of the medians. curl writes the"
-    " file and syncs nothing; its own time leaves out the start of its process."
+    "What was measured: {count} imports of images of 45 KB, one after another, on an idle service with default"
+    " settings (SQLite, local storage, every frame decoded), each on a new connection: a POST that is answered when"
+    " the import is done, and a POST followed by a GET every 2 ms until it says so. Each image is taken by the four in"
+    " turn. A value is the median of a round (or its 95th percentile), the goal is about the difference of the"
+    " medians. curl writes the file and syncs nothing; its own time leaves out the start of its process."
 )

@@ -9,7 +9,7 @@ from bench.importing import Sample, import_all
 from bench.lading import ACCEPTING, WIDE, Lading, lading, mongo
 from bench.origin import origin
 from bench.rig import Rig, say
-from bench.rows import Row, Table, in_turn
+from bench.rows import Row, Table
 from bench.wrk import Load, load, script
 from tests.support.mongod import ReplicaSet, replica_set
 
@@ -18,7 +18,7 @@ CONNECTIONS = 32
 
 def measure(rig: Rig) -> Sequence[Table]:
     """See ``bench.sections``."""
-    count = rig.choose(2000, 500, 50)
+    count = rig.choose(1000, 300, 50)
     seconds = rig.choose(2, 1, 1)
     numbers = [number for number in (1, 2, 4) if number <= max(2, os.cpu_count() or 1)]
     root = rig.fresh("scale-root")
@@ -32,14 +32,15 @@ def measure(rig: Rig) -> Sequence[Table]:
             lua = script(rig.directory)
             for service in services.values():
                 load(service.port, lua, CONNECTIONS, 1)
-            for name in in_turn(rig.rounds, list(services)):
+            for name in rig.turns(list(services), share=0.4):
                 accepts[name].append(load(services[name].port, lua, CONNECTIONS, seconds))
         with ExitStack() as stack:
             services = {_name(number): _service(rig, stack, running, number, accepting=False) for number in numbers}
             for service in services.values():
                 import_all(service.port, urls[: count // 10], rig.directory)
-            for name in in_turn(rig.rounds, list(services)):
+            for name in rig.turns(list(services)):
                 imports[name].append(import_all(services[name].port, urls, rig.directory))
+                services[name].forget_images()
                 say(f"{name}: {accepts[name][-1].rate:,.0f} accepts/s, {imports[name][-1].rate:,.0f} imports/s")
     return [Table("scale", TEXT.format(count=count, seconds=seconds), _rows(accepts, imports))]
 
@@ -83,8 +84,9 @@ def _rows(accepts: Mapping[str, Sequence[Load]], imports: Mapping[str, Sequence[
 
 
 TEXT = (
-    "What was measured: services of one, two and, where there are as many cores, four processes, each service with its own"
-    " database on one MongoDB (a replica set of one, w:majority), all waiting while one is measured. Accepts as in accept"
-    " (32 connections, {seconds} s a round), imports as in pipeline ({count:,} images of 45 KB, every frame decoded). The"
-    " client, the origin and MongoDB share the same cores, so that the last ones are never a process's own."
+    "What was measured: services of one, two and, where there are as many cores, four processes, each service with"
+    " its own database on one MongoDB (a replica set of one, w:majority), all waiting while one is measured. Accepts"
+    " as in accept (32 connections, {seconds} s a round), imports as in pipeline ({count:,} images of 45 KB, every"
+    " frame decoded). The client, the origin and MongoDB share the same cores, so that the last ones are never a"
+    " process's own."
 )
