@@ -163,10 +163,11 @@ def _post(connection: http.client.HTTPConnection, body: str, headers: Mapping[st
 
 TOKEN = token()
 TEXT = (
-    "What was measured, by {tool}: instructions in user space for each accepted POST (the service's process; POSTs on one"
-    " connection, one after another) and for each import of an image of 45 KB (the service's process and its decoder,"
-    " POST and answer included; one after another). A value is the difference of the counts of {posts} and twice as many"
-    " POSTs ({imports} and twice as many imports), divided by that: neither start-up nor what a connection costs is in it."
-    " The references are the bare handler of accept, and the script of pipeline with one thread. One after another,"
-    " nothing is coalesced: under load an import costs less. What the kernel and the database server do is not in it."
+    "What was measured, by {tool}: instructions in user space for each accepted POST (the service's process; POSTs on"
+    " one connection, one after another) and for each import of an image of 45 KB (the service's process and its"
+    " decoder, POST and answer included; one after another). A value is the difference of the counts of {posts} and"
+    " twice as many POSTs ({imports} and twice as many imports), divided by that: neither start-up nor what a"
+    " connection costs is in it. The references are the bare handler of accept, and the script of pipeline with one"
+    " thread. One after another, nothing is coalesced: under load an import costs less. What the kernel and the"
+    " database server do is not in it."
 )
