@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.processes import end, output_of, tree
+from bench.processes import end, output_of
 from bench.tools import find, tool
 
 EVENT = "instructions:u"
@@ -28,7 +28,7 @@ class Counter(ABC):
 
     @abstractmethod
     def count(self, pid: int, work: Callable[[], None]) -> int:
-        """Instructions of a process, and of all that descend from it, while ``work`` runs. All have to be there."""
+        """Instructions of a process, without others that it has started, while ``work`` runs."""
 
 
 class Perf(Counter):
@@ -42,8 +42,7 @@ class Perf(Counter):
         Raises:
             RuntimeError: perf did not count.
         """
-        pids = ",".join(map(str, tree(pid)))
-        command = [tool("perf"), "stat", "-x", ";", "-e", EVENT, "-p", pids]
+        command = [tool("perf"), "stat", "-x", ";", "-e", EVENT, "-p", str(pid)]
         perf = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603  # our own
         try:
             time.sleep(0.3)  # it says nothing when it has attached itself
@@ -73,22 +72,18 @@ class Callgrind(Counter):
             tool("valgrind"),
             "--tool=callgrind",
             "--instr-atstart=no",
-            "--trace-children=yes",
             f"--callgrind-out-file={folder}/out.%p",
         )
 
     def count(self, pid: int, work: Callable[[], None]) -> int:
         """See ``Counter.count``."""
-        pids = [one for one in tree(pid) if _is_valgrind(one)]
-        for one in pids:
-            if one not in self._on:
-                self._control("-i", "on", one)
-                self._on.add(one)
-            self._control("-z", one)
+        if pid not in self._on:
+            self._control("-i", "on", pid)
+            self._on.add(pid)
+        self._control("-z", pid)
         work()
         before = set(self._folder.iterdir())
-        for one in pids:
-            self._control("-d", one)
+        self._control("-d", pid)
         dumps = set(self._folder.iterdir()) - before
         return sum(read_callgrind(path.read_text(encoding="utf-8", errors="replace")) for path in dumps)
 
@@ -141,16 +136,6 @@ def read_callgrind(dump: str) -> int:
     if found is None:
         raise RuntimeError("a dump of callgrind has no sum")
     return int(found[1])
-
-
-def _is_valgrind(pid: int) -> bool:
-    try:
-        return (
-            "valgrind" in Path(f"/proc/{pid}/exe").readlink().name
-            or "callgrind" in Path(f"/proc/{pid}/exe").readlink().name
-        )
-    except OSError:
-        return False
 
 
 class Worker:

@@ -26,7 +26,7 @@ class Section:
 SECTIONS: Mapping[str, Section] = {
     "accept": Section(accept.measure, ("wrk",), (130, 35)),
     "pipeline": Section(pipeline.measure, ("curl",), (250, 45)),
-    "large": Section(large.measure, ("curl",), (150, 25)),
+    "large": Section(large.measure, ("curl",), (160, 25)),
     "latency": Section(latency.measure, ("curl",), (25, 10)),
     "backlog": Section(backlog.measure, ("wrk",), (190, 25)),
     "scale": Section(scale.measure, ("wrk", "curl"), (60, 20)),

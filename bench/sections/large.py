@@ -22,12 +22,14 @@ from plugins.testing.clouds import S3Endpoint, serving
 from tests.support.clouds import S3Place
 
 CURL, SYNCED = "curl --parallel", "curl --parallel, then sync"
-LOCAL, LOCAL_STRUCTURE = "Lading, local files, every frame", "Lading, local files, structure"
+LOCAL = "Lading, local files, every frame"
 UPLOAD, S3 = "requests and botocore, S3", "Lading, S3, every frame"
-REFERENCES = {CURL: CURL, SYNCED: CURL, LOCAL: CURL, LOCAL_STRUCTURE: CURL, UPLOAD: UPLOAD, S3: UPLOAD}
+REFERENCES = {CURL: CURL, SYNCED: CURL, LOCAL: CURL, UPLOAD: UPLOAD, S3: UPLOAD}
 LOCAL_GOAL = 0.8
 MEMORY_GOAL_MB = 250.0
 AT_ONCE = 64
+LOCAL_SHARE = 0.45
+"""Of the section's time, for local files."""
 PATIENT = {
     "LADING_FETCH__DEADLINE": "600",
     "LADING_FETCH_HTTP__TOTAL_TIMEOUT": "500",
@@ -46,33 +48,41 @@ class Course:
     urls: Sequence[str]
 
 
+Competitor = Callable[[Course], Sample]
+
+
 def measure(rig: Rig) -> Sequence[Table]:
     """See ``bench.sections``."""
     count, byte_size = rig.choose(50, 16, 3), rig.choose(20_000_000, 20_000_000, 2_000_000)
     root = rig.fresh("large-root")
     paths = make_large(root, count, byte_size)
-    competitors: dict[str, Callable[[Course], Sample]] = {
+    megabytes = sum((root / path[1:]).stat().st_size for path in paths) / 1e6 / count
+    local: dict[str, Competitor] = {
         CURL: partial(_curl, sync=False),
         SYNCED: partial(_curl, sync=True),
-        LOCAL: partial(_local, "pixels"),
-        LOCAL_STRUCTURE: partial(_local, "structure"),
-        UPLOAD: _upload,
-        S3: _s3,
+        LOCAL: partial(_lading, {}),
     }
-    samples: dict[str, list[Sample]] = {name: [] for name in competitors}
-    megabytes = sum((root / path[1:]).stat().st_size for path in paths) / 1e6 / count
+    cloud: dict[str, Competitor] = {UPLOAD: _upload, S3: _s3}
     with origin(rig.fresh("large-nginx"), root) as url:
         course = Course(rig, [url + path for path in paths])
-        for name in rig.turns(list(competitors)):
-            sample = competitors[name](course)
-            samples[name].append(sample)
-            say(
-                f"{name}: {megabytes * sample.rate:,.0f} MB/s, {sample.megabytes:.0f} MB of memory,"
-                f" {sample.succeeded} of {sample.tried}"
-            )
-            rig.remove("run")
+        samples = _measure(course, local, megabytes, LOCAL_SHARE) | _measure(course, cloud, megabytes, 1.0)
     rig.remove("large-root")
     return [_table(samples, count, megabytes)]
+
+
+def _measure(
+    course: Course, competitors: Mapping[str, Competitor], megabytes: float, share: float
+) -> dict[str, list[Sample]]:
+    samples: dict[str, list[Sample]] = {name: [] for name in competitors}
+    for name in course.rig.turns(list(competitors), share=share):
+        sample = competitors[name](course)
+        samples[name].append(sample)
+        say(
+            f"{name}: {megabytes * sample.rate:,.0f} MB/s, {sample.megabytes:.0f} MB of memory,"
+            f" {sample.succeeded} of {sample.tried}"
+        )
+        course.rig.remove("run")
+    return samples
 
 
 def _table(samples: Mapping[str, Sequence[Sample]], count: int, megabytes: float) -> Table:
@@ -85,14 +95,14 @@ def _table(samples: Mapping[str, Sequence[Sample]], count: int, megabytes: float
             values=tuple(megabytes * sample.rate for sample in found),
             reference=reference,
             reference_values=tuple(megabytes * sample.rate for sample in samples[reference]),
-            goal=Goal(Measure.RATIO, LOCAL_GOAL) if name in (LOCAL, LOCAL_STRUCTURE) else None,
+            goal=Goal(Measure.RATIO, LOCAL_GOAL) if name == LOCAL else None,
             tried=sum(sample.tried for sample in found),
             succeeded=sum(sample.succeeded for sample in found),
         )
         rows.append(row)
     for name, found in samples.items():
         reference = REFERENCES[name]
-        is_ours = name in (LOCAL, LOCAL_STRUCTURE, S3)
+        is_ours = name in (LOCAL, S3)
         row = Row(
             name=f"{name}, memory",
             unit="MB",
@@ -126,16 +136,12 @@ def _curl(course: Course, *, sync: bool) -> Sample:
     return replace(sample, succeeded=sum(path.stat().st_size > 0 for path in (folder / "output").iterdir()))
 
 
-def _local(verify: str, course: Course) -> Sample:
-    return _lading(course, {"LADING_DETECT_PILLOW__VERIFY": verify})
-
-
 def _s3(course: Course) -> Sample:
     with serving(S3Endpoint) as endpoint, closing(S3Place(endpoint)) as place:
-        return _lading(course, {**place.environ, "LADING_STORAGE_S3__READ_TIMEOUT": "120"})
+        return _lading({**place.environ, "LADING_STORAGE_S3__READ_TIMEOUT": "120"}, course)
 
 
-def _lading(course: Course, overrides: Mapping[str, str]) -> Sample:
+def _lading(overrides: Mapping[str, str], course: Course) -> Sample:
     folder = course.rig.fresh("run")
     with lading(folder, {**WIDE, **PATIENT, **overrides}) as service, peak_memory(service.pid) as peak:
         sample = import_all(service.port, course.urls, folder)
