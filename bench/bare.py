@@ -46,6 +46,7 @@ class Handler(RequestHandler):
             "created_at": now,
             "updated_at": now,
         }
+        self.clear_header("Server")
         for name, value in FIXED:
             self.set_header(name, value)
         self.set_header("Content-Type", "application/json; charset=utf-8")
