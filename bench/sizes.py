@@ -118,8 +118,9 @@ def _row(database: str, name: str, value: float, reference: Size, note: str) -> 
 
 TEXT = (
     "What was measured: what {queued} queued and {done} done imports take up in the databases of the section, for"
-    " each import that the table or index holds, once. All of them have one album, one name in their metadata and a"
-    " URL of 31 characters; longer ones, and what traces, errors and outboxes hold, come on top. The indexes were"
-    " filled in the order of time, with random ids. MongoDB compresses documents, and these are much alike: real ones"
-    " take more than here, at most what they have as BSON."
+    " each import that the table or index holds, once; a document is the mean of both kinds, of which a done one is"
+    " the longer. All of them have one album, one name in their metadata and a URL of 31 characters; longer ones, and"
+    " what traces, errors and outboxes hold, come on top. The indexes were filled in the order of time, with random"
+    " ids. MongoDB compresses documents, and these are much alike: real ones take more than here, at most what they"
+    " have as BSON."
 )

@@ -17,7 +17,7 @@ JUDGED_CONNECTIONS = 32
 
 def measure(rig: Rig) -> Sequence[Table]:
     """See ``bench.sections``."""
-    connections = rig.choose((1, 32, 256), (1, 32, 256), (32,))
+    connections = rig.choose((1, 32, 256), (32, 256), (32,))
     seconds = rig.choose(2, 1, 1)
     samples: dict[int, dict[str, list[Load]]] = {}
     with ExitStack() as stack:

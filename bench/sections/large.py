@@ -53,7 +53,7 @@ Competitor = Callable[[Course], Sample]
 
 def measure(rig: Rig) -> Sequence[Table]:
     """See ``bench.sections``."""
-    count, byte_size = rig.choose(50, 16, 3), rig.choose(20_000_000, 20_000_000, 2_000_000)
+    count, byte_size = rig.choose(50, 8, 3), rig.choose(20_000_000, 20_000_000, 2_000_000)
     root = rig.fresh("large-root")
     paths = make_large(root, count, byte_size)
     megabytes = sum((root / path[1:]).stat().st_size for path in paths) / 1e6 / count
