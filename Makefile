@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit chaos bench-claims bench-accept bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
+.PHONY: help run test lint unit chaos bench bench-quick bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,12 +25,11 @@ unit: $(VENV)/.installed-test  ## All tests.
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 200 kills on SQLite, 200 on MongoDB (15 minutes).
 	LADING_CHAOS=long $(BIN)/pytest tests/chaos -s
 
-bench-claims: $(VENV)/.installed-test  ## What a claim costs with 1,000,000 queued imports against 1,000 (10 minutes).
-	$(BIN)/python -m bench.claims --backend sqlite
-	$(BIN)/python -m bench.claims --backend mongo
+bench: $(VENV)/.installed-test .venv-bench/.installed  ## Measure everything, against references: bench/RESULTS.md (15 minutes). See bench/README.md.
+	$(BIN)/python -m bench
 
-bench-accept: $(VENV)/.installed-test  ## Accepted POSTs a second, against a bare handler that keeps nothing; needs wrk (5 minutes).
-	$(BIN)/python -m bench.accept
+bench-quick: $(VENV)/.installed-test .venv-bench/.installed  ## The same with less in fewer rounds: bench/RESULTS-quick.md (3 minutes).
+	$(BIN)/python -m bench --quick
 
 bench-slow-clients: $(VENV)/.installed-test  ## What POSTs take beside 800 idle and slow clients, against without (5 minutes).
 	$(BIN)/python -m bench.slow_clients
@@ -57,7 +56,7 @@ format: $(VENV)/.installed-test  ## Format the code and mend what ruff can mend.
 	$(BIN)/ruff format .
 
 clean:  ## Remove .venv and every cache.
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -69,3 +68,9 @@ $(VENV)/.installed: setup.py pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-test: setup.py pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+# What Lading is compared with, and no part of it: in an environment of its own. Without it its rows say that it is missing.
+.venv-bench/.installed:
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check 'img2dataset>=1.47' || true
+	@touch $@

@@ -8,6 +8,8 @@ S3 = ["botocore>=1.37"]
 GCS = ["google-cloud-storage>=3.1"]
 # The files of Swagger UI; the package itself is never imported.
 DOCS = ["mkdocs-swagger-ui-tag>=0.8"]
+# The plot of the measurements, and the script that they are compared with.
+BENCH = ["matplotlib>=3.10", "requests>=2.32"]
 TESTING = ["pytest>=8.3", "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]
 """What the published test kit needs beside what Lading itself does: servers that stand for the clouds, too."""
 
@@ -48,9 +50,11 @@ setup(
         "s3": [*S3],
         "gcs": [*GCS],
         "testing": TESTING,
+        "bench": BENCH,
         "test": [
             *TESTING,
             *DOCS,
+            *BENCH,
             "jsonschema>=4.23",
             "openapi-spec-validator>=0.7",
             "schemathesis>=4.0",

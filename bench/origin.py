@@ -1,15 +1,13 @@
-"""An origin of images for the measurements: nginx (Debian's package), on many JPEGs that are all different."""
+"""The origin of the images: nginx (Debian's package) on a folder, with its defaults for a file server; where there is
+none, a static server of ours, and the report says so.
+"""
 
-import random
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
-
-from bench.serving import free_port, tool, wait_for
+from bench.processes import free_port, listening, started, wait_for
+from bench.tools import find
 
 CONFIGURATION = """
 daemon off;
@@ -28,61 +26,38 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    types {{ image/jpeg jpg; }}
+    types {{ image/jpeg jpg; image/png png; }}
     server {{ listen 127.0.0.1:{port} backlog=4096; root {root}; }}
 }}
 """
 
 
-def make_images(root: Path, count: int, byte_size: int = 45_000) -> list[str]:
-    """Write JPEGs of about that size in folders of a thousand; their paths below ``root``, with a leading slash."""
-    patterns = [_pattern(number, byte_size) for number in range(16)]
-    paths = []
-    for number in range(count):
-        path = f"/{number // 1000:04}/{number:08}.jpg"
-        (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
-        pattern = patterns[number % len(patterns)]
-        # A comment makes each one different (ITU-T T.81 section B.2.4.5).
-        comment = f"image {number:08}".encode()
-        marker = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-        (root / path[1:]).write_bytes(pattern[:2] + marker + pattern[2:])
-        paths.append(path)
-    return paths
-
-
-def _pattern(seed: int, byte_size: int) -> bytes:
-    """A JPEG of 512 by 384 pixels, noisy enough to be about that large."""
-    rng = random.Random(seed)  # noqa: S311  # noise, no secret
-    small = Image.frombytes("RGB", (128, 96), rng.randbytes(128 * 96 * 3))
-    picture = small.resize((512, 384), Image.Resampling.BICUBIC)
-    best = b""
-    for quality in range(20, 96, 3):
-        buffer = BytesIO()
-        picture.save(buffer, "JPEG", quality=quality)
-        if not best or abs(len(buffer.getvalue()) - byte_size) < abs(len(best) - byte_size):
-            best = buffer.getvalue()
-    return best
-
-
 @contextmanager
 def origin(folder: Path, root: Path) -> Iterator[str]:
-    """An nginx that serves ``root``; its URL. It ends with the block."""
+    """A server of the files below ``root``; its URL. It ends with the block.
+
+    Args:
+        folder: for its own files; nginx's worker, which has another user, has to be able to enter it and ``root``.
+        root: the folder that is served.
+    """
     port = free_port()
+    for path in (folder, root):
+        path.chmod(0o755)
+    log = folder / "error.log"
+    nginx = find("nginx")
+    if nginx is None:
+        with listening(["bench.static", str(port), str(root)], port, log=log):
+            yield f"http://127.0.0.1:{port}"
+        return
     configuration = folder / "nginx.conf"
     configuration.write_text(CONFIGURATION.format(folder=folder, port=port, root=root), encoding="utf-8")
-    command = [
-        tool("nginx", "nginx-light"),
-        "-p",
-        str(folder),
-        "-c",
-        str(configuration),
-        "-e",
-        str(folder / "error.log"),
-    ]
-    folder.chmod(0o755)  # its worker process has another user
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:  # noqa: S603  # our own
-        try:
-            wait_for(port)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    with started([nginx, "-p", folder, "-c", configuration, "-e", log], log=folder / "nginx.log") as process:
+        wait_for(port, process, folder / "nginx.log")
+        yield f"http://127.0.0.1:{port}"
+
+
+def origin_name() -> str:
+    """What serves the images."""
+    if find("nginx") is not None:
+        return "nginx"
+    return "bench/static.py (aiohttp, one process): there is no nginx, so that the origin bounds more of the figures"

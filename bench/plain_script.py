@@ -1,6 +1,9 @@
-"""What many would write first: requests and Pillow in a pool of threads. The plain script of ``bench.pipeline``.
+"""What many would write first: requests and Pillow, in a pool of threads. The plain script of ``bench.sections``.
 
-python threads_script.py URLS FOLDER
+    python plain_script.py URLS FOLDER
+    python plain_script.py - FOLDER
+
+The second reads numbers and URLs from standard input, and answers each line when its image is there.
 """
 
 import sys
@@ -30,7 +33,14 @@ def fetch(number: int, url: str, folder: Path) -> None:
 
 def main() -> None:
     """Download all."""
-    urls, folder = Path(sys.argv[1]).read_text(encoding="utf-8").split(), Path(sys.argv[2])
+    folder = Path(sys.argv[2])
+    if sys.argv[1] == "-":
+        for line in sys.stdin:
+            number, url = line.split()
+            fetch(int(number), url, folder)
+            print(number, flush=True)
+        return
+    urls = Path(sys.argv[1]).read_text(encoding="utf-8").split()
     with ThreadPoolExecutor(THREADS) as pool:
         for future in [pool.submit(fetch, number, url, folder) for number, url in enumerate(urls)]:
             future.result()

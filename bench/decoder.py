@@ -1,0 +1,38 @@
+"""What Lading's decoding process does with an image, without its confinement, which keeps callgrind from counting.
+
+    python -m bench.decoder
+
+Reads lines from standard input, each a number and a path, and answers each when the image is decoded.
+"""
+
+import sys
+from pathlib import Path
+
+from plugins.detectors import decode
+from plugins.detectors.limits import Limits
+from plugins.detectors.pillow import PillowOptions
+
+
+def main() -> None:
+    """Decode what is asked for."""
+    options = PillowOptions()
+    limits = Limits(
+        formats=options.formats,
+        max_pixels=options.max_pixels,
+        max_side=options.max_side,
+        max_frames=options.max_frames,
+        max_total_pixels=options.max_total_pixels,
+        decode_pixels=True,
+        memory_limit=options.memory_limit,
+        cpu_limit=options.cpu_limit,
+    )
+    decode.configure(limits)
+    for line in sys.stdin:
+        number, path = line.split()
+        with Path(path).open("rb") as file:
+            decode.recognise(file, limits)
+        print(number, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""The sections of the rig, each a module with what it needs and a function that measures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.rig import Rig
+from bench.rows import Table
+from bench.sections import accept, backlog, instructions, large, latency, pipeline, scale
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section.
+
+    Attributes:
+        measure: measures in turn, for as long as the mode of the rig says.
+        tools: programs that it cannot do without.
+        seconds: that it is given: in full, quick. Rounds for which there is no time are left out.
+    """
+
+    measure: Callable[[Rig], Sequence[Table]]
+    tools: Sequence[str]
+    seconds: tuple[float, float]
+
+
+SECTIONS: Mapping[str, Section] = {
+    "accept": Section(accept.measure, ("wrk",), (130, 35)),
+    "pipeline": Section(pipeline.measure, ("curl",), (250, 45)),
+    "large": Section(large.measure, ("curl",), (160, 25)),
+    "latency": Section(latency.measure, ("curl",), (25, 10)),
+    "backlog": Section(backlog.measure, ("wrk",), (190, 25)),
+    "scale": Section(scale.measure, ("wrk", "curl"), (60, 20)),
+    "instructions": Section(instructions.measure, (), (75, 20)),
+}
+"""In the order in which they are measured and shown. Together less than 15 minutes, quick less than 3."""

@@ -1,0 +1,175 @@
+"""Instructions for each accepted POST and for each import: figures that a busy machine does not change."""
+
+import http.client
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlencode
+
+from bench.counting import Counter, Worker, counter
+from bench.images import make_small
+from bench.lading import ACCEPTING, Lading, lading
+from bench.origin import origin
+from bench.processes import free_port, listening
+from bench.rig import Rig, say
+from bench.rows import Row, Table
+from bench.wrk import BODY
+from tests.support.service import token
+
+BARE, POST = "bare handler, a POST", "Lading, SQLite, a POST"
+SCRIPT, IMPORT = "requests and Pillow, an image", "Lading, SQLite and local files, an import, without decoding"
+DECODING = "Lading, decoding every frame of an image"
+REFERENCES = {BARE: BARE, POST: BARE, SCRIPT: SCRIPT, IMPORT: SCRIPT, DECODING: SCRIPT}
+MILLION = 1e6
+PATIENT = {
+    "LADING_WORKER__BLOCKING_LIMIT": "60",
+    "LADING_WORKER__LEASE": "3600",
+}
+"""Callgrind makes everything fifty times slower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Something that is counted.
+
+    Attributes:
+        pid: of its process.
+        work: does so many operations.
+        times: by how many the two counts of a round differ.
+    """
+
+    pid: int
+    work: Callable[[int], None]
+    times: int
+
+
+def measure(rig: Rig) -> Sequence[Table]:
+    """See ``bench.sections``."""
+    counting = counter(rig.fresh("counts"))
+    if counting is None:
+        return [Table("instructions", TEXT.format(tool="neither perf nor valgrind is there", posts=0, imports=0), ())]
+    posts, imports = rig.choose(30, 10, 4), rig.choose(10, 3, 2)
+    samples: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        subjects = _subjects(rig, stack, counting, posts, imports)
+        for name, subject in subjects.items():
+            counting.count(subject.pid, partial(subject.work, 3))
+            samples[name] = []
+        # Counts are nearly the same each time: for a quick look one will do.
+        for name in rig.turns(list(subjects), rig.choose(5, 1, 1)):
+            subject = subjects[name]
+            few, many = (
+                counting.count(subject.pid, partial(subject.work, times))
+                for times in (subject.times, 2 * subject.times)
+            )
+            samples[name].append((many - few) / subject.times / MILLION)
+            say(f"{name}: {samples[name][-1]:.2f} million instructions")
+    return [Table("instructions", TEXT.format(tool=counting.name, posts=posts, imports=imports), _rows(samples))]
+
+
+def _rows(samples: Mapping[str, Sequence[float]]) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            name=name,
+            unit="million instructions",
+            values=tuple(found),
+            reference=REFERENCES[name],
+            reference_values=tuple(samples[REFERENCES[name]]),
+            higher_is_better=False,
+        )
+        for name, found in samples.items()
+    )
+
+
+def _subjects(rig: Rig, stack: ExitStack, counting: Counter, posts: int, imports: int) -> dict[str, Subject]:
+    """Everything, started and warm."""
+    root, output = rig.fresh("instructions-root"), rig.fresh("instructions-output")
+    paths = make_small(root, 2 * (3 * rig.rounds + 1) * max(imports, 10))
+    url = stack.enter_context(origin(rig.fresh("instructions-nginx"), root))
+    urls = iter([url + path for path in paths])
+    port = free_port()
+    bare_log = rig.directory / "bare.log"
+    bare = stack.enter_context(listening(["bench.bare", str(port)], port, log=bare_log, prefix=counting.prefix))
+    accepting = stack.enter_context(
+        lading(rig.fresh("instructions-accept"), {**ACCEPTING, **PATIENT}, prefix=counting.prefix)
+    )
+    importing = stack.enter_context(lading(rig.fresh("instructions-import"), PATIENT, prefix=counting.prefix))
+    script = str(Path(__file__).parents[1] / "plain_script.py")
+    fetching = stack.enter_context(closing(Worker([*counting.prefix, sys.executable, script, "-", str(output)])))
+    decoding = stack.enter_context(closing(Worker([*counting.prefix, sys.executable, "-m", "bench.decoder"])))
+    files = itertools.cycle(f"{root}{path}" for path in paths)
+
+    found = {
+        BARE: Subject(bare.pid, _posting(port), posts),
+        POST: Subject(accepting.pid, _posting(accepting.port), posts),
+        SCRIPT: Subject(fetching.pid, partial(_asking, fetching, urls), imports),
+        IMPORT: Subject(importing.pid, _importing(importing, urls), imports),
+        DECODING: Subject(decoding.pid, partial(_asking, decoding, files), imports),
+    }
+    for subject in found.values():
+        subject.work(5)
+    return found
+
+
+def _asking(worker: Worker, subjects: Iterator[str], times: int) -> None:
+    """Let a process do one thing after another."""
+    for number in range(times):
+        worker.do(f"{number} {next(subjects)}")
+
+
+def _posting(port: int) -> Callable[[int], None]:
+    """POSTs on one connection, each after the one before it is answered."""
+
+    def work(times: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        try:
+            for _ in range(times):
+                _post(connection, BODY, {})
+        finally:
+            connection.close()
+
+    return work
+
+
+def _importing(service: Lading, urls: Iterator[str]) -> Callable[[int], None]:
+    """Imports, each after the one before it is done."""
+
+    def work(times: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)
+        try:
+            for _ in range(times):
+                body = urlencode({"album_id": "imported_album", "url": next(urls)})
+                document = _post(connection, body, {"Prefer": "wait=60"})
+                if document["status"] != "done":
+                    raise RuntimeError(f"an import is {document['status']}: {document}")
+        finally:
+            connection.close()
+
+    return work
+
+
+def _post(connection: http.client.HTTPConnection, body: str, headers: Mapping[str, str]) -> dict[str, str]:
+    sent = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/x-www-form-urlencoded", **headers}
+    connection.request("POST", "/api/v1/imports", body, sent)
+    response = connection.getresponse()
+    document: dict[str, str] = json.loads(response.read())
+    if response.status not in (200, 202):
+        raise RuntimeError(f"a POST was answered with {response.status}: {document}")
+    return document
+
+
+TOKEN = token()
+TEXT = (
+    "What was measured, by {tool}: instructions in user space for each accepted POST (the service's process; POSTs on"
+    " one connection, one after another) and for each import of an image of 45 KB (the service's process, POST and"
+    " answer included; one after another; what the decoding process does has a row of its own, which is counted"
+    " outside of its confinement). A value is the difference of the counts of {posts} and twice as many POSTs"
+    " ({imports} and twice as many imports), divided by that: neither start-up nor what a connection costs is in it."
+    " The references are the bare handler of accept, and the script of pipeline with one thread. One after another,"
+    " nothing is coalesced: under load an import costs less. What the kernel and the database server do is not in it."
+)

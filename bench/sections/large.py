@@ -1,0 +1,199 @@
+"""Large images, 64 at once: MB/s and the most memory, to local files and to S3, against plain downloads."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from bench.images import make_large
+from bench.importing import Sample, import_all
+from bench.lading import WIDE, lading
+from bench.origin import origin
+from bench.processes import started, tail
+from bench.rig import Rig, say
+from bench.rows import Goal, Measure, Row, Table
+from bench.sampling import peak_memory
+from bench.tools import tool
+from plugins.testing.clouds import S3Endpoint, serving
+from tests.support.clouds import S3Place
+
+CURL, SYNCED = "curl --parallel", "curl --parallel, then sync"
+LOCAL = "Lading, local files, every frame"
+UPLOAD, S3 = "requests and botocore, S3", "Lading, S3, every frame"
+REFERENCES = {CURL: CURL, SYNCED: CURL, LOCAL: CURL, UPLOAD: UPLOAD, S3: UPLOAD}
+LOCAL_GOAL = 0.8
+MEMORY_GOAL_MB = 250.0
+AT_ONCE = 64
+LOCAL_SHARE = 0.45
+"""Of the section's time, for local files."""
+PATIENT = {
+    "LADING_FETCH__DEADLINE": "600",
+    "LADING_FETCH_HTTP__TOTAL_TIMEOUT": "500",
+    "LADING_FETCH_HTTP__READ_TIMEOUT": "120",
+    "LADING_STORAGE__DEADLINE": "600",
+    "LADING_WORKER__LEASE": "120",
+}
+"""The test server of S3 is slow, and so is a disk that is synced: no limit is to end what only takes its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What every competitor is given."""
+
+    rig: Rig
+    urls: Sequence[str]
+
+
+Competitor = Callable[[Course], Sample]
+
+
+def measure(rig: Rig) -> Sequence[Table]:
+    """See ``bench.sections``."""
+    count, byte_size = rig.choose(50, 8, 3), rig.choose(20_000_000, 20_000_000, 2_000_000)
+    root = rig.fresh("large-root")
+    paths = make_large(root, count, byte_size)
+    megabytes = sum((root / path[1:]).stat().st_size for path in paths) / 1e6 / count
+    local: dict[str, Competitor] = {
+        CURL: partial(_curl, sync=False),
+        SYNCED: partial(_curl, sync=True),
+        LOCAL: partial(_lading, {}),
+    }
+    cloud: dict[str, Competitor] = {UPLOAD: _upload, S3: _s3}
+    with origin(rig.fresh("large-nginx"), root) as url:
+        course = Course(rig, [url + path for path in paths])
+        samples = _measure(course, local, megabytes, LOCAL_SHARE) | _measure(course, cloud, megabytes, 1.0)
+    rig.remove("large-root")
+    return [_table(samples, count, megabytes)]
+
+
+def _measure(
+    course: Course, competitors: Mapping[str, Competitor], megabytes: float, share: float
+) -> dict[str, list[Sample]]:
+    samples: dict[str, list[Sample]] = {name: [] for name in competitors}
+    for name in course.rig.turns(list(competitors), share=share):
+        sample = competitors[name](course)
+        samples[name].append(sample)
+        say(
+            f"{name}: {megabytes * sample.rate:,.0f} MB/s, {sample.megabytes:.0f} MB of memory,"
+            f" {sample.succeeded} of {sample.tried}"
+        )
+        course.rig.remove("run")
+    return samples
+
+
+def _table(samples: Mapping[str, Sequence[Sample]], count: int, megabytes: float) -> Table:
+    rows = []
+    for name, found in samples.items():
+        reference = REFERENCES[name]
+        row = Row(
+            name=name,
+            unit="MB/s",
+            values=tuple(megabytes * sample.rate for sample in found),
+            reference=reference,
+            reference_values=tuple(megabytes * sample.rate for sample in samples[reference]),
+            goal=Goal(Measure.RATIO, LOCAL_GOAL) if name == LOCAL else None,
+            tried=sum(sample.tried for sample in found),
+            succeeded=sum(sample.succeeded for sample in found),
+        )
+        rows.append(row)
+    for name, found in samples.items():
+        reference = REFERENCES[name]
+        is_ours = name in (LOCAL, S3)
+        row = Row(
+            name=f"{name}, memory",
+            unit="MB",
+            values=tuple(sample.megabytes for sample in found),
+            reference=f"{reference}, memory",
+            reference_values=tuple(sample.megabytes for sample in samples[reference]),
+            higher_is_better=False,
+            goal=Goal(Measure.VALUE, MEMORY_GOAL_MB) if is_ours else None,
+        )
+        rows.append(row)
+    return Table("large", TEXT.format(count=count, megabytes=megabytes, at_once=AT_ONCE), tuple(rows))
+
+
+def _curl(course: Course, *, sync: bool) -> Sample:
+    folder = course.rig.fresh("run")
+    (folder / "output").mkdir()
+    config = folder / "curl.conf"
+    lines = [f'url = "{url}"\noutput = "{folder}/output/{number}"\n' for number, url in enumerate(course.urls)]
+    config.write_text("".join(lines), encoding="utf-8")
+    command: list[str | Path] = [
+        tool("curl"),
+        "--silent",
+        "--fail",
+        "--parallel",
+        "--parallel-max",
+        str(AT_ONCE),
+        "--config",
+        config,
+    ]
+    sample = _timed(command, len(course.urls), folder, after=os.sync if sync else None)
+    return replace(sample, succeeded=sum(path.stat().st_size > 0 for path in (folder / "output").iterdir()))
+
+
+def _s3(course: Course) -> Sample:
+    with serving(S3Endpoint) as endpoint, closing(S3Place(endpoint)) as place:
+        return _lading({**place.environ, "LADING_STORAGE_S3__READ_TIMEOUT": "120"}, course)
+
+
+def _lading(overrides: Mapping[str, str], course: Course) -> Sample:
+    folder = course.rig.fresh("run")
+    with lading(folder, {**WIDE, **PATIENT, **overrides}) as service, peak_memory(service.pid) as peak:
+        sample = import_all(service.port, course.urls, folder)
+    return replace(sample, megabytes=peak.megabytes)
+
+
+def _upload(course: Course) -> Sample:
+    folder = course.rig.fresh("run")
+    listed = folder / "urls.txt"
+    listed.write_text("\n".join(course.urls) + "\n", encoding="utf-8")
+    with serving(S3Endpoint) as endpoint, closing(S3Place(endpoint)) as place:
+        environ = {name: value for name, value in place.environ.items() if name.startswith("AWS_")}
+        environ |= {"AWS_DEFAULT_REGION": endpoint.region}
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "bench.plain_upload",
+            listed,
+            place.bucket,
+            endpoint.url,
+            "16",
+        ]
+        sample = _timed(command, len(course.urls), folder, environ)
+        return replace(sample, succeeded=len(place.names()))
+
+
+def _timed(
+    command: Sequence[str | Path],
+    tried: int,
+    folder: Path,
+    environ: Mapping[str, str] | None = None,
+    after: Callable[[], None] | None = None,
+) -> Sample:
+    """Run a client, and whatever is to come after it; with its memory."""
+    log = folder / "client.log"
+    began = time.monotonic()
+    with started(command, environ, log) as process, peak_memory(process.pid) as peak:
+        if status := process.wait():
+            raise RuntimeError(f"{command[0]} ended with status {status}: {tail(log)}")
+        if after is not None:
+            after()
+        took = time.monotonic() - began
+    return Sample(took, tried, 0, peak.megabytes)
+
+
+TEXT = (
+    "What was measured: {count} different PNGs of {megabytes:.0f} MB (stored without compression, so that decoding"
+    " them is cheap) from nginx on loopback, up to {at_once} at once, timed as in pipeline. Memory is the most that"
+    " all processes of the service together had: the sum of their proportional set sizes, looked at every 50 ms from"
+    " before the first POST; servers of databases and S3 are not counted, nor are temporary files. curl writes to the"
+    " page cache and leaves it to the system when that reaches the disk; Lading syncs each file before its import is"
+    " done, as the second row of curl does in the end for all. The S3 server is moto's, in Python, and slow: how much"
+    " of that is its own doing shows the script beside it, which downloads and uploads with 16 threads, as many as"
+    " Lading's storage has."
+)
