@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit chaos bench bench-quick bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
+.PHONY: help run test lint unit test-long chaos bench bench-quick bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,10 @@ lint: $(VENV)/.installed-test  ## ruff, mypy --strict and the import rules.
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed-test  ## All tests.
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist worksteal
+
+test-long: $(VENV)/.installed-test  ## The long form of all tests: every store, more seeds, asyncio's debug mode.
+	LADING_TESTS=long $(BIN)/pytest -n auto --dist worksteal
 
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 200 kills on SQLite, 200 on MongoDB (15 minutes).
 	LADING_CHAOS=long $(BIN)/pytest tests/chaos -s

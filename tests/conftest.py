@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 
 from tests.support.mongod import ReplicaSet, replica_set
 
+LONG: Final = os.environ.get("LADING_TESTS") == "long"
+ONE_STORE: Final = "sqlite"
+
 # Event loops complain of coroutines that were never awaited, and of callbacks in the wrong thread. Where each task,
 # future and callback was made they note in the long form of the tests alone: it takes a fifth of the time of all.
 os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
-if os.environ.get("LADING_TESTS") != "long":
+if not LONG:
     asyncio.BaseEventLoop.get_debug = lambda self: False  # type: ignore[method-assign]
 
 MEMORY: Final = Path("/dev/shm")
@@ -32,6 +35,26 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usa
 # How fast the machine is decides no test.
 settings.register_profile("lading", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lading")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes for each core: much of what tests do is to wait for other processes, and for time limits."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have tests that are marked ``one_store`` run on one document store, but in the long form."""
+    if not LONG:
+        others = [item for item in items if item.get_closest_marker("one_store") and _store(item) != ONE_STORE]
+        config.hook.pytest_deselected(items=others)
+        left_out = set(others)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _store(item: pytest.Item) -> str:
+    """The document store of a test of ``tests/api``."""
+    assert isinstance(item, pytest.Function)
+    return str(item.callspec.params["overrides"])
 
 
 def pytest_collection_finish() -> None:

@@ -182,6 +182,7 @@ class TestABodyThatIsTooLong:
         assert 0 < len(found) == last["accepted"] < 100
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_client_that_reads_only_at_the_end(client: Client) -> None:
     port = int(client.base.rpartition(":")[2])

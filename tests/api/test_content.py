@@ -196,6 +196,7 @@ async def test_a_client_that_goes_away_may_come_again(client: Client, assembled:
     assert files(tmp_path) == [DATA]
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_client_that_sends_nothing_more_is_left(client: Client, assembled: Assembled) -> None:
     import_id = await waiting(client)
@@ -321,12 +322,14 @@ FILE = ("file", "a.jpg", DATA)
         ((ALBUM, FILE, ("metadata", None, b"\xff")), (400, "params_invalid_encoding")),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_what_is_refused(client: Client, tmp_path: Path, parts: Any, expected: tuple[int, str]) -> None:
     assert code_of(await post(client, *parts)) == expected
     assert files(tmp_path) == []
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_nothing_of_a_file_is_kept_without_a_token(client: Client, assembled: Assembled) -> None:
     opened: list[object] = []

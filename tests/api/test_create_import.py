@@ -136,6 +136,7 @@ async def test_what_holds_no_secret_is_kept_as_it_is(client: Client, assembled: 
     assert (stored.sealed, stored.params) == (None, sent | ROUTE)
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_password_in_a_refused_url_is_not_repeated(client: Client) -> None:
     response = await client.post_json({"album_id": "imported_album", "url": "http://me:s3cr3t@host.example/"})
@@ -180,6 +181,7 @@ async def test_a_password_in_a_refused_url_is_not_repeated(client: Client) -> No
         (b"metadata[a]=" + b"x" * 16400, "application/x-www-form-urlencoded", 422, "parameter_invalid"),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_bad_input_has_its_own_code(
     client: Client, assembled: Assembled, body: bytes, content_type: str, status: int, code: str
@@ -195,12 +197,14 @@ async def test_bad_input_has_its_own_code(
     assert await assembled.parts.store.queued(10) == 0
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_body_without_a_type_is_a_form(client: Client) -> None:
     response = await client.post(f"album_id=imported_album&url={URL}", "")
     assert params_of(response.body) == {"album_id": "imported_album", "url": URL, **ROUTE}
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_an_error_names_the_parameter(client: Client) -> None:
     refused = problem((await client.post_json({"metadata": []})).body)

@@ -22,6 +22,7 @@ def api_changes() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("sent", ["abc-123", "a" * 255, "A.b_c@d=e+f/g"])
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_sane_request_id_is_honoured(client: Client, sent: str) -> None:
     response = await client.fetch("/healthz", headers={"X-Request-Id": sent})
@@ -29,6 +30,7 @@ async def test_a_sane_request_id_is_honoured(client: Client, sent: str) -> None:
 
 
 @pytest.mark.parametrize("sent", ["", "a" * 256, "a b", "<x>", "é", "a\tb"])
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_another_request_id_is_replaced(client: Client, sent: str) -> None:
     response = await client.fetch("/healthz", headers={"X-Request-Id": sent})
@@ -50,6 +52,7 @@ async def test_another_request_id_is_replaced(client: Client, sent: str) -> None
         ("GET", "/api/v1/imports/%00%ff", 404),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_every_answer_has_the_contract_s_headers(client: Client, method: str, path: str, status: int) -> None:
     response = await client.fetch(path, method=method)
@@ -65,6 +68,7 @@ async def test_every_answer_has_the_contract_s_headers(client: Client, method: s
         assert json.loads(response.body)["code"] == "method_not_allowed"
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_head_answers_like_get_without_a_body(client: Client) -> None:
     created = await client.post(FORM)
@@ -76,6 +80,7 @@ async def test_head_answers_like_get_without_a_body(client: Client) -> None:
 
 
 @pytest.mark.parametrize("form", ['Token token="{}"', "Token token={}", "Token {}", "Bearer {}", "bearer {}"])
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_every_token_form_is_accepted_and_echoed(base_url: str, client: Client, form: str) -> None:
     headers = {"Authorization": form.format(client.token), "Content-Type": "application/x-www-form-urlencoded"}
@@ -85,6 +90,7 @@ async def test_every_token_form_is_accepted_and_echoed(base_url: str, client: Cl
 
 
 @pytest.mark.parametrize("case", ["none", "garbage", "expired", "foreign", "disabled", "unsigned", "no exp", "twice"])
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_401_is_one_and_the_same_answer(client: Client, clock: SettableClock, case: str) -> None:
     good = client.token
@@ -111,12 +117,14 @@ async def test_401_is_one_and_the_same_answer(client: Client, clock: SettableClo
     assert client.token not in response.body.decode()
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_an_issuer_may_allow_tokens_without_exp(base_url: str, client: Client, clock: SettableClock) -> None:
     eternal = Client(base_url, token(clock, issuer=OTHER_ISSUER, expires=None))
     assert (await eternal.post(FORM)).code == 200
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_403_says_which_ability_lacks(client: Client) -> None:
     response = await client.post(f"album_id=another&url={URL}")
@@ -148,6 +156,7 @@ async def raw(port: int, request: bytes, *, read_until_closed: bool = False) -> 
 
 
 @pytest.mark.parametrize("length", [1001, 30_000, 10_000_000])
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_413_arrives_although_the_body_is_still_being_sent(client: Client, http_port: int, length: int) -> None:
     body = b"a" * length if length < 1_000_000 else b""
@@ -164,6 +173,7 @@ async def test_413_arrives_although_the_body_is_still_being_sent(client: Client,
         ("POST /x", "A: b\r\n" * 3000),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_head_that_is_too_long_is_431(client: Client, http_port: int, line: str, fields: str) -> None:
     answer = await raw(
@@ -177,6 +187,7 @@ async def test_a_head_that_is_too_long_is_431(client: Client, http_port: int, li
 
 
 @pytest.mark.parametrize("digits", [26, 5000])
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_an_absurd_content_length_is_413(client: Client, http_port: int, digits: int) -> None:
     head = f"POST /api/v1/imports HTTP/1.1\r\nHost: x\r\nContent-Length: {'9' * digits}\r\n\r\n"
@@ -185,6 +196,7 @@ async def test_an_absurd_content_length_is_413(client: Client, http_port: int, d
     assert b"\r\nConnection: close\r\n" in answer, "since it is closed"
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_connection_stays_open_after_an_error(client: Client, http_port: int) -> None:
     requests = b"".join(
@@ -197,12 +209,14 @@ async def test_a_connection_stays_open_after_an_error(client: Client, http_port:
 
 
 @pytest.mark.parametrize("target", ["http://example.org/healthz", "HTTP://example.org:80/healthz?a=http://b/c"])
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_target_in_absolute_form_is_understood(client: Client, http_port: int, target: str) -> None:
     request = f"GET {target} HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"
     assert (await raw(http_port, request.encode(), read_until_closed=True)).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_413_for_a_chunked_body(client: Client, http_port: int) -> None:
     head = f"POST /api/v1/imports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.token}\r\n"
@@ -211,6 +225,7 @@ async def test_413_for_a_chunked_body(client: Client, http_port: int) -> None:
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_an_endless_chunked_body_is_cut_off(client: Client, http_port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", http_port)
@@ -226,12 +241,14 @@ async def test_an_endless_chunked_body_is_cut_off(client: Client, http_port: int
     writer.close()
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_expect_100_continue_is_refused_before_the_body(client: Client, http_port: int) -> None:
     head = b"POST /api/v1/imports HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n"
     assert (await raw(http_port, head)).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_body_that_does_not_come_is_408(client: Client, http_port: int) -> None:
     head = b"POST /api/v1/imports HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nalbum"
@@ -250,6 +267,7 @@ async def test_readiness_names_what_does_not_work(client: Client, assembled: Ass
     assert (await client.fetch("/healthz")).code == 200
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_in_flight_requests_are_counted_down(client: Client, assembled: Assembled, http_port: int) -> None:
     await client.post(FORM)

@@ -97,6 +97,7 @@ async def test_a_key_is_forgotten_after_a_day(client: Client, assembled: Assembl
 
 
 @pytest.mark.parametrize("key", ["", '""', '"', '"a', 'a"b', "a b", "é", "x" * 256, '"\\a"', '"' + "x" * 256 + '"'])
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_what_is_no_key_is_told(client: Client, assembled: Assembled, key: str) -> None:
     assert code_of(await post(client, key)) == (400, "idempotency_key_invalid")

@@ -90,6 +90,7 @@ async def test_errors_are_not_to_be_kept(client: Client, assembled: Assembled) -
             assert "5000" in json.loads(response.body)["detail"]
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_range_and_several(client: Client, assembled: Assembled) -> None:
     found = await stored(assembled)
@@ -124,6 +125,7 @@ async def test_a_range_and_several(client: Client, assembled: Assembled) -> None
         ("..", "inline"),
     ],
 )  # fmt: skip
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_stranger_s_name_injects_nothing(
     client: Client, assembled: Assembled, name: str, expected: str
@@ -134,6 +136,7 @@ async def test_a_stranger_s_name_injects_nothing(
     assert "Set-Cookie" not in response.headers
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_what_is_no_image_is_saved_rather_than_shown(client: Client, assembled: Assembled) -> None:
     found = await stored(assembled, content_type="application/pdf", filename="a.pdf")
@@ -154,6 +157,7 @@ async def test_an_object_that_is_gone_or_changed(client: Client, assembled: Asse
         assert "Etag" not in response.headers
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_the_fixed_headers_of_other_answers_are_untouched(client: Client, assembled: Assembled) -> None:
     found = await stored(assembled)

@@ -152,6 +152,7 @@ async def test_a_token_lists_its_own_albums_alone(client: Client, clock: Settabl
         ("colour=red", "colour"),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_what_is_no_question_is_named(client: Client, clock: SettableClock, query: str, parameter: str) -> None:
     response = await allowed(client, clock, admin=True).fetch(f"/api/v1/imports?{query}")

@@ -112,6 +112,7 @@ async def test_an_upload_comes_in_pieces(client: Client, tmp_path: Path, folder:
     assert await offset_of(client, path) == (200, str(len(DATA)))
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_what_the_service_can_do_is_said_to_anyone(client: Client) -> None:
     response = await replace(client, token="none").fetch("/api/v1/uploads", method="OPTIONS")
@@ -141,6 +142,7 @@ async def test_a_client_that_is_interrupted_goes_on(client: Client, tmp_path: Pa
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "md5"])
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_bytes_that_were_damaged_are_not_kept(client: Client, tmp_path: Path, algorithm: str) -> None:
     path = await begun(client)
@@ -208,6 +210,7 @@ async def test_storage_that_was_away_is_tried_again_when_the_client_asks(
         ({"Upload-Checksum": "sha1 !"}, (400, "header_invalid")),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_patch_that_is_wrong(client: Client, headers: dict[str, str], expected: tuple[int, str]) -> None:
     path = await begun(client)
@@ -219,6 +222,7 @@ async def test_a_patch_that_is_wrong(client: Client, headers: dict[str, str], ex
     assert await offset_of(client, path) == (200, "0")
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_more_than_was_announced_is_refused(client: Client) -> None:
     path = await begun(client, HALF)
@@ -240,6 +244,7 @@ async def test_more_than_was_announced_is_refused(client: Client) -> None:
         ("5", f"album_id {b64('other')}", (403, "forbidden")),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_beginning_that_is_wrong(client: Client, length: str, metadata: str, expected: tuple[int, str]) -> None:
     response = await tus(client, "POST", "", b"", Upload_Length=length, Upload_Metadata=metadata)

@@ -105,6 +105,7 @@ async def test_damaged_bytes_are_not_kept_but_the_upload_is(client: Client, tmp_
         (len(DATA), {"Tus_Resumable": "0.2"}, (412, "tus_version_unsupported")),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_what_is_wrong_makes_nothing(
     client: Client, clock: SettableClock, length: int, headers: dict[str, str], expected: tuple[int, str]

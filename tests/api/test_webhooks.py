@@ -88,6 +88,7 @@ async def test_forms_say_the_same_as_json(assembled: Assembled, manager: Manager
         ({"url": "http://user:d41d8cd98f@hooks.example/"}, "url_invalid", "url"),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_what_makes_no_sense_is_refused(
     assembled: Assembled, manager: Manager, params: dict[str, Any], code: str, parameter: str
@@ -219,6 +220,7 @@ class TestSwitchedOff:
         ({"url": "data:,a"}, "url_scheme_not_allowed", "webhook[url]"),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_the_webhook_of_an_import_is_judged_with_it(
     assembled: Assembled, client: Client, webhook: Any, code: str, parameter: str
@@ -314,6 +316,7 @@ async def test_deliveries_are_listed_in_pages_the_latest_first(
         ("cursor[a]=b", "cursor"),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_list_cannot_be_asked_for_otherwise(
     assembled: Assembled, manager: Manager, query: str, parameter: str
@@ -365,6 +368,7 @@ async def test_deliveries_of_an_import_are_for_its_issuer_alone(
         ("/api/v1/webhooks/x/deliveries/y/replay", "POST"),
     ],
 )
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_other_methods_are_not_allowed(assembled: Assembled, manager: Manager, path: str, allowed: str) -> None:
     response = await manager.client.fetch(path, method="PUT", body=b"")

@@ -132,7 +132,7 @@ async def test_a_304_that_nobody_asked_for_is_the_origins_fault(tmp_path: Path) 
         ({"url": []}, "url"),
         ({"url": ["http://a.example/", ""]}, "url"),
         ({"url": ["http://a.example/"] * 9}, "url"),
-        ({"url": ["http://a.example/", "ftp://a.example/"]}, "url"),
+        ({"url": ["http://a.example/", "ftp://a.example/"]}, "url[1]"),
     ],
 )
 @pytest.mark.gen_test(timeout=30)

@@ -133,8 +133,8 @@ def authenticate(data: bytes) -> None:
 
 _LOOP: Final = asyncio.new_event_loop()
 _APPLICATION: Final = Application(log_function=lambda _: None)
-_API: Final = cast("Api", type("OnlyInFlight", (), {"in_flight": InFlight()}))
-"""Of an application's parts, the writing of errors needs this one alone."""
+_API: Final = cast("Api", type("OnlyInFlight", (), {"in_flight": InFlight(), "cors": None}))
+"""Of an application's parts, the writing of errors needs these alone."""
 _CODES: Final = tuple(CATALOGUE)
 _FACTS: Final = re.compile(r"{(\w+)}")
 

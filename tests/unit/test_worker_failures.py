@@ -11,6 +11,7 @@ from plugins.errors import StorageUnavailable
 from service.documents import StoreUnavailable
 from service.models import Status
 from service.slots import Limits
+from tests.conftest import LONG
 from tests.support.clock import SettableClock
 from tests.support.core import Core, Fault, Gate, assert_nothing_held
 from tests.support.scripted import SECOND, rounds, until
@@ -162,7 +163,7 @@ async def test_one_failure_of_the_database_loses_no_import(
 
 
 @pytest.mark.gen_test(timeout=60)
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(8 if LONG else 3))
 async def test_a_database_that_fails_again_and_again_loses_no_import(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ def children(parent: int | None = None) -> set[int]:
             command = (stat.parent / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(fields[1]) == parent and not name.endswith("(mongod") and b"plugins.testing" not in command:
+        if int(fields[1]) == parent and b"plugins.detectors.child" in command:
             found.add(int(stat.parent.name))
     return found
 
