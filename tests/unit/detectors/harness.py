@@ -17,6 +17,9 @@ from plugins.errors import DetectError
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 
 
+OTHERS = (b"plugins.testing", b"command_server")
+
+
 def children(parent: int | None = None) -> set[int]:
     """Process ids of the decoding children of a process (this one by default), zombies included.
 
@@ -31,7 +34,8 @@ def children(parent: int | None = None) -> set[int]:
             command = (stat.parent / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(fields[1]) == parent and b"plugins.detectors.child" in command:
+        is_other = name.endswith("(mongod") or any(other in command for other in OTHERS)
+        if int(fields[1]) == parent and not is_other:
             found.add(int(stat.parent.name))
     return found
 
