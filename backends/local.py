@@ -68,7 +68,7 @@ class LocalStorage(StorageBackend, SupportsListing):
         self._closing = asyncio.Lock()
 
     async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
-        """See ``StorageBackend.save``. Also raises ContentMismatch where the bytes have another SHA-256.
+        """See ``StorageBackend.save``.
 
         A body of less than ``PIECE`` bytes costs one call into a thread; a longer one is written as it comes.
         """

@@ -3,7 +3,6 @@
 import ctypes
 import errno
 import fcntl
-import hashlib
 import io
 import os
 import threading
@@ -53,12 +52,11 @@ class LockedFile(io.FileIO):
 
 
 class NewFile(LockedFile):
-    """A file that counts and hashes what is written."""
+    """A file that counts what is written."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "wb")
         self.byte_size = 0
-        self._sha256 = hashlib.sha256()
 
     def write(self, data: "ReadableBuffer", /) -> int:
         """Write all of ``data``, unlike ``io.FileIO.write``, which may write a part.
@@ -71,14 +69,8 @@ class NewFile(LockedFile):
         with self._lock:
             while rest:
                 rest = rest[os.write(self.fileno(), rest) :]
-        self._sha256.update(view)
         self.byte_size += len(view)
         return len(view)
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of what was written so far, in lower-case hexadecimal."""
-        return self._sha256.hexdigest()
 
     def place(self, name: str, folder: int) -> None:
         """Give the file its final name in the opened folder.

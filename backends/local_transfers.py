@@ -6,8 +6,9 @@ The order of effects of a save, and what each step guards against:
    name, which ends with its process. Any other is in ``.incoming``, and locked (flock) as long as it is written; the
    kernel drops the lock with the process, so a sweep can tell a dead writer's leftover from a live writer's file,
    whatever process either belongs to.
-2. The whole body, counted and hashed as it is written.
-3. Count and hash are compared with what was announced: nothing else is ever published.
+2. The whole body, counted as it is written. ``guard`` hashes it on its way here, and gives the last piece only where
+   all are what was announced.
+3. The count is compared with what was announced: no part is ever published.
 4. fsync of the file: a name must never survive a loss of power that its bytes did not.
 5. A hard link under the final name, which fails where the name is taken (create-only, unlike a rename); then the
    temporary name goes.
@@ -39,7 +40,7 @@ class Upload:
     Args:
         tree: where it goes.
         key: its key.
-        metadata: its announced size and hash.
+        metadata: its announced size.
 
     Raises:
         KeyInvalid: see ``split``.
@@ -109,7 +110,7 @@ class Upload:
         """Make the object durable and visible; steps 3 to 6 of the module docstring.
 
         Raises:
-            ContentMismatch: other bytes were written than were announced.
+            ContentMismatch: more or fewer bytes were written than were announced.
             ObjectExists: the key was taken meanwhile.
             KeyInvalid: a part of the key is taken by something that is not an object or not a folder.
             Abandoned: ``abandon`` was called in time.
@@ -208,5 +209,3 @@ def _folders_of_key() -> Iterator[None]:
 def _compare(file: NewFile, metadata: ObjectMetadata) -> None:
     if file.byte_size != metadata.byte_size:
         raise ContentMismatch(f"{file.byte_size} bytes instead of {metadata.byte_size}")
-    if file.sha256 != metadata.sha256:
-        raise ContentMismatch(f"sha256 {file.sha256} instead of {metadata.sha256}")

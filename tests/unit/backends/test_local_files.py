@@ -21,7 +21,6 @@ from plugins.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from plugins.testing.bodies import Body
 from plugins.testing.storage_support import KEY
 from tests.unit.backends.local_support import SMALL, failing, save
 
@@ -68,7 +67,6 @@ def test_order_of_effects(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatc
     [
         ObjectMetadata(SMALL.size + 1, SMALL.sha256, "image/png"),
         ObjectMetadata(SMALL.size - 1, SMALL.sha256, "image/png"),
-        ObjectMetadata(SMALL.size, Body(SMALL.size, seed=1).sha256, "image/png"),
     ],
 )
 def test_other_bytes_than_announced(tree: Tree, metadata: ObjectMetadata) -> None:
