@@ -120,13 +120,13 @@ def fill_sqlite(path: Path, queued: int, until: float) -> int:
     """
     written = 0
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for pragma in ("synchronous = OFF", "cache_size = -500000", "temp_store = MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
+        # Nothing is to survive a crash here, and nobody else looks: that makes it nearly twice as fast.
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -500000", "locking_mode = EXCLUSIVE"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
         imports = _taken(connection, "imports", "id")
         metadata = _taken(connection, "import_metadata", "id")[False]
         begin = imports[False]["created_at"]
         pending = _numbered(total(queued))
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         while piece := list(itertools.islice(pending, PIECE)):
             connection.execute("BEGIN IMMEDIATE")
             _insert(
@@ -140,8 +140,8 @@ def fill_sqlite(path: Path, queued: int, until: float) -> int:
             written += len(piece)
             if time.monotonic() > until:
                 break
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.execute("PRAGMA optimize")
+        for pragma in ("optimize", "locking_mode = NORMAL", "journal_mode = WAL"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
     return queued_of(written)
 
 

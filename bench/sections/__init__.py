@@ -24,12 +24,12 @@ class Section:
 
 
 SECTIONS: Mapping[str, Section] = {
-    "accept": Section(accept.measure, ("wrk",), (130, 35)),
-    "pipeline": Section(pipeline.measure, ("curl",), (250, 45)),
-    "large": Section(large.measure, ("curl",), (160, 25)),
-    "latency": Section(latency.measure, ("curl",), (25, 10)),
-    "backlog": Section(backlog.measure, ("wrk",), (190, 25)),
-    "scale": Section(scale.measure, ("wrk", "curl"), (60, 20)),
-    "instructions": Section(instructions.measure, (), (75, 20)),
+    "accept": Section(accept.measure, ("wrk",), (110, 30)),
+    "pipeline": Section(pipeline.measure, ("curl",), (250, 40)),
+    "large": Section(large.measure, ("curl",), (145, 25)),
+    "latency": Section(latency.measure, ("curl",), (20, 10)),
+    "backlog": Section(backlog.measure, ("wrk",), (240, 25)),
+    "scale": Section(scale.measure, ("wrk", "curl"), (50, 20)),
+    "instructions": Section(instructions.measure, (), (60, 25)),
 }
 """In the order in which they are measured and shown. Together less than 15 minutes, quick less than 3."""

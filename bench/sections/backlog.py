@@ -32,9 +32,9 @@ BOUND = 1.2
 BATCH = 64
 PAGES, PAGE = 10, 10
 CONNECTIONS = 32
-FILLING = 0.65
+FILLING = 0.7
 """Of a database's time, for filling it at most."""
-SQLITE = 0.35
+SQLITE = 0.45
 """Of the section's time, for SQLite."""
 CACHE = "4G"
 """Memory of MongoDB: the support's mongod has too little for a million imports, which would measure the disk."""

@@ -41,7 +41,7 @@ Competitor = Callable[[Course], dict[str, Sample]]
 
 def measure(rig: Rig) -> Sequence[Table]:
     """See ``bench.sections``."""
-    few, many = rig.choose(2_000, 500, 50), rig.choose(10_000, 0, 100)
+    few, many = rig.choose(1_500, 500, 50), rig.choose(10_000, 0, 100)
     root = rig.fresh("pipeline-root")
     paths = make_small(root, max(few, many))
     with ExitStack() as stack:
