@@ -95,7 +95,8 @@ class BlockingWatch:
 
     def audited(self, event: str, arguments: tuple[Any, ...]) -> None:
         """A call that may wait was made on this thread."""
-        if event == "open" and str(arguments[0]).startswith(("/proc/", "/dev/")):
+        path = str(arguments[0]) if event == "open" else ""
+        if path.startswith(("/proc/", "/dev/")) and not path.startswith("/dev/shm/"):  # noqa: S108 - files as others
             return
         place = self._blamed(sys._getframe(2))  # noqa: SLF001 - documented, and what audit hooks are made for
         if place is not None:
