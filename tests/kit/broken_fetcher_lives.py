@@ -164,10 +164,13 @@ class FailsToCloseUnused(ReferenceFetcher):
 
 
 class KeepsATask(ReferenceFetcher):
-    task: asyncio.Task[object] | None = None
+    left: ClassVar[list[asyncio.Task[Any]]] = []  # loops refer to tasks weakly, and garbage is not left behind
+    task: asyncio.Task[Any] | None = None
 
     async def ask(self, url: HttpUrl, headers: Any) -> Answer:
-        self.task = self.task or asyncio.create_task(asyncio.Event().wait())
+        if self.task is None:
+            self.task = asyncio.create_task(asyncio.Event().wait())
+            self.left.append(self.task)
         return await super().ask(url, headers)
 
 
