@@ -55,7 +55,6 @@ def measure(folder: Path, imports: int, megabytes: int) -> None:
             LADING_STORAGE_S3__READ_TIMEOUT="120",
             **place.environ,
         )
-        del environ["LADING_STORAGE_LOCAL__PATH"]  # an option of a storage that is not used
         with ServiceProcess(("serve", "--config", str(conf)), environ, folder) as service:
             client = HttpClient(service.wait_for("listening")["address"], token())
             pid = service.process.pid

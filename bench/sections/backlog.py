@@ -281,7 +281,7 @@ def _rows(name: str, samples: dict[int, Samples]) -> list[Row]:
         names = [f"{name}, {what}, {size:,} queued" for size in (few, many)]
         tried, failed = (sum(getattr(one, field_name) for one in long.accepts) for field_name in ("answers", "errors"))
         counted = (tried, tried - min(tried, failed)) if what == "accepts" else (0, 0)
-        goal = Goal(Measure.RATIO, round(1 / BOUND, 4))
+        goal = Goal(Measure.RATIO, round(1 / BOUND, 4)) if what in ("accepts", "claims") else None
         rows.append(Row(names[0], unit, tuple(reference), names[0], tuple(reference)))
         rows.append(Row(names[1], unit, tuple(values), names[0], tuple(reference), True, goal, *counted))
     return rows
