@@ -63,8 +63,7 @@ class _Child(asyncio.SubprocessProtocol):
             raise ChildDied(self._transport.get_returncode())
         self._reply = asyncio.get_running_loop().create_future()
         try:
-            requests = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
-            requests.write(line)
+            self._send(line)
             async with asyncio.timeout(timeout):
                 reply = await self._reply
         except TimeoutError:
@@ -75,6 +74,13 @@ class _Child(asyncio.SubprocessProtocol):
             raise ChildDied(self._transport.get_returncode())
         self.answers += 1
         return reply
+
+    def _send(self, line: bytes) -> None:
+        requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
+        # The pipe breaks before the end of the process is known; uvloop, unlike asyncio, refuses to write to it then.
+        if requests is None or requests.is_closing():
+            raise ChildDied(self._transport.get_returncode())
+        requests.write(line)
 
     def kill(self) -> None:
         """End the process at once, if it is still there."""

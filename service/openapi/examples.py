@@ -131,6 +131,7 @@ _BY_SCHEMA: Final[Mapping[str, Examples]] = {
             "accepted": 3,
             "replayed": 0,
             "rejected": {"json_invalid": 1},
+            "not_repeatable": 0,
             "imports": {
                 "waiting": 0,
                 "receiving": 0,

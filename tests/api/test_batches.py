@@ -28,7 +28,7 @@ def lines(*items: Any) -> bytes:
 
 async def post(client: Client, body: bytes, content_type: str = NDJSON) -> HTTPResponse:
     headers = {"Content-Type": content_type}
-    return await client.fetch("/api/v1/imports/batch", method="POST", body=body, headers=headers)
+    return await client.fetch("/api/v1/imports/batch", method="POST", body=body, headers=headers, request_timeout=50)
 
 
 def answers(response: HTTPResponse) -> tuple[list[dict[str, Any]], dict[str, Any]]:
