@@ -9,23 +9,12 @@ import sys
 from pathlib import Path
 
 from plugins.detectors import decode
-from plugins.detectors.limits import Limits
 from plugins.detectors.pillow import PillowOptions
 
 
 def main() -> None:
     """Decode what is asked for."""
-    options = PillowOptions()
-    limits = Limits(
-        formats=options.formats,
-        max_pixels=options.max_pixels,
-        max_side=options.max_side,
-        max_frames=options.max_frames,
-        max_total_pixels=options.max_total_pixels,
-        decode_pixels=True,
-        memory_limit=options.memory_limit,
-        cpu_limit=options.cpu_limit,
-    )
+    limits = PillowOptions(verify="pixels").limits
     decode.configure(limits)
     for line in sys.stdin:
         number, path = line.split()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bench.curl import AT_ONCE, download_all
 from bench.images import make_large
 from bench.importing import Sample, import_all
 from bench.lading import WIDE, lading
@@ -17,7 +18,6 @@ from bench.processes import started, tail
 from bench.rig import Rig, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.sampling import peak_memory
-from bench.tools import tool
 from plugins.testing.clouds import S3Endpoint, serving
 from tests.support.clouds import S3Place
 
@@ -27,7 +27,6 @@ UPLOAD, S3 = "requests and botocore, S3", "Lading, S3, every frame"
 REFERENCES = {CURL: CURL, SYNCED: CURL, LOCAL: CURL, UPLOAD: UPLOAD, S3: UPLOAD}
 LOCAL_GOAL = 0.8
 MEMORY_GOAL_MB = 250.0
-AT_ONCE = 64
 LOCAL_SHARE = 0.45
 """Of the section's time, for local files."""
 PATIENT = {
@@ -118,21 +117,7 @@ def _table(samples: Mapping[str, Sequence[Sample]], count: int, megabytes: float
 
 def _curl(course: Course, *, sync: bool) -> Sample:
     folder = course.rig.fresh("run")
-    (folder / "output").mkdir()
-    config = folder / "curl.conf"
-    lines = [f'url = "{url}"\noutput = "{folder}/output/{number}"\n' for number, url in enumerate(course.urls)]
-    config.write_text("".join(lines), encoding="utf-8")
-    command: list[str | Path] = [
-        tool("curl"),
-        "--silent",
-        "--fail",
-        "--parallel",
-        "--parallel-max",
-        str(AT_ONCE),
-        "--config",
-        config,
-    ]
-    sample = _timed(command, len(course.urls), folder, after=os.sync if sync else None)
+    sample = _timed(download_all(course.urls, folder), len(course.urls), folder, after=os.sync if sync else None)
     return replace(sample, succeeded=sum(path.stat().st_size > 0 for path in (folder / "output").iterdir()))
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from bench.curl import download_all
 from bench.images import make_small
 from bench.img2dataset import PROCESSES, THREADS, download
 from bench.importing import Sample, import_all
@@ -17,7 +18,6 @@ from bench.origin import origin
 from bench.processes import run
 from bench.rig import Rig, say
 from bench.rows import Goal, Measure, Row, Table
-from bench.tools import tool
 
 CURL, WHOLE, ALONE = "curl --parallel", "img2dataset", "img2dataset, without its start-up"
 SCRIPT = "requests and Pillow"
@@ -120,28 +120,10 @@ def _competitors(rig: Rig, stack: ExitStack) -> dict[str, Competitor]:
 def _curl(course: Course) -> dict[str, Sample]:
     """The floor: downloads alone."""
     folder = course.rig.fresh("run")
-    return {CURL: download_all(course.urls, folder)}
-
-
-def download_all(urls: Sequence[str], folder: Path) -> Sample:
-    """One curl with up to 64 transfers at once."""
-    (folder / "output").mkdir()
-    config = folder / "curl.conf"
-    lines = [f'url = "{url}"\noutput = "{folder}/output/{number}"\n' for number, url in enumerate(urls)]
-    config.write_text("".join(lines), encoding="utf-8")
-    command: list[str | Path] = [
-        tool("curl"),
-        "--silent",
-        "--fail",
-        "--parallel",
-        "--parallel-max",
-        "64",
-        "--config",
-        config,
-    ]
+    command = download_all(course.urls, folder)
     began = time.monotonic()
     run(command)
-    return Sample(time.monotonic() - began, len(urls), _files(folder / "output"))
+    return {CURL: Sample(time.monotonic() - began, len(course.urls), _files(folder / "output"))}
 
 
 def _img2dataset(binary: Path, course: Course) -> dict[str, Sample]:

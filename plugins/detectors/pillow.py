@@ -109,6 +109,20 @@ class PillowOptions(PluginOptions):
             raise ValueError(f"memory_limit must be at least {needed} for a max_pixels of {self.max_pixels}")
         return self
 
+    @property
+    def limits(self) -> Limits:
+        """What a decoding process is told."""
+        return Limits(
+            formats=self.formats,
+            max_pixels=self.max_pixels,
+            max_side=self.max_side,
+            max_frames=self.max_frames,
+            max_total_pixels=self.max_total_pixels,
+            decode_pixels=self.verify == "pixels",
+            memory_limit=self.memory_limit,
+            cpu_limit=self.cpu_limit,
+        )
+
 
 class PillowDetector(SupportsFormats, TypeDetector):
     """See ``TypeDetector``. ``NotAnImage`` means that the first bytes are of no format known here."""
@@ -119,20 +133,10 @@ class PillowDetector(SupportsFormats, TypeDetector):
     def __init__(self, options: PillowOptions) -> None:
         self._formats = options.formats
         self._wall_limit = options.wall_limit
-        limits = Limits(
-            formats=options.formats,
-            max_pixels=options.max_pixels,
-            max_side=options.max_side,
-            max_frames=options.max_frames,
-            max_total_pixels=options.max_total_pixels,
-            decode_pixels=options.verify == "pixels",
-            memory_limit=options.memory_limit,
-            cpu_limit=options.cpu_limit,
-        )
         self._pool = ChildPool(
             (sys.executable, *_CHILD_COMMAND, *(str(Path(entry).absolute()) for entry in sys.path)),
             environment={name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ},
-            first_line=_line({"parent": os.getpid(), "limits": asdict(limits)}),
+            first_line=_line({"parent": os.getpid(), "limits": asdict(options.limits)}),
             processes=options.processes,
             recycle_after=options.recycle_after,
             max_line=MAX_LINE,

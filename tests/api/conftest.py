@@ -14,6 +14,7 @@ from service.api_wiring import make_api
 from service.app import make_app
 from service.handlers.base import Api
 from service.settings import load_all
+from service.upload_files import UploadFolder
 from service.wiring import Parts, open_parts
 from tests.support.clock import SettableClock
 from tests.support.service import CONF, Client, environment, token
@@ -72,3 +73,15 @@ def app(assembled: Assembled, api_changes: dict[str, Any]) -> Application:
 @pytest.fixture
 def client(assembled: Assembled, http_client: object, base_url: str, clock: SettableClock) -> Client:
     return Client(base_url, token(clock))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where uploads are, for modules that use ``uploads_prepared``."""
+    return tmp_path / "uploads"
+
+
+@pytest.fixture
+def uploads_prepared(io_loop: IOLoop, assembled: Assembled, folder: Path) -> None:
+    io_loop.run_sync(assembled.parts.storage.ping)
+    object.__setattr__(assembled.api.uploads, "folder", UploadFolder(folder))

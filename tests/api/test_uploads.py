@@ -12,14 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tornado.httpclient import HTTPResponse
-from tornado.ioloop import IOLoop
 
 from plugins.errors import StorageUnavailable
 from plugins.testing.images import jpeg
 from service.models import Status
 from service.params import ParamLimits, ParamsError
 from service.params.upload_metadata import parse_upload_metadata
-from service.upload_files import UploadFolder
 from tests.api.conftest import Assembled
 from tests.support.clock import SettableClock
 from tests.support.service import OTHER_ISSUER, Client, token
@@ -35,16 +33,7 @@ def b64(text: str) -> str:
 
 METADATA = f"album_id {b64('imported_album')},filename {b64('mine.jpg')},metadata {b64(json.dumps({'a': 'b'}))}"
 
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "uploads"
-
-
-@pytest.fixture(autouse=True)
-def prepared(io_loop: IOLoop, assembled: Assembled, folder: Path) -> None:
-    io_loop.run_sync(assembled.parts.storage.ping)
-    object.__setattr__(assembled.api.uploads, "folder", UploadFolder(folder))
+pytestmark = pytest.mark.usefixtures("uploads_prepared")
 
 
 @pytest.fixture

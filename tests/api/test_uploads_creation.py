@@ -9,25 +9,13 @@ from typing import Any
 
 import pytest
 from tornado.httpclient import HTTPResponse
-from tornado.ioloop import IOLoop
 
 from service.rates import Policy, Rates
-from service.upload_files import UploadFolder
-from tests.api.conftest import Assembled
 from tests.api.test_uploads import DATA, HALF, METADATA, PATCH, code_of, offset_of, patch, patch_when_free, stored, tus
 from tests.support.clock import SettableClock
 from tests.support.service import Client, token
 
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "uploads"
-
-
-@pytest.fixture(autouse=True)
-def prepared(io_loop: IOLoop, assembled: Assembled, folder: Path) -> None:
-    io_loop.run_sync(assembled.parts.storage.ping)
-    object.__setattr__(assembled.api.uploads, "folder", UploadFolder(folder))
+pytestmark = pytest.mark.usefixtures("uploads_prepared")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tornado.ioloop import IOLoop
 
 from service.documents import StoreUnavailable
 from service.errors import ApiError
@@ -22,16 +21,7 @@ from tests.support.service import Client
 
 UPLOAD = "0" * 8 + "-0" * 14
 
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "uploads"
-
-
-@pytest.fixture(autouse=True)
-def prepared(io_loop: IOLoop, assembled: Assembled, folder: Path) -> None:
-    io_loop.run_sync(assembled.parts.storage.ping)
-    object.__setattr__(assembled.api.uploads, "folder", UploadFolder(folder))
+pytestmark = pytest.mark.usefixtures("uploads_prepared")
 
 
 def no_room(*_: object) -> None:
