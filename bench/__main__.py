@@ -48,6 +48,7 @@ def main() -> int:
     if arguments.report:
         _write(load(raw), output, suffix)
         return 0
+    output.mkdir(parents=True, exist_ok=True)  # now, rather than when the first section has been measured
     names = list(dict.fromkeys(arguments.sections)) or list(SECTIONS)
     _tell_what_is_missing(names)
     _prepare_process()
