@@ -9,6 +9,7 @@ Within a process one thread writes. It commits what has gathered in its queue as
 share one sync of the disk. Readers have threads of their own, and never wait for the writer.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -23,9 +24,12 @@ from service.documents.sqlite_rows import to_milliseconds
 from service.documents.sqlite_search import SqliteImportSearch
 from service.documents.sqlite_threads import Call, ConnectionThreads, run_each
 from service.documents.sqlite_turns import Turns
-from service.documents.sqlite_writes import Write, insert_imports, update_imports
+from service.documents.sqlite_writes import Claim, Write, insert_imports, update_imports, write_claims
 from service.issuers import Issuer
-from service.models import Held, Import
+from service.models import Held, Import, Status
+
+_CLAIM_TRIES = 5
+"""How often a claim looks again for what no other process has claimed meanwhile."""
 
 
 class SqliteDocumentStore(DocumentStore):
@@ -52,6 +56,7 @@ class SqliteDocumentStore(DocumentStore):
         self._clock = clock
         self._busy_timeout = busy_timeout
         self._turns = Turns()
+        self._choosing = asyncio.Lock()
         self._identity: tuple[int, int] | None = None
         self._writer = ConnectionThreads(
             "documents-writer",
@@ -145,14 +150,22 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.claim``."""
         excluded = frozenset(exclude_issuers)
 
-        def operation(connection: sqlite3.Connection) -> Sequence[Import]:
-            if not sqlite_queries.has_worker(connection, worker_id):
-                return ()
-            now = self._clock.now()
-            rowids = self._turns.take(connection, to_milliseconds(now), limit, excluded, per_issuer)
-            return sqlite_queries.claim_imports(connection, rowids, worker_id, now)
+        def choose(connection: sqlite3.Connection) -> Sequence[Import]:
+            rowids = self._turns.take(connection, to_milliseconds(self._clock.now()), limit, excluded, per_issuer)
+            return sqlite_queries.read_rows(connection, rowids)
 
-        return await self._writer.run(operation)
+        # What is chosen while nobody else is kept from writing may be claimed by another process meanwhile.
+        for _ in range(_CLAIM_TRIES):
+            async with self._choosing:
+                found = await self._readers.run(choose)
+            now = self._clock.now()
+            wanted = [document.claimed(worker_id, now) for document in found if document.status is Status.QUEUED]
+            if not found:
+                return ()
+            claimed = await self._writer.run(Write(write_claims, Claim(worker_id, wanted)))
+            if claimed or not await self._readers.run(lambda one: sqlite_queries.has_worker(one, worker_id)):
+                return claimed
+        return ()
 
     async def queued(self, limit: int) -> int:
         """See ``DocumentStore.queued``."""

@@ -146,6 +146,8 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA fullfsync = ON")
     # What is dropped (secrets of imports, keys of issuers) is overwritten, rather than left in free space.
     connection.execute("PRAGMA secure_delete = ON")
+    # What a statement needs to undo itself, and sorts, is small, and not worth a file.
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
     if _header(connection)[1] < SCHEMA_VERSION:
         _upgrade_schema(connection)

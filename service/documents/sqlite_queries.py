@@ -2,6 +2,7 @@
 by itself in one that reads. ``sqlite_turns`` chooses what is claimed.
 """
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 from service.documents import DuplicateId
 from service.documents.sqlite_file import APPLICATION_ID
 from service.documents.sqlite_rows import (
+    IMPORT_COLUMNS,
     issuer_columns,
     metadata_rows,
     to_import,
@@ -101,13 +103,6 @@ def get_stored_bytes(connection: sqlite3.Connection, organization_id: str) -> in
     return rows[0][0] if rows else 0
 
 
-def claim_imports(connection: sqlite3.Connection, rowids: Sequence[int], worker_id: str, now: datetime) -> list[Import]:
-    """Give the queued imports in these rows to the worker."""
-    claimed = [document.claimed(worker_id, now) for document in _read_rows(connection, rowids)]
-    update_imports(connection, claimed)
-    return claimed
-
-
 def count_queued(connection: sqlite3.Connection, limit: int) -> int:
     """See ``DocumentStore.queued``."""
     query = "SELECT count(*) FROM (SELECT 1 FROM imports WHERE status = 'queued' LIMIT ?)"
@@ -115,13 +110,18 @@ def count_queued(connection: sqlite3.Connection, limit: int) -> int:
     return count
 
 
-def _read_rows(connection: sqlite3.Connection, rowids: Sequence[int]) -> list[Import]:
-    if not rowids:
-        return []
-    numbers = ",".join(str(int(rowid)) for rowid in rowids)
-    query = f"SELECT rowid, * FROM imports WHERE rowid IN ({numbers})"  # noqa: S608 - numbers
-    rows = {row["rowid"]: row for row in connection.execute(query).fetchall()}
-    return [to_import(rows[rowid]) for rowid in rowids]
+def read_rows(connection: sqlite3.Connection, rowids: Sequence[int]) -> list[Import]:
+    """The imports in these rows, in their order.
+
+    They come as one row, since each would be a wait for the interpreter's lock, see ``sqlite_writes``.
+    """
+    query = f"""
+        SELECT json_group_array(json_array(rowid, {", ".join(IMPORT_COLUMNS)})) FROM imports
+        WHERE rowid IN (SELECT value FROM json_each(?))
+    """  # noqa: S608 - our own text
+    found = json.loads(connection.execute(query, (json.dumps(rowids),)).fetchone()[0])
+    rows = {values[0]: dict(zip(IMPORT_COLUMNS, values[1:], strict=True)) for values in found}
+    return [to_import(rows[rowid]) for rowid in rowids if rowid in rows]
 
 
 # --- workers ----------------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def recover_imports(connection: sqlite3.Connection, limit: int, now: datetime) -
         """,
         (limit,),
     ).fetchall()
-    recovered = [document.recovered(now) for document in _read_rows(connection, [row[0] for row in orphans])]
+    recovered = [document.recovered(now) for document in read_rows(connection, [row[0] for row in orphans])]
     update_imports(connection, recovered)
     return len(orphans)
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -54,6 +55,9 @@ STATE_COLUMNS: Final = (
 )
 """The columns of an import that transitions change, and its id."""
 
+IMPORT_COLUMNS: Final = (*BIRTH_COLUMNS, *STATE_COLUMNS)
+"""All columns of an import."""
+
 
 def birth_values(document: Import) -> tuple[Any, ...]:
     """The values of ``BIRTH_COLUMNS``."""
@@ -102,7 +106,7 @@ def metadata_rows(document: Import) -> list[tuple[str, str, str, int, str]]:
     ]
 
 
-def to_import(row: sqlite3.Row) -> Import:
+def to_import(row: sqlite3.Row | Mapping[str, Any]) -> Import:
     """The import that a row of ``imports`` holds."""
     return Import(
         id=row["id"],

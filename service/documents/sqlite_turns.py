@@ -4,9 +4,10 @@ The index ``imports_queued`` holds the queued imports by issuer and due time. On
 when its first import is due, however many it has queued.
 """
 
+import json
 import sqlite3
-from collections.abc import Collection, Iterator
-from itertools import count, islice
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 
 _FIRST_ISSUER = """
     SELECT issuer_id, run_at FROM imports WHERE status = 'queued' ORDER BY issuer_id, run_at LIMIT 1
@@ -14,13 +15,18 @@ _FIRST_ISSUER = """
 _NEXT_ISSUER = """
     SELECT issuer_id, run_at FROM imports WHERE status = 'queued' AND issuer_id > ? ORDER BY issuer_id, run_at LIMIT 1
 """
-_DUE = "SELECT rowid FROM imports WHERE status = 'queued' AND issuer_id = ? AND run_at <= ? ORDER BY run_at"
+_DUE = """
+    SELECT json_group_array(id) FROM (
+        SELECT rowid AS id FROM imports WHERE status = 'queued' AND issuer_id = ? AND run_at <= ?
+        ORDER BY run_at, rowid LIMIT ? OFFSET ?
+    )
+"""
 
 
 class Turns:
     """Whose turn it is: issuers are served in the order of their ids, from the one after the last that was served.
 
-    Each store keeps its own place in that order, in the thread that writes.
+    Each store keeps its own place in that order. Nothing may be taken in two threads at once.
 
     Args:
         look_at: at how many issuers one call looks at most, whether or not they have imports due. The next call begins
@@ -45,11 +51,8 @@ class Turns:
             the row ids of up to ``limit`` queued imports that are due, in the order in which they are served.
         """
         looked_at = list(islice(self._look(connection, now, limit, exclude_issuers), self._look_at))
-        # Each query is read only as far as it is needed, so that together they read no more than ``limit`` rows.
-        queues = [(issuer, connection.execute(_DUE, (issuer, now))) for issuer, is_due in looked_at if is_due]
-        taken = list(islice(_in_turn(queues, per_issuer), limit))
-        for _, rows in queues:
-            rows.close()
+        wanted = [issuer for issuer, is_due in looked_at if is_due]
+        taken = list(islice(_in_turn(_due(connection, wanted, now, limit, per_issuer)), limit))
         if len(looked_at) == self._look_at:
             self._last = looked_at[-1][0]
         elif taken:
@@ -87,16 +90,36 @@ def _walk(connection: sqlite3.Connection, first: sqlite3.Cursor) -> Iterator[tup
         rows = connection.execute(_NEXT_ISSUER, (issuer,)).fetchall()
 
 
-def _in_turn(queues: list[tuple[str, sqlite3.Cursor]], per_issuer: int | None) -> Iterator[tuple[str, int]]:
-    """A row of each issuer, then another of each, and so on: the issuer and the row id."""
-    waiting = queues
-    for _ in count() if per_issuer is None else range(per_issuer):
+def _due(
+    connection: sqlite3.Connection, issuers: Sequence[str], now: int, limit: int, per_issuer: int | None
+) -> dict[str, list[int]]:
+    """Rows that are due of each issuer, enough for ``limit`` in turn, or all that it has.
+
+    Each issuer is asked for its share; where some have less, the others are asked for more. The rows come as one, since
+    each would be a wait for the interpreter's lock, see ``sqlite_writes``.
+    """
+    found: dict[str, list[int]] = {issuer: [] for issuer in issuers}
+    most = limit if per_issuer is None else min(limit, per_issuer)
+    asked = list(issuers)
+    rest = limit
+    while asked and rest > 0:
+        share = -(-rest // len(asked))
         left = []
-        for issuer, rows in waiting:
-            row = rows.fetchone()
-            if row is not None:
-                yield issuer, row[0]
-                left.append((issuer, rows))
-        if not left:
-            return
-        waiting = left
+        for issuer in asked:
+            rows = found[issuer]
+            count = min(share, most - len(rows))
+            more = json.loads(connection.execute(_DUE, (issuer, now, count, len(rows))).fetchone()[0])
+            rows += more
+            if len(more) == count and len(rows) < most:
+                left.append(issuer)
+        asked = left
+        rest = limit - sum(map(len, found.values()))
+    return found
+
+
+def _in_turn(queues: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, int]]:
+    """A row of each issuer, then another of each, and so on: the issuer and the row id."""
+    for turn in range(max(map(len, queues.values()), default=0)):
+        for issuer, rows in queues.items():
+            if turn < len(rows):
+                yield issuer, rows[turn]

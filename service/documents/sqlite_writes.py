@@ -1,96 +1,173 @@
-"""Imports written many at a time: one statement for many rows.
+"""Imports written many at a time: one statement for many rows, and where it can be, one for the whole transaction.
 
-SQLite gives the interpreter's lock back while a statement runs. With a statement for each row, the thread that writes
-would have to wait for the lock after every one of them, behind the event loop, which holds it under load; with one
-statement for many, it waits once, and SQLite works beside the event loop in the meantime.
+SQLite gives the interpreter's lock back while a statement runs. After each, the thread that writes has to wait for the
+lock, behind the event loop, which holds it under load; and in a transaction of several statements the other processes
+wait with it. A statement by itself is a transaction as well (https://sqlite.org/lang_transaction.html), which begins,
+writes and is synced while the event loop goes on.
 """
 
 import functools
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from service.documents import DuplicateId
-from service.documents.sqlite_rows import BIRTH_COLUMNS, STATE_COLUMNS, birth_values, metadata_rows, state_values
+from service.documents.sqlite_rows import IMPORT_COLUMNS, STATE_COLUMNS, birth_values, metadata_rows, state_values
 from service.models import Import
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 MAX_ROWS: Final = 32
 """Rows of a statement; with all columns, well below the 32,766 parameters that SQLite takes
 (https://sqlite.org/limits.html)."""
+_ID, _REVISION = (STATE_COLUMNS.index(name) + 1 for name in ("id", "revision"))
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """The write of one import, which can be made together with others of its kind.
+class Write(Generic[Item, Outcome]):
+    """A write that can be made together with others of its kind.
 
     Attributes:
-        together: writes many imports; an outcome for each in its order, or None where one of them stands in the way of
-            the others, and each is to be written by itself.
+        together: makes several, all or none: an outcome for each in its order, or None where one stands in the way of
+            the others, and each is to be made by itself. A transaction of its own where it is not called in one.
+        item: what is written.
     """
 
-    together: Callable[[sqlite3.Connection, Sequence[Import]], Sequence[bool] | None]
-    document: Import
+    together: Callable[[sqlite3.Connection, Sequence[Item]], Sequence[Outcome] | None]
+    item: Item
 
-    def __call__(self, connection: sqlite3.Connection) -> bool:
-        """Write it alone."""
-        outcomes = self.together(connection, (self.document,))
+    def __call__(self, connection: sqlite3.Connection) -> Outcome:
+        """Make it alone."""
+        outcomes = self.together(connection, (self.item,))
         if outcomes is None:
-            raise DuplicateId(f"import {self.document.id} exists already")
+            raise RuntimeError("a write stands in its own way")
         return outcomes[0]
 
 
 def insert_imports(connection: sqlite3.Connection, documents: Sequence[Import]) -> Sequence[bool] | None:
-    """Add imports; None where the id of one exists already, with others perhaps added."""
-    for some in _slices(documents):
-        values = [value for document in some for value in (*birth_values(document), *state_values(document))]
-        if connection.execute(_insertion(len(some)), values).rowcount < len(some):
+    """Add imports. None where one of several exists already.
+
+    Raises:
+        DuplicateId: the only one exists already.
+    """
+    metadata = [row for document in documents for row in metadata_rows(document)]
+    try:
+        if len(documents) <= MAX_ROWS and not metadata:
+            _insert(connection, documents)
+        else:
+            with _whole(connection):
+                for some in _slices(documents):
+                    _insert(connection, some)
+                for rows in _slices(metadata):
+                    connection.execute(_metadata_insertion(len(rows)), [value for row in rows for value in row])
+    except sqlite3.IntegrityError as error:
+        if len(documents) > 1:
             return None
-    rows = [row for document in documents for row in metadata_rows(document)]
-    for some_rows in _slices(rows):
-        connection.execute(_metadata_insertion(len(some_rows)), [value for row in some_rows for value in row])
+        raise DuplicateId(f"import {documents[0].id} exists already") from error
     return [True] * len(documents)
 
 
 def update_imports(connection: sqlite3.Connection, documents: Sequence[Import]) -> Sequence[bool] | None:
     """Replace imports by what transitions made of them; whether each was still what the transition was made of.
 
-    None where one of several was not, or comes twice, and the others are replaced or not.
+    None where one of several was not, or comes twice.
     """
+    if not documents:
+        return []
     if len({document.id for document in documents}) < len(documents):
         return None
-    updated = 0
-    for some in _slices(documents):
+    if len(documents) <= MAX_ROWS:
+        is_written = _update(connection, documents)
+    else:
+        with _whole(connection) as whole:
+            is_written = all(_update(connection, some) for some in _slices(documents))
+            whole.is_kept = is_written
+    return [is_written] * len(documents) if is_written or len(documents) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Imports that a worker is to have: ``documents`` are what its claims have made of them."""
+
+    worker_id: str
+    documents: Sequence[Import]
+
+
+def write_claims(connection: sqlite3.Connection, claims: Sequence[Claim]) -> Sequence[Sequence[Import]]:
+    """Write claims; of each, what the worker has got: what another had taken meanwhile is not among it, and without
+    its lease the worker gets nothing.
+    """
+    return [_claim(connection, claim) for claim in claims]
+
+
+def _claim(connection: sqlite3.Connection, claim: Claim) -> Sequence[Import]:
+    claimed: list[Import] = []
+    for some in _slices(claim.documents):
         values = [value for document in some for value in state_values(document)]
-        # Not RETURNING: each row that is returned would be one more wait for the interpreter's lock.
-        updated += connection.execute(_update(len(some)), values).rowcount
-    if len(documents) == 1 or updated == len(documents):
-        return [updated == len(documents)] * len(documents)
-    return None
+        count = connection.execute(_claiming(len(some)), [*values, claim.worker_id]).rowcount
+        claimed += some if count == len(some) else _claimed(connection, some) if count else ()
+    return claimed
+
+
+def _claimed(connection: sqlite3.Connection, documents: Sequence[Import]) -> Sequence[Import]:
+    """Those that were written; a worker's id is its own, so what bears it was claimed for it."""
+    ids = json.dumps([document.id for document in documents])
+    query = (
+        "SELECT id FROM imports WHERE id IN (SELECT value FROM json_each(?)) AND worker_id = ? AND status = 'running'"
+    )
+    found = {row[0] for row in connection.execute(query, (ids, documents[0].worker_id)).fetchall()}
+    return [document for document in documents if document.id in found]
+
+
+def _insert(connection: sqlite3.Connection, documents: Sequence[Import]) -> None:
+    values = [value for document in documents for value in (*birth_values(document), *state_values(document))]
+    connection.execute(_insertion(len(documents)), values)
+
+
+def _update(connection: sqlite3.Connection, documents: Sequence[Import]) -> bool:
+    """Replace all of them or none; whether they were replaced."""
+    values = [value for document in documents for value in state_values(document)]
+    # Not RETURNING: each row that is returned would be one more wait for the interpreter's lock.
+    return connection.execute(_replacement(len(documents)), values).rowcount > 0
+
+
+class _Whole:
+    def __init__(self) -> None:
+        self.is_kept = True
+
+
+@contextmanager
+def _whole(connection: sqlite3.Connection) -> Iterator[_Whole]:
+    """Statements that are kept all or none; a transaction where there is none yet."""
+    whole = _Whole()
+    connection.execute("SAVEPOINT whole")
+    try:
+        yield whole
+    except BaseException:
+        whole.is_kept = False
+        raise
+    finally:
+        # After some errors, such as a full disk, SQLite has rolled everything back.
+        if connection.in_transaction:
+            if not whole.is_kept:
+                connection.execute("ROLLBACK TO whole")
+            connection.execute("RELEASE whole")
 
 
 def _slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The items in runs whose lengths are powers of two, so that few statements are compiled, and then kept."""
-    start, size = 0, MAX_ROWS
-    while start < len(items):
-        while size > len(items) - start:
-            size //= 2
-        yield items[start : start + size]
-        start += size
-
-
-def _rows(columns: int, count: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return ", ".join([row] * count)
+    """The items in runs that one statement takes."""
+    for start in range(0, len(items), MAX_ROWS):
+        yield items[start : start + MAX_ROWS]
 
 
 @functools.cache
 def _insertion(count: int) -> str:
-    columns = (*BIRTH_COLUMNS, *STATE_COLUMNS)
-    return (
-        f"INSERT INTO imports ({', '.join(columns)}) VALUES {_rows(len(columns), count)}"  # noqa: S608 - our own text
-        " ON CONFLICT (id) DO NOTHING"
-    )
+    rows = _rows(len(IMPORT_COLUMNS), count)
+    return f"INSERT INTO imports ({', '.join(IMPORT_COLUMNS)}) VALUES {rows}"  # noqa: S608 - our own text
 
 
 @functools.cache
@@ -102,11 +179,38 @@ def _metadata_insertion(count: int) -> str:
 
 
 @functools.cache
-def _update(count: int) -> str:
+def _replacement(count: int) -> str:
+    """All imports are still what the transitions were made of, and become what those have made of them; or none."""
+    width = len(STATE_COLUMNS)
+    expected = ", ".join(f"(?{width * row + _ID}, ?{width * row + _REVISION} - 1)" for row in range(count))
+    found = f"""
+        SELECT count(*) FROM (VALUES {expected}) AS expected JOIN imports AS present
+        ON present.id = expected.column1 AND present.revision = expected.column2
+    """  # noqa: S608 - our own text
+    return f"{_change(count)} AND ({found}) = {count}"
+
+
+@functools.cache
+def _claiming(count: int) -> str:
+    worker = f"?{len(STATE_COLUMNS) * count + 1}"
+    return f"{_change(count)} AND EXISTS (SELECT 1 FROM workers WHERE id = {worker})"  # noqa: S608 - our own text
+
+
+def _change(count: int) -> str:
+    """Each import that is still what the transition was made of becomes what the transition has made of it."""
     # The columns of a table of values are called column1, column2 ... (https://sqlite.org/lang_select.html).
-    names = {name: f"changed.column{number}" for number, name in enumerate(STATE_COLUMNS, 1)}
-    changes = ", ".join(f"{name} = {value}" for name, value in names.items() if name != "id")
+    changes = ", ".join(
+        f"{name} = changed.column{number}" for number, name in enumerate(STATE_COLUMNS, 1) if name != "id"
+    )
+    # Not by WITH: the Python module would not tell how many rows were changed.
     return (
-        f"UPDATE imports SET {changes} FROM (VALUES {_rows(len(names), count)}) AS changed"  # noqa: S608 - our own text
-        f" WHERE imports.id = {names['id']} AND imports.revision = {names['revision']} - 1"
+        f"UPDATE imports SET {changes} FROM (VALUES {_rows(len(STATE_COLUMNS), count)}) AS changed"  # noqa: S608 - our own text
+        f" WHERE imports.id = changed.column{_ID} AND imports.revision = changed.column{_REVISION} - 1"
+    )
+
+
+def _rows(columns: int, count: int) -> str:
+    """A table of numbered parameters, row by row."""
+    return ", ".join(
+        f"({', '.join(f'?{columns * row + column}' for column in range(1, columns + 1))})" for row in range(count)
     )
