@@ -24,11 +24,13 @@ from typing import Any, ClassVar, Final, TypeVar, TypeVarTuple
 from aiofiles.threadpool import wrap
 from pydantic import Field
 
-from backends.local_files import LockedFile, probe
+from backends.local_files import LockedFile, UnnamedFile, probe
 from backends.local_listing import Listing
+from backends.local_saver import Saver
 from backends.local_transfers import Reading, Upload
 from backends.local_tree import Tree, storage_error
-from plugins.capabilities import ListedObject, SupportsListing
+from plugins.capabilities import ListedObject, SupportsFiles, SupportsListing
+from plugins.children import absolute_path
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, StorageUnavailable
 from plugins.options import PathOption, PluginOptions
@@ -50,7 +52,7 @@ class LocalStorageOptions(PluginOptions):
     threads: int = Field(default=8, ge=1, le=64, description="How many file operations run at the same time.")
 
 
-class LocalStorage(StorageBackend, SupportsListing):
+class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
     """Keeps objects as files. See ``StorageBackend``; the module docstring says what is special."""
 
     contract_version = 1
@@ -62,6 +64,7 @@ class LocalStorage(StorageBackend, SupportsListing):
         self._tree = Tree(options.path.absolute())
         self._prepared = False
         self._executor = ThreadPoolExecutor(options.threads, thread_name_prefix="lading-local-storage")
+        self._saver = Saver(self._tree.root, options.threads)
         self._jobs: set[asyncio.Future[Any]] = set()
         self._held: set[Upload | Reading | Listing] = set()
         self._closed = False
@@ -72,7 +75,7 @@ class LocalStorage(StorageBackend, SupportsListing):
 
         A body of less than ``PIECE`` bytes costs one call into a thread; a longer one is written as it comes.
         """
-        upload = Upload(self._tree, key, metadata)
+        upload = Upload(self._tree, key, metadata.byte_size)
         async with self._holding(upload), aclosing(_gathered(chunks, metadata.byte_size)) as pieces:
             first = await anext(pieces, bytearray())
             if len(first) < PIECE:
@@ -85,6 +88,27 @@ class LocalStorage(StorageBackend, SupportsListing):
             async for piece in pieces:
                 await self._call(file.write, piece)
             await self._publish(upload, upload.publish)
+
+    async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
+        """See ``SupportsFiles.save_file``. A small one is saved by a process of its own, see ``local_saver``."""
+        upload = Upload(self._tree, key, metadata.byte_size)
+        if metadata.byte_size >= PIECE:
+            await self._publish(upload, upload.save_file, path)
+            return
+        self._check_open()
+        job = await self._saver.submit(key, absolute_path(path), metadata.byte_size)
+        try:
+            await self._finish(job)
+        except asyncio.CancelledError:
+            if job.exception() is not None:
+                raise  # it came in time, or at least nothing was saved
+
+    def make_file(self) -> int | None:
+        """See ``SupportsFiles.make_file``."""
+        try:
+            return UnnamedFile.descriptor(self._tree.incoming)
+        except OSError:
+            return None
 
     @asynccontextmanager
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
@@ -131,6 +155,7 @@ class LocalStorage(StorageBackend, SupportsListing):
             while self._held:
                 held = self._held.pop()
                 await self._finish(self._start(held.release))
+            await self._saver.close()
             await asyncio.to_thread(self._executor.shutdown)
 
     async def _pieces(self, reading: Reading) -> AsyncGenerator[bytes, None]:

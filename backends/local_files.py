@@ -5,6 +5,7 @@ import errno
 import fcntl
 import io
 import os
+import stat
 import threading
 import uuid
 from contextlib import suppress
@@ -22,7 +23,9 @@ _NEW_FILE_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os
 # By number: a system that has no such flag has no such files.
 _UNNAMED_FILE_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_TMPFILE", os.O_CREAT)
 _NO_UNNAMED_FILES: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
+_BODY_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC
 _CREATE_ATTEMPTS: Final = 10
+_COPIED_AT_ONCE: Final = 1024 * 1024
 NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 _AT_FDCWD: Final = -100
@@ -88,6 +91,15 @@ class NewFile(LockedFile):
 class UnnamedFile(NewFile):
     """A file without a name until it is placed (O_TMPFILE of open(2)): a killed process leaves nothing behind."""
 
+    @staticmethod
+    def descriptor(path: Path, folder: int | None = None) -> int:
+        """The descriptor of a new one on the filesystem of the folder at ``path``, relative to the opened ``folder``.
+
+        Raises:
+            OSError: it cannot be created.
+        """
+        return os.open(path, _UNNAMED_FILE_FLAGS, FILE_MODE, dir_fd=folder)
+
     @classmethod
     def create(cls, folder: int) -> Self | None:
         """Create one on the filesystem of the opened folder; None where there is no such thing.
@@ -96,7 +108,7 @@ class UnnamedFile(NewFile):
             OSError: it cannot be created.
         """
         try:
-            return cls(os.open(".", _UNNAMED_FILE_FLAGS, FILE_MODE, dir_fd=folder))
+            return cls(cls.descriptor(Path(), folder))
         except OSError as error:
             if error.errno in _NO_UNNAMED_FILES:
                 return None
@@ -105,6 +117,37 @@ class UnnamedFile(NewFile):
     def place(self, name: str, folder: int) -> None:
         """See ``NewFile.place``; the way is that of open(2), for processes without special rights."""
         os.link(f"/proc/self/fd/{self.fileno()}", name, dst_dir_fd=folder, follow_symlinks=True)
+
+
+class BodyFile(UnnamedFile):
+    """A file that holds a body, opened for reading, which may become the object itself. Made by ``open``."""
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the file.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        file = cls(os.open(path, _BODY_FLAGS))
+        file.byte_size = os.fstat(file.fileno()).st_size
+        return file
+
+    def can_be_placed(self, folder: int) -> bool:
+        """Whether it may be given a name in the opened folder: it has none, and is on the same filesystem."""
+        own = os.fstat(self.fileno())
+        return not own.st_nlink and stat.S_ISREG(own.st_mode) and own.st_dev == os.fstat(folder).st_dev
+
+    def copy_to(self, file: NewFile) -> None:
+        """Write all of its bytes into another.
+
+        Raises:
+            OSError: they cannot be read, or written.
+        """
+        offset = 0
+        while piece := os.pread(self.fileno(), _COPIED_AT_ONCE, offset):
+            file.write(piece)
+            offset += len(piece)
 
 
 class TemporaryFile(NewFile):

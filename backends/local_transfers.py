@@ -16,18 +16,23 @@ The order of effects of a save, and what each step guards against:
    itself may be lost with the power. Only now may the caller record that the object is stored.
 """
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from backends.local_files import NO_HARD_LINKS, LockedFile, NewFile, TemporaryFile, UnnamedFile
+from backends.local_files import NO_HARD_LINKS, BodyFile, LockedFile, NewFile, TemporaryFile, UnnamedFile
 from backends.local_tree import Tree, is_object, split
-from plugins.contracts import ObjectMetadata
 from plugins.errors import ContentMismatch, KeyInvalid, ObjectExists, StorageUnavailable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+
+_CANNOT_BE_PLACED: Final = NO_HARD_LINKS | {errno.ENOENT, errno.EXDEV}
+"""What linkat(2) says of a file that had a name once, or was opened with O_EXCL; of one on another mount."""
 
 
 class Abandoned(StorageUnavailable):
@@ -40,16 +45,16 @@ class Upload:
     Args:
         tree: where it goes.
         key: its key.
-        metadata: its announced size.
+        byte_size: its announced size.
 
     Raises:
         KeyInvalid: see ``split``.
     """
 
-    def __init__(self, tree: Tree, key: str, metadata: ObjectMetadata) -> None:
+    def __init__(self, tree: Tree, key: str, byte_size: int) -> None:
         self._tree = tree
         self._folders, self._name = split(key)
-        self._metadata = metadata
+        self._byte_size = byte_size
         self.file: TemporaryFile | None = None
         self._abandoned = False
         self.published = False
@@ -72,30 +77,58 @@ class Upload:
             raise Abandoned
 
     def save(self, body: "ReadableBuffer") -> None:
-        """Write and publish the whole object at once. Raises what ``begin`` and ``publish`` raise.
+        """Write and publish the whole object at once. Raises what ``begin`` and ``publish`` raise."""
+        self._save(lambda file: file.write(body))
+
+    def save_file(self, path: Path) -> None:
+        """Publish what the file at ``path`` holds: where it has no name and is on the same filesystem, the file itself,
+        or else a copy of it. Raises what ``begin`` and ``publish`` raise.
+        """
+        with BodyFile.open(path) as source:
+            _compare(source, self._byte_size)
+            if not self._take_over(source):
+                self._save(source.copy_to)
+
+    def _take_over(self, source: BodyFile) -> bool:
+        """False where the file cannot be the object, and nothing was done."""
+        with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
+            if not source.can_be_placed(folder):
+                return False
+            os.fsync(source)
+            try:
+                self._publish_in(folder, source)
+            except OSError as error:
+                if error.errno in _CANNOT_BE_PLACED:
+                    return False
+                raise
+        self.published = True
+        return True
+
+    def _save(self, write: Callable[[NewFile], object]) -> None:
+        """Publish what is written into a new file.
 
         Where the filesystem has files without a name, one of these takes the place of the temporary one: there is no
         name to be locked, removed or swept.
         """
-        if self._save_unnamed(body):
+        if self._save_unnamed(write):
             return
         try:
             self.begin()
             if self.file is not None:
-                self.file.write(body)
+                write(self.file)
             self.publish()
         finally:
             self.release()
 
-    def _save_unnamed(self, body: "ReadableBuffer") -> bool:
+    def _save_unnamed(self, write: Callable[[NewFile], object]) -> bool:
         """False where the filesystem has no files without a name, or no hard links, and nothing was done."""
         with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
             file = UnnamedFile.create(folder)
             if file is None:
                 return False
             with file:
-                file.write(body)
-                _compare(file, self._metadata)
+                write(file)
+                _compare(file, self._byte_size)
                 os.fsync(file)
                 try:
                     self._publish_in(folder, file)
@@ -118,7 +151,7 @@ class Upload:
         """
         if self.file is None:
             raise ValueError("nothing was begun")
-        _compare(self.file, self._metadata)
+        _compare(self.file, self._byte_size)
         os.fsync(self.file)
         with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
             self._publish_in(folder, self.file)
@@ -206,6 +239,6 @@ def _folders_of_key() -> Iterator[None]:
         raise KeyInvalid(f"a part of the key is taken by something that is not a folder: {error}") from error
 
 
-def _compare(file: NewFile, metadata: ObjectMetadata) -> None:
-    if file.byte_size != metadata.byte_size:
-        raise ContentMismatch(f"{file.byte_size} bytes instead of {metadata.byte_size}")
+def _compare(file: NewFile, byte_size: int) -> None:
+    if file.byte_size != byte_size:
+        raise ContentMismatch(f"{file.byte_size} bytes instead of {byte_size}")

@@ -9,9 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 
-from plugins.contracts import Source
+from plugins.contracts import ObjectMetadata, Source
 from plugins.options import PluginOptions
 
 # --- storage backends -------------------------------------------------------------------------------------------------
@@ -68,8 +69,35 @@ class SupportsSignedUrls(ABC):
         """
 
 
+class SupportsFiles(ABC):
+    """A storage backend that saves what a file holds without its bytes passing through this process."""
+
+    @abstractmethod
+    async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
+        """As ``StorageBackend.save``, with all that the file at ``path`` holds as the body.
+
+        The caller guarantees that the file is complete, readable by this user and unchanged until the call returns; a
+        file without a name, it gives away: the backend may make it the object itself. ``path`` may be a name under
+        ``/proc``.
+
+        Raises:
+            ObjectExists: the key is taken.
+            ContentMismatch: the file has more or fewer bytes than ``metadata.byte_size``.
+            StorageError: any other failure.
+        """
+
+    @abstractmethod
+    def make_file(self) -> int | None:
+        """Make an empty file without a name, for a body that ``save_file`` then need not copy. Blocks; called in any
+        thread, also while the storage is not available, or closed.
+
+        Returns:
+            its descriptor, open for reading and writing and the caller's to close; None where there is no such file.
+        """
+
+
 STORAGE_CAPABILITIES: Mapping[str, type] = MappingProxyType(
-    {"listing": SupportsListing, "signed urls": SupportsSignedUrls}
+    {"files": SupportsFiles, "listing": SupportsListing, "signed urls": SupportsSignedUrls}
 )
 """Every capability of storage backends, by the name that ``lading plugins`` prints."""
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+from plugins.capabilities import SupportsFiles
 from plugins.contracts import Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
 from plugins.errors import (
     DeadlineExceeded,
@@ -74,6 +75,7 @@ class Importer:
         fetchers: by URL scheme.
         detectors: in the order in which they are asked.
         storage: where images are saved, and ``storage_name`` its name.
+        files: saves files in ``storage``, where it can.
         spools: where the bytes wait.
         mirror: where a second copy of each image is kept, if anywhere.
         vault: opens what is secret in the parameters.
@@ -95,10 +97,12 @@ class Importer:
         mirror: Mirror | None = None,
         duplicates: FindsDuplicates | None = None,
         progress: CountsBytes | None = None,
+        files: SupportsFiles | None = None,
     ) -> None:
         self.fetchers = fetchers
         self._detectors = detectors
         self._storage = storage
+        self._files = files
         self._storage_name = storage_name
         self._spools = spools
         self._mirror = mirror
@@ -225,7 +229,7 @@ class Importer:
         enter("save")
         try:
             with _outage_if_slow():
-                await self._storage.save(document.storage_key, spool.chunks(), metadata)
+                await self._save(document.storage_key, spool, metadata)
         except ObjectExists:
             return await self._stored_image(document.storage_key, filename)
         image = self._image(info, spool, document.storage_key, filename)
@@ -233,6 +237,13 @@ class Importer:
             is_mirrored = await self._mirror.save(document.storage_key, spool.chunks(), metadata)
             image = replace(image, is_mirrored=is_mirrored)
         return image
+
+    async def _save(self, key: str, spool: Spool, metadata: ObjectMetadata) -> None:
+        if self._files is None:
+            await self._storage.save(key, spool.chunks(), metadata)
+        else:
+            spool.check_unchanged()  # a guard, which hashes what it is given, sees nothing of a file
+            await self._files.save_file(key, spool.path, metadata)
 
     async def _detect(self, spool: Spool) -> ImageInfo:
         """Ask the detectors in turn; where none accepts the file, the first that knew its format has the last word."""

@@ -7,20 +7,25 @@ killed process leaves nothing behind.
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from plugins.hashing import update_held
+from service.gathering import Gathered
 
 CHUNK_BYTES = 1024 * 1024
 SMALL_BYTES = 128 * 1024
+MakesFile = Callable[[], int | None]
 _HAS_UNNAMED_FILES = hasattr(os, "memfd_create")
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL if _HAS_UNNAMED_FILES else 0
+"""See memfd_create(2)."""
 
 
 class Spool:
@@ -30,13 +35,17 @@ class Spool:
         byte_size: size in bytes of what was written.
     """
 
-    def __init__(self, memory_bytes: int, directory: Path | None, executor: Executor) -> None:
+    def __init__(
+        self, memory_bytes: int, directory: Path | None, executor: Executor, make_file: MakesFile | None = None
+    ) -> None:
         self.byte_size = 0
         self._memory_bytes = memory_bytes
         self._directory = directory
         self._executor = executor
+        self._make_file = make_file
         self._digest = hashlib.sha256()
-        self._gathered = bytearray()
+        self._gathered = Gathered()
+        self._written_at: int | None = None
         self._file: IO[bytes] | _MemoryFile | None = None
         self._in_memory = True
         self._small: bytes | None = None
@@ -73,8 +82,8 @@ class Spool:
             OSError: see ``fill``.
         """
         self.byte_size += len(chunk)
-        self._gathered += chunk
-        if len(self._gathered) > self._memory_bytes:
+        self._gathered.add(chunk)
+        if self._gathered.byte_size > self._memory_bytes:
             await self._flush_to_disk()
 
     async def complete(self) -> None:
@@ -85,14 +94,33 @@ class Spool:
         """
         if self._in_memory:
             self._file = _memory_file(self._directory)
-            if len(self._gathered) <= SMALL_BYTES:
-                self._small = bytes(self._gathered)
-                update_held(self._digest, self._small)
+            content = self._gathered.take()
+            if len(content) <= SMALL_BYTES:
+                self._small = content
+                update_held(self._digest, content)
             else:
-                self._digest.update(self._gathered)
-            self._write(self._file)
-        elif self._gathered:
+                self._digest.update(content)
+            _write(self._file, content)
+            if isinstance(self._file, _MemoryFile):
+                self._file.seal()
+        elif self._gathered.byte_size:
             await self._flush_to_disk()
+        self._written_at = self._changed_at()
+
+    def check_unchanged(self) -> None:
+        """Make sure that what is read by the path, by other processes too, is what was written.
+
+        Raises:
+            OSError: somebody has written into the file.
+        """
+        if self._changed_at() != self._written_at:
+            raise OSError("the bytes of a spool were changed")
+
+    def _changed_at(self) -> int | None:
+        """When bytes on disk were changed last, in nanoseconds; None for those in memory, which cannot be."""
+        if self._file is None or isinstance(self._file, _MemoryFile):
+            return None
+        return os.fstat(self._file.fileno()).st_mtime_ns
 
     async def adopt(self, path: Path) -> None:
         """Take the bytes of a file, which stays where it is and must not change, in place of any that are written.
@@ -106,9 +134,10 @@ class Spool:
         while True:
             piece = await loop.run_in_executor(self._executor, os.pread, descriptor, CHUNK_BYTES, self.byte_size)
             if not piece:
-                return
+                break
             self._digest.update(piece)
             self.byte_size += len(piece)
+        self._written_at = self._changed_at()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The bytes, in order, in pieces of at most 1 MiB. May be called again."""
@@ -128,7 +157,7 @@ class Spool:
 
     def close(self) -> None:
         """Free the memory or the file. May be called twice."""
-        self._gathered = bytearray()
+        self._gathered = Gathered()
         self._small = None
         if self._file is not None:
             self._file.close()
@@ -156,22 +185,23 @@ class Spool:
     def _flush(self) -> None:
         if self._file is None:
             self._in_memory = False
-            self._file = _disk_file(self._directory)
-        self._digest.update(self._gathered)
-        self._write(self._file)
+            self._file = _disk_file(self._directory, self._make_file)
+        content = self._gathered.take()
+        self._digest.update(content)
+        _write(self._file, content)
 
-    def _write(self, file: "IO[bytes] | _MemoryFile") -> None:
-        rest = memoryview(self._gathered)
-        while rest:
-            rest = rest[file.write(rest) :]
-        self._gathered = bytearray()
+
+def _write(file: "IO[bytes] | _MemoryFile", content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 class _MemoryFile:
     """An unnamed file in memory, by its descriptor alone: what ``open`` asks the system about one, nobody needs."""
 
     def __init__(self) -> None:
-        self._descriptor = os.memfd_create("lading-spool", os.MFD_CLOEXEC)
+        self._descriptor = os.memfd_create("lading-spool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
 
     @property
     def name(self) -> str:
@@ -182,6 +212,10 @@ class _MemoryFile:
 
     def write(self, data: memoryview) -> int:
         return os.write(self._descriptor, data)
+
+    def seal(self) -> None:
+        """Nobody writes into it any more, whoever opens it."""
+        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
@@ -197,16 +231,18 @@ class Spools:
         memory_bytes: bytes that one spool keeps in memory before it goes to disk.
         directory: folder of the temporary files; None for the system's.
         executor: where the disk is written and read; bounded, owned by the caller.
+        make_file: makes a temporary file in place of one in ``directory``, see ``SupportsFiles.make_file``.
     """
 
     memory_bytes: int
     directory: Path | None
     executor: Executor
+    make_file: MakesFile | None = None
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Spool]:
         """An empty spool that is closed on exit."""
-        spool = Spool(self.memory_bytes, self.directory, self.executor)
+        spool = Spool(self.memory_bytes, self.directory, self.executor, self.make_file)
         try:
             yield spool
         finally:
@@ -217,7 +253,10 @@ def _memory_file(directory: Path | None) -> "IO[bytes] | _MemoryFile":
     return _MemoryFile() if _HAS_UNNAMED_FILES else _disk_file(directory)
 
 
-def _disk_file(directory: Path | None) -> IO[bytes]:
+def _disk_file(directory: Path | None, make_file: MakesFile | None = None) -> IO[bytes]:
+    descriptor = None if make_file is None else make_file()
+    if descriptor is not None:
+        return open(descriptor, "r+b", buffering=0)  # noqa: PTH123 - a descriptor has no path
     if _HAS_UNNAMED_FILES:
         return tempfile.TemporaryFile(dir=directory, buffering=0)
     return tempfile.NamedTemporaryFile(dir=directory, buffering=0)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from backends.guard import GuardedStorage, signer_of
+from backends.guard_files import files_of
 from plugins.watch import Watch
 from service.attempts import Attempts
 from service.changes import Changes
@@ -119,12 +120,16 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
         quotas = Quotas(store, settings.limits.organization_stored_bytes)
         progress = Progress(store, clock)
-        spools = Spools(worker.spool_memory_bytes, worker.spool_directory, executor)
+        files = files_of(storages.backend)
+        # Where the operator has no other wish, a long body is written where it can stay.
+        make_file = files.make_file if files is not None and worker.spool_directory is None else None
+        spools = Spools(worker.spool_memory_bytes, worker.spool_directory, executor, make_file)
         importer = Importer(
             fetchers=fetchers,
             detectors=detectors_for(settings, components, stack, watch),
             storage=storages.backend,
             storage_name=storages.main,
+            files=files,
             mirror=None if storages.mirror is None else Mirror(storages.by_name[storages.mirror]),
             spools=spools,
             vault=vault,

@@ -14,7 +14,6 @@ To operate it:
 import json
 import os
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from plugins.capabilities import SupportsFormats
+from plugins.children import absolute_path, child_environment, python_command
 from plugins.contracts import ImageInfo, TypeDetector
 from plugins.detectors.formats import CONTENT_TYPES
 from plugins.detectors.limits import MAX_INTERNAL, MAX_LINE, Limits
@@ -54,18 +54,6 @@ _REFUSALS: dict[str, type[DetectError]] = {
         ImageTooComplex,
     )
 }
-
-# The child gets the very import path of this process: run from a source tree or from an odd place, both find the same
-# code. -I ignores the environment, -B writes no bytecode files.
-_CHILD_COMMAND = (
-    "-I",
-    "-B",
-    "-c",
-    "import sys; sys.path[:] = sys.argv[1:]; from plugins.detectors.child import main; main()",
-)
-
-_INHERITED_VARIABLES = ("LD_LIBRARY_PATH",)
-"""Without it some builds of Python do not start; nothing else of the service's environment reaches a child."""
 
 
 def _known_formats(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -134,8 +122,8 @@ class PillowDetector(SupportsFormats, TypeDetector):
         self._formats = options.formats
         self._wall_limit = options.wall_limit
         self._pool = ChildPool(
-            (sys.executable, *_CHILD_COMMAND, *(str(Path(entry).absolute()) for entry in sys.path)),
-            environment={name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ},
+            python_command("plugins.detectors.child"),
+            environment=child_environment(),
             first_line=_line({"parent": os.getpid(), "limits": asdict(options.limits)}),
             processes=options.processes,
             recycle_after=options.recycle_after,
@@ -156,7 +144,7 @@ class PillowDetector(SupportsFormats, TypeDetector):
             DetectorCrashed: the process died, could not be started, or could not read the file.
         """
         try:
-            reply = await self._pool.call(_line({"path": _absolute(path)}), self._wall_limit)
+            reply = await self._pool.call(_line({"path": absolute_path(path)}), self._wall_limit)
         except ChildTimeout as error:
             raise ImageTooComplex(str(error), resource="time") from error
         except ChildDied as error:
@@ -174,12 +162,6 @@ class PillowDetector(SupportsFormats, TypeDetector):
 
 def _line(message: dict[str, Any]) -> bytes:
     return json.dumps(message).encode("ascii") + b"\n"
-
-
-def _absolute(path: Path) -> str:
-    """The name that means to a child, whose folder is another, what ``path`` means here."""
-    absolute, own = str(path.absolute()), "/proc/self/"
-    return f"/proc/{os.getpid()}/{absolute.removeprefix(own)}" if absolute.startswith(own) else absolute
 
 
 class _Refusal(BaseModel):

@@ -14,10 +14,11 @@ and, where the backend can leave something behind, ``leftovers``. See ``plugins.
 case.
 """
 
+from plugins.testing.storage_files import FilesCases
 from plugins.testing.storage_listing import ListingCases
 from plugins.testing.storage_reading import ReadingCases
 from plugins.testing.storage_saving import SavingCases
 
 
-class StorageBackendSuite(SavingCases, ReadingCases, ListingCases):
+class StorageBackendSuite(SavingCases, ReadingCases, ListingCases, FilesCases):
     """The cases that every storage backend passes; those of a capability, where its class has it."""

@@ -126,8 +126,8 @@ class ListingCases(StorageHarness):
                 found.append(one.key)
                 if goes:
                     await backend.delete(goes.pop())
-                    key = f"new/{len(found)}"
-                    await backend.save(key, body.chunks(), body.metadata)
+                    if len(goes) % 2:  # not always, so that their number changes too
+                        await backend.save(f"new/{len(found)}", body.chunks(), body.metadata)
             assert set(stays) <= set(found)
             assert len(set(found)) == len(found)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from backends.guard import GuardedStorage, lister_of
-from plugins.capabilities import SupportsListing
+from backends.guard_files import files_of
+from plugins.capabilities import SupportsFiles, SupportsListing
 from plugins.contracts import StorageBackend
 from plugins.errors import ContentMismatch, KeyInvalid, PluginError
 from plugins.testing.bodies import MIB, Body
@@ -54,6 +55,13 @@ class GuardedStorageSuite(StorageBackendSuite):
         lister = lister_of(backend)
         assert lister is not None
         return lister
+
+    def saver(self, backend: StorageBackend) -> SupportsFiles:
+        assert isinstance(backend, GuardedStorage)
+        super().saver(backend.backend)
+        saver = files_of(backend)
+        assert saver is not None
+        return saver
 
     async def test_what_is_no_key_is_not_listed(self) -> None:
         async with self.opened() as backend:

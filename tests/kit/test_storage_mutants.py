@@ -13,10 +13,13 @@ import pytest
 from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
 from backends.suites import MemorySuite
+from plugins.capabilities import SupportsFiles, SupportsListing
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import PluginError, StorageError, StorageUnavailable
 from plugins.testing import leaks
 from plugins.testing.bodies import MIB, Stream
+from plugins.testing.storage_files import FilesCases
+from plugins.testing.storage_listing import ListingCases
 from plugins.testing.suite import run_case
 from tests.conformance.storage import GuardedStorageSuite
 
@@ -30,6 +33,12 @@ class SuiteUnderTest(MemorySuite, GuardedStorageSuite):
     def make_backend(self) -> StorageBackend:
         self.memory = self._broken(MemoryStorageOptions())
         return self.memory
+
+    def lister(self, backend: StorageBackend) -> SupportsListing:
+        return ListingCases.lister(self, backend)  # the backend's own, which has no guard here
+
+    def saver(self, backend: StorageBackend) -> SupportsFiles:
+        return FilesCases.saver(self, backend)
 
 
 async def collect(chunks: AsyncIterator[bytes]) -> bytearray:

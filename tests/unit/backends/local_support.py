@@ -29,7 +29,7 @@ async def opened(root: Path, threads: int = 4) -> AsyncIterator[LocalStorage]:
 
 
 def save(tree: Tree, key: str = KEY, body: Body = SMALL, metadata: ObjectMetadata | None = None) -> None:
-    Upload(tree, key, metadata or body.metadata).save(body.whole())
+    Upload(tree, key, (metadata or body.metadata).byte_size).save(body.whole())
 
 
 def failing(number: int) -> Callable[..., Any]:

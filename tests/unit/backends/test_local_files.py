@@ -77,7 +77,7 @@ def test_other_bytes_than_announced(tree: Tree, metadata: ObjectMetadata) -> Non
 
 @pytest.mark.usefixtures("clean")
 def test_an_abandoned_upload_is_not_published(tree: Tree) -> None:
-    upload = Upload(tree, KEY, SMALL.metadata)
+    upload = Upload(tree, KEY, SMALL.size)
     upload.abandon()
     with pytest.raises(StorageUnavailable):
         upload.save(SMALL.whole())
@@ -117,7 +117,7 @@ def test_without_hard_links(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "link", failing(refusal))
     save(tree)
     assert (root / KEY).read_bytes() == SMALL.whole()
-    upload = Upload(tree, "other", SMALL.metadata)
+    upload = Upload(tree, "other", SMALL.size)
     upload.begin()
     assert upload.file is not None
     upload.file.write(SMALL.whole())

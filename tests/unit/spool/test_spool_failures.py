@@ -105,7 +105,7 @@ def reluctant(monkeypatch: pytest.MonkeyPatch) -> list[Reluctant]:
     made: list[Reluctant] = []
     disk_file = service.spool._disk_file
 
-    def make(directory: Path | None) -> Any:
+    def make(directory: Path | None, _make_file: Any = None) -> Any:
         made.append(Reluctant(disk_file(directory)))
         prepared(made[-1])
         return made[-1]

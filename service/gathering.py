@@ -1,0 +1,44 @@
+"""Pieces of a body that wait to be written together, without being copied one by one."""
+
+from typing import Final
+
+LONG: Final = 8 * 1024
+"""Bytes from which a piece is kept as it came; shorter ones are put together, since each has a cost in memory."""
+_PUT_TOGETHER: Final = 64 * 1024
+
+
+class Gathered:
+    """Pieces in their order.
+
+    Attributes:
+        byte_size: of all of them together.
+    """
+
+    def __init__(self) -> None:
+        self.byte_size = 0
+        self._pieces: list[bytes | bytearray] = []
+        self._short = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece of any length."""
+        self.byte_size += len(piece)
+        if len(piece) >= LONG:
+            self._end_short()
+            self._pieces.append(piece)
+            return
+        self._short += piece
+        if len(self._short) >= _PUT_TOGETHER:
+            self._end_short()
+
+    def take(self) -> bytes:
+        """All of them as one, and none are left."""
+        self._end_short()
+        pieces, self._pieces, self.byte_size = self._pieces, [], 0
+        if len(pieces) == 1 and isinstance(pieces[0], bytes):
+            return pieces[0]
+        return b"".join(pieces)
+
+    def _end_short(self) -> None:
+        if self._short:
+            self._pieces.append(self._short)
+            self._short = bytearray()
