@@ -118,3 +118,65 @@ async def test_what_was_not_filled_or_is_closed_has_neither_path_nor_bytes(spool
     if path.is_relative_to("/proc"):
         return  # the number may be another file's by now
     assert not path.exists()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("size", [0, 100, MEMORY + 1])
+async def test_bytes_that_nobody_touched_are_unchanged(spools: Spools, size: int) -> None:
+    with spools.open() as spool:
+        await spool.fill(Body(size).chunks())
+        spool.path.read_bytes()
+        await content(spool)
+        spool.check_unchanged()
+
+
+@pytest.mark.gen_test
+async def test_bytes_in_memory_cannot_be_changed(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    if not hasattr(os, "memfd_create"):
+        pytest.skip("this system has no memfd_create")
+    with Spools(MEMORY, tmp_path, executor).open() as spool:
+        await spool.fill(pieces(b"image"))
+        with pytest.raises(PermissionError):
+            spool.path.write_bytes(b"other")
+        with spool.path.open("r+b", buffering=0) as file, pytest.raises(PermissionError):
+            file.write(b"other")
+        assert spool.path.read_bytes() == b"image"
+        spool.check_unchanged()
+
+
+@pytest.mark.gen_test
+async def test_bytes_on_disk_that_were_changed_are_found_out(spools: Spools) -> None:
+    with spools.open() as spool:
+        await spool.fill(Body(MEMORY + 1).chunks())
+        await asyncio.sleep(0.02)  # the clock of file systems ticks some hundred times a second
+        with spool.path.open("r+b") as file:
+            file.write(b"other")
+        with pytest.raises(OSError, match="were changed"):
+            spool.check_unchanged()
+
+
+@pytest.mark.gen_test
+async def test_a_long_body_is_written_where_it_can_stay(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    made: list[int] = []
+
+    def make_file() -> int:
+        made.append(os.open(tmp_path / "made", os.O_RDWR | os.O_CREAT))
+        return made[-1]
+
+    spools = Spools(MEMORY, None, executor, make_file)
+    with spools.open() as spool:
+        await spool.fill(Body(MEMORY).chunks())
+    assert made == [], "a short one needs none"
+    with spools.open() as spool:
+        await spool.fill(Body(5 * MEMORY).chunks())
+        assert (tmp_path / "made").read_bytes() == Body(5 * MEMORY).whole()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(made[0])
+
+
+@pytest.mark.gen_test
+async def test_where_no_file_can_be_made_the_folder_has_it(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    with Spools(MEMORY, tmp_path, executor, lambda: None).open() as spool:
+        await spool.fill(Body(5 * MEMORY).chunks())
+        assert os.fstat(spool._file.fileno()).st_dev == tmp_path.stat().st_dev  # type: ignore[union-attr]
+        assert b"".join(await content(spool)) == Body(5 * MEMORY).whole()

@@ -1,0 +1,239 @@
+"""The process that saves small objects, alive, killed, mistaken and closed; and files that become objects."""
+
+import asyncio
+import errno
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import backends.local_saver
+from backends.local import PIECE, LocalStorage, LocalStorageOptions
+from backends.local_files import BodyFile
+from backends.local_saver import Saver
+from backends.local_transfers import Upload
+from backends.local_tree import Tree
+from plugins.errors import KeyInvalid, ObjectExists, StorageFull, StorageUnavailable
+from plugins.testing.bodies import Body
+from plugins.testing.cancellation import attempt
+from plugins.testing.leaks import no_leaks
+from plugins.testing.storage_support import KEY, read
+from tests.unit.backends.local_support import LARGE, SMALL, failing, opened
+
+
+def written(path: Path, body: Body) -> Path:
+    path.write_bytes(body.whole())
+    return path
+
+
+def pid_of(storage: LocalStorage) -> int:
+    child = storage._saver._child
+    assert child is not None
+    return child._transport.get_pid()
+
+
+def unnamed(storage: LocalStorage, body: Body) -> tuple[int, Path]:
+    """A file that the storage has made, and its path."""
+    descriptor = storage.make_file()
+    if descriptor is None:
+        pytest.skip("this file system has no files without a name")
+    os.write(descriptor, body.whole())
+    return descriptor, Path(f"/proc/self/fd/{descriptor}")
+
+
+@pytest.mark.gen_test
+async def test_small_objects_are_saved_by_one_process(tmp_path: Path) -> None:
+    path = written(tmp_path / "body", SMALL)
+    async with opened(tmp_path / "root") as storage:
+        assert storage._saver._child is None, "nobody needs it yet"
+        await asyncio.gather(*(storage.save_file(f"ab/{number}", path, SMALL.metadata) for number in range(100)))
+        first = pid_of(storage)
+        await storage.save_file(KEY, path, SMALL.metadata)
+        assert pid_of(storage) == first
+        assert first != os.getpid()
+        assert await read(storage, "ab/99") == SMALL.whole()
+        assert (tmp_path / "root" / KEY).stat().st_mode & 0o777 == 0o640 & ~current_umask()
+
+
+def current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.gen_test
+async def test_a_large_object_needs_no_process(tmp_path: Path) -> None:
+    path = written(tmp_path / "body", LARGE)
+    async with opened(tmp_path / "root") as storage:
+        await storage.save_file(KEY, path, LARGE.metadata)
+        assert storage._saver._child is None
+        assert await read(storage, KEY) == LARGE.whole()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("size", [100, PIECE + 1])
+async def test_a_file_without_a_name_becomes_the_object_itself(tmp_path: Path, size: int) -> None:
+    body = Body(size)
+    async with opened(tmp_path / "root") as storage:
+        descriptor, path = unnamed(storage, body)
+        try:
+            await storage.save_file(KEY, path, body.metadata)
+            assert os.path.samestat(os.fstat(descriptor), (tmp_path / "root" / KEY).stat())
+        finally:
+            os.close(descriptor)
+        assert await read(storage, KEY) == body.whole()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.ENOENT, errno.EXDEV])
+async def test_what_cannot_become_the_object_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    async with opened(tmp_path / "root") as storage:
+        descriptor, path = unnamed(storage, LARGE)
+        try:
+            monkeypatch.setattr(BodyFile, "place", failing(refusal))
+            await storage.save_file(KEY, path, LARGE.metadata)
+            assert not os.fstat(descriptor).st_nlink
+        finally:
+            os.close(descriptor)
+        assert await read(storage, KEY) == LARGE.whole()
+
+
+@pytest.mark.gen_test
+async def test_what_is_wrong_is_told_as_from_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "body", SMALL)
+    async with opened(tmp_path / "root") as storage:
+        await storage.save_file("ab/object", path, SMALL.metadata)
+        assert type(await attempt(storage.save_file("ab/object", path, SMALL.metadata))) is ObjectExists
+        assert type(await attempt(storage.save_file("ab/object/below", path, SMALL.metadata))) is KeyInvalid
+        missing = await attempt(storage.save_file(KEY, tmp_path / "missing", SMALL.metadata))
+        assert type(missing) is StorageUnavailable
+        assert "No such file" in missing.internal
+        answers = {"errno": errno.ENOSPC, "internal": "No space left on device"}
+        monkeypatch.setattr(backends.local_saver, "_error", lambda _answer: OSError(*answers.values()))
+        assert type(await attempt(storage.save_file(KEY, path, SMALL.metadata))) is StorageFull
+
+
+@pytest.mark.gen_test
+async def test_a_killed_process_fails_what_it_had_and_is_started_anew(tmp_path: Path) -> None:
+    path = written(tmp_path / "body", SMALL)
+    async with opened(tmp_path / "root") as storage:
+        await storage.save_file("ab/first", path, SMALL.metadata)
+        first = pid_of(storage)
+        os.kill(first, signal.SIGSTOP)
+        stopped = asyncio.create_task(attempt(storage.save_file("ab/second", path, SMALL.metadata)))
+        await asyncio.sleep(0.05)
+        assert not stopped.done()
+        os.kill(first, signal.SIGKILL)
+        error = await stopped
+        assert type(error) is StorageUnavailable
+        assert "ended with status -9" in error.internal
+        await storage.save_file("ab/second", path, SMALL.metadata)
+        assert pid_of(storage) != first
+
+
+@pytest.mark.gen_test
+async def test_a_cancelled_save_ends_when_its_outcome_is_known(tmp_path: Path) -> None:
+    path = written(tmp_path / "body", SMALL)
+    async with opened(tmp_path / "root") as storage:
+        await storage.save_file("ab/first", path, SMALL.metadata)
+        os.kill(pid_of(storage), signal.SIGSTOP)
+        good = asyncio.create_task(storage.save_file("ab/second", path, SMALL.metadata))
+        taken = asyncio.create_task(storage.save_file("ab/first", path, SMALL.metadata))
+        await asyncio.sleep(0.05)
+        for task in (good, taken):
+            task.cancel()
+        await asyncio.sleep(0.05)
+        assert not good.done()
+        os.kill(pid_of(storage), signal.SIGCONT)
+        await asyncio.wait((good, taken))
+        assert not good.cancelled(), "the object is there: the cancellation came too late"
+        assert taken.cancelled()
+        assert await read(storage, "ab/second") == SMALL.whole()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("answer", ["nonsense", '{"id": 999}', "[]", '{"id": 0, "errno": "x" '])
+async def test_an_answer_that_is_none_ends_the_process(tmp_path: Path, answer: str) -> None:
+    async with no_leaks():
+        saver = Saver(tmp_path, 1)
+        job = await saver.submit(KEY, "/dev/null", 0)
+        child = saver._child
+        assert child is not None
+        child.pipe_data_received(1, f"{answer}\n".encode())
+        with pytest.raises(StorageUnavailable):
+            await job
+        assert not child.is_of_use
+        await saver.close()
+
+
+@pytest.mark.gen_test
+async def test_a_process_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends.local_saver, "END_SECONDS", 0.1)
+    async with no_leaks():
+        saver = Saver(tmp_path, 1)
+        job = await saver.submit(KEY, "/dev/null", 0)
+        assert saver._child is not None
+        os.kill(saver._child._transport.get_pid(), signal.SIGSTOP)
+        await saver.close()
+        assert job.exception() is not None
+        with pytest.raises(StorageUnavailable):
+            await saver.submit(KEY, "/dev/null", 0)
+
+
+@pytest.mark.gen_test
+async def test_where_no_process_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "body", SMALL)
+    async with opened(tmp_path / "root") as storage:
+        monkeypatch.setattr(backends.local_saver, "python_command", lambda _module: (str(tmp_path / "missing"),))
+        error = await attempt(storage.save_file(KEY, path, SMALL.metadata))
+        assert type(error) is StorageUnavailable
+        assert "no process could be started" in error.internal
+        monkeypatch.undo()
+        await storage.save_file(KEY, path, SMALL.metadata)
+
+
+@pytest.mark.gen_test
+async def test_a_start_that_is_cancelled_leaves_no_process(tmp_path: Path) -> None:
+    path = written(tmp_path / "body", SMALL)
+    async with opened(tmp_path / "root") as storage:
+        tasks = [asyncio.create_task(storage.save_file(f"ab/{one}", path, SMALL.metadata)) for one in range(3)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await storage.save_file(KEY, path, SMALL.metadata)
+
+
+@pytest.mark.gen_test
+async def test_a_storage_that_was_removed_makes_no_file(tmp_path: Path) -> None:
+    storage = LocalStorage(LocalStorageOptions(path=tmp_path / "missing"))
+    assert storage.make_file() is None
+    await storage.close()
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+def test_the_order_of_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: Body) -> None:
+    """The bytes are on the disk before they have a name, and the name before the save is told of."""
+    tree = Tree(tmp_path / "root")
+    tree.prepare()
+    path = written(tmp_path / "body", body)
+    Upload(tree, "ab/first", body.size).save_file(path)
+    effects: list[str] = []
+
+    def seen(name: str) -> None:
+        function = getattr(os, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            effects.append(name)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("fsync", "link"):
+        seen(name)
+    Upload(tree, "ab/second", body.size).save_file(path)
+    assert effects == ["fsync", "link", "fsync"]
