@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.processes import free_port, listening, tail, wait_until_idle
-from bench.rig import say
+from bench.rig import empty_files, say
 from tests.support.service import CONF, environment
 
 READY_SECONDS = 120.0
@@ -41,11 +41,9 @@ class Lading:
         """The file of SQLite."""
         return self.folder / "lading.sqlite3"
 
-    def forget_images(self) -> None:
-        """Remove the files of all images, so that the disk holds the leavings of one run at a time; folders stay."""
-        for path in (self.folder / "images").rglob("*"):
-            if path.is_file():
-                path.unlink()
+    def empty_images(self) -> None:
+        """Free the space of all images: the disk holds the leavings of one run at a time. See ``empty_files``."""
+        empty_files(self.folder / "images")
         os.sync()
 
 
@@ -72,7 +70,6 @@ def lading(
             "LADING_SERVICE__LOG_LEVEL": "warning",
             "LADING_SERVICE__LOG_FORMAT": "json",
             "LADING_UPLOADS__DIRECTORY": str(folder / "uploads"),
-            "LADING_WORKER__SPOOL_DIRECTORY": str(folder),
             **(overrides or {}),
         },
     )

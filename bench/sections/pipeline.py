@@ -145,7 +145,7 @@ def _script(course: Course) -> dict[str, Sample]:
 def _lading(name: str, service: Lading, course: Course) -> dict[str, Sample]:
     """From the POST to the last import that is done, by a service that was idle before."""
     sample = import_all(service.port, course.urls, service.folder)
-    service.forget_images()
+    service.empty_images()
     return {name: sample}
 
 

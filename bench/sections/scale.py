@@ -40,7 +40,7 @@ def measure(rig: Rig) -> Sequence[Table]:
                 import_all(service.port, urls[: count // 10], rig.directory)
             for name in rig.turns(list(services)):
                 imports[name].append(import_all(services[name].port, urls, rig.directory))
-                services[name].forget_images()
+                services[name].empty_images()
                 say(f"{name}: {accepts[name][-1].rate:,.0f} accepts/s, {imports[name][-1].rate:,.0f} imports/s")
     return [Table("scale", TEXT.format(count=count, seconds=seconds), _rows(accepts, imports))]
 

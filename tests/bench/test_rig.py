@@ -103,3 +103,18 @@ def test_a_filled_database_is_one_that_the_store_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("queued", [4, 1000, 1_000_000])
 def test_queued_and_done_make_the_total(queued: int) -> None:
     assert queued_of(total(queued)) == queued
+
+
+def test_what_is_removed_is_emptied_and_set_aside(tmp_path: Path) -> None:
+    """Inodes that were freed would be paid for by whoever is measured next."""
+    rig = Rig(tmp_path / "rig")
+    folder = rig.fresh("run")
+    (folder / "below").mkdir()
+    (folder / "below" / "image").write_bytes(b"image")
+    inode = (folder / "below" / "image").stat().st_ino
+    rig.remove("run")
+    rig.remove("run")
+    assert not folder.exists()
+    (image,) = (tmp_path / "rig").glob("aside-*/below/image")
+    assert (image.stat().st_ino, image.stat().st_size) == (inode, 0)
+    assert list(rig.fresh("run").iterdir()) == []
