@@ -1,6 +1,5 @@
 """What a page of a list costs on MongoDB: as much as the page needs, however many imports there are."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -42,7 +41,7 @@ def make_many(clock: SettableClock) -> list[Import]:
 
 async def cost(
     mongo_set: ReplicaSet, options: MongoOptions, clock: SettableClock, wanted: Filter
-) -> tuple[list[str], list[Mapping[str, Any]]]:
+) -> tuple[list[str], list[dict[str, Any]]]:
     """The ids of a page from the middle of the list on, and the operations that it took."""
     many = make_many(clock)
     async with opened(options, clock) as store:
