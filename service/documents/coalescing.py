@@ -75,11 +75,14 @@ class Coalescer(Generic[Item, Result]):
             await asyncio.wait(tuple(self._senders))
 
     async def _take_place(self) -> None:
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._places.acquire()
-        except TimeoutError:
-            raise StoreUnavailable("too many writes are waiting for the database") from None
+        if self._places.locked():
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise StoreUnavailable("too many writes are waiting for the database") from None
+        else:
+            await self._places.acquire()  # at once: no timer is needed
         if self._closed:
             self._places.release()
             raise StoreUnavailable("the document store is closed")

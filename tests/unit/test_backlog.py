@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from service.backlog import Backlog
+from service.backlog import OLDEST, Backlog
 from service.documents import StoreUnavailable
 from service.documents.memory import MemoryDocumentStore
 from tests.support.clock import SettableClock
@@ -36,6 +36,11 @@ async def opened(queued: int = 0) -> CountingStore:
     for _ in range(queued):
         await store.add(make_import())
     return store
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 @pytest.mark.gen_test
@@ -84,10 +89,54 @@ async def test_a_count_that_took_long_is_used_for_longer(monkeypatch: pytest.Mon
     assert store.asked == 1
     now += 0.2
     assert not await backlog.is_full()
+    await asyncio.sleep(0)
     assert store.asked == 2
     now += 1.1
     assert not await backlog.is_full()
+    await asyncio.sleep(0)
     assert store.asked == 3, "that one took no time"
+
+
+@pytest.mark.gen_test
+async def test_far_from_the_limit_nobody_waits_for_a_new_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    store = await opened(1)
+    backlog = Backlog(store, 4)
+    assert not await backlog.is_full()
+    now += 2 * OLDEST
+    store.answer.clear()
+    await store.add(make_import())
+    for _ in range(3):
+        assert not await backlog.is_full()
+        await asyncio.sleep(0)
+    assert store.asked == 2
+    store.answer.set()
+    await settle()
+    store.answer.clear()
+    now += 2
+    half_full = asyncio.create_task(backlog.is_full())
+    await settle()
+    assert not half_full.done()
+    store.answer.set()
+    assert not await half_full
+    assert store.asked == 3
+
+
+@pytest.mark.gen_test
+async def test_an_old_count_is_not_used_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    store = await opened(0)
+    backlog = Backlog(store, 4)
+    assert not await backlog.is_full()
+    store.down = True
+    now += 2
+    assert not await backlog.is_full()
+    await settle()
+    now += 2 * OLDEST
+    with pytest.raises(StoreUnavailable):
+        await backlog.is_full()
 
 
 @pytest.mark.gen_test

@@ -60,6 +60,25 @@ async def test_alone_an_item_goes_at_once() -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_timer_runs_only_where_there_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience: list[float] = []
+    timeout = asyncio.timeout
+
+    def noted(seconds: float) -> asyncio.Timeout:
+        patience.append(seconds)
+        return timeout(seconds)
+
+    monkeypatch.setattr(asyncio, "timeout", noted)
+    database = Database(held=True)
+    writes = coalescer(database, capacity=2)
+    tasks = submit(writes, "a", "b", "c")
+    await settle()
+    assert patience == [10.0]
+    database.let_go()
+    assert await asyncio.gather(*tasks) == list("ABC")
+
+
+@pytest.mark.gen_test
 async def test_what_comes_together_goes_together_and_the_rest_follows() -> None:
     database = Database(held=True)
     writes = coalescer(database, in_flight=2)

@@ -55,6 +55,7 @@ class Connection:
         self._clock = clock
         self._machine = machine or SystemClock()
         self._client: AsyncIOMotorClient[dict[str, Any]] | None = None
+        self._collections: dict[tuple[str, str | None], AsyncIOMotorCollection[dict[str, Any]]] = {}
         self._places = asyncio.Semaphore(options.pool_size)
         self._server_ahead: timedelta | None = None
 
@@ -78,6 +79,7 @@ class Connection:
     async def close(self) -> None:
         """Close every connection; operations fail from now on. May be called twice."""
         client, self._client = self._client, None
+        self._collections.clear()
         if client is not None:
             # It joins the driver's own threads.
             await asyncio.to_thread(client.close)
@@ -85,8 +87,15 @@ class Connection:
     def collection(self, name: str, read_concern: ReadConcern | None = None) -> AsyncIOMotorCollection[dict[str, Any]]:
         """A collection; reads in it are the majority's (durable, and after a write that was acknowledged never older
         than it) unless another read concern is given.
+
+        Raises:
+            StoreUnavailable: the connection is not open.
         """
-        return self.database.get_collection(name, read_concern=read_concern)
+        key = (name, read_concern.level if read_concern else None)
+        found = self._collections.get(key)
+        if found is None:
+            found = self._collections[key] = self.database.get_collection(name, read_concern=read_concern)
+        return found
 
     @property
     def database(self) -> AsyncIOMotorDatabase[dict[str, Any]]:
@@ -105,11 +114,14 @@ class Connection:
         Raises:
             StoreUnavailable: it cannot be reached, has no primary, answered too late, could not confirm, or refused.
         """
-        try:
-            async with asyncio.timeout(self._options.timeout):
-                await self._places.acquire()
-        except TimeoutError:
-            raise StoreUnavailable("MongoDB: too many operations are waiting for an answer") from None
+        if self._places.locked():
+            try:
+                async with asyncio.timeout(self._options.timeout):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise StoreUnavailable("MongoDB: too many operations are waiting for an answer") from None
+        else:
+            await self._places.acquire()  # at once: no timer is needed
         try:
             return await operation()
         except PyMongoError as error:

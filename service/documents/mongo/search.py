@@ -1,6 +1,6 @@
 """How the MongoDB store finds imports. See ``ImportSearch``."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from service.documents.search import MAX_EXAMINED, Filter, ImportSearch, Page, P
 from service.models import Import, Status
 
 _IN_ALBUM = 100
+_WIDER = 8
 _NEWEST_FIRST = {"created_at": -1, "_id": -1}
 
 
@@ -37,19 +38,24 @@ class MongoImportSearch(ImportSearch):
     async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
         """See ``ImportSearch.list``."""
         index, driving = _driving(wanted)
-        walk: list[dict[str, Any]] = [
-            {"$match": {"$and": [driving, *_bounds(wanted, after)]}},
-            {"$sort": _NEWEST_FIRST},
-            {"$limit": MAX_EXAMINED},
-        ]
-        pick: list[dict[str, Any]] = [{"$match": {"$and": _conditions(wanted)}}, {"$limit": limit + 1}]
-        found = [to_import(one) for one in await self._aggregate([*walk, *pick], index)]
-        if len(found) > limit:
-            return Page(found[:limit], Position(found[limit - 1].created_at, found[limit - 1].id))
-        # Whether there is more beyond what was looked at: the index alone tells.
-        end: list[dict[str, Any]] = [*walk, {"$skip": MAX_EXAMINED - 1}, {"$project": {"created_at": 1}}]
-        ends = await self._aggregate(end, index)
-        return Page(found, Position(ends[0]["created_at"], ends[0]["_id"]) if ends else None)
+        pick = {"$match": {"$and": _conditions(wanted)}}
+        found: list[Import] = []
+        for step in _steps(limit, is_exact=_is_exact(wanted)):
+            walk: list[dict[str, Any]] = [
+                {"$match": _stretch([driving, *_bounds(wanted)], after)},
+                {"$sort": _NEWEST_FIRST},
+                {"$limit": step},
+            ]
+            more = await self._aggregate([*walk, pick, {"$limit": limit + 1 - len(found)}], index)
+            found += map(to_import, more)
+            if len(found) > limit:
+                return Page(found[:limit], Position(found[limit - 1].created_at, found[limit - 1].id))
+            # Whether there is more beyond what was looked at: the index alone tells.
+            ends = await self._aggregate([*walk, {"$skip": step - 1}, {"$project": {"created_at": 1}}], index)
+            if not ends:
+                return Page(found, None)
+            after = Position(ends[0]["created_at"], ends[0]["_id"])
+        return Page(found, after)
 
     async def changed_since(self, organization_id: str, since: Position, limit: int) -> Sequence[Import]:
         """See ``ImportSearch.changed_since``."""
@@ -133,18 +139,48 @@ def _driving(wanted: Filter) -> tuple[Index, dict[str, Any]]:
     return LISTED, of_organization
 
 
-def _bounds(wanted: Filter, after: Position | None) -> list[dict[str, Any]]:
+def _is_exact(wanted: Filter) -> bool:
+    """Whether the walk comes to nothing but what is wanted, save for deleted imports."""
+    given = [one for one in (wanted.albums, wanted.status, wanted.metadata, wanted.batch_id) if one is not None]
+    if wanted.albums is not None and len(wanted.albums) != 1:
+        return False
+    return not given or (len(given) == 1 and wanted.status is not Status.DONE)
+
+
+def _steps(limit: int, *, is_exact: bool) -> Iterator[int]:
+    """How many imports to look at, one time after another: ``MAX_EXAMINED`` in all.
+
+    The server reads as many as it is told to look at, up to some megabytes of them, before it looks at the first one;
+    so it is told few where a page needs few, and then ever more.
+    """
+    left, step = MAX_EXAMINED, (limit + 1) * (1 if is_exact else _WIDER)
+    while left > 0:
+        yield min(step, left)
+        left -= step
+        step *= _WIDER
+
+
+def _bounds(wanted: Filter) -> list[dict[str, Any]]:
     """What the index bounds besides."""
     bounds: list[dict[str, Any]] = []
     if wanted.created_from is not None:
         bounds.append({"created_at": {"$gte": wanted.created_from}})
     if wanted.created_before is not None:
         bounds.append({"created_at": {"$lt": wanted.created_before}})
-    if after is not None:
-        same = {"created_at": after.moment, "_id": {"$lt": text(after.id)}}
-        bounds.append({"created_at": {"$lte": after.moment}})
-        bounds.append({"$or": [{"created_at": {"$lt": after.moment}}, same]})
     return bounds
+
+
+def _stretch(conditions: Sequence[Mapping[str, Any]], after: Position | None) -> dict[str, Any]:
+    """The stretch of the index that is walked.
+
+    Two stretches that the server merges, rather than one whose first moment is left to a condition: that one would not
+    be judged by the index, and every document be read.
+    """
+    if after is None:
+        return {"$and": [*conditions]}
+    earlier = {"created_at": {"$lt": after.moment}}
+    same = {"created_at": after.moment, "_id": {"$lt": text(after.id)}}
+    return {"$or": [{"$and": [*conditions, earlier]}, {"$and": [*conditions, same]}]}
 
 
 def _conditions(wanted: Filter) -> list[dict[str, Any]]:
