@@ -9,13 +9,14 @@ import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from time import monotonic
 from typing import Any, Final, Generic, NoReturn, TypeVar, cast
 
 from plugins.errors import DeadlineExceeded, PluginBlocked, PluginError, PluginFault
 from plugins.observing import Observed, Observer, ignore
-from plugins.watch import Step, StoodStill, Watch
+from plugins.watch import Step, StoodStill, Unwatched, Watch
 
 Result = TypeVar("Result")
 
@@ -56,7 +57,7 @@ class Care:
         self._kind = kind
         self._raises = raises
         self._observer = observer
-        self._watch = watch
+        self._watch = watch or Unwatched()
 
     async def call(
         self,
@@ -83,13 +84,14 @@ class Care:
             PluginError: what the plugin raised.
         """
         with self._observed(operation, unchanged):
-            if in_turn:
-                return await self._bounded(operation, lambda: self._in_turn(begin), seconds, unchanged)
-            return await self._bounded(operation, lambda: _Steps(begin, self.name, self._watch), seconds, unchanged)
-
-    async def _in_turn(self, begin: Callable[[], Awaitable[Result]]) -> Result:
-        async with self._turns:
-            return await _Steps(begin, self.name, self._watch)
+            if not in_turn:
+                return await self._bounded(operation, begin, seconds, unchanged)
+            end = monotonic() + seconds
+            await self._take_turn(operation, seconds)
+            try:
+                return await self._bounded(operation, begin, end - monotonic(), unchanged)
+            finally:
+                self._turns.release()
 
     @asynccontextmanager
     async def turn(self, seconds: float) -> AsyncIterator[None]:
@@ -98,7 +100,7 @@ class Care:
         Raises:
             DeadlineExceeded: the turn did not come within so many seconds.
         """
-        await self._bounded("the wait for its turn", self._turns.acquire, seconds, _never)
+        await self._take_turn("the wait for its turn", seconds)
         try:
             yield
         finally:
@@ -108,8 +110,11 @@ class Care:
         """Make one call to a method that is no coroutine. Raises as ``call``, ``DeadlineExceeded`` aside."""
         with self._observed(operation, _never):
             try:
-                with self._watch.call() if self._watch else nullcontext():
+                self._watch.begins()
+                try:
                     return _turn(Step(self.name), self._watch, function)
+                finally:
+                    self._watch.ends()
             except Exception as error:  # noqa: BLE001 - judged, and raised as what it is
                 self._raise(error, operation)
 
@@ -131,6 +136,19 @@ class Care:
         error.plugin = self.name
         return error
 
+    async def _take_turn(self, operation: str, seconds: float) -> None:
+        """Wait for a turn, which the caller gives back; mostly one is free, and no timer is needed."""
+        if seconds <= 0:
+            raise self._exceeded(operation)
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise self._exceeded(operation) from error
+
     async def _bounded(
         self,
         operation: str,
@@ -140,15 +158,17 @@ class Care:
     ) -> Result:
         if seconds <= 0:  # a call that never has to wait could not be interrupted by a timer
             raise self._exceeded(operation)
-        timeout = asyncio.timeout(seconds)
-        cancellations = _cancellations()
+        call = _Call(begin, seconds, Step(self.name), self._watch)
         try:
-            async with timeout:
-                return await begin()
+            return await call
+        except asyncio.CancelledError as error:
+            if call.is_cancelled or not call.is_overdue:
+                raise
+            raise self._exceeded(operation) from error
         except Exception as error:
-            if _cancellations() > cancellations:
+            if call.is_cancelled:
                 raise asyncio.CancelledError from error
-            if timeout.expired():
+            if call.is_overdue:
                 raise self._exceeded(operation) from error
             if unchanged(error):
                 raise
@@ -188,20 +208,12 @@ def malformed(error: PluginError) -> str | None:
     return None
 
 
-def _cancellations() -> int:
-    """How many requests to cancel the current task are pending."""
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0
-
-
-def _turn(step: Step, watch: Watch | None, function: Callable[[], Result]) -> Result:
+def _turn(step: Step, watch: Watch | Unwatched, function: Callable[[], Result]) -> Result:
     """What a plugin does without giving the loop a turn.
 
     Raises:
         PluginBlocked: it was cut off.
     """
-    if watch is None:
-        return function()
     outer, watch.at_work = watch.at_work, step
     try:
         return function()
@@ -211,23 +223,47 @@ def _turn(step: Step, watch: Watch | None, function: Callable[[], Result]) -> Re
         watch.at_work = outer
 
 
-class _Steps(Generic[Result]):
-    """Awaits what a plugin gives, step by step.
+class _Call(Generic[Result]):
+    """Awaits what a plugin gives, step by step, within its time. Made in the task that awaits it, which it does once.
 
-    The watch knows at each step who is at work. When the call was cancelled and has not ended ``PATIENCE_SECONDS``
-    later, it is left to itself: the caller goes on as if it had ended.
+    The watch knows at each step who is at work. At the deadline the task is cancelled, as ``asyncio.timeout`` does it,
+    by a timer that is set when the call first has to wait: most calls never do. When the call was cancelled and has not
+    ended ``PATIENCE_SECONDS`` later, it is left to itself: the caller goes on as if it had ended.
+
+    Args:
+        begin: makes the call.
+        seconds: how long it may take, from now on.
+        step: the plugin's.
+        watch: told of the step.
+
+    Attributes:
+        is_overdue: whether its deadline has passed before it ended.
     """
 
-    def __init__(self, begin: Callable[[], Awaitable[Result]], name: str, watch: Watch | None) -> None:
+    __slots__ = ("_begin", "_deadline", "_end", "_left", "_patience", "_requests", "_step", "_task", "_watch", "is_overdue")
+
+    def __init__(
+        self, begin: Callable[[], Awaitable[Result]], seconds: float, step: Step, watch: Watch | Unwatched
+    ) -> None:
         self._begin = begin
+        self._end = monotonic() + seconds
+        self._step = step
         self._watch = watch
-        self._step = Step(name)
-        self._timer: asyncio.TimerHandle | None = None
+        self._task = _current_task()
+        self._requests = self._task.cancelling()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._patience: asyncio.TimerHandle | None = None
         self._left = False
-        self._requests = _cancellations()
+        self.is_overdue = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether, now that the call has ended, somebody has asked to cancel the task meanwhile."""
+        return self._task.cancelling() > self._requests
 
     def __await__(self) -> Generator[Any, Any, Result]:
-        with self._watch.call() if self._watch else nullcontext():
+        self._watch.begins()
+        try:
             steps = _turn(self._step, self._watch, lambda: self._begin().__await__())
             resume: Callable[[], Any] = steps.__next__
             try:
@@ -236,6 +272,10 @@ class _Steps(Generic[Result]):
                         awaited = _turn(self._step, self._watch, resume)
                     except StopIteration as end:
                         return end.value  # type: ignore[no-any-return]
+                    if self._deadline is None:
+                        # A delay and no time of the loop: that is as old as the loop's present turn.
+                        rest = max(0.0, self._end - monotonic())
+                        self._deadline = asyncio.get_running_loop().call_later(rest, self._expire)
                     try:
                         yield awaited
                     except BaseException as error:  # noqa: BLE001 - what the task is told, the plugin is told
@@ -244,27 +284,47 @@ class _Steps(Generic[Result]):
                     else:
                         resume = steps.__next__
             finally:
-                if self._timer is not None:
-                    self._timer.cancel()
+                self._settle()
                 if self._left:
                     with suppress(Exception):  # what is deaf to a cancellation may be deaf to this as well
                         steps.close()
+        finally:
+            self._watch.ends()
+
+    def _expire(self) -> None:
+        self.is_overdue = True
+        self._task.cancel()
+
+    def _settle(self) -> None:
+        """The call has ended: neither its timers nor the request that the deadline made outlive it."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._patience is not None:
+            self._patience.cancel()
+        if self.is_overdue:
+            self._task.uncancel()
 
     def _lose_patience(self, error: BaseException) -> None:
         """Begin to wait for the end of a cancelled call, or raise where the wait is over."""
-        task = asyncio.current_task()
-        if not isinstance(error, asyncio.CancelledError) or task is None:
+        if not isinstance(error, asyncio.CancelledError):
             return
         if self._left:
-            task.uncancel()  # that request was our own
+            self._task.uncancel()  # that request was our own
             raise error
         # What the plugin has cancelled itself, and awaits, is no request to end the call.
-        if self._timer is None and task.cancelling() > self._requests:
-            self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._leave, task)
+        if self._patience is None and self.is_cancelled:
+            self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._leave)
 
-    def _leave(self, task: "asyncio.Task[Any]") -> None:
-        self._timer = None
-        if task.cancelling() <= self._requests:
+    def _leave(self) -> None:
+        self._patience = None
+        if not self.is_cancelled:
             return  # it was a timeout of the plugin's own, which it has dealt with
         self._left = True
-        task.cancel()
+        self._task.cancel()
+
+
+def _current_task() -> "asyncio.Task[Any]":
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a plugin is called outside of a task")
+    return task
