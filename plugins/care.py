@@ -8,19 +8,18 @@ event loop.
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, nullcontext, suppress
-from functools import partial
-from typing import Any, Final, Generic, NoReturn, TypeVar, cast
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Final, NoReturn, TypeVar, cast
 
+from plugins.calls import Call, take_step
 from plugins.errors import DeadlineExceeded, PluginBlocked, PluginError, PluginFault
 from plugins.observing import Observed, Observer, ignore
-from plugins.watch import Step, StoodStill, Watch
+from plugins.watch import Step, Unwatched, Watch
 
 Result = TypeVar("Result")
 
-PATIENCE_SECONDS: Final = 5.0
-"""How long a call that was cancelled may take to release what it holds; then it is left to itself."""
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
 _OF_ANY_KIND: Final = (DeadlineExceeded, PluginBlocked, PluginFault)
 
@@ -56,7 +55,7 @@ class Care:
         self._kind = kind
         self._raises = raises
         self._observer = observer
-        self._watch = watch
+        self._watch = watch or Unwatched()
 
     async def call(
         self,
@@ -83,13 +82,14 @@ class Care:
             PluginError: what the plugin raised.
         """
         with self._observed(operation, unchanged):
-            if in_turn:
-                return await self._bounded(operation, lambda: self._in_turn(begin), seconds, unchanged)
-            return await self._bounded(operation, lambda: _Steps(begin, self.name, self._watch), seconds, unchanged)
-
-    async def _in_turn(self, begin: Callable[[], Awaitable[Result]]) -> Result:
-        async with self._turns:
-            return await _Steps(begin, self.name, self._watch)
+            if not in_turn:
+                return await self._bounded(operation, begin, seconds, unchanged)
+            end = monotonic() + seconds
+            await self._take_turn(operation, seconds)
+            try:
+                return await self._bounded(operation, begin, end - monotonic(), unchanged)
+            finally:
+                self._turns.release()
 
     @asynccontextmanager
     async def turn(self, seconds: float) -> AsyncIterator[None]:
@@ -98,7 +98,7 @@ class Care:
         Raises:
             DeadlineExceeded: the turn did not come within so many seconds.
         """
-        await self._bounded("the wait for its turn", self._turns.acquire, seconds, _never)
+        await self._take_turn("the wait for its turn", seconds)
         try:
             yield
         finally:
@@ -108,8 +108,11 @@ class Care:
         """Make one call to a method that is no coroutine. Raises as ``call``, ``DeadlineExceeded`` aside."""
         with self._observed(operation, _never):
             try:
-                with self._watch.call() if self._watch else nullcontext():
-                    return _turn(Step(self.name), self._watch, function)
+                self._watch.begins()
+                try:
+                    return take_step(Step(self.name), self._watch, function)
+                finally:
+                    self._watch.ends()
             except Exception as error:  # noqa: BLE001 - judged, and raised as what it is
                 self._raise(error, operation)
 
@@ -131,6 +134,19 @@ class Care:
         error.plugin = self.name
         return error
 
+    async def _take_turn(self, operation: str, seconds: float) -> None:
+        """Wait for a turn, which the caller gives back; mostly one is free, and no timer is needed."""
+        if seconds <= 0:
+            raise self._exceeded(operation)
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise self._exceeded(operation) from error
+
     async def _bounded(
         self,
         operation: str,
@@ -140,15 +156,17 @@ class Care:
     ) -> Result:
         if seconds <= 0:  # a call that never has to wait could not be interrupted by a timer
             raise self._exceeded(operation)
-        timeout = asyncio.timeout(seconds)
-        cancellations = _cancellations()
+        call = Call(begin, seconds, Step(self.name), self._watch)
         try:
-            async with timeout:
-                return await begin()
+            return await call
+        except asyncio.CancelledError as error:
+            if call.is_cancelled or not call.is_overdue:
+                raise
+            raise self._exceeded(operation) from error
         except Exception as error:
-            if _cancellations() > cancellations:
+            if call.is_cancelled:
                 raise asyncio.CancelledError from error
-            if timeout.expired():
+            if call.is_overdue:
                 raise self._exceeded(operation) from error
             if unchanged(error):
                 raise
@@ -186,85 +204,3 @@ def malformed(error: PluginError) -> str | None:
     if not isinstance(detail, str) or not detail.strip() or not detail.isprintable():
         return "its text for the client is empty or cannot be printed"
     return None
-
-
-def _cancellations() -> int:
-    """How many requests to cancel the current task are pending."""
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0
-
-
-def _turn(step: Step, watch: Watch | None, function: Callable[[], Result]) -> Result:
-    """What a plugin does without giving the loop a turn.
-
-    Raises:
-        PluginBlocked: it was cut off.
-    """
-    if watch is None:
-        return function()
-    outer, watch.at_work = watch.at_work, step
-    try:
-        return function()
-    except StoodStill as error:
-        raise PluginBlocked("it was interrupted") from error
-    finally:
-        watch.at_work = outer
-
-
-class _Steps(Generic[Result]):
-    """Awaits what a plugin gives, step by step.
-
-    The watch knows at each step who is at work. When the call was cancelled and has not ended ``PATIENCE_SECONDS``
-    later, it is left to itself: the caller goes on as if it had ended.
-    """
-
-    def __init__(self, begin: Callable[[], Awaitable[Result]], name: str, watch: Watch | None) -> None:
-        self._begin = begin
-        self._watch = watch
-        self._step = Step(name)
-        self._timer: asyncio.TimerHandle | None = None
-        self._left = False
-        self._requests = _cancellations()
-
-    def __await__(self) -> Generator[Any, Any, Result]:
-        with self._watch.call() if self._watch else nullcontext():
-            steps = _turn(self._step, self._watch, lambda: self._begin().__await__())
-            resume: Callable[[], Any] = steps.__next__
-            try:
-                while True:
-                    try:
-                        awaited = _turn(self._step, self._watch, resume)
-                    except StopIteration as end:
-                        return end.value  # type: ignore[no-any-return]
-                    try:
-                        yield awaited
-                    except BaseException as error:  # noqa: BLE001 - what the task is told, the plugin is told
-                        self._lose_patience(error)
-                        resume = partial(steps.throw, error)
-                    else:
-                        resume = steps.__next__
-            finally:
-                if self._timer is not None:
-                    self._timer.cancel()
-                if self._left:
-                    with suppress(Exception):  # what is deaf to a cancellation may be deaf to this as well
-                        steps.close()
-
-    def _lose_patience(self, error: BaseException) -> None:
-        """Begin to wait for the end of a cancelled call, or raise where the wait is over."""
-        task = asyncio.current_task()
-        if not isinstance(error, asyncio.CancelledError) or task is None:
-            return
-        if self._left:
-            task.uncancel()  # that request was our own
-            raise error
-        # What the plugin has cancelled itself, and awaits, is no request to end the call.
-        if self._timer is None and task.cancelling() > self._requests:
-            self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._leave, task)
-
-    def _leave(self, task: "asyncio.Task[Any]") -> None:
-        self._timer = None
-        if task.cancelling() <= self._requests:
-            return  # it was a timeout of the plugin's own, which it has dealt with
-        self._left = True
-        task.cancel()

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from plugins.errors import PluginError
 
 
-@dataclass(frozen=True, slots=True)
-class PluginCall:
+class PluginCall(NamedTuple):
     """One call to a plugin that has ended.
 
     Attributes:

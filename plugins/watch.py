@@ -61,6 +61,19 @@ class Step:
         self.overdue = False
 
 
+class Unwatched:
+    """Stands in for a watch where there is none."""
+
+    def __init__(self) -> None:
+        self.at_work: Step | None = None
+
+    def begins(self) -> None:
+        """See ``Watch.begins``."""
+
+    def ends(self) -> None:
+        """See ``Watch.ends``."""
+
+
 class UnderWay:
     """A call to a plugin, for ``with``. A class of its own, since what contextlib makes costs more than most calls."""
 

@@ -22,6 +22,7 @@ from plugins.errors import PluginError
 from service.api_wiring import make_api
 from service.app import bind, make_app, make_server
 from service.clock import Clock
+from service.collector import settle
 from service.handlers.in_flight import InFlight
 from service.settings import Components, Settings
 from service.wiring import Parts, make_mirroring, make_purger, make_worker, open_parts
@@ -66,6 +67,7 @@ async def serve(
         WorkerDied: the embedded worker failed.
     """
     async with running(settings, components, clock, inherited=inherited) as service:
+        settle()
         log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
         await _say_if_nobody_can_come(settings, service.parts)
         await wait_for_stop(stop, service.worker_task)
@@ -84,6 +86,7 @@ async def work(settings: Settings, components: Components, clock: Clock, stop: a
         worker = make_worker(parts)
         progress = _in_the_background(parts.progress.run, "progress")
         async with progress, _sending_webhooks(parts), _worker_running(worker) as task:
+            settle()
             log.info("working", documents=settings.documents.backend, pid=os.getpid())
             await wait_for_stop(stop, task)
             log.info("stopping", grace=settings.service.shutdown_timeout)

@@ -109,6 +109,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until ``stop`` is called, or until cancelled; either way what is still claimed is given back."""
+        # Asked once: to see whether an object keeps a protocol costs more than all else between two imports.
+        news = self._store if isinstance(self._store, SupportsWaiting) else None
         beat = asyncio.create_task(self._beat_forever(), name="worker heartbeat")
         stops = asyncio.create_task(self._stops.run(), name="worker stops")
         try:
@@ -117,7 +119,7 @@ class Worker:
                 await self._turn_away(self._slots.stranded())
                 await self._gather_places()
                 if not await self._claim():
-                    await self._idle()
+                    await self._idle(news)
             await self._give_back(self._slots.waiting)
             if self._tasks:
                 await asyncio.wait(self._tasks.values(), timeout=self._options.grace)
@@ -204,13 +206,13 @@ class Worker:
         self._cooling = {issuer_id: until for issuer_id, until in self._cooling.items() if until > now}
         return set(self._cooling)
 
-    async def _idle(self) -> None:
+    async def _idle(self, news: SupportsWaiting | None) -> None:
         """Wait for something to do, no longer than the poll interval."""
         interval = self._options.poll_interval
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait(), name="worker wake")]
         # What the store says is of use only where a claim might follow.
-        if isinstance(self._store, SupportsWaiting) and self._slots.free > 0 and not self._storage.is_suspect:
-            waits.append(asyncio.create_task(self._store.wait_for_work(interval), name="wait for work"))
+        if news is not None and self._slots.free > 0 and not self._storage.is_suspect:
+            waits.append(asyncio.create_task(news.wait_for_work(interval), name="wait for work"))
         try:
             await asyncio.wait(waits, timeout=interval, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -13,6 +13,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import Final
 
 from plugins.capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
 from plugins.contracts import Fetched, Fetcher, Source
@@ -32,6 +34,10 @@ from plugins.fetchers.targets import TargetPolicy
 from plugins.fetchers.urls import HttpUrl, parse_http_url
 from plugins.tracing import redirected
 
+PARSED_URLS: Final = 256
+"""URLs that are kept as they were read: one that is imported is read when it is accepted, and soon again to be fetched.
+They may hold secrets, so there are few, and they are told to nobody."""
+
 
 class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     """See ``Fetcher``; the limits are those of ``HttpOptions``.
@@ -49,6 +55,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     def __init__(self, options: HttpOptions, *, lookup: Lookup = system_lookup) -> None:
         self._options = options
         self._targets = TargetPolicy(options)
+        self._parsed = lru_cache(PARSED_URLS)(partial(parse_http_url, max_bytes=options.url_max_bytes))
         self._executor = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lading-lookup")
         resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._executor, lookup)
         self._client = HttpClient(options, self._targets.addresses, resolver, self._executor)
@@ -113,7 +120,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         return url
 
     def _read(self, source: Source) -> HttpUrl:
-        url = parse_http_url(source.url, max_bytes=self._options.url_max_bytes)
+        url = self._parsed(source.url)
         check_headers(source.headers)
         return url
 

@@ -1,13 +1,17 @@
 """Which URLs may be asked for, as far as they tell by themselves: their port, their host, an address in its place."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from plugins.errors import AddressNotAllowed, HostNotAllowed, SourceRefused, UrlPortNotAllowed
 from plugins.fetchers.addresses import AddressPolicy, Verdict
 from plugins.fetchers.hosts import HostPolicy
 from plugins.fetchers.http_options import HttpOptions
-from plugins.fetchers.urls import HttpUrl
+from plugins.fetchers.urls import HttpUrl, address_of
+
+REMEMBERED: Final = 1024
+"""Hosts, with their ports, whose verdicts are kept: the options that decide do not change, and hosts come again."""
 
 
 class Judged(NamedTuple):
@@ -29,6 +33,7 @@ class TargetPolicy:
         self.addresses = AddressPolicy(options.allow_networks, options.deny_networks)
         self._hosts = HostPolicy(options.allow_hosts, options.deny_hosts)
         self._options = options
+        self._passes = lru_cache(REMEMBERED)(self._judge_in_short)
 
     def judge(self, url: HttpUrl) -> Iterator[Judged]:
         """Judge part by part, in the order in which a refusal is told."""
@@ -51,11 +56,13 @@ class TargetPolicy:
         Raises:
             SourceRefused: the first refusal.
         """
-        # Most pass, and need no text of why.
-        if self._options.port_verdict(url.port).allowed and self._hosts.verdict(url.host).allowed:
-            address = url.address
-            if address is None or self.addresses.verdict(str(address)).allowed:
-                return
+        if self._passes(url.host, url.port):
+            return  # most do, and need no text of why
         for judged in self.judge(url):
             if judged.refusal is not None:
                 raise judged.refusal
+
+    def _judge_in_short(self, host: str, port: int) -> bool:
+        if not self._options.port_verdict(port).allowed or not self._hosts.verdict(host).allowed:
+            return False
+        return address_of(host) is None or self.addresses.verdict(host).allowed

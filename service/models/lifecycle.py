@@ -201,5 +201,6 @@ class Import(ImportFields):
             raise ValueError(f"import {self.id} is {self.status}, not {status}")
 
     def _changed(self, now: datetime, **changes: Any) -> Self:
-        changed = replace(self, updated_at=truncate_to_milliseconds(now), revision=self.revision + 1, **changes)
-        return replace(changed, sealed=None) if changed.status.is_final else changed
+        if changes.get("status", self.status).is_final:
+            changes["sealed"] = None
+        return replace(self, updated_at=truncate_to_milliseconds(now), revision=self.revision + 1, **changes)

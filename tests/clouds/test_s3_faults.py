@@ -11,7 +11,7 @@ import pytest
 from backends.guard import GuardedStorage
 from backends.s3 import S3Storage
 from backends.s3_suite import S3Harness
-from plugins import care
+from plugins import calls
 from plugins.contracts import StorageBackend
 from plugins.errors import ObjectExists, StorageError
 from plugins.testing.bodies import Body
@@ -144,7 +144,7 @@ class TestS3Faults(S3Faults):
     async def test_what_a_save_that_its_guard_leaves_has_sent_is_removed_after_the_request_under_way(
         self, monkeypatch: pytest.MonkeyPatch, kind: str
     ) -> None:
-        monkeypatch.setattr(care, "PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.05)
         answers = threading.Event()
         rule = self.proxy.harm(self.kinds[kind], answering_after(answers), times=1)
         storage = S3Storage(self.options.model_copy(update={"endpoint": self.proxy.url}))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import plugins.care
+import plugins.calls
 from plugins.care import Care, malformed
 from plugins.errors import (
     ConnectionLost,
@@ -222,7 +222,7 @@ async def deaf_for(seconds: float, done: list[str]) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins.care, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(plugins.calls, "PATIENCE_SECONDS", 0.1)
 
 
 @pytest.mark.gen_test

@@ -11,7 +11,7 @@ import pytest
 
 from backends.guard import GuardedStorage
 from backends.local_files import TemporaryFile
-from plugins import care
+from plugins import calls
 from plugins.errors import (
     StorageUnavailable,
 )
@@ -82,7 +82,7 @@ async def test_cancelled_while_a_thread_works(
 async def test_a_save_that_its_guard_leaves_before_its_file_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(care, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.01)
     create = TemporaryFile.create
     begun, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()

@@ -1,13 +1,23 @@
 """A denied address never sees a connection, by whichever way it is named."""
 
+import gc
 import socket
+import weakref
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from yarl import URL
 
 from plugins.contracts import Source
-from plugins.errors import AddressNotAllowed, FetchError, SourceRefused
+from plugins.errors import (
+    AddressNotAllowed,
+    FetchError,
+    HeaderNotAllowed,
+    HostNotAllowed,
+    SourceRefused,
+    UrlInvalid,
+    UrlPortNotAllowed,
+)
 from plugins.fetchers.http import HttpFetcher
 from plugins.fetchers.resolver import system_lookup
 from plugins.testing.origin import Origin, answer, redirect
@@ -185,3 +195,38 @@ async def test_check_refuses_literals_without_any_lookup() -> None:
 def test_the_system_gives_addresses_that_can_be_judged() -> None:
     for address in system_lookup("localhost"):
         assert IPv6Address(address).is_loopback if ":" in address else IPv4Address(address).is_loopback
+
+
+@pytest.mark.gen_test
+async def test_what_was_let_pass_is_remembered_and_judged_in_full_where_it_differs() -> None:
+    async with http_fetcher(deny_hosts=["denied.test"], ports=["80"]) as fetcher:
+        for _ in range(2):
+            fetcher.check(Source(f"http://good.test/a.jpg?{SECRET}"))
+            with pytest.raises(HeaderNotAllowed):
+                fetcher.check(Source(f"http://good.test/a.jpg?{SECRET}", {"Host": "x"}))
+            with pytest.raises(UrlPortNotAllowed):
+                fetcher.check(Source("http://good.test:81/a.jpg"))
+            with pytest.raises(HostNotAllowed):
+                fetcher.check(Source("http://denied.test/a.jpg"))
+            with pytest.raises(AddressNotAllowed):
+                fetcher.check(Source("http://10.0.0.1/a.jpg"))
+            with pytest.raises(UrlInvalid):
+                fetcher.check(Source("http://good.test:99999/a.jpg"))
+
+
+@pytest.mark.gen_test
+async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.fetchers.http.PARSED_URLS", 3)
+    monkeypatch.setattr("plugins.fetchers.targets.REMEMBERED", 3)
+
+    class Text(str):
+        """Can be referred to weakly."""
+
+    async with http_fetcher() as fetcher:
+        texts = [Text(f"http://host{number}.test/") for number in range(9)]
+        kept = [weakref.ref(text) for text in texts]
+        for text in texts:
+            fetcher.check(Source(text))
+        del text, texts
+        gc.collect()
+        assert [number for number, text in enumerate(kept) if text() is not None] == [6, 7, 8]
