@@ -189,7 +189,7 @@ class WorkerSettings(Section):
         1024**2, ge=0, le=16 * 1024**2, description="bytes of an image kept in memory before it is spooled to disk"
     )
     spool_directory: Annotated[PathOption | None, BeforeValidator(none_if_empty)] = Field(
-        None, description="folder for spooled images; empty for the place of the storage, where it has one, or else the system's"
+        None, description="folder for spooled images; empty for the storage's own place, or else the system's"
     )
 
     @field_validator("retry_max")
