@@ -134,7 +134,7 @@ async def test_storage_that_is_away_is_told_and_the_import_waits_again(
         async def fails(*_: object) -> None:
             raise StorageUnavailable("down")
 
-        patched.setattr(assembled.parts.storage, "save", fails)
+        patched.setattr(assembled.parts.storage.backend, "save_file", fails)
         response = await put(client, import_id)
         assert code_of(response) == (503, "storage_unavailable")
         assert "Retry-After" in response.headers

@@ -180,7 +180,7 @@ async def test_storage_that_was_away_is_tried_again_when_the_client_asks(
         async def fails(*_: object) -> None:
             raise StorageUnavailable("down")
 
-        patched.setattr(assembled.parts.storage, "save", fails)
+        patched.setattr(assembled.parts.storage.backend, "save_file", fails)
         assert code_of(await patch(client, path, 0, DATA)) == (503, "storage_unavailable")
         assert await offset_of(client, path) == (503, None)
     assert await offset_of(client, path) == (200, str(len(DATA)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import service.spool
 from service.documents import StoreUnavailable
 from service.errors import ApiError
 from service.models import Status
@@ -57,7 +58,7 @@ async def test_a_spool_that_has_no_room(
     form = boundary + b'"album_id"\r\n\r\nimported_album\r\n' + boundary + b'"file"; filename="a.jpg"\r\n\r\n' + DATA
     form += b"\r\n--x--\r\n"
     with monkeypatch.context() as patched:
-        patched.setattr(Spool, where, no_room)
+        patched.setattr(Spool if where == "_flush" else service.spool, where, no_room)
         assert code_of(await client.fetch(content, method="PUT", body=DATA)) == (503, "disk_full")
         assert code_of(await client.post(form, "multipart/form-data; boundary=x")) == (503, "disk_full")
     assert (await client.document(import_id))["status"] == "waiting"
