@@ -148,7 +148,7 @@ class Broken:
     def __init__(self, backend: StorageBackend, monkeypatch: pytest.MonkeyPatch) -> None:
         self.attempts = 0
         self._patch = monkeypatch
-        monkeypatch.setattr(backend, "save", self._save)
+        monkeypatch.setattr(backend, "save_file", self._save)
         monkeypatch.setattr(backend, "ping", self._ping)
 
     async def _save(self, *_: Any) -> None:
