@@ -37,34 +37,35 @@ class _Child(asyncio.SubprocessProtocol):
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._unread = bytearray()
+        self._unsent = bytearray()
 
     def submit(self, request: dict[str, Any]) -> asyncio.Future[None]:
         """Send a request; the future tells what becomes of it: ``StorageError`` or OSError where it failed."""
-        requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
-        # The pipe breaks before the end of the process is known; uvloop refuses to write to it then.
-        if self.gone.is_set() or requests is None or requests.is_closing():
+        if not self.is_of_use:
             raise self._ended()
-        number = next(self._numbers)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
-        requests.write(_line({"id": number, **request}))
+        number, loop = next(self._numbers), asyncio.get_running_loop()
+        future = self._waiting[number] = loop.create_future()
+        # What this turn of the loop submits goes together: to wake the process is what costs most.
+        if not self._unsent:
+            loop.call_soon(self._send)
+        self._unsent += _line({"id": number, **request})
         return future
 
     @property
     def is_of_use(self) -> bool:
         """Whether it may be asked for more."""
-        requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
-        return not self.gone.is_set() and requests is not None and not requests.is_closing()
+        return self._requests is not None
 
     def begin(self, line: bytes) -> None:
         """Send the first line."""
-        cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0)).write(line)
+        self._unsent += line
+        self._send()
 
     async def end(self) -> None:
         """Close its stdin, and wait until it has ended; kill it where it does not."""
-        requests = self._transport.get_pipe_transport(0)
-        if requests is not None:
-            requests.close()
+        self._send()
+        if self._requests is not None:
+            self._requests.close()
         try:
             async with asyncio.timeout(END_SECONDS):
                 await self.gone.wait()
@@ -92,6 +93,18 @@ class _Child(asyncio.SubprocessProtocol):
         for future in waiting.values():
             if not future.done():
                 future.set_exception(self._ended())
+
+    @property
+    def _requests(self) -> asyncio.WriteTransport | None:
+        """Where requests are written; None where the process is ending."""
+        requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
+        # The pipe breaks before the end of the process is known; uvloop refuses to write to it then.
+        return None if self.gone.is_set() or requests is None or requests.is_closing() else requests
+
+    def _send(self) -> None:
+        if self._unsent and self._requests is not None:
+            self._requests.write(bytes(self._unsent))
+        self._unsent.clear()
 
     def _take(self, line: bytes | bytearray) -> bool:
         """Settle what an answer is about; False where it is none."""

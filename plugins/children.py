@@ -26,5 +26,7 @@ def child_environment() -> dict[str, str]:
 
 def absolute_path(path: Path) -> str:
     """The name that means to a child, whose folder is another, what ``path`` means here."""
-    absolute, own = str(path.absolute()), "/proc/self/"
+    absolute, own = str(path), "/proc/self/"
+    if not absolute.startswith("/"):
+        absolute = str(path.absolute())
     return f"/proc/{os.getpid()}/{absolute.removeprefix(own)}" if absolute.startswith(own) else absolute

@@ -47,6 +47,7 @@ class Spool:
         self._gathered = Gathered()
         self._written_at: int | None = None
         self._file: IO[bytes] | _MemoryFile | None = None
+        self._path: Path | None = None
         self._in_memory = True
         self._small: bytes | None = None
         """The bytes again, of a spool that has few: to read them back from its file would cost more."""
@@ -61,9 +62,10 @@ class Spool:
         """A path that opens the bytes for reading, in this process or a child of the same user."""
         if self._file is None:
             raise ValueError("the spool was not filled")
-        if _HAS_UNNAMED_FILES:
-            return Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}")
-        return Path(self._file.name)
+        if self._path is None:
+            name = f"/proc/{os.getpid()}/fd/{self._file.fileno()}" if _HAS_UNNAMED_FILES else self._file.name
+            self._path = Path(name)
+        return self._path
 
     async def fill(self, chunks: AsyncIterator[bytes]) -> None:
         """Write all of ``chunks``. Writes to disk happen in the executor, about ``memory_bytes`` at a time.
@@ -161,7 +163,7 @@ class Spool:
         self._small = None
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file = self._path = None
 
     async def _flush_to_disk(self) -> None:
         """Move what is gathered to the temporary file.

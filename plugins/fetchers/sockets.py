@@ -47,4 +47,6 @@ class CheckedSockets:
 
     def are_many(self) -> bool:
         """Whether so many are open that none should be kept idle."""
+        if len(self._made) <= self._many:  # those that are closed, but not collected yet, among them
+            return False
         return sum(made.fileno() != -1 for made in self._made) > self._many
