@@ -103,7 +103,6 @@ FAULTS = [
     Fault(TakesAMissingFileForAnEmptyOne, lambda suite: suite.test_a_file_that_is_not_there(100)),
     Fault(LetsTheErrorThrough, lambda suite: suite.test_a_file_that_is_not_there(100)),
     Fault(OverwritesByFile, lambda suite: suite.test_a_key_that_is_taken_by_a_file(100)),
-    Fault(OverwritesByFile, lambda suite: suite.test_of_many_files_one_wins(1000)),
     Fault(SaysNothingOfATakenKey, lambda suite: suite.test_of_many_files_one_wins(1000)),
     Fault(IsDeafWhileItSaves, lambda suite: suite.test_the_saving_of_a_file_cancelled_at_every_await(1000)),
     Fault(SavesAfterClose, lambda suite: suite.test_a_closed_backend_saves_no_file()),

@@ -34,6 +34,19 @@ def pid_of(storage: LocalStorage) -> int:
     return child._transport.get_pid()
 
 
+async def stop(pid: int) -> None:
+    """Stop a process, all of whose threads have stopped on return."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    while any(state_of(task) != "T" for task in tasks.iterdir()):
+        await asyncio.sleep(0.005)
+
+
+def state_of(task: Path) -> str:
+    """As proc_pid_stat(5) has it; the name before it may hold anything."""
+    return (task / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+
+
 def unnamed(storage: LocalStorage, body: Body) -> tuple[int, Path]:
     """A file that the storage has made, and its path."""
     descriptor = storage.make_file()
@@ -123,7 +136,7 @@ async def test_a_killed_process_fails_what_it_had_and_is_started_anew(tmp_path: 
     async with opened(tmp_path / "root") as storage:
         await storage.save_file("ab/first", path, SMALL.metadata)
         first = pid_of(storage)
-        os.kill(first, signal.SIGSTOP)
+        await stop(first)
         stopped = asyncio.create_task(attempt(storage.save_file("ab/second", path, SMALL.metadata)))
         await asyncio.sleep(0.05)
         assert not stopped.done()
@@ -140,7 +153,7 @@ async def test_a_cancelled_save_ends_when_its_outcome_is_known(tmp_path: Path) -
     path = written(tmp_path / "body", SMALL)
     async with opened(tmp_path / "root") as storage:
         await storage.save_file("ab/first", path, SMALL.metadata)
-        os.kill(pid_of(storage), signal.SIGSTOP)
+        await stop(pid_of(storage))
         good = asyncio.create_task(storage.save_file("ab/second", path, SMALL.metadata))
         taken = asyncio.create_task(storage.save_file("ab/first", path, SMALL.metadata))
         await asyncio.sleep(0.05)
@@ -177,7 +190,7 @@ async def test_a_process_that_does_not_end_is_killed(tmp_path: Path, monkeypatch
         saver = Saver(tmp_path, 1)
         job = await saver.submit(KEY, "/dev/null", 0)
         assert saver._child is not None
-        os.kill(saver._child._transport.get_pid(), signal.SIGSTOP)
+        await stop(saver._child._transport.get_pid())
         await saver.close()
         assert job.exception() is not None
         with pytest.raises(StorageUnavailable):
