@@ -9,6 +9,8 @@ For the operator:
   when the disk answers.
 - The filesystem must offer hard links or, as FAT does on Linux, a rename that does not replace. It must honour flock
   among the processes that share it.
+- Small images are saved by one more process for each that runs imports, of some 10 MB (``local_saver``). It starts with
+  the first save and ends with the service.
 - Folders stay when their last object is deleted. A name below the path that is a symbolic link is never followed.
 
 ``local_transfers`` explains the order of effects; here are only the calls into threads and who ends what.

@@ -59,4 +59,6 @@ def _saved(tree: Tree, request: dict[str, Any]) -> dict[str, Any]:
         return {"error": type(error).__name__, "internal": error.internal[:MAX_INTERNAL]}
     except OSError as error:
         return {"errno": error.errno or 0, "internal": str(error)[:MAX_INTERNAL]}
+    except Exception as error:  # noqa: BLE001 - who waits for an answer gets one
+        return {"error": "StorageUnavailable", "internal": f"{type(error).__name__}: {error}"[:MAX_INTERNAL]}
     return {}

@@ -8,18 +8,14 @@ The process starts with the first save, serves several at once, and is started a
 """
 
 import asyncio
-import contextlib
 import itertools
 import json
-import os
-import signal
-from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from backends.local_child import MAX_LINE
 from plugins import errors
-from plugins.children import child_environment, python_command
+from plugins.children import Child, child_environment, json_line, python_command, start_child
 from plugins.errors import StorageError, StorageUnavailable
 
 END_SECONDS: Final = 5.0
@@ -28,12 +24,11 @@ _MAX_UNREAD: Final = 64 * MAX_LINE
 _MODULE: Final = "backends.local_child"
 
 
-class _Child(asyncio.SubprocessProtocol):
-    """The process; all methods are called in the event loop."""
+class _Child(Child):
+    """The process."""
 
     def __init__(self) -> None:
-        self.gone = asyncio.Event()
-        """Set when it was reaped and its pipes are closed."""
+        super().__init__()
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._unread = bytearray()
@@ -48,13 +43,13 @@ class _Child(asyncio.SubprocessProtocol):
         # What this turn of the loop submits goes together: to wake the process is what costs most.
         if not self._unsent:
             loop.call_soon(self._send)
-        self._unsent += _line({"id": number, **request})
+        self._unsent += json_line({"id": number, **request})
         return future
 
     @property
     def is_of_use(self) -> bool:
         """Whether it may be asked for more."""
-        return self._requests is not None
+        return self.requests is not None
 
     def begin(self, line: bytes) -> None:
         """Send the first line."""
@@ -64,28 +59,21 @@ class _Child(asyncio.SubprocessProtocol):
     async def end(self) -> None:
         """Close its stdin, and wait until it has ended; kill it where it does not."""
         self._send()
-        if self._requests is not None:
-            self._requests.close()
+        if self.requests is not None:
+            self.requests.close()
         try:
             async with asyncio.timeout(END_SECONDS):
                 await self.gone.wait()
         except TimeoutError:
-            self._kill()
+            self.kill()
             await self.gone.wait()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.SubprocessTransport", transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 (stdout is the only one)
         self._unread += data
         *lines, rest = self._unread.split(b"\n")
         self._unread = rest
         if len(rest) > _MAX_UNREAD or not all(map(self._take, lines)):
-            self._kill()
-
-    def process_exited(self) -> None:
-        # A pipe that somebody else still holds open must not keep the rest waiting.
-        self._transport.close()
+            self.kill()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (the exit status says more)
         self.gone.set()
@@ -94,24 +82,17 @@ class _Child(asyncio.SubprocessProtocol):
             if not future.done():
                 future.set_exception(self._ended())
 
-    @property
-    def _requests(self) -> asyncio.WriteTransport | None:
-        """Where requests are written; None where the process is ending."""
-        requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
-        # The pipe breaks before the end of the process is known; uvloop refuses to write to it then.
-        return None if self.gone.is_set() or requests is None or requests.is_closing() else requests
-
     def _send(self) -> None:
-        if self._unsent and self._requests is not None:
-            self._requests.write(bytes(self._unsent))
+        if self._unsent and self.requests is not None:
+            self.requests.write(bytes(self._unsent))
         self._unsent.clear()
 
     def _take(self, line: bytes | bytearray) -> bool:
         """Settle what an answer is about; False where it is none."""
         try:
             answer = json.loads(line)
-            future = self._waiting.pop(answer["id"])
             error = _error(answer)
+            future = self._waiting.pop(answer["id"])
         except (ValueError, KeyError, TypeError):
             return False
         if not future.done():
@@ -122,13 +103,7 @@ class _Child(asyncio.SubprocessProtocol):
         return True
 
     def _ended(self) -> StorageUnavailable:
-        return StorageUnavailable(f"the saving process ended with status {self._transport.get_returncode()}")
-
-    def _kill(self) -> None:
-        # Not Popen.kill: it polls, which would take the exit status away from the event loop's own child watcher.
-        if self._transport.get_returncode() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._transport.get_pid(), signal.SIGKILL)
+        return StorageUnavailable(f"the saving process ended with status {self.returncode}")
 
 
 class Saver:
@@ -140,7 +115,7 @@ class Saver:
     """
 
     def __init__(self, root: Path, threads: int) -> None:
-        self._start = _line({"root": str(root), "threads": threads})
+        self._start = json_line({"root": str(root), "threads": threads})
         self._child: _Child | None = None
         self._starting = asyncio.Lock()
         self._closed = False
@@ -185,24 +160,12 @@ class Saver:
 
     async def _spawn(self) -> _Child:
         try:
-            _, child = await asyncio.get_running_loop().subprocess_exec(
-                _Child,
-                *python_command(_MODULE),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=DEVNULL,
-                cwd="/",
-                env=child_environment(),
-            )
+            child = await start_child(_Child, python_command(_MODULE), child_environment())
         except OSError as error:
             raise StorageUnavailable(f"no process could be started: {error}") from error
         child.begin(self._start)
         self._child = child
         return child
-
-
-def _line(message: dict[str, Any]) -> bytes:
-    return json.dumps(message).encode("ascii") + b"\n"
 
 
 def _error(answer: dict[str, Any]) -> Exception | None:

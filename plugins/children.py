@@ -1,9 +1,18 @@
-"""How plugins start child processes that run a module of ours in the service's own Python."""
+"""How plugins start and end child processes that run a module of ours in the service's own Python.
 
+What they are told goes to their stdin, what they answer comes from their stdout.
+"""
+
+import asyncio
+import contextlib
+import json
 import os
+import signal
 import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar, cast
 
 _INHERITED_VARIABLES: Final = ("LD_LIBRARY_PATH",)
 """Without it some builds of Python do not start; nothing else of the service's environment reaches a child."""
@@ -30,3 +39,67 @@ def absolute_path(path: Path) -> str:
     if not absolute.startswith("/"):
         absolute = str(path.absolute())
     return f"/proc/{os.getpid()}/{absolute.removeprefix(own)}" if absolute.startswith(own) else absolute
+
+
+def json_line(message: Mapping[str, Any]) -> bytes:
+    """A message for a child that reads JSON lines."""
+    return json.dumps(message).encode("ascii") + b"\n"
+
+
+class Child(asyncio.SubprocessProtocol):
+    """One child process, as its parent sees it; all methods are called in the event loop.
+
+    Attributes:
+        gone: set when the process has been reaped and its pipes are closed.
+    """
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, or the negative number of the signal that ended it; None while it runs."""
+        return self._transport.get_returncode()
+
+    @property
+    def requests(self) -> asyncio.WriteTransport | None:
+        """Where it is written to; None where it is ending."""
+        requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
+        # The pipe breaks before the end of the process is known; uvloop, unlike asyncio, refuses to write to it then.
+        return None if self.gone.is_set() or requests is None or requests.is_closing() else requests
+
+    def kill(self) -> None:
+        """End the process at once, if it is still there."""
+        # Not Popen.kill: it polls, which would take the exit status away from the event loop's own child watcher.
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._transport.get_pid(), signal.SIGKILL)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See ``asyncio.SubprocessProtocol``."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def process_exited(self) -> None:
+        """See ``asyncio.SubprocessProtocol``."""
+        # A pipe that somebody else still holds open must not keep the rest waiting.
+        self._transport.close()
+
+
+AnyChild = TypeVar("AnyChild", bound=Child)
+
+
+async def start_child(make: Callable[[], AnyChild], command: Sequence[str], environment: Mapping[str, str]) -> AnyChild:
+    """Start a process; its stderr is thrown away.
+
+    Args:
+        make: makes what stands for it here.
+        command: program and arguments.
+        environment: its whole environment.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    _, child = await asyncio.get_running_loop().subprocess_exec(
+        make, *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd="/", env=dict(environment)
+    )
+    return child

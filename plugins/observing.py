@@ -34,7 +34,10 @@ def ignore(_call: PluginCall) -> None:
 
 
 class Observed:
-    """Around one call, for ``with``: tells the observer how it ended. A class for the same reason as ``UnderWay``."""
+    """Around one call, for ``with``: tells the observer how it ended.
+
+    A class, since what contextlib makes costs more than most calls.
+    """
 
     __slots__ = ("_kind", "_name", "_observer", "_operation", "_started", "_unchanged")
 

@@ -74,21 +74,6 @@ class Unwatched:
         """See ``Watch.ends``."""
 
 
-class UnderWay:
-    """A call to a plugin, for ``with``. A class of its own, since what contextlib makes costs more than most calls."""
-
-    __slots__ = ("_watch",)
-
-    def __init__(self, watch: "Watch") -> None:
-        self._watch = watch
-
-    def __enter__(self) -> None:
-        self._watch.begins()
-
-    def __exit__(self, *_: object) -> None:
-        self._watch.ends()
-
-
 class Watch:
     """Watches the running event loop from when it is entered until it is left; both on the loop's own thread.
 
@@ -132,12 +117,8 @@ class Watch:
         module = cls.__module__
         self._modules[module if module.startswith(_OWN) else module.partition(".")[0]] = plugin
 
-    def call(self) -> "UnderWay":
-        """Around one call to a plugin, from its begin to its end; the loop is watched only while there is one."""
-        return UnderWay(self)
-
     def begins(self) -> None:
-        """A call begins."""
+        """A call to a plugin begins; the loop is watched only while there is one."""
         self._under_way += 1
         if not self._busy.is_set():
             self._busy.set()

@@ -11,7 +11,6 @@ To operate it:
   and the import is tried again.
 """
 
-import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from plugins.capabilities import SupportsFormats
-from plugins.children import absolute_path, child_environment, python_command
+from plugins.children import absolute_path, child_environment, json_line, python_command
 from plugins.contracts import ImageInfo, TypeDetector
 from plugins.detectors.formats import CONTENT_TYPES
 from plugins.detectors.limits import MAX_INTERNAL, MAX_LINE, Limits
@@ -124,7 +123,7 @@ class PillowDetector(SupportsFormats, TypeDetector):
         self._pool = ChildPool(
             python_command("plugins.detectors.child"),
             environment=child_environment(),
-            first_line=_line({"parent": os.getpid(), "limits": asdict(options.limits)}),
+            first_line=json_line({"parent": os.getpid(), "limits": asdict(options.limits)}),
             processes=options.processes,
             recycle_after=options.recycle_after,
             max_line=MAX_LINE,
@@ -144,7 +143,7 @@ class PillowDetector(SupportsFormats, TypeDetector):
             DetectorCrashed: the process died, could not be started, or could not read the file.
         """
         try:
-            reply = await self._pool.call(_line({"path": absolute_path(path)}), self._wall_limit)
+            reply = await self._pool.call(json_line({"path": absolute_path(path)}), self._wall_limit)
         except ChildTimeout as error:
             raise ImageTooComplex(str(error), resource="time") from error
         except ChildDied as error:
@@ -158,10 +157,6 @@ class PillowDetector(SupportsFormats, TypeDetector):
     async def close(self) -> None:
         """See ``TypeDetector.close``."""
         await self._pool.close()
-
-
-def _line(message: dict[str, Any]) -> bytes:
-    return json.dumps(message).encode("ascii") + b"\n"
 
 
 class _Refusal(BaseModel):

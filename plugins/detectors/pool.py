@@ -6,12 +6,9 @@ killed, and its slot is free again when the process is gone: there are never mor
 """
 
 import asyncio
-import contextlib
-import os
-import signal
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping, Sequence
-from typing import cast
+
+from plugins.children import Child, start_child
 
 START_TIMEOUT = 30.0
 """Seconds that a child may take until it has answered its first line."""
@@ -41,14 +38,13 @@ class PoolClosed(ChildFailed):
     """The pool was closed before or during the call."""
 
 
-class _Child(asyncio.SubprocessProtocol):
-    """One child process; all methods are called in the event loop."""
+class _Child(Child):
+    """One child process."""
 
     def __init__(self, max_line: int) -> None:
+        super().__init__()
         self.answers = 0
         """How many lines it has answered, the first one included."""
-        self.gone = asyncio.Event()
-        """Set when the process has been reaped and its pipes are closed."""
         self._max_line = max_line
         self._received = bytearray()
         self._reply: asyncio.Future[bytes | None] | None = None
@@ -59,11 +55,12 @@ class _Child(asyncio.SubprocessProtocol):
         Raises:
             ChildFailed: there is no answer.
         """
-        if self.gone.is_set():
-            raise ChildDied(self._transport.get_returncode())
+        requests = self.requests
+        if requests is None:
+            raise ChildDied(self.returncode)
         self._reply = asyncio.get_running_loop().create_future()
         try:
-            self._send(line)
+            requests.write(line)
             async with asyncio.timeout(timeout):
                 reply = await self._reply
         except TimeoutError:
@@ -71,26 +68,9 @@ class _Child(asyncio.SubprocessProtocol):
         finally:
             self._reply = None
         if reply is None:
-            raise ChildDied(self._transport.get_returncode())
+            raise ChildDied(self.returncode)
         self.answers += 1
         return reply
-
-    def _send(self, line: bytes) -> None:
-        requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
-        # The pipe breaks before the end of the process is known; uvloop, unlike asyncio, refuses to write to it then.
-        if requests is None or requests.is_closing():
-            raise ChildDied(self._transport.get_returncode())
-        requests.write(line)
-
-    def kill(self) -> None:
-        """End the process at once, if it is still there."""
-        # Not Popen.kill: it polls, which would take the exit status away from the event loop's own child watcher.
-        if self._transport.get_returncode() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._transport.get_pid(), signal.SIGKILL)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.SubprocessTransport", transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 (stdout is the only one)
         self._received += data
@@ -101,10 +81,6 @@ class _Child(asyncio.SubprocessProtocol):
         elif self._received.endswith(b"\n"):
             self._settle(bytes(self._received))
             self._received.clear()
-
-    def process_exited(self) -> None:
-        # A pipe that somebody else still holds open must not keep the rest waiting.
-        self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (the exit status says more)
         self._settle(None)
@@ -211,15 +187,7 @@ class ChildPool:
         """Start a child in the slot that the caller holds; the slot is released where this fails."""
         try:
             self._check_open()
-            _, child = await asyncio.get_running_loop().subprocess_exec(
-                lambda: _Child(self._max_line),
-                *self._command,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=DEVNULL,
-                cwd="/",
-                env=dict(self._environment),
-            )
+            child = await start_child(lambda: _Child(self._max_line), self._command, self._environment)
         except BaseException as error:
             self._slots.release()
             if isinstance(error, OSError):

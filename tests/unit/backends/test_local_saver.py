@@ -169,7 +169,9 @@ async def test_a_cancelled_save_ends_when_its_outcome_is_known(tmp_path: Path) -
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("answer", ["nonsense", '{"id": 999}', "[]", '{"id": 0, "errno": "x" '])
+@pytest.mark.parametrize(
+    "answer", ["nonsense", '{"id": 999}', "[]", '{"id": 0, "errno": "x" ', '{"id": 0, "errno": 5}']
+)
 async def test_an_answer_that_is_none_ends_the_process(tmp_path: Path, answer: str) -> None:
     async with no_leaks():
         saver = Saver(tmp_path, 1)
@@ -180,6 +182,17 @@ async def test_an_answer_that_is_none_ends_the_process(tmp_path: Path, answer: s
         with pytest.raises(StorageUnavailable):
             await job
         assert not child.is_of_use
+        await saver.close()
+
+
+@pytest.mark.gen_test
+async def test_whatever_goes_wrong_in_the_process_is_answered(tmp_path: Path) -> None:
+    async with no_leaks():
+        saver = Saver(tmp_path, 1)
+        for _ in range(2):
+            with pytest.raises(StorageUnavailable) as caught:
+                await (await saver.submit(KEY, "\0", 0))
+            assert "ValueError: embedded null byte" in caught.value.internal
         await saver.close()
 
 
