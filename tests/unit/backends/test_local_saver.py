@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from backends.local_files import BodyFile
 from backends.local_saver import Saver
 from backends.local_transfers import Upload
 from backends.local_tree import Tree
+from plugins.children import child_environment, json_line, python_command
 from plugins.errors import KeyInvalid, ObjectExists, StorageFull, StorageUnavailable
 from plugins.testing.bodies import Body
 from plugins.testing.cancellation import attempt
@@ -194,6 +196,21 @@ async def test_whatever_goes_wrong_in_the_process_is_answered(tmp_path: Path) ->
                 await (await saver.submit(KEY, "\0", 0))
             assert "ValueError: embedded null byte" in caught.value.internal
         await saver.close()
+
+
+def test_the_process_completes_what_it_has_and_ends_with_its_stdin(tmp_path: Path) -> None:
+    """As when the service is killed: nobody is left to tell it."""
+    tree = Tree(tmp_path / "root")
+    tree.prepare()
+    path = written(tmp_path / "body", SMALL)
+    start = json_line({"root": str(tree.root), "threads": 2})
+    request = json_line({"id": 7, "key": KEY, "path": str(path), "byte_size": SMALL.size})
+    command = python_command("backends.local_child")
+    ended = subprocess.run(
+        command, input=start + request, capture_output=True, check=True, timeout=30, env=child_environment()
+    )
+    assert ended.stdout == json_line({"id": 7})
+    assert (tree.root / KEY).read_bytes() == SMALL.whole()
 
 
 @pytest.mark.gen_test
