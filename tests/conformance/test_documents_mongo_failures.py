@@ -224,10 +224,10 @@ async def test_what_a_majority_did_not_confirm_is_not_acknowledged(
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in {"claim", "recover"}])
 @pytest.mark.gen_test
 async def test_a_refusal_is_unavailability(
-    failing: Callable[..., None], quick: MongoOptions, clock: SettableClock, name: str
+    failing: Callable[..., None], mongo_options: MongoOptions, clock: SettableClock, name: str
 ) -> None:
     commands = ["find", "insert", "update", "delete", "aggregate", "distinct", "listIndexes"]
-    async with opened(quick, clock) as store:
+    async with opened(mongo_options, clock) as store:
         failing(commands, "alwaysOn", errorCode=13)
         with pytest.raises(StoreUnavailable, match="MongoDB"):
             await CALLS[name](store)
@@ -235,9 +235,9 @@ async def test_a_refusal_is_unavailability(
 
 @pytest.mark.gen_test
 async def test_a_claim_or_a_recovery_that_is_not_confirmed_is_unavailable(
-    failing: Callable[..., None], quick: MongoOptions, clock: SettableClock
+    failing: Callable[..., None], mongo_options: MongoOptions, clock: SettableClock
 ) -> None:
-    async with opened(quick, clock) as store:
+    async with opened(mongo_options, clock) as store:
         await add_all(store, make_imports(clock, 3))
         await store.register("worker", LEASE)
         failing(["update"], "alwaysOn", errorCode=50)

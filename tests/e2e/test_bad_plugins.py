@@ -85,9 +85,9 @@ def service(tmp_path: Path) -> Iterator[ServiceProcess]:
         tmp_path,
         PYTHONPATH=str(site),
         LADING_FETCH__PLUGINS="http, data, bad",
-        LADING_FETCH__DEADLINE="1",
+        LADING_FETCH__DEADLINE="4",
         LADING_WORKER__ATTEMPTS="1",
-        LADING_WORKER__BLOCKING_LIMIT="0.5",
+        LADING_WORKER__BLOCKING_LIMIT="2",
         LADING_WORKER__POLL_INTERVAL="0.1",
         LADING_SERVICE__LOG_FORMAT="json",
     )

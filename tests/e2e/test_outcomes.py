@@ -17,8 +17,6 @@ from plugins.testing.origin import Behaviour, Origin, answer, head, raw, redirec
 from tests.support.service import Client, final, running_service, token
 
 QUICK = {
-    "LADING_FETCH_HTTP__HEAD_TIMEOUT": "0.3",
-    "LADING_FETCH_HTTP__READ_TIMEOUT": "0.3",
     "LADING_FETCH_HTTP__MAX_BYTES": "100000",
     "LADING_WORKER__RETRY_BASE": "0.1",
     "LADING_WORKER__RETRY_MAX": "0.1",
@@ -71,13 +69,17 @@ async def test_a_data_url_is_an_import_too(tmp_path: Path) -> None:
 
 
 JPEG = images.jpeg(200, 150)
+IMPATIENT = {"LADING_FETCH_HTTP__HEAD_TIMEOUT": "0.3", "LADING_FETCH_HTTP__READ_TIMEOUT": "0.3"}
+
+STALLS: dict[str, tuple[Behaviour, str, int]] = {
+    "stalls before the head": (stall(), "fetch_timeout", 2),
+    "stalls in the body": (stall(head(200, {"Content-Length": "99999"}) + JPEG[:100]), "fetch_timeout", 2),
+}
 
 FAILURES: dict[str, tuple[Behaviour, str, int]] = {
     "404": (answer(b"", 404), "origin_not_found", 1),
     "403": (answer(b"", 403), "origin_denied", 1),
     "500": (answer(b"", 500), "origin_unavailable", 2),
-    "stalls before the head": (stall(), "fetch_timeout", 2),
-    "stalls in the body": (stall(head(200, {"Content-Length": "99999"}) + JPEG[:100]), "fetch_timeout", 2),
     "endless body": (repeat(head(200, {}), b"x" * 10_000), "body_too_large", 1),
     "too large by its own word": (answer(b"x" * 100_001), "body_too_large", 1),
     "shorter than announced": (raw(head(200, {"Content-Length": "99999"}) + JPEG), "body_truncated", 2),
@@ -94,13 +96,16 @@ FAILURES: dict[str, tuple[Behaviour, str, int]] = {
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_every_failure_has_its_code_and_stores_nothing(tmp_path: Path) -> None:
-    routes = {f"/{number}": behaviour for number, (behaviour, _, _) in enumerate(FAILURES.values())}
+@pytest.mark.parametrize(("failures", "limits"), [(FAILURES, {}), (STALLS, IMPATIENT)], ids=["answers", "stalls"])
+async def test_every_failure_has_its_code_and_stores_nothing(
+    tmp_path: Path, failures: dict[str, tuple[Behaviour, str, int]], limits: dict[str, str]
+) -> None:
+    routes = {f"/{number}": behaviour for number, (behaviour, _, _) in enumerate(failures.values())}
     async with Origin({**routes, "/x": redirect("/x")}) as origin:
-        async with running_service(tmp_path, None, **QUICK) as service:
+        async with running_service(tmp_path, None, **QUICK, **limits) as service:
             client = Client(service.url, token())
             documents = await asyncio.gather(*(imported(client, origin.url(path)) for path in routes))
-    for (name, (_, code, attempts)), document in zip(FAILURES.items(), documents, strict=True):
+    for (name, (_, code, attempts)), document in zip(failures.items(), documents, strict=True):
         assert document["status"] == "failed", name
         assert document["error"]["code"] == code, (name, document["error"])
         assert document["attempts"] == attempts, name
@@ -204,7 +209,7 @@ async def test_an_attempt_that_died_after_saving_is_finished_with_what_was_saved
 @pytest.mark.gen_test(timeout=30)
 async def test_a_stopping_service_hands_running_imports_back(tmp_path: Path) -> None:
     async with Origin({"/a.jpg": stall(head(200, {}) + JPEG[:100])}) as origin:
-        slow = {**QUICK, "LADING_FETCH_HTTP__READ_TIMEOUT": "60", "LADING_SERVICE__SHUTDOWN_TIMEOUT": "0.2"}
+        slow = {**QUICK, "LADING_SERVICE__SHUTDOWN_TIMEOUT": "0.2"}
         async with running_service(tmp_path, None, **slow) as service:
             client = Client(service.url, token())
             response = await client.post_json({"album_id": "imported_album", "url": origin.url("/a.jpg")})
@@ -230,8 +235,7 @@ async def test_one_issuer_s_backlog_does_not_delay_another_s_import(tmp_path: Pa
 
     async with Origin({"/slow.jpg": held, "/quick.jpg": answer(JPEG)}) as origin:
         limits = {"LADING_WORKER__CONCURRENCY": "4", "LADING_WORKER__PER_ISSUER": "3", "LADING_WORKER__PER_HOST": "4"}
-        patient = {**QUICK, "LADING_FETCH_HTTP__HEAD_TIMEOUT": "30"}
-        async with running_service(tmp_path, None, **patient, **limits) as service:
+        async with running_service(tmp_path, None, **QUICK, **limits) as service:
             busy, other = Client(service.url, token()), Client(service.url, token(issuer="other-issuer"))
             for _ in range(30):
                 await busy.post_json({"album_id": "imported_album", "url": origin.url("/slow.jpg")})

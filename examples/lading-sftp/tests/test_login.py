@@ -17,7 +17,7 @@ from lading_sftp.fetcher import SftpFetcher
 from lading_sftp.harness import USERNAME, SftpHarness
 from lading_sftp.server import LOOPBACK
 from plugins.contracts import Source
-from plugins.errors import FetchError
+from plugins.errors import ConnectionLost, FetchError
 from plugins.testing.bodies import Body
 
 BODY = Body(100_000)
@@ -33,10 +33,10 @@ class LoginHarness(SftpHarness):
         finally:
             await fetcher.close()
 
-    async def refusal(self, error: type[FetchError], **changes: object) -> FetchError:
+    async def refusal(self, error: type[FetchError] | tuple[type[FetchError], ...], **changes: object) -> FetchError:
         with pytest.raises(error) as raised:
             await self.fetched(None, **changes)
-        assert type(raised.value) is error
+        assert type(raised.value) in (error if isinstance(error, tuple) else (error,))
         assert self.server.password not in f"{raised.value}{raised.value.__cause__}"
         return raised.value
 
@@ -147,7 +147,12 @@ class TestHostKeys(LoginHarness):
 
     async def test_a_key_of_another_algorithm_is_refused(self) -> None:
         key = asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_public_key().decode().strip()
-        await self.refusal(HandshakeFailed, host_keys=(f"{LOOPBACK} {key}",))
+        # The server finds no common algorithm either and hangs up, which may be seen first: that is worth another try.
+        for _ in range(5):
+            error = await self.refusal((HandshakeFailed, ConnectionLost), host_keys=(f"{LOOPBACK} {key}",))
+            if not error.retryable:
+                break
+        assert isinstance(error, HandshakeFailed)
 
     async def test_a_revoked_key_is_refused(self) -> None:
         path = self.known_hosts(f"@revoked {LOOPBACK} {self.server.facts.host_key}")
