@@ -13,6 +13,7 @@ libjpeg fills what is missing with grey.
 All functions read from ``file``, opened in binary mode and of ``size`` bytes, and raise ``Refused``.
 """
 
+import re
 import struct
 import zlib
 from typing import BinaryIO
@@ -23,6 +24,8 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 
 _READ_SIZE = 1 << 20
+_MAX_JUNK = 1 << 20
+"""Bytes in one place that are no part of an image. Pillow takes them one by one: 64 MB of them cost it 5 s."""
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CORE_HEADER_SIZE = 12
 """Size of a BITMAPCOREHEADER, whose sides have 16 bits and which knows no compression."""
@@ -40,6 +43,20 @@ def read_exactly(file: BinaryIO, count: int) -> bytes:
     if len(data) != count:
         raise Damaged("the file ends too early")
     return data
+
+
+def _skip_junk(file: BinaryIO, introducer: re.Pattern[bytes]) -> None:
+    """Go on to what introduces something, or to the end of the file.
+
+    Raises:
+        Damaged: there is nothing of the kind for long.
+    """
+    start = file.tell()
+    junk = file.read(_MAX_JUNK)
+    found = introducer.search(junk)
+    if found is None and len(junk) == _MAX_JUNK:
+        raise Damaged(f"{_MAX_JUNK} bytes that are no part of an image")
+    file.seek(start + (found.start() if found else len(junk)))
 
 
 def check_png(file: BinaryIO, size: int, offset: int = 0) -> None:
@@ -75,20 +92,27 @@ _JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """The markers that begin a frame (ITU-T T.81 table B.1); the others of their range are for tables."""
 _JPEG_FRAMES_READ = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 """Baseline, sequential and progressive; the others are lossless or hierarchical."""
-_JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Markers without a length."""
+_JPEG_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
+"""Markers without a length, and a zero, with which 0xFF is no marker."""
+_JPEG_SCAN = 0xDA
+"""SOS: the header ends there."""
 _JPEG_BITS_READ = 8
+_JPEG_MARKER = re.compile(b"\xff")
 
 
 def check_jpeg(file: BinaryIO) -> None:
     """Make sure that the frame's header tells of a kind of JPEG that is decoded.
 
-    Whatever is odd before that header is left to the decoder, which forgives more than this does.
+    Whatever is odd before that header is left to the decoder, which forgives more than this does; but where there is
+    no marker for long, it is not made to look for one.
     """
     file.seek(2)
-    while (head := file.read(2))[:1] == b"\xff" and len(head) == 2:  # noqa: PLR2004 - the two bytes of a marker
+    while len(head := file.read(2)) == 2 and head[1] != _JPEG_SCAN:  # noqa: PLR2004 - the two bytes of a marker
         marker = head[1]
-        if marker == 0xFF:  # noqa: PLR2004 - a byte of padding
+        if head[0] != 0xFF:  # noqa: PLR2004 - what every marker begins with
+            file.seek(-1, 1)
+            _skip_junk(file, _JPEG_MARKER)
+        elif marker == 0xFF:  # noqa: PLR2004 - a byte of padding
             file.seek(-1, 1)
         elif marker not in _JPEG_ALONE:
             segment = file.read(3)
@@ -101,11 +125,14 @@ def check_jpeg(file: BinaryIO) -> None:
             file.seek(int.from_bytes(segment[:2], "big") - len(segment), 1)
 
 
+_GIF_INTRODUCER = re.compile(b"[!,;]")
+
+
 def measure_gif(file: BinaryIO, limits: Limits) -> list[Size]:
     """Walk the blocks to the trailer (GIF89a, appendix B) and give the canvas once for every frame.
 
     Every decoded frame is a whole canvas, and Pillow enlarges the canvas for a frame that reaches over it. Bytes
-    between blocks that introduce nothing are skipped, as viewers do.
+    between blocks that introduce nothing are skipped, as viewers do, unless they are very many.
     """
     file.seek(6)
     width, height, flags = struct.unpack("<HHBxx", read_exactly(file, 7))
@@ -123,6 +150,8 @@ def measure_gif(file: BinaryIO, limits: Limits) -> list[Size]:
             _skip_sub_blocks(file)
             frames += 1
             limits.check_frames(frames)
+        else:
+            _skip_junk(file, _GIF_INTRODUCER)
     if not frames:
         raise Damaged("a GIF without a frame")
     return [(width, height)] * frames

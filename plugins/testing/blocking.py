@@ -6,7 +6,8 @@ Two ways, neither of which depends on how fast the machine is:
   are made; on the event loop's thread they have no place, however short they are.
 - A second thread watches whether the loop turns. Where it does not while that thread itself gets its turn again and
   again, and the plugin is at work each time, it is the plugin that computes too long. A machine that stands still
-  stops both threads.
+  stops both threads; on a busy one, what the loop's thread waits for a processor is not counted, where the system
+  tells it (Linux).
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import sysconfig
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from types import CodeType, FrameType
 from typing import Any, Final, Self
 
@@ -79,6 +81,7 @@ class BlockingWatch:
         self._helpers = frozenset(_codes(harness, helpers=True))
         self._calling = frozenset(_codes(harness, helpers=False))
         self._thread = threading.get_ident()
+        self._native_thread = threading.get_native_id()
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="blocking watch", daemon=True)
 
@@ -111,14 +114,20 @@ class BlockingWatch:
             except RuntimeError:  # the loop is closed
                 return
             places: list[str] = []
+            since = 0.0
             while not alive.wait(_TICK_SECONDS) and not self._ended.is_set():
+                since = since or self._time()
                 frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - the documented way to see a thread
                 place = self._blamed(frame) if frame is not None else None
                 if place is not None:
                     places.append(place)
-            if len(places) >= _MANY_TICKS:
-                self.blocked.add(f"no turn of the loop for more than {len(places) * 10} ms in {places[-1]}")
+            if len(places) >= _MANY_TICKS and (seconds := self._time() - since) >= _MANY_TICKS * _TICK_SECONDS:
+                self.blocked.add(f"no turn of the loop for more than {seconds * 1000:.0f} ms in {places[-1]}")
             self._ended.wait(_TICK_SECONDS)
+
+    def _time(self) -> float:
+        """A clock that stands still while the loop's thread could go on but has no processor."""
+        return monotonic() - _delay(self._native_thread)
 
     def _blamed(self, frame: FrameType | None) -> str | None:
         """Where in the plugin the frame is, or None where the kit, the harness or Python itself is at work."""
@@ -154,6 +163,15 @@ def _install_hook() -> None:
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if event in _EVENTS and (watch := _active.get(threading.get_ident())) is not None:
         watch.audited(event, arguments)
+
+
+def _delay(native_thread: int) -> float:
+    """Seconds that a thread of this process has waited for a processor so far; 0 where the system does not tell."""
+    try:
+        figures = Path(f"/proc/self/task/{native_thread}/schedstat").read_bytes().split()
+        return int(figures[1]) / 1e9  # https://docs.kernel.org/scheduler/sched-stats.html
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:

@@ -57,6 +57,23 @@ class Body:
         return ObjectMetadata(self.size, self.sha256, "image/jpeg", "image.jpg", "f60ae96b-2681-4885-8437-356e9fae9f6e")
 
 
+def assert_bytes(found: bytes | None, expected: bytes, what: str) -> None:
+    """Assert that bytes are those that are expected, in few words: pytest's own comparison shows megabytes of them.
+
+    Args:
+        found: what was read.
+        expected: what was written.
+        what: was compared, for the message.
+    """
+    if found == expected:
+        return
+    if found is None:
+        raise AssertionError(f"{what}: nothing is there")
+    differing = (at for at, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1])
+    same = next(differing, min(len(found), len(expected)))
+    raise AssertionError(f"{what}: {len(found)} bytes instead of {len(expected)}, and others from byte {same} on")
+
+
 class Stream(AsyncIterator[bytes]):
     """The pieces as a stream, with a chance for other tasks before each.
 

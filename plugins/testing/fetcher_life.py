@@ -9,7 +9,7 @@ import pytest
 from plugins.contracts import CONTRACT_VERSION, Fetcher, Source
 from plugins.errors import FetchError
 from plugins.options import PluginOptions
-from plugins.testing.bodies import MIB, Body
+from plugins.testing.bodies import MIB, Body, assert_bytes
 from plugins.testing.cancellation import CancelAt, attempt
 from plugins.testing.fetcher_support import (
     Fetch,
@@ -175,7 +175,7 @@ class LifeCases(FetcherHarness):
             data = bytearray()
             error = await attempt(_read_across_close(fetcher, source, data))
             if error is None:  # what had arrived already may still be given, if it was all
-                assert bytes(data) == body.whole(), f"after close, {len(data)} of {body.size} bytes pass as the whole"
+                assert_bytes(bytes(data), body.whole(), "what passes as the whole after close")
             else:
                 assert_error(Fetch(bytes(data), None, error), FetchError, "a read after close")
 

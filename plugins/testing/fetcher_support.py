@@ -13,7 +13,7 @@ import pytest
 
 from plugins.contracts import Fetched, Fetcher, Source
 from plugins.errors import FetchError, SourceRefused
-from plugins.testing.bodies import MIB, Body
+from plugins.testing.bodies import MIB, Body, assert_bytes
 from plugins.testing.judging import assert_well_formed, is_media_type
 from plugins.testing.suite import UNSUPPORTED, Suite
 
@@ -199,8 +199,7 @@ def assert_piece(piece: bytes) -> None:
 def assert_whole(done: Fetch, body: Body, what: str) -> None:
     """The fetch gave the body, byte for byte."""
     assert done.error is None, f"{what}: {_named(done.error)}"
-    assert len(done.data) == body.size, f"{what}: {len(done.data)} of {body.size} bytes"
-    assert done.data == body.whole(), f"{what}: other bytes than were sent"
+    assert_bytes(done.data, body.whole(), what)
 
 
 def assert_error(

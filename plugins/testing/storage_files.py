@@ -11,7 +11,7 @@ import pytest
 from plugins.capabilities import SupportsFiles
 from plugins.contracts import StorageBackend
 from plugins.errors import ContentMismatch, KeyInvalid, ObjectExists, PluginError, StorageError
-from plugins.testing.bodies import MIB, Body
+from plugins.testing.bodies import MIB, Body, assert_bytes
 from plugins.testing.cancellation import CancelAt, attempt
 from plugins.testing.storage_support import KEY, StorageHarness
 from plugins.testing.suite import UNSUPPORTED
@@ -55,7 +55,7 @@ class FilesCases(StorageHarness):
             await self.saver(backend).save_file(KEY, path, body.metadata)
             path.write_bytes(b"changed later")
             await self.assert_holds(backend, KEY, body)
-            assert await self.read_raw(KEY) == body.whole()
+            assert_bytes(await self.read_raw(KEY), body.whole(), "what was saved")
 
     @pytest.mark.parametrize("size", SIZES)
     async def test_a_file_without_a_name_is_saved(self, size: int) -> None:

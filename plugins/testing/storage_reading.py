@@ -6,7 +6,7 @@ import pytest
 
 from plugins.contracts import StorageBackend
 from plugins.errors import ObjectNotFound, PluginError, StorageError
-from plugins.testing.bodies import MIB, Body
+from plugins.testing.bodies import MIB, Body, assert_bytes
 from plugins.testing.cancellation import CancelAt, attempt
 from plugins.testing.storage_saving import Gate, SourceBroke
 from plugins.testing.storage_support import KEY, StorageHarness, every_call, read
@@ -69,7 +69,7 @@ class ReadingCases(StorageHarness):
                 chunks = [chunk async for chunk in stored.chunks]
             assert all(0 < len(chunk) <= MIB for chunk in chunks)
             end = SIZE if length is None else offset + length
-            assert b"".join(chunks) == body.whole()[offset:end]
+            assert_bytes(b"".join(chunks), body.whole()[offset:end], f"bytes {offset} to {end}")
 
     async def test_range_of_an_empty_object(self) -> None:
         async with self.opened() as backend:
@@ -86,8 +86,8 @@ class ReadingCases(StorageHarness):
                 second = await anext(other.chunks)
                 first += b"".join([chunk async for chunk in one.chunks])
                 second += b"".join([chunk async for chunk in other.chunks])
-            assert first == body.whole()
-            assert second == body.whole()[7:]
+            assert_bytes(first, body.whole(), "the first reader")
+            assert_bytes(second, body.whole()[7:], "the second reader")
 
     async def test_a_reader_that_leaves_early(self) -> None:
         async with self.opened() as backend:
@@ -161,7 +161,7 @@ class ReadingCases(StorageHarness):
                 except StorageError:
                     assert body.whole().startswith(b"".join(taken))
                 else:
-                    assert b"".join(taken) == body.whole()
+                    assert_bytes(b"".join(taken), body.whole(), "an object deleted meanwhile")
             await self.assert_absent(backend, KEY)
 
     # --- the backend's own life ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from plugins.contracts import ObjectMetadata
 from plugins.errors import ContentMismatch, KeyInvalid, ObjectExists
-from plugins.testing.bodies import KIB, MIB, Body, Stream
+from plugins.testing.bodies import KIB, MIB, Body, Stream, assert_bytes
 from plugins.testing.cancellation import CancelAt, attempt
 from plugins.testing.storage_support import KEY, StorageHarness, read
 
@@ -59,14 +59,14 @@ class SavingCases(StorageHarness):
             await backend.save(KEY, body.chunks(MIB if size == LARGE else 64 * KIB), body.metadata)
             await self.assert_holds(backend, KEY, body)
             if size < LARGE:
-                assert await self.read_raw(KEY) == body.whole()
+                assert_bytes(await self.read_raw(KEY), body.whole(), "what was saved")
 
     @pytest.mark.parametrize("chunk_size", [1, 7, 4096, MIB])
     async def test_any_chunk_size(self, chunk_size: int) -> None:
         body = Body(min(chunk_size * 5000, 3 * MIB) + 1)
         async with self.opened() as backend:
             await backend.save(KEY, body.chunks(chunk_size), body.metadata)
-            assert await self.read_raw(KEY) == body.whole()
+            assert_bytes(await self.read_raw(KEY), body.whole(), f"chunks of {chunk_size} bytes")
 
     async def test_a_single_large_chunk(self) -> None:
         body = Body(3 * MIB + 17)

@@ -38,7 +38,7 @@ class Fault:
 
 FAULTS = [
     # what it gives
-    Fault(broken.LosesTheLastByte, "test_every_byte_arrives", (100,), "99 of 100 bytes"),
+    Fault(broken.LosesTheLastByte, "test_every_byte_arrives", (100,), "99 bytes instead of 100"),
     Fault(broken.GivesEmptyPieces, "test_every_byte_arrives", (100,), "a piece of the body is empty"),
     Fault(broken.GivesItAtOnce, "test_every_byte_arrives", (3 * MIB + 5,), "a piece of the body has"),
     Fault(broken.GivesBytearrays, "test_every_byte_arrives", (1,), "of type bytearray"),
@@ -102,7 +102,7 @@ FAULTS = [
     Fault(lives.WorksAfterClose, "test_use_after_close_is_an_error", says="as the whole"),
     Fault(lives.CancelsItsFetches, "test_close_while_it_fetches", (12, 10), "ends as cancelled"),
     Fault(lives.ForgetsItsFetches, "test_close_while_the_origin_is_slow", (Flaw.SILENT,), "3 of 3 fetches go on"),
-    Fault(lives.EndsQuietlyWhenClosed, "test_close_while_a_reader_rests", says="pass as the whole"),
+    Fault(lives.EndsQuietlyWhenClosed, "test_close_while_a_reader_rests", says="passes as the whole after close"),
     Fault(lives.GivesUpClosing, "test_a_cancelled_close_can_be_repeated", says="left behind"),
     # heads and statuses
     Fault(broken.SaysRejectedForAll, "test_a_status_has_its_class", (404,), "instead of OriginNotFound"),
@@ -116,7 +116,7 @@ FAULTS = [
     Fault(http.QuotesTheOrigin, "test_an_origins_words_are_not_shown", says="the client is shown what an origin says"),
     # framing
     Fault(http.KnowsNoChunks, "test_bodies_framed_in_other_ways", (1000,), "chunks"),
-    Fault(http.TakesTheLength, "test_doubtful_framing_gives_no_other_bytes", says="3 of 1000 bytes"),
+    Fault(http.TakesTheLength, "test_doubtful_framing_gives_no_other_bytes", says="3 bytes instead of 1000"),
     Fault(broken.TakesShortForWhole, "test_an_answer_that_breaks_off", ("closed within the body",), "999 bytes were"),
     Fault(http.TakesNoChunkForTheLast, "test_chunks_that_are_none", ("a size that is none",), "goes on and on"),
     Fault(http.WaitsForWhatIsTooMuch, "test_too_much_is_announced", says="goes on and on"),

@@ -71,6 +71,38 @@ async def test_what_follows_an_image_is_ignored(name: str, tmp_path: Path) -> No
         assert (await harness.detect(sample.data + b"\0padding" * 20)).frames == sample.frames
 
 
+def with_junk(name: str, junk: bytes) -> bytes:
+    """A sample with other bytes before its second segment or its first block."""
+    data = images.sample(name).data
+    if name == "gif":
+        at = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
+    else:
+        at = 4 + int.from_bytes(data[4:6], "big")
+    return data[:at] + junk + data[at:]
+
+
+@pytest.mark.parametrize("name", ["jpeg", "gif"])
+@pytest.mark.gen_test(timeout=30)
+async def test_what_lies_between_segments_or_blocks_is_ignored_unless_it_is_much(name: str, tmp_path: Path) -> None:
+    mebibyte = 1 << 20
+    async with running(tmp_path, processes=1) as harness:
+        assert (await harness.detect(with_junk(name, bytes(1000)))).format == name.upper()
+        assert (await harness.detect(with_junk(name, bytes(mebibyte)))).format == name.upper()
+        for junk in (bytes(mebibyte + 1), bytes(60 * mebibyte)):
+            error = await harness.refusal(with_junk(name, junk))
+            assert (error.code, error.internal) == ("image_corrupt", "1048576 bytes that are no part of an image")
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_kind_of_jpeg_that_is_not_decoded_is_found_behind_what_is_no_marker(tmp_path: Path) -> None:
+    data = with_junk("jpeg", b"\0\0\xff\0\0")
+    at = data.index(b"\xff\xc0")
+    async with running(tmp_path) as harness:
+        assert (await harness.detect(data)).format == "JPEG"
+        error = await harness.refusal(data[: at + 1] + b"\xc3" + data[at + 2 :])
+    assert error.code == "image_not_supported"
+
+
 @pytest.mark.gen_test(timeout=30)
 async def test_a_jpeg_whose_index_speaks_of_lost_pictures_is_a_jpeg(tmp_path: Path) -> None:
     data = images.sample("mpo").data
