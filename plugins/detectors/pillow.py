@@ -85,7 +85,7 @@ class PillowOptions(PluginOptions):
     cpu_limit: int = Field(10, ge=1, description="CPU time for one image, in whole seconds.")
     wall_limit: float = Field(20.0, gt=0, description="Time for one image, in seconds.")
     processes: int = Field(2, ge=1, le=64, description="Decoding processes; as many images are decoded at once.")
-    recycle_after: int = Field(1000, ge=1, description="Images after which a decoding process is replaced.")
+    recycle_after: int = Field(10_000, ge=1, description="Images after which a decoding process is replaced.")
 
     @model_validator(mode="after")
     def _check_memory(self) -> Self:
