@@ -12,7 +12,7 @@ and ends what was begun. In which order, and why:
   is it known whether there is an object, or what has to be removed. Its guard may leave it before that; so the requests
   of an upload take turns, and what removes it comes after the one that was under way.
 - A body is read from its source only while one of ``threads`` places is free, so that many saves at once hold no more
-  than ``threads`` pieces.
+  than ``threads`` pieces. Of a body in a file, pieces are not held at all: requests read it as they send it.
 - An object is read by requests for a few MiB each, all for the same version of it. A slow reader thus holds neither a
   connection nor a thread, and a broken answer is asked for again.
 """
@@ -24,12 +24,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
+from backends.cloud_bodies import Body, SourceFile, pieces
 from backends.cloud_bucket import MIB, Bucket, Piece, Upload
 from backends.cloud_options import CloudOptions
 from backends.threads import Threads, finished
-from plugins.capabilities import ListedObject, SupportsListing, SupportsSignedUrls
+from plugins.capabilities import ListedObject, SupportsFiles, SupportsListing, SupportsSignedUrls
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageError, StorageUnavailable
 
@@ -47,7 +49,7 @@ _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
 
 
-class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
+class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSignedUrls):
     """Keeps objects in a bucket. See ``StorageBackend``; the module docstring says what is special.
 
     Args:
@@ -72,20 +74,24 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
         """See ``StorageBackend.save``. Also raises ContentMismatch where the bytes have another SHA-256."""
         self._check_open()
         upload = self._bucket.upload(key, metadata)
-        size = self._bucket.piece_size
-        async with self._bodies, aclosing(_pieces(chunks, metadata.byte_size, size)) as pieces:
-            if metadata.byte_size <= size:
-                await self._publish(upload, upload.put, await anext(pieces))
-                return
-            async with self._ending(upload):
-                await self._ask(_in_turn, upload, upload.begin)
-                sent = 0
-                async for piece in pieces:
-                    sent += len(piece)
-                    if sent < metadata.byte_size:
-                        await self._ask(_in_turn, upload, upload.send, piece)
-                    else:
-                        await self._publish(upload, upload.finish, piece)
+        async with self._bodies, aclosing(pieces(chunks, metadata.byte_size, self._bucket.piece_size)) as bodies:
+            await self._upload(upload, bodies)
+
+    async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
+        """See ``SupportsFiles.save_file``. Also raises ContentMismatch where the bytes have another SHA-256."""
+        self._check_open()
+        upload = self._bucket.upload(key, metadata)
+        file = SourceFile(path, metadata.byte_size)
+        try:
+            async with self._bodies:
+                await self._threads.run(file.open)
+                async with aclosing(file.parts(self._bucket.piece_size)) as bodies:
+                    await self._upload(upload, bodies)
+        finally:
+            file.close()
+
+    def make_file(self) -> None:
+        """See ``SupportsFiles.make_file``: what is in a cloud has no such files."""
 
     @asynccontextmanager
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
@@ -150,6 +156,22 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
             if isinstance(result, BaseException):
                 raise result
 
+    async def _upload(self, upload: Upload, bodies: AsyncIterator[Body]) -> None:
+        """Create the object of bodies of the size of a piece, of which the last has what is left."""
+        byte_size = upload.metadata.byte_size
+        if byte_size <= self._bucket.piece_size:
+            await self._publish(upload, upload.put, await anext(bodies))
+            return
+        async with self._ending(upload):
+            await self._ask(_in_turn, upload, upload.begin)
+            sent = 0
+            async for body in bodies:
+                sent += len(body)
+                if sent < byte_size:
+                    await self._ask(_in_turn, upload, upload.send, body)
+                else:
+                    await self._publish(upload, upload.finish, body)
+
     async def _chunks(self, key: str, first: list[Piece], position: int, end: int) -> AsyncGenerator[bytes, None]:
         """The bytes from ``position`` to ``end``, of which the first are there; their list is emptied."""
         piece = first.pop()
@@ -193,7 +215,7 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
             _LOG.warning("the unfinished upload of %s could not be removed from the bucket: %s", upload.key, error)
         self._unfinished.discard(upload)
 
-    async def _publish(self, upload: Upload, create: Callable[[bytearray], None], body: bytearray) -> None:
+    async def _publish(self, upload: Upload, create: Callable[[Body], None], body: Body) -> None:
         """Create the object. A cancellation prevents it, or else comes too late and has no effect.
 
         To remove an object that was visible already would be wrong: another worker may have found it and rely on it.
@@ -202,7 +224,7 @@ class CloudStorage(StorageBackend, SupportsListing, SupportsSignedUrls):
         await finished(self._created(upload, create, body, abandoned), abandoned.set)
 
     async def _created(
-        self, upload: Upload, create: Callable[[bytearray], None], body: bytearray, abandoned: asyncio.Event
+        self, upload: Upload, create: Callable[[Body], None], body: Body, abandoned: asyncio.Event
     ) -> None:
         for attempt in range(1, self._attempts + 1):
             self._check_open()
@@ -263,28 +285,3 @@ def _pause(attempt: int, error: StorageError) -> float:
     """Seconds until the next try: random, so that many that failed together do not come back together."""
     pause = _RANDOM.uniform(0, min(PAUSE_MAX, PAUSE_BASE * 2**attempt))
     return max(pause, min(PAUSE_MAX, error.retry_after or 0))
-
-
-async def _pieces(chunks: AsyncIterator[bytes], byte_size: int, size: int) -> AsyncGenerator[bytearray, None]:
-    """The stream in pieces of exactly ``size`` bytes; the last has the rest, and comes when the stream has ended.
-
-    Raises:
-        ContentMismatch: there are not ``byte_size`` bytes; a stream that never ends is left as soon as that is known.
-    """
-    total = 0
-    piece = bytearray()
-    async for chunk in chunks:
-        total += len(chunk)
-        if total > byte_size:
-            raise ContentMismatch(f"more than {byte_size} bytes")
-        rest = memoryview(chunk)
-        while rest:
-            if len(piece) == size:
-                yield piece
-                piece = bytearray()
-            room = size - len(piece)
-            piece += rest[:room]
-            rest = rest[room:]
-    if total != byte_size:
-        raise ContentMismatch(f"{total} bytes instead of {byte_size}")
-    yield piece

@@ -13,6 +13,7 @@ from traceback import walk_tb
 from types import FrameType
 from typing import ClassVar, Final
 
+from backends.cloud_bodies import Body
 from plugins.capabilities import ListedObject
 from plugins.contracts import ObjectMetadata
 
@@ -78,7 +79,7 @@ class Upload(ABC):
         self.turn = threading.Lock()
 
     @abstractmethod
-    def put(self, body: bytearray) -> None:
+    def put(self, body: Body) -> None:
         """Create the object of these bytes. Raises ObjectExists where there is one."""
 
     @abstractmethod
@@ -86,11 +87,11 @@ class Upload(ABC):
         """Begin an object of several pieces."""
 
     @abstractmethod
-    def send(self, body: bytearray) -> None:
+    def send(self, body: Body) -> None:
         """Send the next piece, of exactly ``Bucket.piece_size`` bytes."""
 
     @abstractmethod
-    def finish(self, body: bytearray) -> None:
+    def finish(self, body: Body) -> None:
         """Send the last piece and create the object. Raises ObjectExists where there is one."""
 
     @abstractmethod

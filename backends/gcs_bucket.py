@@ -17,6 +17,7 @@ import google_crc32c
 from google.api_core.exceptions import NotFound, PreconditionFailed
 from requests import Response
 
+from backends.cloud_bodies import Body, FilePart
 from backends.cloud_bucket import MIB, Bucket, Page, Piece, Upload
 from backends.cloud_names import Names, disposition_of, header_value
 from backends.gcs_access import client_over, open_session, signing
@@ -184,8 +185,9 @@ class GcsUpload(Upload):
         self._unsure = False
         """Whether the server may have more of the upload than it has said."""
 
-    def put(self, body: bytearray) -> None:
+    def put(self, body: Body) -> None:
         """See ``Upload.put``."""
+        body = _held(body)
         self._compare(hashlib.sha256(body).hexdigest())
         with translated(self._bucket.options.bucket, "create"):
             self._blob().upload_from_file(
@@ -199,16 +201,18 @@ class GcsUpload(Upload):
                 size=self.metadata.byte_size, checksum=None, **self._creating(), **self._bucket.waits
             )
 
-    def send(self, body: bytearray) -> None:
+    def send(self, body: Body) -> None:
         """See ``Upload.send``."""
+        body = _held(body)
         with translated(self._bucket.options.bucket, "send"):
             self._transmit(body, {})
         self._sha256.update(body)
         self._crc = google_crc32c.extend(self._crc, bytes(body))
         self._sent += len(body)
 
-    def finish(self, body: bytearray) -> None:
+    def finish(self, body: Body) -> None:
         """See ``Upload.finish``."""
+        body = _held(body)
         sha256 = self._sha256.copy()
         sha256.update(body)
         self._compare(sha256.hexdigest())
@@ -287,3 +291,8 @@ class GcsUpload(Upload):
         if self._bucket.options.storage_class:
             blob.storage_class = self._bucket.options.storage_class
         return blob
+
+
+def _held(body: Body) -> bytearray:
+    """The bytes: the libraries want to have them all."""
+    return body.whole() if isinstance(body, FilePart) else body

@@ -5,20 +5,18 @@ for ``backends.cloud`` to say.
 """
 
 import base64
-import functools
 import hashlib
 import threading
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, ClassVar, Final
 
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.loaders import Loader
-from botocore.session import Session
 
+from backends.cloud_bodies import Body, FilePart
 from backends.cloud_bucket import MIB, Bucket, Page, Piece, Upload
 from backends.cloud_names import Names, disposition_of, header_value
+from backends.s3_client import make_client
 from backends.s3_errors import status_of, translated
 from backends.s3_options import S3StorageOptions
 from plugins.capabilities import ListedObject
@@ -126,7 +124,7 @@ class S3Bucket(Bucket):
         """botocore's client, made at the first call: that reads files."""
         with self._lock:
             if self._client is None:
-                self._client = _make_client(self.options)
+                self._client = make_client(self.options)
             return self._client
 
     def _head(self, key: str) -> Mapping[str, Any]:
@@ -175,9 +173,11 @@ class S3Upload(Upload):
         self._sha256 = hashlib.sha256()
         self._last_sent = False
 
-    def put(self, body: bytearray) -> None:
+    def put(self, body: Body) -> None:
         """See ``Upload.put``."""
         checksum = _checksum(bytes.fromhex(self.metadata.sha256))
+        if isinstance(body, FilePart):
+            body.seek(0)  # where an attempt before this one left it is anywhere
         if not self._bucket.options.create_only:
             self._check_free()
         answer = self._bucket.ask(
@@ -195,16 +195,20 @@ class S3Upload(Upload):
         fields = {**self._attributes(), "ChecksumAlgorithm": "SHA256"}
         self._place["UploadId"] = self._bucket.ask("create_multipart_upload", **self._place, **fields)["UploadId"]
 
-    def send(self, body: bytearray) -> None:
+    def send(self, body: Body) -> None:
         """See ``Upload.send``."""
-        checksum = _checksum(hashlib.sha256(body).digest())
+        digest, whole = hashlib.sha256(), self._sha256.copy()
+        for block in body.blocks() if isinstance(body, FilePart) else (body,):
+            digest.update(block)
+            whole.update(block)
+        checksum = _checksum(digest.digest())
         number = len(self._parts) + 1
         answer = self._bucket.ask("upload_part", **self._place, PartNumber=number, Body=body, ChecksumSHA256=checksum)
         _compare(checksum, answer)
-        self._sha256.update(body)
+        self._sha256 = whole
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})
 
-    def finish(self, body: bytearray) -> None:
+    def finish(self, body: Body) -> None:
         """See ``Upload.finish``."""
         if not self._last_sent:
             self.send(body)
@@ -247,36 +251,6 @@ class S3Upload(Upload):
             "Metadata": user,
             **{name: value for name, value in optional.items() if value},
         }
-
-
-@functools.cache
-def _loader() -> Loader:
-    """botocore's description of S3, which takes a tenth of a second to read: once for all storages of a process."""
-    return Loader()
-
-
-def _make_client(options: S3StorageOptions) -> Any:
-    session = Session(profile=options.profile or None)
-    session.register_component("data_loader", _loader())
-    config = Config(
-        signature_version="s3v4",
-        s3={"addressing_style": options.addressing},
-        connect_timeout=options.connect_timeout,
-        read_timeout=options.read_timeout,
-        max_pool_connections=options.threads,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        user_agent_extra="lading",
-    )
-    return session.create_client(
-        "s3",
-        region_name=options.region or None,
-        endpoint_url=options.endpoint or None,
-        aws_access_key_id=options.access_key_id or None,
-        aws_secret_access_key=options.secret_access_key.get_secret_value() or None,
-        config=config,
-    )
 
 
 def _piece(answer: Mapping[str, Any], body: Any, offset: int, length: int) -> Piece:

@@ -13,7 +13,8 @@ from plugins.contracts import StorageBackend
 from plugins.errors import ContentMismatch, StorageDenied, StorageError
 from plugins.testing.cancellation import attempt
 from plugins.testing.storage_support import KEY
-from tests.clouds.faults import ATTEMPTS, LARGE, FaultCases
+from tests.clouds.faults import ATTEMPTS, LARGE
+from tests.clouds.file_faults import FileFaultCases
 from tests.support.cloud_proxy import Exchange, Fault, Matching, Request, corrupting, losing_the_answer, refusing
 
 ERROR = json.dumps({"error": {"code": 403, "message": "too fast", "errors": [{"reason": "rateLimitExceeded"}]}})
@@ -38,7 +39,7 @@ def without_permissions(exchange: Exchange) -> None:
     exchange.answer(200, [("Content-Type", "application/json")], b'{"permissions": ["storage.objects.get"]}')
 
 
-class TestGcsFaults(FaultCases, GcsHarness):
+class TestGcsFaults(FileFaultCases, GcsHarness):
     kinds: ClassVar[Mapping[str, Matching]] = {
         "put": requests("POST", r"uploadType=multipart"),
         "begin": requests("POST", r"uploadType=resumable"),

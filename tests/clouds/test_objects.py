@@ -25,6 +25,7 @@ from plugins.errors import StorageError, StorageUnavailable
 from plugins.testing.bodies import MIB, Body
 from plugins.testing.cancellation import attempt
 from plugins.testing.clouds import GcsEndpoint, S3Endpoint
+from plugins.testing.judging import bounded_memory
 from tests.support.clouds import GcsPlace, S3Place
 
 SMALL, LARGE = Body(1000), Body(6 * MIB)
@@ -226,3 +227,18 @@ def key_file(folder: Path) -> Path:
         )
     )
     return path
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_memory_holds_no_piece_of_a_file(place: S3Place | GcsPlace, tmp_path: Path) -> None:
+    if isinstance(place, GcsPlace):
+        pytest.skip("the library wants each piece, of 2 MiB, as a whole")
+    body, path = Body(30 * MIB), tmp_path / "body"
+    with path.open("wb") as file:
+        file.writelines(body.pieces())
+    async with opened(place) as storage:
+        await storage.save_file("warm", path, body.metadata)
+        with bounded_memory("eight files of 30 MiB", 28 * MIB):
+            await asyncio.gather(*(storage.save_file(f"file-{number}", path, body.metadata) for number in range(8)))
+        found = await asyncio.to_thread(place.found, "file-7")
+    assert found.body == body.whole()

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 
 from backends.guard import GuardedStorage
+from backends.guard_files import files_of
 from backends.s3 import S3Storage
 from backends.s3_suite import S3Harness
 from plugins import calls
@@ -17,7 +18,8 @@ from plugins.errors import ObjectExists, StorageError
 from plugins.testing.bodies import Body
 from plugins.testing.cancellation import attempt
 from plugins.testing.storage_support import KEY
-from tests.clouds.faults import ATTEMPTS, LARGE, SMALL, FaultCases
+from tests.clouds.faults import ATTEMPTS, LARGE, SMALL
+from tests.clouds.file_faults import FileFaultCases
 from tests.support.cloud_proxy import Exchange, Fault, Matching, refusing
 
 ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>as the test wants it</Message></Error>"
@@ -48,7 +50,7 @@ def answering_after(event: threading.Event) -> Fault:
     return fault
 
 
-class S3Faults(FaultCases, S3Harness):
+class S3Faults(FileFaultCases, S3Harness):
     kinds: ClassVar[Mapping[str, Matching]] = {
         "put": requests("PUT", r"^[^?]*$"),
         "begin": requests("POST", r"\?uploads$"),
@@ -168,6 +170,41 @@ class TestS3Faults(S3Faults):
         finally:
             answers.set()
             await storage.close()
+
+    async def test_the_file_of_a_save_that_its_guard_leaves_is_closed_after_the_request_under_way(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.05)
+        answers = threading.Event()
+        rule = self.proxy.harm(self.kinds["part"], answering_after(answers), times=1)
+        storage = S3Storage(self.options.model_copy(update={"endpoint": self.proxy.url}))
+        path = self.file(LARGE)
+        try:
+            await storage.ping()
+            files = files_of(GuardedStorage(storage, name="s3"))
+            assert files is not None
+            task = asyncio.create_task(files.save_file(KEY, path, LARGE.metadata))
+            while not rule.hits:
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait((task,))
+            assert task.cancelled()
+            answers.set()
+            while storage._unfinished:
+                await asyncio.sleep(0.01)
+            assert not self.is_open(path)
+            assert not await self.leftovers()
+        finally:
+            answers.set()
+            await storage.close()
+
+    async def test_a_file_is_sent_at_once(self) -> None:
+        async with self.saving() as storage:
+            for body in (SMALL, LARGE):
+                await storage.save_file(KEY, self.file(body), body.metadata)
+                await storage.delete(KEY)
+        assert len(self.proxy.requests) > 5
+        assert not any("expect" in map(str.lower, request.headers) for request in self.proxy.requests)
 
     async def test_a_bucket_in_another_region(self) -> None:
         self.proxy.harm(lambda _: True, refusing(400, ERROR.format("AuthorizationHeaderMalformed")))

@@ -269,7 +269,8 @@ def test_no_process_outlives_the_command(site: Site, number: int, tmp_path: Path
     install(site, case=f"async def test_it(self): Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(1000)")
     environ = {**os.environ, "PYTHONPATH": str(site.folder), "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        [sys.executable, "-m", "service", "plugins", "check", "probe"],
+        # Where the tests run in the background of a shell, they ignore SIGINT, and would hand that down.
+        ["env", "--default-signal=INT", sys.executable, "-m", "service", "plugins", "check", "probe"],
         cwd=tmp_path,
         env=environ,
         stdout=subprocess.DEVNULL,
