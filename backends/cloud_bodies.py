@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from plugins.errors import ContentMismatch, StorageError, StorageUnavailable
+from plugins.errors import ContentMismatch, StorageUnavailable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -42,12 +42,12 @@ class SourceFile:
 
         Raises:
             ContentMismatch: it has more or fewer bytes.
-            StorageError: it cannot be opened, or is closed.
+            StorageUnavailable: it cannot be opened, or is closed.
         """
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise StorageError(f"the file to save cannot be opened: {error.strerror}") from error
+            raise StorageUnavailable(f"the file to save cannot be opened: {error.strerror}") from error
         found = os.fstat(descriptor).st_size
         with self._lock:
             self._descriptor = descriptor
@@ -59,8 +59,7 @@ class SourceFile:
         """Read into the buffer from ``offset`` on; how many bytes that were, 0 at the end. Blocks.
 
         Raises:
-            StorageUnavailable: it is closed.
-            OSError: it cannot be read.
+            StorageUnavailable: it is closed, or cannot be read.
         """
         with self._lock:
             if self._closed or self._descriptor is None:
@@ -69,6 +68,8 @@ class SourceFile:
             descriptor = self._descriptor
         try:
             return os.preadv(descriptor, [buffer], offset)
+        except OSError as error:
+            raise StorageUnavailable(f"the file to save cannot be read: {error.strerror}") from error
         finally:
             with self._lock:
                 self._readers -= 1

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.cloud_bodies import BLOCK_SIZE, FilePart, SourceFile
-from plugins.errors import ContentMismatch, StorageError, StorageUnavailable
+from plugins.errors import ContentMismatch, StorageUnavailable
 
 CONTENT = bytes(range(256)) * 4
 
@@ -88,7 +88,7 @@ def test_a_file_of_another_size_is_not_sent(path: Path, difference: int) -> None
 
 
 def test_a_file_that_is_not_there_is_told_without_its_path(path: Path) -> None:
-    with closing(SourceFile(path.with_name("missing"), 1)) as file, pytest.raises(StorageError) as caught:
+    with closing(SourceFile(path.with_name("missing"), 1)) as file, pytest.raises(StorageUnavailable) as caught:
         file.open()
     assert "missing" not in str(caught.value)
 
@@ -100,6 +100,14 @@ def test_a_file_that_becomes_shorter_is_an_error(path: Path) -> None:
         assert part.read(200) == CONTENT[:100]
         with pytest.raises(StorageUnavailable, match="shorter"):
             part.read(200)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    file = SourceFile(tmp_path, tmp_path.stat().st_size)  # a folder can be opened, not read
+    with closing(file):
+        file.open()
+        with pytest.raises(StorageUnavailable, match="cannot be read: Is a directory"):
+            FilePart(file, 0, 10).whole()
 
 
 def test_a_closed_file_is_not_read(path: Path) -> None:
