@@ -17,8 +17,8 @@ from plugins.errors import ContentMismatch, StorageUnavailable
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-BLOCK_SIZE: Final = 256 * 1024
-"""Bytes that are hashed at a time."""
+BLOCK_SIZE: Final = 64 * 1024
+"""Bytes that are read at a time, at most: the allocator keeps what is larger for each thread that has had it."""
 
 
 class SourceFile:
@@ -127,6 +127,10 @@ class FilePart(io.RawIOBase):
         self._position = max(0, start + offset)
         return self._position
 
+    def read(self, size: int = -1, /) -> bytes:
+        """See ``io.RawIOBase``: up to ``size`` bytes, but no more than 64 KiB of them; all of them without a size."""
+        return self.readall() if size < 0 else super().read(min(size, BLOCK_SIZE)) or b""
+
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
         """See ``io.RawIOBase``. Raises StorageUnavailable where the file has become shorter, or is closed."""
         with memoryview(buffer) as view, view[: max(0, self._length - self._position)] as wanted:
@@ -137,7 +141,7 @@ class FilePart(io.RawIOBase):
         return count
 
     def blocks(self) -> Iterator[bytes]:
-        """All of it, in blocks of up to 256 KiB; what reads it next begins at its beginning."""
+        """All of it, in blocks of up to 64 KiB; what reads it next begins at its beginning."""
         self.seek(0)
         while block := self.read(BLOCK_SIZE):
             yield block

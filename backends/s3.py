@@ -27,8 +27,8 @@ Install it with ``pip install 'lading[s3]'``. For the operator:
     {"Rules": [{"ID": "unfinished uploads", "Status": "Enabled", "Filter": {"Prefix": "lading/"},
                 "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}]}
 
-- **Limits**: 48 GiB for one object (10,000 parts). Each of ``threads`` saves reads its image from the file that it
-  waits in, and holds up to 2 MiB of it in memory, or 5 MiB where it is copied from another storage; others wait. A
+- **Limits**: 48 GiB for one object (10,000 parts). Each of ``threads`` saves sends its image from the file that it
+  waits in, or holds 5 MiB of it in memory where it is copied from another storage; others wait. A
   cancelled call, and the end of the service, may wait for ``connect_timeout`` and ``read_timeout``.
 - **Never replaced**: every object is created with ``If-None-Match: *``, one of several parts too. At its first probe
   the storage tries whether the server keeps to that, and refuses one that does not. With ``create_only = false`` it

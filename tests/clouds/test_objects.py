@@ -238,7 +238,7 @@ async def test_memory_holds_no_piece_of_a_file(place: S3Place | GcsPlace, tmp_pa
         file.writelines(body.pieces())
     async with opened(place) as storage:
         await storage.save_file("warm", path, body.metadata)
-        with bounded_memory("eight files of 30 MiB", 28 * MIB):
+        with bounded_memory("eight files of 30 MiB", 8 * MIB):
             await asyncio.gather(*(storage.save_file(f"file-{number}", path, body.metadata) for number in range(8)))
         found = await asyncio.to_thread(place.found, "file-7")
     assert found.body == body.whole()
