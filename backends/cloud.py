@@ -8,9 +8,10 @@ and ends what was begun. In which order, and why:
 - A request whose answer is lost may have created the object all the same. So each upload marks its object, and looks
   for its mark before it reports a failure. Where even that cannot be asked, the object may be there although ``save``
   failed: the next attempt finds it (``ObjectExists``).
-- A call that is cancelled waits for the request under way, at most ``connect_timeout`` and ``read_timeout``: only then
-  is it known whether there is an object, or what has to be removed. Its guard may leave it before that; so the requests
-  of an upload take turns, and what removes it comes after the one that was under way.
+- A call that is cancelled waits for the request under way, at most ``connect_timeout`` and ``read_timeout``, or, while
+  a file is sent, ``connect_timeout`` for each 16 KiB that a slow server takes: only then is it known whether there is
+  an object, or what has to be removed. Its guard may leave it before that; so the requests of an upload take turns, and
+  what removes it comes after the one that was under way.
 - A body is read from its source only while one of ``threads`` places is free, so that many saves at once hold no more
   than ``threads`` pieces. Of a body in a file, pieces are not held at all: requests read it as they send it.
 - An object is read by requests for a few MiB each, all for the same version of it. A slow reader thus holds neither a
@@ -84,6 +85,7 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
         file = SourceFile(path, metadata.byte_size)
         try:
             async with self._bodies:
+                self._check_open()
                 await self._threads.run(file.open)
                 async with aclosing(file.parts(self._bucket.piece_size)) as bodies:
                     await self._upload(upload, bodies)

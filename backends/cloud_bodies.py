@@ -46,12 +46,14 @@ class SourceFile:
         """
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            with self._lock:
+                self._descriptor, self._readers = descriptor, 1
+            try:
+                found = os.fstat(descriptor).st_size
+            finally:
+                self._leave()
         except OSError as error:
             raise StorageUnavailable(f"the file to save cannot be opened: {error.strerror}") from error
-        found = os.fstat(descriptor).st_size
-        with self._lock:
-            self._descriptor = descriptor
-            self._close_if_unused()
         if found != self.byte_size:
             raise ContentMismatch(f"{found} bytes instead of {self.byte_size}")
 
@@ -71,9 +73,7 @@ class SourceFile:
         except OSError as error:
             raise StorageUnavailable(f"the file to save cannot be read: {error.strerror}") from error
         finally:
-            with self._lock:
-                self._readers -= 1
-                self._close_if_unused()
+            self._leave()
 
     def close(self) -> None:
         """Close it as soon as nobody reads it. May be called twice; does not wait."""
@@ -87,6 +87,11 @@ class SourceFile:
             yield bytearray()
         for offset in range(0, self.byte_size, size):
             yield FilePart(self, offset, min(size, self.byte_size - offset))
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._readers -= 1
+            self._close_if_unused()
 
     def _close_if_unused(self) -> None:
         if self._closed and not self._readers and self._descriptor is not None:

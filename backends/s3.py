@@ -28,7 +28,7 @@ Install it with ``pip install 'lading[s3]'``. For the operator:
                 "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}]}
 
 - **Limits**: 48 GiB for one object (10,000 parts). Each of ``threads`` saves sends its image from the file that it
-  waits in, or holds 5 MiB of it in memory where it is copied from another storage; others wait. A
+  waits in, or holds 5 MiB of it in memory where it is copied from a storage or is the mirror's; others wait. A
   cancelled call, and the end of the service, may wait for ``connect_timeout`` and ``read_timeout``.
 - **Never replaced**: every object is created with ``If-None-Match: *``, one of several parts too. At its first probe
   the storage tries whether the server keeps to that, and refuses one that does not. With ``create_only = false`` it

@@ -176,8 +176,11 @@ class S3Upload(Upload):
     def put(self, body: Body) -> None:
         """See ``Upload.put``."""
         checksum = _checksum(bytes.fromhex(self.metadata.sha256))
-        if isinstance(body, FilePart):
-            body.seek(0)  # where an attempt before this one left it is anywhere
+        if isinstance(body, FilePart):  # not every server compares, and no guard has seen these bytes
+            self._sha256 = hashlib.sha256()
+            for block in body.blocks():
+                self._sha256.update(block)
+            self._compare_whole()
         if not self._bucket.options.create_only:
             self._check_free()
         answer = self._bucket.ask(
@@ -213,8 +216,7 @@ class S3Upload(Upload):
         if not self._last_sent:
             self.send(body)
             self._last_sent = True
-        if self._sha256.hexdigest() != self.metadata.sha256:
-            raise ContentMismatch(f"sha256 {self._sha256.hexdigest()} instead of {self.metadata.sha256}")
+        self._compare_whole()
         if not self._bucket.options.create_only:
             self._check_free()
         self._bucket.ask(
@@ -225,6 +227,10 @@ class S3Upload(Upload):
         """See ``Upload.abort``."""
         if "UploadId" in self._place:
             _abort(self._bucket, self._place)
+
+    def _compare_whole(self) -> None:
+        if self._sha256.hexdigest() != self.metadata.sha256:
+            raise ContentMismatch(f"sha256 {self._sha256.hexdigest()} instead of {self.metadata.sha256}")
 
     def _check_free(self) -> None:
         try:

@@ -69,6 +69,7 @@ async def finished(coroutine: Coroutine[Any, Any, _Result], on_cancel: Callable[
         asyncio.CancelledError: the caller was cancelled, and the coroutine failed.
     """
     task = asyncio.create_task(coroutine)
+    task.add_done_callback(_see)
     try:
         cancelled = await _waited(task, on_cancel)
         if cancelled and (task.cancelled() or task.exception() is not None):
@@ -76,6 +77,12 @@ async def finished(coroutine: Coroutine[Any, Any, _Result], on_cancel: Callable[
         return task.result()
     finally:
         del task  # as in ``Threads.run``
+
+
+def _see(task: asyncio.Task[Any]) -> None:
+    """Look at the task's error: where its caller has left, nobody else does, and asyncio would complain."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _waited(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> bool:

@@ -24,6 +24,8 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 
 _READ_SIZE = 1 << 20
+_FIRST_STEP = 256
+"""Bytes that are looked at first: what lies between two parts is short, and there may be much of it."""
 _MAX_JUNK = 1 << 20
 """Bytes in one place that are no part of an image. Pillow takes them one by one: 64 MB of them cost it 5 s."""
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -51,12 +53,18 @@ def _skip_junk(file: BinaryIO, introducer: re.Pattern[bytes]) -> None:
     Raises:
         Damaged: there is nothing of the kind for long.
     """
-    start = file.tell()
-    junk = file.read(_MAX_JUNK)
-    found = introducer.search(junk)
-    if found is None and len(junk) == _MAX_JUNK:
-        raise Damaged(f"{_MAX_JUNK} bytes that are no part of an image")
-    file.seek(start + (found.start() if found else len(junk)))
+    start, step, done = file.tell(), _FIRST_STEP, 0
+    while done < _MAX_JUNK:
+        junk = file.read(step)
+        found = introducer.search(junk)
+        if found is not None:
+            file.seek(start + done + found.start())
+            return
+        if len(junk) < step:
+            return
+        done += step
+        step = min(2 * step, _MAX_JUNK - done)
+    raise Damaged(f"{_MAX_JUNK} bytes that are no part of an image")
 
 
 def check_png(file: BinaryIO, size: int, offset: int = 0) -> None:
@@ -94,34 +102,34 @@ _JPEG_FRAMES_READ = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 """Baseline, sequential and progressive; the others are lossless or hierarchical."""
 _JPEG_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 """Markers without a length, and a zero, with which 0xFF is no marker."""
-_JPEG_SCAN = 0xDA
+_JPEG_SCAN = b"\xff\xda"
 """SOS: the header ends there."""
 _JPEG_BITS_READ = 8
 _JPEG_MARKER = re.compile(b"\xff")
+_NO_PADDING = re.compile(b"[^\xff]")
 
 
 def check_jpeg(file: BinaryIO) -> None:
     """Make sure that the frame's header tells of a kind of JPEG that is decoded.
 
-    Whatever is odd before that header is left to the decoder, which forgives more than this does; but where there is
+    Whatever is odd before the first scan is left to the decoder, which forgives more than this does; but where there is
     no marker for long, it is not made to look for one.
     """
     file.seek(2)
-    while len(head := file.read(2)) == 2 and head[1] != _JPEG_SCAN:  # noqa: PLR2004 - the two bytes of a marker
+    while len(head := file.read(2)) == 2 and head != _JPEG_SCAN:  # noqa: PLR2004 - the two bytes of a marker
         marker = head[1]
         if head[0] != 0xFF:  # noqa: PLR2004 - what every marker begins with
             file.seek(-1, 1)
             _skip_junk(file, _JPEG_MARKER)
         elif marker == 0xFF:  # noqa: PLR2004 - a byte of padding
+            _skip_junk(file, _NO_PADDING)
             file.seek(-1, 1)
         elif marker not in _JPEG_ALONE:
             segment = file.read(3)
             if len(segment) != 3:  # noqa: PLR2004 - a length, and a frame's precision
                 return
-            if marker in _JPEG_FRAMES:
-                if marker not in _JPEG_FRAMES_READ or segment[2] != _JPEG_BITS_READ:
-                    raise Refused("image_not_supported", f"SOF{marker & 15}, {segment[2]} bits", format="JPEG")
-                return
+            if marker in _JPEG_FRAMES and (marker not in _JPEG_FRAMES_READ or segment[2] != _JPEG_BITS_READ):
+                raise Refused("image_not_supported", f"SOF{marker & 15}, {segment[2]} bits", format="JPEG")
             file.seek(int.from_bytes(segment[:2], "big") - len(segment), 1)
 
 

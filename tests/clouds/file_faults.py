@@ -1,11 +1,13 @@
 """What becomes of files that a storage in a cloud saves when the cloud, or the way there, fails."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from backends import cloud
 from backends.cloud import CloudStorage
 from plugins.errors import ContentMismatch, StorageUnavailable
 from plugins.testing.bodies import Body
@@ -77,6 +79,21 @@ class FileFaultCases(FaultCases):
             self.proxy.harm(self.kinds["begin"], after(lambda: path.write_bytes(b"short")), times=1)
             assert type(await attempt(storage.save_file(KEY, path, LARGE.metadata))) is StorageUnavailable
             await self.assert_nothing(storage)
+
+    async def test_files_that_wait_for_their_turn_when_the_storage_is_closed_are_not_saved(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cloud, "PAUSE_BASE", 1.0)  # others rest before they try again when it is closed
+        path = self.file(SMALL)
+        async with self.saving() as storage:
+            rule = self.proxy.harm(self.kinds["put"], PASSING_FAULTS["503"])
+            calls = [storage.save_file(f"{KEY}-{number}", path, SMALL.metadata) for number in range(20)]
+            saves = [asyncio.create_task(attempt(call)) for call in calls]
+            while rule.hits < 16:  # as many as there are threads
+                await asyncio.sleep(0.01)
+            await storage.close()
+            assert {type(outcome) for outcome in await asyncio.gather(*saves)} == {StorageUnavailable}
+        self.proxy.heal()
 
     async def test_an_outage_while_a_file_is_sent(self) -> None:
         async with self.saving() as storage:

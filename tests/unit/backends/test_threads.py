@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -86,3 +87,23 @@ async def test_a_cancellation_comes_too_late_for_what_succeeds(fails: bool) -> N
     await asyncio.wait((task,))
     assert task.cancelled() is fails
     assert fails or task.result() == "result"
+
+
+@pytest.mark.gen_test
+async def test_an_error_after_the_caller_has_left_is_nobody_s_complaint() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    go_on = asyncio.Event()
+
+    async def work() -> None:
+        await go_on.wait()
+        raise OSError("too late")
+
+    call = finished(work(), lambda: None)
+    call.send(None)
+    call.close()  # as a guard does that waits no longer
+    go_on.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert complaints == []

@@ -71,6 +71,20 @@ async def test_what_follows_an_image_is_ignored(name: str, tmp_path: Path) -> No
         assert (await harness.detect(sample.data + b"\0padding" * 20)).frames == sample.frames
 
 
+@pytest.mark.parametrize(
+    "junk",
+    [b"\0\xda" + bytes(2 << 20), b"\xff" * (2 << 20)],
+    ids=["a marker that is none", "padding"],
+)
+@pytest.mark.parametrize("at", [b"\xff\xc0", b"\xff\xda"], ids=["before the frame", "before the scan"])
+@pytest.mark.gen_test(timeout=30)
+async def test_much_that_is_no_part_of_a_jpeg_s_header_is_damage(junk: bytes, at: bytes, tmp_path: Path) -> None:
+    data = images.sample("jpeg").data
+    async with running(tmp_path, processes=1) as harness:
+        error = await harness.refusal(data.replace(at, junk + at, 1))
+        assert (error.code, error.internal) == ("image_corrupt", "1048576 bytes that are no part of an image")
+
+
 def with_junk(name: str, junk: bytes) -> bytes:
     """A sample with other bytes before its second segment or its first block."""
     data = images.sample(name).data
@@ -95,7 +109,7 @@ async def test_what_lies_between_segments_or_blocks_is_ignored_unless_it_is_much
 
 @pytest.mark.gen_test(timeout=30)
 async def test_a_kind_of_jpeg_that_is_not_decoded_is_found_behind_what_is_no_marker(tmp_path: Path) -> None:
-    data = with_junk("jpeg", b"\0\0\xff\0\0")
+    data = with_junk("jpeg", b"\0\0\xff\0\0\xda\xff\xff\xff")
     at = data.index(b"\xff\xc0")
     async with running(tmp_path) as harness:
         assert (await harness.detect(data)).format == "JPEG"
