@@ -177,10 +177,9 @@ class S3Upload(Upload):
         """See ``Upload.put``."""
         checksum = _checksum(bytes.fromhex(self.metadata.sha256))
         if isinstance(body, FilePart):  # not every server compares, and no guard has seen these bytes
-            self._sha256 = hashlib.sha256()
-            for block in body.blocks():
-                self._sha256.update(block)
-            self._compare_whole()
+            digest = hashlib.sha256()
+            _hash(body, digest)
+            self._compare_whole(digest)
         if not self._bucket.options.create_only:
             self._check_free()
         answer = self._bucket.ask(
@@ -201,9 +200,7 @@ class S3Upload(Upload):
     def send(self, body: Body) -> None:
         """See ``Upload.send``."""
         digest, whole = hashlib.sha256(), self._sha256.copy()
-        for block in body.blocks() if isinstance(body, FilePart) else (body,):
-            digest.update(block)
-            whole.update(block)
+        _hash(body, digest, whole)
         checksum = _checksum(digest.digest())
         number = len(self._parts) + 1
         answer = self._bucket.ask("upload_part", **self._place, PartNumber=number, Body=body, ChecksumSHA256=checksum)
@@ -216,7 +213,7 @@ class S3Upload(Upload):
         if not self._last_sent:
             self.send(body)
             self._last_sent = True
-        self._compare_whole()
+        self._compare_whole(self._sha256)
         if not self._bucket.options.create_only:
             self._check_free()
         self._bucket.ask(
@@ -228,9 +225,10 @@ class S3Upload(Upload):
         if "UploadId" in self._place:
             _abort(self._bucket, self._place)
 
-    def _compare_whole(self) -> None:
-        if self._sha256.hexdigest() != self.metadata.sha256:
-            raise ContentMismatch(f"sha256 {self._sha256.hexdigest()} instead of {self.metadata.sha256}")
+    def _compare_whole(self, digest: "hashlib._Hash") -> None:
+        found = digest.hexdigest()
+        if found != self.metadata.sha256:
+            raise ContentMismatch(f"sha256 {found} instead of {self.metadata.sha256}")
 
     def _check_free(self) -> None:
         try:
@@ -275,6 +273,13 @@ def _abort(bucket: S3Bucket, place: Mapping[str, str]) -> None:
         cause = error.__cause__
         if not (isinstance(cause, ClientError) and status_of(cause) == 404):  # noqa: PLR2004 - no longer there
             raise
+
+
+def _hash(body: Body, *digests: "hashlib._Hash") -> None:
+    """Update digests with all of a body; a file's is read next from its beginning."""
+    for block in body.blocks() if isinstance(body, FilePart) else (body,):
+        for digest in digests:
+            digest.update(block)
 
 
 def _checksum(digest: bytes) -> str:
