@@ -14,6 +14,8 @@ _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fa
 
 def accepted(document: Import, timezone: tzinfo, params: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to ``POST /api/v1/imports``: eight keys in the order of the contract, and ``params`` as given."""
+    created_at = timestamp(document.created_at, timezone)
+    is_new = document.updated_at == document.created_at
     return {
         "id": document.id,
         "organization_id": document.organization_id,
@@ -21,8 +23,8 @@ def accepted(document: Import, timezone: tzinfo, params: Mapping[str, Any]) -> d
         "import_type": document.import_type,
         "album_id": document.album_id,
         "params": params,
-        "created_at": timestamp(document.created_at, timezone),
-        "updated_at": timestamp(document.updated_at, timezone),
+        "created_at": created_at,
+        "updated_at": created_at if is_new else timestamp(document.updated_at, timezone),
     }
 
 

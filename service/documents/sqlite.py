@@ -19,6 +19,7 @@ from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable, sqlite_queries
 from service.documents.sqlite_commits import commit_together
 from service.documents.sqlite_file import connect_reader, connect_writer, file_identity
+from service.documents.sqlite_news import SqliteNews
 from service.documents.sqlite_records import SqliteRecordStore
 from service.documents.sqlite_rows import to_milliseconds
 from service.documents.sqlite_search import SqliteImportSearch
@@ -33,7 +34,7 @@ _CLAIM_TRIES = 5
 
 
 class SqliteDocumentStore(DocumentStore):
-    """Keeps documents in a SQLite file. See ``DocumentStore`` and the module docstring.
+    """Keeps documents in a SQLite file. See ``DocumentStore`` and the module docstring. Also ``SupportsWaiting``.
 
     Args:
         path: the file; it and the folders above it are created where they are missing.
@@ -76,6 +77,7 @@ class SqliteDocumentStore(DocumentStore):
             batch=1,
             capacity=queue_size,
         )
+        self._news = SqliteNews(self._readers)
         self.search = SqliteImportSearch(self._readers)
         self.records = SqliteRecordStore(self._writer, self._readers, clock)
 
@@ -170,6 +172,10 @@ class SqliteDocumentStore(DocumentStore):
     async def queued(self, limit: int) -> int:
         """See ``DocumentStore.queued``."""
         return await self._readers.run(lambda connection: sqlite_queries.count_queued(connection, limit))
+
+    async def wait_for_work(self, timeout: float) -> None:
+        """See ``SupportsWaiting.wait_for_work``."""
+        await self._news.wait(timeout)
 
     # --- workers ------------------------------------------------------------------------------------------------------
 

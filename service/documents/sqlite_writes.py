@@ -192,8 +192,7 @@ def _replacement(count: int) -> str:
 
 @functools.cache
 def _claiming(count: int) -> str:
-    worker = f"?{len(STATE_COLUMNS) * count + 1}"
-    return f"{_change(count)} AND EXISTS (SELECT 1 FROM workers WHERE id = {worker})"  # noqa: S608 - our own text
+    return f"{_change(count)} AND EXISTS (SELECT 1 FROM workers WHERE id = ?)"  # noqa: S608 - our own text
 
 
 def _change(count: int) -> str:
@@ -210,7 +209,8 @@ def _change(count: int) -> str:
 
 
 def _rows(columns: int, count: int) -> str:
-    """A table of numbered parameters, row by row."""
-    return ", ".join(
-        f"({', '.join(f'?{columns * row + column}' for column in range(1, columns + 1))})" for row in range(count)
-    )
+    """A table of parameters, which SQLite counts from 1, row by row.
+
+    Not ``?NNN``: SQLite keeps the names of those in a list, which it walks for each value that Python binds.
+    """
+    return ", ".join([f"({', '.join('?' * columns)})"] * count)

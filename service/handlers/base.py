@@ -115,8 +115,10 @@ class BaseHandler(RequestHandler):
     # --- headers ------------------------------------------------------------------------------------------------------
 
     def clear(self) -> None:
-        """Begin the answer anew; see ``RequestHandler.clear``."""
-        super().clear()
+        """Begin the answer anew; see ``RequestHandler.clear``, which makes headers of its own first."""
+        self._write_buffer = []
+        self._status_code = HTTPStatus.OK.value
+        self._reason = HTTPStatus.OK.phrase
         self._headers = WireHeaders()
         self._headers["Date"] = http_date(int(time.time()))
         for name, value in FIXED:

@@ -63,10 +63,13 @@ def _pairs(text: bytes, limit: int) -> Iterator[tuple[str, str | None]]:
 
 def _unescape(text: bytes, name: bytes) -> str:
     """Decode ``+``, ``%`` escapes and UTF-8; ``name`` is the pair's name as sent, for the error."""
-    if _BAD_ESCAPE.search(text):
-        raise _invalid(name)
+    text = text.replace(b"+", b" ")
+    if b"%" in text:  # most have none
+        if _BAD_ESCAPE.search(text):
+            raise _invalid(name)
+        text = unquote_to_bytes(text)
     try:
-        return unquote_to_bytes(text.replace(b"+", b" ")).decode("utf-8")
+        return text.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _invalid(name) from error
 
