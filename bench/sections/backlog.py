@@ -218,7 +218,7 @@ def _accept(databases: Sequence[Database], samples: dict[int, Samples], rig: Rig
 
 async def _claim_and_list(databases: Sequence[Database], samples: dict[int, Samples], rig: Rig) -> None:
     """Claims and lists by the stores themselves, without a service."""
-    times = rig.choose(12, 6, 2)
+    times = rig.choose(36, 6, 2)
     async with AsyncExitStack() as stack:
         opened: dict[str, tuple[Database, DocumentStore, str]] = {}
         for database in databases:
