@@ -19,6 +19,9 @@ lint: $(VENV)/.installed-test  ## ruff, mypy --strict and the import rules.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Tests start Lading some hundred times: where the environment has Python keep no bytecode, each would compile it anew.
+unit test-long chaos: export PYTHONDONTWRITEBYTECODE =
+
 unit: $(VENV)/.installed-test  ## All tests.
 	$(BIN)/pytest -n auto --dist worksteal
 
@@ -69,7 +72,8 @@ $(VENV)/.installed: setup.py pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-test: setup.py pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@# What is not imported need not be compiled, which would take half of the time.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[test]'
 	@touch $@ $(VENV)/.installed
 
 # What Lading is compared with, and no part of it: in an environment of its own. Without it its rows say that it is missing.
