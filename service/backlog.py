@@ -80,6 +80,12 @@ class Backlog:
         self._counted_at = time.monotonic()
         self._max_age = min(max(self._min_age, (self._counted_at - began) / SHARE), max(OLDEST, self._min_age))
 
+    async def close(self) -> None:
+        """End a count that nobody waits for. May be called twice; nothing may be asked any more."""
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.wait({self._counting})
+
     def added(self) -> None:
         """Count one that was accepted just now."""
         self._count += 1

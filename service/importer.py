@@ -28,6 +28,7 @@ from service.dedupe import FindsDuplicates, source_of
 from service.expectations import ExpectationFailed, Facts, check_expectations
 from service.mirror import Mirror
 from service.models import Image, Import
+from service.saving import Saving
 from service.sources import fetcher_for, scheme_of
 from service.spool import Spool, Spools
 from service.vault import Vault
@@ -102,7 +103,7 @@ class Importer:
         self.fetchers = fetchers
         self._detectors = detectors
         self._storage = storage
-        self._files = files
+        self._saving = Saving(storage, files)
         self._storage_name = storage_name
         self._spools = spools
         self._mirror = mirror
@@ -229,21 +230,14 @@ class Importer:
         enter("save")
         try:
             with _outage_if_slow():
-                await self._save(document.storage_key, spool, metadata)
+                await self._saving.save(document.storage_key, spool, metadata)
         except ObjectExists:
             return await self._stored_image(document.storage_key, filename)
         image = self._image(info, spool, document.storage_key, filename)
         if self._mirror is not None:
-            is_mirrored = await self._mirror.save(document.storage_key, spool.chunks(), metadata)
+            is_mirrored = await self._mirror.save(document.storage_key, spool, metadata)
             image = replace(image, is_mirrored=is_mirrored)
         return image
-
-    async def _save(self, key: str, spool: Spool, metadata: ObjectMetadata) -> None:
-        if self._files is None:
-            await self._storage.save(key, spool.chunks(), metadata)
-        else:
-            spool.check_unchanged()  # a guard, which hashes what it is given, sees nothing of a file
-            await self._files.save_file(key, spool.path, metadata)
 
     async def _detect(self, spool: Spool) -> ImageInfo:
         """Ask the detectors in turn; where none accepts the file, the first that knew its format has the last word."""

@@ -9,12 +9,14 @@
 """
 
 import time
-from collections.abc import AsyncIterator
 
 from backends.guard import GuardedStorage
+from plugins.capabilities import SupportsFiles
 from plugins.contracts import ObjectMetadata
 from plugins.errors import ObjectExists, PluginError
 from service.outages import Outage
+from service.saving import Saving
+from service.spool import Spool
 
 PAUSE = 30.0
 """Seconds for which imports leave a mirror alone that failed."""
@@ -25,10 +27,12 @@ class Mirror:
 
     Args:
         storage: where, behind its guard.
+        files: saves files there, where it can.
     """
 
-    def __init__(self, storage: GuardedStorage) -> None:
+    def __init__(self, storage: GuardedStorage, files: SupportsFiles | None = None) -> None:
         self._storage = storage
+        self._saving = Saving(storage, files)
         self._outage = Outage(f"the mirror {storage.name}")
         self._resume_at = float("-inf")
         self._failed = False
@@ -38,14 +42,14 @@ class Mirror:
         """Name of the storage."""
         return self._storage.name
 
-    async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> bool:
+    async def save(self, key: str, spool: Spool, metadata: ObjectMetadata) -> bool:
         """Save a second copy, if that is possible now.
 
         Returns:
             whether the mirror has it; False leaves it to ``Mirroring``.
 
         Raises:
-            OSError: from ``chunks``.
+            OSError: the spool cannot be read, or was changed.
         """
         if time.monotonic() < self._resume_at:
             return False
@@ -53,7 +57,7 @@ class Mirror:
             if self._failed:
                 self._resume_at = time.monotonic() + PAUSE  # it may hang: one import that waits for it is enough
                 await self._storage.ping()  # it may have to prepare itself anew
-            await self._storage.save(key, chunks, metadata)
+            await self._saving.save(key, spool, metadata)
             is_saved = True
         except ObjectExists:
             is_saved = False  # of an earlier attempt: it is to be compared first

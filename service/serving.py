@@ -128,6 +128,7 @@ async def running(
         await stack.enter_async_context(_in_the_background(api.receiving.run, "uploads"))
         await stack.enter_async_context(_in_the_background(api.uploads.run, "files of uploads"))
         stack.push_async_callback(api.events.feeds.close)
+        stack.push_async_callback(api.imports.backlog.close)
         server = make_server(
             make_app(api),
             head_max_bytes=options.head_max_bytes,

@@ -130,7 +130,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             storage=storages.backend,
             storage_name=storages.main,
             files=files,
-            mirror=None if storages.mirror is None else Mirror(storages.by_name[storages.mirror]),
+            mirror=_mirror(storages),
             spools=spools,
             vault=vault,
             admit=quotas.hold,
@@ -222,6 +222,14 @@ def make_images(parts: Parts) -> Images:
         url_lifetime=timedelta(seconds=options.redirect_lifetime),
         facts=parts.facts,
     )
+
+
+def _mirror(storages: Storages) -> Mirror | None:
+    """The mirror of imports, if there is one."""
+    if storages.mirror is None:
+        return None
+    storage = storages.by_name[storages.mirror]
+    return Mirror(storage, files_of(storage))
 
 
 def make_mirroring(parts: Parts) -> Mirroring:

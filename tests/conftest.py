@@ -17,6 +17,8 @@ from tests.support.mongod import ReplicaSet, replica_set
 
 LONG: Final = os.environ.get("LADING_TESTS") == "long"
 ONE_STORE: Final = "sqlite"
+SLOW: Final = 300
+"""Seconds that a test may take which counts as slow."""
 
 # Event loops complain of coroutines that were never awaited, and of callbacks in the wrong thread. Where each task,
 # future and callback was made they note in the long form of the tests alone: it takes a fifth of the time of all.
@@ -49,6 +51,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=others)
         left_out = set(others)
         items[:] = [item for item in items if item not in left_out]
+    # What takes minutes comes first, or all would wait for it in the end: whole modules, which share what they set up.
+    slow = {item.path for item in items if _patience(item) >= SLOW}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def _patience(item: pytest.Item) -> float:
+    """Seconds that a test may take, where it says so itself."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker is not None else 0.0
 
 
 def _store(item: pytest.Item) -> str:

@@ -116,9 +116,7 @@ class BaseHandler(RequestHandler):
 
     def clear(self) -> None:
         """Begin the answer anew; see ``RequestHandler.clear``, which makes headers of its own first."""
-        self._write_buffer = []
-        self._status_code = HTTPStatus.OK.value
-        self._reason = HTTPStatus.OK.phrase
+        self._write_buffer, self._status_code, self._reason = [], HTTPStatus.OK.value, HTTPStatus.OK.phrase
         self._headers = WireHeaders()
         self._headers["Date"] = http_date(int(time.time()))
         for name, value in FIXED:

@@ -179,3 +179,22 @@ async def test_a_cancelled_request_takes_no_other_with_it() -> None:
     store.answer.set()
     assert await second
     assert first.cancelled()
+
+
+@pytest.mark.gen_test
+async def test_a_count_that_nobody_waits_for_ends_with_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    store = await opened(0)
+    backlog = Backlog(store, 4)
+    await backlog.close()
+    assert not await backlog.is_full()
+    now += 2
+    store.answer.clear()
+    assert not await backlog.is_full()
+    await settle()
+    assert store.asked == 2
+    assert len(asyncio.all_tasks()) == 2
+    for _ in range(2):
+        await backlog.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}

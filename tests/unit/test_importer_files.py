@@ -12,6 +12,7 @@ from backends.local import LocalStorage, LocalStorageOptions
 from plugins.capabilities import SupportsFiles
 from plugins.contracts import ImageInfo, ObjectMetadata
 from plugins.errors import ContentMismatch, KeyInvalid, PluginFault
+from service.saving import Saving
 from tests.support.importing import DATA, DOCUMENT, Shop, Storage, shop_of
 from tests.support.scripted import INFO, pieces
 
@@ -33,7 +34,7 @@ class TakesFiles(SupportsFiles):
 
 def taking_files(shop: Shop) -> TakesFiles:
     files = TakesFiles(shop.storage)
-    shop.importer._files = files
+    shop.importer._saving = Saving(shop.storage, files)
     return files
 
 

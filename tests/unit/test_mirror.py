@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ import service.mirror
 import service.mirroring
 import service.transfers
 from backends.guard import GuardedStorage
+from backends.guard_files import files_of
+from backends.local import LocalStorage, LocalStorageOptions
+from plugins.capabilities import SupportsFiles
 from plugins.contracts import ObjectMetadata
 from plugins.errors import ContentMismatch, ObjectNotFound, StorageFull, StorageUnavailable
 from service.documents import StoreUnavailable
@@ -21,10 +26,11 @@ from service.importer import Importer
 from service.mirror import Mirror
 from service.mirroring import AGE, Copyist, Mirroring
 from service.models import Held, Image, Import
+from service.spool import Spool, Spools
 from service.transfers import ATTEMPTS, GIVE_UP_AFTER, Outcome
 from service.vault import Vault
 from tests.support.importing import DATA, DOCUMENT, Shop, shop_of
-from tests.support.scripted import until
+from tests.support.scripted import pieces, until
 from tests.support.storages import ScriptedStorage, Warehouse, deleting, failing, warehouse
 
 DOWN = StorageUnavailable("the mirror is down")
@@ -64,6 +70,60 @@ async def test_an_import_is_in_both_when_it_is_done() -> None:
         assert image.places == ("memory", "mirror")
 
 
+class Files(SupportsFiles):
+    """Saves files in a storage; counts them."""
+
+    def __init__(self, storage: ScriptedStorage) -> None:
+        self.storage = storage
+        self.saved = 0
+
+    async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
+        self.saved += 1
+        await self.storage.save(key, pieces(path.read_bytes()), metadata)
+
+    def make_file(self) -> int | None:
+        return None
+
+
+@pytest.mark.gen_test
+async def test_a_mirror_that_takes_files_is_given_the_file() -> None:
+    with shop_of() as shop:
+        backend = ScriptedStorage()
+        importer, files = mirrored(shop, backend), Files(backend)
+        importer._mirror = Mirror(GuardedStorage(backend, name="mirror"), files)
+        image = await image_of(importer)
+        assert (image.is_mirrored, files.saved) == (True, 1)
+        assert shop.stored == backend.objects == {DOCUMENT.storage_key: DATA}
+
+
+@pytest.mark.gen_test
+async def test_a_file_becomes_two_objects_on_one_disk(tmp_path: Path) -> None:
+    """Its file may become the first; the second is a file of its own."""
+    here = [GuardedStorage(LocalStorage(LocalStorageOptions(path=tmp_path / name)), name=name) for name in ("a", "b")]
+    with shop_of() as shop:
+        for storage in here:
+            await storage.ping()
+        files = files_of(here[0])
+        assert files is not None
+        importer = Importer(
+            fetchers={"test": shop.fetcher},
+            detectors=shop.detectors,
+            storage=here[0],
+            storage_name="a",
+            files=files,
+            spools=Spools(0, None, shop.executor, files.make_file),
+            vault=Vault(),
+            mirror=Mirror(here[1], files_of(here[1])),
+        )
+        image = await image_of(importer)
+        stored = [tmp_path / name / DOCUMENT.storage_key for name in ("a", "b")]
+        assert image.is_mirrored
+        assert [path.read_bytes() for path in stored] == [DATA, DATA]
+        assert stored[0].stat().st_ino != stored[1].stat().st_ino
+        for storage in here:
+            await storage.close()
+
+
 @pytest.mark.gen_test
 async def test_without_a_mirror_there_is_one_copy() -> None:
     with shop_of() as shop:
@@ -101,17 +161,26 @@ async def test_a_mirror_that_fails_is_left_alone_for_a_while(monkeypatch: pytest
         assert [name for name, _ in backend.calls] == ["save", "ping", "save"], "it may have to prepare itself"
 
 
-async def body() -> AsyncIterator[bytes]:
-    yield DATA
+@asynccontextmanager
+async def spooled() -> AsyncIterator[tuple[Spool, ObjectMetadata]]:
+    with shop_of() as shop, shop.spools.open() as spool:
+        await spool.fill(pieces(DATA))
+        yield spool, ObjectMetadata(len(DATA), hashlib.sha256(DATA).hexdigest(), "image/png")
 
 
 @pytest.mark.gen_test
 async def test_one_import_tries_a_mirror_that_hangs_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with spooled() as (spool, metadata):
+        await one_tries_and_the_others_go_on(monkeypatch, spool, metadata)
+
+
+async def one_tries_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, spool: Spool, metadata: ObjectMetadata
+) -> None:
     backend = ScriptedStorage()
     mirror = Mirror(GuardedStorage(backend, name="mirror"))
-    metadata = ObjectMetadata(len(DATA), hashlib.sha256(DATA).hexdigest(), "image/png")
     backend.before = failing(DOWN, "save", times=1)
-    assert not await mirror.save("a", body(), metadata)
+    assert not await mirror.save("a", spool, metadata)
     answers = asyncio.Event()
 
     async def hangs(_name: str, _key: str) -> None:
@@ -119,13 +188,13 @@ async def test_one_import_tries_a_mirror_that_hangs_and_the_others_go_on(monkeyp
 
     backend.before = hangs
     monkeypatch.setattr(mirror, "_resume_at", 0.0)
-    trying = asyncio.create_task(mirror.save("b", body(), metadata))
+    trying = asyncio.create_task(mirror.save("b", spool, metadata))
     await until(lambda: backend.calls[-1] == ("ping", ""))
     async with asyncio.timeout(10):
-        assert not await mirror.save("c", body(), metadata)
+        assert not await mirror.save("c", spool, metadata)
     answers.set()
     assert await trying
-    assert await mirror.save("d", body(), metadata), "it works again, for all"
+    assert await mirror.save("d", spool, metadata), "it works again, for all"
 
 
 @pytest.mark.gen_test
