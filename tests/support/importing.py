@@ -9,11 +9,12 @@ import pytest
 
 from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
-from plugins.contracts import ImageInfo, ObjectMetadata, StoredObject
+from plugins.capabilities import SupportsFiles
+from plugins.contracts import ImageInfo, ObjectMetadata, StorageBackend, StoredObject
 from service.importer import Importer
 from service.spool import Spool, Spools
 from service.vault import Vault
-from tests.support.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import
+from tests.support.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import, pieces
 
 DOCUMENT = make_import()
 DATA = body_of(DOCUMENT.url or "")
@@ -53,6 +54,21 @@ class Storage(MemoryStorage):
             await self.before_open()
         async with super().open(key, offset=offset, length=length) as stored:
             yield stored
+
+
+class TakesFiles(SupportsFiles):
+    """Saves files in a storage that takes none; counts them."""
+
+    def __init__(self, storage: StorageBackend) -> None:
+        self._storage = storage
+        self.saved = 0
+
+    async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
+        self.saved += 1
+        await self._storage.save(key, pieces(path.read_bytes()), metadata)
+
+    def make_file(self) -> int | None:
+        raise LookupError("by design")
 
 
 class Shop:

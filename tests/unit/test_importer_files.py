@@ -9,27 +9,11 @@ import pytest
 from backends.guard import GuardedStorage
 from backends.guard_files import GuardedFiles, files_of
 from backends.local import LocalStorage, LocalStorageOptions
-from plugins.capabilities import SupportsFiles
 from plugins.contracts import ImageInfo, ObjectMetadata
 from plugins.errors import ContentMismatch, KeyInvalid, PluginFault
 from service.saving import Saving
-from tests.support.importing import DATA, DOCUMENT, Shop, Storage, shop_of
-from tests.support.scripted import INFO, pieces
-
-
-class TakesFiles(SupportsFiles):
-    """Saves files in the shop's storage; counts them."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self.saved = 0
-
-    async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
-        self.saved += 1
-        await self._storage.save(key, pieces(path.read_bytes()), metadata)
-
-    def make_file(self) -> int | None:
-        raise LookupError("by design")
+from tests.support.importing import DATA, DOCUMENT, Shop, Storage, TakesFiles, shop_of
+from tests.support.scripted import INFO
 
 
 def taking_files(shop: Shop) -> TakesFiles:

@@ -18,7 +18,6 @@ import service.transfers
 from backends.guard import GuardedStorage
 from backends.guard_files import files_of
 from backends.local import LocalStorage, LocalStorageOptions
-from plugins.capabilities import SupportsFiles
 from plugins.contracts import ObjectMetadata
 from plugins.errors import ContentMismatch, ObjectNotFound, StorageFull, StorageUnavailable
 from service.documents import StoreUnavailable
@@ -29,7 +28,7 @@ from service.models import Held, Image, Import
 from service.spool import Spool, Spools
 from service.transfers import ATTEMPTS, GIVE_UP_AFTER, Outcome
 from service.vault import Vault
-from tests.support.importing import DATA, DOCUMENT, Shop, shop_of
+from tests.support.importing import DATA, DOCUMENT, Shop, TakesFiles, shop_of
 from tests.support.scripted import pieces, until
 from tests.support.storages import ScriptedStorage, Warehouse, deleting, failing, warehouse
 
@@ -70,26 +69,11 @@ async def test_an_import_is_in_both_when_it_is_done() -> None:
         assert image.places == ("memory", "mirror")
 
 
-class Files(SupportsFiles):
-    """Saves files in a storage; counts them."""
-
-    def __init__(self, storage: ScriptedStorage) -> None:
-        self.storage = storage
-        self.saved = 0
-
-    async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
-        self.saved += 1
-        await self.storage.save(key, pieces(path.read_bytes()), metadata)
-
-    def make_file(self) -> int | None:
-        return None
-
-
 @pytest.mark.gen_test
 async def test_a_mirror_that_takes_files_is_given_the_file() -> None:
     with shop_of() as shop:
         backend = ScriptedStorage()
-        importer, files = mirrored(shop, backend), Files(backend)
+        importer, files = mirrored(shop, backend), TakesFiles(backend)
         importer._mirror = Mirror(GuardedStorage(backend, name="mirror"), files)
         image = await image_of(importer)
         assert (image.is_mirrored, files.saved) == (True, 1)
