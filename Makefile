@@ -2,6 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Tests start Lading some hundred times: where the environment has Python keep no bytecode, each would compile it anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint unit test-long chaos bench bench-quick bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
@@ -18,9 +21,6 @@ lint: $(VENV)/.installed-test  ## ruff, mypy --strict and the import rules.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-# Tests start Lading some hundred times: where the environment has Python keep no bytecode, each would compile it anew.
-unit test-long chaos: export PYTHONDONTWRITEBYTECODE =
 
 unit: $(VENV)/.installed-test  ## All tests.
 	$(BIN)/pytest -n auto --dist worksteal

@@ -9,7 +9,8 @@ For the operator:
   when the disk answers.
 - The filesystem must offer hard links or, as FAT does on Linux, a rename that does not replace. It must honour flock
   among the processes that share it.
-- Small images are saved by one more process for each that runs imports, of some 10 MB (``local_saver``). It starts with
+- Small images are saved by one more process for each that runs imports, of some 10 MB (``local_saver``); by two where
+  the mirror is local as well. It starts with
   the first save and ends with the service.
 - Folders stay when their last object is deleted. A name below the path that is a symbolic link is never followed.
 
@@ -26,7 +27,7 @@ from typing import Any, ClassVar, Final, TypeVar, TypeVarTuple
 from aiofiles.threadpool import wrap
 from pydantic import Field
 
-from backends.local_files import LockedFile, UnnamedFile, probe
+from backends.local_files import LockedFile, UnnamedFile, identity_of, probe
 from backends.local_listing import Listing
 from backends.local_saver import Saver
 from backends.local_transfers import Reading, Upload
@@ -98,7 +99,11 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
             await self._publish(upload, upload.save_file, path)
             return
         self._check_open()
-        job = await self._saver.submit(key, absolute_path(path), metadata.byte_size)
+        try:
+            identity = identity_of(path)
+        except OSError as error:
+            raise storage_error(error) from error
+        job = await self._saver.submit(key, absolute_path(path), identity, metadata.byte_size)
         try:
             await self._finish(job)
         except asyncio.CancelledError:
@@ -225,7 +230,7 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
     async def _finish(self, job: asyncio.Future[_Result], on_cancel: Callable[[], None] | None = None) -> _Result:
         """Wait until the job has ended, even when cancelled: only then is it known what it left behind."""
         self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+        job.add_done_callback(self._ended)
         cancelled = False
         while not job.done():
             try:
@@ -240,6 +245,11 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
         if isinstance(error, OSError):
             raise storage_error(error) from error
         return job.result()
+
+    def _ended(self, job: asyncio.Future[Any]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled():
+            job.exception()  # is nobody's complaint where nobody waits any more
 
     def _check_open(self) -> None:
         if self._closed:

@@ -54,7 +54,10 @@ def _serve(requests: BinaryIO, turn: threading.Lock, tree: Tree) -> None:
 def _saved(tree: Tree, request: dict[str, Any]) -> dict[str, Any]:
     """The answer to a request: nothing where the object is durable, or what has become of it."""
     try:
-        Upload(tree, request["key"], request["byte_size"]).save_file(Path(request["path"]))
+        # Whoever asked may have given up and closed the file since: its descriptor's number is soon another's.
+        device, inode, written_at = request["identity"]
+        upload = Upload(tree, request["key"], request["byte_size"])
+        upload.save_file(Path(request["path"]), (device, inode, written_at))
     except StorageError as error:
         return {"error": type(error).__name__, "internal": error.internal[:MAX_INTERNAL]}
     except OSError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from backends.local_tree import SUFFIX, Tree
+from plugins.errors import ContentMismatch
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -30,6 +31,24 @@ NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 _AT_FDCWD: Final = -100
 _RENAME_NOREPLACE: Final = 1
+
+
+Identity = tuple[int, int, int]
+"""What tells a file from all others, for as long as somebody has it open, and then from the next that has its number:
+device, inode, and nanoseconds of the last write."""
+
+
+def identity_of(path: Path) -> Identity:
+    """The identity of the file that a path names now. Does not wait for a disk where the file is open.
+
+    Raises:
+        OSError: it names none.
+    """
+    return _identity(path.stat())
+
+
+def _identity(found: os.stat_result) -> Identity:
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 class LockedFile(io.FileIO):
@@ -123,14 +142,19 @@ class BodyFile(UnnamedFile):
     """A file that holds a body, opened for reading, which may become the object itself. Made by ``open``."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open the file.
+    def open(cls, path: Path, expected: Identity | None = None) -> Self:
+        """Open the file; ``expected`` is the identity that it is to have.
 
         Raises:
+            ContentMismatch: the path names another file.
             OSError: it cannot be opened.
         """
         file = cls(os.open(path, _BODY_FLAGS))
-        file.byte_size = os.fstat(file.fileno()).st_size
+        found = os.fstat(file.fileno())
+        if expected is not None and _identity(found) != expected:
+            file.close()
+            raise ContentMismatch("the path names another file by now")
+        file.byte_size = found.st_size
         return file
 
     def can_be_placed(self, folder: int) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.local_child import MAX_LINE
+from backends.local_files import Identity
 from plugins import errors
 from plugins.children import Child, child_environment, json_line, python_command, start_child
 from plugins.errors import StorageError, StorageUnavailable
@@ -120,8 +121,10 @@ class Saver:
         self._starting = asyncio.Lock()
         self._closed = False
 
-    async def submit(self, key: str, path: str, byte_size: int) -> asyncio.Future[None]:
+    async def submit(self, key: str, path: str, identity: Identity, byte_size: int) -> asyncio.Future[None]:
         """Begin to save what the file at ``path`` holds, an absolute path that means the same in every process.
+
+        The process may come to it when the caller has long given up; it saves nothing but the file of this identity.
 
         Returns:
             a future, which is not to be cancelled: OSError or ``StorageError`` where nothing was saved.
@@ -132,7 +135,7 @@ class Saver:
         child = self._child
         if child is None or not child.is_of_use:
             child = await self._started()
-        return child.submit({"key": key, "path": path, "byte_size": byte_size})
+        return child.submit({"key": key, "path": path, "identity": identity, "byte_size": byte_size})
 
     async def close(self) -> None:
         """End the process; what was submitted should have its outcome by now. May be called twice."""

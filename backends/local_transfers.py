@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from backends.local_files import NO_HARD_LINKS, BodyFile, LockedFile, NewFile, TemporaryFile, UnnamedFile
+from backends.local_files import NO_HARD_LINKS, BodyFile, Identity, LockedFile, NewFile, TemporaryFile, UnnamedFile
 from backends.local_tree import Tree, is_object, split
 from plugins.errors import ContentMismatch, KeyInvalid, ObjectExists, StorageUnavailable
 
@@ -80,11 +80,11 @@ class Upload:
         """Write and publish the whole object at once. Raises what ``begin`` and ``publish`` raise."""
         self._save(lambda file: file.write(body))
 
-    def save_file(self, path: Path) -> None:
+    def save_file(self, path: Path, expected: Identity | None = None) -> None:
         """Publish what the file at ``path`` holds: where it has no name and is on the same filesystem, the file itself,
-        or else a copy of it. Raises what ``begin`` and ``publish`` raise.
+        or else a copy of it. Raises what ``BodyFile.open``, ``begin`` and ``publish`` raise.
         """
-        with BodyFile.open(path) as source:
+        with BodyFile.open(path, expected) as source:
             _compare(source, self._byte_size)
             if not self._take_over(source):
                 self._save(source.copy_to)

@@ -76,9 +76,10 @@ class SupportsFiles(ABC):
     async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
         """As ``StorageBackend.save``, with all that the file at ``path`` holds as the body.
 
-        The caller guarantees that the file is complete, readable by this user and unchanged until the call returns; a
-        file without a name, it gives away: the backend may make it the object itself. ``path`` may be a name under
-        ``/proc``.
+        The caller guarantees that the file is complete, readable by this user and unchanged until the call returns. The
+        backend changes nothing of it, but may make it the object itself where it has no name yet (its link count says
+        so): it may be offered to another backend after this one. ``path`` may be a name under ``/proc`` that means
+        another file as soon as the call has ended, or was left.
 
         Raises:
             ObjectExists: the key is taken.

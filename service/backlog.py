@@ -37,6 +37,7 @@ class Backlog:
         self._failed_at = float("-inf")
         self._lock = asyncio.Lock()
         self._counting: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def is_full(self) -> bool:
         """Whether no more imports should be accepted now.
@@ -54,7 +55,7 @@ class Backlog:
         return self._count >= self._limit
 
     def _count_aside(self, asked_at: float) -> None:
-        if self._counting is None or self._counting.done():
+        if not self._closed and (self._counting is None or self._counting.done()):
             self._counting = asyncio.create_task(self._try_to_count(asked_at), name="count of the queue")
 
     async def _try_to_count(self, asked_at: float) -> None:
@@ -81,7 +82,8 @@ class Backlog:
         self._max_age = min(max(self._min_age, (self._counted_at - began) / SHARE), max(OLDEST, self._min_age))
 
     async def close(self) -> None:
-        """End a count that nobody waits for. May be called twice; nothing may be asked any more."""
+        """End a count that nobody waits for, and begin none any more. May be called twice."""
+        self._closed = True
         if self._counting is not None:
             self._counting.cancel()
             await asyncio.wait({self._counting})

@@ -10,6 +10,8 @@
 
 import time
 
+import structlog
+
 from backends.guard import GuardedStorage
 from plugins.capabilities import SupportsFiles
 from plugins.contracts import ObjectMetadata
@@ -20,6 +22,8 @@ from service.spool import Spool
 
 PAUSE = 30.0
 """Seconds for which imports leave a mirror alone that failed."""
+
+log = structlog.get_logger(__name__)
 
 
 class Mirror:
@@ -47,9 +51,6 @@ class Mirror:
 
         Returns:
             whether the mirror has it; False leaves it to ``Mirroring``.
-
-        Raises:
-            OSError: the spool cannot be read, or was changed.
         """
         if time.monotonic() < self._resume_at:
             return False
@@ -61,6 +62,9 @@ class Mirror:
             is_saved = True
         except ObjectExists:
             is_saved = False  # of an earlier attempt: it is to be compared first
+        except OSError as error:
+            log.warning("an image cannot be read for its second copy, which follows", key=key, reason=str(error))
+            return False  # no fault of the mirror, nor of the import, whose image is stored
         except PluginError as error:
             self._failed = True
             self._resume_at = time.monotonic() + PAUSE

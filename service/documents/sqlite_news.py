@@ -1,4 +1,7 @@
-"""Learning that another process has written into the SQLite file, so that idle workers see what it has queued."""
+"""Learning that somebody has written into the SQLite file, so that idle workers see what other processes have queued.
+
+What becomes due, such as a retry, is no write: a worker finds it when it looks at the queue by itself.
+"""
 
 import asyncio
 import contextlib

@@ -187,7 +187,6 @@ async def test_a_count_that_nobody_waits_for_ends_with_the_service(monkeypatch: 
     monkeypatch.setattr(time, "monotonic", lambda: now)
     store = await opened(0)
     backlog = Backlog(store, 4)
-    await backlog.close()
     assert not await backlog.is_full()
     now += 2
     store.answer.clear()
@@ -198,3 +197,5 @@ async def test_a_count_that_nobody_waits_for_ends_with_the_service(monkeypatch: 
     for _ in range(2):
         await backlog.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not await backlog.is_full()
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "a late request begins no count"

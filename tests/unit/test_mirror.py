@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -89,13 +90,22 @@ async def test_a_file_becomes_two_objects_on_one_disk(tmp_path: Path) -> None:
             await storage.ping()
         files = files_of(here[0])
         assert files is not None
+        made: list[int] = []
+
+        def make_file() -> int | None:
+            descriptor = files.make_file()
+            if descriptor is None:
+                pytest.skip("this file system has no files without a name")
+            made.append(os.fstat(descriptor).st_ino)
+            return descriptor
+
         importer = Importer(
             fetchers={"test": shop.fetcher},
             detectors=shop.detectors,
             storage=here[0],
             storage_name="a",
             files=files,
-            spools=Spools(0, None, shop.executor, files.make_file),
+            spools=Spools(0, None, shop.executor, make_file),
             vault=Vault(),
             mirror=Mirror(here[1], files_of(here[1])),
         )
@@ -103,7 +113,8 @@ async def test_a_file_becomes_two_objects_on_one_disk(tmp_path: Path) -> None:
         stored = [tmp_path / name / DOCUMENT.storage_key for name in ("a", "b")]
         assert image.is_mirrored
         assert [path.read_bytes() for path in stored] == [DATA, DATA]
-        assert stored[0].stat().st_ino != stored[1].stat().st_ino
+        assert [stored[0].stat().st_ino] == made, "the file has become the first object"
+        assert stored[1].stat().st_ino not in made
         for storage in here:
             await storage.close()
 
@@ -179,6 +190,23 @@ async def one_tries_and_the_others_go_on(
     answers.set()
     assert await trying
     assert await mirror.save("d", spool, metadata), "it works again, for all"
+
+
+class Unreadable(TakesFiles):
+    async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
+        raise OSError("the bytes of a spool were changed")
+
+
+@pytest.mark.gen_test
+async def test_a_body_that_cannot_be_read_for_the_mirror_fails_no_import() -> None:
+    with shop_of() as shop:
+        backend = ScriptedStorage()
+        importer = mirrored(shop, backend)
+        importer._mirror = mirror = Mirror(GuardedStorage(backend, name="mirror"), Unreadable(backend))
+        image = await image_of(importer)
+        assert (image.mirror, image.is_mirrored) == ("mirror", False)
+        assert shop.stored == {DOCUMENT.storage_key: DATA}
+        assert not mirror._failed, "it is no fault of the mirror"
 
 
 @pytest.mark.gen_test

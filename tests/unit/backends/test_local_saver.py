@@ -12,17 +12,20 @@ import pytest
 
 import backends.local_saver
 from backends.local import PIECE, LocalStorage, LocalStorageOptions
-from backends.local_files import BodyFile
+from backends.local_files import BodyFile, identity_of
 from backends.local_saver import Saver
 from backends.local_transfers import Upload
 from backends.local_tree import Tree
 from plugins.children import child_environment, json_line, python_command
-from plugins.errors import KeyInvalid, ObjectExists, StorageFull, StorageUnavailable
+from plugins.errors import ContentMismatch, KeyInvalid, ObjectExists, StorageFull, StorageUnavailable
 from plugins.testing.bodies import Body
 from plugins.testing.cancellation import attempt
 from plugins.testing.leaks import no_leaks
 from plugins.testing.storage_support import KEY, read
+from tests.support.scripted import until
 from tests.unit.backends.local_support import LARGE, SMALL, failing, opened
+
+NOBODY = (0, 0, 0)
 
 
 def written(path: Path, body: Body) -> Path:
@@ -171,13 +174,44 @@ async def test_a_cancelled_save_ends_when_its_outcome_is_known(tmp_path: Path) -
 
 
 @pytest.mark.gen_test
+async def test_a_path_that_is_another_file_s_by_now_saves_nothing(tmp_path: Path) -> None:
+    """A save that was given up is begun late, when another image has the descriptor's number."""
+    other, descriptor = os.memfd_create("body"), os.memfd_create("body")
+    try:
+        os.write(descriptor, SMALL.whole())
+        os.write(other, bytes(SMALL.size))
+        path = Path(f"/proc/self/fd/{descriptor}")
+        async with opened(tmp_path / "root") as storage:
+            await storage.save_file("ab/first", path, SMALL.metadata)
+            pid = pid_of(storage)
+            await stop(pid)
+            saving = asyncio.create_task(storage.save_file(KEY, path, SMALL.metadata))
+            await until(lambda: bool(storage._jobs))
+            os.dup2(other, descriptor)
+            os.kill(pid, signal.SIGCONT)
+            with pytest.raises(ContentMismatch, match="another file"):
+                await saving
+            assert not await storage.exists(KEY)
+    finally:
+        os.close(descriptor)
+        os.close(other)
+
+
+@pytest.mark.gen_test
+async def test_a_path_that_is_no_file_s_is_told(tmp_path: Path) -> None:
+    async with opened(tmp_path / "root") as storage:
+        with pytest.raises(StorageUnavailable):
+            await storage.save_file(KEY, tmp_path / "none", SMALL.metadata)
+
+
+@pytest.mark.gen_test
 @pytest.mark.parametrize(
     "answer", ["nonsense", '{"id": 999}', "[]", '{"id": 0, "errno": "x" ', '{"id": 0, "errno": 5}']
 )
 async def test_an_answer_that_is_none_ends_the_process(tmp_path: Path, answer: str) -> None:
     async with no_leaks():
         saver = Saver(tmp_path, 1)
-        job = await saver.submit(KEY, "/dev/null", 0)
+        job = await saver.submit(KEY, "/dev/null", NOBODY, 0)
         child = saver._child
         assert child is not None
         child.pipe_data_received(1, f"{answer}\n".encode())
@@ -193,7 +227,7 @@ async def test_whatever_goes_wrong_in_the_process_is_answered(tmp_path: Path) ->
         saver = Saver(tmp_path, 1)
         for _ in range(2):
             with pytest.raises(StorageUnavailable) as caught:
-                await (await saver.submit(KEY, "\0", 0))
+                await (await saver.submit(KEY, "\0", NOBODY, 0))
             assert "ValueError: embedded null byte" in caught.value.internal
         await saver.close()
 
@@ -204,7 +238,8 @@ def test_the_process_completes_what_it_has_and_ends_with_its_stdin(tmp_path: Pat
     tree.prepare()
     path = written(tmp_path / "body", SMALL)
     start = json_line({"root": str(tree.root), "threads": 2})
-    request = json_line({"id": 7, "key": KEY, "path": str(path), "byte_size": SMALL.size})
+    told = {"key": KEY, "path": str(path), "identity": identity_of(path), "byte_size": SMALL.size}
+    request = json_line({"id": 7, **told})
     command = python_command("backends.local_child")
     ended = subprocess.run(
         command, input=start + request, capture_output=True, check=True, timeout=30, env=child_environment()
@@ -218,13 +253,13 @@ async def test_a_process_that_does_not_end_is_killed(tmp_path: Path, monkeypatch
     monkeypatch.setattr(backends.local_saver, "END_SECONDS", 0.1)
     async with no_leaks():
         saver = Saver(tmp_path, 1)
-        job = await saver.submit(KEY, "/dev/null", 0)
+        job = await saver.submit(KEY, "/dev/null", NOBODY, 0)
         assert saver._child is not None
         await stop(saver._child._transport.get_pid())
         await saver.close()
         assert job.exception() is not None
         with pytest.raises(StorageUnavailable):
-            await saver.submit(KEY, "/dev/null", 0)
+            await saver.submit(KEY, "/dev/null", NOBODY, 0)
 
 
 @pytest.mark.gen_test
