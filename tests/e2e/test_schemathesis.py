@@ -25,6 +25,8 @@ def test_every_operation_does_as_it_is_described(tmp_path: Path) -> None:
         "LADING_EVENTS__MAX_DURATION": "1",
         "LADING_WORKER__BACKLOG": "1000000",
         "LADING_UPLOADS__DIRECTORY": str(tmp_path / "uploads"),
+        # The examples of the description name hosts that are somewhere: nothing goes there.
+        "LADING_FETCH_HTTP__DENY_NETWORKS": "0.0.0.0/0, ::/0",
     }
     environ = environment(tmp_path, **more)
     with ServiceProcess(("serve", "--config", str(conf)), environ, tmp_path) as process:
