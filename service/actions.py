@@ -106,7 +106,8 @@ class Actions:
 
         def deleted(one: Import, now: datetime) -> Import | None:
             nonlocal was_begun
-            was_begun = was_begun or one.status is Status.RUNNING
+            # One that waits for another attempt may still be saved by the one before, which has given that up.
+            was_begun = was_begun or (not one.status.is_final and one.revision > 0)
             if one.deleted_at is not None:
                 raise ApiError("not_found")
             return one.deleted(now)

@@ -98,8 +98,7 @@ class Idempotency:
                     raise ApiError("idempotency_in_progress", retry_after=RETRY_AFTER) from None
             else:
                 await add(document)
-                # That it was there once: should it be deleted, nobody is to take it for one that was never added.
-                await self.store.records.replace(record.changed(data={**data, "is_added": True}))
+                await self._mark(record)
                 return document, False
         return await self._again(found, fingerprint, prepared, add)
 
@@ -116,6 +115,7 @@ class Idempotency:
         import_id: str = found.data["import_id"]
         document = await self.store.get(import_id)
         if document is not None and document.deleted_at is None:
+            await self._mark(found)
             return document, True
         if document is not None or found.data.get("is_added"):
             raise ApiError("not_found")
@@ -126,4 +126,10 @@ class Idempotency:
             await add(document)
         except DuplicateId:
             document = await self.store.get(import_id) or document
+        await self._mark(found)
         return document, True
+
+    async def _mark(self, record: Record) -> None:
+        """Note that the import was there once: should it be deleted, nobody is to take it for one never added."""
+        if not record.data.get("is_added"):
+            await self.store.records.replace(record.changed(data={**record.data, "is_added": True}))

@@ -222,7 +222,10 @@ class Images:
         except PluginError as error:
             raise _unavailable(error) from error
         if document.deleted_at is None:
-            return await self._write(document, lambda one: one.image_purged_at, Import.image_purged)
+            # One that does not stop any more was purged by another, and retried since.
+            return await self._write(
+                document, lambda one: one.image_purged_at if one.is_stopping else one.updated_at, Import.image_purged
+            )
         if not document.outbox:  # what is still to be announced is in it: the purger comes to it again
             with told_as_outage():
                 await self.store.remove(document)  # as it does where others have written it meanwhile

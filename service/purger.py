@@ -104,8 +104,12 @@ class Purger:
             places = document.image.places if document.image is not None else ()
             if in_a_row[places] == FAILURES:
                 continue
+            # Others may have completed it since, and the import may have been retried, and have an image by now.
+            present = await self.store.get(document.id)
+            if present is None or not present.is_stopping:
+                continue
             try:
-                await self.images.purge(document)
+                await self.images.purge(present)
             except ApiError as error:
                 failure = error
                 in_a_row[places] += 1

@@ -152,6 +152,7 @@ class Receiving:
         Raises:
             ApiError: ``content_in_progress``, ``content_not_expected`` or ``documents_unavailable``.
         """
+        _check_waits(document)
         with told_as_outage():
             lease = await self._leases.current()
             running = document.receiving(lease.worker_id, self._clock.now())
@@ -190,6 +191,7 @@ class Receiving:
                 ``storage_unavailable`` and the like, 503: the import waits for the bytes again.
         """
         document = reception.document
+        await self._check_wanted(reception)
         is_stored = True  # what is not known counts
         try:
             reception.began_at, reception.started = self._clock.now(), time.monotonic()
@@ -216,6 +218,14 @@ class Receiving:
         finally:
             self._quotas.release(document.id, is_stored=is_stored)
 
+    async def _check_wanted(self, reception: Reception) -> None:
+        """Store nothing for an import that was cancelled or deleted while its bytes came: nobody would remove it."""
+        with told_as_outage():
+            present = await self._store.get(reception.document.id)
+        if present is None or present.revision != reception.document.revision:
+            reception.is_over = True
+            raise _given_up()
+
     async def _refused(self, reception: Reception, error: PluginError) -> ApiError:
         """Write what an error makes of the import; what is answered."""
         failure = failure_of(error)
@@ -237,7 +247,7 @@ class Receiving:
             written = await self._store.update(after)
         reception.is_over = True
         if not written:
-            raise ApiError("content_not_expected", status="cancelled, or was given up")
+            raise _given_up()
         self._facts.written(after)
         self._changes.tell(after.id, after.organization_id)
         _log_result(after)
@@ -254,6 +264,10 @@ class Receiving:
             raise
         finally:
             lease.held.pop(document.id, None)
+
+
+def _given_up() -> ApiError:
+    return ApiError("content_not_expected", status="cancelled, or was given up")
 
 
 def _check_waits(document: Import) -> None:

@@ -169,10 +169,12 @@ class Worker:
         self._queue_outage.worked()
         if documents:
             self._claimed_at = time.monotonic()
-        for document in documents:
-            lease.held[document.id] = document
-            self._lease_of[document.id] = lease
-        return documents
+        # An attempt that has handed one back, and has yet to learn so, ends first; then the lease's recovery has it.
+        fresh = {document.id: document for document in documents if document.id not in self._lease_of}
+        lease.retired |= len(fresh) < len(documents)
+        lease.held |= fresh
+        self._lease_of |= dict.fromkeys(fresh, lease)
+        return tuple(fresh.values())
 
     def _admit(self, document: Import) -> bool:
         """Begin a claimed import or let it wait; False where there is no room for it."""

@@ -13,7 +13,7 @@ from service.handlers.content import ReceivingHandler
 from service.idempotency import key_of
 from service.imports import Accepted
 from service.listing import Query
-from service.models import MAX_ID_LENGTH, Import
+from service.models import MAX_ID_LENGTH, Import, Status
 from service.params import merge, parse_query
 from service.params.body import check_encoding, media_type_of, parse_body
 from service.params.multipart_stream import MultipartStream
@@ -143,6 +143,10 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
         created = await self.api.imports.create(
             grant, params, self.request_id, key, file_sha256=self.spool.sha256, add=add
         )
+        if not receptions and created.document.status in (Status.WAITING, Status.RUNNING):
+            # The earlier request has come no further: its bytes were not stored, and these are the same.
+            again = self.api.receiving.reception(created.document)
+            receptions.append(await self.opened.enter_async_context(again))
         for reception in receptions:
             created = replace(created, document=await self.api.receiving.finish(reception, self.spool, filename))
         return created

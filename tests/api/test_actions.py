@@ -191,6 +191,20 @@ async def test_one_that_runs_is_hidden_at_once_and_goes_with_its_attempt(
 
 
 @pytest.mark.gen_test
+async def test_one_that_waits_for_another_attempt_is_hidden_at_once_and_goes_later(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    """The attempt before may have given up a save that goes on."""
+    deleter = allowed(client, clock, "image_delete")
+    running = await begun(client, assembled, clock)
+    queued = await written(assembled, running.requeued(FAILURE, clock.now(), clock.now(), counted=False))
+    assert (queued.attempts, queued.abandoned) == (0, 0)
+    assert (await answer(deleter, queued, method="DELETE"))[0] == 204
+    assert (await answer(deleter, queued, method="GET"))[0] == 404
+    assert (await stored(assembled, queued.id)).deleted_at is not None
+
+
+@pytest.mark.gen_test
 async def test_what_storage_keeps_goes_later(
     client: Client, assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

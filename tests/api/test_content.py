@@ -309,6 +309,42 @@ async def test_a_file_that_is_no_image_fails_its_import(client: Client, tmp_path
 FILE = ("file", "a.jpg", DATA)
 
 
+@pytest.mark.gen_test
+async def test_a_file_that_is_sent_again_is_stored_where_it_was_not_the_first_time(
+    client: Client, assembled: Assembled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*_arguments: Any) -> None:
+        raise StorageUnavailable("down")
+
+    key = {"Idempotency-Key": "key"}
+    with monkeypatch.context() as patched:
+        for name in ("save", "save_file"):
+            patched.setattr(assembled.parts.storages.backend.backend, name, down)
+        first = await post(client, ALBUM, FILE, **key)
+    assert code_of(first) == (503, "storage_unavailable")
+    again = [await post(client, ALBUM, FILE, **key) for _ in range(2)]
+    assert [response.code for response in again] == [200, 200]
+    assert {response.headers["Location"] for response in again} == {first.headers["Location"]}
+    assert again[0].headers["Idempotent-Replayed"] == "true"
+    document = json.loads((await client.fetch(first.headers["Location"])).body)
+    assert (document["status"], files(tmp_path)) == ("done", [DATA])
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_is_sent_again_while_it_is_received_is_asked_for_later(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    key = {"Idempotency-Key": "key"}
+    first = await post(client, ALBUM, FILE, **key)
+    found = await assembled.parts.store.get(first.headers["Location"].rpartition("/")[2])
+    assert found is not None
+    running = replace(found, status=Status.RUNNING, worker_id="other", image=None, revision=found.revision + 1)
+    assert await assembled.parts.store.update(running)
+    again = await post(client, ALBUM, FILE, **key)
+    assert code_of(again) == (409, "content_in_progress")
+    assert "Retry-After" in again.headers
+
+
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [

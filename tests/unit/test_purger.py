@@ -1,6 +1,7 @@
 """Deletions that were begun and not completed are completed without anybody asking."""
 
 import asyncio
+import hashlib
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,17 +14,19 @@ from structlog.testing import capture_logs
 import service.purger
 from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
+from plugins.contracts import ObjectMetadata
 from plugins.errors import StorageUnavailable
+from service.copying import once
 from service.errors import ApiError
 from service.images import Downloads, Images, StoredImage
 from service.issuers import Issuer
-from service.models import Import
+from service.models import Image, Import, Status
 from service.purger import AGE, FAILURES, Purger
 from service.storages import Storages
 from tests.support.clock import SettableClock
 from tests.support.core import ScriptedStore
 from tests.support.images import noise, store_image
-from tests.support.scripted import until
+from tests.support.scripted import make_import, until
 from tests.support.storages import ScriptedStorage, failing
 
 DATA = noise(100)
@@ -164,3 +167,46 @@ async def test_previous_keys_of_issuers_are_dropped_also_while_storage_fails(mon
         assert await shop.store.get_issuer("key") == Issuer("key", "organization", "new")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.gen_test
+async def test_what_was_retried_since_a_look_began_keeps_its_image() -> None:
+    """Another process completes the deletions meanwhile; after that, a client may retry one."""
+    async with opened() as shop:
+        documents = [make_import(shop.clock) for _ in range(5)]
+        for document in documents:
+            await shop.store.add(document)
+            running = document.claimed("worker", shop.clock.now())
+            assert await shop.store.update(running)
+            assert await shop.store.update(running.cancelled(shop.clock.now()))
+        shop.clock.advance(2 * AGE)
+        delete, go_on = shop.backend.delete, asyncio.Event()
+        hung: list[str] = []
+
+        async def hangs(key: str) -> None:
+            hung.append(key)
+            await go_on.wait()
+            await delete(key)
+
+        vars(shop.backend)["delete"] = hangs
+        late = asyncio.create_task(shop.purger.sweep())
+        await until(lambda: bool(hung))
+        vars(shop.backend)["delete"] = delete
+        assert await Purger(shop.images, shop.store, shop.clock, random.Random(2)).sweep() == 5
+        (one, *_) = (document for document in documents if document.storage_key not in hung)
+        purged = await shop.store.get(one.id)
+        assert purged is not None
+        again = purged.retried(shop.clock.now(), shop.clock.now())
+        assert await shop.store.update(again)
+        running = again.claimed("worker", shop.clock.now())
+        assert await shop.store.update(running)
+        metadata = ObjectMetadata(len(DATA), hashlib.sha256(DATA).hexdigest(), "image/png")
+        await shop.storage.save(running.storage_key, once(DATA), metadata)
+        image = Image("PNG", "image/png", 1, 1, 1, len(DATA), metadata.sha256, "memory", running.storage_key)
+        assert await shop.store.update(running.succeeded(image, "url", shop.clock.now()))
+        go_on.set()
+        assert await late == 1, "the one that hung"
+        assert await shop.storage.exists(running.storage_key)
+        found = await shop.store.get(one.id)
+        assert found is not None
+        assert (found.status, found.image_deleted_at) == (Status.DONE, None)

@@ -7,7 +7,7 @@ import pytest
 
 import service.worker
 from plugins.contracts import ObjectMetadata, Source
-from plugins.errors import StorageUnavailable
+from plugins.errors import ConnectFailed, StorageUnavailable
 from service.documents import StoreUnavailable
 from service.models import Status
 from service.slots import Limits
@@ -299,3 +299,41 @@ async def test_a_store_that_cannot_be_claimed_from_is_asked_again_only_after_the
         await until(lambda: core.store.calls["claim"] == 1)
         await rounds(500)
         assert core.store.calls["claim"] == 1
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("per_host", [1, 4])
+async def test_what_comes_back_before_its_attempt_has_learnt_so_is_run_again(per_host: int) -> None:
+    """The answer to the write that queued it again is lost: the worker finds it due while the old attempt still waits
+    to write. With one place for its host, which another import has by then, it would be waiting there.
+    """
+    core = Core(limits=Limits(4, 4, per_host), lease=0.6)
+    go_on = asyncio.Event()
+    opened: list[str] = []
+
+    async def fails_once(source: Source) -> None:
+        opened.append(source.url)
+        if len(opened) == 1:
+            raise ConnectFailed("try again")
+        await go_on.wait()
+
+    core.fetcher.on_open = fails_once
+    lost: list[str] = []
+
+    def fault(name: str, _number: int) -> Fault | None:
+        if name != "update" or lost:
+            return None
+        lost.append(name)
+        return "after"
+
+    core.store.fault = fault
+    async with core.working():
+        (victim,) = await core.add(1, issuer="victim")
+        await until(lambda: bool(lost))
+        (other,) = await core.add(1)
+        await until(lambda: len(opened) > 1)
+        go_on.set()
+        for document in (victim, other):
+            assert (await core.final(document)).status is Status.DONE
+        await until(lambda: not core.worker._lease_of)
+    assert_nothing_held(core)

@@ -1,0 +1,46 @@
+"""What is remembered of a key when processes die between its two writes."""
+
+from datetime import timedelta
+
+import pytest
+
+from service.errors import ApiError
+from service.idempotency import GRACE, Idempotency
+from service.models import Import
+from tests.support.clock import SettableClock
+from tests.support.core import ScriptedStore
+from tests.support.scripted import make_import
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("is_added", [False, True])
+async def test_what_a_later_request_has_added_does_not_come_back_when_it_is_deleted(is_added: bool) -> None:
+    clock = SettableClock()
+    store = ScriptedStore(clock)
+    await store.open()
+    keys = Idempotency(store, clock, timedelta(days=1))
+
+    async def prepared() -> Import:
+        return make_import(clock)
+
+    async def dies(document: Import) -> None:
+        if is_added:
+            await store.add(document)
+        raise Killed
+
+    with pytest.raises(Killed):
+        await keys.once("issuer", "key", "fingerprint", prepared, dies)
+    clock.advance(GRACE)
+    document, is_replayed = await keys.once("issuer", "key", "fingerprint", prepared, store.add)
+    assert is_replayed
+    deleted = document.deleted(clock.now())
+    assert await store.update(deleted)
+    assert await store.remove(deleted)
+    with pytest.raises(ApiError) as caught:
+        await keys.once("issuer", "key", "fingerprint", prepared, store.add)
+    assert caught.value.code == "not_found"
+    assert len(store.imports) == 0

@@ -1,0 +1,59 @@
+"""Bytes that a client sends, and what happens to their import meanwhile."""
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from service.changes import Changes
+from service.errors import ApiError
+from service.facts import Facts
+from service.models import Import, Status
+from service.receiving import Receiving
+from tests.support.clock import SettableClock
+from tests.support.core import Core
+from tests.support.scripted import make_import, pieces
+
+
+def receiving(core: Core, clock: SettableClock) -> Receiving:
+    imports: Any = None  # asked for imports that a request names
+    return Receiving(
+        imports=imports,
+        store=core.store,
+        importer=core.importer,
+        spools=core.importer._spools,
+        quotas=core.quotas,
+        facts=Facts(),
+        changes=Changes(),
+        clock=clock,
+        rng=random.Random(1),
+        concurrency=4,
+        lease=timedelta(seconds=30),
+    )
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("ends", [Import.deleted, Import.cancelled])
+async def test_an_import_that_ended_while_its_bytes_came_stores_none(
+    ends: Callable[[Import, datetime], Import],
+) -> None:
+    """A body may come for hours: who removes what was stored may have looked long before its end."""
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with core.opened():
+        params = {"controller": "api/v1/imports", "action": "create"}
+        document = make_import(clock, params=params, status=Status.WAITING, host="")
+        await core.store.add(document)
+        receiver = receiving(core, clock)
+        with core.importer._spools.open() as spool:
+            await spool.fill(pieces(b"an image"))
+            async with receiver.reception(document) as reception:
+                running = await core.get(document)
+                assert await core.store.update(ends(running, clock.now()))
+                with pytest.raises(ApiError) as caught:
+                    await receiver.finish(reception, spool)
+            assert caught.value.code == "content_not_expected"
+        assert core.backend._objects == {}
+        assert (await core.get(document)).revision == 2, "nothing was written after its end"
