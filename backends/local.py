@@ -30,7 +30,7 @@ from pydantic import Field
 from backends.local_files import LockedFile, UnnamedFile, identity_of, probe
 from backends.local_listing import Listing
 from backends.local_saver import Saver
-from backends.local_transfers import Reading, Upload
+from backends.local_transfers import Deletion, Reading, Upload
 from backends.local_tree import Tree, storage_error
 from plugins.capabilities import ListedObject, SupportsFiles, SupportsListing
 from plugins.children import absolute_path
@@ -128,7 +128,9 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
 
     async def delete(self, key: str) -> None:
         """See ``StorageBackend.delete``."""
-        await self._run(self._tree.delete, key)
+        self._check_open()
+        deletion = Deletion(self._tree, key)
+        await self._finish(self._start(deletion.run), on_cancel=deletion.abandon)
 
     async def exists(self, key: str) -> bool:
         """See ``StorageBackend.exists``."""

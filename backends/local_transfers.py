@@ -194,6 +194,28 @@ class Upload:
             raise
 
 
+class Deletion:
+    """One object being deleted; ``abandon`` keeps it from that, if it still can.
+
+    Whoever gives up may try again later, or another may, and a new object may have the key by then.
+    """
+
+    def __init__(self, tree: Tree, key: str) -> None:
+        self._tree = tree
+        self._key = key
+        self._abandoned = False
+
+    def run(self) -> None:
+        """Delete it. Raises what ``Tree.delete`` raises, and Abandoned."""
+        if self._abandoned:
+            raise Abandoned
+        self._tree.delete(self._key)
+
+    def abandon(self) -> None:
+        """The caller has given it up."""
+        self._abandoned = True
+
+
 class Reading:
     """One object, or a range of one, being read.
 

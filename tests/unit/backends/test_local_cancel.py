@@ -213,3 +213,26 @@ async def test_a_cancelled_close_can_be_repeated(tmp_path: Path, monkeypatch: py
             block.let_on()
             await storage.close()
             await asyncio.wait((task,))
+
+
+@pytest.mark.gen_test
+async def test_a_deletion_that_was_given_up_before_it_began_is_not_made_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then another object may have the key."""
+    async with opened(tmp_path, threads=1) as storage:
+        for key in (KEY, "ab/other"):
+            await storage.save(key, SMALL.chunks(), SMALL.metadata)
+        with monkeypatch.context() as patch:
+            block = Block(patch, "unlink")
+            first = asyncio.create_task(storage.delete("ab/other"))
+            await block.reached()
+            given_up = asyncio.create_task(storage.delete(KEY))
+            await a_few_rounds()
+            given_up.cancel()
+            await a_few_rounds()
+            block.let_on()
+            await first
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+        assert await read(storage, KEY) == SMALL.whole()
