@@ -26,7 +26,8 @@ _OBJECT_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXE
 _LEFTOVER_FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_DENIED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+# Not EROFS: a disk that fails is made read-only by the system, which is an outage.
+_DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 def storage_error(error: OSError) -> StorageError:

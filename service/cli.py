@@ -96,6 +96,7 @@ def serve_command(
     elif settings.service.processes == 1:
         _run_until_stopped(settings, lambda clock, stop: serve(settings, components, clock, stop))
     elif keeps_documents(settings):
+        _refuse_memory_storage(settings)
         arguments = ("serve", *(("--config", str(config)) if config else ()))
         _run_until_stopped(settings, lambda _clock, stop: supervise(settings, arguments, environ, stop))
     else:
@@ -112,7 +113,14 @@ def worker_command(config: Path | None) -> None:
     settings, components = everything_from(config, os.environ)
     if not keeps_documents(settings):
         raise click.ClickException("[documents] backend = memory cannot be shared with another process")
+    _refuse_memory_storage(settings)
     _run_until_stopped(settings, lambda clock, stop: work(settings, components, clock, stop))
+
+
+def _refuse_memory_storage(settings: Settings) -> None:
+    """What one process keeps in memory, others do not find."""
+    if "memory" in (settings.storage.backend, settings.storage.mirror):
+        raise click.ClickException("[storage] memory cannot be shared by several processes")
 
 
 @main.command("check")

@@ -1,4 +1,6 @@
-"""What the API says where the service's own disk is full: of spools, of uploads, of answers that wait to be read."""
+"""What the API says where the service's own disk is full or does not work: of spools, of uploads, of answers that wait
+to be read.
+"""
 
 import errno
 from typing import Final
@@ -13,6 +15,18 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 def is_full(error: BaseException | None) -> bool:
     """Whether an error says that the disk, or the share of it that the service may use, is full."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Whether an error is of the service's own disk: full, read-only, gone or broken."""
+    return isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError)
+
+
+def outage(error: BaseException) -> ApiError:
+    """What ``is_outage`` is answered with: ``disk_full`` or ``disk_unavailable``."""
+    if is_full(error):
+        return full(error)
+    return ApiError("disk_unavailable", internal=str(error), retry_after=RETRY_AFTER)
 
 
 def full(error: BaseException) -> ApiError:

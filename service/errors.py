@@ -102,6 +102,9 @@ _SPECS = (
         "disk_full", HTTPStatus.SERVICE_UNAVAILABLE, "The service has no room for the bytes now; try again later."
     ),
     ErrorSpec(
+        "disk_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The service cannot keep the bytes now; try again later."
+    ),
+    ErrorSpec(
         "not_cancellable",
         HTTPStatus.CONFLICT,
         "The import is {status}; only one that is waiting, queued or running is cancelled.",

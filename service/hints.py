@@ -25,6 +25,7 @@ HINTS: Final[Mapping[str, str]] = {
     "deadline_exceeded": "Operators check the plugin.",
     "detect_error": "See the service's log.",
     "detector_crashed": "None is needed; if it stays, report the image.",
+    "disk_unavailable": "Try again after `Retry-After` seconds. Operators look at the folders for spools and uploads.",
     "disk_full": "Try again after `Retry-After` seconds; a resumable upload asks with HEAD first. Operators make room.",
     "dns_failed": "Wait; operators check the resolver.",
     "docs_not_installed": "`pip install 'lading[docs]'`; `/openapi.json` is there without it.",

@@ -22,7 +22,7 @@ from service.auth import Grant
 from service.changes import Changes
 from service.clock import Clock
 from service.database import RETRY_AFTER_OUTAGE, told_as_outage
-from service.disk import full, is_full
+from service.disk import is_full, outage
 from service.documents import DocumentStore, DuplicateId, StoreUnavailable
 from service.errors import ApiError, failure_of
 from service.facts import Facts
@@ -203,10 +203,9 @@ class Receiving:
                 raise await self._refused(reception, error) from error
             except OSError as error:
                 is_stored = False
-                if is_full(error):
-                    raise full(error) from error
-                log.exception("the spool of an upload failed", import_id=document.id)
-                raise ApiError("internal_error", internal=str(error)) from error
+                if not is_full(error):
+                    log.exception("the spool of an upload failed", import_id=document.id)
+                raise outage(error) from error
             now = self._clock.now()
             if outcome.duplicate_of is not None:
                 is_stored = False

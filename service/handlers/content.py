@@ -59,6 +59,12 @@ class ContentHandler(ReceivingHandler):
     async def accept_body(self) -> None:
         """Make the import run, under a lease of this process."""
         grant = await self.authenticate()
+        headers = self.request.headers
+        if headers.get("Content-Encoding", "").lower() not in ("", "identity"):
+            detail = "The bytes of an image must be sent without a content encoding."
+            raise ApiError.of("unsupported_media_type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+        if "Content-Range" in headers:  # RFC 9110 section 14.5
+            raise ApiError("header_invalid", header="Content-Range", reason="is not allowed: send the whole image")
         import_id = self.path_args[0]
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         receiving = self.api.receiving

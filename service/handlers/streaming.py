@@ -5,7 +5,7 @@ import time
 from typing import Any, Final
 
 from service.auth import Unauthorized
-from service.disk import full, is_full
+from service.disk import is_outage, outage
 from service.errors import ApiError
 from service.handlers.base import Api, BaseHandler
 from service.params import ParamsError
@@ -97,21 +97,21 @@ class StreamingHandler(BaseHandler):
             except (ApiError, ParamsError, Unauthorized) as error:
                 self.body_error = error
             except OSError as error:
-                if not is_full(error):
+                if not is_outage(error):
                     raise
-                self.body_error = full(error)
+                self.body_error = outage(error)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """See ``BaseHandler.write_error``: a disk that is full is an outage, as storage that is full is one."""
+        """See ``BaseHandler.write_error``: a disk that is full or fails is an outage, as storage that does is one."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
-        if error is not None and is_full(error):
-            self.answer_error(full(error))
+        if error is not None and is_outage(error):
+            self.answer_error(outage(error))
         else:
             super().write_error(status_code, **kwargs)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """See ``BaseHandler.log_exception``; a full disk is part of the request's own line."""
-        if not is_full(value):
+        """See ``BaseHandler.log_exception``; what the disk says is part of the request's own line."""
+        if not is_outage(value):
             super().log_exception(typ, value, tb)
 
     def body_ended(self) -> None:

@@ -309,6 +309,23 @@ async def test_a_file_that_is_no_image_fails_its_import(client: Client, tmp_path
 FILE = ("file", "a.jpg", DATA)
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Content-Encoding": "gzip"}, (415, "unsupported_media_type")),
+        ({"Content-Range": "bytes 0-9/100"}, (400, "header_invalid")),
+    ],
+)
+@pytest.mark.gen_test
+async def test_what_is_not_the_image_s_bytes_as_they_are_is_refused_and_judged_no_further(
+    client: Client, headers: dict[str, str], expected: tuple[int, str]
+) -> None:
+    import_id = json.loads((await client.post(FORM)).body)["id"]
+    assert code_of(await put(client, import_id, DATA, **headers)) == expected
+    assert (await client.document(import_id))["status"] == "waiting"
+    assert (await put(client, import_id, DATA, **{"Content-Encoding": "identity"})).code == 200
+
+
 @pytest.mark.gen_test
 async def test_a_file_that_is_sent_again_is_stored_where_it_was_not_the_first_time(
     client: Client, assembled: Assembled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

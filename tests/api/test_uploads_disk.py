@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ def no_room(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def no_folder(*_: object) -> None:
+    raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
 @pytest.mark.gen_test
 async def test_a_full_disk_is_an_outage_and_loses_nothing(
     client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -45,10 +50,16 @@ async def test_a_full_disk_is_an_outage_and_loses_nothing(
     assert stored(tmp_path) == [DATA]
 
 
+@pytest.mark.parametrize(("fault", "code"), [(no_room, "disk_full"), (no_folder, "disk_unavailable")])
 @pytest.mark.parametrize("where", ["_flush", "_write"])
 @pytest.mark.gen_test
 async def test_a_spool_that_has_no_room(
-    client: Client, monkeypatch: pytest.MonkeyPatch, assembled: Assembled, where: str
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    assembled: Assembled,
+    where: str,
+    fault: Callable[..., None],
+    code: str,
 ) -> None:
     if where == "_flush":  # while the bytes come, rather than when they have come
         object.__setattr__(assembled.api.receiving.spools, "memory_bytes", 10)
@@ -58,9 +69,9 @@ async def test_a_spool_that_has_no_room(
     form = boundary + b'"album_id"\r\n\r\nimported_album\r\n' + boundary + b'"file"; filename="a.jpg"\r\n\r\n' + DATA
     form += b"\r\n--x--\r\n"
     with monkeypatch.context() as patched:
-        patched.setattr(Spool if where == "_flush" else service.spool, where, no_room)
-        assert code_of(await client.fetch(content, method="PUT", body=DATA)) == (503, "disk_full")
-        assert code_of(await client.post(form, "multipart/form-data; boundary=x")) == (503, "disk_full")
+        patched.setattr(Spool if where == "_flush" else service.spool, where, fault)
+        assert code_of(await client.fetch(content, method="PUT", body=DATA)) == (503, code)
+        assert code_of(await client.post(form, "multipart/form-data; boundary=x")) == (503, code)
     assert (await client.document(import_id))["status"] == "waiting"
     assert (await client.fetch(content, method="PUT", body=DATA)).code == 200
 

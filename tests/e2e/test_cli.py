@@ -202,6 +202,7 @@ USAGE = 2
 PRIVATE_KEY = private_pem(private_key("EdDSA"))
 SERVE = ("serve", "--port", "0")
 MEMORY = {"LADING_DOCUMENTS__BACKEND": "memory"}
+IMAGES = {"LADING_STORAGE__BACKEND": "memory"}
 WRONG: dict[str, dict[str, Wrong]] = {
     "usage": {
         "no such command": Wrong(("sevre",), ("'sevre'",), USAGE),
@@ -230,6 +231,10 @@ WRONG: dict[str, dict[str, Wrong]] = {
             SERVE, ("{folder}/a-file/x",), 1, {"LADING_DOCUMENTS_SQLITE__PATH": "a-file/x/lading.sqlite3"}
         ),
         "memory is not shared": Wrong(("worker",), ("[documents] backend = memory",), 1, MEMORY),
+        "images in memory are not shared with a worker": Wrong(("worker",), ("[storage] memory",), 1, IMAGES),
+        "images in memory are not shared by processes": Wrong(
+            (*SERVE, "--processes", "2"), ("[storage] memory",), 1, IMAGES
+        ),
         "memory without a worker": Wrong(
             SERVE, ("[worker] enabled", "memory"), 1, {**MEMORY, "LADING_WORKER__ENABLED": "false"}
         ),

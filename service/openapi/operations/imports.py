@@ -82,7 +82,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         bodies={JSON: reference("PreflightParameters"), FORM: reference("PreflightForm")},
         is_body_required=True,
         answers={200: json_of("Preflight")},
-        errors=(*CREATE_ERRORS, "too_many_uploads", "disk_full", "file_part_not_supported"),
+        errors=(*CREATE_ERRORS, "too_many_uploads", "disk_full", "disk_unavailable", "file_part_not_supported"),
     ),
     Operation(
         "get",
@@ -168,7 +168,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         answers={200: json_of("Import")},
         errors=(
             *("not_found", "forbidden", "content_in_progress", "content_not_expected", "request_body_too_large"),
-            *("request_timeout", "quota_exceeded", *CONTENT_ERRORS),
+            *("request_timeout", "quota_exceeded", "unsupported_media_type", "header_invalid", *CONTENT_ERRORS),
         ),
     ),
 )

@@ -80,7 +80,12 @@ async def test_a_small_save_is_one_call(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("number", "expected"),
-    [(errno.ENOSPC, StorageFull), (errno.EROFS, StorageDenied), (errno.EIO, StorageUnavailable)],
+    [
+        (errno.ENOSPC, StorageFull),
+        (errno.EPERM, StorageDenied),
+        (errno.EROFS, StorageUnavailable),
+        (errno.EIO, StorageUnavailable),
+    ],
 )
 @pytest.mark.parametrize("after", [0, 3 * MIB])
 async def test_a_disk_that_fails_in_the_middle(

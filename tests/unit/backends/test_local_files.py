@@ -157,7 +157,7 @@ def test_short_writes(tree: Tree, root: Path, monkeypatch: pytest.MonkeyPatch) -
         (errno.ENOSPC, StorageFull),
         (errno.EDQUOT, StorageFull),
         (errno.EFBIG, StorageFull),
-        (errno.EROFS, StorageDenied),
+        (errno.EROFS, StorageUnavailable),
         (errno.EACCES, StorageDenied),
         (errno.EIO, StorageUnavailable),
         (errno.ESTALE, StorageUnavailable),
