@@ -28,7 +28,7 @@ class ProbeFailed(Exception):
 
 
 async def probe(settings: Settings, components: Components) -> list[str]:
-    """Probe the database, the storages and the folder of temporary files by writing, reading and deleting.
+    """Probe the database, the storages and the folders of bytes under way by writing, reading and deleting.
 
     Returns:
         what does not work, one sentence each; empty where everything does.
@@ -38,6 +38,7 @@ async def probe(settings: Settings, components: Components) -> list[str]:
         *await _probe_storages(settings, components),
         await _fault("[fetch] or [detect]", lambda: _construct_the_others(settings, components)),
         await _fault("[worker] spool_directory", lambda: asyncio.to_thread(_probe_spool, settings)),
+        await _fault("[uploads] directory", lambda: asyncio.to_thread(_probe_uploads, settings)),
     ]
     return [fault for fault in faults if fault is not None]
 
@@ -111,4 +112,11 @@ async def _save_and_delete(storage: StorageBackend) -> None:
 
 def _probe_spool(settings: Settings) -> None:
     with tempfile.TemporaryFile(dir=settings.worker.spool_directory) as file:
+        file.write(b"lading check")
+
+
+def _probe_uploads(settings: Settings) -> None:
+    folder = settings.uploads.directory.absolute()
+    folder.mkdir(parents=True, exist_ok=True)  # as the first upload does
+    with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"lading check")

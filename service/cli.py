@@ -128,7 +128,7 @@ def _refuse_memory_storage(settings: Settings) -> None:
 def check_command(config: Path | None) -> None:
     """Find what is wrong with a configuration.
 
-    Validates all of it, loads the plugins, and tries the database, the storage and the folder of temporary files.
+    Validates all of it, loads the plugins, and tries the database, the storage and the folders of bytes under way.
     Prints every fault; the exit status is 1 where there is any.
     """
     try:

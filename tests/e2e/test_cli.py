@@ -172,16 +172,19 @@ def test_check_tries_documents_storage_and_temporary_files_and_tells_all_that_fa
         "LADING_DOCUMENTS_SQLITE__PATH": "no.sqlite3",
         "LADING_STORAGE_LOCAL__PATH": "a-file/images",
         "LADING_WORKER__SPOOL_DIRECTORY": "nowhere",
+        "LADING_UPLOADS__DIRECTORY": "a-file/uploads",
     }
     printed = lading("check", cwd=folder, environ=environ)
     assert (printed.status, printed.stdout) == (1, "")
-    documents, storage, spool = printed.stderr.splitlines()
+    documents, storage, spool, uploads = printed.stderr.splitlines()
     assert documents.startswith("fault: [documents] sqlite: ")
     assert str(folder / "no.sqlite3") in documents
     assert storage.startswith("fault: [storage] local: ")
     assert str(folder / "a-file" / "images") in storage
     assert spool.startswith("fault: [worker] spool_directory: ")
     assert str(folder / "nowhere") in spool
+    assert uploads.startswith("fault: [uploads] directory: ")
+    assert str(folder / "a-file" / "uploads") in uploads
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
