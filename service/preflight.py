@@ -66,7 +66,8 @@ class Preflight:
             verdict["grant"]["allowed"] = error.code != "forbidden"
             verdict["error"] = _told(error.code, error.detail)
             if verdict["grant"]["allowed"] and params.get("url"):
-                verdict["mirrors"] = [self._judged(source).document for source in _sources(params)]
+                trials = [await self._judged(source) for source in _sources(params)]
+                verdict |= {"findings": trials[0].findings, "mirrors": [trial.document for trial in trials]}
             return verdict
         if document.url is None:
             raise ApiError("parameter_invalid", parameter="url", reason="is needed: there is nothing to look at")
@@ -99,20 +100,23 @@ class Preflight:
         verdict["duplicates"] = sorted({one.image_id for one in same if one is not None})
         verdict["would_succeed"] = True
 
-    def _judged(self, source: Source) -> "_Trial":
-        """What can be said of a source without looking."""
+    async def _judged(self, source: Source) -> "_Trial":
+        """What can be said of a source without a request to it."""
         trial = _Trial(source)
         try:
             self.importer.check(source)
         except PluginError as error:
             trial.error = error
+        with suppress(PluginError, TimeoutError):
+            async with asyncio.timeout(self.seconds):
+                await self._find(trial, follow=False)
         return trial
 
     async def _try(self, document: Import, trial: "_Trial") -> None:
         """Try one source, within its time."""
         try:
             async with asyncio.timeout(self.seconds):
-                await self._find(trial)
+                await self._find(trial, follow=True)
                 with tracing() as trace:
                     try:
                         trial.found = await self.importer.preview(document, [trial.source], lambda _: None)
@@ -124,13 +128,13 @@ class Preflight:
         except TimeoutError:
             trial.error = DeadlineExceeded("the preflight")
 
-    async def _find(self, trial: "_Trial") -> None:
+    async def _find(self, trial: "_Trial", *, follow: bool) -> None:
         """What the fetcher judges of each hop, by the way of ``lading fetch explain``; nothing where it cannot say."""
         explainer = getattr(fetcher_for(self.importer.fetchers, trial.source.url), "explainer", None)
         if explainer is None:
             return
         with suppress(PluginError):  # which the attempt itself tells of
-            async for one in explainer.explain(trial.source, follow=True):
+            async for one in explainer.explain(trial.source, follow=follow):
                 if len(trial.findings) < MAX_FINDINGS:
                     trial.findings.append(asdict(one))
 

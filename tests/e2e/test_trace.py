@@ -178,3 +178,16 @@ async def test_a_preflight_ends_in_time(tmp_path: Path) -> None:
         async with running_service(tmp_path, LADING_SERVICE__PREFLIGHT_TIMEOUT="1") as service:
             _, found = await preflight(Client(service.url, token()), url=origin.url("/a.jpg"))
             assert (found["would_succeed"], found["error"]["code"]) == (False, "deadline_exceeded")
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_preflight_of_what_is_refused_tells_which_rule_refuses_it(tmp_path: Path) -> None:
+    async with running_service(tmp_path) as here:
+        client = Client(here.url, token())
+        for url, refused in (("http://10.0.0.1/a.jpg", "address 10.0.0.1"), ("http://127.0.0.1:0/a.jpg", None)):
+            status, found = await preflight(client, url=url)
+            assert (status, found["would_succeed"]) == (200, False)
+            assert found["findings"] == found["mirrors"][0]["findings"]
+            denied = [finding for finding in found["findings"] if not finding["allowed"]]
+            assert [finding["subject"] for finding in denied] == ([refused] if refused else [])
+            assert all(finding["rule"] for finding in denied)
