@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Final
 
 from service.auth import Unauthorized
 from service.disk import is_outage, outage
 from service.errors import ApiError
-from service.handlers.base import Api, BaseHandler
+from service.handlers.base import Api
+from service.handlers.on_disk import DiskHandler
 from service.params import ParamsError
 
 MIN_RATE: Final = 1024
@@ -17,7 +18,7 @@ MIN_RATE_AFTER: Final = 60.0
 _NO_TIMEOUT: Final = 10 * 365 * 86_400.0
 
 
-class StreamingHandler(BaseHandler):
+class StreamingHandler(DiskHandler):
     """A handler whose body is given to ``received`` piece by piece.
 
     A subclass says in ``accept_body`` whether the body may come, and in ``received`` what becomes of it. An error of
@@ -100,19 +101,6 @@ class StreamingHandler(BaseHandler):
                 if not is_outage(error):
                     raise
                 self.body_error = outage(error)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """See ``BaseHandler.write_error``: a disk that is full or fails is an outage, as storage that does is one."""
-        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
-        if error is not None and is_outage(error):
-            self.answer_error(outage(error))
-        else:
-            super().write_error(status_code, **kwargs)
-
-    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """See ``BaseHandler.log_exception``; what the disk says is part of the request's own line."""
-        if not is_outage(value):
-            super().log_exception(typ, value, tb)
 
     def body_ended(self) -> None:
         """To be called first by the method: the body has come to its end.

@@ -12,9 +12,10 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from service.errors import ApiError
-from service.handlers.base import Api, BaseHandler
+from service.handlers.base import Api
 from service.handlers.content import ReceivingHandler
 from service.handlers.imports import ROUTE_PARAMS, count_against_rates
+from service.handlers.on_disk import DiskHandler
 from service.models import MAX_ID_LENGTH, Status
 from service.params.upload_metadata import parse_upload_metadata
 from service.spool import Spool
@@ -30,7 +31,7 @@ GATHERED: Final = 1024 * 1024
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 
 
-class TusHandler(BaseHandler):
+class TusHandler(DiskHandler):
     """What all requests of the protocol have in common."""
 
     def initialize(self, api: Api) -> None:

@@ -16,7 +16,7 @@ from service.models import Status
 from service.spool import Spool
 from service.upload_files import UploadFile, UploadFolder
 from tests.api.conftest import Assembled
-from tests.api.test_uploads import DATA, HALF, begun, code_of, offset_of, patch, stored
+from tests.api.test_uploads import DATA, HALF, begun, code_of, offset_of, patch, stored, tus
 from tests.support.clock import SettableClock
 from tests.support.scripted import make_import
 from tests.support.service import Client
@@ -48,6 +48,23 @@ async def test_a_full_disk_is_an_outage_and_loses_nothing(
     assert await offset_of(client, path) == (200, "10")
     assert (await patch(client, path, 10, DATA[10:])).code == 204
     assert stored(tmp_path) == [DATA]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PATCH", "DELETE"])
+@pytest.mark.gen_test
+async def test_a_folder_that_does_not_work_is_an_outage(
+    client: Client, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    path = await begun(client)
+    assert (await patch(client, path, 0, DATA[:10])).code == 204
+    with monkeypatch.context() as patched:
+        for name in ("open", "size", "remove"):
+            patched.setattr(UploadFolder, name, no_folder)
+        is_patch = method == "PATCH"
+        response = await (patch(client, path, 10, DATA[10:]) if is_patch else tus(client, method, path))
+        assert response.code == 503
+        assert int(response.headers["Retry-After"]) > 0
+    assert await offset_of(client, path) == (200, "10")
 
 
 @pytest.mark.parametrize(("fault", "code"), [(no_room, "disk_full"), (no_folder, "disk_unavailable")])

@@ -92,7 +92,10 @@ UPLOADS: Final[Sequence[Operation]] = (
         "End an upload before it is complete.",
         parameters=(TUS,),
         answers={204: {}},
-        errors=("not_found", "forbidden", "upload_gone", "upload_locked", "tus_version_unsupported", "not_cancellable"),
+        errors=(
+            *("not_found", "forbidden", "upload_gone", "upload_locked", "tus_version_unsupported", "not_cancellable"),
+            "disk_unavailable",
+        ),
         sends=_VERSION,
         keeps=("Tus-Resumable",),
     ),
