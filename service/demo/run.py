@@ -53,6 +53,9 @@ path = {{directory}}/lading.sqlite3
 [storage.local]
 path = {{directory}}/images
 
+[uploads]
+directory = {{directory}}/uploads
+
 [fetch.http]
 # The origin of a demo listens on loopback, from which a service must not fetch otherwise, and on any free port.
 allow_networks = 127.0.0.0/8
