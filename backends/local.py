@@ -10,8 +10,7 @@ For the operator:
 - The filesystem must offer hard links or, as FAT does on Linux, a rename that does not replace. It must honour flock
   among the processes that share it.
 - Small images are saved by one more process for each that runs imports, of some 10 MB (``local_saver``); by two where
-  the mirror is local as well. It starts with
-  the first save and ends with the service.
+  the mirror is local as well. It starts with the first save and ends with the service.
 - Folders stay when their last object is deleted. A name below the path that is a symbolic link is never followed.
 
 ``local_transfers`` explains the order of effects; here are only the calls into threads and who ends what.
@@ -32,6 +31,7 @@ from backends.local_listing import Listing
 from backends.local_saver import Saver
 from backends.local_transfers import Deletion, Reading, Upload
 from backends.local_tree import Tree, storage_error
+from backends.threads import see
 from plugins.capabilities import ListedObject, SupportsFiles, SupportsListing
 from plugins.children import absolute_path
 from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
@@ -232,7 +232,8 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
     async def _finish(self, job: asyncio.Future[_Result], on_cancel: Callable[[], None] | None = None) -> _Result:
         """Wait until the job has ended, even when cancelled: only then is it known what it left behind."""
         self._jobs.add(job)
-        job.add_done_callback(self._ended)
+        job.add_done_callback(self._jobs.discard)
+        job.add_done_callback(see)
         cancelled = False
         while not job.done():
             try:
@@ -247,11 +248,6 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
         if isinstance(error, OSError):
             raise storage_error(error) from error
         return job.result()
-
-    def _ended(self, job: asyncio.Future[Any]) -> None:
-        self._jobs.discard(job)
-        if not job.cancelled():
-            job.exception()  # is nobody's complaint where nobody waits any more
 
     def _check_open(self) -> None:
         if self._closed:

@@ -69,7 +69,7 @@ async def finished(coroutine: Coroutine[Any, Any, _Result], on_cancel: Callable[
         asyncio.CancelledError: the caller was cancelled, and the coroutine failed.
     """
     task = asyncio.create_task(coroutine)
-    task.add_done_callback(_see)
+    task.add_done_callback(see)
     try:
         cancelled = await _waited(task, on_cancel)
         if cancelled and (task.cancelled() or task.exception() is not None):
@@ -79,10 +79,10 @@ async def finished(coroutine: Coroutine[Any, Any, _Result], on_cancel: Callable[
         del task  # as in ``Threads.run``
 
 
-def _see(task: asyncio.Task[Any]) -> None:
-    """Look at the task's error: where its caller has left, nobody else does, and asyncio would complain."""
-    if not task.cancelled():
-        task.exception()
+def see(future: asyncio.Future[Any]) -> None:
+    """Look at a future's error: where its caller has left, nobody else does, and asyncio would complain."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _waited(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> bool:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 from backends.guard import GuardedStorage
 from plugins.contracts import ObjectMetadata, StorageBackend
@@ -111,12 +112,15 @@ async def _save_and_delete(storage: StorageBackend) -> None:
 
 
 def _probe_spool(settings: Settings) -> None:
-    with tempfile.TemporaryFile(dir=settings.worker.spool_directory) as file:
-        file.write(b"lading check")
+    _probe_folder(settings.worker.spool_directory)
 
 
 def _probe_uploads(settings: Settings) -> None:
     folder = settings.uploads.directory.absolute()
     folder.mkdir(parents=True, exist_ok=True)  # as the first upload does
+    _probe_folder(folder)
+
+
+def _probe_folder(folder: Path | None) -> None:
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"lading check")

@@ -201,7 +201,7 @@ class Images:
         _check_ability(grant, "image_delete", found)
         if found.document.image_deleted_at is None:
             self._check_places(found.image.places)  # before the first step, rather than between two
-        document = await self._write(found.document, lambda one: one.image_deleted_at, Import.image_deleted)
+        document = await self._write(found.document, lambda one: one.image_deleted_at is not None, Import.image_deleted)
         return await self.purge(document)
 
     async def purge(self, document: Import) -> Import:
@@ -222,10 +222,8 @@ class Images:
         except PluginError as error:
             raise _unavailable(error) from error
         if document.deleted_at is None:
-            # One that does not stop any more was purged by another, and retried since.
-            return await self._write(
-                document, lambda one: one.image_purged_at if one.is_stopping else one.updated_at, Import.image_purged
-            )
+            # One that does not stop any more was purged by another, and may have been retried since.
+            return await self._write(document, lambda one: not one.is_stopping, Import.image_purged)
         if not document.outbox:  # what is still to be announced is in it: the purger comes to it again
             with told_as_outage():
                 await self.store.remove(document)  # as it does where others have written it meanwhile
@@ -274,12 +272,12 @@ class Images:
     async def _write(
         self,
         document: Import,
-        is_written: Callable[[Import], datetime | None],
+        is_written: Callable[[Import], bool],
         transition: Callable[[Import, datetime], Import],
     ) -> Import:
         """Write a step of a deletion, unless another deletion has written it; the document with it."""
         for _ in range(WRITE_ATTEMPTS):
-            if is_written(document) is not None:
+            if is_written(document):
                 return document
             with told_as_outage():
                 after = await self.facts.stamp(document, transition(document, self.clock.now()))

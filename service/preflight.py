@@ -66,7 +66,7 @@ class Preflight:
             verdict["grant"]["allowed"] = error.code != "forbidden"
             verdict["error"] = _told(error.code, error.detail)
             if verdict["grant"]["allowed"] and params.get("url"):
-                trials = [await self._judged(source) for source in _sources(params)]
+                trials = await asyncio.gather(*(self._judged(source) for source in _sources(params)))
                 verdict |= {"findings": trials[0].findings, "mirrors": [trial.document for trial in trials]}
             return verdict
         if document.url is None:

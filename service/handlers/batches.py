@@ -10,7 +10,7 @@ from service.auth import Grant
 from service.batches.batches import Batch, Summary
 from service.batches.items import READERS, Item, ItemReader
 from service.batches.results import PIECE, Results
-from service.disk import full, is_full
+from service.disk import is_outage, outage
 from service.errors import ApiError
 from service.handlers.base import DISCARD_FACTOR, Api, BaseHandler
 from service.handlers.content import ReceivingHandler
@@ -82,9 +82,9 @@ class BatchHandler(SendingHandler, ReceivingHandler):
         try:
             await self.results.settle()
         except OSError as error:
-            if not is_full(error):
+            if not is_outage(error):
                 raise
-            self.answer_error(full(error))
+            self.answer_error(outage(error))
         await self.api.batches.note(self.batch)
 
     async def post(self) -> None:
@@ -115,7 +115,8 @@ class BatchHandler(SendingHandler, ReceivingHandler):
         self._fault = self._fault or error
         self.log_fields |= {"code": self._fault.code}
         # A client that sends too much does not listen before it has sent all: some of the rest is thrown away.
-        is_patient = error.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE or error.code == "disk_full"
+        is_disk = error.code in ("disk_full", "disk_unavailable")
+        is_patient = is_disk or error.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         is_patient = is_patient and self.body_bytes < DISCARD_FACTOR * self.max_body_bytes
         if not is_patient and not self.request._body_future.done():  # noqa: SLF001  # nothing public ends it
             self.request._body_future.set_result(None)  # noqa: SLF001

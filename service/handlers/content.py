@@ -8,6 +8,7 @@ from service.errors import ApiError
 from service.handlers.base import Api
 from service.handlers.streaming import StreamingHandler
 from service.models import MAX_ID_LENGTH
+from service.params.body import is_encoded
 from service.receiving import Reception
 from service.representation import detailed
 from service.spool import Spool
@@ -60,7 +61,7 @@ class ContentHandler(ReceivingHandler):
         """Make the import run, under a lease of this process."""
         grant = await self.authenticate()
         headers = self.request.headers
-        if headers.get("Content-Encoding", "").lower() not in ("", "identity"):
+        if is_encoded(headers.get("Content-Encoding", "")):
             detail = "The bytes of an image must be sent without a content encoding."
             raise ApiError.of("unsupported_media_type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
         if "Content-Range" in headers:  # RFC 9110 section 14.5

@@ -60,9 +60,14 @@ def check_encoding(content_type: str, content_encoding: str) -> str:
         UnsupportedMediaType: another character set than UTF-8, or a content encoding.
     """
     media_type, options = parse_options_header(content_type)
-    if content_encoding.lower() not in ("", "identity") or options.get("charset", "utf-8").lower() not in _UTF8:
+    if is_encoded(content_encoding) or options.get("charset", "utf-8").lower() not in _UTF8:
         raise UnsupportedMediaType
     return str(media_type)
+
+
+def is_encoded(content_encoding: str) -> bool:
+    """Whether a ``Content-Encoding`` says that a body is not as it is."""
+    return content_encoding.lower() not in ("", "identity")
 
 
 def media_type_of(content_type: str) -> str:

@@ -117,14 +117,17 @@ async def test_failures_that_cannot_be_posted_again_are_counted(
     assert len(response.body.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "disk_full"), (errno.EROFS, "disk_unavailable")])
 @pytest.mark.gen_test
-async def test_a_full_disk_ends_a_batch_and_loses_no_line(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def no_room(_: Results) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+async def test_a_disk_that_fails_ends_a_batch_and_loses_no_line(
+    client: Client, monkeypatch: pytest.MonkeyPatch, number: int, code: str
+) -> None:
+    async def fails(_: Results) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Results, "settle", no_room)
+    monkeypatch.setattr(Results, "settle", fails)
     found, last = answers(await post(client, lines(*map(params, range(10)))))
-    assert (last["complete"], last["code"]) == (False, "disk_full")
+    assert (last["complete"], last["code"]) == (False, code)
     assert len(found) == last["accepted"] == 10
 
 

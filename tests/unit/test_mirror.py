@@ -4,8 +4,6 @@ import asyncio
 import hashlib
 import os
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from service.importer import Importer
 from service.mirror import Mirror
 from service.mirroring import AGE, Copyist, Mirroring
 from service.models import Held, Image, Import
-from service.spool import Spool, Spools
+from service.spool import Spools
 from service.transfers import ATTEMPTS, GIVE_UP_AFTER, Outcome
 from service.vault import Vault
 from tests.support.importing import DATA, DOCUMENT, Shop, TakesFiles, shop_of
@@ -156,40 +154,29 @@ async def test_a_mirror_that_fails_is_left_alone_for_a_while(monkeypatch: pytest
         assert [name for name, _ in backend.calls] == ["save", "ping", "save"], "it may have to prepare itself"
 
 
-@asynccontextmanager
-async def spooled() -> AsyncIterator[tuple[Spool, ObjectMetadata]]:
-    with shop_of() as shop, shop.spools.open() as spool:
-        await spool.fill(pieces(DATA))
-        yield spool, ObjectMetadata(len(DATA), hashlib.sha256(DATA).hexdigest(), "image/png")
-
-
 @pytest.mark.gen_test
 async def test_one_import_tries_a_mirror_that_hangs_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with spooled() as (spool, metadata):
-        await one_tries_and_the_others_go_on(monkeypatch, spool, metadata)
+    metadata = ObjectMetadata(len(DATA), hashlib.sha256(DATA).hexdigest(), "image/png")
+    with shop_of() as shop, shop.spools.open() as spool:
+        await spool.fill(pieces(DATA))
+        backend = ScriptedStorage()
+        mirror = Mirror(GuardedStorage(backend, name="mirror"))
+        backend.before = failing(DOWN, "save", times=1)
+        assert not await mirror.save("a", spool, metadata)
+        answers = asyncio.Event()
 
+        async def hangs(_name: str, _key: str) -> None:
+            await answers.wait()
 
-async def one_tries_and_the_others_go_on(
-    monkeypatch: pytest.MonkeyPatch, spool: Spool, metadata: ObjectMetadata
-) -> None:
-    backend = ScriptedStorage()
-    mirror = Mirror(GuardedStorage(backend, name="mirror"))
-    backend.before = failing(DOWN, "save", times=1)
-    assert not await mirror.save("a", spool, metadata)
-    answers = asyncio.Event()
-
-    async def hangs(_name: str, _key: str) -> None:
-        await answers.wait()
-
-    backend.before = hangs
-    monkeypatch.setattr(mirror, "_resume_at", 0.0)
-    trying = asyncio.create_task(mirror.save("b", spool, metadata))
-    await until(lambda: backend.calls[-1] == ("ping", ""))
-    async with asyncio.timeout(10):
-        assert not await mirror.save("c", spool, metadata)
-    answers.set()
-    assert await trying
-    assert await mirror.save("d", spool, metadata), "it works again, for all"
+        backend.before = hangs
+        monkeypatch.setattr(mirror, "_resume_at", 0.0)
+        trying = asyncio.create_task(mirror.save("b", spool, metadata))
+        await until(lambda: backend.calls[-1] == ("ping", ""))
+        async with asyncio.timeout(10):
+            assert not await mirror.save("c", spool, metadata)
+        answers.set()
+        assert await trying
+        assert await mirror.save("d", spool, metadata), "it works again, for all"
 
 
 class Unreadable(TakesFiles):

@@ -29,6 +29,7 @@ BATCHES: Final[Sequence[Operation]] = (
             "rate_limited",
             "too_many_uploads",
             "disk_full",
+            "disk_unavailable",
         ),
         sends={200: ("X-Batch-Id", "Location")},
     ),

@@ -22,15 +22,8 @@ SOURCE_ERRORS: Final = (
 )
 CREATE_ERRORS: Final = (*(*BODY_ERRORS, *SOURCE_ERRORS, "forbidden", "backlog_full", "quota_exceeded", "rate_limited"),)
 CONTENT_ERRORS: Final = (
-    *(
-        "content_missing",
-        "too_many_uploads",
-        "disk_full",
-        "disk_unavailable",
-        "not_an_image",
-        "image_corrupt",
-        "image_too_complex",
-    ),
+    *("content_missing", "too_many_uploads", "disk_full", "disk_unavailable"),
+    *("not_an_image", "image_corrupt", "image_too_complex"),
     *("format_not_allowed", "image_not_supported", "side_too_long", "too_many_pixels", "too_many_frames"),
     *("detector_crashed", "deadline_exceeded", "plugin_fault", "plugin_blocked", "storage_unavailable"),
     *("storage_full", "storage_denied", "storage_quota_exceeded", "expectation_failed"),
