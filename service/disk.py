@@ -24,5 +24,6 @@ def is_outage(error: BaseException | None) -> bool:
 
 def outage(error: BaseException) -> ApiError:
     """``disk_full`` or ``disk_unavailable``; the system's text is for the log alone."""
-    code = "disk_full" if is_full(error) else "disk_unavailable"
-    return ApiError(code, internal=str(error), retry_after=RETRY_AFTER)
+    if is_full(error):
+        return ApiError("disk_full", internal=str(error), retry_after=RETRY_AFTER)
+    return ApiError("disk_unavailable", internal=str(error), retry_after=RETRY_AFTER)
