@@ -154,6 +154,9 @@ class CsvReader(LineReader):
             rest = text.decode()
         except UnicodeDecodeError as error:
             raise CsvInvalid("The line is not UTF-8.") from error
+        if ";" not in rest:
+            # Most likely its columns are parted by something else, and all of it would become the album's name.
+            raise CsvInvalid("The line has no semicolon, which parts the columns album_id;url;tags;{metadata}.")
         columns: list[str] = []
         while rest and len(columns) < len(CSV_COLUMNS):
             column, rest = _column(rest, is_last=len(columns) == len(CSV_COLUMNS) - 1)
@@ -167,7 +170,7 @@ class CsvReader(LineReader):
         if metadata := found.get("metadata", "").strip():
             params["metadata"] = parse_json(metadata.encode(), self.limits)
         if not params:
-            raise CsvInvalid("The line has no columns.")
+            raise CsvInvalid("The line's columns are all empty.")
         return params
 
 

@@ -1,10 +1,12 @@
 """The bound on the queue."""
 
 import asyncio
-import time
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
+from service import backlog as backlog_module
 from service.backlog import OLDEST, Backlog
 from service.documents import StoreUnavailable
 from service.documents.memory import MemoryDocumentStore
@@ -36,6 +38,11 @@ async def opened(queued: int = 0) -> CountingStore:
     for _ in range(queued):
         await store.add(make_import())
     return store
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, now: Callable[[], float]) -> None:
+    """The clock of the module alone: the event loop's goes on."""
+    monkeypatch.setattr(backlog_module, "time", SimpleNamespace(monotonic=now))
 
 
 async def settle() -> None:
@@ -75,7 +82,7 @@ async def test_an_old_count_is_replaced() -> None:
 @pytest.mark.gen_test
 async def test_a_count_that_took_long_is_used_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    set_clock(monkeypatch, lambda: now)
     store = await opened(1)
     backlog = Backlog(store, 3, max_age=1)
     store.answer.clear()
@@ -100,7 +107,7 @@ async def test_a_count_that_took_long_is_used_for_longer(monkeypatch: pytest.Mon
 @pytest.mark.gen_test
 async def test_far_from_the_limit_nobody_waits_for_a_new_count(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    set_clock(monkeypatch, lambda: now)
     store = await opened(1)
     backlog = Backlog(store, 4)
     assert not await backlog.is_full()
@@ -126,7 +133,7 @@ async def test_far_from_the_limit_nobody_waits_for_a_new_count(monkeypatch: pyte
 @pytest.mark.gen_test
 async def test_an_old_count_is_not_used_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    set_clock(monkeypatch, lambda: now)
     store = await opened(0)
     backlog = Backlog(store, 4)
     assert not await backlog.is_full()
@@ -184,7 +191,7 @@ async def test_a_cancelled_request_takes_no_other_with_it() -> None:
 @pytest.mark.gen_test
 async def test_a_count_that_nobody_waits_for_ends_with_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    set_clock(monkeypatch, lambda: now)
     store = await opened(0)
     backlog = Backlog(store, 4)
     assert not await backlog.is_full()

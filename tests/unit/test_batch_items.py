@@ -111,6 +111,9 @@ ONE = {"album_id": "one", "url": URL}
         ('"one"x;y', "csv_invalid"),
         (f'one;{URL};a;"{{}}";more', "csv_invalid"),
         (";;;", "csv_invalid"),
+        (f"one,{URL},a", "csv_invalid"),
+        (f"one\t{URL}", "csv_invalid"),
+        ("one;", {"album_id": "one"}),
         (f"one;{URL};a;no json", "json_invalid"),
     ],
 )
