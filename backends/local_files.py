@@ -44,6 +44,10 @@ def identity_of(path: Path) -> Identity:
     Raises:
         OSError: it names none.
     """
+    name = str(path)
+    own = f"/proc/{os.getpid()}/fd/"
+    if name.startswith(own):  # the system finds a name there in ten times the time of a descriptor
+        return _identity(os.fstat(int(name.removeprefix(own))))
     return _identity(path.stat())
 
 

@@ -5,13 +5,13 @@ where an earlier attempt died between saving and finishing, this attempt finds i
 the document says is read off the stored object itself, never off bytes that were fetched but not stored (P3, P5).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from plugins.capabilities import SupportsFiles
-from plugins.contracts import Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
+from plugins.contracts import Fetched, Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
 from plugins.errors import (
     DeadlineExceeded,
     DetectError,
@@ -36,11 +36,15 @@ from service.vault import Vault
 MAX_ETAG_LENGTH = 256
 
 
-class CountsBytes(Protocol):
+class WatchesFetches(Protocol):
     """Knows how far fetches have come; ``service.progress`` does."""
 
-    def counted(self, import_id: str, chunks: AsyncIterator[bytes], total: int | None) -> AsyncIterator[bytes]:
-        """The same chunks, counted while they pass."""
+    def begin(self, import_id: str, fills: Spool, total: int | None) -> None:
+        """A fetch begins; the size of what it fills is how far it has come."""
+        ...
+
+    def end(self, import_id: str) -> None:
+        """It has ended, in whatever way."""
         ...
 
 
@@ -97,7 +101,7 @@ class Importer:
         admit: Callable[[Import, int], Awaitable[None]] | None = None,
         mirror: Mirror | None = None,
         duplicates: FindsDuplicates | None = None,
-        progress: CountsBytes | None = None,
+        progress: WatchesFetches | None = None,
         files: SupportsFiles | None = None,
     ) -> None:
         self.fetchers = fetchers
@@ -186,10 +190,7 @@ class Importer:
             try:
                 async with fetcher.open(source) as fetched:
                     enter("body")
-                    chunks = fetched.chunks
-                    if self._progress is not None:
-                        chunks = self._progress.counted(document.id, chunks, fetched.content_length)
-                    await spool.fill(chunks)
+                    await self._fill(spool, document, fetched)
                     filename = document.filename or fetched.filename
             except SourceNotModified:
                 if known is None:
@@ -202,6 +203,16 @@ class Importer:
             return outcome
         return replace(outcome, image=replace(outcome.image, etag=_short(fetched.etag), source=origin))
 
+    async def _fill(self, spool: Spool, document: Import, fetched: Fetched) -> None:
+        if self._progress is None:
+            await spool.fill(fetched.chunks)
+            return
+        self._progress.begin(document.id, spool, fetched.content_length)
+        try:
+            await spool.fill(fetched.chunks)
+        finally:
+            self._progress.end(document.id)
+
     async def keep(self, document: Import, spool: Spool, filename: str | None, kind: str) -> Outcome:
         """Detect what the spool holds, and save it for the import: storage holds exactly what is returned then.
 
@@ -210,7 +221,8 @@ class Importer:
         """
         enter("detect")
         info = await self._detect(spool)
-        check_expectations(document.params.get("expect"), _facts_of(info, spool))
+        if (expected := document.params.get("expect")) is not None:
+            check_expectations(expected, _facts_of(info, spool))
         if self._duplicates is not None:
             found = await self._duplicates.by_bytes(document, spool.sha256)
             if found is not None:

@@ -170,7 +170,7 @@ class Politeness:
     def pause(self, document: Import) -> float:
         """Seconds for which the host of the import is to be left alone; 0 where it is not."""
         now = self._now()
-        pace, breaker = self._paces.get(document.host), self._breakers.get(_place(document))
+        pace, breaker = self._paces.get(document.host), self._breaker(document)
         until = now if pace is None else max(now, pace.paused_until)
         if breaker is not None and breaker.pause:
             until = max(until, breaker.open_until, now + FIRST_PAUSE if breaker.probe else now)
@@ -190,7 +190,7 @@ class Politeness:
 
     def is_hopeless(self, document: Import, age: float) -> bool:
         """Whether an import of this ``age`` in seconds has waited long enough for a host that serves nobody."""
-        pace, breaker = self._paces.get(document.host), self._breakers.get(_place(document))
+        pace, breaker = self._paces.get(document.host), self._breaker(document)
         since = [
             moment
             for moment in (pace.ill_since if pace else None, breaker.since if breaker else None)
@@ -202,13 +202,13 @@ class Politeness:
 
     def started(self, document: Import) -> None:
         """The import fetches from now on; ``allows`` has just said that it may."""
-        breaker = self._breakers.get(_place(document))
+        breaker = self._breaker(document)
         if breaker is not None and breaker.pause:
             breaker.probe = document.id
 
     def ended(self, document: Import) -> None:
         """The import fetches no more, whatever became of it: where it was the one that tries, another may."""
-        breaker = self._breakers.get(_place(document))
+        breaker = self._breaker(document)
         if breaker is not None and breaker.probe == document.id:
             breaker.probe = None
 
@@ -225,7 +225,13 @@ class Politeness:
             self._learn_of_place(document, verdict)
             self._learn_of_host(document.host, verdict, seconds, retry_after)
 
+    def _breaker(self, document: Import) -> _Breaker | None:
+        """What is known of the import's host and port; mostly there is nothing of any."""
+        return self._breakers.get(_place(document)) if self._breakers.values else None
+
     def _learn_of_place(self, document: Import, verdict: Verdict) -> None:
+        if verdict is not Verdict.DEAD and not self._breakers.values:
+            return
         place = _place(document)
         breaker = self._breakers.get(place)
         if verdict is not Verdict.DEAD:

@@ -6,10 +6,9 @@ Best effort: what is not told changes nothing. Fetches that take no longer than 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from service.clock import Clock, truncate_to_milliseconds
 from service.documents import DocumentStore, DuplicateId, StoreUnavailable
@@ -19,6 +18,12 @@ KIND: Final = "progress"
 INTERVAL: Final = 1.0
 """Seconds between two writes of the same fetch, and before the first."""
 LIFETIME: Final = timedelta(seconds=60)
+
+
+class HasSize(Protocol):
+    """What grows while it is filled, such as a spool."""
+
+    byte_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +46,14 @@ class Amount:
 
 @dataclass(slots=True)
 class _Fetch:
+    fills: HasSize
     total: int | None
-    received: int = 0
     began_at: float = field(default_factory=time.monotonic)
     written: Record | None = None
 
     @property
     def amount(self) -> Amount:
-        return Amount(self.received, self.total)
+        return Amount(self.fills.byte_size, self.total)
 
 
 class Progress:
@@ -59,15 +64,13 @@ class Progress:
         self._clock = clock
         self._fetches: dict[str, _Fetch] = {}
 
-    async def counted(self, import_id: str, chunks: AsyncIterator[bytes], total: int | None) -> AsyncIterator[bytes]:
-        """The same chunks, counted while they pass."""
-        fetch = self._fetches[import_id] = _Fetch(total)
-        try:
-            async for chunk in chunks:
-                fetch.received += len(chunk)
-                yield chunk
-        finally:
-            self._fetches.pop(import_id, None)
+    def begin(self, import_id: str, fills: HasSize, total: int | None) -> None:
+        """A fetch begins; the size of what it fills is how far it has come."""
+        self._fetches[import_id] = _Fetch(fills, total)
+
+    def end(self, import_id: str) -> None:
+        """It has ended, in whatever way."""
+        self._fetches.pop(import_id, None)
 
     async def of(self, import_id: str) -> Amount | None:
         """How far an import has come, wherever it runs; None where that is not known.

@@ -44,6 +44,7 @@ class Spool:
         self._executor = executor
         self._make_file = make_file
         self._digest = hashlib.sha256()
+        self._sha256: str | None = None
         self._gathered = Gathered()
         self._written_at: int | None = None
         self._file: IO[bytes] | _MemoryFile | None = None
@@ -55,7 +56,7 @@ class Spool:
     @property
     def sha256(self) -> str:
         """Lower-case hexadecimal SHA-256 of the bytes."""
-        return self._digest.hexdigest()
+        return self._sha256 or self._digest.hexdigest()
 
     @property
     def path(self) -> Path:
@@ -107,6 +108,7 @@ class Spool:
                 self._file.seal()
         elif self._gathered.byte_size:
             await self._flush_to_disk()
+        self._sha256 = self._digest.hexdigest()
         self._written_at = self._changed_at()
 
     def check_unchanged(self) -> None:
@@ -139,6 +141,7 @@ class Spool:
                 break
             self._digest.update(piece)
             self.byte_size += len(piece)
+        self._sha256 = self._digest.hexdigest()
         self._written_at = self._changed_at()
 
     async def chunks(self) -> AsyncIterator[bytes]:

@@ -58,14 +58,15 @@ class _Child(Child):
         requests = self.requests
         if requests is None:
             raise ChildDied(self.returncode)
-        self._reply = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        reply_comes: asyncio.Future[bytes | None] = loop.create_future()
+        self._reply = reply_comes
+        timer = loop.call_later(timeout, _time_out, reply_comes, timeout)
         try:
             requests.write(line)
-            async with asyncio.timeout(timeout):
-                reply = await self._reply
-        except TimeoutError:
-            raise ChildTimeout(f"no answer within {timeout} s") from None
+            reply = await reply_comes
         finally:
+            timer.cancel()
             self._reply = None
         if reply is None:
             raise ChildDied(self.returncode)
@@ -89,6 +90,11 @@ class _Child(Child):
     def _settle(self, reply: bytes | None) -> None:
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(reply)
+
+
+def _time_out(reply: "asyncio.Future[bytes | None]", seconds: float) -> None:
+    if not reply.done():
+        reply.set_exception(ChildTimeout(f"no answer within {seconds} s"))
 
 
 class ChildPool:

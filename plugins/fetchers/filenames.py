@@ -7,6 +7,8 @@ from urllib.parse import unquote, unquote_to_bytes
 MAX_BYTES = 255
 
 _PARAMETER = re.compile(r""";[ \t]*([!#$&+.^_`|~0-9A-Za-z-]+\*?)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^; \t"]*)""")
+_PLAIN = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z._-]{0,254}")
+"""Most names: nothing of them is to be cleaned."""
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 
@@ -26,6 +28,8 @@ def origin_filename(content_disposition: str | None, path: str) -> str | None:
 
 def clean_filename(name: str) -> str | None:
     """The last segment of ``name`` without control, formatting and unassigned characters, cut to 255 bytes."""
+    if _PLAIN.fullmatch(name):
+        return name
     last = re.split(r"[/\\]", name)[-1]
     printable = "".join(char for char in last if not unicodedata.category(char).startswith("C"))
     cut = printable.strip().encode()[:MAX_BYTES].decode(errors="ignore").strip()

@@ -73,14 +73,20 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         """See ``Fetcher.open``."""
         url = self._checked(source)
         with self._timed(self._options.total_timeout) as clock:
-            async with contextlib.AsyncExitStack() as stack:
+            has_slot = False
+            response: HttpResponse | None = None
+            try:
                 async with clock.limit():
-                    await stack.enter_async_context(self._slots)
+                    has_slot = await self._slots.acquire()
                     response = await self._follow(url, source.headers, source.if_none_match)
-                    stack.callback(response.close)
                     if response.status == http_responses.NOT_MODIFIED and source.if_none_match is not None:
                         raise SourceNotModified
                 yield self._fetched(response, clock)
+            finally:
+                if response is not None:
+                    response.close()
+                if has_slot:
+                    self._slots.release()
 
     def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
         """See ``SupportsExplaining.explain``."""
@@ -147,7 +153,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         headers = response.headers
         response.check(self._options.max_bytes)
         return Fetched(
-            chunks=Body(response.read_piece, response.announced, clock, self._options),
+            chunks=Body(response.read_piece, response.take_piece, response.announced, clock, self._options),
             content_length=response.announced,
             content_type=http_responses.media_type(headers),
             filename=origin_filename(http_responses.content_disposition(headers), response.url.path),

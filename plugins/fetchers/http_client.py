@@ -57,7 +57,6 @@ class _Response(aiohttp.ClientResponse):
 
     limits: HttpOptions
     sockets: CheckedSockets
-
     announced: int | None = None
     gate: Gate
 
@@ -106,6 +105,10 @@ class _Response(aiohttp.ClientResponse):
         if not piece and self.gate.lost is not None and self._ends_with_connection():
             raise aiohttp.ClientPayloadError("connection reset")
         return piece
+
+    def take_piece(self) -> bytes:
+        """What of the body has come already; empty where nothing has, or where only waiting tells what is wrong."""
+        return b"" if self.content.exception() is not None else self.content.read_nowait()
 
     def _ends_with_connection(self) -> bool:
         return self.announced is None and not field_values(self.raw_headers, b"transfer-encoding")
@@ -179,6 +182,10 @@ class HttpResponse:
         """
         with _translated(self.url):
             return await self._response.read_piece()
+
+    def take_piece(self) -> bytes:
+        """What of the body has come already, less than 1 MiB; empty where nothing has. Does not wait."""
+        return self._response.take_piece()
 
     def close(self) -> None:
         """Close the connection, unless the body was read whole. May be called twice."""

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, urljoin
@@ -21,6 +22,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_BYTES = 8192
 _MAX_HOST = 253
 """Characters of a host name: RFC 1035 section 2.3.4, less the root's label and the first length byte."""
+_KNOWN_HOSTS = 1024
+"""Host names that are kept as they were read: many URLs are of few hosts."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]")
 _AUTHORITY_END = re.compile(r"[/?#]")
@@ -194,8 +197,9 @@ def _ipv6(text: str) -> str:
         raise UrlInvalid(reason="its host is not valid") from error
 
 
+@lru_cache(_KNOWN_HOSTS)
 def canonical_host(text: str) -> str:
-    """A host name or dotted quad as ``HttpUrl.host`` holds it.
+    """A host name or dotted quad as ``HttpUrl.host`` holds it. Those of the last URLs are known already.
 
     Raises:
         UrlInvalid: it is neither.

@@ -72,13 +72,14 @@ class ImportFields:
     @property
     def url(self) -> str | None:
         """The source, of several the first, without what is secret in it; None where the client sends the bytes."""
-        return next(iter(self.urls), None)
+        url = self.params.get("url")
+        return (url or None) if isinstance(url, str) else next(iter(self.urls), None)
 
     @property
     def urls(self) -> tuple[str, ...]:
         """The sources in the order in which they are tried, without what is secret in them."""
         url = self.params.get("url")
-        urls = url if isinstance(url, list | tuple) else (url,)
+        urls = url if isinstance(url, (list, tuple)) else (url,)
         return tuple(one for one in urls if isinstance(one, str) and one)
 
     @property
