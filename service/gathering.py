@@ -32,11 +32,16 @@ class Gathered:
 
     def take(self) -> bytes:
         """All of them as one, and none are left."""
-        self._end_short()
-        pieces, self._pieces, self.byte_size = self._pieces, [], 0
+        pieces = self.take_pieces()
         if len(pieces) == 1 and isinstance(pieces[0], bytes):
             return pieces[0]
         return b"".join(pieces)
+
+    def take_pieces(self) -> list[bytes | bytearray]:
+        """All of them, put together as far as they are short, and none are left."""
+        self._end_short()
+        pieces, self._pieces, self.byte_size = self._pieces, [], 0
+        return pieces
 
     def _end_short(self) -> None:
         if self._short:

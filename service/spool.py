@@ -11,9 +11,11 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +23,8 @@ from plugins.hashing import update_held
 from service.gathering import Gathered
 
 CHUNK_BYTES = 1024 * 1024
+_WRITTEN_AT_ONCE = 1024
+"""Pieces that one call may write: IOV_MAX of Linux, see writev(2)."""
 SMALL_BYTES = 128 * 1024
 MakesFile = Callable[[], int | None]
 _HAS_UNNAMED_FILES = hasattr(os, "memfd_create")
@@ -97,13 +101,12 @@ class Spool:
         """
         if self._in_memory:
             self._file = _memory_file(self._directory)
-            content = self._gathered.take()
-            if len(content) <= SMALL_BYTES:
-                self._small = content
-                update_held(self._digest, content)
+            if self._gathered.byte_size <= SMALL_BYTES:
+                self._small = self._gathered.take()
+                update_held(self._digest, self._small)
+                _write(self._file, [self._small])
             else:
-                self._digest.update(content)
-            _write(self._file, content)
+                self._write_gathered(self._file)
             if isinstance(self._file, _MemoryFile):
                 self._file.seal()
         elif self._gathered.byte_size:
@@ -191,15 +194,24 @@ class Spool:
         if self._file is None:
             self._in_memory = False
             self._file = _disk_file(self._directory, self._make_file)
-        content = self._gathered.take()
-        self._digest.update(content)
-        _write(self._file, content)
+        self._write_gathered(self._file)
+
+    def _write_gathered(self, file: "IO[bytes] | _MemoryFile") -> None:
+        """The pieces as they are: to put them together would keep the interpreter from the event loop."""
+        pieces = self._gathered.take_pieces()
+        for piece in pieces:
+            self._digest.update(piece)
+        _write(file, pieces)
 
 
-def _write(file: "IO[bytes] | _MemoryFile", content: bytes) -> None:
-    rest = memoryview(content)
+def _write(file: "IO[bytes] | _MemoryFile", pieces: Iterable[bytes | bytearray]) -> None:
+    rest = deque(memoryview(piece) for piece in pieces if piece)
     while rest:
-        rest = rest[file.write(rest) :]
+        written = os.writev(file.fileno(), list(islice(rest, _WRITTEN_AT_ONCE)))
+        while rest and written >= len(rest[0]):
+            written -= len(rest.popleft())
+        if written:
+            rest[0] = rest[0][written:]
 
 
 class _MemoryFile:
@@ -214,9 +226,6 @@ class _MemoryFile:
 
     def fileno(self) -> int:
         return self._descriptor
-
-    def write(self, data: memoryview) -> int:
-        return os.write(self._descriptor, data)
 
     def seal(self) -> None:
         """Nobody writes into it any more, whoever opens it."""

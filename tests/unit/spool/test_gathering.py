@@ -26,6 +26,16 @@ def test_a_single_long_piece_is_not_copied() -> None:
     assert gathered.take() is piece
 
 
+def test_pieces_can_be_had_as_they_are() -> None:
+    gathered, long = Gathered(), [bytes([number]) * LONG for number in range(3)]
+    for piece in (long[0], b"a", b"b", long[1], long[2]):
+        gathered.add(piece)
+    found = gathered.take_pieces()
+    assert found == [long[0], b"ab", long[1], long[2]]
+    assert found[0] is long[0]
+    assert (gathered.byte_size, gathered.take_pieces()) == (0, [])
+
+
 def test_of_many_small_pieces_few_are_kept() -> None:
     gathered = Gathered()
     for _ in range(300_000):

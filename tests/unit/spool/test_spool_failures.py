@@ -3,9 +3,10 @@
 import asyncio
 import errno
 import hashlib
+import os
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -80,14 +81,15 @@ class Reluctant:
         self.closed_while_writing = False
         self._writing = False
 
-    def write(self, data: memoryview) -> int:
+    def writev(self, descriptor: int, buffers: Sequence[memoryview]) -> int:
+        """As ``os.writev``."""
         self._writing = True
         self.began.set()
         assert self.may_write.wait(10)
         self._writing = False
         if self.room <= 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        written: int = self._file.write(data[: min(7, self.room)])
+        written = os.write(descriptor, b"".join(buffers)[: min(7, self.room)])
         self.room -= written
         return written
 
@@ -113,7 +115,16 @@ def reluctant(monkeypatch: pytest.MonkeyPatch) -> list[Reluctant]:
     def prepared(file: Reluctant) -> None:
         """Nothing, unless a test says otherwise."""
 
+    writev = os.writev
+
+    def written(descriptor: int, buffers: Sequence[memoryview]) -> int:
+        for file in made:
+            if not file.closed and file.fileno() == descriptor:
+                return file.writev(descriptor, buffers)
+        return writev(descriptor, buffers)
+
     monkeypatch.setattr(service.spool, "_disk_file", make)
+    monkeypatch.setattr(os, "writev", written)
     return made
 
 
