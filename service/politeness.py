@@ -230,14 +230,12 @@ class Politeness:
         return self._breakers.get(_place(document)) if self._breakers.values else None
 
     def _learn_of_place(self, document: Import, verdict: Verdict) -> None:
-        if verdict is not Verdict.DEAD and not self._breakers.values:
+        if verdict is not Verdict.DEAD:
+            if self._breakers.values:
+                self._breakers.forget(_place(document))
             return
         place = _place(document)
-        breaker = self._breakers.get(place)
-        if verdict is not Verdict.DEAD:
-            self._breakers.forget(place)
-            return
-        breaker = self._breakers.keep(place, breaker or _Breaker(since=self._now()))
+        breaker = self._breakers.keep(place, self._breakers.get(place) or _Breaker(since=self._now()))
         breaker.failures += 1
         # One of those that had begun before the host was left alone says nothing new.
         if breaker.probe == document.id or (not breaker.pause and breaker.failures >= FAILURES_TO_OPEN):

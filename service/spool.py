@@ -48,7 +48,6 @@ class Spool:
         self._executor = executor
         self._make_file = make_file
         self._digest = hashlib.sha256()
-        self._sha256: str | None = None
         self._gathered = Gathered()
         self._written_at: int | None = None
         self._file: IO[bytes] | _MemoryFile | None = None
@@ -60,7 +59,7 @@ class Spool:
     @property
     def sha256(self) -> str:
         """Lower-case hexadecimal SHA-256 of the bytes."""
-        return self._sha256 or self._digest.hexdigest()
+        return self._digest.hexdigest()
 
     @property
     def path(self) -> Path:
@@ -101,17 +100,17 @@ class Spool:
         """
         if self._in_memory:
             self._file = _memory_file(self._directory)
-            if self._gathered.byte_size <= SMALL_BYTES:
-                self._small = self._gathered.take()
-                update_held(self._digest, self._small)
-                _write(self._file, [self._small])
+            content = self._gathered.take()
+            if len(content) <= SMALL_BYTES:
+                self._small = content
+                update_held(self._digest, content)
             else:
-                self._write_gathered(self._file)
+                self._digest.update(content)
+            _write(self._file, [content])
             if isinstance(self._file, _MemoryFile):
                 self._file.seal()
         elif self._gathered.byte_size:
             await self._flush_to_disk()
-        self._sha256 = self._digest.hexdigest()
         self._written_at = self._changed_at()
 
     def check_unchanged(self) -> None:
@@ -144,7 +143,6 @@ class Spool:
                 break
             self._digest.update(piece)
             self.byte_size += len(piece)
-        self._sha256 = self._digest.hexdigest()
         self._written_at = self._changed_at()
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -194,14 +192,11 @@ class Spool:
         if self._file is None:
             self._in_memory = False
             self._file = _disk_file(self._directory, self._make_file)
-        self._write_gathered(self._file)
-
-    def _write_gathered(self, file: "IO[bytes] | _MemoryFile") -> None:
-        """The pieces as they are: to put them together would keep the interpreter from the event loop."""
+        # As they are: to put them together would keep the interpreter from the event loop.
         pieces = self._gathered.take_pieces()
         for piece in pieces:
             self._digest.update(piece)
-        _write(file, pieces)
+        _write(self._file, pieces)
 
 
 def _write(file: "IO[bytes] | _MemoryFile", pieces: Iterable[bytes | bytearray]) -> None:

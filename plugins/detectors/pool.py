@@ -59,12 +59,12 @@ class _Child(Child):
         if requests is None:
             raise ChildDied(self.returncode)
         loop = asyncio.get_running_loop()
-        reply_comes: asyncio.Future[bytes | None] = loop.create_future()
-        self._reply = reply_comes
-        timer = loop.call_later(timeout, _time_out, reply_comes, timeout)
+        awaited: asyncio.Future[bytes | None] = loop.create_future()
+        self._reply = awaited
+        timer = loop.call_later(timeout, _time_out, awaited, timeout)
         try:
             requests.write(line)
-            reply = await reply_comes
+            reply = await awaited
         finally:
             timer.cancel()
             self._reply = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backends.local_files import TemporaryFile, UnnamedFile
+from backends.local_files import TemporaryFile, UnnamedFile, identity_of
 from backends.local_transfers import Upload
 from backends.local_tree import Tree, storage_error
 from plugins.contracts import ObjectMetadata
@@ -220,3 +220,16 @@ def test_a_sweep_that_never_ends(tree: Tree, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(BlockingIOError):
         TemporaryFile.create(tree.incoming)
     assert not list(tree.incoming.iterdir())
+
+
+def test_an_open_file_has_one_identity_whatever_path_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"bytes")
+    with path.open("rb") as file:
+        number = file.fileno()
+        for name in (path, Path(f"/proc/{os.getpid()}/fd/{number}"), Path(f"/proc/self/fd/{number}")):
+            assert identity_of(name) == identity_of(path), name
+    closed = f"/proc/{os.getpid()}/fd/999999999"
+    for gone in (Path(closed), Path(closed) / "more"):
+        with pytest.raises(OSError, match=r"Bad file descriptor|No such file"):
+            identity_of(gone)

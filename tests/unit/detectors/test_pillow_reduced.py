@@ -1,6 +1,5 @@
 """JPEGs are decoded with an eighth of their sides: whatever decoding them whole would find is found all the same."""
 
-import io
 import random
 import warnings
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import pytest
 from PIL import Image, ImageFile, MpoImagePlugin
 
 from plugins.detectors import decode
-from plugins.detectors.limits import Limits, Refused
+from plugins.detectors.limits import Refused
 from plugins.detectors.pillow import PillowOptions
 from plugins.testing import images
 
@@ -40,17 +39,10 @@ def encoded(kind: str, width: int, height: int) -> bytes:
     return images.encode(images.noise(width, height, "RGB").convert(mode), "JPEG", **options)
 
 
-def multi_picture() -> bytes:
-    pictures = [images.noise(64, 48, "RGB", seed) for seed in range(3)]
-    buffer = io.BytesIO()
-    pictures[0].save(buffer, "MPO", save_all=True, append_images=pictures[1:])
-    return buffer.getvalue()
-
-
 def recognise(data: bytes, path: Path, *, decode_pixels: bool) -> str:
     """What the detector says: the code of its refusal, or the image's format."""
     verify = "pixels" if decode_pixels else "structure"
-    limits: Limits = PillowOptions(verify=verify).limits
+    limits = PillowOptions(verify=verify).limits
     path.write_bytes(data)
     with path.open("rb") as file:
         try:
@@ -101,7 +93,7 @@ def test_a_damaged_jpeg_is_judged_as_if_it_were_decoded_whole(kind: str, tmp_pat
 
 
 def test_every_picture_of_a_file_is_judged_as_if_it_were_decoded_whole(tmp_path: Path) -> None:
-    data = multi_picture()
+    data = images.animated("MPO", 3)
     verdicts = {}
     for copy in (data, *damaged(data, random.Random(0), 150)):
         said = recognise(copy, tmp_path / "copy", decode_pixels=True)
@@ -119,5 +111,5 @@ def test_every_picture_of_a_file_is_reduced(tmp_path: Path, monkeypatch: pytest.
         loaded.append(image.size)
 
     monkeypatch.setattr(MpoImagePlugin.MpoImageFile, "load_end", watched)
-    assert recognise(multi_picture(), tmp_path / "image", decode_pixels=True) == "MPO"
+    assert recognise(images.animated("MPO", 3), tmp_path / "image", decode_pixels=True) == "MPO"
     assert loaded == [(8, 6)] * 3
