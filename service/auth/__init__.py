@@ -13,10 +13,11 @@ issuing         new tokens
 from service.auth.authenticator import Authenticator, IssuerLookup
 from service.auth.credentials import token_from_header
 from service.auth.grants import Grant, Reason, Unauthorized
-from service.auth.issuing import issue_token
+from service.auth.issuing import DEFAULT_ABILITIES, issue_token
 from service.auth.keys import usable_key
 
 __all__ = [
+    "DEFAULT_ABILITIES",
     "Authenticator",
     "Grant",
     "IssuerLookup",

@@ -2,10 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from service.auth.keys import signed, signing_key
 from service.issuers import Issuer
+
+DEFAULT_ABILITIES: Final = ("image_upload", "image_download", "image_list")
+"""Abilities of a token that names none: import images, read them back, list them. Nothing that deletes or manages."""
 
 
 def issue_token(

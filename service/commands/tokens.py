@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import click
 
-from service.auth import issue_token
+from service.auth import DEFAULT_ABILITIES, issue_token
 from service.clock import SystemClock
 from service.commands.common import (
     checked,
@@ -40,7 +40,8 @@ from service.commands.common import (
     "abilities",
     multiple=True,
     callback=checked(parse_name),
-    help="Ability it grants there; may be given several times.  [default: image_upload]",
+    help="Ability it grants there, and no other; may be given several times."
+    f"  [default: {', '.join(DEFAULT_ABILITIES)}]",
 )
 @click.option("--admin", is_flag=True, help="Allow everything in the issuer's organisation.")
 @click.option(
@@ -82,7 +83,7 @@ def token_command(
             f"the issuer {issuer_id!r} has a public key alone, which cannot sign: give the key of those who sign with"
             " --private-key"
         )
-    granted = dict.fromkeys(albums, abilities or ("image_upload",))
+    granted = dict.fromkeys(albums, abilities or DEFAULT_ABILITIES)
     now = SystemClock().now()
     try:
         private_key = read_secret_file(private_key_file, one_line=False) if private_key_file else None

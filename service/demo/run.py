@@ -22,7 +22,7 @@ from tornado.web import Application, StaticFileHandler
 
 from service import logs
 from service.app import bind
-from service.auth import issue_token
+from service.auth import DEFAULT_ABILITIES, issue_token
 from service.clock import SystemClock
 from service.models import Status
 from service.serving import RunningService, running, stop_on_signals, wait_for_stop
@@ -114,7 +114,7 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
         service = await stack.enter_async_context(running(settings, components, SystemClock()))
         token = issue_token(
             settings.issuers[ISSUER_ID],
-            abilities={ALBUM: ("image_upload",)},
+            abilities={ALBUM: DEFAULT_ABILITIES},
             now=SystemClock().now(),
             expires=TOKEN_LIFETIME,
         )
@@ -165,13 +165,17 @@ async def _import_sample(
 
 def _explain(base: str, token: str, conf: Path) -> None:
     hours = int(TOKEN_LIFETIME.total_seconds() // 3600)
-    click.secho(f"Now import an image of your own; this token is valid for {hours} hours:", bold=True)
+    curl = "curl -sS --fail-with-body"
+    click.secho(f"Now import an image of your own. This token is valid for {hours} hours:", bold=True)
     click.echo(
-        f"\ncurl -sS {base}/api/v1/imports \\\n"
-        f"  -H 'Authorization: Token token=\"{token}\"' \\\n"
-        f"  -d album_id={ALBUM} --data-urlencode url=https://YOUR-HOST/YOUR-IMAGE.jpg\n"
-        f"\nand look at it again with the id that it answers:\n"
-        f"\ncurl -sS {base}/api/v1/imports/ID -H 'Authorization: Token token=\"{token}\"'\n"
+        f"\nTOKEN={token}\n"
+        f'{curl} {base}/api/v1/imports -H "Authorization: Bearer $TOKEN" \\\n'
+        f"  -d album_id={ALBUM} --data-urlencode 'url=https://YOUR-HOST/YOUR-IMAGE.jpg'\n"
+        f"\nThe answer has the id of the import. Read its document again, list the album, and fetch the image by"
+        f" its image_id:\n"
+        f'\n{curl} {base}/api/v1/imports/ID -H "Authorization: Bearer $TOKEN"\n'
+        f'{curl} "{base}/api/v1/imports?album_id={ALBUM}" -H "Authorization: Bearer $TOKEN"\n'
+        f'{curl} {base}/api/v1/images/IMAGE_ID/content -H "Authorization: Bearer $TOKEN" -o photo.jpg\n'
         f"\nThe service's configuration is {conf}. Ctrl-C ends the demo.",
     )
 

@@ -126,9 +126,12 @@ def test_a_token_says_what_was_asked_for(folder: Path) -> None:
     assert int(str(said["exp"])) - int(str(said["iat"])) == 30 * 86400
 
 
-def test_without_options_a_token_uploads_for_four_hours_and_an_admin_needs_no_album(folder: Path) -> None:
+def test_without_options_a_token_uploads_downloads_and_lists_for_four_hours_and_an_admin_needs_no_album(
+    folder: Path,
+) -> None:
     said = claims(lading(*TOKEN, cwd=folder, environ={"LADING_DOCUMENTS__BACKEND": "memory"}).stdout.strip())
-    assert said["abilities"] == {"holidays": {"Access": {"image_upload": True}}}
+    access = {"Access": {"image_upload": True, "image_download": True, "image_list": True}}
+    assert said["abilities"] == {"holidays": access}
     assert int(str(said["exp"])) - int(str(said["iat"])) == 4 * 3600
     admin = lading("token", "--issuer", ISSUER, "--admin", cwd=folder, environ={"LADING_CONFIG": "service.conf"})
     assert claims(admin.stdout.strip())["admin"] is True

@@ -65,6 +65,16 @@ def free_port() -> int:
         return port
 
 
+def run_lines(printed: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the lines of a shell among what the demo printed; a line that fails fails the test."""
+    lines = re.findall(r"^(?:TOKEN=|curl |  -d ).*$", printed, flags=re.MULTILINE)
+    assert sum(line.startswith("curl ") for line in lines) == 4
+    script = "\n".join(["set -e", *lines])
+    done = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done
+
+
 def test_the_demo_imports_its_sample_and_leaves_a_configuration_that_works(tmp_path: Path) -> None:
     environ = {"LADING_STORAGE__BACKEND": "none-that-is-installed"}  # of no concern to a demo
     printed = lading("demo", "--once", "--port", "0", cwd=tmp_path, environ=environ)
@@ -91,15 +101,21 @@ def test_a_demo_stays_up_for_an_import_of_ones_own_and_beside_it_runs_another(tm
     with running_demo(tmp_path, port) as demo:
         demo.prints("Ctrl-C ends the demo.")
         commands = demo.printed.partition("Now import an image of your own")[2]
-        base = re.search(r"curl -sS (http://127\.0\.0\.1:\d+)/api/v1/imports ", commands)
-        token = re.search(r"Authorization: Token token=\"([^\"]+)\"", commands)
+        base = re.search(r"curl -sS --fail-with-body (http://127\.0\.0\.1:\d+)/api/v1/imports ", commands)
+        token = re.search(r"^TOKEN=(\S+)$", commands, flags=re.MULTILINE)
         assert base is not None
         assert token is not None
         assert base[1] == f"http://127.0.0.1:{port}"
         client = HttpClient(base[1], token[1])
         pixel = "data:image/gif;base64,R0lGODlhAQABAPAAAAAAAAAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
         import_id = client.accepted(f"album_id=imported_album&url={pixel.replace('+', '%2B')}")
-        assert client.final(import_id)["image"]["format"] == "GIF"
+        document = client.final(import_id)
+        assert document["image"]["format"] == "GIF"
+        # Every line that it prints works, word for word but for what is the reader's own.
+        commands = commands.replace("https://YOUR-HOST/YOUR-IMAGE.jpg", pixel)
+        commands = commands.replace("IMAGE_ID", document["image_id"]).replace("imports/ID", f"imports/{import_id}")
+        assert run_lines(commands, tmp_path).stdout.count('"imports":') == 1
+        assert (tmp_path / "photo.jpg").read_bytes().startswith(b"GIF89a")
 
         # In the same folder, on the port that is taken: either may run the import of the other.
         beside = lading("demo", "--once", "--port", str(port), cwd=tmp_path)
