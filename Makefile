@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit test-long chaos bench bench-quick bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
+.PHONY: help run test lint docs docs-serve unit test-long chaos bench bench-quick bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,13 +14,19 @@ help:  ## Show what can be made.
 run: $(VENV)/.installed  ## Install into .venv and import a sample image, end to end. Ctrl-C ends it.
 	@exec $(BIN)/lading demo
 
-test: lint unit  ## Install what the tests need, then lint and run all tests.
+test: lint docs unit  ## Install what the tests need, then lint, build the docs and run all tests.
 
 lint: $(VENV)/.installed-test  ## ruff, mypy --strict and the import rules.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-test  ## Build the documentation into build/site; every warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+docs-serve: $(VENV)/.installed-test  ## Show the documentation at http://127.0.0.1:8000, and again after each change.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 unit: $(VENV)/.installed-test  ## All tests.
 	$(BIN)/pytest -n auto --dist worksteal

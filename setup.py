@@ -8,6 +8,8 @@ S3 = ["botocore>=1.37"]
 GCS = ["google-cloud-storage>=3.1"]
 # The files of Swagger UI; the package itself is never imported.
 DOCS = ["mkdocs-swagger-ui-tag>=0.8"]
+# The documentation as a site.
+DOCS_SITE = ["mkdocs-click>=0.9", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29", "pymdown-extensions>=10"]
 # The plot of the measurements, and the script that they are compared with.
 BENCH = ["matplotlib>=3.10", "requests>=2.32"]
 TESTING = ["pytest>=8.3", "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]
@@ -47,6 +49,7 @@ setup(
     ],
     extras_require={
         "docs": DOCS,
+        "docs-site": DOCS_SITE,
         "s3": [*S3],
         "gcs": [*GCS],
         "testing": TESTING,
@@ -54,6 +57,7 @@ setup(
         "test": [
             *TESTING,
             *DOCS,
+            *DOCS_SITE,
             *BENCH,
             "jsonschema>=4.23",
             "openapi-spec-validator>=0.7",

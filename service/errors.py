@@ -1,7 +1,7 @@
 """The catalogue of API errors: stable code, HTTP status, title and public text; and the map from the plugins' errors.
 
 What is written here may be read by any client. Internal text goes to the log, never into an error body (RFC 9457
-section 5). ``docs/errors.md`` explains every code to its reader; a test holds the two together.
+section 5). ``docs/reference/errors.md`` explains every code to its reader; a test holds the two together.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What helps against each error, in a sentence or two: the last column of ``docs/errors.md``.
+"""What helps against each error, in a sentence or two: the last column of ``docs/reference/errors.md``.
 
 A test holds the two together.
 """

@@ -1,6 +1,6 @@
 """The conformance kit for plugins: one suite for each contract, and what tests of plugins need besides.
 
-Installed with ``pip install lading[testing]``. See ``plugins/README.md`` for how to use it.
+Installed with ``pip install lading[testing]``. See ``docs/tutorials/first-plugin.md`` for how to use it.
 
 The names below are imported when they are asked for: pytest loads this package wherever Lading is installed.
 """

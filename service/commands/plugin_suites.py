@@ -132,7 +132,7 @@ def find_suite(plugin: LoadedPlugin[Any]) -> EntryPoint:
     if not found:
         raise CheckRefused(
             f"{plugin.distribution} {plugin.version} has no suite for '{plugin.name}': it declares no entry point "
-            f"'{name}' in the group {GROUP} (plugins/README.md, section 3, says how)"
+            f"'{name}' in the group {GROUP} (docs/tutorials/first-plugin.md, section 3, says how)"
         )
     if len(found) > 1:
         values = " and ".join(sorted(point.value for point in found))

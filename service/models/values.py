@@ -26,7 +26,7 @@ class Failure:
     """Why the last attempt failed.
 
     Attributes:
-        code: stable code of the error, from ``docs/errors.md``.
+        code: stable code of the error, from ``docs/reference/errors.md``.
         detail: the sentence a client may read.
         retryable: whether the same import might succeed at another time.
     """

@@ -42,7 +42,7 @@ IDS = re.compile(r"\{\w+\}|(?<=/)(?:IMAGE_)?ID\b|(?<=/)[0-9a-f]{8}-…")
 
 def texts() -> str:
     """README and what lies in docs, an id as ``{}`` wherever one is meant."""
-    files = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    files = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     return IDS.sub("{}", "\n".join(file.read_text(encoding="utf-8") for file in files))
 
 
@@ -62,7 +62,7 @@ def test_every_path_in_readme_and_the_docs_exists() -> None:
 
 
 def test_every_error_is_in_the_docs() -> None:
-    documented = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    documented = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
     codes = {code for operation in OPERATIONS for code in operation.errors}
     assert codes <= error_texts().keys()
     assert [code for code in sorted(codes) if f"| `{code}` |" not in documented] == []

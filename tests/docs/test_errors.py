@@ -1,4 +1,4 @@
-"""``docs/errors.md`` against the code: every code with its status or retryability, and no other."""
+"""``docs/reference/errors.md`` against the code: every code with its status or retryability, and no other."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from service.params import ParamsError
 Error = TypeVar("Error", bound=Exception)
 
 ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| (.+?) \| (.+?) \|$", re.MULTILINE)
-TEXT = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
 
 
 def tree(root: type[Error]) -> Iterator[type[Error]]:

@@ -1,4 +1,4 @@
-"""The hints of traces are the remedies of ``docs/errors.md``, word by word."""
+"""The hints of traces are the remedies of ``docs/reference/errors.md``, word by word."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ ROW = re.compile(r"\| `(\w+)` \| (.*) \|")
 
 def test_every_error_has_the_hint_that_the_docs_have() -> None:
     rows: dict[str, str] = {}
-    for line in Path(__file__).parents[2].joinpath("docs/errors.md").read_text(encoding="utf-8").splitlines():
+    for line in Path(__file__).parents[2].joinpath("docs/reference/errors.md").read_text(encoding="utf-8").splitlines():
         match = ROW.fullmatch(line)
         if match:
             rows.setdefault(match[1], match[2].rpartition(" | ")[2])

@@ -1,4 +1,4 @@
-"""``plugins/README.md`` is run: its files are written, its commands executed, its snippets tested."""
+"""The tutorial on plugins and their reference are run: files written, commands executed, snippets tested."""
 
 import os
 import re
@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 URL = "https://example.org/image.qoi"
-README = Path(__file__).parents[2] / "plugins" / "README.md"
+DOCS = Path(__file__).parents[2] / "docs"
+TUTORIAL = DOCS / "tutorials" / "first-plugin.md"
+REFERENCE = (DOCS / "reference" / "plugin-contracts.md", DOCS / "reference" / "kit.md")
 _BLOCK = re.compile(
     r"(?:^`(?P<file>[\w./]+)`:\n\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -25,8 +27,8 @@ class Block:
     file: str | None
 
 
-def blocks() -> Iterator[Block]:
-    for match in _BLOCK.finditer(README.read_text(encoding="utf-8")):
+def blocks(*pages: Path) -> Iterator[Block]:
+    for match in _BLOCK.finditer("\n".join(page.read_text(encoding="utf-8") for page in pages)):
         yield Block(match["language"], match["code"], match["file"])
 
 
@@ -62,15 +64,16 @@ def run(command: str, folder: Path, site: Path) -> str:
 
 
 def test_every_block_is_of_a_kind_that_is_run() -> None:
-    kinds = {(block.language, block.file is not None) for block in blocks()}
-    assert kinds == {("python", True), ("python", False), ("ini", True), ("console", False)}
+    kinds = {(block.language, block.file is not None) for block in blocks(TUTORIAL)}
+    assert kinds == {("python", True), ("ini", True), ("console", False)}
+    assert {(block.language, block.file) for block in blocks(*REFERENCE)} == {("python", None)}
 
 
 @pytest.mark.timeout(300)
 def test_the_tutorial(tmp_path: Path) -> None:
     folder, site = tmp_path / "lading-qoi", tmp_path / "site"
     outputs: dict[str, str] = {}
-    for block in blocks():
+    for block in blocks(TUTORIAL):
         if block.file is not None:
             path = folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +93,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
     assert "2. qoi (lading-qoi 1.0)" in outputs[f"lading plugins explain {URL} --config service.conf"]
 
 
-SNIPPETS = [block for block in blocks() if block.language == "python" and block.file is None]
+SNIPPETS = list(blocks(*REFERENCE))
 
 
 @pytest.mark.timeout(300)

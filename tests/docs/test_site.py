@@ -1,0 +1,54 @@
+"""The documentation as a site: it builds without a warning, and its pages ask no other host for anything."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOADED = frozenset({"audio", "embed", "iframe", "img", "script", "source", "video"})
+"""Elements whose ``src`` a browser loads without being asked."""
+ELSEWHERE = re.compile(r"(?:https?:)?//")
+
+
+class Requests(HTMLParser):
+    """What a browser that shows a page loads from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        address = given.get("src" if tag in LOADED else "href" if tag == "link" else "", "")
+        if ELSEWHERE.match(address) or ("mermaid" in given.get("class", "").split()):
+            # The theme would load the script that draws Mermaid from its author's host.
+            self.found.append(f"{tag} {address}")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_it_builds_strictly_and_every_page_is_in_it(site: Path) -> None:
+    pages = {page.relative_to(ROOT / "docs").with_suffix("") for page in (ROOT / "docs").rglob("*.md")}
+    built = {page.relative_to(site).with_suffix("") for page in site.rglob("*.html")}
+    assert len(pages) > 10
+    assert pages <= built
+
+
+def test_no_page_asks_another_host_for_anything(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        parser = Requests()
+        parser.feed(page.read_text(encoding="utf-8"))
+        assert parser.found == [], page
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", sheet.read_text(encoding="utf-8")), sheet
