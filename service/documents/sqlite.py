@@ -5,20 +5,23 @@ For operators. Beside the file (mode 0600: it holds the secrets of issuers) SQLi
 ``sqlite3 FILE '.backup COPY'`` at any time. A network file system will not do: write-ahead logging needs shared memory
 (https://sqlite.org/wal.html). The user that Lading runs as must be able to write the file and its folder.
 
+While the file cannot be written, because the disk is full, broken or read-only, writes end with ``StoreUnavailable``.
+They work again as soon as the disk does: nothing need be restarted.
+
 Within a process one thread writes. It commits what has gathered in its queue as one transaction, so that many writes
 share one sync of the disk. Readers have threads of their own, and never wait for the writer.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable, sqlite_queries
 from service.documents.sqlite_commits import commit_together
-from service.documents.sqlite_file import connect_reader, connect_writer, file_identity
+from service.documents.sqlite_file import connect_reader, connect_writer, create_file, file_identity
 from service.documents.sqlite_news import SqliteNews
 from service.documents.sqlite_records import SqliteRecordStore
 from service.documents.sqlite_rows import to_milliseconds
@@ -87,6 +90,7 @@ class SqliteDocumentStore(DocumentStore):
         Raises:
             StoreUnavailable: the file cannot be created, read or written, is not Lading's, or has a newer schema.
         """
+        self._identity = None
         try:
             await self._writer.open()
             await self._readers.open()
@@ -234,15 +238,36 @@ class SqliteDocumentStore(DocumentStore):
     # --- in the threads -----------------------------------------------------------------------------------------------
 
     def _connect_writer(self) -> sqlite3.Connection:
-        connection = connect_writer(self._path, self._busy_timeout)
-        self._identity = file_identity(self._path)
-        return connection
+        if self._identity is None:
+            create_file(self._path)  # once: one that is deleted later is missed, and not made anew
+        return self._connect(connect_writer)
 
     def _connect_reader(self) -> sqlite3.Connection:
-        return connect_reader(self._path, self._busy_timeout)
+        return self._connect(connect_reader)
+
+    def _connect(self, connect: Callable[[Path, timedelta], sqlite3.Connection]) -> sqlite3.Connection:
+        if self._identity is None:
+            self._identity = file_identity(self._path)
+        self._check_identity()
+        connection = connect(self._path, self._busy_timeout)
+        try:
+            self._check_identity()
+        except StoreUnavailable:
+            connection.close()
+            raise
+        return connection
 
     def _commit(self, connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
         # SQLite itself goes on writing into a file that has no name any more, and all of it would be lost (P1).
-        if file_identity(self._path) != self._identity:
-            raise StoreUnavailable(f"SQLite database {self._path} was deleted or replaced: restart Lading")
+        self._check_identity()
         commit_together(connection, calls)
+        self._check_identity()
+
+    def _check_identity(self) -> None:
+        """Make sure that the path still names the file that was opened.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+        if self._identity is None or file_identity(self._path) != self._identity:
+            raise StoreUnavailable(f"SQLite database {self._path} was deleted or replaced: restart Lading")

@@ -7,6 +7,7 @@ from typing import Any
 
 from service.documents.sqlite_file import is_unavailability
 from service.documents.sqlite_threads import Call
+from service.documents.sqlite_transactions import savepoint, transaction
 from service.documents.sqlite_writes import Write
 
 
@@ -17,7 +18,8 @@ def commit_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> No
     nothing is reported as written before it is durable.
 
     Raises:
-        sqlite3.Error: the transaction failed as a whole, and nothing was written.
+        sqlite3.Error, MemoryError: the transaction failed as a whole, and nothing was written; or, where its commit
+            failed, what was written is unknown until the file is read.
     """
     if not calls:
         return
@@ -25,19 +27,13 @@ def commit_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> No
     # Writes of one kind are a transaction by themselves.
     if not others and len(kinds) == 1 and _run_together(connection, kinds[0]):
         return
-    # IMMEDIATE takes the write lock at the beginning: a transaction that begins as a reader and then writes can be
-    # refused at once, without the busy timeout (https://sqlite.org/isolation.html).
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         for alike in kinds:
-            if not _run_together(connection, alike):
+            with savepoint(connection, "kind") as kept:
+                kept.is_kept = are_written = _run_together(connection, alike)
+            if not are_written:
                 _run_each(connection, alike)
         _run_each(connection, others)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _kinds(calls: Sequence[Call]) -> tuple[list[list[Call]], list[Call]]:
@@ -56,7 +52,7 @@ def _run_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> bool
     try:
         outcomes = writes[0].together(connection, [write.item for write in writes])
     except Exception as error:
-        if isinstance(error, sqlite3.Error) and is_unavailability(error):
+        if is_unavailability(error):
             raise
         if len(calls) == 1:
             calls[0].error = error
@@ -75,12 +71,12 @@ def _run_each(connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
 
 
 def _run(connection: sqlite3.Connection, call: Call) -> None:
-    connection.execute("SAVEPOINT call")
-    try:
-        call.result = call.operation(connection)
-    except Exception as error:
-        if not connection.in_transaction:
-            raise  # after some errors, such as a full disk, SQLite has rolled everything back
-        connection.execute("ROLLBACK TO call")
-        call.error = error
-    connection.execute("RELEASE call")
+    with savepoint(connection, "call") as kept:
+        try:
+            call.result = call.operation(connection)
+        except Exception as error:
+            # Without the transaction, nothing of the earlier calls was written either.
+            if not connection.in_transaction:
+                raise
+            kept.is_kept = False
+            call.error = error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from service.documents import StoreUnavailable
 from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
+from service.documents.sqlite_transactions import transaction
 
 APPLICATION_ID = 0x4C414447
 """``LADG``: marks the file as Lading's in its header (https://sqlite.org/pragma.html#pragma_application_id)."""
@@ -27,38 +28,60 @@ _ADVICE = {
     sqlite3.SQLITE_READONLY: "this user must be able to write the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "this user must be able to write the file and its folder",
 }
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
-def unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+def unavailable(path: Path, error: Exception) -> StoreUnavailable:
     """What ``error`` means, told to the operator with the path of the file; to be raised ``from`` it."""
     advice = _ADVICE.get(_primary_code(error))
-    return StoreUnavailable(f"SQLite database {path}: {error}" + (f"; {advice}" if advice else ""))
+    reason = "out of memory" if isinstance(error, MemoryError) else error
+    return StoreUnavailable(f"SQLite database {path}: {reason}" + (f"; {advice}" if advice else ""))
 
 
-def is_unavailability(error: sqlite3.Error) -> bool:
-    """Whether ``error`` speaks of the database's condition, and not of a wrong call of the library."""
-    return isinstance(error, sqlite3.OperationalError | sqlite3.InternalError) or type(error) is sqlite3.DatabaseError
+def is_unavailability(error: Exception) -> bool:
+    """Whether ``error`` speaks of the database's condition, and not of a wrong call of the library.
+
+    The Python module makes a ``MemoryError`` of SQLITE_NOMEM.
+    """
+    condition = sqlite3.OperationalError | sqlite3.InternalError | MemoryError
+    return isinstance(error, condition) or type(error) is sqlite3.DatabaseError
 
 
-def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
-    """Create the file if there is none, create or check its schema, and connect for writing. Blocks.
+def casts_doubt(error: Exception) -> bool:
+    """Whether ``error``, an unavailability, may be the connection's own: another connection might have done better.
 
-    Args:
-        path: the file; missing folders above it are created.
-        busy_timeout: how long to wait for the locks of other processes, here and in every later transaction.
+    It might not where somebody else holds a lock, or where there is no space.
+    """
+    return _primary_code(error) not in {*_LOCKED, sqlite3.SQLITE_FULL}
+
+
+def create_file(path: Path) -> None:
+    """Create the file, and the folders above it, where they are missing. Blocks.
 
     Raises:
-        StoreUnavailable: the file cannot be created or written, is not Lading's, or has a newer schema.
+        StoreUnavailable: it cannot be created.
     """
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise StoreUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: 3.38 or newer is needed")
     try:
         _create_file(path)
     except OSError as error:
         raise StoreUnavailable(f"SQLite database {path} cannot be created: {error.strerror}") from error
+
+
+def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
+    """Connect to an existing file for writing, and create or check its schema. Blocks.
+
+    Args:
+        path: the file.
+        busy_timeout: how long to wait for the locks of other processes, here and in every later transaction.
+
+    Raises:
+        StoreUnavailable: the file cannot be read or written, is not Lading's, or has a newer schema.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: 3.38 or newer is needed")
     try:
         return _retry_while_busy(path, busy_timeout)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, MemoryError) as error:
         raise unavailable(path, error) from error
 
 
@@ -69,9 +92,15 @@ def connect_reader(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
         StoreUnavailable: the file cannot be read.
     """
     try:
-        return _connect(path, busy_timeout, "ro")
-    except sqlite3.Error as error:
+        connection = _connect(path, busy_timeout, "ro")
+        try:
+            _header(connection)  # the file is opened when it is first read
+        except BaseException:
+            connection.close()
+            raise
+    except (sqlite3.Error, MemoryError) as error:
         raise unavailable(path, error) from error
+    return connection
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
@@ -149,8 +178,23 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     # What a statement needs to undo itself, and sorts, is small, and not worth a file.
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
+    _check_writable(connection)
     if _header(connection)[1] < SCHEMA_VERSION:
         _upgrade_schema(connection)
+
+
+def _check_writable(connection: sqlite3.Connection) -> None:
+    """SQLite opens a file for reading that it cannot open for writing, and would refuse every write from then on."""
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if _primary_code(error) not in _LOCKED:  # who may not write is told before a lock is asked for
+            raise
+    else:
+        connection.execute("ROLLBACK")
+    connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
@@ -169,19 +213,13 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
 
 def _upgrade_schema(connection: sqlite3.Connection) -> None:
     """Bring the file to ``SCHEMA_VERSION``, from nothing or from any earlier version, whole or not at all."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         _, version = _header(connection)  # another process may have been quicker
         for statements in VERSIONS[version:]:
             for statement in statements:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _header(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -189,6 +227,6 @@ def _header(connection: sqlite3.Connection) -> tuple[int, int]:
     return application_id, connection.execute("PRAGMA user_version").fetchone()[0]
 
 
-def _primary_code(error: sqlite3.Error) -> int:
+def _primary_code(error: Exception) -> int:
     # Errors that the Python module raises by itself have no code.
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

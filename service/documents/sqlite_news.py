@@ -6,6 +6,7 @@ What becomes due, such as a retry, is no write: a worker finds it when it looks 
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from typing import Final
 
 from service.documents import StoreUnavailable
@@ -20,12 +21,13 @@ class SqliteNews:
     (https://sqlite.org/pragma.html#pragma_data_version).
 
     Args:
-        readers: connections that never write. Which of them is asked is open, so each has its own last version.
+        readers: connections that never write. Which of them is asked is open, so each has its own last version, by its
+            thread; a connection that replaces another begins anew.
     """
 
     def __init__(self, readers: ConnectionThreads) -> None:
         self._readers = readers
-        self._versions: dict[sqlite3.Connection, int] = {}
+        self._versions: dict[int, tuple[sqlite3.Connection, int]] = {}
 
     async def wait(self, timeout: float) -> None:
         """See ``SupportsWaiting.wait_for_work``. Where the file cannot be read, only time brings news."""
@@ -40,6 +42,7 @@ class SqliteNews:
 
     def _is_new(self, connection: sqlite3.Connection) -> bool:
         version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        before = self._versions.get(connection)
-        self._versions[connection] = version
-        return version != before
+        thread = threading.get_ident()
+        before = self._versions.get(thread)
+        self._versions[thread] = (connection, version)
+        return before is None or before[0] is not connection or before[1] != version

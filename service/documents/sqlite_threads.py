@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from service.documents import StoreUnavailable
+from service.documents.sqlite_connections import HeldConnection
 from service.documents.sqlite_file import is_unavailability, unavailable
 
 T = TypeVar("T")
@@ -50,8 +51,8 @@ class ConnectionThreads:
         name: name of the threads.
         path: the file, to be named in errors.
         connect: opens a connection, in the thread that will use it.
-        process: runs a batch of calls on a connection and sets their outcomes; where it raises, the whole batch has
-            failed with that error.
+        process: runs a batch of calls on a connection and sets their outcomes; where it raises, or leaves a
+            transaction open, the whole batch has failed.
         threads: how many.
         batch: how many calls at most are handed to ``process`` at once.
         capacity: how many calls at most wait or run; further callers wait for a place.
@@ -118,9 +119,9 @@ class ConnectionThreads:
         call = Call(operation, done)
         self._queue.put(call)
         await done
-        if isinstance(call.error, sqlite3.Error) and is_unavailability(call.error):
-            raise unavailable(self._path, call.error) from call.error
         if call.error is not None:
+            if is_unavailability(call.error):
+                raise unavailable(self._path, call.error) from call.error
             raise call.error
         result: T = call.result
         return result
@@ -139,7 +140,7 @@ class ConnectionThreads:
 
     def _main(self, start: asyncio.Future[Exception | None], end: asyncio.Future[None]) -> None:
         try:
-            connection = self._connect()
+            held = HeldConnection(self._connect)
         except Exception as error:  # noqa: BLE001 - it is raised in the task that opens
             self._post(_settle, start, error)
             self._post(_settle, end, None)
@@ -147,10 +148,10 @@ class ConnectionThreads:
         self._post(_settle, start, None)
         try:
             while calls := self._take():
-                self._serve(connection, calls)
+                self._serve(held, calls)
                 self._post(self._deliver, calls)
         finally:
-            connection.close()
+            held.close()
             self._post(_settle, end, None)
 
     def _take(self) -> list[Call]:
@@ -168,12 +169,20 @@ class ConnectionThreads:
         self._queue.put(None)  # for the next thread, or for this one's next turn
         return calls
 
-    def _serve(self, connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
+    def _serve(self, held: HeldConnection, calls: Sequence[Call]) -> None:
+        """Run the calls, and leave the connection outside of any transaction, whatever they did and raised."""
         try:
-            self._process(connection, [call for call in calls if call.is_wanted])
+            self._use(held.get(), calls)
         except Exception as error:  # noqa: BLE001 - it is raised in the tasks that wait
             for call in calls:
-                call.error = error
+                call.result, call.error = None, error
+        held.settle([call.error for call in calls if call.error is not None])
+
+    def _use(self, connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
+        self._process(connection, [call for call in calls if call.is_wanted])
+        if connection.in_transaction:
+            # Nobody else would ever read what the calls believe to have written.
+            raise StoreUnavailable(f"SQLite database {self._path}: a transaction was left open")
 
     def _deliver(self, calls: Sequence[Call]) -> None:
         for call in calls:

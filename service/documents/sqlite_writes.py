@@ -10,12 +10,12 @@ import functools
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from service.documents import DuplicateId
 from service.documents.sqlite_rows import IMPORT_COLUMNS, STATE_COLUMNS, birth_values, metadata_rows, state_values
+from service.documents.sqlite_transactions import whole
 from service.models import Import
 
 Item = TypeVar("Item")
@@ -59,7 +59,7 @@ def insert_imports(connection: sqlite3.Connection, documents: Sequence[Import]) 
         if len(documents) <= MAX_ROWS and not metadata:
             _insert(connection, documents)
         else:
-            with _whole(connection):
+            with whole(connection):
                 for some in _slices(documents):
                     _insert(connection, some)
                 for rows in _slices(metadata):
@@ -83,9 +83,8 @@ def update_imports(connection: sqlite3.Connection, documents: Sequence[Import]) 
     if len(documents) <= MAX_ROWS:
         is_written = _update(connection, documents)
     else:
-        with _whole(connection) as whole:
-            is_written = all(_update(connection, some) for some in _slices(documents))
-            whole.is_kept = is_written
+        with whole(connection) as kept:
+            kept.is_kept = is_written = all(_update(connection, some) for some in _slices(documents))
     return [is_written] * len(documents) if is_written or len(documents) == 1 else None
 
 
@@ -99,9 +98,12 @@ class Claim:
 
 def write_claims(connection: sqlite3.Connection, claims: Sequence[Claim]) -> Sequence[Sequence[Import]]:
     """Write claims; of each, what the worker has got: what another had taken meanwhile is not among it, and without
-    its lease the worker gets nothing.
+    its lease the worker gets nothing. All claims are written or none.
     """
-    return [_claim(connection, claim) for claim in claims]
+    if len(claims) == 1 and len(claims[0].documents) <= MAX_ROWS:
+        return [_claim(connection, claims[0])]
+    with whole(connection):
+        return [_claim(connection, claim) for claim in claims]
 
 
 def _claim(connection: sqlite3.Connection, claim: Claim) -> Sequence[Import]:
@@ -133,29 +135,6 @@ def _update(connection: sqlite3.Connection, documents: Sequence[Import]) -> bool
     values = [value for document in documents for value in state_values(document)]
     # Not RETURNING: each row that is returned would be one more wait for the interpreter's lock.
     return connection.execute(_replacement(len(documents)), values).rowcount > 0
-
-
-class _Whole:
-    def __init__(self) -> None:
-        self.is_kept = True
-
-
-@contextmanager
-def _whole(connection: sqlite3.Connection) -> Iterator[_Whole]:
-    """Statements that are kept all or none; a transaction where there is none yet."""
-    whole = _Whole()
-    connection.execute("SAVEPOINT whole")
-    try:
-        yield whole
-    except BaseException:
-        whole.is_kept = False
-        raise
-    finally:
-        # After some errors, such as a full disk, SQLite has rolled everything back.
-        if connection.in_transaction:
-            if not whole.is_kept:
-                connection.execute("ROLLBACK TO whole")
-            connection.execute("RELEASE whole")
 
 
 def _slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
