@@ -1,5 +1,6 @@
 """The distribution: metadata, dependencies, the ``lading`` command and the entry points of the built-in plugins."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -15,11 +16,18 @@ BENCH = ["matplotlib>=3.10", "requests>=2.32"]
 TESTING = ["pytest>=8.3", "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]
 """What the published test kit needs beside what Lading itself does: servers that stand for the clouds, too."""
 
+
+def long_description() -> str:
+    """README as a package index shows it, where relative links lead nowhere: these become plain text."""
+    readme = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    return re.sub(r"\[([^]]+)\]\((?![a-z]+:)[^)]+\)", r"\1", readme)
+
+
 setup(
     name="lading",
     version="0.1.0",
     description="Image import service: post a URL, get a document back at once; the image is fetched behind it",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",

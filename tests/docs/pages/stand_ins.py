@@ -1,0 +1,103 @@
+"""What stands for the hosts, buckets and databases that pages name, so that no command leaves this machine."""
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from plugins.testing.clouds import GcsEndpoint, S3Endpoint
+from plugins.testing.images import broken, samples
+from tests.support.mongod import ReplicaSet, free_port
+
+ROOT: Final = Path(__file__).parents[3]
+EXAMPLE: Final = "https://www.example.org"
+SERVICE: Final = "127.0.0.1:8080"
+RECEIVER: Final = "127.0.0.1:9000"
+BUCKET: Final = "my-images"
+_MONGODB: Final = re.compile(r"mongodb://[^\s'\"]*example\.org[^\s'\"]*")
+
+
+def fill_origin(folder: Path) -> None:
+    """Write the files that pages import from ``www.example.org`` and others."""
+    shutil.copyfile(ROOT / "service/demo/sample.jpg", folder / "photo.jpg")
+    (folder / "logo.png").write_bytes(samples()["png"].data)
+    (folder / "damaged.png").write_bytes(broken()["png-truncated"])
+    (folder / "page.html").write_text("<!doctype html><title>No image</title>", encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class StandIns:
+    """What a page's names are replaced with before it is run, and back in what is printed.
+
+    Attributes:
+        port: of the service.
+        environ: for every command of the page.
+    """
+
+    origin: str
+    port: int = field(default_factory=free_port)
+    receiver: int = field(default_factory=free_port)
+    others: dict[str, str] = field(default_factory=dict)
+    mongodb: str = ""
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def applied(self, text: str) -> str:
+        """A command or file with what stands for each name."""
+        if self.mongodb:
+            text = _MONGODB.sub(lambda _: self.mongodb, text)
+        for name, actual in sorted(self._pairs(), key=lambda pair: -len(pair[0])):
+            text = text.replace(name, actual)
+        return text
+
+    def undone(self, text: str) -> str:
+        """What was printed, with the names of the page."""
+        for name, actual in sorted(self._pairs(), key=lambda pair: -len(pair[1])):
+            text = text.replace(actual, name)
+        return text
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        return [
+            (EXAMPLE, self.origin),
+            ("https://www.python.org/static/img/python-logo.png", f"{self.origin}/logo.png"),
+            ("https://www.python.org/", f"{self.origin}/page.html"),
+            (SERVICE, f"127.0.0.1:{self.port}"),
+            (RECEIVER, f"127.0.0.1:{self.receiver}"),
+            ("--port 9000", f"--port {self.receiver}"),
+            *self.others.items(),
+        ]
+
+
+def stand_ins(text: str, origin: str, asked: Callable[[str], object]) -> StandIns:
+    """The stand-ins that a page needs.
+
+    Args:
+        text: of the page.
+        origin: base URL of the origin with the files of ``fill_origin``.
+        asked: gives a fixture by name; none is started that the page does not need.
+    """
+    others: dict[str, str] = {}
+    environ = dict(_NETWORK)
+    mongodb = ""
+    if "mongodb://" in text:
+        running = asked("mongo_set")
+        assert isinstance(running, ReplicaSet)
+        mongodb = running.uri
+    if "[storage.s3]" in text:
+        s3 = asked("s3_endpoint")
+        assert isinstance(s3, S3Endpoint)
+        others |= {"https://minio.example.org": s3.url, BUCKET: s3.new_bucket()}
+        environ |= {"AWS_ACCESS_KEY_ID": s3.access_key_id, "AWS_SECRET_ACCESS_KEY": s3.secret_access_key}
+    elif "[storage.gcs]" in text:
+        gcs = asked("gcs_endpoint")
+        assert isinstance(gcs, GcsEndpoint)
+        others |= {BUCKET: gcs.new_bucket()}
+        environ |= {"LADING_STORAGE_GCS__ENDPOINT": gcs.url, "LADING_STORAGE_GCS__ANONYMOUS": "true"}
+    return StandIns(origin, others=others, mongodb=mongodb, environ=environ)
+
+
+_NETWORK: Final = {
+    "LADING_FETCH_HTTP__ALLOW_NETWORKS": "127.0.0.0/8",
+    "LADING_FETCH_HTTP__PORTS": "1-65535",
+}

@@ -1,0 +1,51 @@
+"""README, the tutorial and the how-tos are followed: every command runs, and prints what the page shows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages.blocks import blocks, page_mark
+from tests.docs.pages.reader import Reader, as_a_clone
+from tests.docs.pages.stand_ins import ROOT, fill_origin, stand_ins
+from tests.support.processes import origin_process
+
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+PAGES = [README, DOCS / "tutorials" / "first-import.md", *sorted((DOCS / "how-to").rglob("*.md"))]
+MOST_SKIPS = 6
+A_SERVICE = """\
+lading issuer create --id my-issuer --organization my-organization
+TOKEN=$(lading token --issuer my-issuer --album holidays)
+lading serve
+"""
+"""What the pages with the mark ``service`` begin with."""
+
+
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An origin that stands for the example hosts of all pages."""
+    folder = tmp_path_factory.mktemp("origin")
+    fill_origin(folder)
+    with origin_process(folder) as url:
+        yield url
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_reader_who_follows_the_page_gets_what_it_shows(
+    page: Path, origin: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder = tmp_path / "lading"
+    folder.mkdir()
+    as_a_clone(folder)
+    with Reader(folder, stand_ins(page.read_text(encoding="utf-8"), origin, request.getfixturevalue)) as reader:
+        if page_mark(page) == "service":
+            reader.start(A_SERVICE)
+        assert reader.follow(page) > 0
+
+
+def test_few_blocks_are_skipped_and_each_says_why() -> None:
+    skipped = [(page.name, block.skip) for page in PAGES for block in blocks(page) if block.skip]
+    assert len(skipped) <= MOST_SKIPS, skipped
+    assert all(len(reason.split()) > 3 for _, reason in skipped), skipped

@@ -1,0 +1,26 @@
+"""What every page of prose keeps to."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 100
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+TO_BE_REWRITTEN = {
+    ROOT / "CHANGELOG.md",
+    *(ROOT / "docs" / "explanation" / f"{name}.md" for name in ("architecture", "performance", "promises")),
+    *(ROOT / "docs" / "reference" / f"{name}.md" for name in ("api/index", "errors", "kit", "plugin-contracts")),
+}
+"""Pages that come from before this rule."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_are_short_enough_to_read(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    # A line of a single word, such as the name of a test, cannot be broken.
+    long = [line for line in lines if len(line) > LONGEST and " " in line.strip(" ,-")]
+    assert bool(long) == (page in TO_BE_REWRITTEN), long
