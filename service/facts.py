@@ -7,8 +7,8 @@ class Facts:
     """Announces nothing. ``service.webhooks.facts`` does."""
 
     async def stamp(self, before: Import, after: Import) -> Import:
-        """The document to be written for a transition: with the fact in its outbox that the transition makes true, if
-        anybody is to be told of it.
+        """The document to be written for a transition: with the fact that the transition makes true among its new
+        events, if anybody is to be told of it.
 
         Args:
             before: as it was read.

@@ -224,9 +224,9 @@ class Images:
         if document.deleted_at is None:
             # One that does not stop any more was purged by another, and may have been retried since.
             return await self._write(document, lambda one: not one.is_stopping, Import.image_purged)
-        if not document.outbox:  # what is still to be announced is in it: the purger comes to it again
-            with told_as_outage():
-                await self.store.remove(document)  # as it does where others have written it meanwhile
+        with told_as_outage():
+            # Where others have written it meanwhile, or events are still to be announced, the purger comes to it again.
+            await self.store.remove(document)
         return document
 
     async def purge_stopped(self, import_id: str) -> None:

@@ -56,7 +56,8 @@ class DocumentStore(ABC):
 
     @abstractmethod
     async def add(self, document: Import) -> None:
-        """Insert a new import; durable when this returns.
+        """Insert a new import; durable when this returns. Its outbox is ``document.outbox`` and, after that,
+        ``document.new_events``.
 
         Raises:
             DuplicateId: an import with this id exists; nothing was changed.
@@ -109,16 +110,28 @@ class DocumentStore(ABC):
         ``id``, ``organization_id``, ``issuer_id``, ``params``, ``host``, ``request_id`` and ``created_at``, which no
         transition changes, are as they were added; a store need not write them again.
 
+        The outbox is not replaced: ``document.new_events`` are appended to what is stored, and ``document.outbox`` is
+        ignored. So an event that was announced since the import was read does not come back, and none is lost.
+
         Returns:
             False where the stored revision is another or the import does not exist; nothing was changed then.
         """
 
     @abstractmethod
+    async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
+        """Remove the events with these ids from the outbox of the import; those that are not there are ignored.
+
+        Nothing else of the import changes, neither ``revision`` nor ``updated_at``, nor its place in
+        ``ImportSearch.changed_since``: whoever runs the import, or writes it, takes no notice. Idempotent.
+        """
+
+    @abstractmethod
     async def remove(self, document: Import) -> bool:
-        """Remove the import, if its stored revision is ``document.revision``.
+        """Remove the import, if its stored revision is ``document.revision`` and its stored outbox is empty.
 
         Returns:
-            False where the stored revision is another or the import does not exist; nothing was changed then.
+            False where the stored revision is another, where events are still to be announced, or where the import does
+            not exist; nothing was changed then.
         """
 
     @abstractmethod

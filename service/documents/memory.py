@@ -5,9 +5,10 @@ No method awaits anything, so each is one step of the event loop, and atomic by 
 
 import copy
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from service.clock import Clock
 from service.documents import DocumentStore, DuplicateId, StoreUnavailable
@@ -53,7 +54,7 @@ class MemoryDocumentStore(DocumentStore):
         self._check_open()
         if document.id in self._imports:
             raise DuplicateId(f"import {document.id} exists already")
-        self._imports[document.id] = _detached(document)
+        self._imports[document.id] = _stored(document, document.outbox)
 
     async def get(self, import_id: str) -> Import | None:
         """See ``DocumentStore.get``."""
@@ -107,14 +108,22 @@ class MemoryDocumentStore(DocumentStore):
         stored = self._imports.get(document.id)
         if stored is None or stored.revision != document.revision - 1:
             return False
-        self._imports[document.id] = _detached(document)
+        self._imports[document.id] = _stored(document, stored.outbox)
         return True
+
+    async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
+        """See ``DocumentStore.announced``."""
+        self._check_open()
+        document = self._imports.get(import_id)
+        if document is not None:
+            outbox = tuple(event for event in document.outbox if event["id"] not in event_ids)
+            self._imports[import_id] = replace(document, outbox=outbox)
 
     async def remove(self, document: Import) -> bool:
         """See ``DocumentStore.remove``."""
         self._check_open()
         stored = self._imports.get(document.id)
-        if stored is None or stored.revision != document.revision:
+        if stored is None or stored.revision != document.revision or stored.outbox:
             return False
         del self._imports[document.id]
         return True
@@ -247,6 +256,11 @@ def _detached(document: Import) -> Import:
     """The same import with ``params`` and the like of its own, so that nobody outside can change what is stored."""
     params, outbox, trace = copy.deepcopy((dict(document.params), document.outbox, document.trace))
     return replace(document, params=params, outbox=outbox, trace=trace)
+
+
+def _stored(document: Import, outbox: tuple[Mapping[str, Any], ...]) -> Import:
+    """What is stored of a document that is written over one with this outbox."""
+    return _detached(replace(document, outbox=(*outbox, *document.new_events), new_events=()))
 
 
 def _is_held(image: Image | None, storage: str, held: Held) -> bool:

@@ -146,6 +146,10 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.update``."""
         return await self._writer.run(Write(update_imports, document))
 
+    async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
+        """See ``DocumentStore.announced``."""
+        await self._writer.run(lambda connection: sqlite_queries.clear_outbox(connection, import_id, event_ids))
+
     async def remove(self, document: Import) -> bool:
         """See ``DocumentStore.remove``."""
         return await self._writer.run(lambda connection: sqlite_queries.remove_import(connection, document))

@@ -4,7 +4,7 @@ by itself in one that reads. ``sqlite_turns`` chooses what is claimed.
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from service.documents import DuplicateId
@@ -46,7 +46,8 @@ def probe_writing(connection: sqlite3.Connection) -> None:
 
 def remove_import(connection: sqlite3.Connection, document: Import) -> bool:
     """See ``DocumentStore.remove``."""
-    cursor = connection.execute("DELETE FROM imports WHERE id = ? AND revision = ?", (document.id, document.revision))
+    query = "DELETE FROM imports WHERE id = ? AND revision = ? AND outbox IS NULL"
+    cursor = connection.execute(query, (document.id, document.revision))
     if not cursor.rowcount:
         return False
     connection.executemany(
@@ -57,6 +58,18 @@ def remove_import(connection: sqlite3.Connection, document: Import) -> bool:
         metadata_rows(document),
     )
     return True
+
+
+def clear_outbox(connection: sqlite3.Connection, import_id: str, event_ids: Collection[str]) -> None:
+    """See ``DocumentStore.announced``."""
+    rest = """
+        SELECT json_group_array(json(event.value)) FROM json_each(imports.outbox) AS event
+        WHERE event.value ->> 'id' NOT IN (SELECT value FROM json_each(?))
+    """
+    connection.execute(
+        f"UPDATE imports SET outbox = nullif(({rest}), '[]') WHERE id = ? AND outbox IS NOT NULL",  # noqa: S608 - our own text
+        (json.dumps(list(event_ids)), import_id),
+    )
 
 
 def get_import(connection: sqlite3.Connection, import_id: str) -> Import | None:

@@ -31,6 +31,9 @@ def from_milliseconds(milliseconds: int) -> datetime:
 BIRTH_COLUMNS: Final = ("organization_id", "issuer_id", "params", "created_at", "host", "request_id", "batch_id")
 """The columns of an import that no transition changes."""
 
+OUTBOX: Final = "outbox"
+"""The column that a write adds to, and does not replace."""
+
 STATE_COLUMNS: Final = (
     "id",
     "updated_at",
@@ -42,6 +45,7 @@ STATE_COLUMNS: Final = (
     "abandoned",
     "revision",
     "worker_id",
+    "claim",
     "error",
     "image",
     "sealed",
@@ -50,7 +54,7 @@ STATE_COLUMNS: Final = (
     "retried_at",
     "deleted_at",
     "duplicate",
-    "outbox",
+    OUTBOX,
     "trace",
 )
 """The columns of an import that transitions change, and its id."""
@@ -73,7 +77,7 @@ def birth_values(document: Import) -> tuple[Any, ...]:
 
 
 def state_values(document: Import) -> tuple[Any, ...]:
-    """The values of ``STATE_COLUMNS``."""
+    """The values of ``STATE_COLUMNS``, as an update has them: of the outbox, what is to be added to it."""
     return (
         document.id,
         to_milliseconds(document.updated_at),
@@ -85,6 +89,7 @@ def state_values(document: Import) -> tuple[Any, ...]:
         document.abandoned,
         document.revision,
         document.worker_id,
+        document.claim,
         None if document.error is None else _to_json(_fields(document.error)),
         None if document.image is None else _to_json(_fields(document.image)),
         document.sealed,
@@ -93,7 +98,7 @@ def state_values(document: Import) -> tuple[Any, ...]:
         _to_milliseconds_or_none(document.retried_at),
         _to_milliseconds_or_none(document.deleted_at),
         None if document.duplicate is None else _to_json(_fields(document.duplicate)),
-        _to_json(document.outbox) if document.outbox else None,
+        _to_json(document.new_events) if document.new_events else None,
         _to_json(document.trace) if document.trace else None,
     )
 
@@ -125,6 +130,7 @@ def to_import(row: sqlite3.Row | Mapping[str, Any]) -> Import:
         abandoned=row["abandoned"],
         revision=row["revision"],
         worker_id=row["worker_id"],
+        claim=row["claim"],
         error=None if row["error"] is None else Failure(**json.loads(row["error"])),
         image=None if row["image"] is None else Image(**json.loads(row["image"])),
         sealed=row["sealed"],

@@ -176,7 +176,10 @@ _RECORDS = (
     "CREATE INDEX records_expiring ON records (expires_at) WHERE expires_at IS NOT NULL",
 )
 
-VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS)
+# The runs of an import are told apart, also those under one lease.
+_RUNS = ("ALTER TABLE imports ADD COLUMN claim INTEGER",)
+
+VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS, _RUNS)
 """The statements that lead to each version from the one before it; the first from an empty file."""
 
 SCHEMA_VERSION: Final = len(VERSIONS)

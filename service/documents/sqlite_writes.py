@@ -10,11 +10,18 @@ import functools
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 from service.documents import DuplicateId
-from service.documents.sqlite_rows import IMPORT_COLUMNS, STATE_COLUMNS, birth_values, metadata_rows, state_values
+from service.documents.sqlite_rows import (
+    IMPORT_COLUMNS,
+    OUTBOX,
+    STATE_COLUMNS,
+    birth_values,
+    metadata_rows,
+    state_values,
+)
 from service.documents.sqlite_transactions import whole
 from service.models import Import
 
@@ -126,8 +133,17 @@ def _claimed(connection: sqlite3.Connection, documents: Sequence[Import]) -> Seq
 
 
 def _insert(connection: sqlite3.Connection, documents: Sequence[Import]) -> None:
-    values = [value for document in documents for value in (*birth_values(document), *state_values(document))]
+    values = [
+        value for document in map(_as_new, documents) for value in (*birth_values(document), *state_values(document))
+    ]
     connection.execute(_insertion(len(documents)), values)
+
+
+def _as_new(document: Import) -> Import:
+    """The same import, all of its outbox to be added."""
+    if not document.outbox:
+        return document
+    return replace(document, new_events=(*document.outbox, *document.new_events))
 
 
 def _update(connection: sqlite3.Connection, documents: Sequence[Import]) -> bool:
@@ -177,14 +193,20 @@ def _claiming(count: int) -> str:
 def _change(count: int) -> str:
     """Each import that is still what the transition was made of becomes what the transition has made of it."""
     # The columns of a table of values are called column1, column2 ... (https://sqlite.org/lang_select.html).
-    changes = ", ".join(
-        f"{name} = changed.column{number}" for number, name in enumerate(STATE_COLUMNS, 1) if name != "id"
-    )
+    columns = {name: f"changed.column{number}" for number, name in enumerate(STATE_COLUMNS, 1) if name != "id"}
+    columns[OUTBOX] = _appended(columns[OUTBOX])
+    changes = ", ".join(f"{name} = {value}" for name, value in columns.items())
     # Not by WITH: the Python module would not tell how many rows were changed.
     return (
         f"UPDATE imports SET {changes} FROM (VALUES {_rows(len(STATE_COLUMNS), count)}) AS changed"  # noqa: S608 - our own text
         f" WHERE imports.id = changed.column{_ID} AND imports.revision = changed.column{_REVISION} - 1"
     )
+
+
+def _appended(events: str) -> str:
+    """The outbox with more events. Neither text is an empty array, so the brackets between them become a comma."""
+    both = f"substr(imports.{OUTBOX}, 1, length(imports.{OUTBOX}) - 1) || ',' || substr({events}, 2)"
+    return f"iif({events} IS NULL, imports.{OUTBOX}, iif(imports.{OUTBOX} IS NULL, {events}, {both}))"
 
 
 def _rows(columns: int, count: int) -> str:

@@ -27,6 +27,8 @@ class ImportFields:
         abandoned: how many of those attempts ended with the death of the worker.
         revision: number of writes so far; the subject of compare-and-set.
         worker_id: who runs it; None unless running.
+        claim: the revision with which its present run began; None unless running. A worker may be given the same import
+            twice under one lease: this tells the runs apart.
         sealed: what is secret in the parameters, for the fetch, as ``service.vault`` sealed it. None where nothing is,
             and as soon as the import is final.
         image_deleted_at: from when on the image is deleted for everyone who asks, UTC, whole milliseconds; None if not.
@@ -37,7 +39,9 @@ class ImportFields:
         deleted_at: from when on it does not exist for anyone who asks; None if it does.
         duplicate: the image of another import that this one ended with, in place of one of its own; ``image_id`` is
             that one's. None for none.
-        outbox: events that are still to be announced, the earliest first, as ``service.webhooks`` writes them.
+        outbox: events that are still to be announced, the earliest first, as ``service.webhooks`` writes them. Stores
+            keep it apart from the revision: see ``DocumentStore.update`` and ``DocumentStore.announced``.
+        new_events: events that the next write adds to the outbox. Never read back; every transition begins with none.
         trace: what each of the last attempts did, the earliest first, as ``service.tracing`` writes it.
     """
 
@@ -57,6 +61,7 @@ class ImportFields:
     abandoned: int = 0
     revision: int = 0
     worker_id: str | None = None
+    claim: int | None = None
     error: Failure | None = None
     image: Image | None = None
     sealed: str | None = field(default=None, repr=False)
@@ -67,6 +72,7 @@ class ImportFields:
     deleted_at: datetime | None = None
     duplicate: Image | None = None
     outbox: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    new_events: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     trace: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     @property
@@ -118,6 +124,10 @@ class ImportFields:
     def is_stopping(self) -> bool:
         """Whether it is deleted, or its image is, or it was cancelled, and its bytes may still be in storage."""
         return self.image_deleted_at is not None and self.image_purged_at is None
+
+    def is_run_of(self, claimed: "ImportFields") -> bool:
+        """Whether it runs, and this is the very run that ``claimed`` was given to a worker for."""
+        return self.status is Status.RUNNING and (self.worker_id, self.claim) == (claimed.worker_id, claimed.claim)
 
     @property
     def stored_bytes(self) -> int:

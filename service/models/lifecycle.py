@@ -17,7 +17,7 @@ class Import(ImportFields):
     def claimed(self, worker_id: str, now: datetime) -> Self:
         """queued -> running: ``worker_id`` begins an attempt."""
         self._expect(Status.QUEUED)
-        return self._changed(now, status=Status.RUNNING, worker_id=worker_id, attempts=self.attempts + 1)
+        return self._begun(worker_id, now)
 
     @property
     def failures(self) -> int:
@@ -30,7 +30,6 @@ class Import(ImportFields):
         return self._changed(
             now,
             status=Status.DONE,
-            worker_id=None,
             image=image,
             image_id=new_uuid(),
             import_type=import_type,
@@ -43,7 +42,6 @@ class Import(ImportFields):
         return self._changed(
             now,
             status=Status.FAILED,
-            worker_id=None,
             error=failure,
             import_type=import_type,
             attempts=self.attempts if counted else self.attempts - 1,
@@ -58,7 +56,6 @@ class Import(ImportFields):
         return self._changed(
             now,
             status=Status.QUEUED,
-            worker_id=None,
             error=failure,
             attempts=self.attempts if counted else self.attempts - 1,
             run_at=truncate_to_milliseconds(run_at),
@@ -80,7 +77,7 @@ class Import(ImportFields):
     def receiving(self, worker_id: str, now: datetime) -> Self:
         """waiting -> running: the process that holds the lease ``worker_id`` receives the bytes from the client."""
         self._expect(Status.WAITING)
-        return self._changed(now, status=Status.RUNNING, worker_id=worker_id, attempts=self.attempts + 1)
+        return self._begun(worker_id, now)
 
     def expired(self, failure: Failure, now: datetime) -> Self:
         """waiting -> failed: the bytes did not come in time."""
@@ -93,7 +90,6 @@ class Import(ImportFields):
         return self._changed(
             now,
             status=Status.DONE,
-            worker_id=None,
             duplicate=image,
             image_id=image_id,
             import_type=import_type,
@@ -108,7 +104,6 @@ class Import(ImportFields):
         return self._changed(
             now,
             status=Status.CANCELLED,
-            worker_id=None,
             image_deleted_at=truncate_to_milliseconds(now) if begun else None,
         )
 
@@ -149,10 +144,6 @@ class Import(ImportFields):
         deleted_at = after.image_deleted_at or moment
         return replace(after, deleted_at=moment, image_deleted_at=deleted_at, image_purged_at=None)
 
-    def announced(self, now: datetime) -> Self:
-        """Any state: what is in the outbox was announced. For those who look at the import nothing has changed."""
-        return replace(self._changed(now, outbox=()), updated_at=self.updated_at)
-
     def image_moved(self, storage: str, now: datetime) -> Self:
         """Done, with an image: it is read from ``storage`` from now on, which holds its bytes already.
 
@@ -189,18 +180,27 @@ class Import(ImportFields):
             raise ValueError(f"import {self.id} has no image, or a deleted one")
         return self.image
 
+    def _begun(self, worker_id: str, now: datetime) -> Self:
+        """Queued or waiting -> running."""
+        claim = self.revision + 1
+        return self._changed(now, status=Status.RUNNING, worker_id=worker_id, claim=claim, attempts=self.attempts + 1)
+
     def _back(self, now: datetime, run_at: datetime, **changes: int) -> Self:
         """Running -> queued or waiting."""
         if self.url is None:
-            return self._changed(now, status=Status.WAITING, worker_id=None, **changes)
+            return self._changed(now, status=Status.WAITING, **changes)
         due = truncate_to_milliseconds(run_at)
-        return self._changed(now, status=Status.QUEUED, worker_id=None, run_at=due, **changes)
+        return self._changed(now, status=Status.QUEUED, run_at=due, **changes)
 
     def _expect(self, status: Status) -> None:
         if self.status is not status:
             raise ValueError(f"import {self.id} is {self.status}, not {status}")
 
     def _changed(self, now: datetime, **changes: Any) -> Self:
-        if changes.get("status", self.status).is_final:
+        status = changes.get("status", self.status)
+        if status.is_final:
             changes["sealed"] = None
-        return replace(self, updated_at=truncate_to_milliseconds(now), revision=self.revision + 1, **changes)
+        if status is not Status.RUNNING:
+            changes |= {"worker_id": None, "claim": None}
+        moment = truncate_to_milliseconds(now)
+        return replace(self, updated_at=moment, revision=self.revision + 1, new_events=(), **changes)

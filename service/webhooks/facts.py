@@ -45,11 +45,11 @@ class AnnouncedFacts(Facts):
             "event": event(kind, about(after, self.timezone), after.updated_at, self.timezone),
             "url": None if url is None else self.vault.seal_text(url),
         }
-        return replace(after, outbox=(*after.outbox, entry))
+        return replace(after, new_events=(entry,))
 
     def written(self, document: Import) -> None:
         """See ``Facts.written``."""
-        if document.outbox:
+        if document.new_events:
             self.added()
 
     def _own_url(self, document: Import) -> str | None:

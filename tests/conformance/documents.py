@@ -9,6 +9,7 @@ from tests.conformance.documents_images import ImageCases
 from tests.conformance.documents_imports import ImportCases
 from tests.conformance.documents_issuers import IssuerCases
 from tests.conformance.documents_lifecycle import LifecycleCases
+from tests.conformance.documents_outbox import OutboxCases
 from tests.conformance.documents_quota import QuotaCases
 from tests.conformance.documents_records import RecordCases
 from tests.conformance.documents_search import SearchCases
@@ -21,6 +22,7 @@ class DocumentStoreSuite(
     ImportCases,
     ImageCases,
     QuotaCases,
+    OutboxCases,
     ClaimCases,
     WorkerCases,
     SearchCases,

@@ -92,6 +92,7 @@ class ImportCases(DocumentStoreCases):
             abandoned=2,
             revision=7,
             worker_id="worker/1",
+            claim=5,
             error=FAILURE,
             image=IMAGE,
             sealed="fernet:é\0'\"$",

@@ -1,6 +1,7 @@
 """The MongoDB store conforms; and how it writes: what is data stays data, and what is concurrent goes together."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -162,13 +163,35 @@ async def test_what_earlier_versions_have_written_is_listed_by_what_it_holds(
         await add_all(store, documents)
     with mongo_set.client() as client:
         database = client[mongo_options.database]
-        fields = ("album_id", "batch_id", "metadata_pairs", "outbox", "trace", "duplicate", "deleted_at", "retried_at")
+        fields = ("album_id", "batch_id", "metadata_pairs", "events", "trace", "duplicate", "deleted_at", "retried_at")
         database["imports"].update_many({}, {"$unset": dict.fromkeys(fields, "")})
         database["pings"].delete_one({"_id": "search"})
     async with opened(mongo_options, clock) as store:
         for wanted in (Filter("organization", albums=("album",)), Filter("organization", metadata=("a", "b"))):
             page = await store.search.list(wanted, 50)
             assert sorted(page.documents, key=lambda one: one.id) == sorted(documents, key=lambda one: one.id)
+
+
+@pytest.mark.gen_test
+async def test_events_that_an_earlier_version_has_not_announced_are_announced(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    events = ({"id": "evt_1", "event": {"$a.b": "\0é"}}, {"id": "evt_2", "event": {}})
+    pending, settled = make_imports(clock, 2)
+    async with opened(mongo_options, clock) as store:
+        await add_all(store, [pending, settled])
+    with mongo_set.client() as client:
+        database = client[mongo_options.database]
+        imports = database["imports"]
+        imports.update_one({"_id": pending.id}, {"$set": {"outbox": json.dumps(events)}, "$unset": {"events": ""}})
+        imports.update_one({"_id": settled.id}, {"$set": {"outbox": None}, "$unset": {"events": ""}})
+        database["pings"].delete_one({"_id": "events"})
+    async with opened(mongo_options, clock) as store:
+        assert [one.outbox for one in await store.search.with_outbox(10)] == [events]
+        claimed = replace(settled.claimed("worker", clock.now()), new_events=events[:1])
+        assert await store.update(claimed)
+        await store.announced(pending.id, ["evt_1", "evt_2"])
+        assert [one.outbox for one in await store.search.with_outbox(10)] == [events[:1]]
 
 
 @pytest.mark.gen_test

@@ -58,6 +58,10 @@ class ScriptedStore(MemoryDocumentStore):
 
         return await self._call("update", counted)
 
+    async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
+        announced = super().announced
+        await self._call("announced", lambda: announced(import_id, event_ids))
+
     async def claim(
         self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
     ) -> Sequence[Import]:

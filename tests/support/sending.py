@@ -129,13 +129,15 @@ class Sending:
         return endpoint
 
     async def ended(self, document: Import | None = None) -> Import:
-        """An import that fails, written as the worker writes it."""
+        """An import that fails, written as the worker writes it; as it is stored."""
         before = document or make_import(self.clock, status=Status.RUNNING, worker_id="worker", revision=1)
         await self.store.add(before)
         after = await self.facts.stamp(before, before.failed(FAILURE, "url", self.clock.now()))
         assert await self.store.update(after)
         self.facts.written(after)
-        return after
+        stored = await self.store.get(after.id)
+        assert stored is not None
+        return stored
 
     async def delivery(self, owner: str) -> Delivery:
         """The only delivery of a receiver."""

@@ -225,10 +225,22 @@ def test_an_image_that_was_deleted_before_its_import_keeps_its_time() -> None:
     assert (deleted.image_deleted_at, deleted.image_purged_at) == (NOW_IN_MILLISECONDS, None)
 
 
-def test_announcing_changes_nothing_that_is_shown() -> None:
-    document = replace(running().succeeded(IMAGE, "url", NOW), outbox=({"id": "evt_1"},))
-    announced = document.announced(LATER)
-    assert announced == replace(document, outbox=(), revision=document.revision + 1)
+def test_a_transition_begins_without_new_events_and_keeps_the_outbox() -> None:
+    done = running().succeeded(IMAGE, "url", NOW)
+    document = replace(done, outbox=({"id": "evt_1"},), new_events=({"id": "evt_2"},))
+    deleted = document.deleted(LATER)
+    assert (deleted.outbox, deleted.new_events) == (document.outbox, ())
+
+
+def test_runs_are_told_apart_though_worker_and_attempts_are_the_same() -> None:
+    first = running()
+    second = first.handed_back(NOW, NOW).claimed("worker", NOW)
+    assert (first.worker_id, first.attempts) == (second.worker_id, second.attempts)
+    assert first.is_run_of(first)
+    assert not second.is_run_of(first)
+    for ended in (first.handed_back(NOW, NOW), first.cancelled(NOW), first.succeeded(IMAGE, "url", NOW)):
+        assert (ended.worker_id, ended.claim) == (None, None)
+        assert not ended.is_run_of(first)
 
 
 def test_an_image_is_deleted_once_and_then_purged_once() -> None:

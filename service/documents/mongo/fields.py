@@ -5,7 +5,7 @@ are never keys of a MongoDB document, where they could act as operators or paths
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,7 @@ def text(value: str) -> str:
 
 
 def birth_fields(document: Import) -> dict[str, Any]:
-    """The fields of an import that no transition changes."""
+    """The fields of an import that no transition replaces."""
     return {
         "_id": text(document.id),
         "organization_id": text(document.organization_id),
@@ -41,7 +41,13 @@ def birth_fields(document: Import) -> dict[str, Any]:
         "host": document.host,
         "request_id": document.request_id,
         **search_fields(document),
+        "events": event_fields((*document.outbox, *document.new_events)),
     }
+
+
+def event_fields(events: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Events of an outbox: by their ids, and as text, since what they tell has keys that clients chose."""
+    return [{"id": text(event["id"]), "event": json.dumps(event, ensure_ascii=False)} for event in events]
 
 
 def search_fields(document: Import) -> dict[str, Any]:
@@ -68,6 +74,7 @@ def state_fields(document: Import) -> dict[str, Any]:
         "abandoned": document.abandoned,
         "revision": document.revision,
         "worker_id": document.worker_id,
+        "claim": document.claim,
         "error": None if document.error is None else asdict(document.error),
         "image": None if document.image is None else asdict(document.image),
         "sealed": document.sealed,
@@ -77,7 +84,6 @@ def state_fields(document: Import) -> dict[str, Any]:
         "retried_at": document.retried_at,
         "deleted_at": document.deleted_at,
         "duplicate": None if document.duplicate is None else asdict(document.duplicate),
-        "outbox": json.dumps(document.outbox, ensure_ascii=False) if document.outbox else None,
         "trace": json.dumps(document.trace, ensure_ascii=False) if document.trace else None,
     }
 
@@ -106,11 +112,12 @@ def to_import(found: Mapping[str, Any]) -> Import:
         sealed=found.get("sealed"),  # documents of earlier versions lack this and what follows
         image_deleted_at=found.get("image_deleted_at"),
         image_purged_at=found.get("image_purged_at"),
+        claim=found.get("claim"),
         batch_id=found.get("batch_id"),
         retried_at=found.get("retried_at"),
         deleted_at=found.get("deleted_at"),
         duplicate=None if found.get("duplicate") is None else _to_image(found["duplicate"]),
-        outbox=tuple(json.loads(found.get("outbox") or "[]")),
+        outbox=tuple(json.loads(one["event"]) for one in found.get("events", ())),
         trace=tuple(json.loads(found.get("trace") or "[]")),
     )
 

@@ -104,7 +104,8 @@ BATCH = Index(
 )
 CHANGED = Index(IMPORTS, "lading_changed", ("organization_id", "updated_at", "_id"))
 WAITING = Index(IMPORTS, "lading_waiting", ("status", "run_at"), "waiting")
-OUTBOX = Index(IMPORTS, "lading_outbox", ("updated_at",), condition={"outbox": {"$type": "string"}})
+OUTBOX = Index(IMPORTS, "lading_events", ("updated_at",), condition={"events.id": {"$type": "string"}})
+"""Imports with events that are still to be announced."""
 SHA256 = Index(
     IMPORTS,
     "lading_sha256",

@@ -97,7 +97,7 @@ class MongoImportSearch(ImportSearch):
 
     async def with_outbox(self, limit: int) -> Sequence[Import]:
         """See ``ImportSearch.with_outbox``."""
-        return await self._find({"outbox": {"$type": "string"}}, OUTBOX, [("updated_at", 1)], limit)
+        return await self._find({"events.id": {"$type": "string"}}, OUTBOX, [("updated_at", 1)], limit)
 
     async def _with_image(
         self, organization_id: str, field: str, value: str, album_id: str | None, index: Index, order: int

@@ -153,10 +153,16 @@ class MongoDocumentStore(DocumentStore):
         """See ``DocumentStore.update``."""
         return await self._updates.submit(Replacement.of(document))
 
+    async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
+        """See ``DocumentStore.announced``."""
+        imports = self._connection.collection(IMPORTS)
+        change = {"$pull": {"events": {"id": {"$in": [text(one) for one in event_ids]}}}}
+        await self._connection.run(lambda: imports.update_one({"_id": text(import_id)}, change))
+
     async def remove(self, document: Import) -> bool:
         """See ``DocumentStore.remove``."""
         imports = self._connection.collection(IMPORTS)
-        wanted = {"_id": text(document.id), "revision": int(document.revision)}
+        wanted = {"_id": text(document.id), "revision": int(document.revision), "events.id": {"$exists": False}}
         return (await self._connection.run(lambda: imports.delete_one(wanted))).deleted_count == 1
 
     async def claim(

@@ -4,6 +4,7 @@ Several processes may do so at once. Those of an earlier version are to be stopp
 would not be found.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from pymongo import UpdateOne
 
 from service.documents.mongo.connection import Connection
-from service.documents.mongo.fields import search_fields, to_import
+from service.documents.mongo.fields import event_fields, search_fields, to_import
 from service.documents.mongo.schema import IMPORTS, PINGS
 
 UPGRADE_BATCH = 1000
@@ -65,5 +66,21 @@ async def _make_searchable(connection: Connection, batch: Mapping[str, Any]) -> 
         await connection.run(lambda: imports.bulk_write(updates, ordered=False))
 
 
-UPGRADES: Mapping[str, Upgrade] = {"stored_bytes": _size, "search": _make_searchable}
+async def _part_events(connection: Connection, batch: Mapping[str, Any]) -> None:
+    """The events of an outbox, which was one text."""
+    imports = connection.collection(IMPORTS)
+    cursor = imports.find({**batch, "outbox": {"$type": "string"}})
+    found: Sequence[Mapping[str, Any]] = await connection.run(lambda: cursor.to_list(None))
+    updates = [
+        UpdateOne(
+            {"_id": one["_id"], "outbox": one["outbox"]},
+            {"$set": {"events": event_fields(json.loads(one["outbox"]))}, "$unset": {"outbox": ""}},
+        )
+        for one in found
+    ]
+    if updates:
+        await connection.run(lambda: imports.bulk_write(updates, ordered=False))
+
+
+UPGRADES: Mapping[str, Upgrade] = {"stored_bytes": _size, "search": _make_searchable, "events": _part_events}
 """By the name of the mark that says that all documents have it."""

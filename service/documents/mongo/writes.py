@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError
 
 from service.documents import DuplicateId, StoreError, StoreUnavailable
 from service.documents.mongo.connection import Connection
-from service.documents.mongo.fields import birth_fields, state_fields, text
+from service.documents.mongo.fields import birth_fields, event_fields, state_fields, text
 from service.documents.mongo.schema import IMPORTS
 from service.models import Import
 
@@ -66,32 +66,33 @@ class Replacement:
     Attributes:
         revision: the one that is written.
         state: the fields that transitions change.
+        events: what is added to the outbox.
         token: of this write.
     """
 
     import_id: str
     revision: int
     state: RawBSONDocument
+    events: RawBSONDocument
     token: int
 
     @classmethod
     def of(cls, document: Import) -> Self:
         """Encode the state of an import."""
         state = RawBSONDocument(bson.encode(state_fields(document)))
-        return cls(text(document.id), int(document.revision), state, new_token())
+        events = RawBSONDocument(bson.encode({"$each": event_fields(document.new_events)}))
+        return cls(text(document.id), int(document.revision), state, events, new_token())
 
     @property
     def size(self) -> int:
         """Bytes, without the names of the operators."""
-        return len(self.state.raw)
+        return len(self.state.raw) + len(self.events.raw)
 
     @property
     def statement(self) -> UpdateOne:
         """The compare-and-set."""
-        return UpdateOne(
-            {"_id": self.import_id, "revision": self.revision - 1},
-            {"$set": self.state, "$push": {"writes": {"$each": [self.token], "$slice": -TOKENS}}},
-        )
+        added = {"writes": {"$each": [self.token], "$slice": -TOKENS}, "events": self.events}
+        return UpdateOne({"_id": self.import_id, "revision": self.revision - 1}, {"$set": self.state, "$push": added})
 
 
 @dataclass(frozen=True, slots=True)
