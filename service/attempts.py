@@ -19,6 +19,7 @@ from service.facts import Facts
 from service.importer import Importer
 from service.models import Failure, Import, Status
 from service.quotas import Quotas
+from service.results import Result, ResultNotWritten, Transition
 from service.retries import RetryPolicy
 from service.tracing import traced
 from service.vault import SecretsUnreadable
@@ -32,18 +33,14 @@ MAX_FRAMES = 10
 log = structlog.get_logger(__name__)
 
 
-class ResultNotWritten(Exception):
-    """The database could not be written in time; the import is to be recovered when its lease has ended."""
-
-
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt that was made, and whose result is written.
+    """An attempt that was made, and whose result is written, or is of no use to anybody.
 
     Attributes:
         error: why it failed, where a plugin said so.
         is_outage: whether it failed through an outage of our own.
-        is_done: whether it succeeded.
+        is_done: whether it succeeded, and the import is done by it.
     """
 
     error: PluginError | None
@@ -78,7 +75,7 @@ class Attempts:
         """Make one attempt at a claimed import and write its result.
 
         Raises:
-            ResultNotWritten: the database stayed unavailable.
+            ResultNotWritten: the import may still run, with nobody who runs it: the lease is to be given up.
         """
         started = time.monotonic()
         is_stored = True  # what is not known counts
@@ -87,55 +84,60 @@ class Attempts:
             began_at = self.clock.now()
             with tracing() as trace:
                 try:
-                    result, error = await self._decide(document)
+                    transition, error = await self._decide(document)
                 finally:
                     self.under_way.discard(document.id)
             took = time.monotonic() - started
-            result = replace(result, trace=traced(document, result, trace, began_at, took, error))
-            await self.write(result, document)
-            self.changes.tell(result.id, result.organization_id)
-            is_stored = result.image is not None
+
+            def ended(running: Import) -> Import:
+                after = transition(running)
+                return replace(after, trace=traced(running, after, trace, began_at, took, error))
+
+            result = await self.write(ended, document)
+            self.changes.tell(document.id, document.organization_id)
+            is_stored = result is None or result.image is not None
         finally:
             self.quotas.release(document.id, is_stored=is_stored)
+        if result is None:
+            return Ended(error, is_outage=False, is_done=False)
         _log_result(result, error, time.monotonic() - started)
         is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
         return Ended(error, is_outage=is_outage, is_done=result.status is Status.DONE)
 
-    async def write(self, result: Import, before: Import) -> None:
-        """Write a result, patiently; ``before`` is what it was made of.
+    async def write(self, transition: Transition, document: Import) -> Import | None:
+        """Write what becomes of a claimed import, patiently.
+
+        Returns:
+            the import as written; None where others have taken it over, which is logged.
 
         Raises:
-            ResultNotWritten: the database stayed unavailable for ``write_timeout`` seconds.
+            ResultNotWritten: as ``run``; also where the database stayed unavailable for ``write_timeout`` seconds.
         """
         give_up = time.monotonic() + self.write_timeout
         pause = 0.1
-        in_doubt = False
+        result = Result(self.store, self.facts, document, transition)
         while True:
             try:
-                stamped = await self.facts.stamp(before, result)
-                written = await self.store.update(stamped)
+                written = await result.write()
             except StoreUnavailable as error:
                 if time.monotonic() + pause > give_up:
-                    raise ResultNotWritten(result.id) from error
-                in_doubt = True
+                    raise ResultNotWritten(document.id) from error
                 await asyncio.sleep(pause * self.rng.uniform(0.5, 1.0))
                 pause = min(2 * pause, 2.0)
             else:
-                if not written and not in_doubt:
-                    log.warning("result discarded: the import was taken over", import_id=result.id)
-                else:
-                    self.facts.written(stamped)
-                return
+                if written is None:
+                    log.warning("result discarded: the import was taken over", import_id=document.id)
+                return written
 
-    def without_host(self, document: Import) -> Import:
-        """What a claimed import becomes, without an attempt, whose host has served nobody for too long."""
-        failed = self._failed(document, HOST_UNAVAILABLE, counted=False)
-        _log_result(failed, None, 0.0)
+    def without_host(self, document: Import) -> Transition:
+        """What becomes of a claimed import, without an attempt, whose host has served nobody for too long."""
+        failed = self._failed(HOST_UNAVAILABLE, counted=False)
+        _log_result(failed(document), None, 0.0)
         return failed
 
-    async def _decide(self, document: Import) -> tuple[Import, PluginError | None]:
+    async def _decide(self, document: Import) -> tuple[Transition, PluginError | None]:
         if document.abandoned >= MAX_ABANDONED:
-            return document.failed(WORKER_LOST, None, self.clock.now()), None
+            return lambda one: one.failed(WORKER_LOST, None, self.clock.now()), None
         try:
             outcome = await self.importer.run(document)
         except PluginError as error:
@@ -155,35 +157,35 @@ class Attempts:
             log.exception("unexpected failure of an attempt", import_id=document.id)
             return self._again_or_failed(document, INTERNAL, None), None
         now = self.clock.now()
-        if outcome.duplicate_of is not None:
-            return document.duplicated(outcome.image, outcome.duplicate_of, outcome.import_type, now), None
-        return document.succeeded(outcome.image, outcome.import_type, now), None
+        if (image_id := outcome.duplicate_of) is not None:
+            return lambda one: one.duplicated(outcome.image, image_id, outcome.import_type, now), None
+        return lambda one: one.succeeded(outcome.image, outcome.import_type, now), None
 
-    def _after(self, document: Import, error: PluginError) -> Import:
+    def _after(self, document: Import, error: PluginError) -> Transition:
         failure = failure_of(error)
         if isinstance(error, StorageUnavailable | StorageFull):
             return self._after_outage(document, failure)
         if error.retryable:
             return self._again_or_failed(document, failure, error.retry_after)
-        return self._failed(document, failure)
+        return self._failed(failure)
 
-    def _again_or_failed(self, document: Import, failure: Failure, retry_after: float | None) -> Import:
+    def _again_or_failed(self, document: Import, failure: Failure, retry_after: float | None) -> Transition:
         delay = self.retry.delay(document.failures, retry_after, self.rng)
         if delay is None:
-            return self._failed(document, failure)
+            return self._failed(failure)
         now = self.clock.now()
-        return document.requeued(failure, now + delay, now)
+        return lambda one: one.requeued(failure, now + delay, now)
 
-    def _after_outage(self, document: Import, failure: Failure) -> Import:
+    def _after_outage(self, document: Import, failure: Failure) -> Transition:
         now = self.clock.now()
         if now - document.since > MAX_OUTAGE:
-            return self._failed(document, failure)
+            return self._failed(failure)
         delay = self.retry.outage_delay(now - document.since, self.rng)
-        return document.requeued(failure, now + delay, now, counted=False)
+        return lambda one: one.requeued(failure, now + delay, now, counted=False)
 
-    def _failed(self, document: Import, failure: Failure, *, counted: bool = True) -> Import:
-        import_type = self.importer.import_type(document.url or "")
-        return document.failed(failure, import_type, self.clock.now(), counted=counted)
+    def _failed(self, failure: Failure, *, counted: bool = True) -> Transition:
+        now = self.clock.now()
+        return lambda one: one.failed(failure, self.importer.import_type(one.url or ""), now, counted=counted)
 
 
 def _frames(error: PluginFault) -> list[str]:

@@ -32,6 +32,7 @@ from service.leases import Lease, Leases
 from service.models import Failure, Import, Status
 from service.outages import Outage
 from service.quotas import Quotas
+from service.results import Result, ResultNotWritten, Transition, handing_back
 from service.spool import Spool, Spools
 from service.tracing import traced
 
@@ -190,8 +191,8 @@ class Receiving:
             ApiError: the code of what is wrong with the bytes, 422: the import has failed with it; ``quota_exceeded``;
                 ``storage_unavailable`` and the like, 503: the import waits for the bytes again.
         """
-        document = reception.document
         await self._check_wanted(reception)
+        document = reception.document
         is_stored = True  # what is not known counts
         try:
             reception.began_at, reception.started = self._clock.now(), time.monotonic()
@@ -207,13 +208,10 @@ class Receiving:
                     log.exception("the spool of an upload failed", import_id=document.id)
                 raise outage(error) from error
             now = self._clock.now()
-            if outcome.duplicate_of is not None:
+            if (image_id := outcome.duplicate_of) is not None:
                 is_stored = False
-                done = document.duplicated(outcome.image, outcome.duplicate_of, KIND, now)
-            else:
-                done = document.succeeded(outcome.image, KIND, now)
-            await self._write(reception, done)
-            return done
+                return await self._write(reception, lambda one: one.duplicated(outcome.image, image_id, KIND, now))
+            return await self._write(reception, lambda one: one.succeeded(outcome.image, KIND, now))
         finally:
             self._quotas.release(document.id, is_stored=is_stored)
 
@@ -221,9 +219,9 @@ class Receiving:
         """Store nothing for an import that was cancelled or deleted while its bytes came: nobody would remove it."""
         with told_as_outage():
             present = await self._store.get(reception.document.id)
-        if present is None or present.revision != reception.document.revision:
-            reception.is_over = True
-            raise _given_up()
+        if present is None or not present.is_run_of(reception.document):
+            raise _given_up()  # ``_leave`` sees to it
+        reception.document = present
 
     async def _refused(self, reception: Reception, error: PluginError) -> ApiError:
         """Write what an error makes of the import; what is answered."""
@@ -234,31 +232,40 @@ class Receiving:
             answer = ApiError.of(failure.code, status, failure.detail, internal=internal)
             answer.retry_after = RETRY_AFTER_OUTAGE
             return answer
-        await self._write(reception, reception.document.failed(failure, KIND, self._clock.now()), error)
+        now = self._clock.now()
+        await self._write(reception, lambda one: one.failed(failure, KIND, now), error)
         return ApiError.of(failure.code, HTTPStatus.UNPROCESSABLE_ENTITY, failure.detail, internal=internal)
 
-    async def _write(self, reception: Reception, after: Import, error: PluginError | None = None) -> None:
+    async def _write(self, reception: Reception, transition: Transition, error: PluginError | None = None) -> Import:
+        """Write what has become of the import; it is over with that."""
         seconds = time.monotonic() - reception.started
-        trace = traced(reception.document, after, reception.trace, reception.began_at, seconds, error)
-        after = replace(after, trace=trace)
+
+        def ended(running: Import) -> Import:
+            after = transition(running)
+            trace = traced(running, after, reception.trace, reception.began_at, seconds, error)
+            return replace(after, trace=trace)
+
         with told_as_outage():
-            after = await self._facts.stamp(reception.document, after)
-            written = await self._store.update(after)
+            # Where it raises that it is not written, ``_leave`` gives the lease up.
+            after = await Result(self._store, self._facts, reception.document, ended).write()
         reception.is_over = True
-        if not written:
+        if after is None:
             raise _given_up()
-        self._facts.written(after)
         self._changes.tell(after.id, after.organization_id)
         _log_result(after)
+        return after
 
     async def _leave(self, reception: Reception) -> None:
         """The import waits again, unless it is over; where that cannot be written, it is recovered."""
         document, lease = reception.document, reception.lease
+        now = self._clock.now()
         try:
             if not reception.is_over:
-                now = self._clock.now()
-                await asyncio.shield(self._store.update(document.handed_back(now, now)))
-        except (StoreUnavailable, asyncio.CancelledError):
+                back = Result(self._store, self._facts, document, handing_back(now, now))
+                await asyncio.shield(back.write())
+        except ResultNotWritten:
+            lease.retired = True
+        except BaseException:
             lease.retired = True
             raise
         finally:

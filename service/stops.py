@@ -76,14 +76,17 @@ class Stops:
             StoreUnavailable: that cannot be told.
         """
         # What is not under way has no attempt yet, or one whose result is being written: the store may be ahead of us.
-        looked_at = [one for one in self._lease_of if one in self._under_way or one in asked]
+        looked_at = {
+            one: lease.held[one] for one, lease in self._lease_of.items() if one in self._under_way or one in asked
+        }
         if not looked_at:
             return
         held = await self._store.search.held_by({self._lease_of[one].worker_id for one in looked_at})
         gone = [
-            self._lease_of[one].held[one]
-            for one in looked_at
-            if one not in held and one in self._lease_of and (one in self._under_way or one in asked)
+            document
+            for one, document in looked_at.items()
+            # One that has ended meanwhile, and was claimed again, is not the one that was looked for.
+            if one not in held and self._held(one) is document and (one in self._under_way or one in asked)
         ]
         if not gone:
             return
@@ -91,3 +94,8 @@ class Stops:
         await self._abandon(gone)
         if self._has_stopped is not None:
             await asyncio.gather(*(self._has_stopped(one.id) for one in gone))
+
+    def _held(self, import_id: str) -> Import | None:
+        """The import as the worker holds it, or None."""
+        lease = self._lease_of.get(import_id)
+        return None if lease is None else lease.held.get(import_id)

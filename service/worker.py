@@ -19,6 +19,7 @@ from service.leases import Lease, Leases
 from service.models import Import
 from service.outages import Outage
 from service.politeness import Politeness, verdict_of
+from service.results import Transition, handing_back
 from service.slots import Limits, Slots
 from service.stops import HasStopped, Stops
 from service.storage_suspicion import StorageSuspicion
@@ -191,17 +192,16 @@ class Worker:
         now = self._clock.now()
         await asyncio.gather(*(self._part_with(document, self._turned_away(document, now)) for document in documents))
 
-    def _turned_away(self, document: Import, now: datetime) -> Import:
-        """What its issuer has no room for is queued for a moment, what its host has none for until it is its turn.
-
-        It fails where its host has kept it waiting for too long.
+    def _turned_away(self, document: Import, now: datetime) -> Transition:
+        """What becomes of it. What its issuer has no room for is queued for a moment, what its host has none for until
+        it is its turn. It fails where its host has kept it waiting for too long.
         """
         if self._politeness.is_hopeless(document, (now - document.since).total_seconds()):
             return self._attempts.without_host(document)
         delay = COOLING_SECONDS * self._rng.uniform(1.0, 2.0)
         if self._slots.has_room_for_issuer(document):
             delay = max(delay, self._politeness.turn(document))
-        return document.handed_back(now + timedelta(seconds=delay), now)
+        return handing_back(now + timedelta(seconds=delay), now)
 
     def _cooling_issuers(self) -> set[str]:
         now = asyncio.get_running_loop().time()
@@ -265,15 +265,15 @@ class Worker:
     async def _give_back(self, documents: Collection[Import]) -> None:
         """Return claimed imports to the queue without an attempt, due at once."""
         now = self._clock.now()
-        await asyncio.gather(*(self._part_with(document, document.handed_back(now, now)) for document in documents))
+        await asyncio.gather(*(self._part_with(document, handing_back(now, now)) for document in documents))
 
-    async def _part_with(self, document: Import, after: Import) -> None:
+    async def _part_with(self, document: Import, transition: Transition) -> None:
         """Write what becomes of an import that does not run."""
         lease = self._lease_of.get(document.id)
         if lease is None:
             return  # its lease was lost in this very moment
         try:
-            await self._attempts.write(after, document)
+            await self._attempts.write(transition, document)
         except Exception:
             log.exception("an import was not given back; it will be recovered", import_id=document.id)
             lease.retired = True

@@ -14,12 +14,14 @@ from plugins.errors import (
     StorageUnavailable,
     UrlInvalid,
 )
-from service.attempts import MAX_ABANDONED, MAX_OUTAGE, ResultNotWritten
+from service.attempts import MAX_ABANDONED, MAX_OUTAGE
 from service.documents import StoreUnavailable
 from service.errors import INTERNAL, WORKER_LOST
 from service.models import Import, Status
+from service.results import ResultNotWritten
 from tests.support.attempting import claimed, raise_where_it_belongs
 from tests.support.core import Fault
+from tests.support.scripted import touched
 
 
 @pytest.mark.gen_test
@@ -157,6 +159,30 @@ async def test_the_result_of_an_import_that_another_took_over_is_discarded() -> 
             assert not (await shop.attempts.run(shop.document)).is_outage
         assert await shop.result() == taken
         assert any("discarded" in line["event"] for line in logs)
+
+
+@pytest.mark.gen_test
+async def test_a_result_outlives_a_write_of_others_that_lets_the_import_run() -> None:
+    async with claimed() as shop:
+        assert await shop.store.update(touched(shop.document))
+        assert (await shop.attempts.run(shop.document)).is_done
+        found = await shop.result()
+        assert (found.status, found.request_id, found.revision) == (Status.DONE, shop.document.request_id, 3)
+
+
+@pytest.mark.gen_test
+async def test_of_two_runs_under_one_lease_the_first_ends_nothing_of_the_second() -> None:
+    """Cancelled, purged and retried, it is claimed by the same worker: what the first has stored is gone."""
+    async with claimed() as shop:
+        now = shop.clock.now()
+        document = shop.document.cancelled(now)
+        for after in (document, document.image_purged(now), document.image_purged(now).retried(now, now)):
+            assert await shop.store.update(after)
+        (again,) = await shop.store.claim("worker", 1)
+        assert (again.attempts, again.worker_id) == (shop.document.attempts, shop.document.worker_id)
+        with pytest.raises(ResultNotWritten):
+            await shop.attempts.run(shop.document)
+        assert await shop.result() == again
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------

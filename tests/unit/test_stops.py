@@ -104,3 +104,23 @@ async def test_asking_wakes_it_and_it_goes_on_through_outages(monkeypatch: pytes
 async def test_nothing_is_asked_of_the_store_while_nothing_runs() -> None:
     desk = Desk()
     await desk.stops.look()  # the store is not open: a question would raise
+
+
+@pytest.mark.gen_test
+async def test_an_import_that_is_claimed_again_during_a_look_is_not_ended() -> None:
+    """What the store answered was of the run before, which has ended meanwhile."""
+    desk = Desk()
+    (first,) = await desk.begin(1)
+    held_by = desk.store.search.held_by
+
+    async def slow(worker_ids: Collection[str]) -> frozenset[str]:
+        await desk.store.update(first.requeued(FAILURE, desk.clock.now(), desk.clock.now()))
+        held = await held_by(worker_ids)
+        second = (await desk.store.get(first.id) or first).claimed(desk.lease.worker_id, desk.clock.now())
+        assert await desk.store.update(second)
+        desk.lease.held[second.id] = second
+        return held
+
+    desk.store.search.held_by = slow  # type: ignore[method-assign]
+    await desk.stops.look()
+    assert desk.abandoned == []

@@ -14,7 +14,7 @@ from service.slots import Limits
 from tests.conftest import LONG
 from tests.support.clock import SettableClock
 from tests.support.core import Core, Fault, Gate, assert_nothing_held
-from tests.support.scripted import SECOND, rounds, until
+from tests.support.scripted import SECOND, rounds, touched, until
 
 # --- leases -----------------------------------------------------------------------------------------------------------
 
@@ -336,4 +336,17 @@ async def test_what_comes_back_before_its_attempt_has_learnt_so_is_run_again(per
         for document in (victim, other):
             assert (await core.final(document)).status is Status.DONE
         await until(lambda: not core.worker._lease_of)
+    assert_nothing_held(core)
+
+
+@pytest.mark.gen_test
+async def test_a_run_whose_document_others_write_ends_all_the_same() -> None:
+    core = Core()
+    gate = Gate(core)
+    async with core.working():
+        (document,) = await core.add()
+        await until(lambda: core.fetcher.now[""] == 1)
+        assert await core.store.update(touched(await core.get(document)))
+        gate.open()
+        assert (await core.final(document)).status is Status.DONE
     assert_nothing_held(core)
