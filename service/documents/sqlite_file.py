@@ -188,12 +188,13 @@ def _check_writable(connection: sqlite3.Connection) -> None:
     (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute("PRAGMA busy_timeout = 0")
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        with transaction(connection) as kept:
+            kept.is_kept = False
+            # IMMEDIATE alone is not refused (https://sqlite.org/lang_transaction.html, section 2.2).
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     except sqlite3.OperationalError as error:
-        if _primary_code(error) not in _LOCKED:  # who may not write is told before a lock is asked for
+        if _primary_code(error) not in _LOCKED:  # a lock is asked for where the file can be written, and there alone
             raise
-    else:
-        connection.execute("ROLLBACK")
     connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
