@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any, Final, TypeVar, cast
 
 _INHERITED_VARIABLES: Final = ("LD_LIBRARY_PATH",)
 """Without it some builds of Python do not start; nothing else of the service's environment reaches a child."""
+_CPUCLOCK_SCHED: Final = 2
+"""In the id of a clock: the CPU time that the scheduler has counted, to the nanosecond (Linux)."""
 
 
 def python_command(module: str) -> tuple[str, ...]:
@@ -67,6 +70,16 @@ class Child(asyncio.SubprocessProtocol):
         requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
         # The pipe breaks before the end of the process is known; uvloop, unlike asyncio, refuses to write to it then.
         return None if self.gone.is_set() or requests is None or requests.is_closing() else requests
+
+    def cpu_seconds(self) -> float | None:
+        """CPU time that all threads of the process have used; None where it has ended, or the system does not tell."""
+        if sys.platform != "linux" or self.returncode is not None:
+            return None
+        try:
+            # The clock that clock_getcpuclockid(3) gives for a process, which Python gives for threads alone.
+            return time.clock_gettime((~self._transport.get_pid() << 3) | _CPUCLOCK_SCHED)
+        except OSError:
+            return None
 
     def kill(self) -> None:
         """End the process at once, if it is still there."""

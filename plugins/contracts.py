@@ -153,13 +153,16 @@ class TypeDetector(ABC):
         """Recognise the whole file at ``path``, whose bytes come from a stranger.
 
         The caller guarantees that the file is complete, readable by this user and unchanged until the call returns.
-        The detector opens it read-only, bounds its own memory, CPU and wall clock, and checks sizes before it decodes.
+        The detector opens it read-only, bounds its own memory and CPU time, and checks sizes before it decodes.
+        Only what the bytes cost in memory and CPU time may refuse them: the machine may be busy, or the process paused.
+        Where wall time is over and CPU time is not, the detector raises ``DetectorStalled``: the call is made again.
         It must not trust a file name or an announced type; it is given neither. ``path`` may be a name under ``/proc``.
 
         Raises:
             NotAnImage: not a format this detector knows; the next configured detector is asked.
             FormatNotAllowed: a format that it knows and does not accept; another may, so the next one is asked as well.
-            DetectError: the file is refused for good; no other detector is asked.
+            DetectorStalled: decoding came to no end in time; another attempt may.
+            DetectError: the file is refused for good, unless ``retryable``; no other detector is asked.
         """
 
     @abstractmethod

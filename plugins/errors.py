@@ -275,7 +275,10 @@ class TooManyFrames(DetectError):
 
 
 class ImageTooComplex(DetectError):
-    """Decoding needed more memory, CPU or time than it is given."""
+    """Decoding needed more memory, or more CPU time, than it is given.
+
+    A verdict about the image: it never rests on wall time, which a busy or a paused machine spends as well.
+    """
 
     code = "image_too_complex"
     public_text = "Decoding the image needs more {resource} than is allowed."
@@ -287,6 +290,17 @@ class DetectorCrashed(DetectError):
     code = "detector_crashed"
     retryable = True
     public_text = "The process that decodes the image died."
+
+
+class DetectorStalled(DetectError):
+    """Decoding came to no end in time, though not for want of CPU time: the process was stuck, or the machine busy.
+
+    It says nothing of the image, so it is tried again, and the attempt is not counted.
+    """
+
+    code = "detector_stalled"
+    retryable = True
+    public_text = "The image was not decoded in time."
 
 
 # --- storage ----------------------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import structlog
 
-from plugins.errors import PluginError, PluginFault, StorageFull, StorageUnavailable
+from plugins.errors import DetectorStalled, PluginError, PluginFault, StorageFull, StorageUnavailable
 from plugins.tracing import tracing
+from service.awake import AwakeClock
 from service.changes import Changes
 from service.clock import Clock
 from service.documents import DocumentStore, StoreUnavailable
@@ -25,7 +26,8 @@ from service.tracing import traced
 from service.vault import SecretsUnreadable
 
 MAX_ABANDONED = 20
-"""Attempts that may end with the death of their worker: an import that kills workers must not do so for ever."""
+"""Attempts that may end without a verdict, with the death of their worker or a decoding that stalled: an import that
+kills workers or occupies decoders must not do so for ever."""
 MAX_OUTAGE = timedelta(days=1)
 """How old an import may become while attempts at it fail through an outage of our own."""
 MAX_FRAMES = 10
@@ -38,7 +40,8 @@ class Ended:
     """An attempt that was made, and whose result is written, or is of no use to anybody.
 
     Attributes:
-        error: why it failed, where a plugin said so.
+        error: why it failed, where a plugin said so; None where this process stood still meanwhile, since the error
+            then tells nothing of the origin.
         is_outage: whether it failed through an outage of our own.
         is_done: whether it succeeded, and the import is done by it.
     """
@@ -58,6 +61,7 @@ class Attempts:
         changes: told of every result that is written.
         under_way: ids of the imports of which an attempt is made now, until its result is known.
         facts: announces how imports end.
+        awake: tells whether this process stood still during an attempt.
     """
 
     store: DocumentStore
@@ -70,6 +74,7 @@ class Attempts:
     changes: Changes = field(default_factory=Changes)
     under_way: set[str] = field(default_factory=set)
     facts: Facts = field(default_factory=Facts)
+    awake: AwakeClock = field(default_factory=AwakeClock)
 
     async def run(self, document: Import) -> Ended:
         """Make one attempt at a claimed import and write its result.
@@ -77,7 +82,7 @@ class Attempts:
         Raises:
             ResultNotWritten: the import may still run, with nobody who runs it: the lease is to be given up.
         """
-        started = time.monotonic()
+        started, lost_before = time.monotonic(), self.awake.lost()
         is_stored = True  # what is not known counts
         try:
             self.under_way.add(document.id)
@@ -98,11 +103,14 @@ class Attempts:
             is_stored = result is None or result.image is not None
         finally:
             self.quotas.release(document.id, is_stored=is_stored)
+        told = error if self.awake.lost() == lost_before else None
         if result is None:
-            return Ended(error, is_outage=False, is_done=False)
+            return Ended(told, is_outage=False, is_done=False)
         _log_result(result, error, time.monotonic() - started)
         is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
-        return Ended(error, is_outage=is_outage, is_done=result.status is Status.DONE)
+        if told is not error:
+            is_outage = False
+        return Ended(told, is_outage=is_outage, is_done=result.status is Status.DONE)
 
     async def write(self, transition: Transition, document: Import) -> Import | None:
         """Write what becomes of a claimed import, patiently.
@@ -138,6 +146,7 @@ class Attempts:
     async def _decide(self, document: Import) -> tuple[Transition, PluginError | None]:
         if document.abandoned >= MAX_ABANDONED:
             return lambda one: one.failed(WORKER_LOST, None, self.clock.now()), None
+        lost_before = self.awake.lost()
         try:
             outcome = await self.importer.run(document)
         except PluginError as error:
@@ -145,7 +154,7 @@ class Attempts:
                 log.error(  # noqa: TRY400  # the text of a plugin's exception may hold anything
                     "a plugin broke its contract", import_id=document.id, plugin=error.plugin, frames=_frames(error)
                 )
-            return self._after(document, error), error
+            return self._after(document, error, stood_still=self.awake.lost() > lost_before), error
         except SecretsUnreadable as error:
             log.error("secrets of an import are unreadable", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
             # A key is missing: our own affair, as an outage is; with the attempts the secrets would be gone for good.
@@ -161,10 +170,16 @@ class Attempts:
             return lambda one: one.duplicated(outcome.image, image_id, outcome.import_type, now), None
         return lambda one: one.succeeded(outcome.image, outcome.import_type, now), None
 
-    def _after(self, document: Import, error: PluginError) -> Transition:
+    def _after(self, document: Import, error: PluginError, *, stood_still: bool) -> Transition:
         failure = failure_of(error)
         if isinstance(error, StorageUnavailable | StorageFull):
             return self._after_outage(document, failure)
+        # Its timers ran out, and its peers gave up, while nobody could act: the next attempt tells. Should the process
+        # stand still for a day, again and again, attempts are counted, so that the import comes to an end.
+        if error.retryable and stood_still and self.clock.now() - document.since <= MAX_OUTAGE:
+            return self._after_outage(document, failure)
+        if isinstance(error, DetectorStalled):
+            return self._after_stall(document, failure)
         if error.retryable:
             return self._again_or_failed(document, failure, error.retry_after)
         return self._failed(failure)
@@ -182,6 +197,14 @@ class Attempts:
             return self._failed(failure)
         delay = self.retry.outage_delay(now - document.since, self.rng)
         return lambda one: one.requeued(failure, now + delay, now, counted=False)
+
+    def _after_stall(self, document: Import, failure: Failure) -> Transition:
+        """The attempt came to no verdict, as where its worker dies: it is counted with those, not with the failures."""
+        if document.abandoned + 1 >= MAX_ABANDONED:
+            return self._failed(failure)
+        now = self.clock.now()
+        run_at = now + self.retry.outage_delay(now - document.since, self.rng)
+        return lambda one: one.stalled(failure, run_at, now)
 
     def _failed(self, failure: Failure, *, counted: bool = True) -> Transition:
         now = self.clock.now()

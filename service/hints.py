@@ -25,6 +25,7 @@ HINTS: Final[Mapping[str, str]] = {
     "deadline_exceeded": "Operators check the plugin.",
     "detect_error": "See the service's log.",
     "detector_crashed": "None is needed; if it stays, report the image.",
+    "detector_stalled": "None is needed; operators look at the load of the machine, and at the detector.",
     "disk_full": "Try again after `Retry-After` seconds; a resumable upload asks with HEAD first. Operators make room.",
     "disk_unavailable": "Try again after `Retry-After` seconds. Operators look at the folders for spools and uploads.",
     "dns_failed": "Wait; operators check the resolver.",

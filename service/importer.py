@@ -5,8 +5,7 @@ where an earlier attempt died between saving and finishing, this attempt finds i
 the document says is read off the stored object itself, never off bytes that were fetched but not stored (P3, P5).
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -21,7 +20,6 @@ from plugins.errors import (
     ObjectExists,
     PluginError,
     SourceNotModified,
-    StorageUnavailable,
 )
 from plugins.tracing import enter
 from service.dedupe import FindsDuplicates, source_of
@@ -29,6 +27,7 @@ from service.expectations import ExpectationFailed, Facts, check_expectations
 from service.mirror import Mirror
 from service.models import Image, Import
 from service.saving import Saving
+from service.slowness import outage_if_slow, stalled_if_slow
 from service.sources import fetcher_for, scheme_of
 from service.spool import Spool, Spools
 from service.vault import Vault
@@ -241,7 +240,7 @@ class Importer:
         )
         enter("save")
         try:
-            with _outage_if_slow():
+            with outage_if_slow():
                 await self._saving.save(document.storage_key, spool, metadata)
         except ObjectExists:
             return await self._stored_image(document.storage_key, filename)
@@ -256,7 +255,8 @@ class Importer:
         refusal: NotAnImage | FormatNotAllowed = NotAnImage("no detector is configured")
         for detector in self._detectors:
             try:
-                return await detector.detect(spool.path)
+                with stalled_if_slow():
+                    return await detector.detect(spool.path)
             except (NotAnImage, FormatNotAllowed) as error:
                 if not isinstance(refusal, FormatNotAllowed):
                     refusal = error
@@ -265,7 +265,7 @@ class Importer:
     async def _stored_image(self, key: str, filename: str | None) -> Image:
         """Describe the object that an earlier attempt saved."""
         with self._spools.open() as spool:
-            with _outage_if_slow():
+            with outage_if_slow():
                 async with self._storage.open(key) as stored:
                     await spool.fill(stored.chunks)
             info = await self._detect(spool)
@@ -300,14 +300,3 @@ def _facts(image: Image) -> Facts:
 def _short(etag: str | None) -> str | None:
     """An entity tag that is worth keeping."""
     return etag if etag is not None and len(etag) <= MAX_ETAG_LENGTH else None
-
-
-@contextmanager
-def _outage_if_slow() -> Iterator[None]:
-    """Storage that does not answer in time is unavailable: no fault of the import, which is to wait for it (P6)."""
-    try:
-        yield
-    except DeadlineExceeded as error:
-        unavailable = StorageUnavailable(error.internal)
-        unavailable.plugin = error.plugin
-        raise unavailable from error

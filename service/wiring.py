@@ -14,6 +14,7 @@ from backends.guard import GuardedStorage, signer_of
 from backends.guard_files import files_of
 from plugins.watch import Watch
 from service.attempts import Attempts
+from service.awake import AwakeClock
 from service.changes import Changes
 from service.clock import Clock
 from service.documents import DocumentStore
@@ -59,6 +60,7 @@ class Parts:
     import_types: frozenset[str]
     changes: Changes
     progress: Progress
+    awake: AwakeClock
     formats: Mapping[str, frozenset[str]] | None = None
     webhooks: WebhookParts | None = None
 
@@ -108,6 +110,8 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         store = make_store(settings, clock)
         stack.push_async_callback(store.close)
         await store.open()
+        awake = AwakeClock()
+        stack.enter_context(awake.ticking())
         # No heartbeat gets through a loop that is blocked: the leases are not to be lost with it.
         limit = min(settings.worker.blocking_limit, settings.worker.lease / 2)
         watch = stack.enter_context(Watch(log_blocking, limit))
@@ -152,6 +156,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             import_types=kinds | IMPORT_TYPES,
             changes=Changes(),
             progress=progress,
+            awake=awake,
             formats=formats_of(components),
             webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng),
         )
@@ -190,6 +195,7 @@ def make_worker(parts: Parts) -> Worker:
         quotas=parts.quotas,
         changes=parts.changes,
         facts=parts.facts,
+        awake=parts.awake,
     )
     return Worker(
         store=parts.store,

@@ -79,7 +79,7 @@ class Worker:
             options.limits.per_host,
             patience=options.host_patience,
             max_pause=options.max_host_pause,
-            now=time.monotonic,
+            now=attempts.awake.now,
         )
         self._slots = Slots(options.limits, self._politeness)
         self._leases = Leases(store, options.lease)

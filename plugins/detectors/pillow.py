@@ -9,6 +9,10 @@ To operate it:
 - Each child uses up to ``memory_limit`` of address space, so plan ``processes`` times that.
 - A child ended from outside (by the kernel for want of memory, for instance) fails the call with ``detector_crashed``,
   and the import is tried again.
+- An image is refused for the CPU time that it costs, never for wall time. A child that uses no CPU time for
+  ``wall_limit`` seconds is replaced, and another one is asked; where ``TRIES`` children were stuck, the call fails with
+  ``detector_stalled``, which uses up no attempt. On systems other than Linux the CPU time of a child is not known to
+  its parent: every child that takes ``wall_limit`` seconds counts as stuck.
 """
 
 import os
@@ -25,10 +29,11 @@ from plugins.children import absolute_path, child_environment, json_line, python
 from plugins.contracts import ImageInfo, TypeDetector
 from plugins.detectors.formats import CONTENT_TYPES
 from plugins.detectors.limits import MAX_INTERNAL, MAX_LINE, Limits
-from plugins.detectors.pool import ChildDied, ChildFailed, ChildPool, ChildTimeout
+from plugins.detectors.pool import ChildDied, ChildFailed, ChildPool, ChildStuck
 from plugins.errors import (
     DetectError,
     DetectorCrashed,
+    DetectorStalled,
     FormatNotAllowed,
     ImageCorrupt,
     ImageNotSupported,
@@ -53,6 +58,9 @@ _REFUSALS: dict[str, type[DetectError]] = {
         ImageTooComplex,
     )
 }
+
+TRIES = 3
+"""Children that are asked about an image, where each of them is stuck."""
 
 
 def _known_formats(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -86,7 +94,11 @@ class PillowOptions(PluginOptions):
         description="Address space of a decoding process in bytes; at least 64 MiB and 17 for each of max_pixels.",
     )
     cpu_limit: int = Field(10, ge=1, description="CPU time for one image, in whole seconds.")
-    wall_limit: float = Field(20.0, gt=0, description="Time for one image, in seconds.")
+    wall_limit: float = Field(
+        20.0,
+        gt=0,
+        description="Seconds that a decoding process may go without using CPU time; then another one is asked.",
+    )
     processes: int = Field(2, ge=1, le=64, description="Decoding processes; as many images are decoded at once.")
     recycle_after: int = Field(10_000, ge=1, description="Images after which a decoding process is replaced.")
 
@@ -142,13 +154,14 @@ class PillowDetector(SupportsFormats, TypeDetector):
         """See ``TypeDetector.detect``. Waits for a free process first; the caller sets the deadline for that.
 
         Raises:
-            ImageTooComplex: decoding needs more memory, CPU time or time than the options allow.
+            ImageTooComplex: decoding needs more memory or CPU time than the options allow.
+            DetectorStalled: one process after another was stuck.
             DetectorCrashed: the process died, could not be started, or could not read the file.
         """
         try:
-            reply = await self._pool.call(json_line({"path": absolute_path(path)}), self._wall_limit)
-        except ChildTimeout as error:
-            raise ImageTooComplex(str(error), resource="time") from error
+            reply = await self._ask(json_line({"path": absolute_path(path)}))
+        except ChildStuck as error:
+            raise DetectorStalled(str(error)) from error
         except ChildDied as error:
             if error.returncode == -signal.SIGXCPU:
                 raise ImageTooComplex(str(error), resource="CPU time") from error
@@ -156,6 +169,15 @@ class PillowDetector(SupportsFormats, TypeDetector):
         except ChildFailed as error:
             raise DetectorCrashed(str(error)) from error
         return _result(reply, self._formats)
+
+    async def _ask(self, request: bytes) -> bytes:
+        """Ask one child, and another one where that is stuck, ``TRIES`` of them at most."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._pool.call(request, self._wall_limit)
+            except ChildStuck:
+                pass
+        return await self._pool.call(request, self._wall_limit)
 
     async def close(self) -> None:
         """See ``TypeDetector.close``."""

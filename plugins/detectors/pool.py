@@ -1,8 +1,12 @@
 """Warm child processes that answer one line with one line.
 
 A call has a child for itself. Children start when they are needed, are kept for later calls, and are replaced after a
-number of them. Whatever goes wrong with a call - its time is up, it is cancelled, the child misbehaves - the child is
-killed, and its slot is free again when the process is gone: there are never more children than slots.
+number of them. Whatever goes wrong with a call - the child is stuck, the call is cancelled, the child misbehaves - the
+child is killed, and its slot is free again when the process is gone: there are never more children than slots.
+
+A child is stuck when it uses no CPU time for as long as the caller's patience lasts. Wall time alone does not tell a
+stuck child from a machine that is busy or was paused: a child that works on may take as long as its CPU limit lets it,
+and a pause that stops the whole service costs at most one of the looks that the patience consists of.
 """
 
 import asyncio
@@ -10,8 +14,10 @@ from collections.abc import Mapping, Sequence
 
 from plugins.children import Child, start_child
 
-START_TIMEOUT = 30.0
-"""Seconds that a child may take until it has answered its first line."""
+START_PATIENCE = 30.0
+"""Seconds that a child may go without using CPU time until it has answered its first line."""
+LOOKS = 10
+"""How often a child is looked at within the patience of its caller."""
 
 
 class ChildFailed(Exception):
@@ -30,8 +36,8 @@ class ChildDied(ChildFailed):
         self.returncode = returncode
 
 
-class ChildTimeout(ChildFailed):
-    """The child did not answer the call in time and was killed."""
+class ChildStuck(ChildFailed):
+    """The child used no CPU time, gave no answer, and was killed."""
 
 
 class PoolClosed(ChildFailed):
@@ -49,8 +55,12 @@ class _Child(Child):
         self._received = bytearray()
         self._reply: asyncio.Future[bytes | None] | None = None
 
-    async def ask(self, line: bytes, timeout: float) -> bytes:
+    async def ask(self, line: bytes, patience: float) -> bytes:
         """Send a line and give the line that answers it. After an error the child is of no use any more.
+
+        Args:
+            line: the request.
+            patience: seconds that the child may go without using CPU time.
 
         Raises:
             ChildFailed: there is no answer.
@@ -61,12 +71,12 @@ class _Child(Child):
         loop = asyncio.get_running_loop()
         awaited: asyncio.Future[bytes | None] = loop.create_future()
         self._reply = awaited
-        timer = loop.call_later(timeout, _time_out, awaited, timeout)
+        watch = _Watch(self, awaited, patience)
         try:
             requests.write(line)
             reply = await awaited
         finally:
-            timer.cancel()
+            watch.end()
             self._reply = None
         if reply is None:
             raise ChildDied(self.returncode)
@@ -92,9 +102,36 @@ class _Child(Child):
             self._reply.set_result(reply)
 
 
-def _time_out(reply: "asyncio.Future[bytes | None]", seconds: float) -> None:
-    if not reply.done():
-        reply.set_exception(ChildTimeout(f"no answer within {seconds} s"))
+class _Watch:
+    """Looks at a child that owes an answer, ``LOOKS`` times within the caller's patience.
+
+    It counts looks, not seconds: after a pause of the whole service the next look is late, and counts once.
+    """
+
+    def __init__(self, child: _Child, reply: "asyncio.Future[bytes | None]", patience: float) -> None:
+        self._child = child
+        self._reply = reply
+        self._patience = patience
+        self._used = child.cpu_seconds()
+        self._idle_looks = 0
+        self._wait()
+
+    def end(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._patience / LOOKS, self._look)
+
+    def _look(self) -> None:
+        used = self._child.cpu_seconds()
+        has_worked = used is not None and self._used is not None and used > self._used
+        self._idle_looks = 0 if has_worked else self._idle_looks + 1
+        self._used = used
+        if self._idle_looks < LOOKS:
+            self._wait()
+        elif not self._reply.done():
+            self._reply.set_exception(ChildStuck(f"no answer, and no CPU time used, for {self._patience} s"))
 
 
 class ChildPool:
@@ -133,14 +170,15 @@ class ChildPool:
         self._closing = asyncio.Lock()
         self._is_closed = False
 
-    async def call(self, line: bytes, timeout: float) -> bytes:
+    async def call(self, line: bytes, patience: float) -> bytes:
         """Wait for a free child, however long that takes, then ask it.
 
         Cancelling the call kills the child that works on it; the cancellation takes effect when that child is gone.
 
         Args:
             line: the request, ending with a newline.
-            timeout: seconds that the child has for its answer.
+            patience: seconds that the child may go without using CPU time. What bounds a child that works on is its
+                own limit of CPU time.
 
         Raises:
             ChildFailed: there is no answer.
@@ -148,7 +186,7 @@ class ChildPool:
         await self._slots.acquire()
         child = self._take_idle() or await self._start()
         try:
-            reply = await child.ask(line, timeout)
+            reply = await child.ask(line, patience)
         except BaseException as error:
             await self._retire(child)
             if self._is_closed and isinstance(error, ChildFailed):
@@ -202,11 +240,9 @@ class ChildPool:
         self._children.add(child)
         try:
             self._check_open()
-            await child.ask(self._first_line, START_TIMEOUT)
-        except BaseException as error:
+            await child.ask(self._first_line, START_PATIENCE)
+        except BaseException:
             await self._retire(child)
-            if isinstance(error, ChildTimeout):
-                raise ChildFailed("the process was not ready in time") from error
             raise
         return child
 

@@ -24,7 +24,7 @@ class ImportFields:
         request_id: id of the request that created it, so that the log's lines of both are found together.
         status: see ``Status``.
         attempts: how often a worker began it, not counting those that were handed back.
-        abandoned: how many of those attempts ended with the death of the worker.
+        abandoned: how many of those attempts came to no verdict: their worker died, or decoding stalled.
         revision: number of writes so far; the subject of compare-and-set.
         worker_id: who runs it; None unless running.
         claim: the revision with which its present run began; None unless running. A worker may be given the same import

@@ -21,7 +21,7 @@ class Import(ImportFields):
 
     @property
     def failures(self) -> int:
-        """Attempts that failed by themselves, rather than with their worker."""
+        """Attempts that failed by themselves, rather than with their worker or for want of a verdict."""
         return self.attempts - self.abandoned
 
     def succeeded(self, image: Image, import_type: str, now: datetime) -> Self:
@@ -60,6 +60,10 @@ class Import(ImportFields):
             attempts=self.attempts if counted else self.attempts - 1,
             run_at=truncate_to_milliseconds(run_at),
         )
+
+    def stalled(self, failure: Failure, run_at: datetime, now: datetime) -> Self:
+        """Running -> queued after an attempt that came to no verdict: due again at ``run_at``, and no failure."""
+        return replace(self.requeued(failure, run_at, now), abandoned=self.abandoned + 1)
 
     def handed_back(self, run_at: datetime, now: datetime) -> Self:
         """running -> queued without an attempt having been made: at shutdown, or where a limit was reached.

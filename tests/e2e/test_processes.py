@@ -37,16 +37,15 @@ class Deployment:
 
     def start(self, command: str, **overrides: str) -> ServiceProcess:
         """Start ``serve`` or ``worker``, and wait until it does its work."""
-        environ = environment(
-            self.folder,
-            LADING_SERVICE__PORT="0",
-            LADING_SERVICE__LOG_FORMAT="json",
-            LADING_WORKER__LEASE=str(LEASE),
-            LADING_WORKER__PER_ISSUER="64",
-            LADING_WORKER__PER_HOST="64",
-            LADING_WORKER__POLL_INTERVAL="0.1",
-            **overrides,
-        )
+        options = {
+            "LADING_SERVICE__PORT": "0",
+            "LADING_SERVICE__LOG_FORMAT": "json",
+            "LADING_WORKER__LEASE": str(LEASE),
+            "LADING_WORKER__PER_ISSUER": "64",
+            "LADING_WORKER__PER_HOST": "64",
+            "LADING_WORKER__POLL_INTERVAL": "0.1",
+        }
+        environ = environment(self.folder, **options | overrides)
         process = ServiceProcess((command, "--config", str(self.folder / "service.conf")), environ, self.folder)
         self._stack.enter_context(process)
         process.wait_for("listening" if command == "serve" else "working")

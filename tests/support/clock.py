@@ -14,3 +14,16 @@ class SettableClock:
 
     def advance(self, by: timedelta) -> None:
         self._now += by
+
+
+class Seconds:
+    """Monotonic seconds that stand still until they are moved."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        return self._now
+
+    def advance(self, by: float) -> None:
+        self._now += by

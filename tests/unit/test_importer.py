@@ -15,6 +15,7 @@ from plugins.errors import (
     DeadlineExceeded,
     DetectError,
     DetectorCrashed,
+    DetectorStalled,
     FormatNotAllowed,
     ImageCorrupt,
     NotAnImage,
@@ -112,7 +113,7 @@ async def test_detectors_are_asked_in_order_until_one_knows_the_format() -> None
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("error", [ImageCorrupt(), DetectorCrashed(), DeadlineExceeded(), DetectError()])
+@pytest.mark.parametrize("error", [ImageCorrupt(), DetectorCrashed(), DetectError()])
 async def test_any_other_refusal_is_final_and_nothing_is_stored(error: PluginError) -> None:
     first, second = answering(error), answering(INFO)
     with shop_of(first, second) as shop:
@@ -121,6 +122,17 @@ async def test_any_other_refusal_is_final_and_nothing_is_stored(error: PluginErr
         assert caught.value is error
         assert second.asked == []
         assert shop.stored == {}
+
+
+@pytest.mark.gen_test
+async def test_a_detector_that_does_not_answer_in_time_says_nothing_of_the_image() -> None:
+    late = DeadlineExceeded("detect did not end")
+    late.plugin = "slow"
+    second = answering(INFO)
+    with shop_of(answering(late), second) as shop:
+        with pytest.raises(DetectorStalled, match="did not end") as caught:
+            await shop.importer.run(DOCUMENT)
+        assert (caught.value.plugin, second.asked, shop.stored) == ("slow", [], {})
 
 
 @pytest.mark.gen_test

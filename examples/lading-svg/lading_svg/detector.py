@@ -46,7 +46,7 @@ class SvgDetector(TypeDetector):
 
         Raises:
             SvgRefused: it is SVG, and refused; see ``lading_svg.errors``.
-            ImageTooComplex: reading takes more time than the options allow.
+            ImageTooComplex: reading takes more CPU time than the options allow.
             FileUnreadable, DetectorClosed: another attempt may succeed.
         """
         async with self._slots:

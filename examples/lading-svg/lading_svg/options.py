@@ -34,7 +34,7 @@ class SvgOptions(PluginOptions):
     max_name: int = Field(256, ge=32, le=1024, description="Most characters of a name or a namespace.")
     max_names: int = Field(2000, ge=100, le=10_000, description="Most different names of elements and attributes.")
     max_text: int = Field(4 * 1024**2, ge=0, le=64 * 1024**2, description="Most characters of all text and comments.")
-    max_seconds: float = Field(10.0, gt=0, le=120, description="How long reading one file may take, in seconds.")
+    max_seconds: float = Field(10.0, gt=0, le=120, description="CPU time that reading one file may take, in seconds.")
     threads: int = Field(2, ge=1, le=32, description="Files that are read at once, each in a thread; others wait.")
     embedded: Annotated[Names, AfterValidator(_known_types)] = Field(
         ("image/png", "image/jpeg", "image/gif", "image/webp"),

@@ -51,14 +51,15 @@ class Watch:
 
     A thread that computes keeps the interpreter for 5 ms when another one wants it, at each system call of that other
     one; the event loop would crawl. So this one lets go every millisecond, long enough for the other to wake up.
+    Made in the thread that works.
 
     Args:
-        seconds: how long the work may take, from now.
+        seconds: CPU time that the work may take, from now; a busy or a paused machine costs it nothing.
         stop: is set when nobody waits for it any more.
     """
 
     def __init__(self, seconds: float, stop: threading.Event) -> None:
-        self._end = time.monotonic() + seconds
+        self._end = time.thread_time() + seconds
         self._seconds = seconds
         self._stop = stop
         self._turn_end = 0.0
@@ -67,15 +68,14 @@ class Watch:
         """Go on, or not.
 
         Raises:
-            ImageTooComplex: the time is over.
+            ImageTooComplex: the CPU time is used up.
             DetectorClosed: the work is not wanted any more.
         """
         if self._stop.is_set():
             raise DetectorClosed
-        now = time.monotonic()
-        if now > self._end:
-            raise ImageTooComplex(f"not read within {self._seconds} s", resource="time")
-        if now > self._turn_end:
+        if time.thread_time() > self._end:
+            raise ImageTooComplex(f"not read with {self._seconds} s of CPU time", resource="CPU time")
+        if time.monotonic() > self._turn_end:
             time.sleep(_PAUSE_SECONDS)
             self._turn_end = time.monotonic() + _TURN_SECONDS
 

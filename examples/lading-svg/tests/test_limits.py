@@ -1,7 +1,9 @@
 """Each limit: a document at it is let through, and one beyond it is refused."""
 
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,8 +58,16 @@ def test_limits(option: str, limit: int, good: str, bad: str, error: type[Plugin
 def test_the_limit_of_time(tmp_path: Path) -> None:
     refused = outcome(tmp_path / "image", svg(), max_seconds=1e-9)
     assert isinstance(refused, ImageTooComplex)
-    assert refused.facts == {"resource": "time"}
+    assert refused.facts == {"resource": "CPU time"}
     assert not refused.retryable
+
+
+def test_wall_time_refuses_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hours = SimpleNamespace(
+        monotonic=lambda: time.monotonic() * 1e6, thread_time=time.thread_time, sleep=lambda _seconds: None
+    )
+    monkeypatch.setattr("lading_svg.parsing.time", hours)
+    assert isinstance(outcome(tmp_path / "image", svg(), max_seconds=1.0), ImageInfo)
 
 
 def test_a_file_is_measured_before_it_is_read(tmp_path: Path) -> None:

@@ -25,7 +25,14 @@ CONTENT_ERRORS: Final = (
     *("content_missing", "too_many_uploads", "disk_full", "disk_unavailable"),
     *("not_an_image", "image_corrupt", "image_too_complex"),
     *("format_not_allowed", "image_not_supported", "side_too_long", "too_many_pixels", "too_many_frames"),
-    *("detector_crashed", "deadline_exceeded", "plugin_fault", "plugin_blocked", "storage_unavailable"),
+    *(
+        "detector_crashed",
+        "detector_stalled",
+        "deadline_exceeded",
+        "plugin_fault",
+        "plugin_blocked",
+        "storage_unavailable",
+    ),
     *("storage_full", "storage_denied", "storage_quota_exceeded", "expectation_failed"),
 )
 LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}

@@ -1,5 +1,9 @@
 """Bombs and limits: what is too large, too long or too slow is refused with its own code."""
 
+import asyncio
+import os
+import signal
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -9,9 +13,9 @@ from pydantic import ValidationError
 
 from plugins.detectors.formats import CONTENT_TYPES
 from plugins.detectors.pillow import PillowDetector, PillowOptions
-from plugins.errors import ImageTooComplex
+from plugins.errors import DetectorStalled, ImageTooComplex
 from plugins.testing import images
-from tests.unit.detectors.harness import running
+from tests.unit.detectors.harness import children, exists, linux, running
 
 PIXELS, TOTAL, SIDE, FRAMES = 50_000_000, 1_000_000_000, 20_000, 1000
 
@@ -145,12 +149,52 @@ async def test_cpu_time_is_counted_for_each_image_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_want_of_time_is_told_and_survived(tmp_path: Path) -> None:
+async def test_a_child_that_is_stuck_says_nothing_of_the_image(tmp_path: Path) -> None:
     async with running(tmp_path, processes=1, wall_limit=0.3) as harness:
         async with harness.held() as (task, _):
-            with pytest.raises(ImageTooComplex) as caught:
+            with pytest.raises(DetectorStalled) as caught:
                 await task
-        assert caught.value.facts == {"resource": "time"}
+        assert caught.value.retryable
+        assert (await harness.detect(images.jpeg())).format == "JPEG"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_child_that_works_on_may_take_as_long_as_its_cpu_limit_lets_it(tmp_path: Path) -> None:
+    data = images.slow_gif(200)
+    async with running(tmp_path, processes=1, cpu_limit=50, wall_limit=0.2) as harness:
+        began = time.monotonic()
+        assert (await harness.detect(data)).frames == 200
+        assert time.monotonic() - began > 0.2, "too fast to tell anything"
+
+
+@linux
+@pytest.mark.gen_test(timeout=60)
+async def test_a_child_that_hardly_gets_the_cpu_is_waited_for(tmp_path: Path) -> None:
+    data = images.slow_gif(40)
+    async with running(tmp_path, processes=1, cpu_limit=50, wall_limit=1) as harness:
+        await harness.detect(images.jpeg())
+        (child,) = harness.detector._pool._children
+        call = asyncio.create_task(harness.detect(data))
+        pid = child._transport.get_pid()
+        for _ in range(6):  # three seconds, of which it runs for a fiftieth
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(0.49)
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(0.01)
+        assert (await call).frames == 40
+        assert (await harness.detect(images.jpeg())).format == "JPEG"
+        assert children() == {pid}
+
+
+@linux
+@pytest.mark.gen_test(timeout=60)
+async def test_a_child_that_is_stopped_for_good_is_replaced_and_the_image_is_recognised(tmp_path: Path) -> None:
+    async with running(tmp_path, processes=1, wall_limit=0.5) as harness:
+        await harness.detect(images.jpeg())
+        (stopped,) = children()
+        os.kill(stopped, signal.SIGSTOP)
+        assert (await harness.detect(images.jpeg())).format == "JPEG"
+        assert not exists(stopped)
 
 
 @pytest.mark.parametrize(
