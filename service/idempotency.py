@@ -2,7 +2,8 @@
 
 draft-ietf-httpapi-idempotency-key-header. The key is remembered, with the id that its import is going to have, before
 the import is added under this id; since adds are create-only, there can be no second one, whoever adds it: the request
-itself, or, where its process died in between, a later one.
+itself, or, where its process died or stood still in between, a later one. Whoever adds it has made it. Everyone else
+answers with that same import as a replay, also the request that remembered the key first.
 """
 
 import hashlib
@@ -77,10 +78,11 @@ class Idempotency:
             add: adds it, under the id that it is given.
 
         Returns:
-            the import, and whether an earlier request has made it.
+            the import, and whether another request has made it.
 
         Raises:
-            ApiError: ``idempotency_key_reused``, ``idempotency_in_progress``; and what ``prepared`` and ``add`` raise.
+            ApiError: ``idempotency_key_reused``, ``idempotency_in_progress``; ``not_found``, where the import was
+                deleted; and what ``prepared`` and ``add`` raise.
             StoreUnavailable: the database does not answer.
         """
         record_id = hashlib.sha256(f"{issuer_id}\0{key}".encode()).hexdigest()
@@ -97,9 +99,7 @@ class Idempotency:
                 if found is None:
                     raise ApiError("idempotency_in_progress", retry_after=RETRY_AFTER) from None
             else:
-                await add(document)
-                await self._mark(record)
-                return document, False
+                return await self._added(document, record, add)
         return await self._again(found, fingerprint, prepared, add)
 
     async def _again(
@@ -114,19 +114,28 @@ class Idempotency:
             raise ApiError("idempotency_key_reused")
         import_id: str = found.data["import_id"]
         document = await self.store.get(import_id)
-        if document is not None and document.deleted_at is None:
-            await self._mark(found)
-            return document, True
         if document is not None or found.data.get("is_added"):
-            raise ApiError("not_found")
+            return await self._replayed(document, found)
         if self.clock.now() - found.created_at < GRACE:
             raise ApiError("idempotency_in_progress", retry_after=RETRY_AFTER)
-        document = replace(await prepared(), id=import_id)
+        return await self._added(replace(await prepared(), id=import_id), found, add)
+
+    async def _added(
+        self, document: Import, record: Record, add: Callable[[Import], Awaitable[None]]
+    ) -> tuple[Import, bool]:
+        """Add the import of a key, unless another request was faster: then it is that one's."""
         try:
             await add(document)
         except DuplicateId:
-            document = await self.store.get(import_id) or document
-        await self._mark(found)
+            return await self._replayed(await self.store.get(document.id), record)
+        await self._mark(record)
+        return document, False
+
+    async def _replayed(self, document: Import | None, record: Record) -> tuple[Import, bool]:
+        """The import that another request has made, if it is still there."""
+        if document is None or document.deleted_at is not None:
+            raise ApiError("not_found")
+        await self._mark(record)
         return document, True
 
     async def _mark(self, record: Record) -> None:

@@ -32,7 +32,7 @@ class Accepted:
     """An accepted import.
 
     Attributes:
-        is_replayed: whether an earlier request with the same key of idempotency has made it.
+        is_replayed: whether another request with the same key of idempotency has made it.
     """
 
     document: Import

@@ -21,7 +21,7 @@ from service.documents import DocumentStore, StoreUnavailable
 from service.documents.records import Record
 from service.documents.search import Filter, Position
 from service.errors import ApiError
-from service.imports import Imports
+from service.imports import Accepted, Imports
 from service.models import MAX_ID_LENGTH, Import, Status
 from service.params import ParamsError
 from service.redaction import has_secrets
@@ -45,7 +45,7 @@ class Batch:
     Attributes:
         record: as it is stored.
         accepted: items that became imports.
-        replayed: items that an earlier request with the same key has made imports of, which belong to its batch.
+        replayed: items that another request with the same key has made imports of, which belong to its batch.
         rejected: the others, by the code of what was wrong.
         has_secrets: whether there are secrets in the parameters of any.
         noted, noted_at: how many of all are written down, and when that was, in monotonic seconds.
@@ -124,7 +124,7 @@ class Batches:
     async def accept(
         self, batch: Batch, grant: Grant, item: Item, route: Mapping[str, str], request_id: str, key: str | None = None
     ) -> dict[str, Any]:
-        """Accept an item; the line that answers it.
+        """Accept an item; the line that answers it, whatever goes wrong with it.
 
         Args:
             batch: that it comes in.
@@ -134,16 +134,13 @@ class Batches:
             request_id: of the request, for the log.
             key: of idempotency, of the whole request: with the item's number it is one for the item.
         """
+        of_item = None if key is None else f"{key}\n{item.number}"  # no key that is sent has a line break
         try:
-            if item.error is not None:
-                raise item.error
-            if item.number > self.max_items:
-                raise ApiError("batch_too_long", limit=self.max_items)  # noqa: TRY301  # told as the others
-            sent = item.params or {}
-            params = {**{name: value for name, value in sent.items() if name not in route}, **route}
-            of_item = None if key is None else f"{key}\n{item.number}"  # no key that is sent has a line break
-            created = await self.imports.create(grant, params, request_id, of_item, batch_id=batch.id)
-        except (ApiError, ParamsError) as error:
+            created = await self._created(batch, grant, item, route, request_id, of_item)
+        except Exception as fault:
+            error = fault if isinstance(fault, ApiError | ParamsError) else ApiError("internal_error")
+            if error is not fault:
+                log.exception("an item of a batch failed unexpectedly", batch_id=batch.id, item=item.number)
             batch.rejected[error.code] += 1
             parameter = {"parameter": error.parameter} if error.parameter is not None else {}
             answer = {"line": item.number, "status": error.status.value, "code": error.code, "detail": error.detail}
@@ -154,6 +151,22 @@ class Batches:
         batch.accepted += 1
         batch.has_secrets = batch.has_secrets or has_secrets(created.document.params)
         return {"line": item.number, "status": 200, "id": created.document.id}
+
+    async def _created(
+        self, batch: Batch, grant: Grant, item: Item, route: Mapping[str, str], request_id: str, key: str | None
+    ) -> Accepted:
+        """The import that an item becomes; the arguments are those of ``accept``, but for the key, which is its own.
+
+        Raises:
+            ApiError, ParamsError: it becomes none.
+        """
+        if item.error is not None:
+            raise item.error
+        if item.number > self.max_items:
+            raise ApiError("batch_too_long", limit=self.max_items)
+        sent = item.params or {}
+        params = {**{name: value for name, value in sent.items() if name not in route}, **route}
+        return await self.imports.create(grant, params, request_id, key, batch_id=batch.id)
 
     async def note(self, batch: Batch) -> None:
         """Write what has become of its items so far, should it be time: a process that dies loses no more than that."""

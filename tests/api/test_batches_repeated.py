@@ -9,9 +9,13 @@ from tornado.httpclient import HTTPResponse
 
 from service.batches.items import ArrayReader, LineReader
 from service.errors import ApiError
+from service.idempotency import GRACE
+from service.models import Import
 from service.params import ParamLimits
 from tests.api.conftest import Assembled
 from tests.api.test_batches import NDJSON, answers, imports_of, lines, params, summary
+from tests.api.test_idempotency import Held
+from tests.support.clock import SettableClock
 from tests.support.service import Client
 
 BOM = b"\xef\xbb\xbf"
@@ -106,3 +110,42 @@ async def test_the_mirror_that_is_refused_is_named(client: Client) -> None:
     urls = ["http://origin.example/a.jpg", "http://10.0.0.1/a.jpg"]
     response = await client.post_json({"album_id": "imported_album", "url": urls})
     assert (response.code, b'"parameter":"url[1]"' in response.body) == (422, True)
+
+
+@pytest.mark.gen_test
+async def test_of_two_batches_with_one_key_each_answers_every_item(
+    client: Client, assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(assembled, monkeypatch)
+    body = lines(params(1))
+    slow = asyncio.ensure_future(post(client, body, Idempotency_Key="mine"))
+    await held.until_reached()
+    clock.advance(GRACE)
+    ([fast_line], fast_last) = answers(await post(client, body, Idempotency_Key="mine"))
+    held.let_go()
+    ([slow_line], slow_last) = answers(await slow)
+    assert slow_line == {**fast_line, "replayed": True}
+    assert (fast_last["accepted"], "replayed" in fast_last, fast_last["complete"]) == (1, False, True)
+    assert (slow_last["accepted"], slow_last["replayed"], slow_last["complete"]) == (0, 1, True)
+    assert len(await imports_of(assembled, fast_last["batch_id"])) == 1
+
+
+@pytest.mark.gen_test
+async def test_an_item_that_fails_unexpectedly_has_its_line(
+    client: Client, assembled: Assembled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = assembled.parts.store.add
+
+    async def fails_once(document: Import) -> None:
+        monkeypatch.setattr(assembled.parts.store, "add", add)
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(assembled.parts.store, "add", fails_once)
+    response = await post(client, lines(params(1), params(2)))
+    found, last = answers(response)
+    assert sorted(line["status"] for line in found) == [200, 500]
+    assert {line["code"] for line in found if line["status"] == 500} == {"internal_error"}
+    assert (last["accepted"], last["rejected"], last["complete"]) == (1, {"internal_error": 1}, True)
+    assert b"secret" not in response.body
+    told = await summary(client, response.headers["X-Batch-Id"])
+    assert (told["accepted"], told["rejected"]) == (1, {"internal_error": 1})

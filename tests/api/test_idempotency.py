@@ -1,5 +1,6 @@
 """``Idempotency-Key``: one import for each key, whatever is sent again, by whom, and what dies in between."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 from tornado.gen import multi
 from tornado.httpclient import HTTPResponse
 
+from plugins.testing.images import jpeg
 from service.documents import StoreUnavailable
 from service.documents.search import Filter
 from service.idempotency import GRACE
@@ -125,6 +127,7 @@ async def test_one_whose_process_died_in_between_is_completed_by_a_later_request
     clock.advance(GRACE)
     responses = [await post(client, "key") for _ in range(2)]
     assert [json.loads(response.body)["id"] for response in responses] == [ids[0], ids[0]]
+    assert [response.headers.get("Idempotent-Replayed") for response in responses] == [None, "true"]
     assert await count(assembled) == 1
 
 
@@ -150,3 +153,78 @@ async def test_many_at_once_make_one(client: Client, assembled: Assembled) -> No
     assert {response.code for response in responses} <= {200, 409}
     found = {json.loads(response.body)["id"] for response in responses if response.code == 200}
     assert len(found) == await count(assembled) == 1
+
+
+class Held:
+    """The first ``add`` of a store stands still until it is let go, as a process that is paused does.
+
+    Attributes:
+        document: what it adds.
+    """
+
+    def __init__(self, assembled: Assembled, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._add = assembled.parts.store.add
+        self._reached, self._gate = asyncio.Event(), asyncio.Event()
+        self.document: Import | None = None
+        monkeypatch.setattr(assembled.parts.store, "add", self.add)
+
+    async def add(self, document: Import) -> None:
+        if self.document is None:
+            self.document = document
+            self._reached.set()
+            await self._gate.wait()
+        await self._add(document)
+
+    async def until_reached(self) -> None:
+        await self._reached.wait()
+
+    def let_go(self) -> None:
+        self._gate.set()
+
+
+@pytest.mark.gen_test
+async def test_a_request_that_is_overtaken_answers_as_a_replay_and_the_other_as_the_creator(
+    client: Client, assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(assembled, monkeypatch)
+    slow = asyncio.ensure_future(post(client, "key"))
+    await held.until_reached()
+    clock.advance(GRACE)
+    fast = await post(client, "key")
+    held.let_go()
+    overtaken = await slow
+    assert (fast.code, fast.headers.get("Idempotent-Replayed")) == (200, None)
+    assert (overtaken.code, overtaken.headers.get("Idempotent-Replayed")) == (200, "true")
+    assert overtaken.body == fast.body
+    assert overtaken.headers["Location"] == fast.headers["Location"]
+    again = await post(client, "key")
+    assert (again.body, again.headers.get("Idempotent-Replayed")) == (fast.body, "true")
+    assert await count(assembled) == 1
+    assert len(assembled.accepted) == 1
+
+
+@pytest.mark.gen_test
+@pytest.mark.usefixtures("uploads_prepared")
+async def test_one_that_brings_its_bytes_and_is_overtaken_answers_with_the_same_image(
+    client: Client, assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="album_id"\r\n\r\nimported_album\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + jpeg() + b"\r\n--b--\r\n"
+    )
+
+    async def send() -> HTTPResponse:
+        headers = {"Content-Type": "multipart/form-data; boundary=b", "Idempotency-Key": "key"}
+        return await client.fetch("/api/v1/imports", method="POST", body=body, headers=headers)
+
+    held = Held(assembled, monkeypatch)
+    slow = asyncio.ensure_future(send())
+    await held.until_reached()
+    clock.advance(GRACE)
+    fast = await send()
+    held.let_go()
+    overtaken = await slow
+    assert (fast.code, fast.headers.get("Idempotent-Replayed")) == (200, None)
+    assert (overtaken.code, overtaken.headers.get("Idempotent-Replayed")) == (200, "true")
+    assert json.loads(overtaken.body)["id"] == json.loads(fast.body)["id"]
+    assert await count(assembled) == 1

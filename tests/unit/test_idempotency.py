@@ -36,7 +36,7 @@ async def test_what_a_later_request_has_added_does_not_come_back_when_it_is_dele
         await keys.once("issuer", "key", "fingerprint", prepared, dies)
     clock.advance(GRACE)
     document, is_replayed = await keys.once("issuer", "key", "fingerprint", prepared, store.add)
-    assert is_replayed
+    assert is_replayed == is_added
     deleted = document.deleted(clock.now())
     assert await store.update(deleted)
     assert await store.remove(deleted)
@@ -44,3 +44,25 @@ async def test_what_a_later_request_has_added_does_not_come_back_when_it_is_dele
         await keys.once("issuer", "key", "fingerprint", prepared, store.add)
     assert caught.value.code == "not_found"
     assert len(store.imports) == 0
+
+
+@pytest.mark.gen_test
+async def test_one_that_is_deleted_before_the_slower_request_comes_to_it_is_not_found() -> None:
+    clock = SettableClock()
+    store = ScriptedStore(clock)
+    await store.open()
+    keys = Idempotency(store, clock, timedelta(days=1))
+
+    async def prepared() -> Import:
+        return make_import(clock)
+
+    async def is_overtaken(document: Import) -> None:
+        clock.advance(GRACE)
+        overtaking, is_replayed = await keys.once("issuer", "key", "fingerprint", prepared, store.add)
+        assert not is_replayed
+        assert await store.update(overtaking.deleted(clock.now()))
+        await store.add(document)
+
+    with pytest.raises(ApiError) as caught:
+        await keys.once("issuer", "key", "fingerprint", prepared, is_overtaken)
+    assert caught.value.code == "not_found"
