@@ -5,7 +5,7 @@
         answers={200: json_of("Thing")}, errors=("not_found",),
     )
 
-The path is that of the route table in ``service.app``; a test holds the two together, and both with README. Errors are
+The path is that of the route table in ``service.app``; a test holds the two together, and both with docs. Errors are
 codes of ``service.errors``; what every operation may answer need not be named.
 """
 

@@ -10,7 +10,7 @@ from typing import Final
 OUTPUTS: Final = frozenset({"http", "json", "text"})
 """Languages of blocks that show what the commands before them print."""
 _BLOCK: Final = re.compile(
-    r"(?:^[ ]*<!-- test: (?P<mark>.+?) -->\n+)?"
+    r"(?:^[ ]*<!-- test: (?P<mark>[^\n]+) -->\n+)?"
     r"(?:^[ ]*`(?P<file>[\w./-]+)`:\n\n)?"
     r"^(?P<indent>[ ]*)```(?P<language>[\w-]*)[^\n]*\n(?P<code>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
@@ -64,6 +64,6 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def page_mark(page: Path) -> str:
-    """What the first line of a page asks of the test, ``service`` for one that runs; empty for nothing."""
+    """What the reader of a page has done before, as its first line says; empty for nothing."""
     match = _PAGE_MARK.match(page.read_text(encoding="utf-8"))
     return match["mark"] if match else ""

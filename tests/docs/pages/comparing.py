@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 _UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_SECRET: Final = r"whsec_[A-Za-z0-9+/]+=*"
+_SECRET: Final = r"(?:whsec_[A-Za-z0-9+/]+=*|(?:dlv|evt)_[0-9a-f]{32})"
 _JWT: Final = r"eyJ[\w-]+\.[\w-]+\.[\w-]+"
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
 _CHANGING: Final = re.compile(rf"(?P<named>{_UUID}|{_SECRET}|{_JWT})|(?P<time>{_TIME})|(?P<any>…)")
-_MEASURED: Final = re.compile(r".*(?:_ms|milliseconds|_runtime)")
+_MEASURED: Final = re.compile(r".*(?:\.ms|milliseconds)")
 """Keys of numbers that differ from run to run."""
 
 

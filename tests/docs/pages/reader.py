@@ -90,11 +90,22 @@ class Reader:
                 number += 1
         return number
 
-    def start(self, code: str) -> None:
-        """Run lines of a shell whose last command stays."""
-        self._shell(code, "before the page", 0)
+    def shell(self, code: str, place: str = "before the page", status: int = 0) -> str:
+        """Run lines of a shell, of which the last may stay until Ctrl-C; what they print.
 
-    def run(self, code: str, place: str = "", status: int = 0) -> str:
+        Raises:
+            Strayed: a command failed.
+        """
+        *_, last = [line for line in _LOGICAL_LINE.findall(code) if line.strip()]
+        command = next((command for command in READY if re.match(command, last)), None)
+        if command is None:
+            return self._run(code, place, status)
+        before = code.rpartition(last)[0]
+        printed = self._run(before, place) if before.strip() else ""
+        self._start(command, last, place)
+        return printed
+
+    def _run(self, code: str, place: str, status: int = 0) -> str:
         """Run lines of a shell; what they print, with the names of the page."""
         script = _SCRIPT.format(code=self._names.applied(self._stand_ins.applied(code)))
         done = subprocess.run(
@@ -124,23 +135,13 @@ class Reader:
             if unlike := difference(block.code, self._printed, block.language, self._names):
                 raise Strayed(f"{place}: {unlike}\nThe command printed:\n{self._printed}\n{self._logged()}")
         elif block.language == "sh":
-            self._printed = self._shell(block.code, place, block.status)
+            self._printed = self.shell(block.code, place, block.status)
         elif block.language == "python":
             file = self._logs / f"block_{block.line}.py"
             file.write_text(self._stand_ins.applied(block.code), encoding="utf-8")
-            self._printed = self.run(f"python {file}", place)
+            self._printed = self._run(f"python {file}", place)
         else:
             raise Strayed(f"{place}: nobody knows how to follow a block of {block.language or 'no language'}")
-
-    def _shell(self, code: str, place: str, status: int) -> str:
-        *_, last = [line for line in _LOGICAL_LINE.findall(code) if line.strip()]
-        command = next((command for command in READY if re.match(command, last)), None)
-        if command is None:
-            return self.run(code, place, status)
-        before = code.rpartition(last)[0]
-        printed = self.run(before, place) if before.strip() else ""
-        self._start(command, last, place)
-        return printed
 
     def _start(self, command: str, line: str, place: str) -> None:
         """Start what stays, in place of the one of its kind that runs: a reader's Ctrl-C comes before."""
@@ -169,7 +170,7 @@ class Reader:
         if process is None:
             return
         try:
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, signal.SIGTERM)  # SIGINT may be ignored where tests run in the background
             process.wait(40)
         finally:
             if process.poll() is None:

@@ -2,12 +2,14 @@
 
 import re
 import shutil
+import urllib.request
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from plugins.testing.clouds import GcsEndpoint, S3Endpoint
+from plugins.testing.clouds import Endpoint, GcsEndpoint, S3Endpoint
 from plugins.testing.images import broken, samples
 from tests.support.mongod import ReplicaSet, free_port
 
@@ -24,7 +26,8 @@ def fill_origin(folder: Path) -> None:
     shutil.copyfile(ROOT / "service/demo/sample.jpg", folder / "photo.jpg")
     (folder / "logo.png").write_bytes(samples()["png"].data)
     (folder / "damaged.png").write_bytes(broken()["png-truncated"])
-    (folder / "page.html").write_text("<!doctype html><title>No image</title>", encoding="utf-8")
+    for name in ("home.html", "page.html"):
+        (folder / name).write_text("<!doctype html><title>No image</title>", encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class StandIns:
         return [
             (EXAMPLE, self.origin),
             ("https://www.python.org/static/img/python-logo.png", f"{self.origin}/logo.png"),
-            ("https://www.python.org/", f"{self.origin}/page.html"),
+            ("https://www.python.org/", f"{self.origin}/home.html"),
             (SERVICE, f"127.0.0.1:{self.port}"),
             (RECEIVER, f"127.0.0.1:{self.receiver}"),
             ("--port 9000", f"--port {self.receiver}"),
@@ -78,23 +81,34 @@ def stand_ins(text: str, origin: str, asked: Callable[[str], object]) -> StandIn
         asked: gives a fixture by name; none is started that the page does not need.
     """
     others: dict[str, str] = {}
-    environ = dict(_NETWORK)
+    # A page that opens networks itself is taken at its word.
+    environ = {} if "allow_networks =" in text else dict(_NETWORK)
     mongodb = ""
     if "mongodb://" in text:
-        running = asked("mongo_set")
+        running, database = asked("mongo_set"), asked("mongo_environ")
         assert isinstance(running, ReplicaSet)
+        assert isinstance(database, dict)
         mongodb = running.uri
+        environ["LADING_DOCUMENTS_MONGO__DATABASE"] = database["LADING_DOCUMENTS_MONGO__DATABASE"]
     if "[storage.s3]" in text:
         s3 = asked("s3_endpoint")
         assert isinstance(s3, S3Endpoint)
-        others |= {"https://minio.example.org": s3.url, BUCKET: s3.new_bucket()}
+        others["https://minio.example.org"] = s3.url
+        _create(s3, others)
         environ |= {"AWS_ACCESS_KEY_ID": s3.access_key_id, "AWS_SECRET_ACCESS_KEY": s3.secret_access_key}
-    elif "[storage.gcs]" in text:
+    if "[storage.gcs]" in text:
         gcs = asked("gcs_endpoint")
         assert isinstance(gcs, GcsEndpoint)
-        others |= {BUCKET: gcs.new_bucket()}
-        environ |= {"LADING_STORAGE_GCS__ENDPOINT": gcs.url, "LADING_STORAGE_GCS__ANONYMOUS": "true"}
+        _create(gcs, others)
+        others["[storage.gcs]"] = f"[storage.gcs]\nendpoint = {gcs.url}\nanonymous = true"
     return StandIns(origin, others=others, mongodb=mongodb, environ=environ)
+
+
+def _create(endpoint: Endpoint, others: dict[str, str]) -> None:
+    """Create the bucket of the page, which has the same name wherever it is."""
+    name = others.setdefault(BUCKET, f"lading-{uuid.uuid4().hex}")
+    with urllib.request.urlopen(endpoint.creating(name), timeout=30) as response:
+        response.read()
 
 
 _NETWORK: Final = {
