@@ -12,8 +12,8 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from plugins.testing.origin import Origin, answer
 from service.models import Status
-from tests.chaos.rig import IMAGES, in_thread
-from tests.chaos.test_sqlite import LONG, TIMEOUT
+from tests.chaos.rig import LONG, in_thread
+from tests.chaos.sources import SMALL
 from tests.support.mongod import ReplicaSet
 from tests.support.processes import ServiceProcess
 from tests.support.service import CONF, Client, environment, token
@@ -21,6 +21,8 @@ from tests.support.service import CONF, Client, environment, token
 IMPORTS = 5000 if LONG else 600
 WORKERS = 3
 POSTERS = 32
+TIMEOUT = 600 if LONG else 110
+IMAGES = {f"/{number}.jpg": body for number, body in enumerate(SMALL)}
 
 
 def finished_by(worker: ServiceProcess) -> list[str]:

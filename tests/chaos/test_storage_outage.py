@@ -1,6 +1,5 @@
 """An outage of the storage in the middle of many imports: they wait, and nothing is lost, partial or stored twice."""
 
-import os
 import time
 from collections import Counter
 from contextlib import closing
@@ -12,12 +11,12 @@ import pytest
 from plugins.testing.clouds import S3Endpoint
 from plugins.testing.images import jpeg, noise_jpeg
 from plugins.testing.origin import Origin, answer, origin_in_thread
+from tests.chaos.rig import LONG
 from tests.support.cloud_proxy import cloud_proxy, resetting
 from tests.support.clouds import S3Place, cloud_service
 from tests.support.processes import lading, wait_until
 from tests.support.service import environment
 
-LONG = os.environ.get("LADING_CHAOS") == "long"
 IMPORTS = 500 if LONG else 60
 OUTAGE_SECONDS = 60 if LONG else 2
 HITS = 300
