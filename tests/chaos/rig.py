@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
+from tests.chaos.clocks import SettableClock
 from tests.support.mongod import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.service import CONF, environment
@@ -23,7 +22,7 @@ SETTLE: Final = LEASE + 60.0
 """Seconds from the last fault within which every accepted import must be final (P2)."""
 PATIENCE: Final = 120.0
 """Seconds within which a process that does not start is started again and again."""
-FAKETIME: Final = next(iter(sorted(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"))), None)
+NAMES: Final = ("service", "worker")
 ONLY: Final = [word for word in os.environ.get("LADING_CHAOS_FAULTS", "").split(",") if word]
 """Parts of the names of faults, "freezes,full disk": no others are made, for those who look for the cause of a finding.
 """
@@ -99,7 +98,7 @@ class Deployment:
         self.directory = directory
         self.port = free_port()
         self.processes: dict[str, ServiceProcess] = {}
-        self.clocks: dict[str, Path] = {}
+        self.clocks: dict[str, SettableClock] = {}
         self.refused_starts = 0
         self._service_processes = service_processes
         self._locks: dict[str, asyncio.Lock] = {}
@@ -135,42 +134,28 @@ class Deployment:
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def add_clock(self, name: str) -> None:
-        """Have a process go by a clock that can be set; where there is libfaketime."""
-        if FAKETIME is not None:
-            self.clocks[name] = self.directory / f"clock-{name}"
-            self.clocks[name].write_text("+0")
+    def add_clocks(self) -> None:
+        """Have each process go by a clock that can be set."""
+        self.clocks = {name: SettableClock(self.directory / f"clock-{name}") for name in NAMES}
 
     def step(self, seconds: int, rng: random.Random) -> list[str]:
         """Set clocks so far from the right time; the names of who goes by them. On SQLite all have the machine's time,
         on MongoDB each may be a machine of its own."""
-        names = list(self.clocks)
-        chosen = [rng.choice(names)] if seconds and self.is_supervised else names
+        chosen = [rng.choice(NAMES)] if seconds and self.is_supervised else list(NAMES)
         for name in chosen:
-            replacement = self.clocks[name].with_suffix(".new")
-            replacement.write_text(f"{seconds:+d}")
-            replacement.replace(self.clocks[name])
+            self.clocks[name].set(seconds)
         return chosen
 
     def start(self, name: str) -> None:
         """Start ``service`` or ``worker`` and wait until it listens or works; AssertionError where it does not."""
         is_service = name == "service"
         command = ("serve", "--processes", str(self._service_processes)) if is_service else ("worker",)
-        environ = self.environ
-        if name in self.clocks:
-            environ = {
-                **environ,
-                "LD_PRELOAD": str(FAKETIME),
-                "FAKETIME_TIMESTAMP_FILE": str(self.clocks[name]),
-                "FAKETIME_CACHE_DURATION": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-                "NO_FAKE_STAT": "1",
-            }
+        environ = self.environ | (self.clocks[name].environment if self.clocks else {})
         process = ServiceProcess((*command, "--config", str(self.directory / "service.conf")), environ)
         try:
             process.wait_for("listening" if is_service else "working")
         except BaseException:
-            process.kill()
+            process.kill(patience=1)
             _keep_log(name, process)
             raise
         self.processes[name] = process
@@ -196,7 +181,7 @@ class Deployment:
     def kill(self, name: str) -> None:
         """``kill -9``, without a last word."""
         process = self.processes.pop(name)
-        process.kill()
+        process.kill(patience=1)
         _keep_log(name, process)
 
     def kill_a_child(self, rng: random.Random, of: str) -> bool:
@@ -271,12 +256,6 @@ def children_of(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
             found += [int(child) for child in (task / "children").read_text().split()]
     return found
-
-
-def without_faketime() -> None:
-    """Note that clocks cannot be set here, or fail where that is required."""
-    if "faketime" in os.environ.get("LADING_REQUIRE", "").split(","):
-        pytest.fail("libfaketime is required")
 
 
 def _signal(pid: int, number: int) -> None:

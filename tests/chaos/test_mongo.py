@@ -1,5 +1,6 @@
 """Chaos on MongoDB: a service of two processes, a worker beside it, a mongod that freezes, dies and steps down."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from tests.support.mongod import replica_set
 
 @pytest.mark.timeout(SCALE.timeout + 10)
 @pytest.mark.gen_test(timeout=SCALE.timeout)
-async def test_kills_and_faults_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_kills_and_faults_lose_nothing(
+    tmp_path: Path, ashore: ExitStack, capsys: pytest.CaptureFixture[str]
+) -> None:
     if SCALE.leaves_out("mongo"):
         pytest.skip("LADING_CHAOS names another store")
 
@@ -35,6 +38,6 @@ async def test_kills_and_faults_lose_nothing(tmp_path: Path, capsys: pytest.Capt
             disks=("images", "spool", "uploads"),
             more_faults=lambda rng: on_mongod(mongo, rng, long=SCALE.is_long),
         )
-        figures = await voyage(tmp_path, store, tell)
+        figures = await voyage(tmp_path, store, ashore, tell)
     tell(figures)
     assert not figures.violations

@@ -1,5 +1,6 @@
 """Chaos on the embedded default: a service with its own worker, and a second worker, on one SQLite file."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from tests.chaos.voyage import FOLDERS, Store, voyage
 
 @pytest.mark.timeout(SCALE.timeout + 10)
 @pytest.mark.gen_test(timeout=SCALE.timeout)
-async def test_kills_and_faults_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_kills_and_faults_lose_nothing(
+    tmp_path: Path, ashore: ExitStack, capsys: pytest.CaptureFixture[str]
+) -> None:
     if SCALE.leaves_out("sqlite"):
         pytest.skip("LADING_CHAOS names another store")
 
@@ -27,6 +30,6 @@ async def test_kills_and_faults_lose_nothing(tmp_path: Path, capsys: pytest.Capt
         disks=FOLDERS,
         more_faults=lambda rng: {},
     )
-    figures = await voyage(tmp_path, store, tell)
+    figures = await voyage(tmp_path, store, ashore, tell)
     tell(figures)
     assert not figures.violations

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ import aiohttp
 
 from tests.chaos.asking import Asking
 from tests.chaos.auditor import Auditor
+from tests.chaos.clocks import without_clocks
 from tests.chaos.databases import Database
 from tests.chaos.disks import Disk, NoMounts, disks, without_mounts
 from tests.chaos.faults import Fault, Faults
@@ -22,7 +23,7 @@ from tests.chaos.inspection import Inspection, Places
 from tests.chaos.ledger import Figures, Ledger
 from tests.chaos.load import Load
 from tests.chaos.posting import Posting
-from tests.chaos.rig import FAKETIME, ONLY, SCALE, SETTLE, Deployment, in_thread, without_faketime
+from tests.chaos.rig import NAMES, ONLY, SCALE, SETTLE, Deployment, in_thread
 from tests.chaos.sources import World, world
 from tests.chaos.streams import Listener
 from tests.support.processes import lading
@@ -55,13 +56,23 @@ class Store:
     more_faults: Callable[[random.Random], Mapping[str, Fault]]
 
 
-async def voyage(directory: Path, store: Store, tell: Callable[[object], None]) -> Figures:
-    """Run it whole; what was found is in the figures."""
+async def voyage(directory: Path, store: Store, ashore: ExitStack, tell: Callable[[object], None]) -> Figures:
+    """Run it whole.
+
+    Args:
+        directory: of the deployment; empty.
+        store: where its documents are.
+        ashore: closed by the caller: ends processes and unmounts disks.
+        tell: prints.
+
+    Returns:
+        What was done, and found.
+    """
     figures = Figures(store.name, SCALE.seed())
     tell(f"chaos on {store.name}: LADING_CHAOS_SEED={figures.seed}")
     began = time.monotonic()
     rng = random.Random(figures.seed)
-    async with _aboard(directory, store, figures, rng) as (deployment, faults, load, auditor, around):
+    async with _aboard(directory, store, figures, ashore, rng) as (deployment, faults, load, auditor, around):
         await _start(deployment, auditor, around)
         for number in range(SCALE.segments):
             async with load.working():
@@ -76,7 +87,7 @@ async def voyage(directory: Path, store: Store, tell: Callable[[object], None]) 
             seconds = time.monotonic() - began
             tell(f"{seconds:.0f} s, segment {number + 1}: {len(auditor.ledger.cargo)} imports, found {found}")
         await in_thread(deployment.stop)
-        for name in ("service", "worker"):
+        for name in NAMES:
             await in_thread(deployment.start, name)
         await auditor.settle(is_last=not SCALE.is_short)
         auditor.inspection.compare_leftovers(auditor.database.imports())
@@ -90,26 +101,25 @@ async def voyage(directory: Path, store: Store, tell: Callable[[object], None]) 
 
 @asynccontextmanager
 async def _aboard(
-    directory: Path, store: Store, figures: Figures, rng: random.Random
+    directory: Path, store: Store, figures: Figures, ashore: ExitStack, rng: random.Random
 ) -> AsyncIterator[tuple[Deployment, Faults, Load, Auditor, World]]:
     """All that takes part, nothing of it started but what is around the service."""
     async with AsyncExitStack() as stack:
         mounted: Mapping[str, Disk] = {}
         try:
-            mounted = stack.enter_context(disks(directory, store.disks))
-        except NoMounts as reason:
-            without_mounts(str(reason))
-            figures.left_out.append(f"full and read-only disks: {reason}")
+            mounted = ashore.enter_context(disks(directory, store.disks))
+        except NoMounts as failure:
+            without_mounts(str(failure))
+            figures.left_out.append(f"full and read-only disks: {failure}")
         folders = {name: mounted[name].folder if name in mounted else directory / name for name in FOLDERS}
         for folder in folders.values():
             folder.mkdir(exist_ok=True)
         deployment = Deployment(directory, folders, store.overrides, store.service_processes)
-        if FAKETIME is None:
-            without_faketime()
-            figures.left_out.append("clocks that step: there is no libfaketime")
-        for name in ("service", "worker"):
-            deployment.add_clock(name)
-        stack.callback(deployment.abandon)
+        if reason := without_clocks():
+            figures.left_out.append(f"clocks that step: {reason}")
+        else:
+            deployment.add_clocks()
+        ashore.callback(deployment.abandon)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         around = await stack.enter_async_context(world())
         ledger = Ledger(figures)

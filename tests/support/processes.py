@@ -214,17 +214,18 @@ class ServiceProcess:
         self.process.send_signal(number)
         return self._reap(timeout)
 
-    def kill(self) -> None:
-        """SIGKILL to the process alone: whatever its children do about that is their own affair."""
+    def kill(self, patience: float = 10) -> None:
+        """SIGKILL to the process alone: whatever its children do about that is their own affair. Those that still log
+        after ``patience`` seconds are heard until they end.
+        """
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGKILL)
-        self._reap(10)
+        self.process.wait(10)
+        self._reader.join(patience)
 
     def _reap(self, timeout: float) -> int:
         status = self.process.wait(timeout)
         self._reader.join(timeout)
-        if self.process.stderr is not None:
-            self.process.stderr.close()
         return status
 
     def _find(self, event: str) -> dict[str, Any] | None:
@@ -232,10 +233,11 @@ class ServiceProcess:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for text in self.process.stderr:
-            with self._news:
-                self.lines.append(_parsed(text))
-                self._news.notify_all()
+        with self.process.stderr as stderr:  # which children may hold open for longer than the process lives
+            for text in stderr:
+                with self._news:
+                    self.lines.append(_parsed(text))
+                    self._news.notify_all()
         with self._news:
             self._ended = True
             self._news.notify_all()
