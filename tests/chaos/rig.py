@@ -55,7 +55,7 @@ class Scale:
 
     @property
     def timeout(self) -> float:
-        return 300.0 if self.is_short else 240.0 + self.segments * 240.0
+        return 900.0 if self.is_short else 600.0 + self.segments * 600.0
 
     def leaves_out(self, store: str) -> bool:
         return bool(self.words & {"sqlite", "mongo"}) and store not in self.words
@@ -75,7 +75,7 @@ def scale_of(text: str) -> Scale:
         raise ValueError(f"LADING_CHAOS has words that mean nothing: {', '.join(sorted(unknown))}")
     if "long" in words:
         return Scale(words, segments=10, kills=25, faults=10)
-    return Scale(words, segments=2, kills=25, faults=12) if "medium" in words else Scale(words, 1, 8, None)
+    return Scale(words, segments=2, kills=25, faults=12) if "medium" in words else Scale(words, 1, 6, None)
 
 
 SCALE: Final = scale_of(os.environ.get("LADING_CHAOS", ""))
