@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
+from typing import Any
 
 from plugins.errors import HeaderNotAllowed, PluginError, SourceRefused
 from service.models import Failure
@@ -63,6 +64,9 @@ _SPECS = (
         "Another request was sent with this Idempotency-Key; each key is for one request.",
     ),
     ErrorSpec("docs_not_installed", HTTPStatus.NOT_FOUND, "The page is not installed: pip install 'lading[docs]'."),
+    ErrorSpec(
+        "service_restarting", HTTPStatus.SERVICE_UNAVAILABLE, "No process of the service is up now; try again later."
+    ),
     ErrorSpec("too_many_streams", HTTPStatus.SERVICE_UNAVAILABLE, "Too many streams of events are open."),
     ErrorSpec(
         "batch_too_long", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The batch has more than {limit} items; post another."
@@ -238,6 +242,19 @@ class ApiError(Exception):
         parameter = "headers" if isinstance(error, HeaderNotAllowed) else parameter
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         return cls.of(error.code, status, error.detail, parameter=parameter, internal=error.internal)
+
+
+def problem_of(error: ApiError, request_id: str) -> dict[str, Any]:
+    """The body of an error answer (RFC 9457)."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": reason_phrase(error.status),
+        "status": error.status.value,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    return body if error.parameter is None else {**body, "parameter": error.parameter}
 
 
 def failure_of(error: PluginError) -> Failure:

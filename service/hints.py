@@ -92,6 +92,7 @@ HINTS: Final[Mapping[str, str]] = {
     "request_timeout": "Send it again.",
     "secrets_dropped": "Post it again with them.",
     "secrets_unreadable": "Operators give every process the same keys, and keep an old one until nothing encrypted with it is left. No attempt is counted: the import waits for up to a day.",  # noqa: E501
+    "service_restarting": "Try again after `Retry-After` seconds; operators see in the log why its processes die.",
     "side_too_long": "Make it smaller; operators raise the limit.",
     "source_not_modified": "Report it to the plugin's author.",
     "source_refused": "See the plugin's own documentation.",

@@ -51,6 +51,7 @@ async def serve(
     stop: asyncio.Event,
     *,
     inherited: Sequence[socket.socket] = (),
+    listening: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the service until ``stop`` is set.
 
@@ -60,6 +61,7 @@ async def serve(
         clock: tells the time.
         stop: set by whoever wants it to end.
         inherited: sockets that listen already, from a supervisor; without any, the configured address is bound.
+        listening: called when requests are answered.
 
     Raises:
         OSError: the address cannot be bound.
@@ -69,6 +71,7 @@ async def serve(
     async with running(settings, components, clock, inherited=inherited) as service:
         settle()
         log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
+        listening()
         await _say_if_nobody_can_come(settings, service.parts)
         await wait_for_stop(stop, service.worker_task)
         log.info("stopping", grace=settings.service.shutdown_timeout)

@@ -16,7 +16,7 @@ from service.actions import Actions
 from service.auth import Authenticator, Grant, Unauthorized
 from service.batches.batches import Batches
 from service.database import told_as_outage
-from service.errors import AnyStatus, ApiError, reason_phrase
+from service.errors import AnyStatus, ApiError, problem_of, reason_phrase
 from service.events import Events
 from service.handlers.client_address import client_address
 from service.handlers.headers import FIXED, WireHeaders, http_date
@@ -183,17 +183,7 @@ class BaseHandler(RequestHandler):
             self.set_header("Allow", ", ".join(self.allowed_methods()))
         if error.retry_after is not None:
             self.set_header("Retry-After", str(error.retry_after))
-        body = {
-            "type": "about:blank",
-            "title": reason_phrase(error.status),
-            "status": error.status.value,
-            "detail": error.detail,
-            "code": error.code,
-            "request_id": self.request_id,
-        }
-        if error.parameter is not None:
-            body["parameter"] = error.parameter
-        self.answer(error.status, body, PROBLEM)
+        self.answer(error.status, problem_of(error, self.request_id), PROBLEM)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log only what was not expected; what was is part of the request's own line."""
