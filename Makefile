@@ -22,10 +22,10 @@ lint: $(VENV)/.installed-test  ## ruff, mypy --strict and the import rules.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.installed-test  ## Build the documentation into build/site; every warning is an error.
+docs: $(VENV)/.installed-docs  ## Build the documentation into build/site; every warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-docs-serve: $(VENV)/.installed-test  ## Show the documentation at http://127.0.0.1:8000, and again after each change.
+docs-serve: $(VENV)/.installed-docs  ## Show the documentation at http://127.0.0.1:8000, and again after each change.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 unit: $(VENV)/.installed-test  ## All tests.
@@ -80,6 +80,10 @@ $(VENV)/.installed: setup.py pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-test: setup.py pyproject.toml | $(VENV)/bin/python
 	@# What is not imported need not be compiled, which would take half of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[test]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-docs
+
+$(VENV)/.installed-docs: setup.py pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs-site]'
 	@touch $@ $(VENV)/.installed
 
 # What Lading is compared with, and no part of it: in an environment of its own. Without it its rows say that it is missing.

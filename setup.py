@@ -9,8 +9,14 @@ S3 = ["botocore>=1.37"]
 GCS = ["google-cloud-storage>=3.1"]
 # The files of Swagger UI; the package itself is never imported.
 DOCS = ["mkdocs-swagger-ui-tag>=0.8"]
-# The documentation as a site.
-DOCS_SITE = ["mkdocs-click>=0.9", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29", "pymdown-extensions>=10"]
+# The documentation as a site. Of mermaidx the site takes Mermaid's own script; the package itself is never imported.
+DOCS_SITE = [
+    "mermaidx>=0.10",
+    "mkdocs-click>=0.9",
+    "mkdocs-material>=9.6",
+    "mkdocstrings[python]>=0.29",
+    "pymdown-extensions>=10",
+]
 # The plot of the measurements, and the script that they are compared with.
 BENCH = ["matplotlib>=3.10", "requests>=2.32"]
 TESTING = ["pytest>=8.3", "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]

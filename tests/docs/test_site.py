@@ -15,18 +15,18 @@ ELSEWHERE = re.compile(r"(?:https?:)?//")
 
 
 class Requests(HTMLParser):
-    """What a browser that shows a page loads from elsewhere."""
+    """What a browser that shows a page loads, and whether the page has a Mermaid diagram."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: Path) -> None:
         super().__init__()
         self.found: list[str] = []
+        self.has_diagram = False
+        self.feed(page.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        address = given.get("src" if tag in LOADED else "href" if tag == "link" else "", "")
-        if ELSEWHERE.match(address) or ("mermaid" in given.get("class", "").split()):
-            # The theme would load the script that draws Mermaid from its author's host.
-            self.found.append(f"{tag} {address}")
+        self.found.append(given.get("src" if tag in LOADED else "href" if tag == "link" else "", ""))
+        self.has_diagram |= "mermaid" in given.get("class", "").split()
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,18 @@ def test_it_builds_strictly_and_every_page_is_in_it(site: Path) -> None:
 
 def test_no_page_asks_another_host_for_anything(site: Path) -> None:
     for page in site.rglob("*.html"):
-        parser = Requests()
-        parser.feed(page.read_text(encoding="utf-8"))
-        assert parser.found == [], page
+        assert [address for address in Requests(page).found if ELSEWHERE.match(address)] == [], page
     for sheet in site.rglob("*.css"):
         assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", sheet.read_text(encoding="utf-8")), sheet
+
+
+def test_pages_with_a_diagram_draw_it_with_a_script_of_the_site(site: Path) -> None:
+    # The theme loads the script from its author's host where the page has none.
+    diagrams = 0
+    for page in site.rglob("*.html"):
+        requests = Requests(page)
+        scripts = [page.parent / address for address in requests.found if address.endswith("mermaid.min.js")]
+        assert len(scripts) == requests.has_diagram, page
+        assert all(script.stat().st_size > 1_000_000 for script in scripts)
+        diagrams += requests.has_diagram
+    assert diagrams
