@@ -91,7 +91,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         ),
         batch_max_bytes=settings.batches.max_bytes,
         description=Description(imports.rules, settings.uploads.max_bytes),
-        events=Events(parts.store, parts.changes, parts.progress, parts.clock, service.timezone),
+        events=Events(parts.store, parts.changes, parts.progress, service.timezone),
         streams=Streams(settings.events.max_streams, settings.events.per_issuer),
         stream_seconds=settings.events.max_duration,
         heartbeat=settings.events.heartbeat,

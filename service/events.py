@@ -4,27 +4,25 @@ An import is told of as it is: states that follow each other within a moment may
 out. What was told before is known by the id of an event, from which a client that was interrupted goes on.
 """
 
+import asyncio
 import re
-from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import tzinfo
 from typing import Final
 
 from service.changes import Changes
-from service.clock import Clock
 from service.database import told_as_outage
 from service.documents import DocumentStore
-from service.documents.search import Position
-from service.feeds import OVERLAP, PAGE, REMEMBERED, Feeds, ImportFeed, OrganizationFeed, Unread
-from service.models import MAX_ID_LENGTH, Import
+from service.documents.search import Change
+from service.feeds import MOMENT, PAGE, Feeds, ImportFeed, OrganizationFeed, Unread, wait
+from service.models import Import
 from service.progress import Progress
 from service.representation import detailed, encode
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
-_CURSOR: Final = re.compile(rf"([0-9]{{1,14}})-([0-9A-Za-z-]{{1,{MAX_ID_LENGTH}}})")
+PLACE_SECONDS: Final = 30.0
+"""After how long without an event a client is told its place anew: the database forgets old ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,7 @@ class _News:
     """A change of an import, as all who may hear of it are told."""
 
     document: Import
+    position: str
     event: Event
 
 
@@ -58,25 +57,23 @@ class _Reader:
         albums: that it hears of; None for all.
         position: of the latest change that it has come by.
         unread: what its feed has for it.
-        told: what it was told of what it had missed: import and revision, for as long as its feed may bring it too.
     """
 
     albums: frozenset[str] | None
-    position: Position
+    position: str
     unread: Unread = field(default_factory=Unread)
-    told: OrderedDict[tuple[str, int], None] = field(default_factory=OrderedDict)
 
-    def takes(self, document: Import, *, is_missed: bool = False) -> bool:
-        """Whether the listener is to be told of a change that it comes by."""
-        self.position = max(self.position, Position(document.updated_at, document.id))
-        key = (document.id, document.revision)
-        if key in self.told or not (self.albums is None or document.album_id in self.albums):
-            return False
-        if is_missed:
-            self.told[key] = None
-            if len(self.told) > REMEMBERED:
-                self.told.popitem(last=False)
-        return True
+    def hears(self, document: Import) -> bool:
+        """Whether the listener is to be told of the import."""
+        return self.albums is None or document.album_id in self.albums
+
+    def take(self) -> Iterator[Event]:
+        """What is unread and new to the listener; what it has come by already is dropped."""
+        while (news := self.unread.take()) is not None:
+            if news.position > self.position:
+                self.position = news.position
+                if self.hears(news.document):
+                    yield news.event
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,6 @@ class Events:
     store: DocumentStore
     changes: Changes
     progress: Progress
-    clock: Clock
     timezone: tzinfo
     feeds: Feeds = field(default_factory=Feeds)
 
@@ -131,70 +127,75 @@ class Events:
         Args:
             organization_id: the organisation.
             albums: None for all there are, and for imports without an album.
-            last_id: of the last event that its client knows: what happened since then is told first.
+            last_id: of the last event that its client knows: what was written since then is told first. Where it is no
+                id, or the database does not know it any more, see ``ImportSearch.changed_since``.
 
         Raises:
             ApiError: at the first iteration, and where a client has fallen behind: ``documents_unavailable``.
         """
 
         def make() -> OrganizationFeed:
-            return OrganizationFeed(self.store, self.changes, self.clock, organization_id, self._news)
+            return OrganizationFeed(self.store, self.changes, organization_id, self._news)
 
-        last = position_of(last_id)
-        reader = _Reader(albums, last or Position(self.clock.now(), "0"))
         async with self.feeds.listening(OrganizationFeed, organization_id, make) as (feed, awake):
+            reader = _Reader(albums, last_id or feed.position)
             feed.listeners.add(reader.unread)
             try:
-                yield Event("", b"", id_of(reader.position))
-                reader.unread.has_missed = last is not None
-                looks = 0
+                yield Event("", b"", None if last_id else reader.position)
+                reader.unread.has_missed = bool(last_id)
+                known = reader.position
                 while True:
                     awake.clear()
                     is_over = feed.is_over
-                    if reader.unread.has_missed:
-                        async with aclosing(self._missed(organization_id, reader)) as missed:
-                            async for event in missed:
-                                yield event
-                        looks = feed.looks
-                    while (news := reader.unread.take()) is not None:
-                        if reader.takes(news.document):
-                            yield news.event
-                    if reader.unread.has_missed:
-                        continue
-                    if feed.looks > looks + 1:  # no look that is older than what was told can bring it once more
-                        reader.told.clear()
+                    async with aclosing(self._untold(organization_id, reader, feed)) as untold:
+                        async for event in untold:
+                            known = event.id or known
+                            yield event
                     if is_over:
                         return
-                    await awake.wait()
+                    await wait(awake, PLACE_SECONDS)
+                    place = max(reader.position, feed.position)
+                    if not awake.is_set() and place > known:
+                        # Nothing is unread, so the listener has come by all that its feed has.
+                        reader.position = known = place
+                        yield Event("", b"", place)
             finally:
                 feed.listeners.discard(reader.unread)
 
-    async def _missed(self, organization_id: str, reader: _Reader) -> AsyncGenerator[Event, None]:
-        """What a listener has missed, told at its own pace."""
-        reader.unread.begin_anew()
-        known = reader.position
-        since = Position(known.moment - OVERLAP, "")
+    async def _untold(
+        self, organization_id: str, reader: _Reader, feed: OrganizationFeed
+    ) -> AsyncGenerator[Event, None]:
+        """All that a listener has not been told, until nothing is left."""
         while True:
-            with told_as_outage():
-                page = await self.store.search.changed_since(organization_id, since, PAGE)
-            for document in page:
-                since = Position(document.updated_at, document.id)
-                if since != known and reader.takes(document, is_missed=True):
-                    yield self._news(document).event
-            if len(page) < PAGE:
+            if reader.unread.has_missed:
+                async with aclosing(self._missed(organization_id, reader, feed)) as missed:
+                    async for event in missed:
+                        yield event
+            for event in reader.take():
+                yield event
+            if not reader.unread.has_missed:
                 return
 
-    def _news(self, document: Import) -> _News:
-        position = Position(document.updated_at, document.id)
-        return _News(document, Event("state", encode(detailed(document, self.timezone)), id_of(position)))
+    async def _missed(
+        self, organization_id: str, reader: _Reader, feed: OrganizationFeed
+    ) -> AsyncGenerator[Event, None]:
+        """What a listener has missed, told at its own pace, up to a place after which its feed has everything."""
+        reader.unread.begin_anew()
+        reached = feed.position
+        while True:
+            with told_as_outage():
+                found = await self.store.search.changed_since(organization_id, reader.position, PAGE)
+            for change in found.changes:
+                reader.position = change.position
+                if reader.hears(change.document):
+                    yield self._news(change).event
+            reader.position = found.position
+            if reader.position >= reached:
+                yield Event("", b"", reader.position)
+                return
+            if not found.has_more:
+                await asyncio.sleep(MOMENT)
 
-
-def id_of(position: Position) -> str:
-    """The id of an event at a place."""
-    return f"{(position.moment - _EPOCH) // _MILLISECOND}-{position.id}"
-
-
-def position_of(event_id: str) -> Position | None:
-    """The place of an event, or None where that is no id of one."""
-    match = _CURSOR.fullmatch(event_id)
-    return None if match is None else Position(_EPOCH + int(match[1]) * _MILLISECOND, match[2])
+    def _news(self, change: Change) -> _News:
+        document, position = change
+        return _News(document, position, Event("state", encode(detailed(document, self.timezone)), position))

@@ -10,16 +10,14 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from service.changes import Changes
-from service.clock import Clock
 from service.database import told_as_outage
 from service.documents import DocumentStore, StoreUnavailable
-from service.documents.search import Position
+from service.documents.search import Change
 from service.errors import ApiError
 from service.models import Import, Status
 from service.outages import Outage
@@ -34,9 +32,6 @@ MOMENT: Final = 0.05
 SHARE: Final = 4
 """times as long as it took."""
 PAGE: Final = 200
-OVERLAP: Final = timedelta(seconds=2)
-"""How much later than it says a change may be seen: clocks of processes differ, and writes take their time."""
-REMEMBERED: Final = 10_000
 UNREAD: Final = 200
 """Imports whose news a listener has not read, at most."""
 
@@ -182,51 +177,40 @@ class Unread:
 
 
 class OrganizationFeed(Feed):
-    """The changes of an organisation's imports.
+    """The changes of an organisation's imports, from the first look on.
 
     Args:
-        told: makes of an import what its listeners are told, once for all of them.
+        told: makes of a change what its listeners are told, once for all of them.
+
+    Attributes:
+        position: the place of the last change that the listeners were told of, or a later one; empty before the first
+            look.
+        listeners: are told of each change after ``position``.
     """
 
     def __init__(
-        self,
-        store: DocumentStore,
-        changes: Changes,
-        clock: Clock,
-        organization_id: str,
-        told: Callable[[Import], Any],
+        self, store: DocumentStore, changes: Changes, organization_id: str, told: Callable[[Change], Any]
     ) -> None:
         super().__init__(changes, organization_id)
         self._store = store
         self._organization_id = organization_id
         self._told = told
-        self._began_at = clock.now()
-        self._position = Position(self._began_at, "0")
-        self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self.position = ""
         self.listeners: set[Unread] = set()
 
     async def look(self) -> float | None:
-        """See ``Feed.look``. What the first look finds from before it is not new."""
-        since = Position(self._position.moment - OVERLAP, "")
+        """See ``Feed.look``. The first look finds the present place, and nothing before it."""
         while True:
-            page = await self._store.search.changed_since(self._organization_id, since, PAGE)
-            for document in page:
-                since = Position(document.updated_at, document.id)
-                if (document.id, document.revision) not in self._seen:
-                    self._seen[document.id, document.revision] = None
-                    if self.looks > 1 or document.updated_at >= self._began_at:
-                        self._tell(document)
-            while len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
-            self._position = max(self._position, since)
-            if len(page) < PAGE:
+            found = await self._store.search.changed_since(self._organization_id, self.position, PAGE)
+            for change in found.changes:
+                told = self._told(change)
+                for listener in self.listeners:
+                    listener.put(change.document.id, told)
+            self.position = found.position
+            if found.changes:
+                self.wake()
+            if not found.has_more:
                 return POLL_SECONDS
-
-    def _tell(self, document: Import) -> None:
-        told = self._told(document)
-        for listener in self.listeners:
-            listener.put(document.id, told)
-        self.wake()
 
 
 F = TypeVar("F", bound=Feed)

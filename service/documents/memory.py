@@ -13,7 +13,7 @@ from typing import Any
 from service.clock import Clock
 from service.documents import DocumentStore, DuplicateId, StoreUnavailable
 from service.documents.memory_records import MemoryRecordStore
-from service.documents.memory_search import MemoryImportSearch
+from service.documents.memory_search import MemoryImportSearch, Writes
 from service.issuers import Issuer
 from service.models import Held, Image, Import, Status
 
@@ -29,10 +29,11 @@ class MemoryDocumentStore(DocumentStore):
         self._clock = clock
         self._is_open = False
         self._imports: dict[str, Import] = {}
+        self._writes = Writes()
         self._leases: dict[str, datetime] = {}
         self._issuers: dict[str, Issuer] = {}
         self._last_issuer = ""
-        self.search = MemoryImportSearch(self._all)
+        self.search = MemoryImportSearch(self._all, self._writes)
         self.records = MemoryRecordStore(clock, self._check_open)
 
     async def open(self) -> None:
@@ -54,7 +55,7 @@ class MemoryDocumentStore(DocumentStore):
         self._check_open()
         if document.id in self._imports:
             raise DuplicateId(f"import {document.id} exists already")
-        self._imports[document.id] = _stored(document, document.outbox)
+        self._put(_stored(document, document.outbox))
 
     async def get(self, import_id: str) -> Import | None:
         """See ``DocumentStore.get``."""
@@ -108,7 +109,7 @@ class MemoryDocumentStore(DocumentStore):
         stored = self._imports.get(document.id)
         if stored is None or stored.revision != document.revision - 1:
             return False
-        self._imports[document.id] = _stored(document, stored.outbox)
+        self._put(_stored(document, stored.outbox))
         return True
 
     async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
@@ -126,6 +127,7 @@ class MemoryDocumentStore(DocumentStore):
         if stored is None or stored.revision != document.revision or stored.outbox:
             return False
         del self._imports[document.id]
+        self._writes.forget(document.id)
         return True
 
     async def claim(
@@ -150,7 +152,7 @@ class MemoryDocumentStore(DocumentStore):
         ]
         claimed = [document.claimed(worker_id, now) for document in in_turn[:limit]]
         for document in claimed:
-            self._imports[document.id] = document
+            self._put(document)
             self._last_issuer = document.issuer_id
         return [_detached(document) for document in claimed]
 
@@ -186,7 +188,8 @@ class MemoryDocumentStore(DocumentStore):
             for document in self._imports.values()
             if document.status is Status.RUNNING and document.worker_id not in self._leases
         ][:limit]
-        self._imports.update((document.id, document.recovered(now)) for document in orphans)
+        for document in orphans:
+            self._put(document.recovered(now))
         return len(orphans)
 
     async def release(self, worker_id: str) -> None:
@@ -242,6 +245,10 @@ class MemoryDocumentStore(DocumentStore):
         ]
         self._issuers |= {issuer.id: replace(issuer, previous_key=None, previous_until=None) for issuer in ended}
         return len(ended)
+
+    def _put(self, document: Import) -> None:
+        self._imports[document.id] = document
+        self._writes.number(document.id)
 
     def _all(self) -> list[Import]:
         self._check_open()

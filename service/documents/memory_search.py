@@ -4,8 +4,31 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from service.documents.search import MAX_EXAMINED, Filter, ImportSearch, Page, Position
+from service.documents.positions import OVERLAP, moment_of, number_of, numbered
+from service.documents.search import MAX_EXAMINED, Change, Changed, Filter, ImportSearch, Page, Position
 from service.models import Import, Status
+
+
+class Writes:
+    """Numbers the writes of imports.
+
+    Attributes:
+        numbers: of each import, that of its last write.
+        last: the highest number that was ever given.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.last = 0
+
+    def number(self, import_id: str) -> None:
+        """An import was written."""
+        self.last += 1
+        self.numbers[import_id] = self.last
+
+    def forget(self, import_id: str) -> None:
+        """An import was removed; its number is given to no other."""
+        self.numbers.pop(import_id, None)
 
 
 class MemoryImportSearch(ImportSearch):
@@ -13,10 +36,12 @@ class MemoryImportSearch(ImportSearch):
 
     Args:
         imports: gives all imports, and raises where the store is not open.
+        writes: the numbers of their writes.
     """
 
-    def __init__(self, imports: Callable[[], Iterable[Import]]) -> None:
+    def __init__(self, imports: Callable[[], Iterable[Import]], writes: Writes) -> None:
         self._imports = imports
+        self._writes = writes
 
     async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
         """See ``ImportSearch.list``."""
@@ -25,10 +50,27 @@ class MemoryImportSearch(ImportSearch):
         page = rest[: min(limit, MAX_EXAMINED)]
         return Page(page, _created(page[-1]) if len(rest) > len(page) else None)
 
-    async def changed_since(self, organization_id: str, since: Position, limit: int) -> Sequence[Import]:
+    async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:
         """See ``ImportSearch.changed_since``."""
-        found = [one for one in self._imports() if one.organization_id == organization_id and one.deleted_at is None]
-        return sorted((one for one in found if _updated(one) > since), key=_updated)[:limit]
+        found = [
+            (self._writes.numbers.get(one.id, 0), one)
+            for one in self._imports()
+            if one.organization_id == organization_id and one.deleted_at is None
+        ]
+        since = self._since(found, position)
+        later = sorted((one for one in found if one[0] > since), key=lambda one: one[0])
+        changes = [Change(one, numbered(number)) for number, one in later[:limit]]
+        if len(later) > limit:
+            return Changed(changes, changes[-1].position, has_more=True)
+        return Changed(changes, numbered(self._writes.last))
+
+    def _since(self, found: Iterable[tuple[int, Import]], position: str) -> int:
+        """The number after which the reading begins."""
+        number, moment = number_of(position), moment_of(position)
+        if moment is not None:
+            later = [number for number, one in found if one.updated_at >= moment - OVERLAP]
+            return min(later, default=self._writes.last + 1) - 1
+        return self._writes.last if number is None else min(number, self._writes.last)
 
     async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
         """See ``ImportSearch.by_sha256``."""

@@ -73,6 +73,33 @@ class Page:
     next: Position | None
 
 
+class Change(NamedTuple):
+    """An import that was written.
+
+    Attributes:
+        document: as it is now.
+        position: the place after this write.
+    """
+
+    document: Import
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What was written after a place.
+
+    Attributes:
+        changes: in the order in which the writes were committed.
+        position: the place after everything that was looked at, ``changes`` and more: the next reading begins there.
+        has_more: whether the next reading may find more at once.
+    """
+
+    changes: Sequence[Change]
+    position: str
+    has_more: bool = False
+
+
 class ImportSearch(ABC):
     """Finds imports. Its methods raise ``StoreUnavailable``, and may be called concurrently, as ``DocumentStore``'s."""
 
@@ -81,9 +108,21 @@ class ImportSearch(ABC):
         """Up to ``limit`` imports, the newest first (``created_at``, then ``id``), beginning after a place."""
 
     @abstractmethod
-    async def changed_since(self, organization_id: str, since: Position, limit: int) -> Sequence[Import]:
-        """Up to ``limit`` imports of the organisation, as they are now, that were last changed after a place in the
-        order of ``updated_at`` and ``id``, in that order. One that was changed twice is there once.
+    async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:
+        """Imports of the organisation, as they are now, whose last write was committed after a place.
+
+        ``DocumentStore.add``, ``update``, ``claim`` and ``recover`` give an import a place after all that were
+        committed before, whatever ``updated_at`` says. No place is given twice, also after a removal. Every import is
+        found at the place of its last write, and at none before it. Positions of an organisation are ordered as their
+        texts are.
+
+        Args:
+            organization_id: the organisation.
+            position: ``Changed.position`` or ``Change.position`` of an earlier call, also of another process. Anything
+                else, such as the empty text, is the present: nothing is found then. A position of an earlier version of
+                Lading, or one that the database no longer knows, is read by ``updated_at`` from
+                ``positions.OVERLAP`` before it: imports may be found again.
+            limit: how many imports at most. Fewer may be found, even none, where there are more.
         """
 
     @abstractmethod

@@ -179,7 +179,30 @@ _RECORDS = (
 # The runs of an import are told apart, also those under one lease.
 _RUNS = ("ALTER TABLE imports ADD COLUMN claim INTEGER",)
 
-VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS, _RUNS)
+# Each write of an import has a number, by which listeners follow an organisation's changes in the order of their
+# commits. Earlier imports are numbered in the order in which they were changed. The highest number of what was removed
+# is kept, so that no number is given twice.
+_SEQUENCE = (
+    "ALTER TABLE imports ADD COLUMN sequence INTEGER",
+    """
+    UPDATE imports SET sequence = numbered.number FROM (
+        SELECT id, row_number() OVER (PARTITION BY organization_id ORDER BY updated_at, id) AS number FROM imports
+    ) AS numbered WHERE imports.id = numbered.id
+    """,
+    "DROP INDEX imports_changed_at",
+    "CREATE INDEX imports_sequence ON imports (organization_id, sequence)",
+    "ALTER TABLE organizations ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0",
+    """
+    CREATE TRIGGER imports_unnumbered AFTER DELETE ON imports
+    BEGIN
+        INSERT INTO organizations (id, stored_bytes, sequence)
+        VALUES (old.organization_id, 0, coalesce(old.sequence, 0))
+        ON CONFLICT (id) DO UPDATE SET sequence = max(sequence, excluded.sequence);
+    END
+    """,
+)
+
+VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS, _RUNS, _SEQUENCE)
 """The statements that lead to each version from the one before it; the first from an empty file."""
 
 SCHEMA_VERSION: Final = len(VERSIONS)

@@ -5,9 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from service.documents.search import MAX_EXAMINED, Filter, ImportSearch, Page, Position
+from service.documents.positions import OVERLAP, moment_of, number_of, numbered
+from service.documents.search import MAX_EXAMINED, Change, Changed, Filter, ImportSearch, Page, Position
 from service.documents.sqlite_rows import from_milliseconds, to_import, to_milliseconds
 from service.documents.sqlite_threads import ConnectionThreads
+from service.documents.sqlite_writes import last_sequence
 from service.models import Import, Status
 
 _IN_ALBUM = 100
@@ -23,13 +25,9 @@ class SqliteImportSearch(ImportSearch):
         """See ``ImportSearch.list``."""
         return await self._readers.run(lambda connection: _list(connection, wanted, limit, after))
 
-    async def changed_since(self, organization_id: str, since: Position, limit: int) -> Sequence[Import]:
+    async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:
         """See ``ImportSearch.changed_since``."""
-        query = """
-            SELECT * FROM imports WHERE organization_id = ? AND (updated_at, id) > (?, ?) AND deleted_at IS NULL
-            ORDER BY updated_at, id LIMIT ?
-        """
-        return await self._find(query, organization_id, to_milliseconds(since.moment), since.id, limit)
+        return await self._readers.run(lambda connection: _changed(connection, organization_id, position, limit))
 
     async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
         """See ``ImportSearch.by_sha256``."""
@@ -83,6 +81,37 @@ class SqliteImportSearch(ImportSearch):
         return await self._readers.run(
             lambda connection: [to_import(row) for row in connection.execute(query, values).fetchall()]
         )
+
+
+def _changed(connection: sqlite3.Connection, organization_id: str, position: str, limit: int) -> Changed:
+    # Read first: what is committed between the two readings has higher numbers.
+    last: int = connection.execute(f"SELECT {last_sequence('?1')}", (organization_id,)).fetchone()[0]
+    since = _since(connection, organization_id, position, last)
+    if since == last:
+        return Changed((), numbered(last))
+    query = """
+        SELECT * FROM imports WHERE organization_id = ? AND sequence > ? AND deleted_at IS NULL
+        ORDER BY sequence LIMIT ?
+    """
+    rows = connection.execute(query, (organization_id, since, limit)).fetchall()
+    changes = [Change(to_import(row), numbered(row["sequence"])) for row in rows]
+    if len(rows) == limit:
+        return Changed(changes, changes[-1].position, has_more=True)
+    return Changed(changes, max([numbered(last), *(change.position for change in changes[-1:])]))
+
+
+def _since(connection: sqlite3.Connection, organization_id: str, position: str, last: int) -> int:
+    """The number after which the reading begins; ``last`` is that of the present."""
+    number, moment = number_of(position), moment_of(position)
+    if moment is None:
+        # A file that was restored from a backup does not know positions that were told after it.
+        return last if number is None else min(number, last)
+    # From the end: only what is going to be told is looked at.
+    query = """
+        SELECT sequence FROM imports WHERE organization_id = ? AND updated_at < ? ORDER BY sequence DESC LIMIT 1
+    """
+    rows = connection.execute(query, (organization_id, to_milliseconds(moment - OVERLAP))).fetchall()
+    return rows[0][0] or 0 if rows else 0
 
 
 def _list(connection: sqlite3.Connection, wanted: Filter, limit: int, after: Position | None) -> Page:

@@ -161,8 +161,13 @@ def _slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 @functools.cache
 def _insertion(count: int) -> str:
-    rows = _rows(len(IMPORT_COLUMNS), count)
-    return f"INSERT INTO imports ({', '.join(IMPORT_COLUMNS)}) VALUES {rows}"  # noqa: S608 - our own text
+    width = len(IMPORT_COLUMNS)
+    values = ", ".join(f"column{number}" for number in range(1, width + 1))
+    organization = f"column{IMPORT_COLUMNS.index('organization_id') + 1}"
+    return (
+        f"INSERT INTO imports ({', '.join(IMPORT_COLUMNS)}, sequence)"  # noqa: S608 - our own text
+        f" SELECT {values}, {_sequence(organization, width)} FROM (VALUES {_numbered_rows(width, count)})"
+    )
 
 
 @functools.cache
@@ -196,9 +201,11 @@ def _change(count: int) -> str:
     columns = {name: f"changed.column{number}" for number, name in enumerate(STATE_COLUMNS, 1) if name != "id"}
     columns[OUTBOX] = _appended(columns[OUTBOX])
     changes = ", ".join(f"{name} = {value}" for name, value in columns.items())
+    width = len(STATE_COLUMNS)
     # Not by WITH: the Python module would not tell how many rows were changed.
     return (
-        f"UPDATE imports SET {changes} FROM (VALUES {_rows(len(STATE_COLUMNS), count)}) AS changed"  # noqa: S608 - our own text
+        f"UPDATE imports SET {changes}, sequence = {_sequence('imports.organization_id', width)}"  # noqa: S608 - our own text
+        f" FROM (VALUES {_numbered_rows(width, count)}) AS changed"
         f" WHERE imports.id = changed.column{_ID} AND imports.revision = changed.column{_REVISION} - 1"
     )
 
@@ -207,6 +214,29 @@ def _appended(events: str) -> str:
     """The outbox with more events. Neither text is an empty array, so the brackets between them become a comma."""
     both = f"substr(imports.{OUTBOX}, 1, length(imports.{OUTBOX}) - 1) || ',' || substr({events}, 2)"
     return f"iif({events} IS NULL, imports.{OUTBOX}, iif(imports.{OUTBOX} IS NULL, {events}, {both}))"
+
+
+def _sequence(organization: str, width: int) -> str:
+    """The number of a row's write: higher than all that the organisation's imports have or had, by the row's place.
+
+    The statement holds the lock of those that write, so the order of numbers is that of commits: whoever sees a number
+    sees all before it.
+    """
+    return f"column{width + 1} + {last_sequence(organization)}"
+
+
+def last_sequence(organization: str) -> str:
+    """The highest number that a write of an organisation's imports has or had; each part is one step in an index."""
+    return f"""max(
+        coalesce((SELECT max(one.sequence) FROM imports AS one WHERE one.organization_id = {organization}), 0),
+        coalesce((SELECT sequence FROM organizations WHERE id = {organization}), 0)
+    )"""  # noqa: S608 - our own text
+
+
+def _numbered_rows(columns: int, count: int) -> str:
+    """``_rows``, with the number of the row as its last column."""
+    marks = "?, " * columns
+    return ", ".join(f"({marks}{number})" for number in range(1, count + 1))
 
 
 def _rows(columns: int, count: int) -> str:

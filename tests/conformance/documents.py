@@ -4,6 +4,7 @@ A store's tests subclass ``DocumentStoreSuite`` under a name that begins with ``
 """
 
 from tests.conformance.documents_base import SettableClock
+from tests.conformance.documents_changes import ChangesCases
 from tests.conformance.documents_claims import ClaimCases
 from tests.conformance.documents_images import ImageCases
 from tests.conformance.documents_imports import ImportCases
@@ -26,6 +27,7 @@ class DocumentStoreSuite(
     ClaimCases,
     WorkerCases,
     SearchCases,
+    ChangesCases,
     RecordCases,
     IssuerCases,
     LifecycleCases,

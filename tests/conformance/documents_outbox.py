@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from service.documents import DocumentStore
-from service.documents.search import Position
 from service.models import Import
 from tests.conformance.documents_base import (
     FAILURE,
@@ -82,8 +81,6 @@ class OutboxCases(DocumentStoreCases):
             await store.announced(document.id, ["evt_0", "evt_1", "evt_2"])
             assert await stored(store, document) == replace(document, outbox=())
             assert [one.id for one in await store.search.with_outbox(10)] == [other.id]
-            changed = await store.search.changed_since("organization", Position(document.updated_at, "~"), 10)
-            assert changed == []
 
     @pytest.mark.gen_test
     async def test_an_announcement_stands_in_nobodys_way(self) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -180,26 +179,6 @@ class SearchCases(DocumentStoreCases):
             assert await store.get(gone.id) is None
             for wanted in filters:
                 assert await listed(store, wanted) == [there.id]
-
-    @pytest.mark.gen_test
-    async def test_changes_come_in_the_order_in_which_they_were_made(self) -> None:
-        clock = SettableClock()
-        async with self.opened(clock) as store:
-            first, second, third, _ = await add_in_turn(store, clock, {}, {}, {}, {"organization_id": "another"})
-            clock.move(SECOND)
-            await store.update(first.cancelled(clock.now()))
-            beginning = Position(second.updated_at - timedelta(hours=1), "")
-
-            async def changed(since: Position, limit: int = 10) -> list[str]:
-                return [one.id for one in await store.search.changed_since("organization", since, limit)]
-
-            assert await changed(beginning) == [second.id, third.id, first.id]
-            assert await changed(beginning, 2) == [second.id, third.id]
-            assert await changed(Position(second.updated_at, second.id)) == [third.id, first.id]
-            assert await changed(Position(third.updated_at, "")) == [third.id, first.id]
-            found = await store.search.changed_since("organization", Position(third.updated_at, third.id), 10)
-            assert found == [await stored(store, first)]
-            assert await changed(Position(found[0].updated_at, first.id)) == []
 
     @pytest.mark.gen_test
     async def test_images_are_found_by_their_bytes_and_source(self) -> None:

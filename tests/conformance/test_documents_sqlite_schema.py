@@ -12,10 +12,13 @@ import pytest
 
 from service.clock import truncate_to_milliseconds
 from service.documents import StoreUnavailable
+from service.documents.positions import numbered
 from service.documents.search import Filter, Position
 from service.documents.sqlite import SqliteDocumentStore
-from service.documents.sqlite_file import APPLICATION_ID
+from service.documents.sqlite_file import APPLICATION_ID, connect_writer, create_file
+from service.documents.sqlite_rows import IMPORT_COLUMNS, STATE_COLUMNS
 from service.documents.sqlite_schema import SCHEMA_VERSION, VERSIONS
+from service.documents.sqlite_writes import _claiming, _insertion, _replacement
 from service.issuers import Algorithm, Issuer
 from service.models import Held, Import, Status
 from tests.conformance.documents_base import FAILURE, SECOND, SettableClock, make_import
@@ -32,6 +35,15 @@ IMAGE = {
     "key": "ab/cd/abcd",
 }
 """As the first version wrote it."""
+
+
+LAST = " + ".join(
+    [
+        *("SCAN CONSTANT ROW", "SCALAR SUBQUERY 1", "SEARCH one USING COVERING INDEX imports_sequence"),
+        *("SCALAR SUBQUERY 2", "SEARCH organizations USING PRIMARY KEY"),
+    ]
+)
+"""The plan of looking for the number of the present."""
 
 
 @pytest.fixture
@@ -208,6 +220,7 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
     after = Position(clock.now(), "i")
     store = SqliteDocumentStore(path, clock, readers=1)
     await store.open()
+    await store.add(make_import(clock))
     statements: list[str] = []
     await store._readers.run(lambda connection: connection.set_trace_callback(statements.append))
     search, records = store.search, store.records
@@ -221,7 +234,8 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
     ]
     for wanted in filters:
         await search.list(Filter("organization", created_from=clock.now(), **wanted), 5, after)
-    await search.changed_since("organization", after, 5)
+    await search.changed_since("organization", numbered(0), 5)
+    await search.changed_since("organization", "1770000000000-id", 5)
     await search.by_sha256("organization", "0" * 64)
     await search.by_source("organization", "0" * 64)
     await search.held_by(["worker"])
@@ -240,7 +254,8 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
         "SEARCH driving USING INDEX imports_state",
         "SEARCH driving USING PRIMARY KEY + SEARCH imports USING INDEX sqlite_autoindex_imports_1",
         "SEARCH driving USING INDEX imports_batch",
-        "SEARCH imports USING INDEX imports_changed_at",
+        *(LAST, "SEARCH imports USING INDEX imports_sequence"),
+        *(LAST, "SEARCH imports USING INDEX imports_sequence", "SEARCH imports USING INDEX imports_sequence"),
         "SEARCH imports USING INDEX imports_sha256",
         "SEARCH imports USING INDEX imports_source",
         "SEARCH imports USING INDEX imports_running",
@@ -273,3 +288,41 @@ async def test_what_was_dropped_is_nowhere_in_the_file(path: Path, size: int) ->
     await store.close()
     assert b"s3cr3t" not in path.read_bytes()
     assert [file.name for file in path.parent.iterdir()] == [path.name], "the log is folded in"
+
+
+@pytest.mark.gen_test
+async def test_changes_of_an_earlier_file_are_in_the_order_of_their_moments(path: Path) -> None:
+    first_version(path)
+    clock = SettableClock()
+    moments = {"a": 9, "b": 3, "c": 3, "d": 5, "e": 1}
+    with closing(sqlite3.connect(path)) as connection:
+        for name, moment in moments.items():
+            connection.execute(
+                "INSERT INTO imports SELECT ?, iif(? = 'd', 'another', organization_id), issuer_id, params, 1, host, "
+                "request_id, ?, 1, status, image_id, import_type, attempts, abandoned, revision, worker_id, error, "
+                "image FROM imports WHERE id = 'import'",
+                (name, name, moment),
+            )
+        connection.commit()
+    store = SqliteDocumentStore(path, clock)
+    await store.open()
+    document = make_import(clock)
+    await store.add(document)
+    found = await store.search.changed_since("organization", numbered(0), 10)
+    assert [change.document.id for change in found.changes] == ["e", "import", "b", "c", "a", document.id]
+    found = await store.search.changed_since("another", numbered(0), 10)
+    assert [change.document.id for change in found.changes] == ["d"]
+    await store.close()
+
+
+def test_a_write_finds_its_number_by_an_index(path: Path) -> None:
+    statements = {_insertion(2): 2 * len(IMPORT_COLUMNS), _replacement(2): 2 * len(STATE_COLUMNS)}
+    statements[_claiming(2)] = 2 * len(STATE_COLUMNS) + 1
+    create_file(path)
+    with closing(connect_writer(path, SECOND)) as connection:
+        for statement, values in statements.items():
+            rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * values).fetchall()
+            plan = [row[-1].partition(" (")[0] for row in rows]
+            assert "SEARCH one USING COVERING INDEX imports_sequence" in plan
+            assert "SEARCH organizations USING PRIMARY KEY" in plan
+            assert not {step for step in plan if step.startswith(("SCAN imports", "SCAN one"))}

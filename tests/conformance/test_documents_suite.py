@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from service.clock import Clock
 from service.documents import DocumentStore
 from service.documents.memory import MemoryDocumentStore
+from service.documents.search import Changed
 from service.issuers import Issuer
 from service.models import Import, Status
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
+from tests.conformance.documents_base import SECOND
 
 
 class AddReplaces(MemoryDocumentStore):
@@ -192,6 +195,46 @@ class IssuersInTheOrderOfTheirArrival(MemoryDocumentStore):
         return list(self._issuers.values())
 
 
+class ChangesByTheirMoments(MemoryDocumentStore):
+    """In the order of ``updated_at``, as versions before had it."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        search = self.search
+
+        async def changed_since(organization_id: str, position: str, limit: int) -> Changed:
+            order = sorted(self._imports.values(), key=lambda one: one.updated_at)
+            self._writes.numbers = {one.id: round(one.updated_at.timestamp() * 1000) for one in order}
+            self._writes.last = max(self._writes.numbers.values(), default=0)
+            return await found(organization_id, position, limit)
+
+        found = search.changed_since
+        search.changed_since = changed_since  # type: ignore[method-assign]
+
+
+class NumbersAreGivenTwice(MemoryDocumentStore):
+    async def remove(self, document: Import) -> bool:
+        is_removed = await super().remove(document)
+        self._writes.last = max(self._writes.numbers.values(), default=0)
+        return is_removed
+
+
+class ClaimsHaveNoPlace(MemoryDocumentStore):
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        before = dict(self._writes.numbers)
+        claimed = await super().claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
+        self._writes.numbers = before
+        return claimed
+
+
+class AnnouncingIsAWrite(MemoryDocumentStore):
+    async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
+        await super().announced(import_id, event_ids)
+        self._writes.number(import_id)
+
+
 class NeverCloses(MemoryDocumentStore):
     async def close(self) -> None:
         pass
@@ -242,6 +285,12 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (RotationThatForgets, "test_of_new_keys_given_at_once_each_takes_the_place_of_the_one_before_it", {}),
     (KeysForEver, "test_previous_keys_are_dropped_when_their_time_has_ended", {}),
     (IssuersInTheOrderOfTheirArrival, "test_issuers_are_listed_in_the_order_of_their_ids", {}),
+    (ChangesByTheirMoments, "test_changes_come_in_the_order_of_their_commits", {}),
+    (ChangesByTheirMoments, "test_what_was_decided_long_before_it_is_written_is_found", {"paused": 5 * SECOND}),
+    (ChangesByTheirMoments, "test_a_clock_ahead_hides_nothing_of_others", {}),
+    (NumbersAreGivenTwice, "test_a_removal_gives_no_place_away", {}),
+    (ClaimsHaveNoPlace, "test_every_kind_of_write_has_a_place", {}),
+    (AnnouncingIsAWrite, "test_announcing_is_no_change", {}),
     (NeverCloses, "test_a_closed_store_is_unavailable", {"name": "add"}),
 ]
 

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from service.documents.mongo.changes import read_changes
 from service.documents.mongo.connection import LOCAL, Connection
 from service.documents.mongo.fields import metadata_pair, text, to_import
 from service.documents.mongo.schema import (
     ALBUM,
     BATCH,
-    CHANGED,
     IMPORTS,
     LISTED,
     METADATA,
@@ -21,7 +21,7 @@ from service.documents.mongo.schema import (
     WAITING,
     Index,
 )
-from service.documents.search import MAX_EXAMINED, Filter, ImportSearch, Page, Position
+from service.documents.search import MAX_EXAMINED, Changed, Filter, ImportSearch, Page, Position
 from service.models import Import, Status
 
 _IN_ALBUM = 100
@@ -57,17 +57,9 @@ class MongoImportSearch(ImportSearch):
             after = Position(ends[0]["created_at"], ends[0]["_id"])
         return Page(found, after)
 
-    async def changed_since(self, organization_id: str, since: Position, limit: int) -> Sequence[Import]:
-        """See ``ImportSearch.changed_since``."""
-        later = {"$or": [{"updated_at": {"$gt": since.moment}}, {"updated_at": since.moment, "_id": {"$gt": since.id}}]}
-        # The first condition bounds the walk over the index; the second is exact.
-        wanted = {
-            "organization_id": text(organization_id),
-            "updated_at": {"$gte": since.moment},
-            "deleted_at": None,
-            **later,
-        }
-        return await self._find(wanted, CHANGED, [("updated_at", 1), ("_id", 1)], limit)
+    async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:
+        """See ``ImportSearch.changed_since``; a change stream, open for as long as the call takes."""
+        return await read_changes(self._connection, organization_id, position, limit)
 
     async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
         """See ``ImportSearch.by_sha256``."""

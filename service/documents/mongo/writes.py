@@ -16,6 +16,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from service.documents import DuplicateId, StoreError, StoreUnavailable
+from service.documents.mongo.changes import change_field
 from service.documents.mongo.connection import Connection
 from service.documents.mongo.fields import birth_fields, event_fields, state_fields, text
 from service.documents.mongo.schema import IMPORTS
@@ -48,7 +49,7 @@ class Insertion:
             StoreError: it is larger than MongoDB allows.
         """
         token = new_token()
-        encoded = bson.encode({**birth_fields(document), **state_fields(document), "writes": [token]})
+        encoded = bson.encode({**birth_fields(document), **_next_state(document), "writes": [token]})
         if len(encoded) > MAX_DOCUMENT_BYTES:
             raise StoreError(f"import {document.id} is larger than a MongoDB document may be")
         return cls(document.id, RawBSONDocument(encoded), token)
@@ -79,7 +80,7 @@ class Replacement:
     @classmethod
     def of(cls, document: Import) -> Self:
         """Encode the state of an import."""
-        state = RawBSONDocument(bson.encode(state_fields(document)))
+        state = RawBSONDocument(bson.encode(_next_state(document)))
         events = RawBSONDocument(bson.encode({"$each": event_fields(document.new_events)}))
         return cls(text(document.id), int(document.revision), state, events, new_token())
 
@@ -195,6 +196,10 @@ class Writes:
             _, written = tokens.get(insertion.import_id, (0, ()))
             return None if insertion.token in written else DuplicateId(f"import {insertion.import_id} exists already")
         return _unconfirmed(code, report)
+
+
+def _next_state(document: Import) -> dict[str, Any]:
+    return {**state_fields(document), "change": change_field(document)}
 
 
 def new_token() -> int:

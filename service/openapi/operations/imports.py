@@ -148,6 +148,10 @@ IMPORTS: Final[Sequence[Operation]] = (
         "watchAlbums",
         "Events",
         "Follow the imports of an album, or of all, as server-sent events.",
+        "Writes are told in the order in which the database commits them; the last state of an import is never left "
+        "out. Ids of events are opaque: `Last-Event-ID` goes on after that event. Where the database does not know the "
+        "id any more, imports that changed since ten minutes before it are told, some of them again. Any other text is "
+        "no id: the stream begins with the present.",
         parameters=(
             Parameter("album_id", STRING, "The album."),
             ACCESS_TOKEN,
