@@ -66,9 +66,10 @@ class Inspection:
     def compare_objects(self, rows: Sequence[Row], objects: Mapping[str, Path], *, is_last: bool) -> None:
         """Every object has a document that names it, and no two."""
         owned = Counter(row.key for row in rows if row.has_object)
-        pending = {row.id for row in rows if row.is_stopping}
+        # What an import that is under way has stored is going to be its own.
+        spared = {row.id for row in rows if row.status not in FINAL or (row.is_stopping and not is_last)}
         for key in objects:
-            if key not in owned and (is_last or key.rpartition("/")[2] not in pending):
+            if key not in owned and key.rpartition("/")[2] not in spared:
                 self._found("orphans", f"{key}: {_told(rows, key)}")
         self._twice((f"{key} belongs to {number} imports", number) for key, number in owned.items())
         names = Counter(key.rpartition("/")[2] for key in objects)
