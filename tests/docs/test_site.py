@@ -1,5 +1,6 @@
 """The documentation as a site: it builds without a warning, and its pages ask no other host for anything."""
 
+import html
 import re
 import subprocess
 import sys
@@ -43,6 +44,18 @@ def test_it_builds_strictly_and_every_page_is_in_it(site: Path) -> None:
     built = {page.relative_to(site).with_suffix("") for page in site.rglob("*.html")}
     assert len(pages) > 10
     assert pages <= built
+
+
+def test_the_command_line_is_told_as_lading_tells_it(site: Path) -> None:
+    page = html.unescape((site / "reference" / "command-line.html").read_text(encoding="utf-8"))
+    told = re.sub(r"<[^>]+>", "", page)
+    for command in (
+        "lading storage copy [OPTIONS]",
+        "lading issuer rotate [OPTIONS] ISSUER_ID",
+        "How long it is valid: 90s, 15m, 4h, 30d.",
+    ):
+        assert command in told
+    assert "Sentinel" not in told
 
 
 def test_no_page_asks_another_host_for_anything(site: Path) -> None:
