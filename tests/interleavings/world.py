@@ -1,0 +1,233 @@
+"""All of the service that writes imports, on one document store and two storages, each of its steps scheduled."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, timedelta
+from typing import Any, cast
+
+from backends.guard import GuardedStorage
+from plugins.contracts import Source
+from plugins.errors import ConnectFailed, OriginNotFound
+from service.actions import Actions
+from service.attempts import Attempts
+from service.auth import Grant
+from service.backlog import Backlog
+from service.changes import Changes
+from service.clock import truncate_to_milliseconds
+from service.documents import DocumentStore
+from service.guards import GuardedDetector, GuardedFetcher
+from service.images import Downloads, Images
+from service.importer import Importer
+from service.imports import Imports
+from service.mirror import Mirror
+from service.mirroring import Copyist, Mirroring
+from service.models import Import
+from service.progress import Progress
+from service.purger import Purger
+from service.quotas import Quotas
+from service.receiving import Receiving
+from service.retries import RetryPolicy
+from service.slots import Limits
+from service.spool import Spools
+from service.storages import Storages
+from service.vault import Vault
+from service.webhooks.announcer import Announcer
+from service.webhooks.deliveries import DELIVERY
+from service.webhooks.directory import EndpointDirectory
+from service.webhooks.endpoints import Endpoint, Signing
+from service.webhooks.events import event_id, fact_of
+from service.webhooks.facts import AnnouncedFacts
+from service.worker import Worker, WorkerOptions
+from tests.interleavings.scheduler import WRITER, Stepped, Steps
+from tests.support.clock import SettableClock
+from tests.support.scripted import ScriptedDetector, ScriptedFetcher
+from tests.support.storages import ScriptedStorage
+
+GRANT = Grant("issuer", "organization", "token", admin=True)
+LEASE = timedelta(seconds=30)
+ENDPOINT = "end_1"
+
+
+class WatchedStore(Stepped):
+    """A document store whose steps are scheduled, and that remembers what became of the import.
+
+    Attributes:
+        facts: the event ids of all that was written that receivers are to be told of.
+        ends: how often the import became final.
+    """
+
+    def __init__(self, inner: DocumentStore, steps: Steps) -> None:
+        super().__init__(inner, "documents", steps)
+        self.search = Stepped(inner.search, "documents", steps)
+        self.records = Stepped(inner.records, "records", steps)
+        self.facts: list[str] = []
+        self.lives: Counter[str] = Counter()
+
+    async def update(self, document: Import) -> bool:
+        await self._steps.turn("documents", "update")
+        before, written = await self._steps.made(self._update(document))
+        if written:
+            if fact_of(before, document) is not None:
+                self.facts.append(event_id(document))
+            if document.status.is_final and not before.status.is_final:
+                self.lives["ended"] += 1
+            elif before.status.is_final and not document.status.is_final:
+                self.lives["retried"] += 1
+        assert isinstance(written, bool)
+        return written
+
+    async def _update(self, document: Import) -> tuple[Import, bool]:
+        return await self._inner.get(document.id), await self._inner.update(document)
+
+
+class World:
+    """The parts of a service.
+
+    Args:
+        inner: an open store, in which there is no import that is not final and settled.
+        clock: the store's own.
+    """
+
+    def __init__(self, inner: DocumentStore, clock: SettableClock, executor: ThreadPoolExecutor) -> None:
+        self.clock = clock
+        self.inner = inner
+        self.import_id = ""
+        self.steps = Steps()
+        self.watched = WatchedStore(inner, self.steps)
+        self.store = store = cast("DocumentStore", self.watched)
+        self.rng = random.Random(1)
+        self.backends = {"a": ScriptedStorage(), "b": ScriptedStorage()}
+        for name, backend in self.backends.items():
+            backend.before = self._before(name)
+        guards = {name: GuardedStorage(one, name=name, deadline=30.0) for name, one in self.backends.items()}
+        self.storages = Storages(guards, "a", "b")
+        self.vault = Vault()
+        self.directory = EndpointDirectory(inner, 3600)
+        self.facts = AnnouncedFacts(self.directory, self.vault, UTC, lambda: None)
+        self.fetcher = ScriptedFetcher()
+        self.fetcher.on_open = self._fetch
+        self.quotas = Quotas(store, 1 << 40, max_age=3600)
+        self.spools = Spools(1024 * 1024, None, executor)
+        self.mirror = Mirror(guards["b"])
+        self.importer = Importer(
+            fetchers={"test": GuardedFetcher(self.fetcher, "scripted", 30.0)},
+            detectors=(GuardedDetector(ScriptedDetector(), "scripted", 30.0),),
+            storage=guards["a"],
+            storage_name="a",
+            spools=self.spools,
+            vault=self.vault,
+            admit=self.quotas.hold,
+            mirror=self.mirror,
+        )
+        self.attempts = Attempts(
+            store=store,
+            importer=self.importer,
+            retry=RetryPolicy(3, 1.0, 2.0),
+            clock=clock,
+            rng=self.rng,
+            write_timeout=5.0,
+            quotas=self.quotas,
+            facts=self.facts,
+        )
+        self.images = Images(store, self.storages, clock, Downloads(8), facts=self.facts)
+        self.workers = [self._worker(), self._worker()]
+        self.purger = Purger(self.images, store, clock, self.rng)
+        self.mirroring = Mirroring(Copyist(store, self.storages, clock), self.rng)
+        self.progress = Progress(store, clock)
+        self.backlog = Backlog(inner, 1000, max_age=3600)
+        self.imports = Imports(
+            store=store,
+            importer=self.importer,
+            backlog=self.backlog,
+            quotas=self.quotas,
+            rules=cast("Any", None),
+            clock=clock,
+            vault=self.vault,
+            idempotency=cast("Any", None),
+            accepted=lambda: None,
+        )
+        self.actions = Actions(
+            self.imports,
+            self.images,
+            store,
+            self.backlog,
+            Changes(),
+            self.facts,
+            clock,
+            lambda: None,
+            self._stop_import,
+            timedelta(days=1),
+        )
+        self.receiving = Receiving(
+            imports=self.imports,
+            store=store,
+            importer=self.importer,
+            spools=self.spools,
+            quotas=self.quotas,
+            facts=self.facts,
+            changes=Changes(),
+            clock=clock,
+            rng=self.rng,
+            concurrency=4,
+            lease=LEASE,
+        )
+
+    async def prepare(self) -> None:
+        """Everything that is read once and then remembered is read now."""
+        if not await self.directory.of("issuer"):
+            now = truncate_to_milliseconds(self.clock.now())
+            sealed = Signing.new().sealed(self.vault)
+            endpoint = Endpoint(ENDPOINT, "issuer", "test://receiver/", ("*",), "", True, None, sealed, now, now)
+            await self.inner.records.add(endpoint.record)
+            self.directory._cache.clear()
+            await self.directory.of("issuer")
+        await self.backlog.is_full()
+        await self.quotas.is_full("organization")
+        for worker in self.workers:
+            await worker._leases.current()
+        await self.receiving._leases.current()
+
+    def announcer(self) -> Announcer:
+        """One of a process of its own."""
+        return Announcer(
+            self.store, self.directory, self.vault, self.clock, self.rng, timedelta(days=7), 1.0, lambda: None
+        )
+
+    async def deliveries(self, owner: str = ENDPOINT) -> Sequence[str]:
+        """The event ids of all deliveries."""
+        records = await self.inner.records.list(DELIVERY, owner, 1000)
+        return [record.data["event_id"] for record in records]
+
+    def _stop_import(self, import_id: str) -> None:
+        for worker in self.workers:
+            worker.stop_import(import_id)
+
+    def _worker(self) -> Worker:
+        return Worker(
+            store=self.store,
+            importer=self.importer,
+            attempts=replace(self.attempts, under_way=set()),
+            options=WorkerOptions(Limits(4, 4, 4), 600.0, 600.0, LEASE, 1.0, 30.0),
+            clock=self.clock,
+            rng=self.rng,
+            has_stopped=self.images.purge_stopped,
+        )
+
+    def _before(self, name: str) -> Any:
+        async def before(method: str, _key: str) -> None:
+            await self.steps.turn(name, method)
+
+        return before
+
+    async def _fetch(self, _source: Source) -> None:
+        """What a fetch comes to depends on who fetches: writers are named for it."""
+        await asyncio.sleep(0)
+        writer = WRITER.get() or ""
+        if "failed" in writer:
+            raise OriginNotFound("gone", status=404)
+        if "requeued" in writer:
+            raise ConnectFailed("refused")
