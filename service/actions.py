@@ -92,7 +92,8 @@ class Actions:
             raise ApiError("secrets_dropped")
         if one.is_stopping:
             raise ApiError("still_stopping", retry_after=RETRY_AFTER_STOPPING)
-        return one.retried(now if one.url else now + self.expire_after, now)
+        due = self.store.clock.now()
+        return one.retried(due if one.url else due + self.expire_after, now)
 
     async def delete(self, grant: Grant, import_id: str) -> None:
         """Delete an import with its image. It is gone for everyone when this returns; what an attempt under way has

@@ -53,7 +53,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         clock=parts.clock,
         vault=parts.vault,
         endpoints=None if parts.webhooks is None else parts.webhooks.api.endpoints,
-        idempotency=Idempotency(parts.store, parts.clock, timedelta(seconds=service.idempotency_lifetime)),
+        idempotency=Idempotency(parts.store, timedelta(seconds=service.idempotency_lifetime)),
         accepted=accepted,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
@@ -102,6 +102,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         authenticator=Authenticator(
             directory.get,
             parts.clock,
+            keys_clock=parts.store.clock,
             leeway=settings.auth.leeway,
             max_token_bytes=settings.auth.token_max_bytes,
         ),

@@ -176,7 +176,7 @@ class Attempts:
             return self._after_outage(document, failure)
         # Its timers ran out, and its peers gave up, while nobody could act: the next attempt tells. Should the process
         # stand still for a day, again and again, attempts are counted, so that the import comes to an end.
-        if error.retryable and stood_still and self.clock.now() - document.since <= MAX_OUTAGE:
+        if error.retryable and stood_still and self.store.clock.now() - document.since <= MAX_OUTAGE:
             return self._after_outage(document, failure)
         if isinstance(error, DetectorStalled):
             return self._after_stall(document, failure)
@@ -188,22 +188,22 @@ class Attempts:
         delay = self.retry.delay(document.failures, retry_after, self.rng)
         if delay is None:
             return self._failed(failure)
-        now = self.clock.now()
-        return lambda one: one.requeued(failure, now + delay, now)
+        due, now = self.store.clock.now() + delay, self.clock.now()
+        return lambda one: one.requeued(failure, due, now)
 
     def _after_outage(self, document: Import, failure: Failure) -> Transition:
-        now = self.clock.now()
-        if now - document.since > MAX_OUTAGE:
+        due, now = self.store.clock.now(), self.clock.now()
+        if due - document.since > MAX_OUTAGE:
             return self._failed(failure)
-        delay = self.retry.outage_delay(now - document.since, self.rng)
-        return lambda one: one.requeued(failure, now + delay, now, counted=False)
+        delay = self.retry.outage_delay(due - document.since, self.rng)
+        return lambda one: one.requeued(failure, due + delay, now, counted=False)
 
     def _after_stall(self, document: Import, failure: Failure) -> Transition:
         """The attempt came to no verdict, as where its worker dies: it is counted with those, not with the failures."""
         if document.abandoned + 1 >= MAX_ABANDONED:
             return self._failed(failure)
-        now = self.clock.now()
-        run_at = now + self.retry.outage_delay(now - document.since, self.rng)
+        due, now = self.store.clock.now(), self.clock.now()
+        run_at = due + self.retry.outage_delay(due - document.since, self.rng)
         return lambda one: one.stalled(failure, run_at, now)
 
     def _failed(self, failure: Failure, *, counted: bool = True) -> Transition:

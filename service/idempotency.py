@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from service.clock import Clock, truncate_to_milliseconds
+from service.clock import truncate_to_milliseconds
 from service.documents import DocumentStore, DuplicateId
 from service.documents.records import Record
 from service.errors import ApiError
@@ -50,14 +50,13 @@ def fingerprint_of(params: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """Remembers keys, each of its issuer.
+    """Remembers keys, each of its issuer, for durations that the store's clock judges.
 
     Attributes:
         keep: for how long.
     """
 
     store: DocumentStore
-    clock: Clock
     keep: timedelta
 
     async def once(
@@ -89,7 +88,7 @@ class Idempotency:
         found = await self.store.records.get(KIND, record_id)
         if found is None:
             document = await prepared()
-            now = truncate_to_milliseconds(self.clock.now())
+            now = truncate_to_milliseconds(self.store.clock.now())
             data = {"fingerprint": fingerprint, "import_id": document.id}
             record = Record(KIND, record_id, issuer_id, data, now, expires_at=now + self.keep)
             try:
@@ -116,7 +115,7 @@ class Idempotency:
         document = await self.store.get(import_id)
         if document is not None or found.data.get("is_added"):
             return await self._replayed(document, found)
-        if self.clock.now() - found.created_at < GRACE:
+        if self.store.clock.now() - found.created_at < GRACE:
             raise ApiError("idempotency_in_progress", retry_after=RETRY_AFTER)
         return await self._added(replace(await prepared(), id=import_id), found, add)
 

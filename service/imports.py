@@ -161,6 +161,7 @@ class Imports:
 
     def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
+        due = truncate_to_milliseconds(self.store.clock.now())
         url = params.get("url")
         first = url[0] if isinstance(url, list) else url
         shown = filtered(params)
@@ -172,7 +173,8 @@ class Imports:
             sealed=self.vault.seal(params) if (url or webhook_of(params)) and shown is not params else None,
             created_at=now,
             updated_at=now,
-            run_at=now if url else now + self.expire_after,
+            run_at=due if url else due + self.expire_after,
+            due_since=due if url else None,
             status=Status.QUEUED if url else Status.WAITING,
             host=host_of(first) if first else "",
             request_id=request_id,

@@ -43,7 +43,8 @@ class Issuer:
         enabled: whether its tokens are accepted.
         require_exp: whether a token must have an ``exp`` claim.
         previous_key: the key before, which is accepted besides while those who sign change over; None if there is none.
-        previous_until: when ``previous_key`` ends to be accepted, UTC, whole milliseconds; None for no such time.
+        previous_until: when ``previous_key`` ends to be accepted, by ``DocumentStore.clock``, whole milliseconds; None
+            for no such time.
     """
 
     id: str

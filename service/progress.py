@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
-from service.clock import Clock, truncate_to_milliseconds
+from service.clock import truncate_to_milliseconds
 from service.documents import DocumentStore, DuplicateId, StoreUnavailable
 from service.documents.records import Record
 
@@ -59,9 +59,8 @@ class _Fetch:
 class Progress:
     """The fetches under way in a process."""
 
-    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore) -> None:
         self._store = store
-        self._clock = clock
         self._fetches: dict[str, _Fetch] = {}
 
     def begin(self, import_id: str, fills: HasSize, total: int | None) -> None:
@@ -94,7 +93,7 @@ class Progress:
                         await self._write(import_id, fetch)
 
     async def _write(self, import_id: str, fetch: _Fetch) -> None:
-        now = truncate_to_milliseconds(self._clock.now())
+        now = truncate_to_milliseconds(self._store.clock.now())
         data = fetch.amount.document
         if fetch.written is None:
             await self._store.records.delete(KIND, import_id)  # of an earlier attempt

@@ -78,7 +78,7 @@ class Purger:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        for document in await self.store.search.expired_waiting(self.clock.now(), BATCH):
+        for document in await self.store.search.expired_waiting(self.store.clock.now(), BATCH):
             expired = document.expired(CONTENT_EXPIRED, self.clock.now())
             expired = await self.images.facts.stamp(document, expired)
             if await self.store.update(expired):

@@ -261,8 +261,8 @@ class Receiving:
         now = self._clock.now()
         try:
             if not reception.is_over:
-                back = Result(self._store, self._facts, document, handing_back(now, now))
-                await asyncio.shield(back.write())
+                back = handing_back(self._store.clock.now(), now)
+                await asyncio.shield(Result(self._store, self._facts, document, back).write())
         except ResultNotWritten:
             lease.retired = True
         except BaseException:

@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from service.auth import Grant
+from service.clock import shown
 from service.database import told_as_outage
 from service.documents import DocumentStore, StoreUnavailable
 from service.documents.records import Record
@@ -110,6 +112,10 @@ class Uploads:
         if document.status is Status.DONE:
             return Upload(document, length, length)
         return Upload(document, length, await self._blocking(self.folder.size, upload_id))
+
+    def expires_at(self, upload: Upload) -> datetime:
+        """When a waiting upload is given up, by the machine's clock."""
+        return shown(upload.document.run_at, self.store.clock, self.imports.clock)
 
     @asynccontextmanager
     async def opened(self, upload: Upload) -> AsyncIterator[UploadFile]:

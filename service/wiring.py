@@ -123,7 +123,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         stack.callback(executor.shutdown, cancel_futures=True)
         vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
         quotas = Quotas(store, settings.limits.organization_stored_bytes)
-        progress = Progress(store, clock)
+        progress = Progress(store)
         files = files_of(storages.backend)
         # Where the operator has no other wish, a long body is written where it can stay.
         make_file = files.make_file if files is not None and worker.spool_directory is None else None

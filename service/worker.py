@@ -189,7 +189,7 @@ class Worker:
 
     async def _turn_away(self, documents: Collection[Import]) -> None:
         """Part with claimed imports that have no room."""
-        now = self._clock.now()
+        now = self._store.clock.now()
         await asyncio.gather(*(self._part_with(document, self._turned_away(document, now)) for document in documents))
 
     def _turned_away(self, document: Import, now: datetime) -> Transition:
@@ -201,7 +201,7 @@ class Worker:
         delay = COOLING_SECONDS * self._rng.uniform(1.0, 2.0)
         if self._slots.has_room_for_issuer(document):
             delay = max(delay, self._politeness.turn(document))
-        return handing_back(now + timedelta(seconds=delay), now)
+        return handing_back(now + timedelta(seconds=delay), self._clock.now())
 
     def _cooling_issuers(self) -> set[str]:
         now = asyncio.get_running_loop().time()
@@ -264,8 +264,8 @@ class Worker:
 
     async def _give_back(self, documents: Collection[Import]) -> None:
         """Return claimed imports to the queue without an attempt, due at once."""
-        now = self._clock.now()
-        await asyncio.gather(*(self._part_with(document, handing_back(now, now)) for document in documents))
+        due, now = self._store.clock.now(), self._clock.now()
+        await asyncio.gather(*(self._part_with(document, handing_back(due, now)) for document in documents))
 
     async def _part_with(self, document: Import, transition: Transition) -> None:
         """Write what becomes of an import that does not run."""

@@ -27,14 +27,24 @@ class Authenticator:
     Args:
         lookup: finds an issuer; awaited once for every well-formed token, also for one that was verified before. What
             it raises passes through.
-        clock: judges ``exp`` and ``nbf``.
+        clock: judges ``exp`` and ``nbf``, as the issuers' clocks set them (RFC 7519 section 4.1.4).
+        keys_clock: judges how long the key before is accepted besides, ``DocumentStore.clock``; ``clock`` unless given.
         leeway: seconds by which the issuers' clocks may differ from it, at least 0.
         max_token_bytes: longest header value that is looked at.
     """
 
-    def __init__(self, lookup: IssuerLookup, clock: Clock, *, leeway: float = 0.0, max_token_bytes: int = 8192) -> None:
+    def __init__(
+        self,
+        lookup: IssuerLookup,
+        clock: Clock,
+        *,
+        keys_clock: Clock | None = None,
+        leeway: float = 0.0,
+        max_token_bytes: int = 8192,
+    ) -> None:
         self._lookup = lookup
         self._clock = clock
+        self._keys_clock = keys_clock or clock
         self._leeway = leeway
         self._max_token_bytes = max_token_bytes
         self._known = VerifiedTokens()
@@ -54,9 +64,9 @@ class Authenticator:
             raise Unauthorized(Reason.TOO_LARGE)
         known = self._known.get(authorization)
         if known is not None:
-            issuer, now = await self._lookup(known.issuer.id), self._clock.now()
-            if issuer == known.issuer and issuer.keys(now) == known.keys:
-                self._check_times(known.times, known.issuer, now)
+            issuer = await self._lookup(known.issuer.id)
+            if issuer == known.issuer and issuer.keys(self._keys_clock.now()) == known.keys:
+                self._check_times(known.times, known.issuer, self._clock.now())
                 return known.grant
             self._known.forget(authorization)
         verified = await self._verify(authorization)
@@ -70,13 +80,13 @@ class Authenticator:
         signature = _decode(last)
         algorithm = _algorithm(header)
         found = await self._lookup(_issuer_id(claims))
-        now = self._clock.now()
+        now = self._keys_clock.now()
         issuer = _verified(found, algorithm, message.encode(), signature, now)
         if not issuer.enabled:
             raise Unauthorized(Reason.DISABLED)
         names: Sequence[str] = ("exp", "nbf", "iat")
         times = {name: _number(claims[name]) for name in names if name in claims}
-        self._check_times(times, issuer, now)
+        self._check_times(times, issuer, self._clock.now())
         if claims.get("aud") is not None:  # meant for others only (RFC 7519 section 4.1.3)
             raise Unauthorized(Reason.OTHER_AUDIENCE)
         grant = Grant(

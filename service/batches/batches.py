@@ -115,8 +115,9 @@ class Batches:
             ApiError: ``documents_unavailable``.
         """
         now = truncate_to_milliseconds(self.clock.now())
+        expires_at = truncate_to_milliseconds(self.store.clock.now()) + self.keep
         data = {"issuer_id": grant.issuer_id, "accepted": 0, "rejected": {}, "complete": False}
-        record = Record(KIND, str(uuid.uuid4()), grant.organization_id, data, now, expires_at=now + self.keep)
+        record = Record(KIND, str(uuid.uuid4()), grant.organization_id, data, now, expires_at=expires_at)
         with told_as_outage():
             await self.store.records.add(record)
         return Batch(record)

@@ -3,14 +3,15 @@
 import os
 import secrets
 import uuid
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import click
 
 from service.auth import usable_key
-from service.clock import SystemClock, truncate_to_milliseconds
+from service.clock import Clock, SystemClock, shown, truncate_to_milliseconds
 from service.commands.common import (
     InOrder,
     checked,
@@ -26,8 +27,10 @@ from service.commands.common import (
     read_secret_file,
     settings_from,
 )
-from service.documents import DuplicateId
+from service.documents import DocumentStore, DuplicateId
 from service.issuers import Algorithm, Issuer
+
+Answer = TypeVar("Answer")
 
 secret_file_option = click.option(
     "--secret-file", type=click.File("rb"), help="Read the secret from a file, - for standard input."
@@ -133,19 +136,19 @@ def issuer_rotate(
             f"the issuer {issuer_id!r} is in the configuration; move its key to 'previous_secret' or"
             " 'previous_public_key' there, and write the new one in its place"
         )
-    now = truncate_to_milliseconds(SystemClock().now())
-    keep_until = None if grace is None else now + grace
-    issuer = on_store(settings, lambda store: store.get_issuer(issuer_id))
+    issuer, clock = on_store(settings, lambda store: _and_clock(store, store.get_issuer(issuer_id)))
     if issuer is None:
         raise no_issuer(settings, issuer_id)
     key, is_new_secret = _key(issuer.algorithm, secret_file, public_key_file)
+    now = truncate_to_milliseconds(clock.now())
+    keep_until = None if grace is None else now + grace
     if key in issuer.keys(now):
         raise click.ClickException(f"this is a key of the issuer {issuer_id!r} already")
     on_store(settings, lambda store: store.rotate_issuer(issuer_id, key, keep_until))
     click.echo(f"id: {issuer.id}")
     if is_new_secret:
         click.echo(f"secret: {key}")
-    click.echo(f"previous key: {_accepted(keep_until)}")
+    click.echo(f"previous key: {_accepted(keep_until, clock)}")
     if len(issuer.keys(now)) > 1:
         click.echo("The key before the previous one is refused from now on.", err=True)
 
@@ -155,13 +158,16 @@ def issuer_rotate(
 def issuer_list(config: Path | None) -> None:
     """List the issuers, without their keys."""
     settings = settings_from(config, os.environ)
-    managed = on_store(settings, lambda store: store.list_issuers()) if keeps_documents(settings) else ()
+    managed: Sequence[Issuer] = ()
+    clock: Clock = SystemClock()
+    if keeps_documents(settings):
+        managed, clock = on_store(settings, lambda store: _and_clock(store, store.list_issuers()))
     rows = [("ID", "ORGANIZATION", "ALGORITHM", "STATE", "KEPT IN", "PREVIOUS KEY")]
-    now = SystemClock().now()
+    now = clock.now()
     for where, issuers in (("service.conf", settings.issuers.values()), ("documents", managed)):
         for issuer in issuers:
             state = "enabled" if issuer.enabled else "disabled"
-            previous = _accepted(issuer.previous_until, "accepted") if len(issuer.keys(now)) > 1 else "-"
+            previous = _accepted(issuer.previous_until, clock, "accepted") if len(issuer.keys(now)) > 1 else "-"
             rows.append((issuer.id, issuer.organization_id, issuer.algorithm.value, state, where, previous))
     if len(rows) > 1:
         print_table(rows)
@@ -219,5 +225,13 @@ def _key(algorithm: Algorithm, secret_file: BinaryIO | None, public_key_file: Bi
         raise click.ClickException(str(error)) from None
 
 
-def _accepted(until: datetime | None, otherwise: str = "refused") -> str:
-    return otherwise if until is None else f"accepted until {until.isoformat(timespec='seconds')}"
+async def _and_clock(store: DocumentStore, answer: Awaitable[Answer]) -> tuple[Answer, Clock]:
+    """What the store answers, and the clock that judges it; it goes on when the store is closed."""
+    return await answer, store.clock
+
+
+def _accepted(until: datetime | None, clock: Clock, otherwise: str = "refused") -> str:
+    """Until when a key is accepted, which ``clock`` judges, as this machine's clock tells it."""
+    if until is None:
+        return otherwise
+    return f"accepted until {shown(until, clock, SystemClock()).isoformat(timespec='seconds')}"

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
+from service.clock import Clock
 from service.documents.errors import DuplicateId, StoreError, StoreUnavailable
 from service.documents.records import RecordStore
 from service.documents.search import ImportSearch
@@ -25,16 +26,20 @@ class DocumentStore(ABC):
     Attributes:
         search: finds imports.
         records: keeps small documents of other kinds.
+        clock: judges what is due, which lease has expired and what need not be kept any more. All processes that share
+            the documents have the same one, and it does not step when the clock of a machine is set. Whoever computes
+            such a moment takes it from there; it tells the right time once the store is open.
 
     Common to all methods: they may be called concurrently from several tasks of one event loop, never block it, and
     raise ``StoreUnavailable`` where the database does not answer. A write has been made durable when its method returns
     (P1: survives kill -9 and loss of power). A cancelled write may or may not have been made, but never in part.
-    Concurrent writes may share one transaction; a write that fails fails alone. The store judges what is due, and which
-    lease has expired, by the clock that it was constructed with, or by its server's.
+    Concurrent writes may share one transaction; a write that fails fails alone. Leases begin and
+    end by ``clock``; ``updated_at`` of what a store itself changes is told by the machine's own clock.
     """
 
     search: ImportSearch
     records: RecordStore
+    clock: Clock
 
     @abstractmethod
     async def open(self) -> None:
@@ -212,8 +217,8 @@ class DocumentStore(ABC):
     @abstractmethod
     async def rotate_issuer(self, issuer_id: str, key: str, keep_until: datetime | None) -> bool:
         """Give an issuer a new key. The one that it had becomes ``previous_key`` until ``keep_until`` (whole
-        milliseconds), in place of any other; for None there is no previous key then. Of several calls at once, each
-        finds the key that the one before it gave.
+        milliseconds, by ``clock``), in place of any other; for None there is no previous key then. Of several calls at
+        once, each finds the key that the one before it gave.
 
         Returns:
             False where there is no such issuer.
@@ -221,7 +226,7 @@ class DocumentStore(ABC):
 
     @abstractmethod
     async def drop_previous_keys(self) -> int:
-        """Forget the previous keys whose time has ended; how many they were."""
+        """Forget the previous keys whose time has ended, by ``clock``; how many they were."""
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from service.clock import Clock
+from service.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
 from service.documents import DocumentStore, DuplicateId, StoreUnavailable
 from service.documents.memory_records import MemoryRecordStore
 from service.documents.memory_search import MemoryImportSearch, Writes
@@ -22,11 +22,16 @@ class MemoryDocumentStore(DocumentStore):
     """Keeps documents in memory. See ``DocumentStore``; a claim looks at every import, whatever its limit.
 
     Args:
-        clock: judges what is due and which lease has expired.
+        clock: the machine's. Unless it is ``SystemClock``, or ``counter`` is given, it is the store's clock too: tests
+            set both at once.
+        counter: the store's clock goes on by it.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, counter: TimeCounter | None = None) -> None:
         self._clock = clock
+        self.clock = clock
+        if counter is not None or isinstance(clock, SystemClock):
+            self.clock = SteadyClock(clock.now(), counter or count_nanoseconds)
         self._is_open = False
         self._imports: dict[str, Import] = {}
         self._writes = Writes()
@@ -34,7 +39,7 @@ class MemoryDocumentStore(DocumentStore):
         self._issuers: dict[str, Issuer] = {}
         self._last_issuer = ""
         self.search = MemoryImportSearch(self._all, self._writes)
-        self.records = MemoryRecordStore(clock, self._check_open)
+        self.records = MemoryRecordStore(self.clock, self._check_open)
 
     async def open(self) -> None:
         """See ``DocumentStore.open``."""
@@ -137,7 +142,7 @@ class MemoryDocumentStore(DocumentStore):
         self._check_open()
         if worker_id not in self._leases:
             return ()
-        now = self._clock.now()
+        now = self.clock.now()
         due: defaultdict[str, list[Import]] = defaultdict(list)
         for document in sorted(self._imports.values(), key=lambda document: document.run_at):
             if document.status is Status.QUEUED and document.run_at <= now:
@@ -150,7 +155,7 @@ class MemoryDocumentStore(DocumentStore):
             for queue in (due[issuer] for issuer in issuers)
             if turn < len(queue)
         ]
-        claimed = [document.claimed(worker_id, now) for document in in_turn[:limit]]
+        claimed = [document.claimed(worker_id, self._clock.now()) for document in in_turn[:limit]]
         for document in claimed:
             self._put(document)
             self._last_issuer = document.issuer_id
@@ -168,20 +173,20 @@ class MemoryDocumentStore(DocumentStore):
         self._check_open()
         if worker_id in self._leases:
             raise DuplicateId(f"worker {worker_id} has a lease already")
-        self._leases[worker_id] = self._clock.now() + lease
+        self._leases[worker_id] = self.clock.now() + lease
 
     async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
         """See ``DocumentStore.heartbeat``."""
         self._check_open()
         if worker_id not in self._leases:
             return False
-        self._leases[worker_id] = self._clock.now() + lease
+        self._leases[worker_id] = self.clock.now() + lease
         return True
 
     async def recover(self, limit: int) -> int:
         """See ``DocumentStore.recover``."""
         self._check_open()
-        now = self._clock.now()
+        now = self.clock.now()
         self._leases = {worker_id: expires_at for worker_id, expires_at in self._leases.items() if expires_at > now}
         orphans = [
             document
@@ -189,7 +194,7 @@ class MemoryDocumentStore(DocumentStore):
             if document.status is Status.RUNNING and document.worker_id not in self._leases
         ][:limit]
         for document in orphans:
-            self._put(document.recovered(now))
+            self._put(document.recovered(self._clock.now(), now))
         return len(orphans)
 
     async def release(self, worker_id: str) -> None:
@@ -237,7 +242,7 @@ class MemoryDocumentStore(DocumentStore):
     async def drop_previous_keys(self) -> int:
         """See ``DocumentStore.drop_previous_keys``."""
         self._check_open()
-        now = self._clock.now()
+        now = self.clock.now()
         ended = [
             issuer
             for issuer in self._issuers.values()

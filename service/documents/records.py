@@ -20,8 +20,8 @@ class Record:
         owner: whose it is, for listing: an organisation, an issuer, or another record.
         data: what it says, as JSON can; may be secret, so it is in no repr.
         revision: number of writes so far, as of ``Import``.
-        due_at: when something is to be done about it; None for never.
-        expires_at: from when on it need not be kept; None for never.
+        due_at: when something is to be done about it, by ``DocumentStore.clock``; None for never.
+        expires_at: from when on it need not be kept, by ``DocumentStore.clock``; None for never.
     """
 
     kind: str

@@ -18,10 +18,11 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from service.clock import Clock
+from service.clock import Clock, SteadyClock, SystemClock
 from service.documents import DocumentStore, StoreUnavailable, sqlite_queries
+from service.documents.sqlite_clock import Boot, note, present_boot, started_at
 from service.documents.sqlite_commits import commit_together
-from service.documents.sqlite_file import connect_reader, connect_writer, create_file, file_identity
+from service.documents.sqlite_file import connect_reader, connect_writer, create_file, file_identity, unavailable
 from service.documents.sqlite_news import SqliteNews
 from service.documents.sqlite_records import SqliteRecordStore
 from service.documents.sqlite_rows import to_milliseconds
@@ -41,7 +42,10 @@ class SqliteDocumentStore(DocumentStore):
 
     Args:
         path: the file; it and the folders above it are created where they are missing.
-        clock: judges what is due and which lease has expired; asked in other threads too.
+        clock: the machine's; asked in other threads too. Unless it is ``SystemClock``, or ``boot`` is given, it is the
+            store's clock too: tests set both at once.
+        boot: the store's clock goes on by its counter; the present boot unless given. Where the system names no boot,
+            the machine's clock is the store's.
         busy_timeout: how long a transaction waits for those of other processes before it gives up.
         readers: number of reading threads, at least 1.
         queue_size: how many writes, and how many reads, wait or run at most; further callers wait for a place.
@@ -52,12 +56,16 @@ class SqliteDocumentStore(DocumentStore):
         path: Path,
         clock: Clock,
         *,
+        boot: Boot | None = None,
         busy_timeout: timedelta = timedelta(seconds=5),
         readers: int = 2,
         queue_size: int = 1024,
     ) -> None:
         self._path = path = path.absolute()
         self._clock = clock
+        self._boot = boot or (present_boot() if isinstance(clock, SystemClock) else None)
+        self._steady = None if self._boot is None else SteadyClock(clock.now(), self._boot.counter)
+        self.clock = self._steady or clock
         self._busy_timeout = busy_timeout
         self._turns = Turns()
         self._choosing = asyncio.Lock()
@@ -82,7 +90,7 @@ class SqliteDocumentStore(DocumentStore):
         )
         self._news = SqliteNews(self._readers)
         self.search = SqliteImportSearch(self._readers)
-        self.records = SqliteRecordStore(self._writer, self._readers, clock)
+        self.records = SqliteRecordStore(self._writer, self._readers, self.clock)
 
     async def open(self) -> None:
         """See ``DocumentStore.open``.
@@ -161,7 +169,7 @@ class SqliteDocumentStore(DocumentStore):
         excluded = frozenset(exclude_issuers)
 
         def choose(connection: sqlite3.Connection) -> Sequence[Import]:
-            rowids = self._turns.take(connection, to_milliseconds(self._clock.now()), limit, excluded, per_issuer)
+            rowids = self._turns.take(connection, to_milliseconds(self.clock.now()), limit, excluded, per_issuer)
             return sqlite_queries.read_rows(connection, rowids)
 
         # What is chosen while nobody else is kept from writing may be claimed by another process meanwhile.
@@ -189,20 +197,24 @@ class SqliteDocumentStore(DocumentStore):
 
     async def register(self, worker_id: str, lease: timedelta) -> None:
         """See ``DocumentStore.register``."""
-        await self._writer.run(
-            lambda connection: sqlite_queries.insert_worker(connection, worker_id, self._clock.now() + lease)
-        )
+
+        def register(connection: sqlite3.Connection) -> None:
+            sqlite_queries.insert_worker(connection, worker_id, self._reached(connection) + lease)
+
+        await self._writer.run(register)
 
     async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
         """See ``DocumentStore.heartbeat``."""
-        return await self._writer.run(
-            lambda connection: sqlite_queries.renew_worker(connection, worker_id, self._clock.now() + lease)
-        )
+
+        def renew(connection: sqlite3.Connection) -> bool:
+            return sqlite_queries.renew_worker(connection, worker_id, self._reached(connection) + lease)
+
+        return await self._writer.run(renew)
 
     async def recover(self, limit: int) -> int:
         """See ``DocumentStore.recover``."""
         return await self._writer.run(
-            lambda connection: sqlite_queries.recover_imports(connection, limit, self._clock.now())
+            lambda connection: sqlite_queries.recover_imports(connection, limit, self._clock.now(), self.clock.now())
         )
 
     async def release(self, worker_id: str) -> None:
@@ -236,15 +248,31 @@ class SqliteDocumentStore(DocumentStore):
     async def drop_previous_keys(self) -> int:
         """See ``DocumentStore.drop_previous_keys``."""
         return await self._writer.run(
-            lambda connection: sqlite_queries.drop_previous_keys(connection, self._clock.now())
+            lambda connection: sqlite_queries.drop_previous_keys(connection, self.clock.now())
         )
 
     # --- in the threads -----------------------------------------------------------------------------------------------
 
+    def _reached(self, connection: sqlite3.Connection) -> datetime:
+        """The present, which a boot to come does not go behind."""
+        now = self.clock.now()
+        if self._steady is not None:
+            note(connection, now)
+        return now
+
     def _connect_writer(self) -> sqlite3.Connection:
         if self._identity is None:
             create_file(self._path)  # once: one that is deleted later is missed, and not made anew
-        return self._connect(connect_writer)
+        connection = self._connect(connect_writer)
+        try:
+            if self._steady is not None and self._boot is not None:
+                self._steady.set(started_at(connection, self._boot, self._clock.now), 0)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise unavailable(self._path, error) from error
+            raise
+        return connection
 
     def _connect_reader(self) -> sqlite3.Connection:
         return self._connect(connect_reader)

@@ -168,9 +168,9 @@ def delete_worker(connection: sqlite3.Connection, worker_id: str) -> None:
     connection.execute("DELETE FROM workers WHERE id = ?", (worker_id,))
 
 
-def recover_imports(connection: sqlite3.Connection, limit: int, now: datetime) -> int:
-    """See ``DocumentStore.recover``."""
-    connection.execute("DELETE FROM workers WHERE expires_at <= ?", (to_milliseconds(now),))
+def recover_imports(connection: sqlite3.Connection, limit: int, now: datetime, due: datetime) -> int:
+    """See ``DocumentStore.recover``; the time by the machine's clock, and by the store's."""
+    connection.execute("DELETE FROM workers WHERE expires_at <= ?", (to_milliseconds(due),))
     orphans = connection.execute(
         """
         SELECT rowid FROM imports
@@ -179,7 +179,7 @@ def recover_imports(connection: sqlite3.Connection, limit: int, now: datetime) -
         """,
         (limit,),
     ).fetchall()
-    recovered = [document.recovered(now) for document in read_rows(connection, [row[0] for row in orphans])]
+    recovered = [document.recovered(now, due) for document in read_rows(connection, [row[0] for row in orphans])]
     update_imports(connection, recovered)
     return len(orphans)
 

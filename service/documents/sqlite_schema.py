@@ -202,7 +202,21 @@ _SEQUENCE = (
     """,
 )
 
-VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS, _RUNS, _SEQUENCE)
+# The clock that judges leases and due times, see ``sqlite_clock``: when the machine was started by it, and how far it
+# has come. And since when an import has been due, by that clock.
+_CLOCK = (
+    """
+    CREATE TABLE clock (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        boot_id TEXT NOT NULL,
+        started_at INTEGER NOT NULL,
+        reached_at INTEGER NOT NULL
+    ) STRICT
+    """,
+    "ALTER TABLE imports ADD COLUMN due_since INTEGER",
+)
+
+VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS, _RUNS, _SEQUENCE, _CLOCK)
 """The statements that lead to each version from the one before it; the first from an empty file."""
 
 SCHEMA_VERSION: Final = len(VERSIONS)

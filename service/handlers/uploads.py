@@ -76,7 +76,8 @@ class TusHandler(DiskHandler):
         self.log_fields["import_id"] = upload.document.id
         self.keep_headers({"Upload-Offset": str(upload.offset), "X-Import-Id": upload.document.id})
         if upload.document.status is Status.WAITING:
-            self.keep_headers({"Upload-Expires": format_datetime(upload.document.run_at, usegmt=True)})
+            expires_at = self.api.uploads.expires_at(upload)
+            self.keep_headers({"Upload-Expires": format_datetime(expires_at, usegmt=True)})
         elif self.kept_headers.pop("Upload-Expires", None):
             self.clear_header("Upload-Expires")
 

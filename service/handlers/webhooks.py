@@ -44,13 +44,13 @@ class WebhookHandler(BaseHandler):
         body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
         return wishes_of(merge(parse_query(self.request.query, limits), body))
 
-    def answer_page(self, page: DeliveryPage, status: DeliveryStatus | None, limit: int) -> None:
+    def answer_page(self, log: DeliveryLog, page: DeliveryPage, status: DeliveryStatus | None, limit: int) -> None:
         """Answer with deliveries, and with a ``Link`` to the rest (RFC 8288)."""
         if page.next is not None:
             query = {"status": status.value} if status else {}
             link = urlencode({**query, "limit": limit, "cursor": page.next})
             self.set_header("Link", f'<{self.request.path}?{link}>; rel="next"')
-        views = [delivery_view(one, self.api.timezone) for one in page.deliveries]
+        views = [delivery_view(one, self.api.timezone, log.shown) for one in page.deliveries]
         self.answer(HTTPStatus.OK, {"deliveries": views})
 
     def page_wanted(self) -> tuple[DeliveryStatus | None, int, str | None]:
@@ -130,7 +130,7 @@ class EndpointTestHandler(WebhookHandler):
         grant, webhooks = await self.manager()
         delivery = await webhooks.log.ping(grant, endpoint_id)
         self.set_header("Location", f"/api/v1/webhooks/{endpoint_id}/deliveries/{delivery.id}")
-        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.api.timezone, whole=True))
+        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.api.timezone, webhooks.log.shown, whole=True))
 
 
 class SecretHandler(WebhookHandler):
@@ -178,7 +178,7 @@ class DeliveriesHandler(ReceiverHandler):
         """List it, the latest first."""
         log, owner = await self.receiver(name)
         status, limit, after = self.page_wanted()
-        self.answer_page(await log.page(owner, status, limit, after), status, limit)
+        self.answer_page(log, await log.page(owner, status, limit, after), status, limit)
 
 
 class DeliveryHandler(ReceiverHandler):
@@ -188,7 +188,7 @@ class DeliveryHandler(ReceiverHandler):
         """Show it with what is sent."""
         log, owner = await self.receiver(name)
         delivery = await log.one(owner, delivery_id)
-        self.answer(HTTPStatus.OK, delivery_view(delivery, self.api.timezone, whole=True))
+        self.answer(HTTPStatus.OK, delivery_view(delivery, self.api.timezone, log.shown, whole=True))
 
 
 class ReplayHandler(ReceiverHandler):
@@ -198,7 +198,7 @@ class ReplayHandler(ReceiverHandler):
         """Send it again; the answer is the delivery, to be looked at again."""
         log, owner = await self.receiver(name)
         delivery = await log.replay(owner, delivery_id)
-        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.api.timezone, whole=True))
+        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.api.timezone, log.shown, whole=True))
 
 
 class ImportDeliveriesHandler(DeliveriesHandler):

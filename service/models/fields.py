@@ -18,8 +18,11 @@ class ImportFields:
         issuer_id: the issuer whose token created it; the unit of fairness.
         params: what the client sent, in the order sent, then ``controller`` and ``action``; without what is secret in
             it, see ``service.redaction``. Documents of earlier versions hold that too: no repr.
-        created_at, updated_at: UTC, whole milliseconds.
-        run_at: when it is due to be claimed, while queued; when it expires, while waiting.
+        created_at, updated_at: UTC, whole milliseconds, as are all moments; by the clock of the machine that wrote it,
+            as are all moments of which nothing else is said.
+        run_at: when it is due to be claimed, while queued; when it expires, while waiting. By the store's clock.
+        due_since: when it was first due in its present life, which begins when it is created and when it is retried.
+            By the store's clock. None where it waits for bytes, and in documents of earlier versions.
         host: origin host of ``url`` in lower case, for the per-host limit; empty where there is none.
         request_id: id of the request that created it, so that the log's lines of both are found together.
         status: see ``Status``.
@@ -74,6 +77,7 @@ class ImportFields:
     outbox: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     new_events: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     trace: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    due_since: datetime | None = None
 
     @property
     def url(self) -> str | None:
@@ -138,5 +142,5 @@ class ImportFields:
 
     @property
     def since(self) -> datetime:
-        """When its present life began: when it was created, or last retried."""
-        return self.retried_at or self.created_at
+        """Since when it has been due in its present life, by the store's clock."""
+        return self.due_since or self.retried_at or self.created_at

@@ -1,4 +1,7 @@
-"""The transitions of an import document; ``service.models`` draws them."""
+"""The transitions of an import document; ``service.models`` draws them.
+
+``now`` is the time by the machine's clock, ``run_at`` by the store's, see ``service.clock``.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -73,10 +76,15 @@ class Import(ImportFields):
         self._expect(Status.RUNNING)
         return self._back(now, run_at, attempts=self.attempts - 1)
 
-    def recovered(self, now: datetime) -> Self:
-        """running -> queued because its worker died: due at once; or waiting, see ``handed_back``."""
+    def recovered(self, now: datetime, run_at: datetime | None = None) -> Self:
+        """running -> queued because its worker died: due at once; or waiting, see ``handed_back``.
+
+        Args:
+            now: the time by the machine's clock.
+            run_at: the time by the store's, where that is another.
+        """
         self._expect(Status.RUNNING)
-        return self._back(now, now, abandoned=self.abandoned + 1)
+        return self._back(now, run_at or now, abandoned=self.abandoned + 1)
 
     def receiving(self, worker_id: str, now: datetime) -> Self:
         """waiting -> running: the process that holds the lease ``worker_id`` receives the bytes from the client."""
@@ -115,8 +123,8 @@ class Import(ImportFields):
         """Failed | cancelled -> queued, due at ``run_at``, or waiting until then, where the client sends the bytes.
 
         Args:
-            run_at: see above.
-            now: the time.
+            run_at: see above; by the store's clock.
+            now: the time by the machine's clock.
             sealed: what is secret in its parameters, where that was sent again.
 
         Raises:
@@ -128,6 +136,7 @@ class Import(ImportFields):
             now,
             status=Status.QUEUED if self.url else Status.WAITING,
             run_at=truncate_to_milliseconds(run_at),
+            due_since=truncate_to_milliseconds(run_at) if self.url else None,
             retried_at=truncate_to_milliseconds(now),
             attempts=0,
             abandoned=0,

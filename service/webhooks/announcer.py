@@ -112,7 +112,7 @@ class Announcer:
         ]
         body = encode(entry["event"]).decode()
         moment = datetime.fromisoformat(entry["event"]["timestamp"])
-        now = self.clock.now()
+        now = self.store.clock.now()
         return [
             Delivery(
                 id=delivery_id(entry["id"], owner, moment),

@@ -57,7 +57,6 @@ def make_webhooks(
     deliverer = Deliverer(
         store,
         Attempting(store, vault, posting, Schedule(options.retry_base, options.retry_total), clock, rng, keep),
-        clock,
         rng,
         concurrency=options.concurrency,
         per_host=options.per_host,

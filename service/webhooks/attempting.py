@@ -79,10 +79,10 @@ class Attempting:
             url, signing, endpoint = await self._receiver(delivery)
         except SecretsUnreadable as error:
             log.error("secrets of a webhook are unreadable", delivery_id=delivery.id, reason=str(error))  # noqa: TRY400  # its text says it all
-            return delivery.due(began + KEY_PAUSE)
+            return delivery.due(self._now() + KEY_PAUSE)
         except _Ended as ended:
             attempt = Attempt(began, None, 0, ended.code)
-            return delivery.attempted(attempt, DeliveryStatus.FAILED, None, self.keep)
+            return delivery.attempted(attempt, DeliveryStatus.FAILED, None, self._now() + self.keep)
         answer = await self._send(delivery, url, signing)
         if answer.status == HTTPStatus.GONE and endpoint is not None:
             await self._disable(endpoint)
@@ -110,7 +110,7 @@ class Attempting:
         now = self.clock.now()
         headers = {
             "Content-Type": "application/json",
-            **signed_headers(delivery.event_id, body, signing.signers(now), now),
+            **signed_headers(delivery.event_id, body, signing.signers(self.store.clock.now()), now),
         }
         try:
             answered = await self.posting.post(url, headers, body)
@@ -128,12 +128,16 @@ class Attempting:
 
     def _after(self, delivery: Delivery, attempt: Attempt, answer: _Answer) -> Delivery:
         if answer.error is None:
-            return delivery.attempted(attempt, DeliveryStatus.DELIVERED, None, self.keep)
+            return delivery.attempted(attempt, DeliveryStatus.DELIVERED, None, self._now() + self.keep)
         delay = None if answer.is_final else self.schedule.delay(delivery.tries + 1, answer.retry_after, self.rng)
         if delay is None:
-            return delivery.attempted(attempt, DeliveryStatus.FAILED, None, self.keep)
-        due = truncate_to_milliseconds(self.clock.now() + delay)
-        return delivery.attempted(attempt, DeliveryStatus.PENDING, due, self.keep)
+            return delivery.attempted(attempt, DeliveryStatus.FAILED, None, self._now() + self.keep)
+        due = truncate_to_milliseconds(self._now() + delay)
+        return delivery.attempted(attempt, DeliveryStatus.PENDING, due, due + self.keep)
+
+    def _now(self) -> datetime:
+        """The time by the store's clock, which judges what is due."""
+        return truncate_to_milliseconds(self.store.clock.now())
 
     async def _disable(self, endpoint: Endpoint) -> None:
         """The receiver says that it is gone for good (RFC 9110 section 15.5.11)."""

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from service.clock import Clock, truncate_to_milliseconds
+from service.clock import truncate_to_milliseconds
 from service.documents import DocumentStore, StoreUnavailable
 from service.outages import Outage
 from service.webhooks.attempting import Attempting, leased_until
@@ -38,7 +38,6 @@ class Deliverer:
     Args:
         store: where deliveries are.
         attempting: makes an attempt.
-        clock: judges what is due.
         rng: spreads the looks of several processes.
         concurrency: attempts at once.
         per_host: of them to one host and port.
@@ -50,7 +49,6 @@ class Deliverer:
         self,
         store: DocumentStore,
         attempting: Attempting,
-        clock: Clock,
         rng: random.Random,
         *,
         concurrency: int,
@@ -60,7 +58,6 @@ class Deliverer:
     ) -> None:
         self._store = store
         self._attempting = attempting
-        self._clock = clock
         self._rng = rng
         self._concurrency = concurrency
         self._hosts = Hosts(per_host, time.monotonic)
@@ -130,7 +127,7 @@ class Deliverer:
         while len(self._tasks) < self._concurrency and time.monotonic() >= self._next_look:
             self._last_look = time.monotonic()
             self._next_look = self._last_look + self._poll_interval * self._rng.uniform(0.8, 1.2)
-            records = await self._store.records.due(DELIVERY, self._clock.now(), LOOK)
+            records = await self._store.records.due(DELIVERY, self._store.clock.now(), LOOK)
             found = map(Delivery.of, records)
             self._waiting = [one for one in found if one.id not in self._tasks]
             self._is_full = len(records) == LOOK
@@ -157,7 +154,7 @@ class Deliverer:
 
     async def _postpone(self, deliveries: Sequence[Delivery]) -> None:
         """Let deliveries whose hosts have no room come back in their turn."""
-        now = self._clock.now()
+        now = self._store.clock.now()
         pauses = [timedelta(seconds=self._hosts.pause(delivery.host)) for delivery in deliveries]
         moved = [
             delivery.due(truncate_to_milliseconds(now + pause))
@@ -176,7 +173,7 @@ class Deliverer:
         """Own one attempt, from its lease to its result."""
         started = time.monotonic()
         try:
-            leased = delivery.due(leased_until(self._clock.now(), self._timeout))
+            leased = delivery.due(leased_until(self._store.clock.now(), self._timeout))
             if await self._store.records.replace(leased.record):
                 after = await self._attempting.run(leased)
                 if not await self._store.records.replace(after.record):

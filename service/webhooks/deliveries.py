@@ -58,8 +58,9 @@ class Delivery:
         tries: attempts of the present round; a replay begins another.
         made: attempts in all.
         attempts: the last of them, the earliest first.
-        due_at: when the next attempt is due, or the present one is given up; None where there is none.
-        expires_at: until when it is kept.
+        due_at: when the next attempt is due, or the present one is given up, by the store's clock; None where there is
+            none.
+        expires_at: until when it is kept, by the store's clock.
         revision: of its record.
     """
 
@@ -93,7 +94,9 @@ class Delivery:
         """Due at once, whatever became of it, with a new round of attempts."""
         return replace(self.due(now), status=DeliveryStatus.PENDING, tries=0, expires_at=now + keep)
 
-    def attempted(self, attempt: Attempt, status: DeliveryStatus, due_at: datetime | None, keep: timedelta) -> Self:
+    def attempted(
+        self, attempt: Attempt, status: DeliveryStatus, due_at: datetime | None, keep_until: datetime
+    ) -> Self:
         """After an attempt: ended where ``due_at`` is None."""
         return replace(
             self,
@@ -103,7 +106,7 @@ class Delivery:
             made=self.made + 1,
             attempts=(*self.attempts, attempt)[-MAX_LOGGED:],
             due_at=due_at,
-            expires_at=max(due_at or attempt.at, attempt.at) + keep,
+            expires_at=keep_until,
         )
 
     @property

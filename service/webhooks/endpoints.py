@@ -27,7 +27,8 @@ class Signing:
 
     Attributes:
         secret: ``whsec_...``, as ``service.webhooks.signing`` makes it.
-        previous: the one before it, which signs besides until ``until``; None if there is none.
+        previous: the one before it, which signs besides until ``until`` by the
+            store's clock; None if there is none.
     """
 
     secret: str = field(repr=False)
@@ -40,11 +41,11 @@ class Signing:
         return cls(new_secret())
 
     def rotated(self, now: datetime) -> Self:
-        """With a new secret; the present one signs besides for a day."""
+        """With a new secret; the present one signs besides for a day from ``now``, by the store's clock."""
         return replace(self, secret=new_secret(), previous=self.secret, until=now + GRACE)
 
     def signers(self, now: datetime) -> tuple[str, ...]:
-        """What to sign with, the current secret first."""
+        """What to sign with at a moment of the store's clock, the current secret first."""
         if self.previous is None or self.until is None or self.until <= now:
             return (self.secret,)
         return (self.secret, self.previous)

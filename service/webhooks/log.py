@@ -3,11 +3,11 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from service.auth import Grant
-from service.clock import Clock, truncate_to_milliseconds
+from service.clock import Clock, shown, truncate_to_milliseconds
 from service.database import told_as_outage
 from service.documents import DocumentStore
 from service.errors import ApiError
@@ -54,6 +54,10 @@ class DeliveryLog:
     timezone: tzinfo
     keep: timedelta
     made: Callable[[], None]
+
+    def shown(self, moment: datetime) -> datetime:
+        """When something is due that the store's clock judges, by the machine's clock."""
+        return shown(moment, self.store.clock, self.clock)
 
     async def receiver(self, grant: Grant, endpoint_id: str) -> str:
         """The owner of an endpoint's deliveries.
@@ -123,7 +127,7 @@ class DeliveryLog:
                     record = await self.store.records.get(ENDPOINT, owner)
                 if record is None or not Endpoint.of(record).enabled:
                     raise ApiError("webhook_disabled")
-            after = delivery.replayed(truncate_to_milliseconds(self.clock.now()), self.keep)
+            after = delivery.replayed(truncate_to_milliseconds(self.store.clock.now()), self.keep)
             with told_as_outage():
                 if await self.store.records.replace(after.record):
                     self.made()
@@ -140,6 +144,7 @@ class DeliveryLog:
         if not endpoint.enabled:
             raise ApiError("webhook_disabled")
         now = truncate_to_milliseconds(self.clock.now())
+        due = truncate_to_milliseconds(self.store.clock.now())
         event_id = f"evt_{uuid.uuid4().hex}"
         body = event(EventType.PING, {"webhook_id": endpoint.id}, now, self.timezone)
         delivery = Delivery(
@@ -152,8 +157,8 @@ class DeliveryLog:
             url=None,
             host=receiver_host(endpoint.url),
             created_at=now,
-            due_at=now,
-            expires_at=now + self.keep,
+            due_at=due,
+            expires_at=due + self.keep,
         )
         with told_as_outage():
             await self.store.records.add(delivery.record)

@@ -127,7 +127,7 @@ class Endpoints:
 
         def changed(one: Endpoint, now: datetime) -> Endpoint:
             nonlocal secret
-            signing = self._rotated(one.sealed, now)
+            signing = self._rotated(one.sealed)
             secret = signing.secret
             return one.changed(now, sealed=signing.sealed(self.vault))
 
@@ -177,7 +177,7 @@ class Endpoints:
                 record = await self.store.records.get(SECRET, secret_record_id(grant.issuer_id))
                 if record is None:
                     return await self.ensure_secret(grant.issuer_id)
-                signing = self._rotated(record.data["sealed"], self.clock.now())
+                signing = self._rotated(record.data["sealed"])
                 if await self.store.records.replace(record.changed(data={"sealed": signing.sealed(self.vault)})):
                     return signing
         raise busy()
@@ -207,10 +207,10 @@ class Endpoints:
                     return after
         raise busy()
 
-    def _rotated(self, sealed: str, now: datetime) -> Signing:
+    def _rotated(self, sealed: str) -> Signing:
         """A new secret; where the present one cannot be read any more, it cannot sign either."""
         try:
-            return Signing.opened(sealed, self.vault).rotated(now)
+            return Signing.opened(sealed, self.vault).rotated(self.store.clock.now())
         except SecretsUnreadable:
             return Signing.new()
 

@@ -1,7 +1,8 @@
 """Endpoints and deliveries as JSON."""
 
 import json
-from datetime import tzinfo
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 from typing import Any
 
 from service.representation import timestamp
@@ -24,8 +25,10 @@ def endpoint_view(endpoint: Endpoint, timezone: tzinfo, secret: str | None = Non
     return view if secret is None else {**view, "secret": secret}
 
 
-def delivery_view(delivery: Delivery, timezone: tzinfo, *, whole: bool = False) -> dict[str, Any]:
-    """A delivery; ``whole`` with what is sent."""
+def delivery_view(
+    delivery: Delivery, timezone: tzinfo, shown: Callable[[datetime], datetime], *, whole: bool = False
+) -> dict[str, Any]:
+    """A delivery; ``whole`` with what is sent. ``shown`` tells a moment of the store's clock by the machine's."""
     due_at = delivery.due_at
     view: dict[str, Any] = {
         "id": delivery.id,
@@ -33,7 +36,7 @@ def delivery_view(delivery: Delivery, timezone: tzinfo, *, whole: bool = False) 
         "type": delivery.kind,
         "status": delivery.status.value,
         "created_at": timestamp(delivery.created_at, timezone),
-        "next_attempt_at": None if due_at is None else timestamp(due_at, timezone),
+        "next_attempt_at": None if due_at is None else timestamp(shown(due_at), timezone),
         "attempt_count": delivery.made,
         "attempts": [_attempt(one, timezone) for one in delivery.attempts],
     }

@@ -1,11 +1,13 @@
 """The conformance suite of document stores: what ``service.documents`` promises, case by case.
 
-A store's tests subclass ``DocumentStoreSuite`` under a name that begins with ``Test`` and define ``make_store``.
+A store's tests subclass ``DocumentStoreSuite`` under a name that begins with ``Test`` and define ``make_store`` and
+``make_steady_store``.
 """
 
 from tests.conformance.documents_base import SettableClock
 from tests.conformance.documents_changes import ChangesCases
 from tests.conformance.documents_claims import ClaimCases
+from tests.conformance.documents_clock import ClockCases
 from tests.conformance.documents_images import ImageCases
 from tests.conformance.documents_imports import ImportCases
 from tests.conformance.documents_issuers import IssuerCases
@@ -26,6 +28,7 @@ class DocumentStoreSuite(
     OutboxCases,
     ClaimCases,
     WorkerCases,
+    ClockCases,
     SearchCases,
     ChangesCases,
     RecordCases,

@@ -9,14 +9,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-from service.clock import SystemClock
 from service.documents.sqlite import SqliteDocumentStore
 from tests.conformance.documents_base import SettableClock, make_import
 
 
 async def main(path: Path, rounds: int) -> None:
     clock = SettableClock()
-    store = SqliteDocumentStore(path, SystemClock())
+    store = SqliteDocumentStore(path, clock)
 
     async def add() -> None:
         document = make_import(clock)

@@ -1,5 +1,6 @@
 """The memory store conforms."""
 
+from service.clock import TimeCounter
 from service.documents import DocumentStore
 from service.documents.memory import MemoryDocumentStore
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
@@ -10,3 +11,6 @@ class TestMemoryDocumentStore(DocumentStoreSuite):
 
     def make_store(self, clock: SettableClock) -> DocumentStore:
         return MemoryDocumentStore(clock)
+
+    def make_steady_store(self, clock: SettableClock, counter: TimeCounter) -> DocumentStore:
+        return MemoryDocumentStore(clock, counter)

@@ -4,20 +4,23 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 
 import service.documents.mongo.upgrades
+from service.clock import SystemClock, TimeCounter, count_nanoseconds
 from service.documents import DocumentStore, DuplicateId, StoreError, StoreUnavailable
 from service.documents.mongo.connection import MongoOptions
 from service.documents.mongo.store import MongoDocumentStore
 from service.documents.mongo.writes import TOKENS, Insertion, Replacement
 from service.documents.search import Filter
 from service.issuers import Issuer
-from service.models import Held, Import
+from service.models import Held
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
 from tests.conformance.documents_base import FAILURE, IMAGE, LEASE, SECOND, add_all, make_import, make_imports
+from tests.conformance.documents_clock import PassingTime
 from tests.conformance.mongo_support import commands_counted, opened, profiled
 from tests.support.mongod import ReplicaSet
 
@@ -31,6 +34,9 @@ class TestMongoDocumentStore(DocumentStoreSuite):
 
     def make_store(self, clock: SettableClock) -> DocumentStore:
         return MongoDocumentStore(self.options, clock)
+
+    def make_steady_store(self, clock: SettableClock, counter: TimeCounter) -> DocumentStore:
+        return MongoDocumentStore(self.options, clock, counter=counter)
 
 
 @pytest.fixture
@@ -277,34 +283,40 @@ async def test_what_later_writes_have_hidden_is_said_to_be_unknown(
 
 
 class _Ahead:
-    """A clock that is two hours fast."""
+    """A machine's clock that is two hours fast."""
 
-    def __init__(self, clock: Any) -> None:
-        self._clock = clock
-
-    def now(self) -> Any:
-        return self._clock.now() + 7200 * SECOND
+    def now(self) -> datetime:
+        return SystemClock().now() + 7200 * SECOND
 
 
 @pytest.mark.gen_test
-async def test_a_node_whose_clock_is_fast_ends_no_lease_of_others(
-    mongo_options: MongoOptions, clock: SettableClock
+async def test_the_stores_clock_is_the_servers_whatever_the_machines_says(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions
 ) -> None:
-    fast = MongoDocumentStore(mongo_options, _Ahead(clock))
-    fast._connection._machine = _Ahead(fast._connection._machine)
-    async with opened(mongo_options, clock) as store:
-        await fast.open()
-        try:
-            await add_all(store, make_imports(clock, 2))
-            await store.register("worker", LEASE)
-            await fast.register("fast", LEASE)
-            assert (len(await store.claim("worker", 1)), len(await fast.claim("fast", 1))) == (1, 1)
-            assert (await fast.recover(10), await store.recover(10)) == (0, 0)
-            assert await fast.heartbeat("fast", LEASE)
-            clock.move(2 * LEASE)
-            # The move is one of both clocks, since the fast one follows the other.
-            assert await fast.recover(10) == 2
-            documents: list[Import] = list(await store.claim("none", 1))
-            assert documents == []
-        finally:
-            await fast.close()
+    store = MongoDocumentStore(mongo_options, _Ahead(), counter=count_nanoseconds)
+    await store.open()
+    try:
+        with mongo_set.client() as client:
+            server = client.admin.command("hello")["localTime"].replace(tzinfo=UTC)
+        assert abs(store.clock.now() - server) < 600 * SECOND, "the two hours are many times as much as a slow answer"
+    finally:
+        await store.close()
+
+
+@pytest.mark.gen_test
+async def test_a_heartbeat_learns_the_servers_time_anew(mongo_options: MongoOptions) -> None:
+    time = PassingTime()
+    store = MongoDocumentStore(mongo_options, SettableClock(), counter=time)
+    await store.open()
+    try:
+        before = store.clock.now()
+        await store.register("worker", LEASE)
+        time.passes(7200 * SECOND)  # the counter of a machine that is broken
+        assert store.clock.now() - before >= 7200 * SECOND
+        assert await store.heartbeat("worker", LEASE)
+        assert store.clock.now() - before < 600 * SECOND
+        time.passes(7200 * SECOND)
+        await store.ping()
+        assert store.clock.now() - before < 600 * SECOND
+    finally:
+        await store.close()

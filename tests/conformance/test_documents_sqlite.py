@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from service.clock import TimeCounter
 from service.documents import DocumentStore, DuplicateId, StoreUnavailable
 from service.documents.sqlite import SqliteDocumentStore
+from service.documents.sqlite_clock import Boot
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
 from tests.conformance.documents_base import add_all, make_import, make_imports
 
@@ -29,6 +31,9 @@ class TestSqliteDocumentStore(DocumentStoreSuite):
 
     def make_store(self, clock: SettableClock) -> DocumentStore:
         return SqliteDocumentStore(self.path, clock)
+
+    def make_steady_store(self, clock: SettableClock, counter: TimeCounter) -> DocumentStore:
+        return SqliteDocumentStore(self.path, clock, boot=Boot("boot", counter))
 
 
 @pytest.fixture

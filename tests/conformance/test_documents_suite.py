@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.clock import Clock
+from service.clock import Clock, TimeCounter
 from service.documents import DocumentStore
 from service.documents.memory import MemoryDocumentStore
 from service.documents.search import Changed
@@ -15,6 +15,7 @@ from service.issuers import Issuer
 from service.models import Import, Status
 from tests.conformance.documents import DocumentStoreSuite, SettableClock
 from tests.conformance.documents_base import SECOND
+from tests.conformance.documents_clock import HOUR
 
 
 class AddReplaces(MemoryDocumentStore):
@@ -235,6 +236,19 @@ class AnnouncingIsAWrite(MemoryDocumentStore):
         self._writes.number(import_id)
 
 
+class JudgesByTheMachine(MemoryDocumentStore):
+    """By a clock that is set by whoever likes."""
+
+    def __init__(self, clock: Clock, counter: TimeCounter | None = None) -> None:
+        super().__init__(clock)
+        assert counter is None or self.clock is clock
+
+
+class ForgetsSinceWhen(MemoryDocumentStore):
+    async def add(self, document: Import) -> None:
+        await super().add(replace(document, due_since=None))
+
+
 class NeverCloses(MemoryDocumentStore):
     async def close(self) -> None:
         pass
@@ -291,6 +305,16 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (NumbersAreGivenTwice, "test_a_removal_gives_no_place_away", {}),
     (ClaimsHaveNoPlace, "test_every_kind_of_write_has_a_place", {}),
     (AnnouncingIsAWrite, "test_announcing_is_no_change", {}),
+    (JudgesByTheMachine, "test_the_stores_clock_goes_on_whatever_the_machines_is_set_to", {"step": HOUR}),
+    (JudgesByTheMachine, "test_a_step_neither_ends_nor_prolongs_a_lease", {"step": HOUR}),
+    (JudgesByTheMachine, "test_a_step_neither_ends_nor_prolongs_a_lease", {"step": -HOUR}),
+    (JudgesByTheMachine, "test_a_step_makes_no_import_wait_and_none_run_early", {"step": HOUR}),
+    (JudgesByTheMachine, "test_a_step_makes_no_import_wait_and_none_run_early", {"step": -HOUR}),
+    (JudgesByTheMachine, "test_a_step_expires_no_record_early_and_none_late", {"step": HOUR}),
+    (JudgesByTheMachine, "test_a_step_expires_no_record_early_and_none_late", {"step": -HOUR}),
+    (JudgesByTheMachine, "test_a_step_expires_no_waiting_import_early_and_none_late", {"step": HOUR}),
+    (JudgesByTheMachine, "test_a_step_ends_no_previous_key_early_and_none_late", {"step": -HOUR}),
+    (ForgetsSinceWhen, "test_since_when_an_import_is_due_is_kept", {}),
     (NeverCloses, "test_a_closed_store_is_unavailable", {"name": "add"}),
 ]
 
@@ -299,6 +323,9 @@ def suite_of(store: type[DocumentStore]) -> DocumentStoreSuite:
     class Suite(DocumentStoreSuite):
         def make_store(self, clock: SettableClock) -> DocumentStore:
             return store(clock)  # type: ignore[call-arg]
+
+        def make_steady_store(self, clock: SettableClock, counter: TimeCounter) -> DocumentStore:
+            return store(clock, counter)  # type: ignore[call-arg]
 
     return Suite()
 

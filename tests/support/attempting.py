@@ -13,6 +13,7 @@ from plugins.errors import (
     PluginError,
     StorageError,
 )
+from service.clock import TimeCounter
 from service.models import Import
 from service.retries import RetryPolicy
 from tests.support.clock import SettableClock
@@ -44,8 +45,10 @@ class Shop(Core):
 
 
 @asynccontextmanager
-async def claimed(*, attempts: int = 3, write_timeout: float = 5.0, **changes: Any) -> AsyncIterator[Shop]:
-    shop = Shop(clock=SettableClock(), attempts=attempts, write_timeout=write_timeout)
+async def claimed(
+    *, attempts: int = 3, write_timeout: float = 5.0, counter: TimeCounter | None = None, **changes: Any
+) -> AsyncIterator[Shop]:
+    shop = Shop(clock=SettableClock(), counter=counter, attempts=attempts, write_timeout=write_timeout)
     shop.attempts = replace(shop.attempts, retry=RetryPolicy(attempts, 2, 600))
     async with shop.opened():
         await shop.claim(**changes)

@@ -1,4 +1,4 @@
-"""A clock that tests set."""
+"""Clocks that tests set."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,3 +27,16 @@ class Seconds:
 
     def advance(self, by: float) -> None:
         self._now += by
+
+
+class Ticks:
+    """Counts nanoseconds from the start of a machine; they pass when a test says so."""
+
+    def __init__(self, since_start: timedelta = timedelta(days=3)) -> None:
+        self._count = since_start // timedelta(microseconds=1) * 1000
+
+    def __call__(self) -> int:
+        return self._count
+
+    def passes(self, by: timedelta) -> None:
+        self._count += by // timedelta(microseconds=1) * 1000

@@ -14,7 +14,7 @@ from backends.guard import GuardedStorage
 from backends.memory import MemoryStorage, MemoryStorageOptions
 from plugins.contracts import Source
 from service.attempts import Attempts
-from service.clock import Clock, SystemClock
+from service.clock import Clock, SystemClock, TimeCounter
 from service.documents import StoreUnavailable
 from service.documents.memory import MemoryDocumentStore
 from service.guards import GuardedDetector, GuardedFetcher
@@ -43,8 +43,8 @@ class ScriptedStore(MemoryDocumentStore):
         on_call: awaited when a call has taken effect, before it returns.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        super().__init__(clock or SystemClock())
+    def __init__(self, clock: Clock | None = None, counter: TimeCounter | None = None) -> None:
+        super().__init__(clock or SystemClock(), counter)
         self.fault: Callable[[str, int], Fault] = lambda _name, _number: None
         self.on_call: Callable[[str], Awaitable[None]] | None = None
         self.calls: Counter[str] = Counter()
@@ -119,6 +119,8 @@ class ScriptedStore(MemoryDocumentStore):
 class Core:
     """A worker's whole surroundings, on memory stores. ``lease`` is short: heartbeats come three times in it.
 
+    By ``counter`` the store's clock goes on, where it is to be another than ``clock``.
+
     Use ``async with core.working()`` to have its worker run, or run one of ``make_worker`` otherwise.
     """
 
@@ -126,6 +128,7 @@ class Core:
         self,
         *,
         clock: Clock | None = None,
+        counter: TimeCounter | None = None,
         limits: Limits | None = None,
         lease: float = 0.15,
         grace: float = 30.0,
@@ -138,7 +141,7 @@ class Core:
         fetcher: ScriptedFetcher | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
-        self.store = ScriptedStore(self.clock)
+        self.store = ScriptedStore(self.clock, counter)
         self.fetcher = fetcher or ScriptedFetcher()
         self.detector = ScriptedDetector()
         self.backend = MemoryStorage(MemoryStorageOptions())

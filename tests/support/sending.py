@@ -8,7 +8,7 @@ from typing import Self
 
 from plugins.capabilities import PostAnswer, SupportsPosting
 from plugins.testing.origin import Request
-from service.clock import truncate_to_milliseconds
+from service.clock import TimeCounter, truncate_to_milliseconds
 from service.guards import GuardedFetcher
 from service.models import Failure, Import, Status
 from service.vault import Vault
@@ -56,11 +56,12 @@ class Sending:
     Args:
         keys: of the vault.
         concurrency, per_host: of the deliverer.
+        counter: by which the store's clock goes on, where it is to be another than ``clock``.
     """
 
-    def __init__(self, *keys: str, concurrency: int = 8, per_host: int = 2) -> None:
+    def __init__(self, *keys: str, concurrency: int = 8, per_host: int = 2, counter: TimeCounter | None = None) -> None:
         self.clock = SettableClock()
-        self.store = ScriptedStore(self.clock)
+        self.store = ScriptedStore(self.clock, counter)
         self.vault = Vault(keys)
         self.fetcher = PostingFetcher()
         self.directory = EndpointDirectory(self.store, 0)
@@ -81,7 +82,6 @@ class Sending:
         self.deliverer = Deliverer(
             self.store,
             self.attempting,
-            self.clock,
             rng,
             concurrency=concurrency,
             per_host=per_host,
@@ -103,9 +103,11 @@ class Sending:
         )
 
     @classmethod
-    async def opened(cls, *keys: str, concurrency: int = 8, per_host: int = 2) -> Self:
+    async def opened(
+        cls, *keys: str, concurrency: int = 8, per_host: int = 2, counter: TimeCounter | None = None
+    ) -> Self:
         """All parts, the store open."""
-        sending = cls(*keys, concurrency=concurrency, per_host=per_host)
+        sending = cls(*keys, concurrency=concurrency, per_host=per_host, counter=counter)
         await sending.store.open()
         return sending
 

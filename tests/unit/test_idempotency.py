@@ -22,7 +22,7 @@ async def test_what_a_later_request_has_added_does_not_come_back_when_it_is_dele
     clock = SettableClock()
     store = ScriptedStore(clock)
     await store.open()
-    keys = Idempotency(store, clock, timedelta(days=1))
+    keys = Idempotency(store, timedelta(days=1))
 
     async def prepared() -> Import:
         return make_import(clock)
@@ -51,7 +51,7 @@ async def test_one_that_is_deleted_before_the_slower_request_comes_to_it_is_not_
     clock = SettableClock()
     store = ScriptedStore(clock)
     await store.open()
-    keys = Idempotency(store, clock, timedelta(days=1))
+    keys = Idempotency(store, timedelta(days=1))
 
     async def prepared() -> Import:
         return make_import(clock)

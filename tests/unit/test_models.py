@@ -196,7 +196,8 @@ def test_a_retried_import_begins_anew() -> None:
     assert failed.since == failed.created_at
     retried = failed.retried(LATER, NOW, "sealed")
     assert (retried.status, retried.attempts, retried.abandoned, retried.error) == (Status.QUEUED, 0, 0, None)
-    assert (retried.import_type, retried.sealed, retried.since) == (None, "sealed", NOW_IN_MILLISECONDS)
+    assert (retried.import_type, retried.sealed, retried.since) == (None, "sealed", LATER.replace(microsecond=789_000))
+    assert retried.retried_at == NOW_IN_MILLISECONDS
     assert (retried.revision, retried.created_at) == (failed.revision + 1, failed.created_at)
     waiting = make_import(Status.WAITING).expired(FAILURE, NOW).retried(LATER, NOW)
     assert (waiting.status, waiting.run_at) == (Status.WAITING, LATER.replace(microsecond=789_000))

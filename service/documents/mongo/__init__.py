@@ -4,8 +4,10 @@ For operators. A replica set or a sharded cluster is needed, for retryable write
 itself. Every write is acknowledged by a majority, in its journal, before Lading reports it. The user in the URI needs
 the role ``readWrite`` on the database, whose collections are ``imports``, ``workers``, ``pings`` and ``issuers``; the
 last holds the secrets of issuers: restrict who reads it. Streams of events read the oplog: the longer it reaches back,
-the longer a client may be away and go on without being told anything again. Leases are judged by the primary's clock;
-when a retry is due, by the node's own, so keep the nodes' clocks within a second of each other.
+the longer a client may be away and go on without being told anything again. Leases, retries and all else that lasts
+some time are judged by the primary's clock, whatever the clocks of the nodes say. Keep the clocks of a replica set's
+servers together, as MongoDB asks: where the primary's clock steps forward, leases end early, and their imports begin
+again.
 
 Only this package imports motor, pymongo and bson. What it uses of motor's client, ``pymongo.AsyncMongoClient`` has
 under the same names.

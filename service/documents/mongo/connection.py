@@ -1,10 +1,9 @@
 """The connection to MongoDB: client, collections, what its errors mean, and the server's time."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,7 +11,7 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, Asyn
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from service.clock import Clock, SystemClock
+from service.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
 from service.documents import StoreUnavailable
 
 T = TypeVar("T")
@@ -20,6 +19,10 @@ T = TypeVar("T")
 LOCAL = ReadConcern("local")
 """The primary's own state, which might still be rolled back. For what is only a hint: whatever is decided by it is then
 written as a compare-and-set of a majority, which fails where the hint was wrong."""
+
+
+SLOW = 1_000_000_000
+"""Nanoseconds after which an answer tells the time too inexactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +49,24 @@ class Connection:
     """A client of one database, and the bound on what it does at once.
 
     Args:
-        clock: ``server_time`` is what it says, corrected by the difference of this machine's time and the server's.
-        machine: this machine's time.
+        clock: this machine's. Unless it is ``SystemClock``, or ``counter`` is given, it is the store's clock too: tests
+            set both at once.
+        counter: the store's clock goes on by it from one measurement of the server's time to the next.
+
+    Attributes:
+        clock: the primary's time, as far as it is known. This machine's own clock does not matter to it.
     """
 
-    def __init__(self, options: MongoOptions, clock: Clock, machine: Clock | None = None) -> None:
+    def __init__(self, options: MongoOptions, clock: Clock, counter: TimeCounter | None = None) -> None:
         self._options = options
-        self._clock = clock
-        self._machine = machine or SystemClock()
+        self._counter = counter or count_nanoseconds
+        is_steady = counter is not None or isinstance(clock, SystemClock)
+        self._steady = SteadyClock(clock.now(), self._counter) if is_steady else None
+        self.clock = self._steady or clock
         self._client: AsyncIOMotorClient[dict[str, Any]] | None = None
         self._collections: dict[tuple[str, str | None], AsyncIOMotorCollection[dict[str, Any]]] = {}
         self._places = asyncio.Semaphore(options.pool_size)
-        self._server_ahead: timedelta | None = None
+        self._is_measured = False
 
     async def open(self) -> None:
         """Connect.
@@ -131,18 +140,15 @@ class Connection:
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def server_time(self) -> datetime:
-        """The primary's time, as far as it is known, so that nodes whose clocks differ judge leases alike."""
-        return self._clock.now() + (self._server_ahead or timedelta(0))
-
     async def measure_time(self) -> dict[str, Any]:
-        """Learn by how much the server's clock is ahead of this machine's; the server's answer to ``hello``."""
-        sent, began = self._machine.now(), time.monotonic()
+        """Set ``clock`` by the server's time; the server's answer to ``hello``."""
+        sent = self._counter()
         hello = await self.run(lambda: self.database.command("hello", codec_options=self.database.codec_options))
-        took = time.monotonic() - began
+        took = self._counter() - sent
         # The error is half of the time it took at most; a slow answer does not replace what is known.
-        if self._server_ahead is None or took < 1.0:
-            self._server_ahead = hello["localTime"] - (sent + timedelta(seconds=took / 2))
+        if self._steady is not None and (not self._is_measured or took < SLOW):
+            self._steady.set(hello["localTime"], sent + took // 2)
+            self._is_measured = True
         return hello
 
     def _make_client(self, loop: asyncio.AbstractEventLoop) -> AsyncIOMotorClient[dict[str, Any]]:

@@ -67,6 +67,7 @@ def state_fields(document: Import) -> dict[str, Any]:
     return {
         "updated_at": document.updated_at,
         "run_at": document.run_at,
+        "due_since": document.due_since,
         "status": document.status.value,
         "image_id": document.image_id,
         "import_type": document.import_type,
@@ -115,6 +116,7 @@ def to_import(found: Mapping[str, Any]) -> Import:
         claim=found.get("claim"),
         batch_id=found.get("batch_id"),
         retried_at=found.get("retried_at"),
+        due_since=found.get("due_since"),
         deleted_at=found.get("deleted_at"),
         duplicate=None if found.get("duplicate") is None else _to_image(found["duplicate"]),
         outbox=tuple(json.loads(one["event"]) for one in found.get("events", ())),

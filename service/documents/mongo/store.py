@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from service.clock import Clock
+from service.clock import Clock, TimeCounter
 from service.documents import DocumentStore, DuplicateId
 from service.documents.coalescing import Coalescer
 from service.documents.mongo.connection import LOCAL, Connection, MongoOptions
@@ -45,16 +45,19 @@ class MongoDocumentStore(DocumentStore):
     """Keeps documents in MongoDB. Also ``SupportsWaiting``.
 
     Args:
-        clock: judges what is due, and, corrected to the server's time, which lease has expired.
+        clock, counter: see ``Connection``.
         rng: chooses among imports that several nodes want, where they get in each other's way.
     """
 
-    def __init__(self, options: MongoOptions, clock: Clock, rng: random.Random | None = None) -> None:
+    def __init__(
+        self, options: MongoOptions, clock: Clock, rng: random.Random | None = None, counter: TimeCounter | None = None
+    ) -> None:
         self._clock = clock
-        self._connection = Connection(options, clock)
+        self._connection = Connection(options, clock, counter)
+        self.clock = self._connection.clock
         self._writes = Writes(self._connection)
         self._turns = Turns(self._connection, rng or random.SystemRandom())
-        self._news = News(self._connection, clock)
+        self._news = News(self._connection, self.clock)
         self._inserts: Coalescer[Insertion, None] = Coalescer(
             self._writes.insert, size=lambda insertion: insertion.size, patience=options.timeout
         )
@@ -62,7 +65,7 @@ class MongoDocumentStore(DocumentStore):
             self._writes.replace, size=lambda replacement: replacement.size, patience=options.timeout
         )
         self.search = MongoImportSearch(self._connection)
-        self.records = MongoRecordStore(self._connection, clock)
+        self.records = MongoRecordStore(self._connection, self.clock)
         self._claiming = asyncio.Lock()
         self._recovering = asyncio.Lock()
         self._closing = asyncio.Lock()
@@ -89,9 +92,10 @@ class MongoDocumentStore(DocumentStore):
 
     async def ping(self) -> None:
         """See ``DocumentStore.ping``; the indexes are looked at too, without which no import can be claimed."""
+        await self._connection.measure_time()  # processes without a worker have no heartbeat
         pings = self._connection.collection(PINGS)
         await self._connection.run(
-            lambda: pings.update_one({"_id": "ping"}, {"$set": {"at": self._clock.now()}}, upsert=True)
+            lambda: pings.update_one({"_id": "ping"}, {"$set": {"at": self.clock.now()}}, upsert=True)
         )
         await self._connection.run(lambda: pings.find_one({"_id": "ping"}))
         await check_indexes(self._connection)
@@ -177,7 +181,7 @@ class MongoDocumentStore(DocumentStore):
             for _ in range(CLAIM_ROUNDS if lease is not None else 0):
                 taken = Counter(document.issuer_id for document in claimed)
                 wanted = limit - len(claimed)
-                ids = await self._turns.take(self._clock.now(), wanted, exclude_issuers, per_issuer, taken)
+                ids = await self._turns.take(self.clock.now(), wanted, exclude_issuers, per_issuer, taken)
                 won = await self._claim(worker_id, ids)
                 claimed += won
                 self._turns.adapt(len(ids), len(ids) - len(won))
@@ -192,9 +196,9 @@ class MongoDocumentStore(DocumentStore):
             return ()
         cursor = self._connection.collection(IMPORTS, LOCAL).find({"_id": {"$in": list(ids)}, "status": "queued"})
         found = {one["_id"]: to_import(one) for one in await self._connection.run(lambda: cursor.to_list(None))}
-        now = self._clock.now()
+        now = self.clock.now()
         queued = [found[import_id] for import_id in ids if import_id in found and found[import_id].run_at <= now]
-        return await self._replace([document.claimed(worker_id, now) for document in queued])
+        return await self._replace([document.claimed(worker_id, self._clock.now()) for document in queued])
 
     async def _replace(self, documents: Sequence[Import]) -> Sequence[Import]:
         """Write the next revisions; those that were written."""
@@ -223,14 +227,14 @@ class MongoDocumentStore(DocumentStore):
     async def register(self, worker_id: str, lease: timedelta) -> None:
         """See ``DocumentStore.register``."""
         workers = self._connection.collection(WORKERS)
-        document = {"_id": text(worker_id), "expires_at": self._connection.server_time() + lease}
+        document = {"_id": text(worker_id), "expires_at": self.clock.now() + lease}
         await self._insert_one(workers, document, f"worker {worker_id} has a lease already")
 
     async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
         """See ``DocumentStore.heartbeat``."""
         await self._connection.measure_time()
         workers = self._connection.collection(WORKERS)
-        change = {"$set": {"expires_at": self._connection.server_time() + lease}}
+        change = {"$set": {"expires_at": self.clock.now() + lease}}
         result = await self._connection.run(lambda: workers.update_one({"_id": text(worker_id)}, change))
         return result.matched_count == 1
 
@@ -238,7 +242,7 @@ class MongoDocumentStore(DocumentStore):
         """See ``DocumentStore.recover``."""
         async with self._recovering:
             workers = self._connection.collection(WORKERS)
-            expired = {"expires_at": {"$lte": self._connection.server_time()}}
+            expired = {"expires_at": {"$lte": self.clock.now()}}
             await self._connection.run(lambda: workers.delete_many(expired))
             imports = self._connection.collection(IMPORTS, LOCAL)
             # In this order: whoever runs an import has registered before, so that one who is missing now is gone.
@@ -250,8 +254,8 @@ class MongoDocumentStore(DocumentStore):
                 return 0
             orphans = imports.find({"status": "running", "worker_id": {"$in": dead}}).limit(limit).hint(RUNNING.name)
             found = await self._connection.run(lambda: orphans.to_list(None))
-            now = self._clock.now()
-            return len(await self._replace([to_import(one).recovered(now) for one in found]))
+            now, due = self._clock.now(), self.clock.now()
+            return len(await self._replace([to_import(one).recovered(now, due) for one in found]))
 
     async def release(self, worker_id: str) -> None:
         """See ``DocumentStore.release``."""
@@ -293,7 +297,7 @@ class MongoDocumentStore(DocumentStore):
     async def drop_previous_keys(self) -> int:
         """See ``DocumentStore.drop_previous_keys``."""
         issuers = self._connection.collection(ISSUERS)
-        ended = {"previous_until": {"$lte": self._clock.now()}}
+        ended = {"previous_until": {"$lte": self.clock.now()}}
         forget = {"$set": {"previous_secret": None, "previous_until": None}}
         result = await self._connection.run(lambda: issuers.update_many(ended, forget))
         return result.modified_count

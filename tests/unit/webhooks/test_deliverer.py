@@ -139,7 +139,6 @@ async def test_two_processes_send_each_delivery_once() -> None:
         Deliverer(
             sending.store,
             sending.attempting,
-            sending.clock,
             sending.attempting.rng,
             concurrency=4,
             per_host=4,
