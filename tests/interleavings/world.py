@@ -64,6 +64,7 @@ class WatchedStore(Stepped):
         super().__init__(inner, "documents", steps)
         self.search = Stepped(inner.search, "documents", steps)
         self.records = Stepped(inner.records, "records", steps)
+        self.clock = inner.clock
         self.facts: list[str] = []
         self.lives: Counter[str] = Counter()
 
@@ -137,7 +138,7 @@ class World:
         self.workers = [self._worker(), self._worker()]
         self.purger = Purger(self.images, store, clock, self.rng)
         self.mirroring = Mirroring(Copyist(store, self.storages, clock), self.rng)
-        self.progress = Progress(store, clock)
+        self.progress = Progress(store)
         self.backlog = Backlog(inner, 1000, max_age=3600)
         self.imports = Imports(
             store=store,
