@@ -1,5 +1,6 @@
 """What every page of prose keeps to."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,10 @@ def test_lines_are_short_enough_to_read(page: Path) -> None:
     # A line of a single word, such as the name of a test, cannot be broken.
     long = [line for line in lines if len(line) > LONGEST and " " in line.strip(" ,-")]
     assert bool(long) == (page in TO_BE_REWRITTEN), long
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_curl_line_that_saves_an_answer_fails_where_lading_refuses(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    saving = [line for line in text.splitlines() if "curl " in line and re.search(r" -o (?!/dev/null)", line)]
+    assert [line for line in saving if "--fail-with-body" not in line] == []
