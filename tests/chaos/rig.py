@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.chaos.clocks import SettableClock
-from tests.support.mongod import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.service import CONF, environment
 
@@ -96,7 +96,7 @@ class Deployment:
         self, directory: Path, folders: Mapping[str, Path], overrides: Mapping[str, str], service_processes: int
     ) -> None:
         self.directory = directory
-        self.port = free_port()
+        self.port = lasting_port()
         self.processes: dict[str, ServiceProcess] = {}
         self.clocks: dict[str, SettableClock] = {}
         self.refused_starts = 0
@@ -239,6 +239,16 @@ class Deployment:
 async def in_thread(function: Callable[..., object], *arguments: Any) -> None:
     """Run what blocks beside the loop, which is the origin's and the clients'."""
     await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+
+
+def lasting_port() -> int:
+    """A port that nobody is given for a connection while the service that listens on it is away (ip(7))."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(first // 2, first)
+        with contextlib.closing(socket.socket()) as listening, contextlib.suppress(OSError):
+            listening.bind(("127.0.0.1", port))
+            return port
 
 
 def kill_one(rng: random.Random, pids: list[int]) -> bool:

@@ -31,5 +31,4 @@ async def test_kills_and_faults_lose_nothing(
         more_faults=lambda rng: {},
     )
     figures = await voyage(tmp_path, store, ashore, tell)
-    tell(figures)
     assert not figures.violations

@@ -63,7 +63,7 @@ async def voyage(directory: Path, store: Store, ashore: ExitStack, tell: Callabl
         directory: of the deployment; empty.
         store: where its documents are.
         ashore: closed by the caller: ends processes and unmounts disks.
-        tell: prints.
+        tell: prints; the figures too, whatever comes of the run.
 
     Returns:
         What was done, and found.
@@ -72,31 +72,44 @@ async def voyage(directory: Path, store: Store, ashore: ExitStack, tell: Callabl
     tell(f"chaos on {store.name}: LADING_CHAOS_SEED={figures.seed}")
     began = time.monotonic()
     rng = random.Random(figures.seed)
-    async with _aboard(directory, store, figures, ashore, rng) as (deployment, faults, load, auditor, around):
-        await _start(deployment, auditor, around)
-        for number in range(SCALE.segments):
-            async with load.working():
-                await asyncio.gather(
-                    _kill(figures, faults.kills(), random.Random(rng.random())),
-                    _harm(figures, _chosen(faults, store, rng), random.Random(rng.random())),
-                )
-                await asyncio.sleep(CALM)
-            await auditor.settle(is_last=False)
-            around.forget()
-            found = {kind: len(texts) for kind, texts in figures.violations.items()} or "nothing"
-            seconds = time.monotonic() - began
-            tell(f"{seconds:.0f} s, segment {number + 1}: {len(auditor.ledger.cargo)} imports, found {found}")
-        await in_thread(deployment.stop)
-        for name in NAMES:
-            await in_thread(deployment.start, name)
-        await auditor.settle(is_last=not SCALE.is_short)
-        auditor.inspection.compare_leftovers(auditor.database.imports())
-        if not SCALE.is_short:
-            await in_thread(_audit, deployment, figures)
-        _sum_up(figures, auditor, deployment)
-        await in_thread(deployment.stop)
-    figures.seconds = time.monotonic() - began
+    try:
+        async with _aboard(directory, store, figures, ashore, rng) as (deployment, faults, load, auditor, around):
+            await _start(deployment, auditor, around)
+            for number in range(SCALE.segments):
+                await _segment(figures, faults, store, load, rng)
+                await auditor.settle(is_last=False)
+                around.forget()
+                found = {kind: len(texts) for kind, texts in figures.violations.items()} or "nothing"
+                seconds = time.monotonic() - began
+                tell(f"{seconds:.0f} s, segment {number + 1}: {len(auditor.ledger.cargo)} imports, found {found}")
+            await _land(figures, deployment, auditor)
+    finally:
+        figures.seconds = time.monotonic() - began
+        tell(figures)
     return figures
+
+
+async def _segment(figures: Figures, faults: Faults, store: Store, load: Load, rng: random.Random) -> None:
+    """Kills and faults at the same time, under load."""
+    async with load.working():
+        await asyncio.gather(
+            _kill(figures, faults.kills(), random.Random(rng.random())),
+            _harm(figures, _chosen(faults, store, rng), random.Random(rng.random())),
+        )
+        await asyncio.sleep(CALM)
+
+
+async def _land(figures: Figures, deployment: Deployment, auditor: Auditor) -> None:
+    """One polite restart, and the last audit."""
+    await in_thread(deployment.stop)
+    for name in NAMES:
+        await in_thread(deployment.start, name)
+    await auditor.settle(is_last=not SCALE.is_short)
+    auditor.inspection.compare_leftovers(auditor.database.imports())
+    if not SCALE.is_short:
+        await in_thread(_audit, deployment, figures)
+    _sum_up(figures, auditor, deployment)
+    await in_thread(deployment.stop)
 
 
 @asynccontextmanager
