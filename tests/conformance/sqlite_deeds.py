@@ -109,6 +109,18 @@ def updating(count: int) -> Prepare:
     return prepare
 
 
+async def announcing(store: DocumentStore, clock: SettableClock) -> Sequence[Part]:
+    """Events leave the outbox."""
+    event = _name("event")
+    (document,) = await _added(store, clock, 1, outbox=({"id": event, "type": "import.done"},))
+
+    def state(connection: sqlite3.Connection) -> State:
+        left = _count(connection, "imports WHERE id = ? AND outbox LIKE '%' || ? || '%'", document.id, event)
+        return _of([left], [0], [1])
+
+    return [Part(lambda: store.announced(document.id, [event]), state)]
+
+
 async def removing(store: DocumentStore, clock: SettableClock) -> Sequence[Part]:
     (document,) = await _added(store, clock, 1, params=METADATA)
 
@@ -285,6 +297,7 @@ DEEDS: Final[Mapping[str, Prepare]] = {
     "add 40 at once, with metadata": adding(40, METADATA),
     "update": updating(1),
     "update 40 at once": updating(40),
+    "announce": announcing,
     "remove": removing,
     "claim": claiming(1, 3),
     "claim for three workers": claiming(3, 2),

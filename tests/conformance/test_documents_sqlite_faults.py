@@ -25,12 +25,15 @@ from service.documents import StoreUnavailable
 from service.documents.sqlite import SqliteDocumentStore
 from tests.conformance.documents_base import SettableClock, make_import
 from tests.conformance.sqlite_deeds import DEEDS, METADATA, Part, Prepare, State, addition
+from tests.conformance.test_documents_sqlite_processes import ENDLESS, adding, begin, read_ids
 from tests.conformance.test_documents_sqlite_work import busy, settle
 from tests.conftest import LONG
 from tests.support.sqlite_vfs import ORIGINAL, Faults, Request, faulty_vfs
 
 HANG_SECONDS: Final = 30
 MANY: Final = 8
+SHORT: Final = timedelta(milliseconds=20)
+PATIENT: Final = timedelta(seconds=5)
 CODES: Final = {
     "xWrite": ("FULL", "IOERR_WRITE", "NOMEM", "READONLY"),
     "xSync": ("IOERR_FSYNC", "FULL"),
@@ -87,13 +90,19 @@ class Fault:
 
 
 class Walk:
-    """A store below which one request after the other fails, and all that was written into it."""
+    """A store below which one request after the other fails, and all that was written into it.
 
-    def __init__(self, folder: Path, faults: Faults, checkpoint_pages: int) -> None:
+    Attributes:
+        told: what was asked of the store, and whether it was acknowledged.
+        is_alone: whether no other process writes into the file.
+    """
+
+    def __init__(self, folder: Path, faults: Faults, checkpoint_pages: int, busy_timeout: timedelta = SHORT) -> None:
         self.path = folder / "lading.db"
         self.clock = SettableClock()
         self.faults = faults
-        self.store = _Store(self.path, self.clock, busy_timeout=timedelta(milliseconds=20), readers=1)
+        self.is_alone = True
+        self.store = _Store(self.path, self.clock, busy_timeout=busy_timeout, readers=1)
         self.store.checkpoint_pages = checkpoint_pages
         self.told: list[tuple[Part, bool]] = []
         self._crashed = folder / "crashed"
@@ -109,6 +118,17 @@ class Walk:
         assert all(is_acknowledged for _, is_acknowledged in self.told)
         return asked
 
+    async def suffer_all(self, prepare: Prepare) -> None:
+        """Have one request after the other fail."""
+        met = 0
+        for fault in faults_of(await self.count(prepare)):
+            try:
+                met += await self.suffer(prepare, fault)
+            except BaseException as error:
+                error.add_note(f"with {fault}")
+                raise
+        assert met
+
     async def suffer(self, prepare: Prepare, fault: Fault) -> bool:
         """Do the deed with the fault, and look at what has become of it; whether the fault was met."""
         parts = await prepare(self.store, self.clock)
@@ -120,7 +140,7 @@ class Walk:
         self.faults.mend()
         assert self.faults.failed or all(is_acknowledged for _, is_acknowledged in told)
         self.check(self.path, told)
-        if fault.request.method in ("xWrite", "xSync", "xTruncate"):
+        if self.is_alone and fault.request.method in ("xWrite", "xSync", "xTruncate"):
             self.check(self._crash(), told)
         self.told += [(part, is_acknowledged) for part, is_acknowledged in told if part.lasts]
         await self.works()
@@ -173,9 +193,11 @@ class Walk:
 
 
 @asynccontextmanager
-async def walking(folder: Path, faults: Faults, checkpoint_pages: int) -> AsyncIterator[Walk]:
+async def walking(
+    folder: Path, faults: Faults, checkpoint_pages: int, busy_timeout: timedelta = SHORT
+) -> AsyncIterator[Walk]:
     """In the end, what was acknowledged is still there, and the file is whole."""
-    walk = Walk(folder, faults, checkpoint_pages)
+    walk = Walk(folder, faults, checkpoint_pages, busy_timeout)
     await walk.store.open()
     try:
         yield walk
@@ -214,15 +236,29 @@ async def test_a_fault_loses_nothing_and_is_over_when_it_is_over(
     tmp_path: Path, faults: Faults, deed: str, checkpoint_pages: int
 ) -> None:
     async with walking(tmp_path, faults, checkpoint_pages) as walk:
-        asked = await walk.count(DEEDS[deed])
-        met = 0
-        for fault in faults_of(asked):
-            try:
-                met += await walk.suffer(DEEDS[deed], fault)
-            except BaseException as error:
-                error.add_note(f"{deed}, with {fault}")
-                raise
-        assert met
+        await walk.suffer_all(DEEDS[deed])
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+@pytest.mark.gen_test(timeout=3600 if LONG else 110)
+@pytest.mark.parametrize("checkpoint_pages", [1000, 1])
+async def test_another_process_goes_on_meanwhile(tmp_path: Path, faults: Faults, checkpoint_pages: int) -> None:
+    async with walking(tmp_path, faults, checkpoint_pages, PATIENT) as walk, adding(walk.path, ENDLESS) as other:
+        walk.is_alone = False
+        begin(other)
+        added = await read_ids(other, 10)
+        reading = asyncio.create_task(read_ids(other))
+        try:
+            for deed in ("add with metadata", "update 40 at once", "everything"):
+                await walk.suffer_all(DEEDS[deed])
+            assert other.returncode is None, "it was refused"
+        finally:
+            other.kill()
+            added += await reading
+    with bystander(walk.path) as connection:
+        found = {row[0] for row in connection.execute("SELECT id FROM imports")}
+    assert len(added) > 10
+    assert found.issuperset(added)
 
 
 @pytest.mark.gen_test
@@ -267,7 +303,7 @@ async def test_a_fault_while_the_store_is_opened(tmp_path: Path, faults: Faults)
 
 async def _closed_store(folder: Path, is_new: bool) -> SqliteDocumentStore:
     folder.mkdir()
-    store = SqliteDocumentStore(folder / "lading.db", SettableClock(), busy_timeout=timedelta(milliseconds=20))
+    store = SqliteDocumentStore(folder / "lading.db", SettableClock(), busy_timeout=SHORT)
     if not is_new:
         await store.open()
         await store.close()
