@@ -269,7 +269,7 @@ class SqliteDocumentStore(DocumentStore):
                 self._steady.set(started_at(connection, self._boot, self._clock.now), 0)
         except BaseException as error:
             connection.close()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite3.Error | MemoryError):
                 raise unavailable(self._path, error) from error
             raise
         return connection

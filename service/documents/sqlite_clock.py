@@ -15,6 +15,7 @@ from typing import Final
 
 from service.clock import TimeCounter, count_nanoseconds
 from service.documents.sqlite_rows import from_milliseconds, to_milliseconds
+from service.documents.sqlite_transactions import transaction
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _MILLISECOND: Final = 1_000_000
@@ -53,15 +54,8 @@ def started_at(connection: sqlite3.Connection, boot: Boot, now: Callable[[], dat
     row = _row(connection)
     if row is not None and row["boot_id"] == boot.id:
         return from_milliseconds(row["started_at"])
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        started = _started(connection, boot, now)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return from_milliseconds(started)
+    with transaction(connection):
+        return from_milliseconds(_started(connection, boot, now))
 
 
 def _started(connection: sqlite3.Connection, boot: Boot, now: Callable[[], datetime]) -> int:

@@ -67,7 +67,7 @@ class HeldConnection:
         doubts = [error for error in errors if is_unavailability(error) and casts_doubt(error)]
         if doubts:
             self._is_doubtful = True
-            self._reason = str(doubts[0])
+            self._reason = str(doubts[0]) or type(doubts[0]).__name__
         elif self._connection is not None and not self._is_doubtful:
             self._pause = FIRST_PAUSE
         if self._connection is not None and not end_transaction(self._connection):
@@ -88,8 +88,8 @@ class HeldConnection:
         self._pause = min(2 * self._pause, MAX_PAUSE)
         try:
             fresh = self._connect()
-        except StoreUnavailable as error:
-            self._reason = str(error)
+        except (StoreUnavailable, sqlite3.Error, MemoryError) as error:
+            self._reason = str(error) or type(error).__name__
             return
         self.close()  # the fresh one is open already, so no other is the last to close the file, and folds its log
         self._connection = fresh

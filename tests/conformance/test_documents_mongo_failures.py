@@ -219,6 +219,10 @@ async def test_what_a_majority_did_not_confirm_is_not_acknowledged(
         failing(["update"], {"times": 1}, writeConcernError={"code": 64, "errmsg": "waiting for replication timed out"})
         with pytest.raises(StoreUnavailable, match="majority"):
             await store.update(known.claimed("worker", clock.now()))
+        # Nor that another was quicker: the write that was quicker may be rolled back.
+        failing(["update"], {"times": 1}, writeConcernError={"code": 64, "errmsg": "waiting for replication timed out"})
+        with pytest.raises(StoreUnavailable, match="majority"):
+            await store.update(known.claimed("another", clock.now()))
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in {"claim", "recover"}])

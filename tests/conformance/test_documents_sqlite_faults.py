@@ -23,6 +23,7 @@ import pytest
 
 from service.documents import StoreUnavailable
 from service.documents.sqlite import SqliteDocumentStore
+from service.documents.sqlite_connections import FIRST_PAUSE
 from tests.conformance.documents_base import SettableClock, make_import
 from tests.conformance.sqlite_deeds import DEEDS, METADATA, Part, Prepare, State, addition
 from tests.conformance.test_documents_sqlite_processes import ENDLESS, adding, begin, read_ids
@@ -32,6 +33,8 @@ from tests.support.sqlite_vfs import ORIGINAL, Faults, Request, faulty_vfs
 
 HANG_SECONDS: Final = 30
 MANY: Final = 8
+SPOILING: Final = {"CORRUPT", "NOTADB"}
+"""What SQLite may go on to believe of a file, until it is opened anew."""
 SHORT: Final = timedelta(milliseconds=20)
 PATIENT: Final = timedelta(seconds=5)
 CODES: Final = {
@@ -112,10 +115,11 @@ class Walk:
         """How often the deed asks for what, at most; the first time the connections have read nothing yet."""
         asked: dict[Request, int] = {}
         for _ in range(3):
-            self.told += await self._do(await prepare(self.store, self.clock), self.faults.count)
+            told = await self._do(await prepare(self.store, self.clock), self.faults.count)
+            assert all(is_acknowledged for _, is_acknowledged in told)
+            self.told += told
             for request, number in self.faults.requests.items():
                 asked[request] = max(number, asked.get(request, 0))
-        assert all(is_acknowledged for _, is_acknowledged in self.told)
         return asked
 
     async def suffer_all(self, prepare: Prepare) -> None:
@@ -143,6 +147,8 @@ class Walk:
         if self.is_alone and fault.request.method in ("xWrite", "xSync", "xTruncate"):
             self.check(self._crash(), told)
         self.told += [(part, is_acknowledged) for part, is_acknowledged in told if part.lasts]
+        if fault.code in SPOILING:
+            await self._recover()
         await self.works()
         return self.faults.failed > 0
 
@@ -182,6 +188,15 @@ class Walk:
         files = [file for name in ("", "-wal") if (file := Path(f"{self.path}{name}")).exists()]
         subprocess.run(["cp", *files, self._crashed], check=True)
         return self._crashed / self.path.name
+
+    async def _recover(self) -> None:
+        """Wait until a connection is replaced."""
+        async with asyncio.timeout(HANG_SECONDS):
+            while True:
+                with contextlib.suppress(StoreUnavailable):
+                    await self.store.ping()
+                    break
+                await asyncio.sleep(FIRST_PAUSE)
 
     async def works(self) -> None:
         """All works, at once and by itself."""

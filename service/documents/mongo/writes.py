@@ -146,7 +146,7 @@ class Writes:
         report = await self._connection.run(lambda: self._bulk_write([one.statement for one in batch]))
         if report.matched == len(batch) and not report.unconfirmed:
             return [True] * len(batch)
-        if report.matched == 0 and not report.codes:
+        if report.matched == 0 and not report.codes and not report.unconfirmed:
             return [False] * len(batch)
         stored = await self._tokens([one.import_id for one in batch])
         written = [one.token in stored.get(one.import_id, (0, ()))[1] for one in batch]
