@@ -7,6 +7,7 @@ A position is a resume token, hexadecimal, which may be compared and sorted
 ``updated_at``.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,35 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
-async def read_changes(connection: Connection, organization_id: str, position: str, limit: int) -> Changed:
+class ChangeReader:
+    """Reads changes; a reading whose caller was cancelled goes on to its end, and closes its stream.
+
+    Closed half-way, the driver would leave a stream that it is just opening to the server for ten minutes.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._readings: set[asyncio.Task[Changed]] = set()
+
+    async def read(self, organization_id: str, position: str, limit: int) -> Changed:
+        """See ``ImportSearch.changed_since``."""
+        reading = asyncio.create_task(_read(self._connection, organization_id, position, limit), name="changes")
+        self._readings.add(reading)
+        reading.add_done_callback(self._ended)
+        return await asyncio.shield(reading)
+
+    async def close(self) -> None:
+        """Return when every reading has ended, which takes no longer than operations may take."""
+        while self._readings:
+            await asyncio.wait(tuple(self._readings))
+
+    def _ended(self, reading: asyncio.Task[Changed]) -> None:
+        self._readings.discard(reading)
+        if not reading.cancelled():
+            reading.exception()  # its caller, if it still waits, is told
+
+
+async def _read(connection: Connection, organization_id: str, position: str, limit: int) -> Changed:
     """See ``ImportSearch.changed_since``.
 
     Raises:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from service.documents.mongo.changes import read_changes
+from service.documents.mongo.changes import ChangeReader
 from service.documents.mongo.connection import LOCAL, Connection
 from service.documents.mongo.fields import metadata_pair, text, to_import
 from service.documents.mongo.schema import (
@@ -34,6 +34,7 @@ class MongoImportSearch(ImportSearch):
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._changes = ChangeReader(connection)
 
     async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
         """See ``ImportSearch.list``."""
@@ -59,7 +60,11 @@ class MongoImportSearch(ImportSearch):
 
     async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:
         """See ``ImportSearch.changed_since``; a change stream, open for as long as the call takes."""
-        return await read_changes(self._connection, organization_id, position, limit)
+        return await self._changes.read(organization_id, position, limit)
+
+    async def close(self) -> None:
+        """Return when nothing is read any more that could outlive its caller."""
+        await self._changes.close()
 
     async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
         """See ``ImportSearch.by_sha256``."""

@@ -64,7 +64,7 @@ class MongoDocumentStore(DocumentStore):
         self._updates: Coalescer[Replacement, bool] = Coalescer(
             self._writes.replace, size=lambda replacement: replacement.size, patience=options.timeout
         )
-        self.search = MongoImportSearch(self._connection)
+        self.search = self._search = MongoImportSearch(self._connection)
         self.records = MongoRecordStore(self._connection, self.clock)
         self._claiming = asyncio.Lock()
         self._recovering = asyncio.Lock()
@@ -87,7 +87,7 @@ class MongoDocumentStore(DocumentStore):
     async def close(self) -> None:
         """See ``DocumentStore.close``; waits no longer than operations may take."""
         async with self._closing:
-            await asyncio.gather(self._inserts.close(), self._updates.close(), self._news.close())
+            await asyncio.gather(self._inserts.close(), self._updates.close(), self._news.close(), self._search.close())
             await self._connection.close()
 
     async def ping(self) -> None:
