@@ -144,7 +144,9 @@ class Mirroring:
 
     async def _complete(self, name: str, document: Import) -> Outcome:
         is_deleted = document.image_deleted_at is not None
-        is_young = not is_deleted and self.copyist.clock.now() - document.updated_at < AGE
+        # Of the future, by a machine's clock that is wrong or was set: no reason to wait, since copying is idempotent.
+        age = self.copyist.clock.now() - document.updated_at
+        is_young = not is_deleted and timedelta(0) <= age < AGE
         is_elsewhere = document.image is None or document.image.storage not in self.copyist.storages.by_name
         if is_young or is_elsewhere:
             return Outcome.SKIPPED

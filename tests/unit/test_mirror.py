@@ -249,6 +249,15 @@ async def test_a_young_one_is_left_to_its_import() -> None:
         assert await mirroring(shop).sweep() == 1
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.gen_test
+async def test_one_of_another_time_does_not_wait_for_that(hours: int) -> None:
+    async with warehouse("b") as shop:
+        await shop.add(1, mirror="b")
+        shop.clock.advance(timedelta(hours=hours))
+        assert await mirroring(shop).sweep() == 1
+
+
 @pytest.mark.gen_test
 async def test_several_at_once_write_each_document_once() -> None:
     async with warehouse("b") as shop:
