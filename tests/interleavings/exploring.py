@@ -36,7 +36,7 @@ async def explore(
         for worker in world.workers:
             for lease in worker._leases._leases:
                 await inner.heartbeat(lease.worker_id, AGE)
-        writers = {f"{number} {name}": begin(case, name) for number, name in enumerate(names, 1)}
+        writers = {f"{number} {name}": writer_of(case, name) for number, name in enumerate(names, 1)}
         try:
             order = await explorer.run(world.steps, writers)
             if order is not None:
@@ -54,6 +54,6 @@ async def _judge(world: World, case: Case, story: Sequence[str]) -> None:
         raise AssertionError("\n  ".join([str(error), *story])) from error
 
 
-def begin(case: Case, name: str) -> Callable[[], Awaitable[None]]:
+def writer_of(case: Case, name: str) -> Callable[[], Awaitable[None]]:
     writer: Callable[[], Awaitable[None]] = getattr(case, name.partition(" ")[0])
     return writer

@@ -8,8 +8,7 @@ from datetime import timedelta
 from service.errors import ApiError
 from service.models import Import, Status
 from service.webhooks.deliveries import DELIVERY
-from service.worker import Worker
-from tests.interleavings.world import ENDPOINT, World
+from tests.interleavings.world import ENDPOINT, World, beat
 from tests.interleavings.writers import Case
 
 ROUNDS = 25
@@ -29,7 +28,7 @@ async def come_to_rest(world: World, case: Case) -> None:
             return
         world.clock.advance(PAUSE)
         for worker in world.workers:
-            await _beat(worker)
+            await beat(worker)
             await worker._stops.look()
         await world.receiving._leases.beat()
         await world.inner.recover(100)
@@ -96,13 +95,6 @@ async def _is_at_rest(world: World) -> bool:
 async def _documents(world: World) -> Sequence[Import]:
     found = await world.inner.get(world.import_id)
     return [] if found is None else [found]
-
-
-async def _beat(worker: Worker) -> None:
-    """As the worker's heartbeat does."""
-    async with worker._claiming:
-        for lease in await worker._leases.beat():
-            await worker._lost(lease)
 
 
 def _keys(objects: dict[str, dict[str, bytes]]) -> dict[str, list[str]]:

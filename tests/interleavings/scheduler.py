@@ -124,11 +124,11 @@ class Explorer:
         """
         prefix, asleep = self.open.pop() if self.rng is None else ((), {})
         steps.waiting = {name: [] for name in writers}
-        tasks = {name: _begin(name, begin, steps) for name, begin in writers.items()}
+        tasks = {name: begin(name, writer, steps) for name, writer in writers.items()}
         made: list[str] = []
         order: list[str] = []
         try:
-            async for ready in _ready(steps, tasks):
+            async for ready in ready_ones(steps, tasks):
                 if len(order) < len(prefix):
                     name = prefix[len(order)]
                 else:
@@ -165,9 +165,11 @@ def _still(asleep: Sleepers, step: Step) -> Sleepers:
     return {name: one for name, one in asleep.items() if one.commutes(step)}
 
 
-def _begin(name: str, begin: Callable[[], Awaitable[None]], steps: Steps) -> asyncio.Task[None]:
+def begin(name: str, write: Callable[[], Awaitable[None]], steps: Steps) -> asyncio.Task[None]:
+    """A task whose steps wait for their turns."""
+
     async def writer() -> None:
-        await begin()
+        await write()
 
     context = contextvars.copy_context()
     context.run(WRITER.set, name)
@@ -176,7 +178,7 @@ def _begin(name: str, begin: Callable[[], Awaitable[None]], steps: Steps) -> asy
     return task
 
 
-async def _ready(steps: Steps, tasks: Mapping[str, asyncio.Task[None]]) -> AsyncIterator[Mapping[str, Step]]:
+async def ready_ones(steps: Steps, tasks: Mapping[str, asyncio.Task[None]]) -> AsyncIterator[Mapping[str, Step]]:
     """The next step of each writer, again and again, when each has one or has ended; or waits for another one."""
     while True:
         turns = 0

@@ -161,7 +161,7 @@ class World:
             clock,
             lambda: None,
             self._stop_import,
-            timedelta(days=1),
+            timedelta(seconds=60),
         )
         self.receiving = Receiving(
             imports=self.imports,
@@ -232,3 +232,10 @@ class World:
             raise OriginNotFound("gone", status=404)
         if "requeued" in writer:
             raise ConnectFailed("refused")
+
+
+async def beat(worker: Worker) -> None:
+    """As the worker's heartbeat does."""
+    async with worker._claiming:
+        for lease in await worker._leases.beat():
+            await worker._lost(lease)

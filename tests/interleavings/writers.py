@@ -10,7 +10,7 @@ from service.documents import DuplicateId
 from service.errors import ApiError
 from service.models import Failure, Image, Import, Status
 from service.progress import _Fetch
-from tests.interleavings.world import GRANT, LEASE, World
+from tests.interleavings.world import GRANT, LEASE, World, beat
 from tests.support.scripted import body_of, make_import, pieces
 
 FAILURE: Final = Failure("origin_unavailable", "Try again.", retryable=True)
@@ -91,8 +91,9 @@ class Case:
             await self.world.actions.delete(GRANT, self.document.id)
 
     async def delete_image(self) -> None:
+        document = await self.world.inner.get(self.document.id)
         with contextlib.suppress(ApiError):
-            await self.world.images.delete(GRANT, self.document.image_id or "")
+            await self.world.images.delete(GRANT, (document and document.image_id) or "")
 
     async def retry(self) -> None:
         with contextlib.suppress(ApiError):
@@ -127,8 +128,9 @@ class Case:
     async def run(self) -> None:
         """The first worker makes the attempt that it has claimed."""
         worker = self.world.workers[0]
-        if self.document.id in worker._lease_of and self.document.id not in worker._tasks:
-            assert worker._admit(self.document)
+        lease = worker._lease_of.get(self.document.id)
+        if lease is not None and self.document.id not in worker._tasks:
+            assert worker._admit(lease.held[self.document.id])
             await asyncio.wait(list(worker._tasks.values()))
 
     async def work(self) -> None:
@@ -152,6 +154,10 @@ class Case:
     async def stop(self) -> None:
         """The first worker looks for what was cancelled."""
         await self.world.workers[0]._stops.look({self.document.id})
+
+    async def beat(self) -> None:
+        """The first worker renews its lease."""
+        await beat(self.world.workers[0])
 
     async def receive(self) -> None:
         """A client sends the bytes."""
