@@ -7,10 +7,10 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from plugins.capabilities import ListedObject, SupportsListing
-from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
-from plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageFull, StorageUnavailable
-from plugins.options import PluginOptions
+from ..plugins.capabilities import ListedObject, SupportsListing
+from ..plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
+from ..plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageFull, StorageUnavailable
+from ..plugins.options import PluginOptions
 
 PIECE: Final = 1024 * 1024
 

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
-from backends.local import LocalStorage, LocalStorageOptions
-from backends.memory import MemoryStorage, MemoryStorageOptions
-from plugins.contracts import StorageBackend
-from plugins.testing import StorageBackendSuite
+from ..plugins.contracts import StorageBackend
+from ..plugins.testing import StorageBackendSuite
+from .local.storage import LocalStorage, LocalStorageOptions
+from .memory import MemoryStorage, MemoryStorageOptions
 
 MEMORY_BYTES: Final = 64 * 1024**2
 """What the cases save at most at a time, and some more."""

@@ -29,7 +29,7 @@ from bench.rows import Findings, Table
 from bench.sections import SECTIONS
 from bench.tables import report
 from bench.tools import find, hint, tool
-from tests.support.mongod import URI_VARIABLE, find_mongod
+from tests.support.servers.mongod import URI_VARIABLE, find_mongod
 
 FOLDER = Path(__file__).parent
 IMG2DATASET = FOLDER.parent / ".venv-bench" / "bin" / "img2dataset"

@@ -16,8 +16,8 @@ import jwt
 import uvloop
 from tornado.web import Application, RequestHandler
 
-from service.handlers.headers import FIXED
-from tests.support.service import SECRET
+from lading.service.api.http.headers import FIXED
+from tests.support.servers.service import SECRET
 
 
 class Handler(RequestHandler):

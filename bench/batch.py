@@ -18,8 +18,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.service import resident_kib, service_process
-from tests.support.mongod import replica_set
-from tests.support.service import token
+from tests.support.servers.mongod import replica_set
+from tests.support.servers.service import token
 
 GOAL_KIB = 50_000
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
-from plugins.testing.clouds import S3Endpoint, serving
-from plugins.testing.images import noise_jpeg
-from tests.support.clouds import S3Place
-from tests.support.processes import HttpClient, ServiceProcess, origin_process
-from tests.support.service import CONF, environment, token
+from lading.plugins.testing.clouds.processes import S3Endpoint, serving
+from lading.plugins.testing.images import noise_jpeg
+from tests.support.servers.clouds import S3Place
+from tests.support.servers.processes import HttpClient, ServiceProcess, origin_process
+from tests.support.servers.service import CONF, environment, token
 
 
 def resident(pid: int, field: str) -> float:

@@ -8,8 +8,8 @@ Reads lines from standard input, each a number and a path, and answers each when
 import sys
 from pathlib import Path
 
-from plugins.detectors import decode
-from plugins.detectors.pillow import PillowOptions
+from lading.plugins.detectors.pillow import decode
+from lading.plugins.detectors.pillow.detector import PillowOptions
 
 
 def main() -> None:

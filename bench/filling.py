@@ -17,10 +17,10 @@ from typing import Any
 
 from pymongo import MongoClient, WriteConcern
 
-from service.documents import DocumentStore
-from service.documents.mongo.schema import IMPORTS
-from service.models import Image, Import, Status
-from tests.support.service import ORGANIZATION
+from lading.service.documents import DocumentStore
+from lading.service.documents.mongo.schema import IMPORTS
+from lading.service.models import Image, Import, Status
+from tests.support.servers.service import ORGANIZATION
 
 ISSUERS = 20
 DONE_EVERY = 5

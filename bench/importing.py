@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.processes import started
 from bench.tools import tool
-from tests.support.service import token
+from tests.support.servers.service import token
 
 PATIENCE = 600.0
 FINAL = ("done", "failed", "cancelled")

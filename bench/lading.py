@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.processes import free_port, listening, tail, wait_until_idle
 from bench.rig import empty_files, say
-from tests.support.service import CONF, environment
+from tests.support.servers.service import CONF, environment
 
 READY_SECONDS = 120.0
 WIDE = {
@@ -75,7 +75,7 @@ def lading(
     )
     if (overrides or {}).get("LADING_DOCUMENTS__BACKEND", "sqlite") != "sqlite":
         del environ["LADING_DOCUMENTS_SQLITE__PATH"]  # an option of a database that is not used
-    with listening(["service", "serve", "--config", str(conf)], port, environ, log, prefix) as process:
+    with listening(["lading", "serve", "--config", str(conf)], port, environ, log, prefix) as process:
         wait_until_ready(port)
         if not prefix:  # what runs in valgrind is never idle
             wait_until_idle(process.pid)

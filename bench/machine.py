@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.origin import origin_name
 from bench.tools import find, first_line
-from tests.support.mongod import find_mongod
+from tests.support.servers.mongod import find_mongod
 
 ROOT = Path(__file__).parents[1]
 LIBRARIES = ("aiohttp", "botocore", "matplotlib", "moto", "motor", "Pillow", "pymongo", "requests", "tornado", "uvloop")

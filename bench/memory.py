@@ -22,9 +22,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bench.service import resident_kib, service_process
-from plugins.testing import images
-from plugins.testing.origin import Behaviour, Origin, answer, head, origin_in_thread, raw, redirect, reset
-from tests.support.service import token
+from lading.plugins.testing import images
+from lading.plugins.testing.origin import Behaviour, Origin, answer, head, origin_in_thread, raw, redirect, reset
+from tests.support.servers.service import token
 
 STEP = 1000
 CLIENTS = 16

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.processes import ServiceProcess
-from tests.support.service import CONF, environment
+from tests.support.servers.processes import ServiceProcess
+from tests.support.servers.service import CONF, environment
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from bench.rows import Row
-from service.documents.mongo.schema import IMPORTS
+from lading.service.documents.mongo.schema import IMPORTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from bench.service import service_process
-from tests.support.service import token
+from tests.support.servers.service import token
 
 IDLE, SLOW_HEAD, SLOW_BODY = 500, 200, 100
 GOAL = 3.0

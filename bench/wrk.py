@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.processes import output_of
 from bench.tools import tool
-from tests.support.service import token
+from tests.support.servers.service import token
 
 BODY = (
     "album_id=imported_album&filename=image123_asdasd.JpG&metadata[attachmentId]=00P24000003vSXsEAM"

@@ -1,4 +1,104 @@
-"""What a plugin is: contracts, errors, options and the registry.
+"""What the author of a plugin imports: the contracts, their values, the optional capabilities and the options.
 
-The only package that a third-party author imports. It imports neither ``service`` nor ``backends``.
+Errors are in ``lading.plugins.errors``, help for fetchers that open sockets in ``lading.plugins.net``, the test kit in
+``lading.plugins.testing``. This package imports neither ``lading.service`` nor ``lading.backends``.
+
+Each name is imported when it is first used: a child process that needs one module of this package loads no other.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .capabilities import (
+        Finding,
+        ListedObject,
+        PostAnswer,
+        SupportsExplaining,
+        SupportsFiles,
+        SupportsFormats,
+        SupportsListing,
+        SupportsPosting,
+        SupportsSignedUrls,
+    )
+    from .content_disposition import content_disposition
+    from .contracts import (
+        CONTRACT_VERSION,
+        Fetched,
+        Fetcher,
+        ImageInfo,
+        ObjectMetadata,
+        Source,
+        StorageBackend,
+        StoredObject,
+        TypeDetector,
+    )
+    from .keys import MAX_KEY_LENGTH, is_key
+    from .options import CommaSeparated, Names, PathOption, PluginOptions
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "MAX_KEY_LENGTH",
+    "CommaSeparated",
+    "Fetched",
+    "Fetcher",
+    "Finding",
+    "ImageInfo",
+    "ListedObject",
+    "Names",
+    "ObjectMetadata",
+    "PathOption",
+    "PluginOptions",
+    "PostAnswer",
+    "Source",
+    "StorageBackend",
+    "StoredObject",
+    "SupportsExplaining",
+    "SupportsFiles",
+    "SupportsFormats",
+    "SupportsListing",
+    "SupportsPosting",
+    "SupportsSignedUrls",
+    "TypeDetector",
+    "content_disposition",
+    "is_key",
+]
+
+_MODULES: Final = {
+    "capabilities": (
+        "Finding",
+        "ListedObject",
+        "PostAnswer",
+        "SupportsExplaining",
+        "SupportsFiles",
+        "SupportsFormats",
+        "SupportsListing",
+        "SupportsPosting",
+        "SupportsSignedUrls",
+    ),
+    "content_disposition": ("content_disposition",),
+    "contracts": (
+        "CONTRACT_VERSION",
+        "Fetched",
+        "Fetcher",
+        "ImageInfo",
+        "ObjectMetadata",
+        "Source",
+        "StorageBackend",
+        "StoredObject",
+        "TypeDetector",
+    ),
+    "keys": ("MAX_KEY_LENGTH", "is_key"),
+    "options": ("CommaSeparated", "Names", "PathOption", "PluginOptions"),
+}
+_HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
-from plugins.contracts import ObjectMetadata, Source
-from plugins.options import PluginOptions
+from .contracts import ObjectMetadata, Source
+from .options import PluginOptions
 
 # --- storage backends -------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Common to all three:
 - Its coroutines never block the event loop: files, DNS and CPU-bound work go to threads or processes.
 - Any method may be called concurrently from several tasks of one event loop, and any call may be cancelled at every
   ``await``; a cancelled call leaves nothing behind (no task, file, socket or child).
-- Only ``plugins.errors`` leave a plugin; library errors are translated with ``raise ... from``.
+- Only ``lading.plugins.errors`` leave a plugin; library errors are translated with ``raise ... from``.
 - ``close`` releases everything, may be called twice, and may be called while another call is under way; that call then
   ends with an error. Nothing else is called after it.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
-from plugins.options import PluginOptions
+from .options import PluginOptions
 
 CONTRACT_VERSION: Final = 1
 """The version of the three contracts. It rises when a plugin that kept the last one may have to be changed; a plugin
@@ -102,7 +102,8 @@ class Fetcher(ABC):
         header may be in an error, its causes included, or in a log.
 
         Raises:
-            FetchError: on entering, or from ``Fetched.chunks`` later. Its class is the one of ``plugins.errors`` that
+            FetchError: on entering, or from ``Fetched.chunks`` later. Its class is the one of ``lading.plugins.errors``
+                that
                 says what happened, or a subclass of it, and is ``retryable`` where the origin was unavailable or slow,
                 or the body broke off. A body that is empty or over the plugin's limit is an error too.
         """
@@ -208,8 +209,8 @@ class StoredObject:
 class StorageBackend(ABC):
     """Keeps immutable objects under keys.
 
-    A key is what ``backends.guard`` lets through: 1 to 255 characters of ``a-z 0-9 - _ . /``, made of non-empty
-    segments that do not begin with a dot. An object is visible under its key whole or not at all. Of two keys
+    A key is what ``lading.backends.guard.storage`` lets through: 1 to 255 characters of ``a-z 0-9 - _ . /``, made of
+    non-empty segments that do not begin with a dot. An object is visible under its key whole or not at all. Of two keys
     such as ``a`` and ``a/b`` a backend may refuse the second with ``KeyInvalid`` while an object is under the first.
 
     Class attributes:

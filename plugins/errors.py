@@ -2,7 +2,8 @@
 
 Every class has a stable ``code``, says whether another attempt may succeed (``retryable``) and carries the sentence
 that a client may read (``public_text``, a ``str.format`` template filled from the error's ``facts``). What only the
-operator may read goes into ``internal`` and reaches the log alone. The tree knows no HTTP: ``service.errors`` maps it.
+operator may read goes into ``internal`` and reaches the log alone. The tree knows no HTTP:
+``lading.service.errors.catalogue`` maps it.
 
 A third-party plugin raises these classes, or subclasses of its own with a code of its own.
 """

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any, ClassVar, Final
 
-from plugins.contracts import Fetcher, Source, TypeDetector
-from plugins.detectors.formats import HEAD_SIZE, identify
-from plugins.detectors.pillow import PillowDetector, PillowOptions
-from plugins.errors import (
+from .contracts import Fetcher, Source, TypeDetector
+from .detectors.pillow.detector import PillowDetector, PillowOptions
+from .detectors.pillow.formats import HEAD_SIZE, identify
+from .errors import (
     DetectError,
     FormatNotAllowed,
     ImageCorrupt,
@@ -22,21 +22,12 @@ from plugins.errors import (
     TooManyFrames,
     TooManyPixels,
 )
-from plugins.fetchers.data import DataFetcher, DataOptions
-from plugins.fetchers.http import HttpFetcher
-from plugins.fetchers.http_options import HttpOptions, PortRange
-from plugins.testing import (
-    FetcherSuite,
-    FetchLimits,
-    Flaw,
-    HttpFetcherSuite,
-    Refused,
-    Sample,
-    TypeDetectorSuite,
-    images,
-)
-from plugins.testing.bodies import Body
-from plugins.testing.fetcher_http_support import HttpHarness
+from .fetchers.data import DataFetcher, DataOptions
+from .fetchers.http.fetcher import HttpFetcher
+from .fetchers.http.options import HttpOptions, PortRange
+from .testing import FetcherSuite, FetchLimits, Flaw, HttpFetcherSuite, Refused, Sample, TypeDetectorSuite, images
+from .testing.bodies import Body
+from .testing.fetcher.http.support import HttpHarness
 
 LOOPBACK: Final = IPv4Network("127.0.0.0/8")
 

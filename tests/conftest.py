@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from tests.support.mongod import ReplicaSet, replica_set
+from tests.support.servers.mongod import ReplicaSet, replica_set
 
 LONG: Final = os.environ.get("LADING_TESTS") == "long"
 ONE_STORE: Final = "sqlite"

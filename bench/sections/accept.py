@@ -8,7 +8,7 @@ from bench.processes import free_port, listening
 from bench.rig import Rig, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.wrk import Load, load, script
-from tests.support.mongod import replica_set
+from tests.support.servers.mongod import replica_set
 
 BARE = "bare handler"
 GOALS = {"Lading, SQLite": 0.75, "Lading, MongoDB": 0.70}

@@ -17,16 +17,16 @@ from bench.lading import ACCEPTING, lading, mongo
 from bench.rig import Rig, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.wrk import Load, load, script
-from service.clock import SystemClock
-from service.documents import DocumentStore
-from service.documents.mongo.connection import MongoOptions
-from service.documents.mongo.schema import IMPORTS
-from service.documents.mongo.store import MongoDocumentStore
-from service.documents.search import Filter, Position
-from service.documents.sqlite import SqliteDocumentStore
-from service.models import Status
-from tests.support.mongod import ReplicaSet, replica_set
-from tests.support.service import ORGANIZATION
+from lading.service.documents import DocumentStore
+from lading.service.documents.mongo.connection import MongoOptions
+from lading.service.documents.mongo.schema import IMPORTS
+from lading.service.documents.mongo.store import MongoDocumentStore
+from lading.service.documents.search import Filter, Position
+from lading.service.documents.sqlite.store import SqliteDocumentStore
+from lading.service.models import Status
+from lading.service.models.clock import SystemClock
+from tests.support.servers.mongod import ReplicaSet, replica_set
+from tests.support.servers.service import ORGANIZATION
 
 BOUND = 1.2
 BATCH = 64

@@ -19,7 +19,7 @@ from bench.processes import free_port, listening
 from bench.rig import Rig, say
 from bench.rows import Row, Table
 from bench.wrk import BODY
-from tests.support.service import token
+from tests.support.servers.service import token
 
 BARE, POST = "bare handler, a POST", "Lading, SQLite, a POST"
 SCRIPT, IMPORT = "requests and Pillow, an image", "Lading, SQLite and local files, an import, without decoding"

@@ -18,8 +18,8 @@ from bench.processes import started, tail
 from bench.rig import Rig, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.sampling import peak_memory
-from plugins.testing.clouds import S3Endpoint, serving
-from tests.support.clouds import S3Place
+from lading.plugins.testing.clouds.processes import S3Endpoint, serving
+from tests.support.servers.clouds import S3Place
 
 CURL, SYNCED = "curl --parallel", "curl --parallel, then sync"
 LOCAL, LOCAL_PIXELS = "Lading, local files, structure", "Lading, local files, every frame"

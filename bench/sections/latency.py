@@ -16,7 +16,7 @@ from bench.processes import output_of
 from bench.rig import Rig, rotated, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.tools import tool
-from tests.support.service import token
+from tests.support.servers.service import token
 
 CURL, CURL_PROCESS = "curl, its own time_total", "curl, whole process"
 WAITING, POLLING = "Lading, Prefer: wait=10", "Lading, asked every 2 ms"

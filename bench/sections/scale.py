@@ -11,7 +11,7 @@ from bench.origin import origin
 from bench.rig import Rig, say
 from bench.rows import Row, Table
 from bench.wrk import Load, load, script
-from tests.support.mongod import ReplicaSet, replica_set
+from tests.support.servers.mongod import ReplicaSet, replica_set
 
 CONNECTIONS = 32
 

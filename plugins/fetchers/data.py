@@ -9,10 +9,10 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic import Field
 
-from plugins.contracts import Fetched, Fetcher, Source
-from plugins.errors import DataUrlInvalid
-from plugins.fetchers.clock import fetcher_closed
-from plugins.options import PluginOptions
+from ..contracts import Fetched, Fetcher, Source
+from ..errors import DataUrlInvalid
+from ..options import PluginOptions
+from .http.clock import fetcher_closed
 
 # A slice is decoded in less than a millisecond, even where every character of it is escaped.
 _SLICE_CHARACTERS = 16 * 1024

@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from plugins.testing.detector import TypeDetectorSuite
-    from plugins.testing.detector_support import Refused
-    from plugins.testing.fetcher import FetcherSuite
-    from plugins.testing.fetcher_http import HttpFetcherSuite
-    from plugins.testing.fetcher_support import FetchLimits, Flaw
-    from plugins.testing.images import Sample
-    from plugins.testing.storage import StorageBackendSuite
+    from .detector.suite import TypeDetectorSuite
+    from .detector.support import Refused
+    from .fetcher.http.suite import HttpFetcherSuite
+    from .fetcher.suite import FetcherSuite
+    from .fetcher.support import FetchLimits, Flaw
+    from .images import Sample
+    from .storage.suite import StorageBackendSuite
 
 __all__ = [
     "FetchLimits",
@@ -29,14 +29,14 @@ __all__ = [
 ]
 
 _MODULES: Final = {
-    "FetchLimits": "fetcher_support",
-    "FetcherSuite": "fetcher",
-    "Flaw": "fetcher_support",
-    "HttpFetcherSuite": "fetcher_http",
-    "Refused": "detector_support",
+    "FetchLimits": "fetcher.support",
+    "FetcherSuite": "fetcher.suite",
+    "Flaw": "fetcher.support",
+    "HttpFetcherSuite": "fetcher.http.suite",
+    "Refused": "detector.support",
     "Sample": "images",
-    "StorageBackendSuite": "storage",
-    "TypeDetectorSuite": "detector",
+    "StorageBackendSuite": "storage.suite",
+    "TypeDetectorSuite": "detector.suite",
 }
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import cached_property
 
-from plugins.contracts import ObjectMetadata
+from ..contracts import ObjectMetadata
 
 KIB = 1024
 MIB = 1024 * KIB

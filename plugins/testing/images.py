@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from plugins.testing.images_forged import (
+from .forged import (
     SVG_EXTERNAL,
     apng_bomb,
     bit_flips,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from plugins.errors import PluginError
+from ..errors import PluginError
 
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
 _TOKEN: Final = r"[a-z0-9][a-z0-9!#$&^_.+-]*"  # noqa: S105 - RFC 6838 section 4.2 calls it a restricted name

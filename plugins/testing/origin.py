@@ -6,7 +6,8 @@ In an async test::
         fetch(origin.url("/a.jpg"))
         assert origin.connections == 1
 
-``origin_in_thread`` runs one beside synchronous code, and ``python -m plugins.testing.origin --port 0 --directory DIR``
+``origin_in_thread`` runs one beside synchronous code, and ``python -m lading.plugins.testing.origin --port 0
+--directory DIR``
 one in a process of its own: it prints its port, serves the files of DIR with keep-alive, and ends on SIGTERM, SIGINT,
 or after ``--lifetime`` seconds.
 """

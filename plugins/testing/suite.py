@@ -4,7 +4,7 @@ A suite is a class of cases, ``async def test_...``; the pytest plugin of this p
 own, in asyncio's debug mode. A case fails, whatever it tests, where
 
 - a task, thread, file descriptor or child process is left when all is closed,
-- the event loop was blocked (``plugins.testing.blocking``),
+- the event loop was blocked (``lading.plugins.testing.blocking``),
 - an error was left to the loop's exception handler,
 - it does not end within ``case_seconds``.
 
@@ -21,10 +21,10 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-from plugins.contracts import Fetcher, StorageBackend, TypeDetector
-from plugins.options import PluginOptions
-from plugins.testing.blocking import BlockingWatch
-from plugins.testing.leaks import no_leaks
+from ..contracts import Fetcher, StorageBackend, TypeDetector
+from ..options import PluginOptions
+from .blocking import BlockingWatch
+from .leaks import no_leaks
 
 Made = TypeVar("Made", Fetcher, TypeDetector, StorageBackend)
 

@@ -1,8 +1,8 @@
 """The ``DocumentStore`` contract: what the service asks of its database.
 
 ``sqlite`` is the embedded default, ``mongo`` for many nodes, ``memory`` the reference. The store is the truth: workers
-share the work through it alone. One conformance suite (``tests/conformance/documents.py``) holds every store to what is
-written here.
+share the work through it alone. One conformance suite (``tests/conformance/documents/suite.py``) holds every store to
+what is written here.
 """
 
 from abc import ABC, abstractmethod
@@ -10,12 +10,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from service.clock import Clock
-from service.documents.errors import DuplicateId, StoreError, StoreUnavailable
-from service.documents.records import RecordStore
-from service.documents.search import ImportSearch
-from service.issuers import Issuer
-from service.models import Held, Import
+from ..models import Held, Import
+from ..models.clock import Clock
+from ..models.issuers import Issuer
+from .errors import DuplicateId, StoreError, StoreUnavailable
+from .records import RecordStore
+from .search import ImportSearch
 
 __all__ = ["DocumentStore", "DuplicateId", "StoreError", "StoreUnavailable", "SupportsWaiting"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from service.models import Import, Status
+from ..models import Import, Status
 
 MAX_EXAMINED: Final = 10_000
 """Imports that one page of a list looks at, at most: it may hold fewer than asked for, even none, and not be the last.

@@ -10,8 +10,8 @@ Every transition returns a new value whose ``revision`` is one higher; ``Documen
 revision before it, so a worker that lost its lease can change nothing.
 """
 
-from service.models.lifecycle import Import
-from service.models.values import Failure, Held, Image, Status
+from .lifecycle import Import
+from .values import Failure, Held, Image, Status
 
 __all__ = ["MAX_ID_LENGTH", "Failure", "Held", "Image", "Import", "Status"]
 

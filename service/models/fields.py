@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from service.models.values import Failure, Image, Status
+from .values import Failure, Image, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class ImportFields:
         organization_id: the organisation that owns it.
         issuer_id: the issuer whose token created it; the unit of fairness.
         params: what the client sent, in the order sent, then ``controller`` and ``action``; without what is secret in
-            it, see ``service.redaction``. Documents of earlier versions hold that too: no repr.
+            it, see ``lading.service.models.redaction``. Documents of earlier versions hold that too: no repr.
         created_at, updated_at: UTC, whole milliseconds, as are all moments; by the clock of the machine that wrote it,
             as are all moments of which nothing else is said.
         run_at: when it is due to be claimed, while queued; when it expires, while waiting. By the store's clock.
@@ -32,8 +32,8 @@ class ImportFields:
         worker_id: who runs it; None unless running.
         claim: the revision with which its present run began; None unless running. A worker may be given the same import
             twice under one lease: this tells the runs apart.
-        sealed: what is secret in the parameters, for the fetch, as ``service.vault`` sealed it. None where nothing is,
-            and as soon as the import is final.
+        sealed: what is secret in the parameters, for the fetch, sealed by ``lading.service.secrets.vault``. None where
+            nothing is secret, and as soon as the import is final.
         image_deleted_at: from when on the image is deleted for everyone who asks, UTC, whole milliseconds; None if not.
         image_purged_at: from when on its bytes are known to be gone from storage; None if they are not. An import that
             was cancelled after its work had begun has both too: what an attempt has saved, or is saving, must go.
@@ -42,10 +42,10 @@ class ImportFields:
         deleted_at: from when on it does not exist for anyone who asks; None if it does.
         duplicate: the image of another import that this one ended with, in place of one of its own; ``image_id`` is
             that one's. None for none.
-        outbox: events that are still to be announced, the earliest first, as ``service.webhooks`` writes them. Stores
-            keep it apart from the revision: see ``DocumentStore.update`` and ``DocumentStore.announced``.
+        outbox: events that are still to be announced, the earliest first, as ``lading.service.webhooks`` writes them.
+            Stores keep it apart from the revision: see ``DocumentStore.update`` and ``DocumentStore.announced``.
         new_events: events that the next write adds to the outbox. Never read back; every transition begins with none.
-        trace: what each of the last attempts did, the earliest first, as ``service.tracing`` writes it.
+        trace: what each of the last attempts did, the earliest first, as ``lading.service.observe.traces`` writes it.
     """
 
     id: str

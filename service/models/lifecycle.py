@@ -1,16 +1,16 @@
-"""The transitions of an import document; ``service.models`` draws them.
+"""The transitions of an import document; ``lading.service.models`` draws them.
 
-``now`` is the time by the machine's clock, ``run_at`` by the store's, see ``service.clock``.
+``now`` is the time by the machine's clock, ``run_at`` by the store's, see ``lading.service.models.clock``.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from service.clock import truncate_to_milliseconds
-from service.ids import new_uuid
-from service.models.fields import ImportFields
-from service.models.values import Failure, Image, Status
+from .clock import truncate_to_milliseconds
+from .fields import ImportFields
+from .ids import new_uuid
+from .values import Failure, Image, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Image:
     """The stored image of a finished import.
 
     Attributes:
-        format, content_type, width, height, frames: as detected; see ``plugins.contracts.ImageInfo``.
+        format, content_type, width, height, frames: as detected; see ``lading.plugins.contracts.ImageInfo``.
         byte_size: size in bytes of the stored object.
         sha256: lower-case hexadecimal SHA-256 of the stored bytes.
         storage: name of the storage that it is in, as of its section in ``service.conf``.

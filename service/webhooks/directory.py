@@ -4,8 +4,8 @@ import time
 from collections import OrderedDict
 from typing import Final
 
-from service.documents import DocumentStore
-from service.webhooks.endpoints import ENDPOINT, Endpoint
+from ..documents import DocumentStore
+from .endpoints import ENDPOINT, Endpoint
 
 CACHE_SIZE: Final = 1024
 MAX_ENDPOINTS: Final = 100

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
-from service.documents.records import Record
-from service.vault import Vault
-from service.webhooks.kinds import EventType
-from service.webhooks.signing import new_secret
+from ..documents.records import Record
+from ..secrets.vault import Vault
+from .delivery.signing import new_secret
+from .event_types import EventType
 
 ENDPOINT: Final = "webhook"
 SECRET: Final = "webhook-secret"  # noqa: S105  # the kind of a record
@@ -26,7 +26,7 @@ class Signing:
     """The secrets of an endpoint, or of an issuer's imports.
 
     Attributes:
-        secret: ``whsec_...``, as ``service.webhooks.signing`` makes it.
+        secret: ``whsec_...``, as ``lading.service.webhooks.delivery.signing`` makes it.
         previous: the one before it, which signs besides until ``until`` by the
             store's clock; None if there is none.
     """

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
-from service.models import Import, Status
-from service.representation import detailed, timestamp
-from service.webhooks.kinds import EventType
+from ..models import Import, Status
+from ..models.representation import detailed, timestamp
+from .event_types import EventType
 
 _NAMESPACE: Final = uuid.UUID("6d2b3b0e-5a0c-4f0e-9c55-1c1f4c2f8f3a")
 _LONGEST_DATA_URL: Final = 256

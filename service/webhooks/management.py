@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from plugins.errors import SourceRefused
-from service.auth import Grant
-from service.clock import Clock, truncate_to_milliseconds
-from service.database import RETRY_AFTER_OUTAGE, told_as_outage
-from service.documents import DocumentStore, DuplicateId
-from service.documents.records import Record
-from service.errors import ApiError
-from service.models import MAX_ID_LENGTH
-from service.vault import SecretsUnreadable, Vault
-from service.webhooks.directory import EndpointDirectory
-from service.webhooks.endpoints import ENDPOINT, SECRET, Endpoint, Signing, new_endpoint_id, secret_record_id
-from service.webhooks.posting import Posting
-from service.webhooks.wishes import Wishes
+from ...plugins.errors import SourceRefused
+from ..documents import DocumentStore, DuplicateId
+from ..documents.records import Record
+from ..errors.catalogue import ApiError
+from ..errors.database import RETRY_AFTER_OUTAGE, told_as_outage
+from ..models import MAX_ID_LENGTH
+from ..models.clock import Clock, truncate_to_milliseconds
+from ..models.grants import Grant
+from ..secrets.vault import SecretsUnreadable, Vault
+from .delivery.post import Posting
+from .directory import EndpointDirectory
+from .endpoint_params import Wishes
+from .endpoints import ENDPOINT, SECRET, Endpoint, Signing, new_endpoint_id, secret_record_id
 
 ABILITY = "webhook_manage"
 WRITE_ATTEMPTS = 5

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import datetime, tzinfo
 from typing import Any
 
-from service.representation import timestamp
-from service.webhooks.deliveries import Attempt, Delivery
-from service.webhooks.endpoints import Endpoint
+from ..models.representation import timestamp
+from .delivery.record import Attempt, Delivery
+from .endpoints import Endpoint
 
 
 def endpoint_view(endpoint: Endpoint, timezone: tzinfo, secret: str | None = None) -> dict[str, Any]:

@@ -10,14 +10,14 @@ import pytest
 from tornado.ioloop import IOLoop
 from tornado.web import Application
 
-from service.api_wiring import make_api
-from service.app import make_app
-from service.handlers.base import Api
-from service.settings import load_all
-from service.upload_files import UploadFolder
-from service.wiring import Parts, open_parts
+from lading.service.api.app import make_app
+from lading.service.api.handlers.base import Api
+from lading.service.config import load_all
+from lading.service.imports.uploads.files import UploadFolder
+from lading.service.runtime.api_wiring import make_api
+from lading.service.runtime.wiring import Parts, open_parts
 from tests.support.clock import SettableClock
-from tests.support.service import CONF, Client, environment, token
+from tests.support.servers.service import CONF, Client, environment, token
 
 
 @dataclass

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from plugins.errors import PluginError
-from service.app import ROUTES, make_app
+from lading.plugins.errors import PluginError
+from lading.service.api.app import ROUTES, make_app
 from tests.docs.test_errors import existing, tree
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from tornado.web import Application
 
 from bench.bare import Handler
 from bench.wrk import BODY
-from tests.support.service import Client, running_service, token
+from tests.support.servers.service import Client, running_service, token
 
 
 async def answers(folder: Path) -> tuple[HTTPResponse, HTTPResponse]:

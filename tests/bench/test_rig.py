@@ -16,8 +16,8 @@ from bench.images import make_small
 from bench.processes import started, tree
 from bench.rig import Mode, Rig
 from bench.wrk import parse
-from service.clock import SystemClock
-from service.documents.sqlite import SqliteDocumentStore
+from lading.service.documents.sqlite.store import SqliteDocumentStore
+from lading.service.models.clock import SystemClock
 
 WRK = """Running 2s test @ http://127.0.0.1:1/api/v1/imports
   1 threads and 32 connections

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.databases import MongoDatabase
-from tests.chaos.faults import on_mongod
-from tests.chaos.rig import SCALE
+from tests.chaos.audit.databases import MongoDatabase
+from tests.chaos.harm.faults import on_mongod
+from tests.chaos.harm.rig import SCALE
 from tests.chaos.voyage import Store, voyage
-from tests.support.mongod import replica_set
+from tests.support.servers.mongod import replica_set
 
 
 @pytest.mark.timeout(SCALE.timeout + 10)

@@ -10,13 +10,13 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from plugins.testing.origin import Origin, answer
-from service.models import Status
-from tests.chaos.rig import LONG, in_thread
-from tests.chaos.sources import SMALL
-from tests.support.mongod import ReplicaSet
-from tests.support.processes import ServiceProcess
-from tests.support.service import CONF, Client, environment, token
+from lading.plugins.testing.origin import Origin, answer
+from lading.service.models import Status
+from tests.chaos.clients.sources import SMALL
+from tests.chaos.harm.rig import LONG, in_thread
+from tests.support.servers.mongod import ReplicaSet
+from tests.support.servers.processes import ServiceProcess
+from tests.support.servers.service import CONF, Client, environment, token
 
 IMPORTS = 5000 if LONG else 600
 WORKERS = 3

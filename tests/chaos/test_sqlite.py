@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.databases import SqliteFile
-from tests.chaos.rig import SCALE
+from tests.chaos.audit.databases import SqliteFile
+from tests.chaos.harm.rig import SCALE
 from tests.chaos.voyage import FOLDERS, Store, voyage
 
 

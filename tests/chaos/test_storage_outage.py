@@ -8,14 +8,14 @@ from urllib.parse import urlencode
 
 import pytest
 
-from plugins.testing.clouds import S3Endpoint
-from plugins.testing.images import jpeg, noise_jpeg
-from plugins.testing.origin import Origin, answer, origin_in_thread
-from tests.chaos.rig import LONG
-from tests.support.cloud_proxy import cloud_proxy, resetting
-from tests.support.clouds import S3Place, cloud_service
-from tests.support.processes import lading, wait_until
-from tests.support.service import environment
+from lading.plugins.testing.clouds.processes import S3Endpoint
+from lading.plugins.testing.images import jpeg, noise_jpeg
+from lading.plugins.testing.origin import Origin, answer, origin_in_thread
+from tests.chaos.harm.rig import LONG
+from tests.support.servers.cloud_proxy import cloud_proxy, resetting
+from tests.support.servers.clouds import S3Place, cloud_service
+from tests.support.servers.processes import lading, wait_until
+from tests.support.servers.service import environment
 
 IMPORTS = 500 if LONG else 60
 OUTAGE_SECONDS = 60 if LONG else 2

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.chaos.asking import Asking
-from tests.chaos.auditor import Auditor
-from tests.chaos.clocks import without_clocks
-from tests.chaos.databases import Database
-from tests.chaos.disks import Disk, NoMounts, disks, without_mounts
-from tests.chaos.faults import Fault, Faults
-from tests.chaos.inspection import Inspection, Places
-from tests.chaos.ledger import Figures, Ledger
-from tests.chaos.load import Load
-from tests.chaos.posting import Posting
-from tests.chaos.rig import NAMES, ONLY, SCALE, SETTLE, Deployment, in_thread
-from tests.chaos.sources import World, world
-from tests.chaos.streams import Listener
-from tests.support.processes import lading
-from tests.support.service import token
+from tests.chaos.audit.auditor import Auditor
+from tests.chaos.audit.databases import Database
+from tests.chaos.audit.inspection import Inspection, Places
+from tests.chaos.audit.ledger import Figures, Ledger
+from tests.chaos.clients.asking import Asking
+from tests.chaos.clients.load import Load
+from tests.chaos.clients.posting import Posting
+from tests.chaos.clients.sources import World, world
+from tests.chaos.clients.streams import Listener
+from tests.chaos.harm.clocks import without_clocks
+from tests.chaos.harm.disks import Disk, NoMounts, disks, without_mounts
+from tests.chaos.harm.faults import Fault, Faults
+from tests.chaos.harm.rig import NAMES, ONLY, SCALE, SETTLE, Deployment, in_thread
+from tests.support.servers.processes import lading
+from tests.support.servers.service import token
 
 FOLDERS = ("database", "images", "spool", "uploads")
 LISTENERS = 2

@@ -12,10 +12,10 @@ from typing import ClassVar
 
 import pytest
 
-from backends import cloud
-from backends.cloud import CloudStorage
-from plugins.contracts import StorageBackend
-from plugins.errors import (
+from lading.backends.cloud import storage as cloud
+from lading.backends.cloud.storage import CloudStorage
+from lading.plugins.contracts import StorageBackend
+from lading.plugins.errors import (
     ContentMismatch,
     ObjectExists,
     StorageDenied,
@@ -23,10 +23,10 @@ from plugins.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from plugins.testing.bodies import MIB, Body
-from plugins.testing.cancellation import attempt
-from plugins.testing.storage_support import KEY, StorageHarness, read
-from tests.support.cloud_proxy import (
+from lading.plugins.testing.bodies import MIB, Body
+from lading.plugins.testing.cancellation import attempt
+from lading.plugins.testing.storage.support import KEY, StorageHarness, read
+from tests.support.servers.cloud_proxy import (
     CloudProxy,
     Fault,
     Matching,
@@ -38,7 +38,7 @@ from tests.support.cloud_proxy import (
     resetting,
     stalling,
 )
-from tests.support.mongod import free_port
+from tests.support.servers.mongod import free_port
 
 SMALL = Body(100_000)
 LARGE = Body(12 * MIB + 17)

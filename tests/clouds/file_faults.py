@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from backends import cloud
-from backends.cloud import CloudStorage
-from plugins.errors import ContentMismatch, StorageUnavailable
-from plugins.testing.bodies import Body
-from plugins.testing.cancellation import attempt
-from plugins.testing.storage_support import KEY
+from lading.backends.cloud import storage as cloud
+from lading.backends.cloud.storage import CloudStorage
+from lading.plugins.errors import ContentMismatch, StorageUnavailable
+from lading.plugins.testing.bodies import Body
+from lading.plugins.testing.cancellation import attempt
+from lading.plugins.testing.storage.support import KEY
 from tests.clouds.faults import ATTEMPTS, BODIES, LARGE, PASSING_FAULTS, SMALL, FaultCases
-from tests.support.cloud_proxy import Exchange, Fault, corrupting, passing
+from tests.support.servers.cloud_proxy import Exchange, Fault, corrupting, passing
 
 
 def after(change: Callable[[], object]) -> Fault:

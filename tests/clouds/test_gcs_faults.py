@@ -7,15 +7,23 @@ import urllib.request
 from collections.abc import Mapping
 from typing import ClassVar
 
-from backends.gcs import GcsStorage
-from backends.gcs_suite import GcsHarness
-from plugins.contracts import StorageBackend
-from plugins.errors import ContentMismatch, StorageDenied, StorageError
-from plugins.testing.cancellation import attempt
-from plugins.testing.storage_support import KEY
+from lading.backends.gcs.storage import GcsStorage
+from lading.backends.gcs.suite import GcsHarness
+from lading.plugins.contracts import StorageBackend
+from lading.plugins.errors import ContentMismatch, StorageDenied, StorageError
+from lading.plugins.testing.cancellation import attempt
+from lading.plugins.testing.storage.support import KEY
 from tests.clouds.faults import ATTEMPTS, LARGE
 from tests.clouds.file_faults import FileFaultCases
-from tests.support.cloud_proxy import Exchange, Fault, Matching, Request, corrupting, losing_the_answer, refusing
+from tests.support.servers.cloud_proxy import (
+    Exchange,
+    Fault,
+    Matching,
+    Request,
+    corrupting,
+    losing_the_answer,
+    refusing,
+)
 
 ERROR = json.dumps({"error": {"code": 403, "message": "too fast", "errors": [{"reason": "rateLimitExceeded"}]}})
 

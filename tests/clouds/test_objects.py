@@ -16,17 +16,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
-from backends.cloud import CloudStorage
-from backends.gcs import GcsStorage
-from backends.gcs_options import GcsStorageOptions
-from backends.s3 import S3Storage
-from backends.s3_options import S3StorageOptions
-from plugins.errors import StorageError, StorageUnavailable
-from plugins.testing.bodies import MIB, Body
-from plugins.testing.cancellation import attempt
-from plugins.testing.clouds import GcsEndpoint, S3Endpoint
-from plugins.testing.judging import bounded_memory
-from tests.support.clouds import GcsPlace, S3Place
+from lading.backends.cloud.storage import CloudStorage
+from lading.backends.gcs.options import GcsStorageOptions
+from lading.backends.gcs.storage import GcsStorage
+from lading.backends.s3.options import S3StorageOptions
+from lading.backends.s3.storage import S3Storage
+from lading.plugins.errors import StorageError, StorageUnavailable
+from lading.plugins.testing.bodies import MIB, Body
+from lading.plugins.testing.cancellation import attempt
+from lading.plugins.testing.clouds.processes import GcsEndpoint, S3Endpoint
+from lading.plugins.testing.judging import bounded_memory
+from tests.support.servers.clouds import GcsPlace, S3Place
 
 SMALL, LARGE = Body(1000), Body(6 * MIB)
 

@@ -8,19 +8,19 @@ from typing import ClassVar
 
 import pytest
 
-from backends.guard import GuardedStorage
-from backends.guard_files import files_of
-from backends.s3 import S3Storage
-from backends.s3_suite import S3Harness
-from plugins import calls
-from plugins.contracts import StorageBackend
-from plugins.errors import ObjectExists, StorageError
-from plugins.testing.bodies import Body
-from plugins.testing.cancellation import attempt
-from plugins.testing.storage_support import KEY
+from lading.backends.guard.files import files_of
+from lading.backends.guard.storage import GuardedStorage
+from lading.backends.s3.storage import S3Storage
+from lading.backends.s3.suite import S3Harness
+from lading.plugins.contracts import StorageBackend
+from lading.plugins.errors import ObjectExists, StorageError
+from lading.plugins.host import calls
+from lading.plugins.testing.bodies import Body
+from lading.plugins.testing.cancellation import attempt
+from lading.plugins.testing.storage.support import KEY
 from tests.clouds.faults import ATTEMPTS, LARGE, SMALL
 from tests.clouds.file_faults import FileFaultCases
-from tests.support.cloud_proxy import Exchange, Fault, Matching, refusing
+from tests.support.servers.cloud_proxy import Exchange, Fault, Matching, refusing
 
 ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>as the test wants it</Message></Error>"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.documents.mongo.connection import MongoOptions
-from tests.support.mongod import ReplicaSet
+from lading.service.documents.mongo.connection import MongoOptions
+from tests.support.servers.mongod import ReplicaSet
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 from string import Formatter
 from typing import TypeVar
 
-import service.app  # noqa: F401  # whatever module has error classes of its own, they are part of the tree
-from plugins.errors import PluginError, SourceRefused
-from service.errors import CATALOGUE, DELIVERY_FAILURES, IMPORT_FAILURES, INTERNAL
-from service.params import ParamsError
+import lading.service.api.app  # noqa: F401  # whatever module has error classes of its own, they are part of the tree
+from lading.plugins.errors import PluginError, SourceRefused
+from lading.service.errors.catalogue import CATALOGUE, DELIVERY_FAILURES, IMPORT_FAILURES, INTERNAL
+from lading.service.errors.params import ParamsError
 
 Error = TypeVar("Error", bound=Exception)
 
@@ -20,7 +20,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "errors.md").read_tex
 def tree(root: type[Error]) -> Iterator[type[Error]]:
     yield root
     for child in root.__subclasses__():
-        if child.__module__.startswith(("plugins.", "service.")):
+        if child.__module__.startswith("lading."):
             yield from tree(child)
 
 

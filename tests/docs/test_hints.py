@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from service.hints import HINTS
-from service.tracing import hint_of
+from lading.service.errors.hints import HINTS
+from lading.service.observe.traces import hint_of
 
 ROW = re.compile(r"\| `(\w+)` \| (.*) \|")
 

@@ -8,7 +8,7 @@ import pytest
 from tests.docs.pages.blocks import blocks, page_mark
 from tests.docs.pages.reader import Reader, as_a_clone
 from tests.docs.pages.stand_ins import ROOT, fill_origin, stand_ins
-from tests.support.processes import origin_process
+from tests.support.servers.processes import origin_process
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"

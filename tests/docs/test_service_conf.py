@@ -7,14 +7,14 @@ from pathlib import Path
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
-from plugins import registry
-from plugins.registry import GROUPS
-from plugins.validation import option_names
-from service.issuers import Algorithm, Issuer
-from service.settings import load_all, load_components, load_settings
-from service.settings.ini import read_conf
-from service.settings.issuer_section import IssuerSection
-from service.settings.models import SECTIONS
+from lading.plugins.host import registry
+from lading.plugins.host.registry import GROUPS
+from lading.plugins.host.validation import option_names
+from lading.service.config import load_all, load_components, load_settings
+from lading.service.config.ini import read_conf
+from lading.service.config.sections.issuers import IssuerSection
+from lading.service.config.sections.service import SECTIONS
+from lading.service.models.issuers import Algorithm, Issuer
 
 CONF = Path(__file__).parents[2] / "service.conf"
 ISSUER = "issuer.fa355b5e-d1e4-4155-adfa-0b00de50629d"

@@ -13,15 +13,17 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine, R
 from tornado.web import Application
 from yarl import URL
 
-from plugins.errors import SourceRefused
-from plugins.fetchers.urls import HttpUrl, parse_http_url, resolve_reference
-from service.auth import Authenticator, Unauthorized, issue_token, token_from_header
-from service.errors import CATALOGUE, ApiError, TusStatus
-from service.handlers.base import Api, BaseHandler
-from service.handlers.in_flight import InFlight
-from service.issuers import Issuer
-from service.params import ParamLimits, ParamsError, merge, parse_form, parse_json, parse_multipart, parse_query
-from service.params.body import parse_body
+from lading.plugins.errors import SourceRefused
+from lading.plugins.net.urls import HttpUrl, parse_http_url, resolve_reference
+from lading.service.api.auth import Authenticator, issue_token, token_from_header
+from lading.service.api.handlers.base import Api, BaseHandler
+from lading.service.api.http.in_flight import InFlight
+from lading.service.api.params import ParamLimits, merge, parse_form, parse_json, parse_multipart, parse_query
+from lading.service.api.params.body import parse_body
+from lading.service.errors.catalogue import CATALOGUE, ApiError, TusStatus
+from lading.service.errors.params import ParamsError
+from lading.service.models.grants import Unauthorized
+from lading.service.models.issuers import Issuer
 
 NOW: Final = datetime(2026, 8, 1, tzinfo=UTC)
 ISSUER: Final = Issuer("key-1", "org-1", "a secret that is long enough to sign with HS256")

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
-from service.documents import DocumentStore
+from lading.service.documents import DocumentStore
 from tests.interleavings.rest import check, clear, come_to_rest
 from tests.interleavings.scheduler import Explorer, Inline
 from tests.interleavings.world import World

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
-from service.errors import ApiError
-from service.models import Import, Status
-from service.webhooks.deliveries import DELIVERY
+from lading.service.errors.catalogue import ApiError
+from lading.service.models import Import, Status
+from lading.service.webhooks.delivery.record import DELIVERY
 from tests.interleavings.world import ENDPOINT, World, beat
 from tests.interleavings.writers import Case
 

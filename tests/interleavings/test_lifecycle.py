@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from service.documents import DocumentStore
-from service.documents.memory import MemoryDocumentStore
-from service.documents.sqlite import SqliteDocumentStore
+from lading.service.documents import DocumentStore
+from lading.service.documents.memory.store import MemoryDocumentStore
+from lading.service.documents.sqlite.store import SqliteDocumentStore
 from tests.conftest import LONG
 from tests.interleavings.exploring import writer_of
 from tests.interleavings.rest import check, clear, come_to_rest

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from service.documents.memory import MemoryDocumentStore
-from service.documents.mongo.connection import MongoOptions
-from service.documents.mongo.store import MongoDocumentStore
-from service.documents.sqlite import SqliteDocumentStore
-from service.models import Import
+from lading.service.documents.memory.store import MemoryDocumentStore
+from lading.service.documents.mongo.connection import MongoOptions
+from lading.service.documents.mongo.store import MongoDocumentStore
+from lading.service.documents.sqlite.store import SqliteDocumentStore
+from lading.service.models import Import
 from tests.conftest import LONG
 from tests.interleavings.exploring import State, explore
 from tests.interleavings.writers import PAIRS, STATES, Case
 from tests.support.clock import SettableClock
-from tests.support.mongod import ReplicaSet
+from tests.support.servers.mongod import ReplicaSet
 
 IDS = [f"{state.__name__}: {one}, {other}" for state, one, other in PAIRS]
 SAMPLE = 24
@@ -108,11 +108,11 @@ async def test_what_is_wrong_is_found(
         return True
 
     wrong: dict[str, tuple[str, Callable[..., Any]]] = {
-        "announced": ("service.documents.memory.MemoryDocumentStore.announced", announce_as_it_was),
-        "write": ("service.results.Result.write", write_as_it_was),
-        "update": ("service.documents.memory.MemoryDocumentStore.update", always),
-        "deliver": ("service.documents.memory_records.MemoryRecordStore.add", nothing),
-        "purge": ("tests.support.storages.ScriptedStorage.delete", nothing),
+        "announced": ("lading.service.documents.memory.store.MemoryDocumentStore.announced", announce_as_it_was),
+        "write": ("lading.service.work.results.Result.write", write_as_it_was),
+        "update": ("lading.service.documents.memory.store.MemoryDocumentStore.update", always),
+        "deliver": ("lading.service.documents.memory.records.MemoryRecordStore.add", nothing),
+        "purge": ("tests.support.plugins.storages.ScriptedStorage.delete", nothing),
     }
     clock = SettableClock()
     store = await memory(clock)

@@ -9,43 +9,43 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any, cast
 
-from backends.guard import GuardedStorage
-from plugins.contracts import Source
-from plugins.errors import ConnectFailed, OriginNotFound
-from service.actions import Actions
-from service.attempts import Attempts
-from service.auth import Grant
-from service.backlog import Backlog
-from service.changes import Changes
-from service.clock import truncate_to_milliseconds
-from service.documents import DocumentStore
-from service.guards import GuardedDetector, GuardedFetcher
-from service.images import Downloads, Images
-from service.importer import Importer
-from service.imports import Imports
-from service.mirror import Mirror
-from service.mirroring import Copyist, Mirroring
-from service.models import Import
-from service.progress import Progress
-from service.purger import Purger
-from service.quotas import Quotas
-from service.receiving import Receiving
-from service.retries import RetryPolicy
-from service.slots import Limits
-from service.spool import Spools
-from service.storages import Storages
-from service.vault import Vault
-from service.webhooks.announcer import Announcer
-from service.webhooks.deliveries import DELIVERY
-from service.webhooks.directory import EndpointDirectory
-from service.webhooks.endpoints import Endpoint, Signing
-from service.webhooks.events import event_id, fact_of
-from service.webhooks.facts import AnnouncedFacts
-from service.worker import Worker, WorkerOptions
+from lading.backends.guard.storage import GuardedStorage
+from lading.plugins.contracts import Source
+from lading.plugins.errors import ConnectFailed, OriginNotFound
+from lading.plugins.host.guards import GuardedDetector, GuardedFetcher
+from lading.service.documents import DocumentStore
+from lading.service.images.purger import Purger
+from lading.service.images.service import Downloads, Images
+from lading.service.imports.accept import Imports
+from lading.service.imports.actions import Actions
+from lading.service.imports.events.progress import Progress
+from lading.service.imports.uploads.receiving import Receiving
+from lading.service.limits.quotas import Quotas
+from lading.service.models import Import
+from lading.service.models.clock import truncate_to_milliseconds
+from lading.service.models.grants import Grant
+from lading.service.secrets.vault import Vault
+from lading.service.storages.backfill import Copyist, Mirroring
+from lading.service.storages.mirror import Mirror
+from lading.service.storages.routes import Storages
+from lading.service.storages.spool import Spools
+from lading.service.webhooks.delivery.announcer import Announcer
+from lading.service.webhooks.delivery.record import DELIVERY
+from lading.service.webhooks.directory import EndpointDirectory
+from lading.service.webhooks.endpoints import Endpoint, Signing
+from lading.service.webhooks.events import event_id, fact_of
+from lading.service.webhooks.outbox import AnnouncedFacts
+from lading.service.work.attempts import Attempts
+from lading.service.work.backlog import Backlog
+from lading.service.work.changes import Changes
+from lading.service.work.pipeline.importer import Importer
+from lading.service.work.retries import RetryPolicy
+from lading.service.work.slots import Limits
+from lading.service.work.worker import Worker, WorkerOptions
 from tests.interleavings.scheduler import WRITER, Stepped, Steps
 from tests.support.clock import SettableClock
-from tests.support.scripted import ScriptedDetector, ScriptedFetcher
-from tests.support.storages import ScriptedStorage
+from tests.support.plugins.scripted import ScriptedDetector, ScriptedFetcher
+from tests.support.plugins.storages import ScriptedStorage
 
 GRANT = Grant("issuer", "organization", "token", admin=True)
 LEASE = timedelta(seconds=30)

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from service.documents import DuplicateId
-from service.errors import ApiError
-from service.models import Failure, Image, Import, Status
-from service.progress import _Fetch
+from lading.service.documents import DuplicateId
+from lading.service.errors.catalogue import ApiError
+from lading.service.imports.events.progress import _Fetch
+from lading.service.models import Failure, Image, Import, Status
 from tests.interleavings.world import GRANT, LEASE, World, beat
-from tests.support.scripted import body_of, make_import, pieces
+from tests.support.plugins.scripted import body_of, make_import, pieces
 
 FAILURE: Final = Failure("origin_unavailable", "Try again.", retryable=True)
 IMPORT_ID: Final = "5a0c4f0e-9c55-4c1f-8c2f-8f3a6d2b3b0e"

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from plugins.contracts import ImageInfo, TypeDetector
-from plugins.detectors.formats import HEAD_SIZE, identify
-from plugins.detectors.limits import Damaged
-from plugins.detectors.structure import check_png, read_exactly
-from plugins.errors import DetectorCrashed, FormatNotAllowed, ImageCorrupt, NotAnImage, TooManyPixels
-from plugins.options import PluginOptions
-from plugins.testing import images
-from plugins.testing.detector import TypeDetectorSuite
-from plugins.testing.detector_support import Refused
-from plugins.testing.images import Sample
+from lading.plugins.contracts import ImageInfo, TypeDetector
+from lading.plugins.detectors.pillow.formats import HEAD_SIZE, identify
+from lading.plugins.detectors.pillow.limits import Damaged
+from lading.plugins.detectors.pillow.structure import check_png, read_exactly
+from lading.plugins.errors import DetectorCrashed, FormatNotAllowed, ImageCorrupt, NotAnImage, TooManyPixels
+from lading.plugins.options import PluginOptions
+from lading.plugins.testing import images
+from lading.plugins.testing.detector.suite import TypeDetectorSuite
+from lading.plugins.testing.detector.support import Refused
+from lading.plugins.testing.images import Sample
 
 MAX_PIXELS = 1_000_000
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from plugins.contracts import Fetched, Fetcher, Source
-from plugins.errors import (
+from lading.plugins.contracts import Fetched, Fetcher, Source
+from lading.plugins.errors import (
     AddressNotAllowed,
     BodyEmpty,
     BodyTooLarge,
@@ -25,14 +25,14 @@ from plugins.errors import (
     SourceRefused,
     TooManyRedirects,
 )
-from plugins.fetchers import http_responses
-from plugins.fetchers.filenames import origin_filename
-from plugins.fetchers.http_requests import check_headers, request_headers
-from plugins.fetchers.http_responses import RawHeaders
-from plugins.fetchers.urls import HttpUrl, parse_http_url, resolve_reference
-from plugins.options import PluginOptions
-from plugins.testing import FetchLimits
-from plugins.testing.fetcher_http_support import HttpHarness
+from lading.plugins.fetchers.http import responses as http_responses
+from lading.plugins.fetchers.http.filenames import origin_filename
+from lading.plugins.fetchers.http.requests import check_headers, request_headers
+from lading.plugins.fetchers.http.responses import RawHeaders
+from lading.plugins.net.urls import HttpUrl, parse_http_url, resolve_reference
+from lading.plugins.options import PluginOptions
+from lading.plugins.testing import FetchLimits
+from lading.plugins.testing.fetcher.http.support import HttpHarness
 
 LOOPBACK = IPv4Network("127.0.0.0/8")
 PIECE_BYTES = 64 * 1024

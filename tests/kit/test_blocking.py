@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from plugins.testing.blocking import BlockingWatch
+from lading.plugins.testing.blocking import BlockingWatch
 
 BUSY = 6
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells how long a thread waited")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from plugins.testing.clouds import Endpoint, GcsEndpoint, S3Endpoint, serving
+from lading.plugins.testing.clouds.processes import Endpoint, GcsEndpoint, S3Endpoint, serving
 
 KINDS = [S3Endpoint, GcsEndpoint]
 

@@ -8,14 +8,14 @@ from typing import ClassVar
 
 import pytest
 
-from plugins.contracts import TypeDetector
-from plugins.errors import ImageCorrupt, NotAnImage, PluginError
-from plugins.testing import images, leaks
-from plugins.testing.detector import TypeDetectorSuite
-from plugins.testing.detector_support import Refused
-from plugins.testing.suite import run_case
-from tests.kit import broken_detector_lives as lives
-from tests.kit import broken_detectors as broken
+from lading.plugins.contracts import TypeDetector
+from lading.plugins.errors import ImageCorrupt, NotAnImage, PluginError
+from lading.plugins.testing import images, leaks
+from lading.plugins.testing.detector.suite import TypeDetectorSuite
+from lading.plugins.testing.detector.support import Refused
+from lading.plugins.testing.suite import run_case
+from tests.kit.broken import detector_lives as lives
+from tests.kit.broken import detectors as broken
 from tests.kit.reference_detector import ReferenceHarness, StrictDetector
 
 

@@ -8,14 +8,15 @@ from typing import ClassVar
 
 import pytest
 
-from plugins.errors import PluginError
-from plugins.testing import FetcherSuite, Flaw, HttpFetcherSuite, fetcher_support, leaks
-from plugins.testing.bodies import MIB
-from plugins.testing.fetcher_http_posting import PostingCases
-from plugins.testing.suite import run_case
-from tests.kit import broken_fetcher_lives as lives
-from tests.kit import broken_fetchers as broken
-from tests.kit import broken_http_fetchers as http
+from lading.plugins.errors import PluginError
+from lading.plugins.testing import FetcherSuite, Flaw, HttpFetcherSuite, leaks
+from lading.plugins.testing.bodies import MIB
+from lading.plugins.testing.fetcher import support as fetcher_support
+from lading.plugins.testing.fetcher.http.posting import PostingCases
+from lading.plugins.testing.suite import run_case
+from tests.kit.broken import fetcher_lives as lives
+from tests.kit.broken import fetchers as broken
+from tests.kit.broken import http_fetchers as http
 from tests.kit.reference_fetcher import ReferenceFetcher, ReferenceHarness
 
 

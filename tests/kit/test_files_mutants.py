@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from backends.memory import MemoryStorage
-from plugins.capabilities import SupportsFiles
-from plugins.contracts import ObjectMetadata
-from plugins.errors import ObjectExists, PluginError, StorageUnavailable
-from plugins.testing.bodies import Stream
-from plugins.testing.suite import run_case
+from lading.backends.memory import MemoryStorage
+from lading.plugins.capabilities import SupportsFiles
+from lading.plugins.contracts import ObjectMetadata
+from lading.plugins.errors import ObjectExists, PluginError, StorageUnavailable
+from lading.plugins.testing.bodies import Stream
+from lading.plugins.testing.suite import run_case
 from tests.kit.test_storage_mutants import SuiteUnderTest
 
 WITHOUT_CONTENT = ObjectMetadata(0, "", "image/png")

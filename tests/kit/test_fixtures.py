@@ -8,9 +8,9 @@ from urllib.error import HTTPError
 
 import pytest
 
-from plugins.detectors.formats import HEAD_SIZE, identify
-from plugins.testing.images import Sample
-from plugins.testing.origin import Origin, answer, redirect
+from lading.plugins.detectors.pillow.formats import HEAD_SIZE, identify
+from lading.plugins.testing.images import Sample
+from lading.plugins.testing.origin import Origin, answer, redirect
 
 
 def get(url: str) -> bytes:
@@ -45,13 +45,16 @@ def test_broken_images_are_of_every_kind(
 
 
 def test_the_pytest_plugin_imports_nothing_of_weight() -> None:
-    code = "import sys, plugins.testing.pytest_plugin; print(*sorted(sys.modules))"
+    code = "import sys, lading.pytest_plugin; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "plugins.testing.pytest_plugin" in loaded
-    assert not {"PIL", "pydantic", "aiohttp", "asyncio", "plugins.contracts", "plugins.testing.suite"} & loaded
+    assert "lading.pytest_plugin" in loaded
+    assert (
+        not {"PIL", "pydantic", "aiohttp", "asyncio", "lading.plugins.contracts", "lading.plugins.testing.suite"}
+        & loaded
+    )
 
 
 def test_a_name_that_the_kit_does_not_have() -> None:
     with pytest.raises(ImportError, match="Nonsense"):
-        from plugins.testing import Nonsense  # noqa: F401, PLC0415 - that it cannot be imported is the question
+        from lading.plugins.testing import Nonsense  # noqa: F401, PLC0415 - that it cannot be imported is the question

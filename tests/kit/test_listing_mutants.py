@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from backends.memory import MemoryStorage
-from plugins.capabilities import ListedObject
-from plugins.contracts import ObjectMetadata
-from plugins.errors import PluginError
-from plugins.testing.storage_listing import ListingCases
-from plugins.testing.suite import run_case
+from lading.backends.memory import MemoryStorage
+from lading.plugins.capabilities import ListedObject
+from lading.plugins.contracts import ObjectMetadata
+from lading.plugins.errors import PluginError
+from lading.plugins.testing.storage.listing import ListingCases
+from lading.plugins.testing.suite import run_case
 from tests.kit.test_storage_mutants import SuiteUnderTest
 
 

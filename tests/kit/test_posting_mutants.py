@@ -8,14 +8,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from plugins.capabilities import PostAnswer
-from plugins.contracts import Fetcher
-from plugins.errors import ConnectFailed, FetchError
-from plugins.fetchers.http import HttpFetcher
-from plugins.fetchers.http_options import HttpOptions
-from plugins.testing import FetchLimits, HttpFetcherSuite, fetcher_support, leaks
-from plugins.testing.fetcher_http_posting import PostingCases
-from plugins.testing.suite import run_case
+from lading.plugins.capabilities import PostAnswer
+from lading.plugins.contracts import Fetcher
+from lading.plugins.errors import ConnectFailed, FetchError
+from lading.plugins.fetchers.http.fetcher import HttpFetcher
+from lading.plugins.fetchers.http.options import HttpOptions
+from lading.plugins.testing import FetchLimits, HttpFetcherSuite, leaks
+from lading.plugins.testing.fetcher import support as fetcher_support
+from lading.plugins.testing.fetcher.http.posting import PostingCases
+from lading.plugins.testing.suite import run_case
 
 
 class PutsInstead(HttpFetcher):

@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 
 import pytest
 
-from backends.guard import GuardedStorage
-from backends.memory import MemoryStorage, MemoryStorageOptions
-from backends.suites import MemorySuite
-from plugins.capabilities import SupportsFiles, SupportsListing
-from plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
-from plugins.errors import PluginError, StorageError, StorageUnavailable
-from plugins.testing import leaks
-from plugins.testing.bodies import MIB, Stream
-from plugins.testing.storage_files import FilesCases
-from plugins.testing.storage_listing import ListingCases
-from plugins.testing.suite import run_case
-from tests.conformance.storage import GuardedStorageSuite
+from lading.backends.guard.storage import GuardedStorage
+from lading.backends.memory import MemoryStorage, MemoryStorageOptions
+from lading.backends.suites import MemorySuite
+from lading.plugins.capabilities import SupportsFiles, SupportsListing
+from lading.plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
+from lading.plugins.errors import PluginError, StorageError, StorageUnavailable
+from lading.plugins.testing import leaks
+from lading.plugins.testing.bodies import MIB, Stream
+from lading.plugins.testing.storage.files import FilesCases
+from lading.plugins.testing.storage.listing import ListingCases
+from lading.plugins.testing.suite import run_case
+from tests.conformance.storages.suite import GuardedStorageSuite
 
 
 class SuiteUnderTest(MemorySuite, GuardedStorageSuite):

@@ -5,11 +5,11 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from plugins.fetchers.data import DataOptions
-from plugins.fetchers.http_options import HttpOptions, PortRange
-from plugins.suites import DataSuite, HttpSuite
-from plugins.testing import FetcherSuite, StorageBackendSuite, TypeDetectorSuite
-from plugins.testing.suite import Suite, run_case
+from lading.plugins.fetchers.data import DataOptions
+from lading.plugins.fetchers.http.options import HttpOptions, PortRange
+from lading.plugins.suites import DataSuite, HttpSuite
+from lading.plugins.testing import FetcherSuite, StorageBackendSuite, TypeDetectorSuite
+from lading.plugins.testing.suite import Suite, run_case
 
 KINDS: dict[str, tuple[str, type[Suite]]] = {
     "fetch": ("lading.fetchers", FetcherSuite),

@@ -7,15 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from plugins.contracts import ImageInfo, ObjectMetadata, Source, StoredObject
-from plugins.errors import (
-    DetectError,
-    PluginError,
-    StorageError,
-)
-from service.clock import TimeCounter
-from service.models import Import
-from service.retries import RetryPolicy
+from lading.plugins.contracts import ImageInfo, ObjectMetadata, Source, StoredObject
+from lading.plugins.errors import DetectError, PluginError, StorageError
+from lading.service.models import Import
+from lading.service.models.clock import TimeCounter
+from lading.service.work.retries import RetryPolicy
 from tests.support.clock import SettableClock
 from tests.support.core import Core
 

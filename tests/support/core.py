@@ -10,23 +10,23 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
-from backends.guard import GuardedStorage
-from backends.memory import MemoryStorage, MemoryStorageOptions
-from plugins.contracts import Source
-from service.attempts import Attempts
-from service.clock import Clock, SystemClock, TimeCounter
-from service.documents import StoreUnavailable
-from service.documents.memory import MemoryDocumentStore
-from service.guards import GuardedDetector, GuardedFetcher
-from service.importer import Importer
-from service.models import Import, Status
-from service.quotas import Quotas
-from service.retries import RetryPolicy
-from service.slots import Limits
-from service.spool import Spools
-from service.vault import Vault
-from service.worker import Worker, WorkerOptions
-from tests.support.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import
+from lading.backends.guard.storage import GuardedStorage
+from lading.backends.memory import MemoryStorage, MemoryStorageOptions
+from lading.plugins.contracts import Source
+from lading.plugins.host.guards import GuardedDetector, GuardedFetcher
+from lading.service.documents import StoreUnavailable
+from lading.service.documents.memory.store import MemoryDocumentStore
+from lading.service.limits.quotas import Quotas
+from lading.service.models import Import, Status
+from lading.service.models.clock import Clock, SystemClock, TimeCounter
+from lading.service.secrets.vault import Vault
+from lading.service.storages.spool import Spools
+from lading.service.work.attempts import Attempts
+from lading.service.work.pipeline.importer import Importer
+from lading.service.work.retries import RetryPolicy
+from lading.service.work.slots import Limits
+from lading.service.work.worker import Worker, WorkerOptions
+from tests.support.plugins.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import
 
 _Result = TypeVar("_Result")
 Fault = Literal["before", "after"] | Exception | None

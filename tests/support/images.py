@@ -7,14 +7,14 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plugins.contracts import ObjectMetadata, StorageBackend
-from service.clock import Clock, truncate_to_milliseconds
-from service.documents import DocumentStore
-from service.images import StoredImage
-from service.models import Image, Import, Status
-from service.wiring import Parts
-from tests.support.scripted import make_import, pieces
-from tests.support.service import ISSUER, ORGANIZATION
+from lading.plugins.contracts import ObjectMetadata, StorageBackend
+from lading.service.documents import DocumentStore
+from lading.service.images.service import StoredImage
+from lading.service.models import Image, Import, Status
+from lading.service.models.clock import Clock, truncate_to_milliseconds
+from lading.service.runtime.wiring import Parts
+from tests.support.plugins.scripted import make_import, pieces
+from tests.support.servers.service import ISSUER, ORGANIZATION
 
 PIECE = 256 * 1024
 _IMAGE_FIELDS = ("content_type", "filename", "byte_size", "mirror", "is_mirrored")

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from backends.guard import GuardedStorage
-from backends.memory import MemoryStorage, MemoryStorageOptions
-from plugins.capabilities import SupportsFiles
-from plugins.contracts import ImageInfo, ObjectMetadata, StorageBackend, StoredObject
-from service.importer import Importer
-from service.spool import Spool, Spools
-from service.vault import Vault
-from tests.support.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import, pieces
+from lading.backends.guard.storage import GuardedStorage
+from lading.backends.memory import MemoryStorage, MemoryStorageOptions
+from lading.plugins.capabilities import SupportsFiles
+from lading.plugins.contracts import ImageInfo, ObjectMetadata, StorageBackend, StoredObject
+from lading.service.secrets.vault import Vault
+from lading.service.storages.spool import Spool, Spools
+from lading.service.work.pipeline.importer import Importer
+from tests.support.plugins.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import, pieces
 
 DOCUMENT = make_import()
 DATA = body_of(DOCUMENT.url or "")

@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from datetime import UTC, timedelta
 from typing import Self
 
-from plugins.capabilities import PostAnswer, SupportsPosting
-from plugins.testing.origin import Request
-from service.clock import TimeCounter, truncate_to_milliseconds
-from service.guards import GuardedFetcher
-from service.models import Failure, Import, Status
-from service.vault import Vault
-from service.webhooks.announcer import Announcer
-from service.webhooks.attempting import Attempting
-from service.webhooks.deliverer import Deliverer
-from service.webhooks.deliveries import DELIVERY, Delivery
-from service.webhooks.directory import EndpointDirectory
-from service.webhooks.endpoints import Endpoint, Signing, new_endpoint_id
-from service.webhooks.facts import AnnouncedFacts
-from service.webhooks.posting import Posting
-from service.webhooks.schedule import Schedule
+from lading.plugins.capabilities import PostAnswer, SupportsPosting
+from lading.plugins.host.guards import GuardedFetcher
+from lading.plugins.testing.origin import Request
+from lading.service.models import Failure, Import, Status
+from lading.service.models.clock import TimeCounter, truncate_to_milliseconds
+from lading.service.secrets.vault import Vault
+from lading.service.webhooks.delivery.announcer import Announcer
+from lading.service.webhooks.delivery.attempt import Attempting
+from lading.service.webhooks.delivery.post import Posting
+from lading.service.webhooks.delivery.record import DELIVERY, Delivery
+from lading.service.webhooks.delivery.schedule import Schedule
+from lading.service.webhooks.delivery.sender import Deliverer
+from lading.service.webhooks.directory import EndpointDirectory
+from lading.service.webhooks.endpoints import Endpoint, Signing, new_endpoint_id
+from lading.service.webhooks.outbox import AnnouncedFacts
 from tests.support.clock import SettableClock
 from tests.support.core import ScriptedStore
-from tests.support.scripted import ScriptedFetcher, make_import
+from tests.support.plugins.scripted import ScriptedFetcher, make_import
 
 KEEP = timedelta(days=7)
 FAILURE = Failure("origin_not_found", "It is not there.", retryable=False)

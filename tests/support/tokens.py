@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from tornado.ioloop import IOLoop
 
-from service.auth import Authenticator, Grant, Reason, Unauthorized
-from service.issuers import Algorithm, Issuer
+from lading.service.api.auth import Authenticator
+from lading.service.models.grants import Grant, Reason, Unauthorized
+from lading.service.models.issuers import Algorithm, Issuer
 
 NOW = datetime(2026, 8, 1, 12, 0, 0, tzinfo=UTC)
 SECRET = "correct horse battery staple, and then a few more words to make it long enough"

@@ -9,8 +9,8 @@ from typing import Any
 from standardwebhooks import Webhook
 from tornado.httpclient import HTTPResponse
 
-from plugins.testing.origin import Behaviour, Exchange, Origin, Request, answer
-from tests.support.service import Client
+from lading.plugins.testing.origin import Behaviour, Exchange, Origin, Request, answer
+from tests.support.servers.service import Client
 
 ADMIN = {"admin": True, "abilities": ()}
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from plugins.errors import ConnectionLost, FetchTimeout
+from lading.plugins.errors import ConnectionLost, FetchTimeout
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""The errors of this fetcher's own, and what asyncssh raises in terms of ``plugins.errors``.
+"""The errors of this fetcher's own, and what asyncssh raises in terms of ``lading.plugins.errors``.
 
 Errors are told apart by their classes and codes. What a server says in words goes nowhere: it is a stranger's text.
 """
@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncssh
 
-from plugins.errors import (
+from lading.plugins.errors import (
     ConnectFailed,
     ConnectionLost,
     DnsFailed,
@@ -113,7 +113,7 @@ def translated(place: str) -> Iterator[None]:
         place: server and path, for the operator's log.
 
     Raises:
-        FetchError: see above. Cancellations, timeouts and the errors of ``plugins.errors`` pass unchanged.
+        FetchError: see above. Cancellations, timeouts and the errors of ``lading.plugins.errors`` pass unchanged.
     """
     try:
         yield

@@ -15,14 +15,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncssh
 
+from lading.plugins.contracts import Fetched, Fetcher, Source
+from lading.plugins.errors import BodyEmpty, BodyTooLarge, HeaderNotAllowed, UrlPortNotAllowed
 from lading_sftp.clock import Clock
 from lading_sftp.connecting import connect, disconnect
 from lading_sftp.errors import NotAFile, ServerNotAllowed, UserNotAllowed, translated
 from lading_sftp.options import SftpOptions
 from lading_sftp.reading import PIECE_BYTES, Body, RemoteFile
 from lading_sftp.urls import SftpUrl, parse_sftp_url
-from plugins.contracts import Fetched, Fetcher, Source
-from plugins.errors import BodyEmpty, BodyTooLarge, HeaderNotAllowed, UrlPortNotAllowed
 
 
 class SftpFetcher(Fetcher):

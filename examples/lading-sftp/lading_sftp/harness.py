@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 import asyncssh
 import pytest
 
+from lading.plugins.contracts import Fetcher, Source
+from lading.plugins.testing.bodies import MIB, Body
+from lading.plugins.testing.fetcher.support import FetcherHarness, FetchLimits, Flaw
 from lading_sftp.fetcher import SftpFetcher
 from lading_sftp.options import SftpOptions
 from lading_sftp.server import LOOPBACK, RunningServer, ServerFacts, ServerSettings, start_server
-from plugins.contracts import Fetcher, Source
-from plugins.testing.bodies import MIB, Body
-from plugins.testing.fetcher_support import FetcherHarness, FetchLimits, Flaw
 
 USERNAME = "lading"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import asyncssh
 
+from lading.plugins.errors import BodyEmpty, BodyTooLarge, BodyTruncated
 from lading_sftp.clock import Clock
 from lading_sftp.errors import FileChanged, NotSftp, translated
 from lading_sftp.options import SftpOptions
-from plugins.errors import BodyEmpty, BodyTooLarge, BodyTruncated
 
 PIECE_BYTES = 64 * 1024
 AHEAD_BYTES = 1024**2

@@ -1,7 +1,7 @@
 """The kit's cases for ``SftpFetcher``, against a real SFTP server."""
 
+from lading.plugins.testing.fetcher.suite import FetcherSuite
 from lading_sftp.harness import SftpHarness
-from plugins.testing.fetcher import FetcherSuite
 
 
 class SftpFetcherSuite(SftpHarness, FetcherSuite):

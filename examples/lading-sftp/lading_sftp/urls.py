@@ -8,8 +8,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
+from lading.plugins.errors import UrlInvalid, UrlSchemeMissing, UrlSchemeNotAllowed
 from lading_sftp.options import Server, parse_server
-from plugins.errors import UrlInvalid, UrlSchemeMissing, UrlSchemeNotAllowed
 
 MAX_CHARACTERS = 8192
 MAX_FILENAME_BYTES = 255

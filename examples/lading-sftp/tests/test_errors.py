@@ -8,9 +8,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from lading_sftp import errors
-from lading_sftp.errors import HandshakeFailed, HostKeyRefused, LoginRefused, NotAFile, NotSftp, translated
-from plugins.errors import (
+from lading.plugins.errors import (
     ConnectFailed,
     ConnectionLost,
     DnsFailed,
@@ -22,6 +20,8 @@ from plugins.errors import (
     OriginUnavailable,
     PluginError,
 )
+from lading_sftp import errors
+from lading_sftp.errors import HandshakeFailed, HostKeyRefused, LoginRefused, NotAFile, NotSftp, translated
 
 WORDS = "<script>words of a stranger</script>"
 

@@ -8,13 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from lading_sftp.errors import FileChanged, NotAFile, NotSftp
-from lading_sftp.fetcher import SftpFetcher
-from lading_sftp.harness import SftpHarness
-from lading_sftp.reading import AHEAD_BYTES, PIECE_BYTES
-from lading_sftp.server import LOOPBACK
-from plugins.contracts import Fetched, Source
-from plugins.errors import (
+from lading.plugins.contracts import Fetched, Source
+from lading.plugins.errors import (
     BodyEmpty,
     BodyTooLarge,
     ConnectionLost,
@@ -23,8 +18,13 @@ from plugins.errors import (
     OriginNotFound,
     OriginRejected,
 )
-from plugins.testing.bodies import MIB, Body
-from plugins.testing.fetcher_support import FetchLimits, Flaw
+from lading.plugins.testing.bodies import MIB, Body
+from lading.plugins.testing.fetcher.support import FetchLimits, Flaw
+from lading_sftp.errors import FileChanged, NotAFile, NotSftp
+from lading_sftp.fetcher import SftpFetcher
+from lading_sftp.harness import SftpHarness
+from lading_sftp.reading import AHEAD_BYTES, PIECE_BYTES
+from lading_sftp.server import LOOPBACK
 
 
 async def collected(opened: Fetched) -> bytes:

@@ -6,6 +6,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from lading.plugins.contracts import Source
+from lading.plugins.errors import ConnectionLost, FetchError
+from lading.plugins.testing.bodies import Body
 from lading_sftp.errors import (
     CredentialsUnusable,
     HandshakeFailed,
@@ -16,9 +19,6 @@ from lading_sftp.errors import (
 from lading_sftp.fetcher import SftpFetcher
 from lading_sftp.harness import USERNAME, SftpHarness
 from lading_sftp.server import LOOPBACK
-from plugins.contracts import Source
-from plugins.errors import ConnectionLost, FetchError
-from plugins.testing.bodies import Body
 
 BODY = Body(100_000)
 

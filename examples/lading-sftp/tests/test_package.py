@@ -12,8 +12,15 @@ from lading_sftp.fetcher import SftpFetcher
 from lading_sftp.harness import SftpHarness
 
 ROOT = Path(__file__).parent.parent
-RUNNING = {"plugins.contracts", "plugins.errors", "plugins.options", "asyncssh", "pydantic", "lading_sftp"}
-TESTING = RUNNING | {"plugins.testing", "pytest"}
+RUNNING = {
+    "lading.plugins.contracts",
+    "lading.plugins.errors",
+    "lading.plugins.options",
+    "asyncssh",
+    "pydantic",
+    "lading_sftp",
+}
+TESTING = RUNNING | {"lading.plugins.testing", "pytest"}
 FOR_TESTS = {"harness.py", "server.py", "suite.py"}
 
 

@@ -2,12 +2,8 @@
 
 import pytest
 
-from lading_sftp.errors import ServerNotAllowed, UserNotAllowed
-from lading_sftp.fetcher import SftpFetcher
-from lading_sftp.options import Server, SftpOptions
-from lading_sftp.urls import MAX_CHARACTERS, MAX_FILENAME_BYTES, parse_sftp_url
-from plugins.contracts import Source
-from plugins.errors import (
+from lading.plugins.contracts import Source
+from lading.plugins.errors import (
     HeaderNotAllowed,
     SourceRefused,
     UrlInvalid,
@@ -15,6 +11,10 @@ from plugins.errors import (
     UrlSchemeMissing,
     UrlSchemeNotAllowed,
 )
+from lading_sftp.errors import ServerNotAllowed, UserNotAllowed
+from lading_sftp.fetcher import SftpFetcher
+from lading_sftp.options import Server, SftpOptions
+from lading_sftp.urls import MAX_CHARACTERS, MAX_FILENAME_BYTES, parse_sftp_url
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINzbU8Dr+2apXjS1+7v88SCh9D6bRe8FpjW7pzhVMpR3"
 

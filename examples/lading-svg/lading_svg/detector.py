@@ -15,13 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from lading.plugins.contracts import ImageInfo, TypeDetector
+from lading.plugins.errors import ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
 from lading_svg.errors import DetectorClosed, TooLarge
 from lading_svg.options import SvgOptions
 from lading_svg.parsing import Watch, parse
 from lading_svg.prolog import LONGEST, root_at
 from lading_svg.reading import opened
-from plugins.contracts import ImageInfo, TypeDetector
-from plugins.errors import ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
 
 FORMAT, CONTENT_TYPE = "SVG", "image/svg+xml"
 

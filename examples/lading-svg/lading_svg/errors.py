@@ -3,7 +3,7 @@
 A refusal is for good: the file will be the same the next time. What is wrong with the detector may pass.
 """
 
-from plugins.errors import DetectError
+from lading.plugins.errors import DetectError
 
 
 class SvgRefused(DetectError):

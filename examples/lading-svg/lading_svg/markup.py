@@ -7,8 +7,8 @@ interpreter runs what is in an instruction of its own, and a web server may look
 import re
 from typing import Final
 
+from lading.plugins.errors import ImageCorrupt
 from lading_svg.errors import ActiveContent, ExternalReference
-from plugins.errors import ImageCorrupt
 
 _ACTIVE_COMMENT: Final = re.compile(r"\A(?:-?>|\[if|#)|<[?%]", re.IGNORECASE)
 _ACTIVE_CDATA: Final = re.compile(r"<(?:[A-Za-z/!?%]|\Z)")

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from lading.plugins.errors import ImageCorrupt
 from lading_svg.errors import TooComplex
 from lading_svg.vocabulary import XML, XMLNS
-from plugins.errors import ImageCorrupt
 
 MOST_PREFIXES: Final = 64
 """That an element may have in scope: each element that declares one has a table of its own, of all of them."""

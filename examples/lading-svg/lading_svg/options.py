@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from lading.plugins.options import Names, PluginOptions
 from lading_svg.embedded import SIGNATURES
-from plugins.options import Names, PluginOptions
 
 
 def _known_types(names: tuple[str, ...]) -> tuple[str, ...]:

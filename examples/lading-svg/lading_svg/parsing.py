@@ -23,6 +23,7 @@ from pyexpat import ExpatError, ParserCreate, XMLParserType
 from typing import Final
 from urllib.parse import unquote
 
+from lading.plugins.errors import ImageCorrupt, ImageTooComplex, NotAnImage
 from lading_svg import markup
 from lading_svg.content import Judge, is_text_only
 from lading_svg.errors import ActiveContent, DetectorClosed, TooComplex
@@ -32,7 +33,6 @@ from lading_svg.namespaces import Name, Namespaces
 from lading_svg.options import SvgOptions
 from lading_svg.reading import PIECE
 from lading_svg.vocabulary import SVG, XLINK, XML
-from plugins.errors import ImageCorrupt, ImageTooComplex, NotAnImage
 
 _MOST_SIGNS: Final = 2000
 """``=`` signs in the finished pieces of an unfinished tag; no option allows more attributes than half of these."""

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from lading.plugins.errors import DetectError, ImageCorrupt, NotAnImage
 from lading_svg.errors import DoctypeNotAllowed, EncodingNotAllowed
 from lading_svg.markup import check_comment, check_instruction
-from plugins.errors import DetectError, ImageCorrupt, NotAnImage
 
 LONGEST: Final = 64 * 1024
 """Characters in which the root must begin; a document whose root comes later is taken for something else."""

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from lading.plugins.errors import ImageCorrupt
 from lading_svg.errors import FileUnreadable
-from plugins.errors import ImageCorrupt
 
 PIECE: Final = 32 * 1024
 """Bytes read, and parsed, at a time: about as much work as may be done before the next look at the clock."""

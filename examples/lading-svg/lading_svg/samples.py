@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from lading.plugins.errors import DetectError, ImageCorrupt, NotAnImage, SideTooLong
+from lading.plugins.testing import Refused, Sample
 from lading_svg import errors
 from lading_svg.detector import CONTENT_TYPE, FORMAT
-from plugins.errors import DetectError, ImageCorrupt, NotAnImage, SideTooLong
-from plugins.testing import Refused, Sample
 
 
 def svg(inner: str = "", attributes: str = 'width="64" height="48"') -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from lading.plugins.contracts import TypeDetector
+from lading.plugins.testing import Refused, Sample, TypeDetectorSuite
 from lading_svg import samples
 from lading_svg.detector import SvgDetector
 from lading_svg.options import SvgOptions
-from plugins.contracts import TypeDetector
-from plugins.testing import Refused, Sample, TypeDetectorSuite
 
 
 class SvgSuite(TypeDetectorSuite):

@@ -1,5 +1,7 @@
 """Hostile documents, each with what it must be refused for. The key says what it tries."""
 
+from lading.plugins.errors import DetectError, ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
+from lading.plugins.testing.images import SVG_EXTERNAL, svg_entities
 from lading_svg.errors import (
     ActiveContent,
     CircularUse,
@@ -11,8 +13,6 @@ from lading_svg.errors import (
     TooComplex,
     TooLarge,
 )
-from plugins.errors import DetectError, ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
-from plugins.testing.images import SVG_EXTERNAL, svg_entities
 from tests.support import PIXEL, svg
 
 XHTML = "http://www.w3.org/1999/xhtml"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from lading.plugins.contracts import ImageInfo
+from lading.plugins.errors import PluginError
 from lading_svg.detector import inspect
 from lading_svg.options import SvgOptions
 from lading_svg.samples import svg
-from plugins.contracts import ImageInfo
-from plugins.errors import PluginError
 
 PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from lading.plugins.contracts import ImageInfo
+from lading.plugins.testing import Sample
 from lading_svg.samples import samples
-from plugins.contracts import ImageInfo
-from plugins.testing import Sample
 from tests.accepted import ACCEPTED
 from tests.hostile import HOSTILE
 from tests.support import assert_inert, outcome, svg

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from lading.plugins.contracts import ImageInfo
+from lading.plugins.testing.leaks import no_leaks
 from lading_svg.detector import SvgDetector, inspect
 from lading_svg.errors import DetectorClosed, FileUnreadable
 from lading_svg.options import SvgOptions
 from lading_svg.samples import PICTURE
-from plugins.contracts import ImageInfo
-from plugins.testing.leaks import no_leaks
 from tests.support import svg
 
 LONG = svg('<path d="M0 0"/>' * 480_000)

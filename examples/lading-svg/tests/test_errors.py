@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from lading.plugins.errors import DetectError
 from lading_svg import errors
-from plugins.errors import DetectError
 from tests.support import README
 
 CLASSES = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, DetectError)]

@@ -1,4 +1,5 @@
-"""Whatever the bytes, the answer is an ``ImageInfo`` or an error of ``plugins.errors``; and what passes is inert."""
+"""Whatever the bytes, the answer is an ``ImageInfo`` or an error of ``lading.plugins.errors``; and what passes is
+inert."""
 
 from pathlib import Path
 
@@ -6,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lading.plugins.contracts import ImageInfo
+from lading.plugins.testing import Sample
 from lading_svg.samples import samples
-from plugins.contracts import ImageInfo
-from plugins.testing import Sample
 from tests.accepted import ACCEPTED
 from tests.hostile import HOSTILE
 from tests.support import assert_inert, outcome, svg

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from lading.plugins.errors import DetectError, ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
+from lading.plugins.testing.detector.support import MEMORY
+from lading.plugins.testing.judging import assert_well_formed, bounded_memory
 from lading_svg.errors import SvgRefused
-from plugins.errors import DetectError, ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
-from plugins.testing.detector_support import MEMORY
-from plugins.testing.judging import assert_well_formed, bounded_memory
 from tests.hostile import HOSTILE
 from tests.support import outcome
 

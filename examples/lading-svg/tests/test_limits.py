@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from lading.plugins.contracts import ImageInfo
+from lading.plugins.errors import ImageTooComplex, PluginError, SideTooLong, TooManyPixels
 from lading_svg.detector import inspect
 from lading_svg.errors import TooComplex, TooLarge
 from lading_svg.options import SvgOptions
-from plugins.contracts import ImageInfo
-from plugins.errors import ImageTooComplex, PluginError, SideTooLong, TooManyPixels
 from tests.support import outcome, svg
 
 SIZE = len(svg())

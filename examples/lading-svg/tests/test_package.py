@@ -13,8 +13,8 @@ from lading_svg.suite import SvgSuite
 from tests.support import README
 
 PACKAGE, TESTS = README.parent / "lading_svg", README.parent / "tests"
-RUNNING = {"plugins.contracts", "plugins.errors", "plugins.options", "pydantic", "lading_svg"}
-TESTING = RUNNING | {"plugins.testing", "pytest", "hypothesis", "tests"}
+RUNNING = {"lading.plugins.contracts", "lading.plugins.errors", "lading.plugins.options", "pydantic", "lading_svg"}
+TESTING = RUNNING | {"lading.plugins.testing", "pytest", "hypothesis", "tests"}
 FOR_TESTS = {"samples.py", "suite.py"}
 MODULES = sorted(PACKAGE.glob("*.py"))
 

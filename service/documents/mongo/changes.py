@@ -17,12 +17,12 @@ from typing import Any, Final
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure
 
-from service.documents.mongo.connection import Connection
-from service.documents.mongo.fields import text, to_import
-from service.documents.mongo.schema import CHANGED, IMPORTS
-from service.documents.positions import OVERLAP, moment_of
-from service.documents.search import Change, Changed
-from service.models import Import
+from ...models import Import
+from ..positions import OVERLAP, moment_of
+from ..search import Change, Changed
+from .connection import Connection
+from .fields import text, to_import
+from .schema import CHANGED, IMPORTS
 
 _RESUME: Final = "82[0-9A-F]{16,1000}"
 """A token begins with the time of its event, by the server's clock: as a KeyString, in seconds and a counter."""

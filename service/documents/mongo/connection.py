@@ -11,8 +11,8 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, Asyn
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from service.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
-from service.documents import StoreUnavailable
+from ...models.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
+from .. import StoreUnavailable
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from service.documents.records import Record
-from service.documents.search import metadata_pairs
-from service.issuers import Algorithm, Issuer
-from service.models import Failure, Image, Import, Status
+from ...models import Failure, Image, Import, Status
+from ...models.issuers import Algorithm, Issuer
+from ..records import Record
+from ..search import metadata_pairs
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 """Made once: ``json.dumps`` makes one for each call that wants no spaces."""

@@ -9,10 +9,10 @@ from typing import Any
 import structlog
 from pymongo.errors import PyMongoError
 
-from service.clock import Clock
-from service.documents import StoreUnavailable
-from service.documents.mongo.connection import Connection, reason_of
-from service.documents.mongo.schema import IMPORTS
+from ...models.clock import Clock
+from .. import StoreUnavailable
+from .connection import Connection, reason_of
+from .schema import IMPORTS
 
 AWAIT_MILLISECONDS = 1000
 """How long the server holds a question open; closing waits as long."""

@@ -6,12 +6,12 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from service.clock import Clock
-from service.documents.errors import DuplicateId
-from service.documents.mongo.connection import Connection
-from service.documents.mongo.fields import record_fields, record_key, text, to_record
-from service.documents.mongo.schema import DUE, EXPIRING, OWNED, RECORDS
-from service.documents.records import Record, RecordStore
+from ...models.clock import Clock
+from ..errors import DuplicateId
+from ..records import Record, RecordStore
+from .connection import Connection
+from .fields import record_fields, record_key, text, to_record
+from .schema import DUE, EXPIRING, OWNED, RECORDS
 
 
 class MongoRecordStore(RecordStore):

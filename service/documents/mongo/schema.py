@@ -8,8 +8,8 @@ from typing import Any
 import pymongo
 from pymongo.errors import OperationFailure
 
-from service.documents import StoreUnavailable
-from service.documents.mongo.connection import Connection
+from .. import StoreUnavailable
+from .connection import Connection
 
 IMPORTS = "imports"
 WORKERS = "workers"

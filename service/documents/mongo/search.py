@@ -4,25 +4,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from service.documents.mongo.changes import ChangeReader
-from service.documents.mongo.connection import LOCAL, Connection
-from service.documents.mongo.fields import metadata_pair, text, to_import
-from service.documents.mongo.schema import (
-    ALBUM,
-    BATCH,
-    IMPORTS,
-    LISTED,
-    METADATA,
-    OUTBOX,
-    RUNNING,
-    SHA256,
-    SOURCE,
-    STATE,
-    WAITING,
-    Index,
-)
-from service.documents.search import MAX_EXAMINED, Changed, Filter, ImportSearch, Page, Position
-from service.models import Import, Status
+from ...models import Import, Status
+from ..search import MAX_EXAMINED, Changed, Filter, ImportSearch, Page, Position
+from .changes import ChangeReader
+from .connection import LOCAL, Connection
+from .fields import metadata_pair, text, to_import
+from .schema import ALBUM, BATCH, IMPORTS, LISTED, METADATA, OUTBOX, RUNNING, SHA256, SOURCE, STATE, WAITING, Index
 
 _IN_ALBUM = 100
 _WIDER = 8

@@ -9,14 +9,16 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from service.clock import Clock, TimeCounter
-from service.documents import DocumentStore, DuplicateId
-from service.documents.coalescing import Coalescer
-from service.documents.mongo.connection import LOCAL, Connection, MongoOptions
-from service.documents.mongo.fields import issuer_fields, rotated_issuer_fields, text, to_import, to_issuer
-from service.documents.mongo.news import News
-from service.documents.mongo.records import MongoRecordStore
-from service.documents.mongo.schema import (
+from ...models import Held, Import
+from ...models.clock import Clock, TimeCounter
+from ...models.issuers import Issuer
+from .. import DocumentStore, DuplicateId
+from .coalescing import Coalescer
+from .connection import LOCAL, Connection, MongoOptions
+from .fields import issuer_fields, rotated_issuer_fields, text, to_import, to_issuer
+from .news import News
+from .records import MongoRecordStore
+from .schema import (
     IMPORTS,
     ISSUERS,
     MIRROR,
@@ -30,12 +32,10 @@ from service.documents.mongo.schema import (
     check_indexes,
     ensure_indexes,
 )
-from service.documents.mongo.search import MongoImportSearch
-from service.documents.mongo.turns import Turns
-from service.documents.mongo.upgrades import ensure_upgraded
-from service.documents.mongo.writes import Insertion, Replacement, Writes
-from service.issuers import Issuer
-from service.models import Held, Import
+from .search import MongoImportSearch
+from .turns import Turns
+from .upgrades import ensure_upgraded
+from .writes import Insertion, Replacement, Writes
 
 CLAIM_ROUNDS = 10
 """How often a claim tries again to get what others were quicker to take."""

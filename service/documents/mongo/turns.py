@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from service.documents.mongo.connection import LOCAL, Connection
-from service.documents.mongo.fields import text
-from service.documents.mongo.schema import IMPORTS, QUEUED
+from .connection import LOCAL, Connection
+from .fields import text
+from .schema import IMPORTS, QUEUED
 
 MAX_PAGES = 8
 """How many pages one call reads at most; the next call goes on behind them."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from service.documents.mongo.connection import Connection
-from service.documents.mongo.fields import event_fields, search_fields, to_import
-from service.documents.mongo.schema import IMPORTS, PINGS
+from .connection import Connection
+from .fields import event_fields, search_fields, to_import
+from .schema import IMPORTS, PINGS
 
 UPGRADE_BATCH = 1000
 

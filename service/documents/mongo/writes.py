@@ -15,12 +15,12 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from service.documents import DuplicateId, StoreError, StoreUnavailable
-from service.documents.mongo.changes import change_field
-from service.documents.mongo.connection import Connection
-from service.documents.mongo.fields import birth_fields, event_fields, state_fields, text
-from service.documents.mongo.schema import IMPORTS
-from service.models import Import
+from ...models import Import
+from .. import DuplicateId, StoreError, StoreUnavailable
+from .changes import change_field
+from .connection import Connection
+from .fields import birth_fields, event_fields, state_fields, text
+from .schema import IMPORTS
 
 MAX_DOCUMENT_BYTES = 16 * 1024**2
 """https://www.mongodb.com/docs/manual/reference/limits/: BSON document size."""

@@ -13,7 +13,7 @@ from typing import Final, Self
 from tests.docs.pages.blocks import Block, blocks
 from tests.docs.pages.comparing import Names, difference
 from tests.docs.pages.stand_ins import ROOT, StandIns
-from tests.support.processes import wait_until
+from tests.support.servers.processes import wait_until
 
 READY: Final = {
     r"(?:\S*/)?lading serve\b": "listening",

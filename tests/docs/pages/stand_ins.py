@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from plugins.testing.clouds import Endpoint, GcsEndpoint, S3Endpoint
-from plugins.testing.images import broken, samples
-from tests.support.mongod import ReplicaSet, free_port
+from lading.plugins.testing.clouds.processes import Endpoint, GcsEndpoint, S3Endpoint
+from lading.plugins.testing.images import broken, samples
+from tests.support.servers.mongod import ReplicaSet, free_port
 
 ROOT: Final = Path(__file__).parents[3]
 EXAMPLE: Final = "https://www.example.org"
@@ -23,7 +23,7 @@ _MONGODB: Final = re.compile(r"mongodb://[^\s'\"]*example\.org[^\s'\"]*")
 
 def fill_origin(folder: Path) -> None:
     """Write the files that pages import from ``www.example.org`` and others."""
-    shutil.copyfile(ROOT / "service/demo/sample.jpg", folder / "photo.jpg")
+    shutil.copyfile(ROOT / "service/cli/demo/sample.jpg", folder / "photo.jpg")
     (folder / "logo.png").write_bytes(samples()["png"].data)
     (folder / "damaged.png").write_bytes(broken()["png-truncated"])
     for name in ("home.html", "page.html"):

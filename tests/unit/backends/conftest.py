@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.local_tree import Tree
+from lading.backends.local.tree import Tree
 
 
 @pytest.fixture

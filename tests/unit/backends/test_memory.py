@@ -1,11 +1,11 @@
 import pytest
 from pydantic import ValidationError
 
-from backends.memory import MemoryStorage, MemoryStorageOptions
-from plugins.errors import ContentMismatch, StorageFull
-from plugins.options import PluginOptions
-from plugins.testing.bodies import Body
-from plugins.testing.cancellation import attempt
+from lading.backends.memory import MemoryStorage, MemoryStorageOptions
+from lading.plugins.errors import ContentMismatch, StorageFull
+from lading.plugins.options import PluginOptions
+from lading.plugins.testing.bodies import Body
+from lading.plugins.testing.cancellation import attempt
 
 
 @pytest.mark.gen_test

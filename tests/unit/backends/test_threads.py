@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from backends.threads import Threads, finished
-from plugins.testing.cancellation import attempt
+from lading.backends.threads import Threads, finished
+from lading.plugins.testing.cancellation import attempt
 
 
 @pytest.mark.gen_test

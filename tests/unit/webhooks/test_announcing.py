@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from service.documents import StoreUnavailable
-from service.models import Image, Import, Status
-from service.redaction import filtered
-from service.vault import Vault
-from service.webhooks.deliveries import DELIVERY, import_owner
-from service.webhooks.events import about, event_id, fact_of
-from service.webhooks.kinds import EventType
+from lading.service.documents import StoreUnavailable
+from lading.service.models import Image, Import, Status
+from lading.service.models.redaction import filtered
+from lading.service.secrets.vault import Vault
+from lading.service.webhooks.delivery.record import DELIVERY, import_owner
+from lading.service.webhooks.event_types import EventType
+from lading.service.webhooks.events import about, event_id, fact_of
 from tests.support.clock import SettableClock
-from tests.support.scripted import make_import
+from tests.support.plugins.scripted import make_import
 from tests.support.sending import FAILURE, Sending
 
 KEYS = ("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "A" * 43 + "=")

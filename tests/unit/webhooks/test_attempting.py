@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from plugins.capabilities import PostAnswer
-from plugins.errors import AddressNotAllowed, ConnectFailed, FetchTimeout, PluginError
-from service.vault import Vault
-from service.webhooks.attempting import KEY_PAUSE
-from service.webhooks.deliveries import MAX_LOGGED, Delivery, DeliveryStatus, import_owner
-from service.webhooks.endpoints import ENDPOINT, SECRET, Endpoint, Signing, secret_record_id
-from service.webhooks.management import Endpoints
-from service.webhooks.posting import Posting
+from lading.plugins.capabilities import PostAnswer
+from lading.plugins.errors import AddressNotAllowed, ConnectFailed, FetchTimeout, PluginError
+from lading.service.secrets.vault import Vault
+from lading.service.webhooks.delivery.attempt import KEY_PAUSE
+from lading.service.webhooks.delivery.post import Posting
+from lading.service.webhooks.delivery.record import MAX_LOGGED, Delivery, DeliveryStatus, import_owner
+from lading.service.webhooks.endpoints import ENDPOINT, SECRET, Endpoint, Signing, secret_record_id
+from lading.service.webhooks.management import Endpoints
 from tests.support.sending import KEEP, Sending
 from tests.support.webhooks import verified
 from tests.unit.webhooks.test_announcing import KEYS, own_webhook

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from plugins.capabilities import PostAnswer
-from service.clock import truncate_to_milliseconds
-from service.webhooks.attempting import KEY_PAUSE
-from service.webhooks.deliveries import DELIVERY, DeliveryStatus
-from service.webhooks.endpoints import GRACE, Endpoint, Signing
+from lading.plugins.capabilities import PostAnswer
+from lading.service.models.clock import truncate_to_milliseconds
+from lading.service.webhooks.delivery.attempt import KEY_PAUSE
+from lading.service.webhooks.delivery.record import DELIVERY, DeliveryStatus
+from lading.service.webhooks.endpoints import GRACE, Endpoint, Signing
 from tests.support.clock import Ticks
 from tests.support.sending import KEEP, Sending
 

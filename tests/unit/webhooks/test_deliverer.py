@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from plugins.capabilities import PostAnswer
-from service.webhooks.attempting import leased_until
-from service.webhooks.deliverer import Deliverer
-from service.webhooks.deliveries import DELIVERY, Delivery, DeliveryStatus, delivery_id, receiver_host
-from service.webhooks.endpoints import Endpoint
-from service.webhooks.hosts import LONGEST_PAUSE, REMEMBERED, SHORTEST_PAUSE, Hosts
+from lading.plugins.capabilities import PostAnswer
+from lading.service.webhooks.delivery.attempt import leased_until
+from lading.service.webhooks.delivery.hosts import LONGEST_PAUSE, REMEMBERED, SHORTEST_PAUSE, Hosts
+from lading.service.webhooks.delivery.record import DELIVERY, Delivery, DeliveryStatus, delivery_id, receiver_host
+from lading.service.webhooks.delivery.sender import Deliverer
+from lading.service.webhooks.endpoints import Endpoint
 from tests.support.sending import KEEP, Sending
 
 
@@ -105,7 +105,7 @@ async def test_so_many_at_once_and_so_many_to_one_host() -> None:
 
 @pytest.mark.gen_test
 async def test_a_dead_host_with_a_long_queue_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.webhooks.deliverer.LOOK", 20)
+    monkeypatch.setattr("lading.service.webhooks.delivery.sender.LOOK", 20)
     sending = await Sending.opened(concurrency=8, per_host=2)
     gate = Gate(sending)
     dead = await sending.endpoint("test://dead/")
@@ -170,7 +170,7 @@ async def test_what_a_dead_process_had_begun_is_due_when_its_lease_has_ended() -
 
 @pytest.mark.gen_test
 async def test_a_stop_lets_attempts_end_and_ends_those_that_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.webhooks.deliverer.GRACE", 0.05)
+    monkeypatch.setattr("lading.service.webhooks.delivery.sender.GRACE", 0.05)
     sending = await Sending.opened()
     gate = Gate(sending)
     endpoint = await sending.endpoint("test://quick/")

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from service.webhooks.schedule import LONGEST, Schedule
+from lading.service.webhooks.delivery.schedule import LONGEST, Schedule
 
 DAY = 86400.0
 

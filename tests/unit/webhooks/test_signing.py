@@ -8,7 +8,7 @@ import pytest
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from service.webhooks.signing import check_secret, new_secret, signed_headers
+from lading.service.webhooks.delivery.signing import check_secret, new_secret, signed_headers
 
 BODY = json.dumps({"type": "import.done", "data": {"filename": "Übung.jpg"}}, ensure_ascii=False).encode()
 

@@ -1,0 +1,5 @@
+"""Storage in Google Cloud Storage.
+
+Only this room imports Google's libraries.
+Begin with ``storage``; ``bucket`` makes the requests.
+"""

@@ -1,0 +1,118 @@
+"""What Google Cloud Storage and its library report, as ``lading.plugins.errors`` with a text that says what to do about
+it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from google.api_core.exceptions import GoogleAPIError, from_http_response
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from requests import RequestException, Response
+from urllib3.exceptions import HTTPError
+
+from ...plugins.errors import (
+    ContentMismatch,
+    ObjectExists,
+    ObjectNotFound,
+    StorageDenied,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+)
+from ..cloud.bucket import let_go
+
+_CREATING: Final = "storage.objects.create (with a KMS key also its role cloudkms.cryptoKeyEncrypterDecrypter)"
+PERMISSIONS: Final[Mapping[str, str]] = {
+    "create": _CREATING,
+    "send": _CREATING,
+    "abort": _CREATING,
+    "ping": _CREATING,
+    "read": "storage.objects.get, or storage.objects.list, without which a missing object is refused, not missing",
+    "delete": "storage.objects.delete",
+    "list": "storage.objects.list",
+    "sign": "iam.serviceAccounts.signBlob",
+}
+"""What each operation needs: https://cloud.google.com/storage/docs/access-control/iam-json"""
+
+# https://cloud.google.com/storage/docs/json_api/v1/status-codes
+_STATUSES: Final[Mapping[int, type[StorageError]]] = {
+    401: StorageDenied,
+    403: StorageDenied,
+    404: ObjectNotFound,
+    408: StorageUnavailable,
+    409: StorageUnavailable,
+    410: StorageUnavailable,  # an upload that is no longer there; the next save begins a new one
+    412: ObjectExists,
+    429: StorageUnavailable,
+    507: StorageFull,
+}
+_THROTTLED: Final = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"})
+"""Reasons of a 403 that is none."""
+_SERVER_ERROR: Final = 500
+_BAD_REQUEST: Final = 400
+_TEXT_LENGTH: Final = 300
+
+
+@contextmanager
+def translated(bucket: str, operation: str) -> Iterator[None]:
+    """Around an exchange with the bucket. Raises StorageError."""
+    try:
+        yield
+    except (GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse, HTTPError, OSError, ValueError) as error:
+        let_go(error)
+        raise _translation(error, bucket, operation) from error
+
+
+def refuse(response: Response) -> None:
+    """Raise what the library would raise for the answer."""
+    raise from_http_response(response)
+
+
+def _translation(error: Exception, bucket: str, operation: str) -> StorageError:
+    text = f"{type(error).__name__}: {error}"[:_TEXT_LENGTH]
+    response = getattr(error, "response", None)
+    if isinstance(response, Response):
+        return _refusal(response, text, bucket, operation)
+    if isinstance(error, DefaultCredentialsError):
+        # What serves credentials to a machine may be down for a while, and the library then says that there are none.
+        return StorageUnavailable(
+            f"no credentials for Google Cloud Storage ({text}): set GOOGLE_APPLICATION_CREDENTIALS, give the machine "
+            "or workload a service account, or set credentials_file in [storage.gcs]"
+        )
+    if isinstance(error, DataCorruption):
+        return ContentMismatch(text)
+    if isinstance(error, (RequestException, GoogleAuthError, HTTPError, OSError)):
+        return StorageUnavailable(f"Google Cloud Storage cannot be reached: {text}")
+    return StorageError(f"Google Cloud Storage cannot be used so: {text}")
+
+
+def _refusal(response: Response, text: str, bucket: str, operation: str) -> StorageError:
+    status = response.status_code
+    cls = _STATUSES.get(status) or (StorageUnavailable if status >= _SERVER_ERROR else StorageError)
+    if status == _BAD_REQUEST and operation in ("create", "send"):
+        cls = ContentMismatch  # a checksum that does not match has no code of its own
+    if cls is ObjectNotFound and operation == "send":
+        cls = StorageUnavailable  # as for 410
+    if _reasons(response) & _THROTTLED:
+        cls = StorageUnavailable
+    text = f"{operation} in bucket {bucket}: status {status}: {text}"
+    if cls is StorageDenied:
+        text += f"; needed is {PERMISSIONS[operation]}"
+    elif cls is ObjectNotFound and operation in ("create", "list", "ping"):
+        cls, text = StorageError, f"{text}; create the bucket, or correct bucket or endpoint in [storage.gcs]"
+    return cls(text, retry_after=_retry_after(response))
+
+
+def _reasons(response: Response) -> set[str]:
+    try:
+        errors: Any = response.json()["error"]["errors"]
+        return {str(error["reason"]) for error in errors}
+    except (ValueError, KeyError, TypeError):
+        return set()
+
+
+def _retry_after(response: Response) -> float | None:
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() else None

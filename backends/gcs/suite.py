@@ -1,0 +1,96 @@
+"""The kit's suite for the storage in Google's cloud, with the bucket that is configured or on the kit's own server.
+
+Each case works below a prefix of its own, and removes what is there when it ends.
+"""
+
+import asyncio
+import json
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from google.api_core.exceptions import NotFound
+
+from ...plugins.contracts import StorageBackend
+from ...plugins.testing import StorageBackendSuite
+from ...plugins.testing.clouds.processes import GcsEndpoint
+from ...plugins.testing.storage.support import StorageHarness
+from .access import client_over, open_session
+from .options import GcsStorageOptions
+from .storage import GcsStorage
+
+
+def gcs_options(endpoint: GcsEndpoint, bucket: str, **others: Any) -> GcsStorageOptions:
+    """Options for a bucket of the kit's server."""
+    return GcsStorageOptions(bucket=bucket, endpoint=endpoint.url, project=endpoint.project, anonymous=True, **others)
+
+
+class GcsHarness(StorageHarness):
+    """How the suite makes a storage in Google's cloud, and what it does beside it."""
+
+    options: GcsStorageOptions
+    client: Any
+
+    @pytest.fixture(autouse=True)
+    def _below_a_prefix_of_its_own(self, request: pytest.FixtureRequest) -> None:
+        options = self.configured
+        if not isinstance(options, GcsStorageOptions):
+            endpoint = request.getfixturevalue("gcs_endpoint")
+            options = gcs_options(endpoint, endpoint.new_bucket())
+        self.options = options.model_copy(update={"prefix": f"{options.prefix}lading-check-{uuid.uuid4().hex}/"})
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """See ``Suite.running``: a client that goes around the storage."""
+        self.client = await asyncio.to_thread(_client, self.options)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._sweep)
+
+    def make_backend(self) -> StorageBackend:
+        """See ``StorageHarness.make_backend``."""
+        return GcsStorage(self.options)
+
+    async def read_raw(self, key: str) -> bytes | None:
+        """See ``StorageHarness.read_raw``."""
+        try:
+            content: bytes = await asyncio.to_thread(self._blob(key).download_as_bytes)
+        except NotFound:
+            return None
+        return content
+
+    async def write_raw(self, key: str, body: bytes) -> None:
+        """See ``StorageHarness.write_raw``."""
+        await asyncio.to_thread(self._blob(key).upload_from_string, body, "image/jpeg")
+
+    async def leftovers(self) -> Collection[str]:
+        """See ``StorageHarness.leftovers``: only the kit's server names them."""
+        names = await asyncio.to_thread(_unfinished, self.options.endpoint) if self.options.endpoint else []
+        return [name for name in names if name.startswith(self.options.prefix)]
+
+    def _blob(self, key: str) -> Any:
+        name = self.options.prefix + self.options.key_template.replace("{key}", key)
+        return self.client.bucket(self.options.bucket).blob(name)
+
+    def _sweep(self) -> None:
+        for blob in self.client.list_blobs(self.options.bucket, prefix=self.options.prefix):
+            blob.delete()
+        self.client.close()
+
+
+class GcsSuite(GcsHarness, StorageBackendSuite):
+    """What every storage has to stand, with Google Cloud Storage."""
+
+
+def _client(options: GcsStorageOptions) -> Any:
+    return client_over(open_session(options), options)
+
+
+def _unfinished(endpoint: str) -> list[str]:
+    with urllib.request.urlopen(f"{endpoint}/unfinished", timeout=30) as response:  # noqa: S310 - the kit's own server
+        names: list[str] = json.load(response)
+        return names

@@ -1,0 +1,133 @@
+"""What S3 and botocore report, as ``lading.plugins.errors`` with a text that tells the operator what to do."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ResponseStreamingError,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import (
+    ConnectionError as UnconnectedError,
+)
+
+from ...plugins.errors import (
+    ContentMismatch,
+    ObjectExists,
+    ObjectNotFound,
+    StorageDenied,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+)
+from ..cloud.bucket import let_go
+
+PERMISSIONS: Final[Mapping[str, str]] = {
+    "PutObject": "s3:PutObject (with an ACL also s3:PutObjectAcl, with a KMS key also kms:GenerateDataKey)",
+    "CreateMultipartUpload": "s3:PutObject (with an ACL also s3:PutObjectAcl, with a KMS key also kms:GenerateDataKey)",
+    "UploadPart": "s3:PutObject (with a KMS key also kms:GenerateDataKey and kms:Decrypt)",
+    "CompleteMultipartUpload": "s3:PutObject (with a KMS key also kms:Decrypt)",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "HeadObject": "s3:GetObject, or s3:ListBucket, without which a missing object is refused rather than missing",
+    "GetObject": "s3:GetObject (with a KMS key also kms:Decrypt), or s3:ListBucket, without which a missing object is "
+    "refused rather than missing",
+    "DeleteObject": "s3:DeleteObject",
+    "ListObjectsV2": "s3:ListBucket",
+}
+"""What each operation needs: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html"""
+
+# Codes whose status alone does not say it: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_CODES: Final[Mapping[str, type[StorageError]]] = {
+    "BadDigest": ContentMismatch,
+    "InvalidDigest": ContentMismatch,
+    "XAmzContentChecksumMismatch": ContentMismatch,
+    "XAmzContentSHA256Mismatch": ContentMismatch,
+    "IncompleteBody": StorageUnavailable,
+    "RequestTimeout": StorageUnavailable,
+    "SlowDown": StorageUnavailable,
+    "ThrottlingException": StorageUnavailable,
+    "TooManyRequests": StorageUnavailable,
+    "ConditionalRequestConflict": StorageUnavailable,
+    "OperationAborted": StorageUnavailable,
+    "NoSuchUpload": StorageUnavailable,  # aborted by somebody else; the next save begins a new one
+    "ExpiredToken": StorageUnavailable,  # the chain of credentials fetches a new one
+    "NoSuchBucket": StorageError,
+    "QuotaExceeded": StorageFull,
+    "XMinioStorageFull": StorageFull,
+    "XMinioAdminBucketQuotaExceeded": StorageFull,
+}
+_STATUSES: Final[Mapping[int, type[StorageError]]] = {
+    401: StorageDenied,
+    403: StorageDenied,
+    404: ObjectNotFound,
+    408: StorageUnavailable,
+    412: ObjectExists,
+    429: StorageUnavailable,
+    507: StorageFull,
+}
+_SERVER_ERROR: Final = 500
+_TEXT_LENGTH: Final = 300
+
+
+@contextmanager
+def translated(bucket: str) -> Iterator[None]:
+    """Around an exchange with the bucket. Raises StorageError."""
+    try:
+        yield
+    except (BotoCoreError, ClientError, OSError, ValueError) as error:
+        let_go(error)
+        raise _translation(error, bucket) from error
+
+
+def status_of(error: ClientError) -> int:
+    """The HTTP status of the answer."""
+    return int(_metadata(error).get("HTTPStatusCode", 0))
+
+
+def _translation(error: Exception, bucket: str) -> StorageError:
+    text = f"{type(error).__name__}: {error}"[:_TEXT_LENGTH]
+    if isinstance(error, ClientError):
+        return _refusal(error, bucket)
+    if isinstance(error, (NoCredentialsError, CredentialRetrievalError, SSOError, TokenRetrievalError)):
+        # What serves credentials to a machine may be down for a while, and botocore then says that there are none.
+        return StorageUnavailable(
+            f"no credentials for S3 ({text}): set them in the environment, a profile, the role of the machine or "
+            "container, or [storage.s3]"
+        )
+    if isinstance(error, (UnconnectedError, HTTPClientError, ResponseStreamingError, IncompleteReadError, OSError)):
+        return StorageUnavailable(f"S3 cannot be reached: {text}")
+    return StorageError(f"S3 cannot be used so: {text}")
+
+
+def _refusal(error: ClientError, bucket: str) -> StorageError:
+    status = status_of(error)
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", ""))[:_TEXT_LENGTH]
+    operation = error.operation_name
+    text = f"{operation} in bucket {bucket}: status {status}, {code}: {message}"
+    cls = _CODES.get(code) or _STATUSES.get(status) or (StorageUnavailable if status >= _SERVER_ERROR else StorageError)
+    if code == "NoSuchBucket":
+        text += "; create the bucket, or correct bucket, endpoint or region in [storage.s3]"
+    elif cls is StorageDenied:
+        text += f"; needed is {PERMISSIONS.get(operation, operation)}"
+    elif status in (301, 307) or code in ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException"):
+        text += "; the bucket is in another region: set region in [storage.s3]"
+    return cls(text, retry_after=_retry_after(error))
+
+
+def _retry_after(error: ClientError) -> float | None:
+    value = str(_metadata(error).get("HTTPHeaders", {}).get("retry-after", ""))
+    return float(value) if value.isascii() and value.isdigit() else None
+
+
+def _metadata(error: ClientError) -> Mapping[str, Any]:
+    metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+    return metadata

@@ -1,0 +1,128 @@
+"""The kit's suite for the storage in S3, with the bucket that is configured or on the kit's own server.
+
+Each case works below a prefix of its own, and removes what is there when it ends.
+"""
+
+import asyncio
+import functools
+import uuid
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+from botocore.session import Session
+
+from ...plugins.contracts import StorageBackend
+from ...plugins.testing import StorageBackendSuite
+from ...plugins.testing.clouds.processes import S3Endpoint
+from ...plugins.testing.storage.support import StorageHarness
+from .options import S3StorageOptions
+from .storage import S3Storage
+
+
+def s3_options(endpoint: S3Endpoint, bucket: str, **others: Any) -> S3StorageOptions:
+    """Options for a bucket of the kit's server."""
+    return S3StorageOptions(
+        bucket=bucket,
+        endpoint=endpoint.url,
+        region=endpoint.region,
+        access_key_id=endpoint.access_key_id,
+        secret_access_key=endpoint.secret_access_key,
+        addressing="path",
+        **others,
+    )
+
+
+class S3Harness(StorageHarness):
+    """How the suite makes a storage in S3, and what it does beside it."""
+
+    options: S3StorageOptions
+    client: Any
+
+    @pytest.fixture(autouse=True)
+    def _below_a_prefix_of_its_own(self, request: pytest.FixtureRequest) -> None:
+        options = self.configured
+        if not isinstance(options, S3StorageOptions):
+            endpoint = request.getfixturevalue("s3_endpoint")
+            options = s3_options(endpoint, endpoint.new_bucket())
+        self.options = options.model_copy(update={"prefix": f"{options.prefix}lading-check-{uuid.uuid4().hex}/"})
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """See ``Suite.running``: a client that goes around the storage."""
+        self.client = await asyncio.to_thread(_client, self.options)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._sweep)
+
+    def make_backend(self) -> StorageBackend:
+        """See ``StorageHarness.make_backend``."""
+        return S3Storage(self.options)
+
+    async def read_raw(self, key: str) -> bytes | None:
+        """See ``StorageHarness.read_raw``."""
+        return await asyncio.to_thread(self._read, key)
+
+    async def write_raw(self, key: str, body: bytes) -> None:
+        """See ``StorageHarness.write_raw``."""
+        await asyncio.to_thread(self.client.put_object, Bucket=self.options.bucket, Key=self._name(key), Body=body)
+
+    async def leftovers(self) -> Collection[str]:
+        """See ``StorageHarness.leftovers``."""
+        return [upload["Key"] for upload in await asyncio.to_thread(self._uploads)]
+
+    def _name(self, key: str) -> str:
+        return self.options.prefix + self.options.key_template.replace("{key}", key)
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            answer = self.client.get_object(Bucket=self.options.bucket, Key=self._name(key))
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            return None
+        with answer["Body"] as body:
+            content: bytes = body.read()
+            return content
+
+    def _uploads(self) -> list[dict[str, Any]]:
+        place = {"Bucket": self.options.bucket, "Prefix": self.options.prefix}
+        uploads: list[dict[str, Any]] = self.client.list_multipart_uploads(**place).get("Uploads", [])
+        return uploads
+
+    def _sweep(self) -> None:
+        bucket = self.options.bucket
+        for upload in self._uploads():
+            self.client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=self.options.prefix):
+            for found in page.get("Contents", ()):
+                self.client.delete_object(Bucket=bucket, Key=found["Key"])
+        self.client.close()
+
+
+@functools.cache
+def _loader() -> Loader:
+    """The description of S3, read once for all cases."""
+    return Loader()
+
+
+class S3Suite(S3Harness, StorageBackendSuite):
+    """What every storage has to stand, with S3."""
+
+
+def _client(options: S3StorageOptions) -> Any:
+    session = Session(profile=options.profile or None)
+    session.register_component("data_loader", _loader())
+    return session.create_client(
+        "s3",
+        region_name=options.region or None,
+        endpoint_url=options.endpoint or None,
+        aws_access_key_id=options.access_key_id or None,
+        aws_secret_access_key=options.secret_access_key.get_secret_value() or None,
+        config=Config(signature_version="s3v4", s3={"addressing_style": options.addressing}),
+    )

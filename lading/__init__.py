@@ -1,0 +1,1 @@
+"""Lading imports images by URL: the service, its storages and its plugins under one installed name."""

@@ -1,0 +1,5 @@
+"""``python -m lading``: the ``lading`` command."""
+
+from .service.cli.main import main
+
+main()

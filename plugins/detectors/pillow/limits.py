@@ -1,0 +1,100 @@
+"""What the decoding process is told and what it answers: plain values, shared by the service and its children.
+
+Nothing here, nor in anything else that a child imports, needs more than the standard library and Pillow: a child starts
+quickly and its address space is kept for the image.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MAX_LINE = 64 * 1024
+"""Longest line, in bytes, that either side accepts from the other."""
+
+MAX_INTERNAL = 300
+"""Longest text for the log, in characters, that a child answers with."""
+
+
+class Refused(Exception):
+    """The image is refused: ``code`` and ``facts`` are those of an error in ``lading.plugins.errors``.
+
+    Args:
+        code: stable code of a ``DetectError``.
+        internal: text for the operator's log; it may quote Pillow, hence bytes of the image.
+        facts: values for the placeholders of the error's public text.
+    """
+
+    def __init__(self, code: str, internal: str = "", **facts: str | int) -> None:
+        super().__init__(code)
+        self.code = code
+        self.internal = internal
+        self.facts = facts
+
+
+class Damaged(Refused):
+    """The bytes contradict themselves, or end too early."""
+
+    def __init__(self, internal: str) -> None:
+        super().__init__("image_corrupt", internal)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a child accepts; see ``lading.plugins.detectors.pillow.detector.PillowOptions`` for the meaning of each.
+
+    Attributes:
+        formats: names of the allowed formats, as Pillow writes them.
+        max_pixels, max_side: of one frame, in pixels.
+        max_frames: of one image.
+        max_total_pixels: of all frames together.
+        decode_pixels: whether every frame is decoded, not only measured.
+        memory_limit: address space of the child, in bytes.
+        cpu_limit: CPU time of one call, in seconds.
+    """
+
+    formats: tuple[str, ...]
+    max_pixels: int
+    max_side: int
+    max_frames: int
+    max_total_pixels: int
+    decode_pixels: bool
+    memory_limit: int
+    cpu_limit: int
+
+    def check_frames(self, count: int) -> None:
+        """Refuse an image of more than ``max_frames`` frames.
+
+        Raises:
+            Refused: it has too many.
+        """
+        if count > self.max_frames:
+            raise Refused("too_many_frames", limit=self.max_frames)
+
+    def check_sizes(self, sizes: Iterable[tuple[int, int]]) -> None:
+        """Refuse what is too large, given the width and height of every frame in pixels.
+
+        Raises:
+            Refused: a frame, or all of them together, are too large; or a frame has no pixels.
+        """
+        total = 0
+        for width, height in sizes:
+            pixels = width * height
+            if width < 1 or height < 1:
+                raise Damaged(f"a frame measures {width} x {height} pixels")
+            if pixels > self.max_pixels:
+                raise Refused("too_many_pixels", limit=self.max_pixels)
+            if max(width, height) > self.max_side:
+                raise Refused("side_too_long", limit=self.max_side)
+            total += pixels
+            if total > self.max_total_pixels:
+                raise Refused("too_many_pixels", limit=self.max_total_pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """The answer about an allowed image; the fields are those of ``lading.plugins.contracts.ImageInfo``."""
+
+    format: str
+    content_type: str
+    width: int
+    height: int
+    frames: int

@@ -1,0 +1,314 @@
+"""One HTTP request at a time, on aiohttp: connect where it is allowed, read the head within bounds, hand on the body.
+
+This is the only module that knows aiohttp. Its errors hold the whole URL, whose query may be secret: they are never
+chained to ours (``from None``), and what may be logged of them is spelled out.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from typing import cast
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from ...errors import (
+    AddressNotAllowed,
+    BodyEmpty,
+    BodyTooLarge,
+    BodyTruncated,
+    ConnectFailed,
+    ConnectionLost,
+    OriginProtocolError,
+    TlsFailed,
+)
+from ...host.tracing import enter
+from ...net.addresses import AddressPolicy
+from ...net.resolver import HostResolver
+from ...net.sockets import AddressDenied, CheckedSockets
+from ...net.urls import HttpUrl
+from .clock import timed_out
+from .connector import TracedConnector, after_connect, make_tls_context
+from .gate import Gate
+from .options import HttpOptions
+from .responses import RawHeaders, check_encoding, check_framing, check_status, field_values
+
+# aiohttp holds back a connection whose unread body passes twice this; with one read of the socket on top, a fetch
+# has less than half a MiB in memory.
+_READ_BUFFER_BYTES = 64 * 1024
+_MAX_RESPONSE_FIELDS = 256
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response that bounds its head in time and bytes, and refuses doubtful framing.
+
+    ``start`` is where aiohttp begins to read: the request has been sent, and nothing has come in since.
+    """
+
+    limits: HttpOptions
+    sockets: CheckedSockets
+    announced: int | None = None
+    gate: Gate
+
+    async def start(self, connection: "aiohttp.connector.Connection") -> aiohttp.ClientResponse:
+        """Read the head; see ``aiohttp.ClientResponse``."""
+        enter("head")
+        transport, protocol = connection.transport, connection.protocol
+        if transport is None or protocol is None:
+            raise aiohttp.ServerDisconnectedError
+        if len(protocol):
+            transport.abort()
+            raise OriginProtocolError(reason="it came before the request")
+        try:
+            if self.sockets.are_many():
+                protocol.force_close()
+            self.gate = _gate(transport, protocol)
+            self.gate.expect_response(self.limits.head_max_bytes)
+            await self._read_head(connection)
+            self.announced = check_framing(self.raw_headers)
+        except BaseException:
+            # By now a short response may have put its connection back into the pool.
+            transport.abort()
+            raise
+        return self
+
+    async def _read_head(self, connection: "aiohttp.connector.Connection") -> None:
+        seconds = self.limits.head_timeout
+        timeout = asyncio.timeout(seconds)
+        try:
+            async with timeout:
+                await super().start(connection)
+        except TimeoutError:
+            if timeout.expired():
+                raise timed_out("the response head", seconds) from None
+            raise
+        self.gate.watch_body(self._framing_failed)
+        self.content.on_eof(self.gate.response_ended)
+
+    def _framing_failed(self) -> None:
+        if not self.content.is_eof():
+            self.content.set_exception(aiohttp.ClientPayloadError("broken framing"))
+
+    async def read_piece(self) -> bytes:
+        """The next piece of the body; empty at its end."""
+        piece = await self.content.readany()
+        if not piece and self.gate.lost is not None and self._ends_with_connection():
+            raise aiohttp.ClientPayloadError("connection reset")
+        return piece
+
+    def take_piece(self) -> bytes:
+        """What of the body has come already; empty where nothing has, or where only waiting tells what is wrong."""
+        return b"" if self.content.exception() is not None else self.content.read_nowait()
+
+    def _ends_with_connection(self) -> bool:
+        return self.announced is None and not field_values(self.raw_headers, b"transfer-encoding")
+
+
+def _gate(transport: asyncio.Transport, protocol: "aiohttp.client_proto.ResponseHandler") -> Gate:
+    """The gate of a connection, put in place on its first request."""
+    present = transport.get_protocol()
+    if isinstance(present, Gate):
+        return present
+    gate = Gate(transport, protocol)
+    transport.set_protocol(gate)
+    return gate
+
+
+class _Resolver(AbstractResolver):
+    """Lets aiohttp resolve through ours, whose errors pass aiohttp unchanged."""
+
+    def __init__(self, resolver: HostResolver) -> None:
+        self._resolver = resolver
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        """See ``AbstractResolver``; every family is wanted."""
+        enter("dns")
+        addresses = await self._resolver.resolve(host)
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing to release; the executor belongs to the fetcher."""
+
+
+class HttpResponse:
+    """A response whose head was read; its connection is open until ``close`` or ``release``.
+
+    Attributes:
+        url: what was asked for.
+        status: the final status code.
+        headers: the raw fields.
+        announced: length of the body in bytes as announced, or None.
+    """
+
+    def __init__(self, url: HttpUrl, response: _Response) -> None:
+        self.url = url
+        self.status = response.status
+        self.headers: RawHeaders = response.raw_headers
+        self.announced = response.announced
+        self._response = response
+
+    def check(self, max_bytes: int) -> None:
+        """Let an answer pass whose body may be an image of up to so many bytes.
+
+        Raises:
+            FetchError: its status, its coding or its announced length says that it is none.
+        """
+        check_status(self.status, self.headers, datetime.now(UTC))
+        check_encoding(self.headers)
+        if self.announced is not None and self.announced > max_bytes:
+            raise BodyTooLarge(f"{self.announced} bytes were announced", limit=max_bytes)
+        if self.announced == 0:
+            raise BodyEmpty
+
+    async def read_piece(self) -> bytes:
+        """The next piece of the body, less than 1 MiB; empty at its end.
+
+        Raises:
+            BodyTruncated: the body is shorter than announced, or its framing is broken.
+            FetchError: the connection failed.
+        """
+        with _translated(self.url):
+            return await self._response.read_piece()
+
+    def take_piece(self) -> bytes:
+        """What of the body has come already, less than 1 MiB; empty where nothing has. Does not wait."""
+        return self._response.take_piece()
+
+    def close(self) -> None:
+        """Close the connection, unless the body was read whole. May be called twice."""
+        self._response.close()
+
+    def release(self) -> None:
+        """Keep the connection for another request if the whole body is here already, or else close it."""
+        self._response.release()
+
+
+class HttpClient:
+    """Sends requests. It must be made inside the running event loop.
+
+    Args:
+        options: the limits; of the timeouts, those of the phases up to the head apply here.
+        policy: judges every address before a socket is made for it.
+        resolver: looks host names up.
+        executor: where the reading of certificates blocks; owned by the caller.
+    """
+
+    def __init__(self, options: HttpOptions, policy: AddressPolicy, resolver: HostResolver, executor: Executor) -> None:
+        self._executor = executor
+        self._connect_timeout = options.connect_timeout
+        self._tls: ssl.SSLContext | None = None
+        self._tls_lock = asyncio.Lock()
+        self._session = _session(options, policy, resolver)
+
+    async def get(self, url: HttpUrl, headers: Mapping[str, str]) -> HttpResponse:
+        """Send a GET request and read the response's head. Redirects are not followed.
+
+        A connection that is lost before the head has come is tried once more (RFC 9110 section 9.2.2): the origin may
+        have closed a kept one just then.
+
+        Raises:
+            FetchError: no head came, or one that is not acceptable; the connection is closed.
+        """
+        return await self._send("GET", url, headers, None)
+
+    async def post(self, url: HttpUrl, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        """Send a POST request, as ``get`` does: tried once more as well, so that it may arrive twice."""
+        try:
+            return await self._send("POST", url, headers, body)
+        except ConnectionLost:
+            return await self._send("POST", url, headers, body)
+
+    async def close(self) -> None:
+        """Close every connection. May be called twice."""
+        await self._session.close()
+
+    async def _send(self, method: str, url: HttpUrl, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
+        enter("send")
+        after_connect.set("tls" if url.scheme == "https" else "send")
+        with _translated(url, self._connect_timeout):
+            response = await self._session.request(
+                method,
+                URL(str(url), encoded=True),
+                headers=headers,
+                data=body,
+                ssl=await self._tls_context() if url.scheme == "https" else True,
+                allow_redirects=False,
+            )
+        return HttpResponse(url, cast("_Response", response))
+
+    async def _tls_context(self) -> ssl.SSLContext:
+        """Made once, in a thread: it reads the system's certificates from disk."""
+        async with self._tls_lock:
+            if self._tls is None:
+                loop = asyncio.get_running_loop()
+                self._tls = await loop.run_in_executor(self._executor, make_tls_context)
+            return self._tls
+
+
+def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver) -> aiohttp.ClientSession:
+    checked_sockets = CheckedSockets(policy, many=options.connections)
+
+    class Response(_Response):
+        """With the limits of one fetcher: aiohttp makes responses itself, and passes them nothing."""
+
+        limits = options
+        sockets = checked_sockets
+
+    connector = TracedConnector(
+        resolver=_Resolver(resolver),
+        use_dns_cache=False,
+        socket_factory=checked_sockets.make,
+        limit=options.connections,
+        keepalive_timeout=options.keep_alive,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        response_class=Response,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        read_bufsize=_READ_BUFFER_BYTES,
+        # The gate bounds the head as a whole; one long field is no harm within it, many small ones cost more.
+        max_line_size=options.head_max_bytes,
+        max_field_size=options.head_max_bytes,
+        max_headers=_MAX_RESPONSE_FIELDS,
+        timeout=aiohttp.ClientTimeout(
+            connect=options.dns_timeout + options.connect_timeout, sock_connect=options.connect_timeout
+        ),
+    )
+
+
+@contextlib.contextmanager
+def _translated(url: HttpUrl, connect_timeout: float = 0) -> Iterator[None]:
+    """Turn what aiohttp raises into our errors, with nothing in them but what may be logged."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError:
+        raise timed_out("the connection", connect_timeout) from None
+    except ssl.SSLError as error:  # first: aiohttp's own TLS errors are connection errors as well
+        raise TlsFailed(f"{url.loggable}: {_tls_reason(error)}") from None
+    except aiohttp.ClientConnectorError as error:
+        if isinstance(error.os_error, AddressDenied):
+            raise AddressNotAllowed(f"{url.loggable}: {error.os_error.strerror}") from None
+        raise ConnectFailed(f"{url.loggable}: {error.os_error.strerror}") from None
+    except aiohttp.ClientPayloadError:
+        raise BodyTruncated(url.loggable) from None
+    except aiohttp.ClientResponseError as error:
+        raise OriginProtocolError(
+            f"{url.loggable}: {type(error.__cause__).__name__}", reason="its head is malformed"
+        ) from None
+    except (aiohttp.ClientError, OSError, RuntimeError) as error:
+        raise ConnectionLost(f"{url.loggable}: {type(error).__name__}") from None
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    """What OpenSSL says; aiohttp wraps its error in one of its own."""
+    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return str(getattr(inner, "verify_message", None) or getattr(inner, "reason", None) or type(inner).__name__)

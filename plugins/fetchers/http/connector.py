@@ -1,0 +1,38 @@
+"""The connections of the HTTP client: aiohttp's, which also say when they are up, and what TLS they use."""
+
+import ssl
+from contextvars import ContextVar
+from typing import Any, Final
+
+import aiohttp
+
+from ...host.tracing import enter
+
+after_connect: Final[ContextVar[str]] = ContextVar("ladingafter_connect", default="send")
+"""The phase that follows when the connection of the present request is up."""
+
+
+class TracedConnector(aiohttp.TCPConnector):
+    """A connector that says when a TCP connection is up: what follows is TLS, or the request.
+
+    aiohttp tells of both together alone (``TraceConfig.on_connection_create_end``).
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        make = self._factory
+
+        def connected() -> aiohttp.client_proto.ResponseHandler:
+            enter(after_connect.get())
+            return make()
+
+        self._factory = connected  # type: ignore[assignment]
+
+
+def make_tls_context() -> ssl.SSLContext:
+    """TLS 1.2 or newer, with the system's certificates. Blocks: it reads these from disk."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # names are in the extension that is for them (RFC 9525 section 2)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,162 @@
+"""Fetches http and https URLs.
+
+For the operator:
+
+- ``allow_hosts`` and ``deny_hosts`` judge the host names that URLs hold, those of redirects included.
+- Only public unicast addresses are connected to; ``allow_networks`` opens others. The address is judged where the
+  socket is made, so a denied one never sees a packet, whether the URL names it, the DNS, or a redirect.
+- Proxies and credentials of the environment are not used. TLS is checked against the system's certificates.
+- A connection is kept for the next fetch only after a whole body.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import Final
+
+from ...capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
+from ...contracts import Fetched, Fetcher, Source
+from ...errors import SourceNotModified, TooManyRedirects
+from ...host.tracing import redirected
+from ...net.resolver import LOOKUP_THREADS, HostResolver, Lookup, system_lookup
+from ...net.targets import TargetPolicy
+from ...net.urls import HttpUrl, parse_http_url
+from . import responses as http_responses
+from .body import Body
+from .client import HttpClient, HttpResponse
+from .clock import FetchClock, fetcher_closed
+from .explain import HttpExplainer
+from .filenames import origin_filename
+from .options import HttpOptions
+from .posting import post
+from .redirects import redirect_target, redirected_from
+from .requests import check_headers, request_headers
+
+PARSED_URLS: Final = 256
+"""URLs that are kept as they were read: one that is imported is read when it is accepted, and soon again to be fetched.
+They may hold secrets, so there are few, and they are told to nobody."""
+
+
+class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
+    """See ``Fetcher``; the limits are those of ``HttpOptions``.
+
+    Args:
+        options: the limits.
+        lookup: asks the name service, for tests.
+    """
+
+    contract_version = 1
+    kind = "url"
+    schemes = frozenset({"http", "https"})
+    Options = HttpOptions
+
+    def __init__(self, options: HttpOptions, *, lookup: Lookup = system_lookup) -> None:
+        self._options = options
+        self._targets = TargetPolicy(options)
+        self._parsed = lru_cache(PARSED_URLS)(partial(parse_http_url, max_bytes=options.url_max_bytes))
+        self._executor = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lading-lookup")
+        resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._executor, lookup)
+        self._client = HttpClient(options, self._targets.addresses, resolver, self._executor)
+        self._explainer = HttpExplainer(options, self._targets, resolver, self._client)
+        self._slots = asyncio.Semaphore(options.connections)
+        self._clocks: set[FetchClock] = set()
+        self._closed = False
+
+    def check(self, source: Source) -> None:
+        """See ``Fetcher.check``."""
+        self._checked(source)
+
+    @contextlib.asynccontextmanager
+    async def open(self, source: Source) -> AsyncIterator[Fetched]:
+        """See ``Fetcher.open``."""
+        url = self._checked(source)
+        with self._timed(self._options.total_timeout) as clock:
+            has_slot = False
+            response: HttpResponse | None = None
+            try:
+                async with clock.limit():
+                    has_slot = await self._slots.acquire()
+                    response = await self._follow(url, source.headers, source.if_none_match)
+                    if response.status == http_responses.NOT_MODIFIED and source.if_none_match is not None:
+                        raise SourceNotModified
+                yield self._fetched(response, clock)
+            finally:
+                if response is not None:
+                    response.close()
+                if has_slot:
+                    self._slots.release()
+
+    def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
+        """See ``SupportsExplaining.explain``."""
+        return self._explainer.explain(self._read(source), source, follow=follow)
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
+        """See ``SupportsPosting.post``."""
+        target = self._checked(Source(url, headers))
+        with self._timed(timeout) as clock:
+            async with clock.limit(), self._slots:
+                sent = request_headers({"Accept": "*/*", **headers}, self._options.user_agent)
+                return await post(self._client, target, sent, body)
+
+    async def close(self) -> None:
+        """See ``Fetcher.close``. Fetches under way end with a ``FetchError``."""
+        self._closed = True
+        for clock in self._clocks:
+            clock.stop()
+        await self._client.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    @contextlib.contextmanager
+    def _timed(self, seconds: float) -> Iterator[FetchClock]:
+        """A clock for the block, which ``close`` stops."""
+        if self._closed:
+            raise fetcher_closed()
+        clock = FetchClock(seconds)
+        self._clocks.add(clock)
+        try:
+            yield clock
+        finally:
+            self._clocks.discard(clock)
+
+    def _checked(self, source: Source) -> HttpUrl:
+        url = self._read(source)
+        self._targets.check(url)
+        return url
+
+    def _read(self, source: Source) -> HttpUrl:
+        url = self._parsed(source.url)
+        check_headers(source.headers)
+        return url
+
+    async def _follow(self, url: HttpUrl, headers: Mapping[str, str], if_none_match: str | None) -> HttpResponse:
+        """The first response that is no redirect."""
+        condition = {} if if_none_match is None else {"If-None-Match": if_none_match}
+        for _ in range(self._options.max_redirects + 1):
+            response = await self._client.get(url, request_headers(headers, self._options.user_agent) | condition)
+            if response.status not in http_responses.REDIRECTS:
+                return response
+            try:
+                with redirected_from(url):
+                    target = redirect_target(url, response.headers, max_bytes=self._options.url_max_bytes)
+                    self._targets.check(target)
+            finally:
+                response.release()
+            redirected(target.loggable)
+            if target.origin != url.origin:
+                headers = {}  # they may hold secrets that are meant for the first origin alone
+            url = target
+        raise TooManyRedirects(url.loggable, limit=self._options.max_redirects)
+
+    def _fetched(self, response: HttpResponse, clock: FetchClock) -> Fetched:
+        headers = response.headers
+        response.check(self._options.max_bytes)
+        return Fetched(
+            chunks=Body(response.read_piece, response.take_piece, response.announced, clock, self._options),
+            content_length=response.announced,
+            content_type=http_responses.media_type(headers),
+            filename=origin_filename(http_responses.content_disposition(headers), response.url.path),
+            etag=http_responses.validator(headers, b"etag"),
+            last_modified=http_responses.validator(headers, b"last-modified"),
+        )

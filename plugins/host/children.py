@@ -1,0 +1,127 @@
+"""How plugins start and end child processes that run a module of ours in the service's own Python.
+
+What they are told goes to their stdin, what they answer comes from their stdout.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+_INHERITED_VARIABLES: Final = ("LD_LIBRARY_PATH",)
+"""Without it some builds of Python do not start; nothing else of the service's environment reaches a child."""
+_CPUCLOCK_SCHED: Final = 2
+"""In the id of a clock: the CPU time that the scheduler has counted, to the nanosecond (Linux)."""
+
+
+def python_command(module: str) -> tuple[str, ...]:
+    """Program and arguments of a child that runs ``main`` of the module.
+
+    The child gets the import path of this process, without what the working directory and ``PYTHONPATH`` add to it
+    (CWE-427). -I ignores the environment, -B writes no bytecode files.
+    """
+    program = f"import sys; sys.path[:] = sys.argv[1:]; from {module} import main; main()"
+    return (sys.executable, "-I", "-B", "-c", program, *_import_path())
+
+
+def _import_path() -> list[str]:
+    """The folders of ``sys.path``, absolute; the one that Lading itself is in stays, wherever it comes from."""
+    own = Path(__file__).absolute().parents[3]
+    added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    strange = {Path.cwd(), *(Path(entry).absolute() for entry in added)} - {own}
+    folders = (Path(entry).absolute() for entry in sys.path)
+    return [str(folder) for folder in folders if folder not in strange]
+
+
+def child_environment() -> dict[str, str]:
+    """The whole environment of such a child."""
+    return {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
+
+
+def absolute_path(path: Path) -> str:
+    """The name that means to a child, whose folder is another, what ``path`` means here."""
+    absolute, own = str(path), "/proc/self/"
+    if not absolute.startswith("/"):
+        absolute = str(path.absolute())
+    return f"/proc/{os.getpid()}/{absolute.removeprefix(own)}" if absolute.startswith(own) else absolute
+
+
+def json_line(message: Mapping[str, Any]) -> bytes:
+    """A message for a child that reads JSON lines."""
+    return json.dumps(message).encode("ascii") + b"\n"
+
+
+class Child(asyncio.SubprocessProtocol):
+    """One child process, as its parent sees it; all methods are called in the event loop.
+
+    Attributes:
+        gone: set when the process has been reaped and its pipes are closed.
+    """
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, or the negative number of the signal that ended it; None while it runs."""
+        return self._transport.get_returncode()
+
+    @property
+    def requests(self) -> asyncio.WriteTransport | None:
+        """Where it is written to; None where it is ending."""
+        requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
+        # The pipe breaks before the end of the process is known; uvloop, unlike asyncio, refuses to write to it then.
+        return None if self.gone.is_set() or requests is None or requests.is_closing() else requests
+
+    def cpu_seconds(self) -> float | None:
+        """CPU time that all threads of the process have used; None where it has ended, or the system does not tell."""
+        if sys.platform != "linux" or self.returncode is not None:
+            return None
+        try:
+            # The clock that clock_getcpuclockid(3) gives for a process, which Python gives for threads alone.
+            return time.clock_gettime((~self._transport.get_pid() << 3) | _CPUCLOCK_SCHED)
+        except OSError:
+            return None
+
+    def kill(self) -> None:
+        """End the process at once, if it is still there."""
+        # Not Popen.kill: it polls, which would take the exit status away from the event loop's own child watcher.
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._transport.get_pid(), signal.SIGKILL)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See ``asyncio.SubprocessProtocol``."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def process_exited(self) -> None:
+        """See ``asyncio.SubprocessProtocol``."""
+        # A pipe that somebody else still holds open must not keep the rest waiting.
+        self._transport.close()
+
+
+AnyChild = TypeVar("AnyChild", bound=Child)
+
+
+async def start_child(make: Callable[[], AnyChild], command: Sequence[str], environment: Mapping[str, str]) -> AnyChild:
+    """Start a process; its stderr is thrown away.
+
+    Args:
+        make: makes what stands for it here.
+        command: program and arguments.
+        environment: its whole environment.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    _, child = await asyncio.get_running_loop().subprocess_exec(
+        make, *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd="/", env=dict(environment)
+    )
+    return child

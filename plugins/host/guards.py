@@ -1,0 +1,199 @@
+"""The care that every fetcher and detector needs, third parties' included, around it rather than in it.
+
+A deadline, a bound on concurrency, the plugin's name on every error, and nothing but the errors of its kind coming out.
+``lading.backends.guard.storage`` does the same for storage.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import TypeVar
+
+from ..capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
+from ..contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
+from ..errors import DetectError, FetchError, PluginError
+from .care import Care
+from .observing import Observer, ignore
+from .watch import Watch
+
+Piece = TypeVar("Piece")
+
+_END = object()
+CLOSE_SECONDS = 5.0
+"""How long a plugin may take to release what it holds, its deadline aside."""
+POST_GRACE = 2.0
+CONCURRENCY = 64
+
+
+class GuardedFetcher(Fetcher):
+    """A fetcher with care around it; it owns the fetcher.
+
+    Beyond what ``Fetcher`` says, ``open`` and its stream raise ``DeadlineExceeded``, and every method ``PluginFault``
+    where the fetcher raises what is no ``FetchError``, and ``PluginBlocked`` where it blocked the event loop.
+
+    Args:
+        fetcher: the plugin.
+        name: its entry-point name.
+        deadline: seconds from opening a source to the end of its body. The plugin's own limits are to end it first.
+        concurrency: how many sources are open at once; more wait their turn, within their deadline.
+        observer, watch: see ``lading.plugins.host.care.Care``.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        name: str,
+        deadline: float,
+        *,
+        concurrency: int = CONCURRENCY,
+        observer: Observer = ignore,
+        watch: Watch | None = None,
+    ) -> None:
+        self._fetcher = fetcher
+        self._deadline = deadline
+        self._care = Care("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
+        self.kind = fetcher.kind  # type: ignore[misc]  # the contract's class attributes, read off this instance
+        self.schemes = fetcher.schemes  # type: ignore[misc]
+        self.explainer: SupportsExplaining | None = None
+        """What explains its verdicts, with the same care; None where it cannot."""
+        if isinstance(fetcher, SupportsExplaining):
+            self.explainer = _GuardedExplainer(fetcher, self._care, deadline)
+        self.poster: SupportsPosting | None = None
+        """What posts, with care of its own: it does not wait for the turns of fetches. None where it cannot."""
+        if isinstance(fetcher, SupportsPosting):
+            care = Care("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
+            self.poster = _GuardedPoster(fetcher, care)
+
+    def check(self, source: Source) -> None:
+        """See ``Fetcher.check``."""
+        self._care.call_now("check", lambda: self._fetcher.check(source))
+
+    @asynccontextmanager
+    async def open(self, source: Source) -> AsyncIterator[Fetched]:
+        """See ``Fetcher.open``."""
+        end = monotonic() + self._deadline
+        async with self._care.turn(self._deadline):
+            opened, fetched = await self._care.call("open", lambda: self._enter(source), end - monotonic())
+            try:
+                pieces = _pieces(self._care, "read", self._checked(fetched).chunks, bytes, end)
+                async with aclosing(pieces) as chunks:
+                    yield replace(fetched, chunks=chunks)
+            except BaseException:
+                with suppress(PluginError):  # the error under way matters more
+                    await self._release(opened, fetched)
+                raise
+            await self._release(opened, fetched)
+
+    async def close(self) -> None:
+        """See ``Fetcher.close``."""
+        await self._care.call("close", self._fetcher.close, CLOSE_SECONDS)
+
+    async def _enter(self, source: Source) -> tuple[AbstractAsyncContextManager[Fetched], Fetched]:
+        opened = self._fetcher.open(source)
+        return opened, await opened.__aenter__()
+
+    def _checked(self, fetched: Fetched) -> Fetched:
+        if not isinstance(fetched, Fetched):
+            raise self._care.fault(f"open gave {type(fetched).__name__}")
+        return fetched
+
+    async def _release(self, opened: AbstractAsyncContextManager[Fetched], fetched: Fetched) -> None:
+        """Leave the fetcher's context; a generator that was left before its end is closed first."""
+
+        async def leave() -> None:
+            try:
+                if isinstance(fetched, Fetched) and isinstance(fetched.chunks, AsyncGenerator):
+                    await fetched.chunks.aclose()
+            finally:
+                await opened.__aexit__(None, None, None)
+
+        await self._care.call("release", leave, CLOSE_SECONDS)
+
+
+class _GuardedExplainer(SupportsExplaining):
+    """The explaining of verdicts made safe to call, with the care around its fetcher."""
+
+    def __init__(self, explainer: SupportsExplaining, care: Care, deadline: float) -> None:
+        self._explainer = explainer
+        self._care = care
+        self._deadline = deadline
+
+    async def explain(self, source: Source, *, follow: bool) -> AsyncGenerator[Finding, None]:
+        """See ``SupportsExplaining.explain``."""
+        end = monotonic() + self._deadline
+        findings = self._care.call_now("explain", lambda: self._explainer.explain(source, follow=follow))
+        async with aclosing(_pieces(self._care, "explain", findings, Finding, end)) as pieces:
+            async for finding in pieces:
+                yield finding
+
+
+class _GuardedPoster(SupportsPosting):
+    """The posting of a fetcher made safe to call."""
+
+    def __init__(self, poster: SupportsPosting, care: Care) -> None:
+        self._poster = poster
+        self._care = care
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
+        """See ``SupportsPosting.post``. The plugin has ``POST_GRACE`` seconds more, to end by itself."""
+        answer = await self._care.call(
+            "post",
+            lambda: self._poster.post(url, headers, body, timeout=timeout),
+            timeout + POST_GRACE,
+            in_turn=True,
+        )
+        if not isinstance(answer, PostAnswer):
+            raise self._care.fault(f"post gave {type(answer).__name__}")
+        return answer
+
+
+async def _pieces(
+    care: Care, operation: str, pieces: AsyncIterator[Piece], kind: type[Piece], end: float
+) -> AsyncGenerator[Piece, None]:
+    """What a plugin gives piece by piece, each within what is left of the time until ``end``."""
+    while True:
+        piece: Piece | object = await care.call(operation, lambda: anext(pieces, _END), end - monotonic())
+        if piece is _END:
+            return
+        if not isinstance(piece, kind):
+            raise care.fault(f"{operation} gave {type(piece).__name__}")
+        yield piece
+
+
+class GuardedDetector(TypeDetector):
+    """A detector with care around it; it owns the detector. Errors: as ``GuardedFetcher``, for ``DetectError``.
+
+    Args:
+        detector: the plugin.
+        name: its entry-point name.
+        deadline: seconds that one call may take.
+        concurrency: how many calls run at once; more wait their turn, within their deadline.
+        observer, watch: see ``lading.plugins.host.care.Care``.
+    """
+
+    def __init__(
+        self,
+        detector: TypeDetector,
+        name: str,
+        deadline: float,
+        *,
+        concurrency: int = CONCURRENCY,
+        observer: Observer = ignore,
+        watch: Watch | None = None,
+    ) -> None:
+        self._detector = detector
+        self._deadline = deadline
+        self._care = Care("detect", name, DetectError, concurrency=concurrency, observer=observer, watch=watch)
+
+    async def detect(self, path: Path) -> ImageInfo:
+        """See ``TypeDetector.detect``."""
+        info = await self._care.call("detect", lambda: self._detector.detect(path), self._deadline, in_turn=True)
+        if not isinstance(info, ImageInfo):
+            raise self._care.fault(f"detect gave {type(info).__name__}")
+        return info
+
+    async def close(self) -> None:
+        """See ``TypeDetector.close``."""
+        await self._care.call("close", self._detector.close, CLOSE_SECONDS)

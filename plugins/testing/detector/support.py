@@ -1,0 +1,143 @@
+"""What the detector suite is made of: the harness that an author fills in, and how answers are judged."""
+
+import itertools
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+from ...contracts import ImageInfo, TypeDetector
+from ...errors import DetectError
+from ..bodies import MIB
+from ..cancellation import attempt
+from ..images import Sample
+from ..judging import assert_well_formed, is_media_type
+from ..suite import Suite
+
+LARGE: Final = 64_000_000
+"""Size in bytes of the files that must not be read into memory whole."""
+
+MEMORY: Final = 32 * MIB
+"""How much of Python's memory a detector may take in this process, whatever the file."""
+
+MOST_PIXELS: Final = 1_000_000_000
+"""What claims more pixels than these, over all frames, is a bomb to any reader."""
+
+Outcome = ImageInfo | DetectError
+"""What a call of ``detect`` ended with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that the detector must refuse, and the exact class of the error."""
+
+    name: str
+    data: bytes
+    error: type[DetectError]
+
+
+class DetectorHarness(Suite):
+    """What an author gives, and what the cases use."""
+
+    optional: ClassVar[frozenset[str]] = frozenset({"truncation"})
+
+    @abstractmethod
+    def make_detector(self) -> TypeDetector:
+        """A new detector. Called inside the running event loop."""
+
+    @abstractmethod
+    def samples(self) -> Sequence[Sample]:
+        """Good files of every format that the detector knows, with what it is to say of them; at least one.
+
+        They need each of their bytes, except for white space at the end: what is cut off must be missed.
+        """
+
+    @abstractmethod
+    def refused(self) -> Sequence[Refused]:
+        """Files of its formats that it refuses: damaged, too large, malicious; at least one."""
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[TypeDetector]:
+        """A detector; it is closed on exit."""
+        detector = self.made(self.make_detector())
+        try:
+            yield detector
+        finally:
+            await detector.close()
+
+    @contextmanager
+    def file(self, data: bytes | Iterable[bytes], name: str = "image") -> Iterator[Path]:
+        """A file of these bytes, alone in a folder of its own; it is removed on exit."""
+        folder = next(path for path in (self.place / str(number) for number in itertools.count()) if not path.exists())
+        folder.mkdir(parents=True)
+        path = folder / name
+        with path.open("wb") as file:
+            file.writelines((data,) if isinstance(data, bytes) else data)
+        try:
+            yield path
+        finally:
+            path.unlink()
+
+    async def outcome(self, detector: TypeDetector, data: bytes | Iterable[bytes], what: str) -> Outcome:
+        """What the detector makes of a file of these bytes."""
+        with self.file(data) as path:
+            return judged(await attempt(detector.detect(path)), what)
+
+    async def assert_recognised(self, detector: TypeDetector, sample: Sample) -> None:
+        """The detector says of the sample what it is to say."""
+        assert_says(await self.outcome(detector, sample.data, sample.name), sample)
+
+    async def assert_refused(self, detector: TypeDetector, refused: Refused) -> None:
+        """The detector refuses the file with exactly the class."""
+        assert_raises(await self.outcome(detector, refused.data, refused.name), refused.error, refused.name)
+
+    async def assert_works(self, detector: TypeDetector) -> None:
+        """The detector is in order: it still knows a good file from a bad one."""
+        await self.assert_recognised(detector, self.samples()[0])
+        await self.assert_refused(detector, self.refused()[0])
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+def judged(result: ImageInfo | Exception, what: str) -> Outcome:
+    """The result of a call about a complete, readable file, if it is one that the contract allows."""
+    if isinstance(result, ImageInfo):
+        assert_plausible(result, what)
+        return result
+    assert isinstance(result, DetectError), f"{what}: neither an ImageInfo nor a DetectError but {result!r}"
+    # Only what has nothing to do with the file may be tried again; this file will be the same the next time.
+    assert not result.retryable, f"{what}: the file is refused, and yet another attempt is promised: {result}"
+    assert_well_formed(result, what)
+    return result
+
+
+def assert_plausible(info: ImageInfo, what: str) -> None:
+    """Every value is of its type and within its bounds."""
+    assert isinstance(info.format, str), f"{what}: {info}"
+    assert info.format == info.format.upper().strip(), f"{what}: {info}"
+    assert info.format.isascii(), f"{what}: {info}"
+    assert info.format, f"{what}: no format: {info}"
+    assert isinstance(info.content_type, str), f"{what}: {info}"
+    assert is_media_type(info.content_type), f"{what}: not a bare lower-case media type: {info}"
+    for number in (info.width, info.height, info.frames):
+        assert type(number) is int, f"{what}: {type(number).__name__} where int belongs: {info}"
+        assert number >= 1, f"{what}: less than 1: {info}"
+
+
+def assert_says(outcome: Outcome | Exception, sample: Sample) -> None:
+    """The answer is the sample's."""
+    expected = ImageInfo(sample.format, sample.content_type, sample.width, sample.height, sample.frames)
+    assert outcome == expected, f"{sample.name}: {outcome!r} instead of {expected!r}"
+
+
+def assert_raises(outcome: Outcome, error: type[DetectError], what: str) -> None:
+    """The answer is a refusal of exactly that class."""
+    assert type(outcome) is error, f"{what}: {outcome!r} instead of {error.__name__}"
+
+
+def beginning(data: bytes) -> bytes:
+    """What tells most formats apart: the first bytes, or the brand behind a length (ISO/IEC 14496-12 section 4.3)."""
+    return data[4:12] if data[4:8] == b"ftyp" else data[:4]

@@ -1,0 +1,242 @@
+"""Cases of the fetcher suite: ``check``, what it refuses, and what errors may say."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+
+from ...contracts import Fetcher, Source
+from ...errors import PluginError, SourceRefused
+from ..bodies import Body
+from ..judging import assert_well_formed
+from .support import Fetch, FetcherHarness, FetchLimits, Flaw, everything_logged, fetch
+
+QUICK_SECONDS = 0.01
+"""CPU time that one ``check`` may take: ten times what the contract says, for slow machines."""
+
+SECONDS = 0.5
+"""The limit of fetches from origins that may take for ever."""
+
+MARKER = "KitMarker7f3a"
+"""Stands for what is secret in a url or a header."""
+
+_RESTS = [
+    "",
+    "/",
+    "//",
+    "///",
+    "////etc/passwd",
+    "//[",
+    "//[]/",
+    "//[::1",
+    "//[::1%25lo]/a",
+    "//[v1.x]/a",
+    "//host:/a",
+    "//host:-1/a",
+    "//host:99999/a",
+    "//host:٣/a",
+    "//host:80:80/a",
+    "//@/a",
+    "//:@/a",
+    "//a@b@c/a",
+    "//%/a",
+    "//%zz/a",
+    "//%00/a",
+    "//host/%",
+    "//host/%00",
+    "//host/\0",
+    "//host/\r\nHost: elsewhere",
+    "//host/a b",
+    "//host\\@elsewhere/a",
+    "//\ud800/a",
+    "//host/\ud800",
+    "//\N{FULLWIDTH FULL STOP}/a",
+    "//\N{IDEOGRAPHIC FULL STOP}./a",
+    "//xn--/a",
+    "//xn--a\N{LATIN SMALL LETTER SHARP S}/a",
+    "//" + "a" * 64 + ".example/a",
+    "//" + "a." * 200 + "/a",
+    "//host/" + "../" * 50 + "etc/passwd",
+    "//host/" + "a" * 100_000,
+    "//host/?" + "a=b&" * 20_000,
+    "//0x7f.1/a",
+    "//2130706433/a",
+    ",",
+    ";base64",
+    ";base64,!",
+    "\N{BOM}//host/a",
+    " //host/a",
+    "//host/a\N{RIGHT-TO-LEFT OVERRIDE}",
+]
+"""What may follow a scheme and its colon in a stranger's url."""
+
+_HEADERS = [
+    ("", "x"),
+    ("X-A:", "x"),
+    ("X A", "x"),
+    ("X-\r\nHost", "x"),
+    ("X-A", "x\r\nX-Smuggled: y"),
+    ("X-A", "x\0"),
+    ("X-A", "\ud800"),
+    ("X-Ä", "x"),
+    ("X-A", "\N{SNOWMAN}"),
+    ("Content-Length", "-1"),
+    ("Transfer-Encoding", "chunked"),
+    ("Host", "elsewhere"),
+    ("X-A", "x" * 1_000_000),
+]
+
+
+class RefusingCases(FetcherHarness):
+    async def test_check_accepts_what_an_origin_may_have(self) -> None:
+        async with self.opened() as fetcher:
+            fetcher.check(await self.serve(Body(1000)))
+            for flaw in self.flaws:  # what is wrong with an origin cannot be seen without asking it
+                fetcher.check(await self.serve_flawed(flaw, Body(1000)))
+
+    async def test_check_is_quick(self) -> None:
+        sources = [await self.serve(Body(min(200_000, self.largest_body))), *map(Source, self.refused_urls)]
+        async with self.opened() as fetcher:
+            for source in sources:
+                seconds = min(_cpu_seconds(fetcher, source) for _ in range(20))
+                assert seconds < QUICK_SECONDS, f"check takes {seconds * 1000:.1f} ms of CPU"
+
+    async def test_check_starts_nothing(self) -> None:
+        source = await self.serve(Body(1000))
+        async with self.opened() as fetcher:
+            before = asyncio.all_tasks()
+            for _ in range(100):
+                fetcher.check(source)
+            assert asyncio.all_tasks() == before, "check starts a task"
+
+    async def test_check_refuses(self) -> None:
+        async with self.opened() as fetcher:
+            assert self.refused_urls, "there is nothing that the fetcher refuses"
+            for url in self.refused_urls:
+                error = _refusal(fetcher, Source(url))
+                assert error is not None, f"check accepts {url!r}"
+                assert_well_formed(error, url)
+                assert not error.retryable, f"{url}: what is refused for good is to be tried again: {error!r}"
+
+    async def test_open_repeats_the_check(self) -> None:
+        async with self.opened() as fetcher:
+            for url in self.refused_urls:
+                done = await fetch(fetcher, Source(url))
+                assert done.fetched is None, f"open accepts {url!r}"
+                assert type(done.error) is type(_refusal(fetcher, Source(url))), f"{url!r}: {done.error!r}"
+
+    async def test_strange_urls(self) -> None:
+        async with self.opened() as fetcher:
+            strange = [f"{scheme}:{rest}" for scheme in sorted(fetcher.schemes) for rest in _RESTS]
+            for url in ("", ":", "\0", "//host/a", "nonsense", *strange):
+                await self._assert_same_refusal(fetcher, Source(url), repr(url[:60]))
+            await self.assert_works(fetcher)
+
+    async def test_strange_headers(self) -> None:
+        source = await self.serve(Body(1000))
+        async with self.opened() as fetcher:
+            for name, value in _HEADERS:
+                strange = replace(source, headers={name: value})
+                await self._assert_same_refusal(fetcher, strange, f"the header {name!r}: {value[:30]!r}")
+            many = replace(source, headers={f"X-{number}": "x" for number in range(10_000)})
+            await self._assert_same_refusal(fetcher, many, "10,000 headers")
+
+    async def _assert_same_refusal(self, fetcher: Fetcher, source: Source, what: str) -> None:
+        """``check`` accepts it, or refuses it as it should; then so does ``open``. What is accepted is not opened."""
+        error = _refusal(fetcher, source, what)
+        if error is not None:
+            assert_well_formed(error, what)
+            done = await fetch(fetcher, source)
+            assert type(done.error) is type(error), f"{what}: check raises {error!r}, and open {done.error!r}"
+
+    # --- what errors say ----------------------------------------------------------------------------------------------
+
+    async def test_refusals_tell_no_secrets(self) -> None:
+        source = await self.serve(Body(1000))
+        async with self.opened() as fetcher:
+            urls = [
+                f"{scheme}:{before}{MARKER}{after}"
+                for scheme in sorted(fetcher.schemes)
+                for before, after in (("//user:", "@host.invalid/a"), ("//host.invalid/a b?token=", ""), ("//[?", ""))
+            ]
+            headers = {"Authorization": f"Bearer {MARKER}", "X-A": f"{MARKER}\r\n", "Cookie": f"a={MARKER}\0"}
+            sources = [*map(Source, urls), *(replace(source, headers={name: headers[name]}) for name in headers)]
+            for strange in sources:
+                error = _refusal(fetcher, strange)
+                if error is not None:
+                    _assert_no_secret(everything_logged(error), "a refusal")
+            _assert_no_secret(repr(fetcher), "the repr of the fetcher")
+
+    @pytest.mark.parametrize("flaw", [None, *Flaw])
+    async def test_a_fetch_tells_no_secrets(self, flaw: Flaw | None) -> None:
+        body = Body(1000)
+        source = await (self.serve(body) if flaw is None else self.serve_with(flaw, body))
+        # The query of a url is where secrets are; where urls have none, it is another way to be wrong.
+        told = replace(source, url=f"{source.url}{'&' if '?' in source.url else '?'}token={quote(MARKER)}")
+        async with self.opened(FetchLimits(max_bytes=10_000, seconds=SECONDS)) as fetcher:
+            with _recorded() as records:
+                for secretive in (told, replace(source, headers={"Authorization": f"Bearer {MARKER}"})):
+                    done = await fetch(fetcher, secretive, SECONDS)
+                    _assert_discreet(done)
+            for record in records:
+                _assert_no_secret(record, "a line of the log")
+
+
+def _refusal(fetcher: Fetcher, source: Source, what: str = "") -> SourceRefused | None:
+    """What ``check`` raises, or None.
+
+    Raises:
+        AssertionError: it returned something, or raised anything else.
+    """
+    try:
+        answer: object = fetcher.check(source)
+    except SourceRefused as error:
+        return error
+    except Exception as error:
+        raise AssertionError(f"{what or source.url[:60]!r}: check raises {error!r}") from error
+    assert answer is None, f"check gives {answer!r}"
+    return None
+
+
+def _cpu_seconds(fetcher: Fetcher, source: Source) -> float:
+    began = time.thread_time()
+    _refusal(fetcher, source)
+    return time.thread_time() - began
+
+
+@contextmanager
+def _recorded() -> Iterator[list[str]]:
+    """What is logged meanwhile, at any level."""
+    lines: list[str] = []
+
+    class Recorder(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(logging.Formatter().format(record))
+
+    root = logging.getLogger()
+    recorder, level = Recorder(), root.level
+    root.addHandler(recorder)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield lines
+    finally:
+        root.setLevel(level)
+        root.removeHandler(recorder)
+
+
+def _assert_discreet(done: Fetch) -> None:
+    if done.fetched is not None:
+        _assert_no_secret(repr(done.fetched), "the repr of what open gave")
+    if done.error is not None:
+        assert isinstance(done.error, PluginError), f"{done.error!r}"
+        _assert_no_secret(everything_logged(done.error), "an error")
+        assert_well_formed(done.error, "an error")
+
+
+def _assert_no_secret(text: str, what: str) -> None:
+    assert MARKER not in text, f"{what} tells what is secret: {text[:500]}"

@@ -1,0 +1,230 @@
+"""Cases of the storage suite: reading, deleting, and the backend's own life."""
+
+import asyncio
+
+import pytest
+
+from ...contracts import StorageBackend
+from ...errors import ObjectNotFound, PluginError, StorageError
+from ..bodies import MIB, Body, assert_bytes
+from ..cancellation import CancelAt, attempt
+from .saving import Gate, SourceBroke
+from .support import KEY, StorageHarness, every_call, read
+
+SIZE = 3 * MIB + 5
+RANGES: list[tuple[int, int | None]] = [
+    (0, None),
+    (0, 0),
+    (0, 1),
+    (1, 1),
+    (1, None),
+    (SIZE - 1, 1),
+    (SIZE - 1, 10),
+    (SIZE - 1, None),
+    (SIZE, None),
+    (SIZE, 1),
+    (SIZE + 100, 5),
+    (SIZE + 100, None),
+    (MIB - 1, 2),
+    (MIB, MIB),
+    (5, 2 * MIB),
+    (5, SIZE),
+    (0, SIZE),
+    (0, 10 * SIZE),
+]
+
+
+class ReadingCases(StorageHarness):
+    async def test_reads_what_others_wrote(self) -> None:
+        async with self.opened() as backend:
+            await self.write_raw(KEY, b"\0\xffraw")
+            assert await backend.exists(KEY)
+            assert await read(backend, KEY) == b"\0\xffraw"
+
+    @pytest.mark.parametrize("key", [KEY, "missing", "ab/missing", "ab/cd/objec", "ab/cd/object/x", "ab/cd/object2"])
+    async def test_open_of_a_missing_object(self, key: str) -> None:
+        async with self.opened() as backend:
+            if key != KEY:
+                await self.write_raw(KEY, b"another")
+            await self.assert_absent(backend, key)
+            with pytest.raises(StorageError) as caught:
+                await read(backend, key, offset=5, length=0)
+            assert type(caught.value) is ObjectNotFound
+
+    @pytest.mark.parametrize("prefix", ["ab", "ab/cd", "ab/cd/o"])
+    async def test_a_prefix_is_no_object(self, prefix: str) -> None:
+        async with self.opened() as backend:
+            await self.write_raw(KEY, b"bytes")
+            await self.assert_absent(backend, prefix)
+            await backend.delete(prefix)
+            assert await read(backend, KEY) == b"bytes"
+
+    @pytest.mark.parametrize(("offset", "length"), RANGES)
+    async def test_range(self, offset: int, length: int | None) -> None:
+        body = Body(SIZE)
+        async with self.opened() as backend:
+            await self.write_raw(KEY, body.whole())
+            async with backend.open(KEY, offset=offset, length=length) as stored:
+                assert stored.byte_size == SIZE
+                chunks = [chunk async for chunk in stored.chunks]
+            assert all(0 < len(chunk) <= MIB for chunk in chunks)
+            end = SIZE if length is None else offset + length
+            assert_bytes(b"".join(chunks), body.whole()[offset:end], f"bytes {offset} to {end}")
+
+    async def test_range_of_an_empty_object(self) -> None:
+        async with self.opened() as backend:
+            await self.write_raw(KEY, b"")
+            assert await read(backend, KEY, offset=0, length=10) == b""
+            assert await read(backend, KEY, offset=1) == b""
+
+    async def test_readers_do_not_disturb_one_another(self) -> None:
+        body = Body(SIZE)
+        async with self.opened() as backend:
+            await self.write_raw(KEY, body.whole())
+            async with backend.open(KEY) as one, backend.open(KEY, offset=7) as other:
+                first = await anext(one.chunks)
+                second = await anext(other.chunks)
+                first += b"".join([chunk async for chunk in one.chunks])
+                second += b"".join([chunk async for chunk in other.chunks])
+            assert_bytes(first, body.whole(), "the first reader")
+            assert_bytes(second, body.whole()[7:], "the second reader")
+
+    async def test_a_reader_that_leaves_early(self) -> None:
+        async with self.opened() as backend:
+            await self.write_raw(KEY, Body(SIZE).whole())
+            async with backend.open(KEY):
+                pass
+            async with backend.open(KEY) as stored:
+                assert await anext(stored.chunks)
+            await self.assert_holds(backend, KEY, Body(SIZE))
+
+    async def test_a_readers_own_error_passes_unchanged(self) -> None:
+        error = SourceBroke("in the reader")
+
+        async def failing(backend: StorageBackend) -> None:
+            async with backend.open(KEY) as stored:
+                await anext(stored.chunks)
+                raise error
+
+        async with self.opened() as backend:
+            await self.write_raw(KEY, Body(SIZE).whole())
+            assert await attempt(failing(backend)) is error
+
+    async def test_a_reader_cancelled_at_every_await(self) -> None:
+        body = Body(SIZE)
+        async with self.opened() as backend:
+            await self.write_raw(KEY, body.whole())
+            for nth in range(1, 1000):
+                driver = CancelAt(read(backend, KEY), nth)
+                task = await driver.run()
+                if not driver.reached:
+                    break
+                assert task.cancelled()
+            await self.assert_holds(backend, KEY, body)
+
+    # --- deleting -----------------------------------------------------------------------------------------------------
+
+    async def test_delete(self) -> None:
+        first, second = Body(100, seed=1), Body(200, seed=2)
+        async with self.opened() as backend:
+            await backend.save(KEY, first.chunks(), first.metadata)
+            await backend.delete(KEY)
+            await self.assert_absent(backend, KEY)
+            await backend.save(KEY, second.chunks(), second.metadata)
+            await self.assert_holds(backend, KEY, second)
+
+    async def test_delete_is_idempotent(self) -> None:
+        async with self.opened() as backend:
+            await backend.delete("never/was/there")
+            await self.write_raw(KEY, b"bytes")
+            await backend.delete(KEY)
+            await backend.delete(KEY)
+            await asyncio.gather(*(backend.delete(KEY) for _ in range(5)))
+            await self.assert_absent(backend, KEY)
+
+    async def test_delete_below_an_object(self) -> None:
+        async with self.opened() as backend:
+            await self.write_raw(KEY, b"bytes")
+            await backend.delete(f"{KEY}/below")
+            assert await read(backend, KEY) == b"bytes"
+
+    async def test_delete_while_it_is_read(self) -> None:
+        body = Body(SIZE)
+        taken = []
+        async with self.opened() as backend:
+            await self.write_raw(KEY, body.whole())
+            async with backend.open(KEY) as stored:
+                taken.append(await anext(stored.chunks))
+                await backend.delete(KEY)
+                try:
+                    taken += [chunk async for chunk in stored.chunks]
+                except StorageError:
+                    assert body.whole().startswith(b"".join(taken))
+                else:
+                    assert_bytes(b"".join(taken), body.whole(), "an object deleted meanwhile")
+            await self.assert_absent(backend, KEY)
+
+    # --- the backend's own life ---------------------------------------------------------------------------------------
+
+    async def test_ping_again_and_at_once(self) -> None:
+        async with self.opened() as backend:
+            await self.write_raw(KEY, b"bytes")
+            await backend.ping()
+            await asyncio.gather(*(backend.ping() for _ in range(5)))
+            assert await read(backend, KEY) == b"bytes"
+
+    async def test_ping_during_a_save(self) -> None:
+        body = Body(4 * MIB)
+        async with self.opened() as backend:
+            gate = Gate(body)
+            task = asyncio.create_task(backend.save(KEY, gate, body.metadata))
+            await gate.reached.wait()
+            await backend.ping()
+            gate.go_on.set()
+            await task
+            await self.assert_holds(backend, KEY, body)
+
+    async def test_close_twice_and_at_once(self) -> None:
+        async with self.opened() as backend:
+            await backend.close()
+            await asyncio.gather(backend.close(), backend.close())
+
+    async def test_close_of_an_unused_backend(self) -> None:
+        backend = self.make_backend()
+        await backend.close()
+
+    async def test_use_after_close_is_an_error(self) -> None:
+        async with self.opened() as backend:
+            await backend.close()
+            for call in every_call(backend, KEY):
+                assert isinstance(await attempt(call), PluginError)
+            assert isinstance(await attempt(backend.ping()), PluginError)
+            assert await self.read_raw(KEY) is None
+
+    @pytest.mark.parametrize("size", [100, 4 * MIB])
+    async def test_close_during_a_save(self, size: int) -> None:
+        body = Body(size)
+        async with self.opened() as backend:
+            gate = Gate(body)
+            task = asyncio.create_task(backend.save(KEY, gate, body.metadata))
+            await gate.reached.wait()
+            closing = asyncio.create_task(backend.close())
+            await asyncio.sleep(0)
+            gate.go_on.set()
+            await asyncio.wait((task, closing))
+            assert closing.exception() is None
+            assert isinstance(task.exception(), PluginError)
+            assert await self.read_raw(KEY) is None
+
+    async def test_close_during_a_read(self) -> None:
+        body = Body(SIZE)
+        async with self.opened() as backend:
+            await self.write_raw(KEY, body.whole())
+            assert isinstance(await attempt(self._read_across_close(backend)), PluginError)
+
+    async def _read_across_close(self, backend: StorageBackend) -> None:
+        async with backend.open(KEY) as stored:
+            await anext(stored.chunks)
+            await backend.close()
+            async for _ in stored.chunks:
+                pass

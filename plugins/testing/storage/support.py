@@ -1,0 +1,93 @@
+"""What the storage suite is made of: the harness that an author fills in, and what the cases share."""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import pytest
+
+from ...contracts import StorageBackend
+from ...errors import ObjectNotFound, PluginError
+from ..bodies import MIB, Body
+from ..suite import Suite
+
+KEY = "ab/cd/object"
+
+
+class StorageHarness(Suite):
+    """What an author gives, and what the cases use.
+
+    Attributes:
+        max_key_length: the longest key that the harness can use, where it puts something before every key.
+    """
+
+    optional: ClassVar[frozenset[str]] = frozenset({"bounded_memory"})
+    max_key_length: ClassVar[int] = 255
+
+    @abstractmethod
+    def make_backend(self) -> StorageBackend:
+        """A new backend over the place. Called inside the running event loop."""
+
+    @abstractmethod
+    async def read_raw(self, key: str) -> bytes | None:
+        """What lies under the key, read without the backend; None where there is nothing."""
+
+    @abstractmethod
+    async def write_raw(self, key: str, body: bytes) -> None:
+        """Put an object under the key without the backend, as the backend itself would have."""
+
+    async def leftovers(self) -> Collection[str]:
+        """Whatever lies in the place that is not an object: temporary files, unfinished uploads."""
+        return ()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[StorageBackend]:
+        """A backend that is ready; it is closed on exit."""
+        backend = self.made(self.make_backend())
+        try:
+            await backend.ping()
+            yield backend
+            assert not await self.leftovers()
+        finally:
+            await backend.close()
+
+    async def assert_holds(self, backend: StorageBackend, key: str, body: Body) -> None:
+        """The object is visible and byte-exact, and comes in pieces of the allowed size."""
+        assert await backend.exists(key)
+        digest, size = hashlib.sha256(), 0
+        async with backend.open(key) as stored:
+            assert stored.byte_size == body.size
+            async for chunk in stored.chunks:
+                assert 0 < len(chunk) <= MIB
+                digest.update(chunk)
+                size += len(chunk)
+        assert (size, digest.hexdigest()) == (body.size, body.sha256)
+
+    async def assert_absent(self, backend: StorageBackend, key: str) -> None:
+        """Nothing is visible under the key, with or without the backend, and nothing else was left."""
+        assert await self.read_raw(key) is None
+        assert not await backend.exists(key)
+        with pytest.raises(PluginError) as caught:
+            async with backend.open(key):
+                pass
+        assert type(caught.value) is ObjectNotFound
+        assert not await self.leftovers()
+
+
+async def read(backend: StorageBackend, key: str, *, offset: int = 0, length: int | None = None) -> bytes:
+    """The object, or a range of it, in one piece."""
+    async with backend.open(key, offset=offset, length=length) as stored:
+        chunks = [chunk async for chunk in stored.chunks]
+    assert all(0 < len(chunk) <= MIB for chunk in chunks)
+    return b"".join(chunks)
+
+
+def every_call(backend: StorageBackend, key: str) -> Iterator[Coroutine[Any, Any, object]]:
+    """One call of every method that takes a key, each made when it is asked for."""
+    body = Body(10)
+    yield backend.save(key, body.chunks(), body.metadata)
+    yield read(backend, key)
+    yield backend.exists(key)
+    yield backend.delete(key)

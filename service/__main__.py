@@ -1,5 +1,0 @@
-"""``python -m service``: the ``lading`` command."""
-
-from service.cli import main
-
-main()

@@ -1,0 +1,203 @@
+"""The route table, and the HTTP server around it."""
+
+import logging
+import re
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from tornado.httpserver import HTTPServer
+from tornado.httputil import (
+    HTTPServerRequest,
+    ParseBodyConfig,
+    ParseUrlEncodedConfig,
+    set_parse_body_config,
+)
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from .handlers.base import Api, BaseHandler, NotFoundHandler
+from .handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
+from .handlers.content import ContentHandler
+from .handlers.cors import CorsPreflightHandler
+from .handlers.docs import DescriptionHandler, DocsFileHandler, DocsHandler
+from .handlers.events import AlbumEventsHandler, ImportEventsHandler
+from .handlers.health import HealthHandler, ReadinessHandler
+from .handlers.images import ImageContentHandler, ImageHandler
+from .handlers.imports import CancelHandler, ImportHandler, ImportsHandler, PreflightHandler, RetryHandler, TraceHandler
+from .handlers.uploads import UploadHandler, UploadsHandler
+from .handlers.webhooks import (
+    DeliveriesHandler,
+    DeliveryHandler,
+    EndpointHandler,
+    EndpointRotationHandler,
+    EndpointsHandler,
+    EndpointTestHandler,
+    ImportDeliveriesHandler,
+    ImportDeliveryHandler,
+    ImportReplayHandler,
+    ReplayHandler,
+    SecretHandler,
+    SecretRotationHandler,
+)
+from .http.cors import is_preflight
+from .http.methods import methods_of
+
+log = structlog.get_logger(__name__)
+_std = logging.getLogger(__name__)
+
+_VARIABLE: Final = re.compile(r"\{\w+\}")
+
+QUIET_PATHS = frozenset({"/healthz", "/readyz"})
+"""Probes come every few seconds; those that succeed are logged at debug level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, and what answers there.
+
+    Attributes:
+        path: with its variables in braces, as of OpenAPI.
+    """
+
+    path: str
+    handler: type[BaseHandler]
+
+    @property
+    def pattern(self) -> str:
+        """The path as Tornado has it: a variable is a segment, whatever is in it."""
+        return _VARIABLE.sub("([^/]+)", self.path.replace(".", r"\."))
+
+
+ROUTES: Final[Sequence[Route]] = (
+    Route("/api/v1/imports", ImportsHandler),
+    Route("/api/v1/imports/batch", BatchHandler),
+    Route("/api/v1/batches/{batch_id}", BatchSummaryHandler),
+    Route("/api/v1/batches/{batch_id}/failures", BatchFailuresHandler),
+    Route("/api/v1/batches/{batch_id}/retry", BatchRetryHandler),
+    Route("/api/v1/imports/preflight", PreflightHandler),
+    Route("/api/v1/imports/{import_id}", ImportHandler),
+    Route("/api/v1/imports/{import_id}/trace", TraceHandler),
+    Route("/api/v1/imports/{import_id}/events", ImportEventsHandler),
+    Route("/api/v1/events", AlbumEventsHandler),
+    Route("/api/v1/imports/{import_id}/content", ContentHandler),
+    Route("/api/v1/imports/{import_id}/cancel", CancelHandler),
+    Route("/api/v1/imports/{import_id}/retry", RetryHandler),
+    Route("/api/v1/imports/{import_id}/deliveries", ImportDeliveriesHandler),
+    Route("/api/v1/imports/{import_id}/deliveries/{delivery_id}", ImportDeliveryHandler),
+    Route("/api/v1/imports/{import_id}/deliveries/{delivery_id}/replay", ImportReplayHandler),
+    Route("/api/v1/webhooks", EndpointsHandler),
+    Route("/api/v1/webhooks/secret", SecretHandler),
+    Route("/api/v1/webhooks/secret/rotate", SecretRotationHandler),
+    Route("/api/v1/webhooks/{endpoint_id}", EndpointHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/rotate", EndpointRotationHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/test", EndpointTestHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/deliveries", DeliveriesHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}", DeliveryHandler),
+    Route("/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}/replay", ReplayHandler),
+    Route("/api/v1/uploads", UploadsHandler),
+    Route("/api/v1/uploads/{upload_id}", UploadHandler),
+    Route("/api/v1/images/{image_id}", ImageHandler),
+    Route("/api/v1/images/{image_id}/content", ImageContentHandler),
+    Route("/healthz", HealthHandler),
+    Route("/readyz", ReadinessHandler),
+    Route("/openapi.json", DescriptionHandler),
+    Route("/docs", DocsHandler),
+    Route("/docs/{file}", DocsFileHandler),
+)
+"""Every route, the more special one before the more general one."""
+
+
+class LadingApplication(Application):
+    """An application that also understands request targets in absolute form (RFC 9112 section 3.2.2)."""
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """See ``tornado.web.Application.find_handler``."""
+        if request.path.lower().startswith(("http://", "https://")):
+            request.path = urlsplit(request.path).path or "/"
+        return super().find_handler(request, **kwargs)
+
+    def get_handler_delegate(
+        self,
+        request: HTTPServerRequest,
+        target_class: type[RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """See ``tornado.web.Application.get_handler_delegate``. What browsers ask first has an answer of its own."""
+        if target_kwargs is not None and target_kwargs["api"].cors is not None and is_preflight(request):
+            target_kwargs = {**target_kwargs, "methods": methods_of(target_class)}
+            target_class = CorsPreflightHandler
+        return super().get_handler_delegate(request, target_class, target_kwargs, *args, **kwargs)
+
+
+def make_app(api: Api) -> Application:
+    """The application: every route, and one log line for each request."""
+    # Tornado parses the query of every request for itself; what it holds is bounded by the head, and judged by ours.
+    set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=2**31)))
+    context = {"api": api}
+    return LadingApplication(
+        [(route.pattern, route.handler, context) for route in ROUTES],
+        default_handler_class=NotFoundHandler,
+        default_handler_args=context,
+        log_function=log_request,
+    )
+
+
+def make_server(app: Application, *, head_max_bytes: int, idle_timeout: float, body_timeout: float) -> HTTPServer:
+    """The server of an application.
+
+    Args:
+        app: what ``make_app`` made.
+        head_max_bytes: size of a request's head. Handlers answer 431 to a longer one; one of more than four times the
+            size closes the connection.
+        idle_timeout: seconds for which a connection may stay without a request; also the time that a head may take.
+        body_timeout: seconds that a body may take. Handlers answer 408 then; one second later the connection closes.
+    """
+    return HTTPServer(
+        app,
+        max_header_size=4 * head_max_bytes,
+        idle_connection_timeout=idle_timeout,
+        body_timeout=body_timeout + 1.0,
+    )
+
+
+def bind(address: str, port: int) -> list[socket.socket]:
+    """Listening sockets for an address; port 0 takes a free one.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    return bind_sockets(port, address)
+
+
+def log_request(handler: RequestHandler) -> None:
+    """One line for a finished request. The path is logged without its query, which may hold parameters."""
+    if not isinstance(handler, BaseHandler):
+        raise TypeError(f"{type(handler).__name__} is not a BaseHandler")
+    request = handler.request
+    status = int(handler.get_status())
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        level = logging.ERROR
+    elif request.path in QUIET_PATHS and status < HTTPStatus.BAD_REQUEST:
+        level = logging.DEBUG
+    else:
+        level = logging.INFO
+    if not _std.isEnabledFor(level):  # structlog finds out as well, after it has made the line
+        return
+    log.log(
+        level,
+        "request",
+        method=request.method,
+        path=request.path,
+        status=status,
+        seconds=round(request.request_time(), 6),
+        request_id=handler.request_id,
+        client=handler.client_address,
+        **handler.log_fields,
+    )

@@ -1,0 +1,44 @@
+"""Where issuers are found: those of ``service.conf`` first, then the managed ones of the document store."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from ...documents import DocumentStore
+from ...models.issuers import Issuer
+
+CACHE_SIZE = 1024
+
+
+class IssuerDirectory:
+    """Looks issuers up by id.
+
+    A managed issuer is remembered for ``ttl`` seconds, so that not every request asks the database; disabling it takes
+    effect no later than that. Unknown ids are not remembered, and what is remembered is bounded.
+    """
+
+    def __init__(self, configured: Mapping[str, Issuer], store: DocumentStore, ttl: float) -> None:
+        self._configured = configured
+        self._store = store
+        self._ttl = ttl
+        self._cache: OrderedDict[str, tuple[float, Issuer]] = OrderedDict()
+
+    async def get(self, issuer_id: str) -> Issuer | None:
+        """The issuer, or None.
+
+        Raises:
+            StoreUnavailable: it cannot be told.
+        """
+        configured = self._configured.get(issuer_id)
+        if configured is not None:
+            return configured
+        cached = self._cache.get(issuer_id)
+        if cached is not None and time.monotonic() < cached[0]:
+            return cached[1]
+        self._cache.pop(issuer_id, None)
+        issuer = await self._store.get_issuer(issuer_id)
+        if issuer is not None:
+            self._cache[issuer_id] = (time.monotonic() + self._ttl, issuer)
+            if len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
+        return issuer

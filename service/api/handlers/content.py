@@ -1,0 +1,89 @@
+"""``PUT /api/v1/imports/{id}/content``: the bytes of a waiting import, from its client."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+
+from ...errors.catalogue import ApiError
+from ...imports.uploads.receiving import Reception
+from ...models import MAX_ID_LENGTH
+from ...models.representation import detailed
+from ...storages.spool import Spool
+from ..http.request_body import StreamingHandler
+from ..params.body import is_encoded
+from .base import Api
+
+
+class ReceivingHandler(StreamingHandler):
+    """A handler that has things open while a body comes: ``opened`` closes them, however the request ends."""
+
+    def initialize(self, api: Api) -> None:
+        """Take what handlers work with."""
+        super().initialize(api)
+        self._opened: AsyncExitStack | None = None
+        self._is_finishing = False
+
+    @property
+    def opened(self) -> AsyncExitStack:
+        """What is open, and closed when the request ends."""
+        if self._opened is None:
+            self._opened = AsyncExitStack()
+        return self._opened
+
+    def finishing(self) -> AsyncExitStack:
+        """What is open, to be closed by the method that is called when the body has come to its end."""
+        self._is_finishing = True
+        return self.opened
+
+    def _release(self) -> None:
+        super()._release()
+        if self._is_finishing or self._opened is None:
+            return
+        self._is_finishing = True
+        # The request counts as under way until then, so that a stopping service does not close the store before.
+        closing = asyncio.create_task(self._opened.aclose(), name="close what a request had open")
+        self.api.in_flight.begin(closing)
+        closing.add_done_callback(self._closed)
+
+    def _closed(self, closing: "asyncio.Task[None]") -> None:
+        self.api.in_flight.end(closing)
+        if not closing.cancelled() and closing.exception() is not None:
+            self.log_exception(None, closing.exception(), None)
+
+
+class ContentHandler(ReceivingHandler):
+    """The bytes of one import."""
+
+    reception: Reception
+    spool: Spool
+
+    async def accept_body(self) -> None:
+        """Make the import run, under a lease of this process."""
+        grant = await self.authenticate()
+        headers = self.request.headers
+        if is_encoded(headers.get("Content-Encoding", "")):
+            detail = "The bytes of an image must be sent without a content encoding."
+            raise ApiError.of("unsupported_media_type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+        if "Content-Range" in headers:  # RFC 9110 section 14.5
+            raise ApiError("header_invalid", header="Content-Range", reason="is not allowed: send the whole image")
+        import_id = self.path_args[0]
+        self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
+        receiving = self.api.receiving
+        document = await receiving.waiting(grant, import_id)
+        await self.opened.enter_async_context(receiving.place())
+        self.spool = self.opened.enter_context(receiving.spools.open())
+        self.reception = await self.opened.enter_async_context(receiving.reception(document))
+
+    async def received(self, chunk: bytes) -> None:
+        """Keep a piece."""
+        await self.spool.write(chunk)
+
+    async def put(self, import_id: str) -> None:  # noqa: ARG002  # known since the body began
+        """Make of the bytes what is to be made of them, and answer with the import's document."""
+        async with self.finishing():
+            self.body_ended()
+            if not self.body_bytes:
+                raise ApiError("content_missing")
+            await self.spool.complete()
+            document = await self.api.receiving.finish(self.reception, self.spool)
+        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))

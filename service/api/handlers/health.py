@@ -1,0 +1,29 @@
+"""``/healthz``: the process is alive. ``/readyz``: the database and the storage answer."""
+
+from http import HTTPStatus
+
+from ...errors.catalogue import ApiError
+from .base import BaseHandler
+
+
+class HealthHandler(BaseHandler):
+    """Liveness: answers while the event loop turns."""
+
+    async def get(self) -> None:
+        """200."""
+        self.answer(HTTPStatus.OK, {"status": "ok"})
+
+    head = get
+
+
+class ReadinessHandler(BaseHandler):
+    """Readiness: answers 200 while imports can be accepted and stored."""
+
+    async def get(self) -> None:
+        """200, or 503 naming the parts that do not work."""
+        failing = await self.api.readiness.failing()
+        if failing:
+            raise ApiError("not_ready", components=", ".join(failing), retry_after=1)
+        self.answer(HTTPStatus.OK, {"status": "ready"})
+
+    head = get

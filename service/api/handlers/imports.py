@@ -1,0 +1,262 @@
+"""``/api/v1/imports`` and ``/api/v1/imports/{id}``: accept an import, list them, show, cancel, retry and delete one."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from ...errors.catalogue import ApiError
+from ...imports.accept import Accepted
+from ...imports.idempotency import key_of
+from ...imports.lists import Query
+from ...imports.uploads.receiving import Reception
+from ...limits.rates import rate_limit_headers
+from ...models import MAX_ID_LENGTH, Import, Status
+from ...models.grants import Grant
+from ...models.representation import accepted, detailed
+from ...observe.traces import trace_document
+from ...storages.spool import Spool
+from ..params import merge, parse_query
+from ..params.body import check_encoding, media_type_of, parse_body
+from ..params.multipart_stream import MultipartStream
+from ..params.prefer import preferred_wait
+from .base import Api, BaseHandler
+from .content import ReceivingHandler
+
+ROUTE_PARAMS = {"controller": "api/v1/imports", "action": "create"}
+
+
+class WaitingHandler(BaseHandler):
+    """A handler whose client may prefer to wait until an import is final (RFC 7240 section 4.3)."""
+
+    def initialize(self, api: Api) -> None:
+        """Take what handlers work with."""
+        super().initialize(api)
+        self._gone = asyncio.Event()
+
+    def on_connection_close(self) -> None:
+        """Wait no more; called by Tornado when the client went away."""
+        self._gone.set()
+        super().on_connection_close()
+
+    async def waited(self, document: Import) -> Import:
+        """The import as it is when its client has waited, if it prefers to; the answer says so then."""
+        wanted = preferred_wait(self.request.headers.get_list("Prefer"))
+        seconds = self.api.waiting.applied(wanted)
+        if seconds is None:
+            return document
+        self.set_header("Preference-Applied", f"wait={seconds:g}")
+        with self.api.in_flight.wakes(self._gone):
+            return await self.api.waiting.final(document, seconds, self._gone)
+
+
+class ImportsHandler(WaitingHandler, ReceivingHandler):
+    """The collection of imports."""
+
+    spool: Spool | None
+
+    def initialize(self, api: Api) -> None:
+        """Take what handlers work with."""
+        super().initialize(api)
+        self.spool = None
+        self._multipart: MultipartStream | None = None
+
+    # --- bodies -------------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> Awaitable[None] | None:  # type: ignore[override]  # Tornado awaits it
+        """A multipart body is taken as it comes, since it may bring a file; any other is gathered."""
+        content_type = self.request.headers.get("Content-Type", "")
+        if self.request.method == "POST" and media_type_of(content_type) == "multipart/form-data":
+            return ReceivingHandler.prepare(self)
+        BaseHandler.prepare(self)
+        return None
+
+    async def accept_body(self) -> None:
+        """Begin to read a multipart body."""
+        self.max_body_bytes += self.api.body_max_bytes
+        headers, limits = self.request.headers, self.api.param_limits
+        check_encoding(headers.get("Content-Type", ""), headers.get("Content-Encoding", ""))
+        self._multipart = MultipartStream(headers.get("Content-Type", ""), limits, self.api.body_max_bytes)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:  # type: ignore[override]  # Tornado awaits it
+        """See ``prepare``."""
+        if self._multipart is not None or self.body_error is not None:
+            return ReceivingHandler.data_received(self, chunk)
+        BaseHandler.data_received(self, chunk)
+        return None
+
+    async def received(self, chunk: bytes) -> None:
+        """Read a piece of a multipart body."""
+        if self._multipart is None:
+            return
+        for piece in self._multipart.feed(chunk):
+            if self.spool is None:
+                await self.authenticate()  # before anything of a file is kept
+                await self.opened.enter_async_context(self.api.receiving.place())
+                self.spool = self.opened.enter_context(self.api.receiving.spools.open())
+            if self.spool.byte_size + len(piece) > self.api.upload_max_bytes:
+                raise ApiError("request_body_too_large", limit=self.api.upload_max_bytes)
+            await self.spool.write(piece)
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    async def post(self) -> None:
+        """Accept an import and answer with its document: at once, or when it is final, where the client prefers so.
+
+        One that brings its bytes is final when it is answered.
+        """
+        async with self.finishing():
+            grant = await self.authenticate()
+            count_against_rates(self, grant)
+            key = key_of(self.request.headers.get_list("Idempotency-Key"))
+            params = self.params()
+            if self._multipart is not None and self._multipart.filename is not None:
+                created = await self._with_file(grant, params, key, self._multipart.filename)
+            else:
+                created = await self.api.imports.create(grant, params, self.request_id, key)
+        document = created.document
+        self.log_fields["import_id"] = document.id
+        self.set_header("Location", f"/api/v1/imports/{document.id}")
+        if created.is_replayed:
+            self.set_header("Idempotent-Replayed", "true")
+        document = await self.waited(document)
+        if "Preference-Applied" in self._headers and document.status.is_final:
+            self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+        else:
+            self.answer(HTTPStatus.OK, accepted(document, self.api.timezone, params))
+
+    async def _with_file(self, grant: Grant, params: dict[str, Any], key: str | None, filename: str) -> Accepted:
+        """Accept an import that brings its bytes, and make of them what is to be made of them."""
+        if params.get("url"):
+            raise ApiError("parameter_invalid", parameter="url", reason="cannot be sent together with a file")
+        if self.spool is None:
+            raise ApiError("content_missing")
+        await self.spool.complete()
+        receptions: list[Reception] = []
+
+        async def add(document: Import) -> None:
+            self.keep_headers({"Location": f"/api/v1/imports/{document.id}"})
+            reception = self.api.receiving.reception(document, is_new=True)
+            receptions.append(await self.opened.enter_async_context(reception))
+
+        created = await self.api.imports.create(
+            grant, params, self.request_id, key, file_sha256=self.spool.sha256, add=add
+        )
+        if not receptions and created.document.status in (Status.WAITING, Status.RUNNING):
+            # The earlier request has come no further: its bytes were not stored, and these are the same.
+            again = self.api.receiving.reception(created.document)
+            receptions.append(await self.opened.enter_async_context(again))
+        for reception in receptions:
+            created = replace(created, document=await self.api.receiving.finish(reception, self.spool, filename))
+        return created
+
+    async def get(self) -> None:
+        """Answer with a page of the imports that the token may list, the newest first."""
+        grant = await self.authenticate()
+        query = Query.of(parse_query(self.request.query, self.api.param_limits))
+        page = await self.api.listing.page(grant, query)
+        if page.next is not None:
+            self.set_header("Link", f'</api/v1/imports?{query.following(page.next)}>; rel="next"')
+        documents = [detailed(document, self.api.timezone) for document in page.documents]
+        self.answer(HTTPStatus.OK, {"imports": documents})
+
+    head = get
+
+    def params(self) -> dict[str, Any]:
+        """What the client sent, and then, as in Rails, what the route says, which a client cannot set."""
+        limits = self.api.param_limits
+        sent = merge(parse_query(self.request.query, limits), self._body_params())
+        return {name: value for name, value in sent.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
+
+    def _body_params(self) -> dict[str, Any]:
+        headers, limits = self.request.headers, self.api.param_limits
+        if self.body_error is None and self._multipart is None:
+            content_type, encoding = headers.get("Content-Type", ""), headers.get("Content-Encoding", "")
+            return parse_body(self.body(), content_type, encoding, limits)
+        self.body_ended()
+        if self._multipart is None or not self.body_bytes:
+            return {}
+        self._multipart.end()
+        return self._multipart.params
+
+
+class ImportHandler(WaitingHandler):
+    """One import."""
+
+    async def get(self, import_id: str) -> None:
+        """Answer with the document as it is now; any valid token of its organisation may read it."""
+        grant = await self.authenticate()
+        self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
+        document = await self.waited(await self.api.imports.get(grant, import_id))
+        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+
+    async def head(self, import_id: str) -> None:
+        """The same without a body."""
+        await self.get(import_id)
+
+    async def delete(self, import_id: str) -> None:
+        """Delete it with its image; 204. It does not exist from then on: another deletion is answered with 404."""
+        grant = await self.authenticate()
+        self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
+        await self.api.actions.delete(grant, import_id)
+        self.answer_nothing()
+
+
+class TraceHandler(BaseHandler):
+    """What the attempts at an import did."""
+
+    async def get(self, import_id: str) -> None:
+        """Answer with each attempt; any valid token of its organisation may read this."""
+        grant = await self.authenticate()
+        document = await self.api.imports.get(grant, import_id)
+        self.log_fields["import_id"] = document.id
+        self.answer(HTTPStatus.OK, trace_document(document))
+
+
+class PreflightHandler(WaitingHandler):
+    """Whether an import would succeed."""
+
+    async def post(self) -> None:
+        """Try it, up to where it would be stored, and answer with what was found."""
+        grant = await self.authenticate()
+        count_against_rates(self, grant)
+        headers, limits = self.request.headers, self.api.param_limits
+        body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
+        sent = merge(parse_query(self.request.query, limits), body)
+        async with self.api.receiving.place():
+            self.answer(HTTPStatus.OK, await self.api.preflight.judge(grant, sent))
+
+
+class CancelHandler(BaseHandler):
+    """The end of an import before its time."""
+
+    async def post(self, import_id: str) -> None:
+        """Cancel it, and answer with its document."""
+        grant = await self.authenticate()
+        self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
+        document = await self.api.actions.cancel(grant, import_id)
+        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+
+
+class RetryHandler(BaseHandler):
+    """Another beginning of an import that has failed or was cancelled."""
+
+    async def post(self, import_id: str) -> None:
+        """Queue it anew, and answer with its document."""
+        grant = await self.authenticate()
+        self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
+        document = await self.api.actions.retry(grant, import_id)
+        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+
+
+def count_against_rates(handler: BaseHandler, grant: Grant) -> None:
+    """Say in the answer's headers where the sender stands, if anything is limited.
+
+    Raises:
+        ApiError: ``rate_limited``.
+    """
+    decision = handler.api.rates.admit(grant.issuer_id, grant.organization_id)
+    handler.keep_headers(rate_limit_headers(decision.standings))
+    if decision.retry_after is not None:
+        raise ApiError("rate_limited", retry_after=decision.retry_after, seconds=decision.retry_after)

@@ -1,0 +1,224 @@
+"""``/api/v1/webhooks`` and what is below it: endpoints, their secrets, and what was sent to them."""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from ...errors.catalogue import ApiError
+from ...models.grants import Grant
+from ...webhooks.delivery.record import DeliveryStatus
+from ...webhooks.endpoint_params import Wishes, wishes_of
+from ...webhooks.history import MAX_PAGE, PAGE, DeliveryLog, DeliveryPage, Webhooks
+from ...webhooks.management import check_ability
+from ...webhooks.views import delivery_view, endpoint_view
+from ..params import merge, parse_query
+from ..params.body import parse_body
+from .base import BaseHandler
+
+_MAX_DIGITS = 6
+
+
+class WebhookHandler(BaseHandler):
+    """What the handlers of webhooks share."""
+
+    async def manager(self) -> tuple[Grant, Webhooks]:
+        """The grant of one who may manage webhooks, and what does it.
+
+        Raises:
+            Unauthorized: no valid token.
+            ApiError: ``forbidden``; ``not_found`` where there are no webhooks.
+        """
+        grant = await self.authenticate()
+        if self.api.webhooks is None:
+            raise ApiError("not_found")
+        check_ability(grant)
+        return grant, self.api.webhooks
+
+    def wishes(self) -> Wishes:
+        """What the request says of an endpoint.
+
+        Raises:
+            ParamsError, ApiError: it cannot be read.
+        """
+        headers, limits = self.request.headers, self.api.param_limits
+        body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
+        return wishes_of(merge(parse_query(self.request.query, limits), body))
+
+    def answer_page(self, log: DeliveryLog, page: DeliveryPage, status: DeliveryStatus | None, limit: int) -> None:
+        """Answer with deliveries, and with a ``Link`` to the rest (RFC 8288)."""
+        if page.next is not None:
+            query = {"status": status.value} if status else {}
+            link = urlencode({**query, "limit": limit, "cursor": page.next})
+            self.set_header("Link", f'<{self.request.path}?{link}>; rel="next"')
+        views = [delivery_view(one, self.api.timezone, log.shown) for one in page.deliveries]
+        self.answer(HTTPStatus.OK, {"deliveries": views})
+
+    def page_wanted(self) -> tuple[DeliveryStatus | None, int, str | None]:
+        """The parameters ``status``, ``limit`` and ``cursor`` of a list.
+
+        Raises:
+            ParamsError, ApiError: they cannot be read.
+        """
+        query = parse_query(self.request.query, self.api.param_limits)
+        status, limit, cursor = (query.get(name) for name in ("status", "limit", "cursor"))
+        names = [one.value for one in DeliveryStatus]
+        if status is not None and status not in names:
+            raise ApiError("parameter_invalid", parameter="status", reason=f"must be one of {', '.join(names)}")
+        if limit is not None and not _is_number(limit):
+            raise ApiError("parameter_invalid", parameter="limit", reason=f"must be 1 to {MAX_PAGE}")
+        if cursor is not None and (not isinstance(cursor, str) or not cursor):
+            raise ApiError("parameter_invalid", parameter="cursor", reason="must be a string that is not empty")
+        return DeliveryStatus(status) if status else None, int(limit) if limit else PAGE, cursor
+
+
+class EndpointsHandler(WebhookHandler):
+    """The endpoints of the issuer."""
+
+    async def get(self) -> None:
+        """List them."""
+        grant, webhooks = await self.manager()
+        found = await webhooks.endpoints.list(grant)
+        self.answer(HTTPStatus.OK, {"webhooks": [endpoint_view(one, self.api.timezone) for one in found]})
+
+    async def post(self) -> None:
+        """Add one; the answer alone has its secret."""
+        grant, webhooks = await self.manager()
+        endpoint, secret = await webhooks.endpoints.create(grant, self.wishes())
+        self.set_header("Location", f"/api/v1/webhooks/{endpoint.id}")
+        self.answer(HTTPStatus.CREATED, endpoint_view(endpoint, self.api.timezone, secret))
+
+
+class EndpointHandler(WebhookHandler):
+    """One endpoint."""
+
+    async def get(self, endpoint_id: str) -> None:
+        """Show it."""
+        grant, webhooks = await self.manager()
+        endpoint = await webhooks.endpoints.get(grant, endpoint_id)
+        self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.api.timezone))
+
+    async def patch(self, endpoint_id: str) -> None:
+        """Change what the request says, and nothing else."""
+        grant, webhooks = await self.manager()
+        endpoint = await webhooks.endpoints.change(grant, endpoint_id, self.wishes())
+        self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.api.timezone))
+
+    async def delete(self, endpoint_id: str) -> None:
+        """Remove it."""
+        grant, webhooks = await self.manager()
+        await webhooks.endpoints.delete(grant, endpoint_id)
+        self.set_status(HTTPStatus.NO_CONTENT)
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.finish()
+
+
+class EndpointRotationHandler(WebhookHandler):
+    """The changing of an endpoint's secret."""
+
+    async def post(self, endpoint_id: str) -> None:
+        """Change it; the answer alone has the new one."""
+        grant, webhooks = await self.manager()
+        endpoint, secret = await webhooks.endpoints.rotate(grant, endpoint_id)
+        self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.api.timezone, secret))
+
+
+class EndpointTestHandler(WebhookHandler):
+    """The trying of an endpoint."""
+
+    async def post(self, endpoint_id: str) -> None:
+        """Send it a ``ping``; the answer is its delivery, to be looked at again."""
+        grant, webhooks = await self.manager()
+        delivery = await webhooks.log.ping(grant, endpoint_id)
+        self.set_header("Location", f"/api/v1/webhooks/{endpoint_id}/deliveries/{delivery.id}")
+        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.api.timezone, webhooks.log.shown, whole=True))
+
+
+class SecretHandler(WebhookHandler):
+    """What signs the webhooks that imports ask for themselves."""
+
+    async def get(self) -> None:
+        """Show it."""
+        grant, webhooks = await self.manager()
+        signing = await webhooks.endpoints.secret(grant)
+        self.answer(HTTPStatus.OK, {"secret": signing.secret})
+
+
+class SecretRotationHandler(WebhookHandler):
+    """The changing of that secret."""
+
+    async def post(self) -> None:
+        """Change it, and show the new one."""
+        grant, webhooks = await self.manager()
+        signing = await webhooks.endpoints.rotate_secret(grant)
+        self.answer(HTTPStatus.OK, {"secret": signing.secret})
+
+
+class ReceiverHandler(WebhookHandler):
+    """What the handlers of deliveries share."""
+
+    is_of_imports: ClassVar[bool] = False
+    """Whether the path names an import, rather than an endpoint."""
+
+    async def receiver(self, name: str) -> tuple[DeliveryLog, str]:
+        """The log, and the owner of the deliveries that the path names.
+
+        Raises:
+            Unauthorized, ApiError: see ``manager``; ``not_found``.
+        """
+        grant, webhooks = await self.manager()
+        if self.is_of_imports:
+            return webhooks.log, await webhooks.log.receiver_of_import(grant, name)
+        return webhooks.log, await webhooks.log.receiver(grant, name)
+
+
+class DeliveriesHandler(ReceiverHandler):
+    """What was sent to an endpoint, or is to be."""
+
+    async def get(self, name: str) -> None:
+        """List it, the latest first."""
+        log, owner = await self.receiver(name)
+        status, limit, after = self.page_wanted()
+        self.answer_page(log, await log.page(owner, status, limit, after), status, limit)
+
+
+class DeliveryHandler(ReceiverHandler):
+    """One delivery."""
+
+    async def get(self, name: str, delivery_id: str) -> None:
+        """Show it with what is sent."""
+        log, owner = await self.receiver(name)
+        delivery = await log.one(owner, delivery_id)
+        self.answer(HTTPStatus.OK, delivery_view(delivery, self.api.timezone, log.shown, whole=True))
+
+
+class ReplayHandler(ReceiverHandler):
+    """The sending again of a delivery."""
+
+    async def post(self, name: str, delivery_id: str) -> None:
+        """Send it again; the answer is the delivery, to be looked at again."""
+        log, owner = await self.receiver(name)
+        delivery = await log.replay(owner, delivery_id)
+        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.api.timezone, log.shown, whole=True))
+
+
+class ImportDeliveriesHandler(DeliveriesHandler):
+    """What was sent where an import asked for it, or is to be."""
+
+    is_of_imports = True
+
+
+class ImportDeliveryHandler(DeliveryHandler):
+    """One of these."""
+
+    is_of_imports = True
+
+
+class ImportReplayHandler(ReplayHandler):
+    """The sending again of one of these."""
+
+    is_of_imports = True
+
+
+def _is_number(text: Any) -> bool:
+    is_short = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    return is_short and 1 <= int(text) <= MAX_PAGE

@@ -1,0 +1,137 @@
+"""Sending a long body: no faster than its reader takes it, no longer than it goes on taking it, and never as if whole
+when it is not.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import StreamClosedError
+
+from ...errors.catalogue import ApiError
+from ..handlers.base import Api, BaseHandler
+
+SLICE = 64 * 1024
+"""Bytes that are handed to the connection at once: what a reader has to take within ``stall_timeout``."""
+
+_RESET = struct.pack("ii", 1, 0)
+"""``struct linger``: closing the socket drops what was not sent, and tells the other end so (RST)."""
+
+log = structlog.get_logger(__name__)
+
+
+class Stopped(Exception):
+    """The reader has gone, or has stopped reading; ``str`` is the code for the log."""
+
+
+class SendingHandler(BaseHandler):
+    """A handler that sends bodies which do not fit into memory. Its status and headers are set before ``send``."""
+
+    def initialize(self, api: Api) -> None:
+        """See ``BaseHandler.initialize``."""
+        super().initialize(api)
+        self._gone: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def check_etag_header(self) -> bool:
+        """False: conditions were judged when the entity tag was set."""
+        return False
+
+    async def send(self, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        """Send the body and finish; no more than one piece of it and one slice are in memory.
+
+        Where the source fails, or the reader stops reading, the connection is reset: the answer has begun, and must not
+        look complete. Nothing is raised then.
+
+        Args:
+            first: the first piece.
+            rest: the others; where it raises ``ApiError``, that is logged.
+        """
+        sent = 0
+        self.pace()
+        # The request counts as under way until what it has opened is closed, also when its client has gone.
+        self.api.in_flight.begin(rest)
+        try:
+            await self.send_piece(first)
+            sent += len(first)
+            async for piece in rest:
+                await self.send_piece(piece)
+                sent += len(piece)
+        except Stopped as stop:
+            self.break_off(str(stop), f"after {sent} bytes or more")
+        except ApiError as error:
+            log.error("the source of an answer failed", request_id=self.request_id, reason=str(error))  # noqa: TRY400
+            self.break_off(error.code, f"after {sent} bytes: {error}")
+        except BaseException:
+            self._reset()
+            raise
+        finally:
+            self.api.in_flight.end(rest)
+        self.finish()
+
+    def on_connection_close(self) -> None:
+        """See ``BaseHandler.on_connection_close``."""
+        super().on_connection_close()
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def pace(self) -> None:
+        """Hand the kernel no more than its connection takes.
+
+        It would take megabytes for a slow reader, and then nothing for as long as that reader needs for a third of
+        them: neither its memory nor the reader's pace could be judged (tcp(7)).
+        """
+        connection = self.connected_socket()
+        if connection is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SLICE)
+
+    async def send_piece(self, piece: bytes) -> None:
+        """Send a part of a body.
+
+        Raises:
+            Stopped: the client has gone, or does not take it in time.
+        """
+        view = memoryview(piece)
+        for start in range(0, len(piece), SLICE):
+            self.write(bytes(view[start : start + SLICE]))
+            written: asyncio.Future[Any] = self.flush()
+            await self.written(written)
+            if not written.done():
+                raise Stopped("client_stalled")
+
+    async def written(self, written: asyncio.Future[Any]) -> None:
+        """Wait for what was handed to the connection, no longer than ``stall_timeout``.
+
+        Raises:
+            Stopped: the client has gone.
+        """
+        # Tornado forgets the future of a write when the connection closes: only the two together always end.
+        ends = {written, self._gone}
+        await asyncio.wait(ends, timeout=self.api.stall_timeout, return_when=asyncio.FIRST_COMPLETED)
+        if self._gone.done() or (written.done() and isinstance(written.exception(), StreamClosedError)):
+            raise Stopped("client_gone")
+
+    def break_off(self, code: str, reason: str) -> None:
+        """Reset the connection, and say so in the log."""
+        self.log_fields |= {"code": code, "reason": f"broken off {reason}"}
+        self._reset()
+
+    def _reset(self) -> None:
+        connection = self.connected_socket()
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._http1().stream.close()
+
+    def connected_socket(self) -> socket.socket | None:
+        """The connection, while it is open."""
+        found = self._http1().stream.socket
+        return found if isinstance(found, socket.socket) and found.fileno() >= 0 else None
+
+    def _http1(self) -> HTTP1Connection:
+        connection = self.request.connection
+        if not isinstance(connection, HTTP1Connection):
+            raise TypeError(f"{type(connection).__name__} is no HTTP/1.1 connection")
+        return connection

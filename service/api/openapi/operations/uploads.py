@@ -1,0 +1,113 @@
+"""Operations on uploads, which go on where they were interrupted."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..declaration import STRING, Operation, Parameter, Schema, reference
+from .common import BINARY, CONTENT_ERRORS, CREATE_ERRORS, TUS
+
+_UPLOAD: Final = "/api/v1/uploads/{upload_id}"
+_OFFSET: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
+_CHECKSUM: Final[Schema] = {"type": "string", "examples": ["sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk="]}
+_HERE: Final = ("Tus-Resumable", "Upload-Offset", "Upload-Expires", "X-Import-Id")
+_VERSION: Final = {412: ("Tus-Version",)}
+_ABILITIES: Final = ("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm")
+UPLOADS: Final[Sequence[Operation]] = (
+    Operation(
+        "post",
+        "/api/v1/uploads",
+        "createUpload",
+        "Uploads",
+        "Begin an upload that can be resumed (tus 1.0).",
+        parameters=(
+            TUS,
+            Parameter("Upload-Length", reference("UploadLength"), "Bytes of the image.", "header", is_required=True),
+            Parameter("Upload-Metadata", STRING, "Parameters of the import.", "header"),
+            Parameter("Upload-Checksum", _CHECKSUM, "Of the first bytes, where they come with it.", "header"),
+        ),
+        bodies={"application/offset+octet-stream": BINARY},
+        answers={201: {}},
+        errors=(
+            *("header_invalid", "tus_version_unsupported", "upload_metadata_invalid", *CREATE_ERRORS),
+            *("upload_content_type", "upload_locked", "upload_checksum_mismatch", "content_in_progress"),
+            *("content_not_expected", *CONTENT_ERRORS),
+        ),
+        sends=_VERSION,
+        keeps=(*_HERE, "Location"),
+    ),
+    Operation(
+        "options",
+        "/api/v1/uploads",
+        "describeUploads",
+        "Uploads",
+        "Say what uploads can do.",
+        answers={204: {}},
+        is_open=True,
+        sends={204: _ABILITIES},
+        keeps=("Tus-Resumable",),
+    ),
+    Operation(
+        "head",
+        _UPLOAD,
+        "getUploadOffset",
+        "Uploads",
+        "Say how far an upload has come.",
+        parameters=(TUS,),
+        answers={200: {}},
+        errors=(
+            *("not_found", "forbidden", "upload_gone", "tus_version_unsupported", "content_in_progress"),
+            *("content_not_expected", *CONTENT_ERRORS),
+        ),
+        sends={**_VERSION, 200: ("Upload-Length",)},
+        keeps=_HERE,
+    ),
+    Operation(
+        "patch",
+        _UPLOAD,
+        "continueUpload",
+        "Uploads",
+        "Send bytes of an upload.",
+        parameters=(
+            TUS,
+            Parameter("Upload-Offset", _OFFSET, "How far it has come.", "header", is_required=True),
+            Parameter("Upload-Checksum", _CHECKSUM, "Of these bytes: `sha1 BASE64`.", "header"),
+        ),
+        bodies={"application/offset+octet-stream": BINARY},
+        is_body_required=True,
+        answers={204: {}},
+        errors=(
+            *("not_found", "forbidden", "upload_gone", "tus_version_unsupported", "header_invalid"),
+            *("upload_content_type", "upload_offset_mismatch", "upload_locked", "upload_checksum_mismatch"),
+            *("request_body_too_large", "request_timeout", "content_in_progress", "content_not_expected"),
+            *CONTENT_ERRORS,
+        ),
+        sends=_VERSION,
+        keeps=_HERE,
+    ),
+    Operation(
+        "delete",
+        _UPLOAD,
+        "terminateUpload",
+        "Uploads",
+        "End an upload before it is complete.",
+        parameters=(TUS,),
+        answers={204: {}},
+        errors=(
+            *("not_found", "forbidden", "upload_gone", "upload_locked", "tus_version_unsupported", "not_cancellable"),
+            "disk_unavailable",
+        ),
+        sends=_VERSION,
+        keeps=("Tus-Resumable",),
+    ),
+    Operation(
+        "options",
+        _UPLOAD,
+        "describeUpload",
+        "Uploads",
+        "Say what uploads can do.",
+        answers={204: {}},
+        is_open=True,
+        sends={204: _ABILITIES},
+        keeps=("Tus-Resumable",),
+    ),
+)

@@ -1,0 +1,205 @@
+"""What the commands share: reading their input, the configuration, the document store, and printing tables."""
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import click
+
+from ..config import Components, Settings, SettingsError, load_all, load_settings
+from ..documents import DocumentStore, DuplicateId, StoreError
+from ..models.clock import SystemClock
+from ..models.issuers import MAX_ISSUER_ID, is_issuer_id
+from ..runtime.wiring import make_store
+
+Result = TypeVar("Result")
+
+MAX_NAME = 255
+MAX_SECRET_BYTES = 8192
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+config_option = click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="LADING_CONFIG",
+    show_envvar=True,
+    help="The service.conf; without it, every option has its default.",
+)
+
+
+class InOrder(click.Group):
+    """Lists its commands in the order in which they were added: that in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (the signature is click's)
+        """See ``click.Group.list_commands``."""
+        return list(self.commands)
+
+
+# --- input ------------------------------------------------------------------------------------------------------------
+
+
+def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """The callback of an option: its value, or each of its values, as ``parse`` gives it or refuses it."""
+
+    def convert(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        try:
+            if isinstance(value, tuple):
+                return tuple(map(parse, value))
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return convert
+
+
+def parse_duration(text: str) -> timedelta:
+    """A duration such as ``90s``, ``15m``, ``4h`` or ``30d``: 1 to 999999 of a unit.
+
+    Raises:
+        ValueError: the text is none.
+    """
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is not a duration such as 90s, 15m, 4h or 30d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def parse_issuer_id(text: str) -> str:
+    """The id of an issuer, by the rules of ``[issuer.<id>]``.
+
+    Raises:
+        ValueError: it is empty, longer than 255 characters, not printable, or has spaces.
+    """
+    if not is_issuer_id(text):
+        raise ValueError(f"{text!r} is not an id of 1 to {MAX_ISSUER_ID} printable characters without spaces")
+    return text
+
+
+def parse_name(text: str) -> str:
+    """The name of an album or an ability, or an organisation's id.
+
+    Raises:
+        ValueError: it is empty, longer than 255 characters, or not printable.
+    """
+    if not text.isprintable() or not 1 <= len(text) <= MAX_NAME:
+        raise ValueError(f"{text!r} does not have 1 to {MAX_NAME} printable characters")
+    return text
+
+
+def read_secret_file(file: BinaryIO, *, one_line: bool) -> str:
+    """The text of a secret, which is one line, or of a key that a file holds, without its last line break.
+
+    Raises:
+        ValueError: it is longer than 8192 bytes, not UTF-8, or more than one line. The message does not repeat it.
+        OSError: it cannot be read.
+    """
+    content = file.read(MAX_SECRET_BYTES + 1)
+    if len(content) > MAX_SECRET_BYTES:
+        raise ValueError(f"the secret or key is longer than {MAX_SECRET_BYTES} bytes")
+    try:
+        text = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError("the secret or key is not UTF-8") from None
+    if one_line and ("\n" in text or "\0" in text):
+        raise ValueError("the secret is more than one line of text")
+    return text
+
+
+# --- configuration and documents --------------------------------------------------------------------------------------
+
+
+def settings_from(config: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Load the settings alone, for commands that need no plugin.
+
+    Raises:
+        ClickException: with every fault.
+    """
+    try:
+        return load_settings(config, environ)
+    except SettingsError as error:
+        raise refused(error) from error
+
+
+def everything_from(config: Path | None, environ: Mapping[str, str]) -> tuple[Settings, Components]:
+    """Load the settings and the configured plugins.
+
+    Raises:
+        ClickException: with every fault.
+    """
+    try:
+        return load_all(config, environ)
+    except SettingsError as error:
+        raise refused(error) from error
+
+
+def refused(error: SettingsError) -> click.ClickException:
+    """The message about a configuration: one fault on its first line, several below it."""
+    if len(error.faults) == 1:
+        return click.ClickException(str(error))
+    lines = "".join(f"\n  {fault}" for fault in error.faults)
+    return click.ClickException(f"the configuration has {len(error.faults)} faults:{lines}")
+
+
+def keeps_documents(settings: Settings) -> bool:
+    """Whether documents outlive the process that wrote them, and others see them."""
+    return settings.documents.backend != "memory"
+
+
+def documents_place(settings: Settings) -> str:
+    """Where the documents are, in full: a relative path means another file in another folder."""
+    if settings.documents.backend == "sqlite":
+        return f"sqlite {settings.documents_sqlite.path.absolute()}"
+    return settings.documents.backend
+
+
+def on_store(settings: Settings, use: Callable[[DocumentStore], Coroutine[Any, Any, Result]]) -> Result:
+    """Open the document store for one use of it. Blocks.
+
+    Raises:
+        DuplicateId: from ``use``.
+        ClickException: the documents are in memory, or the store does not work.
+    """
+    if not keeps_documents(settings):
+        raise click.ClickException("[documents] backend = memory keeps no issuers; declare them in service.conf")
+
+    async def call() -> Result:
+        store = make_store(settings, SystemClock())
+        try:
+            await store.open()
+            return await use(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(call())
+    except DuplicateId:
+        raise
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def no_issuer(settings: Settings, issuer_id: str) -> click.ClickException:
+    """The message that there is no such issuer, and where it was looked for."""
+    places = (
+        f"the configuration or in {documents_place(settings)}" if keeps_documents(settings) else "the configuration"
+    )
+    return click.ClickException(f"there is no issuer {issuer_id!r} in {places}; see 'lading issuer list'")
+
+
+# --- output -----------------------------------------------------------------------------------------------------------
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of equal length, the first one being the header, with aligned columns."""
+    for line in table(rows):
+        click.echo(line)
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of ``print_table``."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

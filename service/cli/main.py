@@ -1,0 +1,168 @@
+"""The ``lading`` command. Exit status: 0 done, 1 refused or failed with a message, 2 called wrongly."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+
+from ...plugins.errors import PluginError
+from ..config import Settings, SettingsError, load_all
+from ..documents import StoreError
+from ..models.clock import SystemClock
+from ..observe import logs
+from ..runtime.checks import probe
+from ..runtime.serving import WorkerDied, serve, stop_on_signals, work
+from ..runtime.supervisor import serve_as_child, supervise
+from .common import InOrder, config_option, documents_place, everything_from, keeps_documents, refused
+from .demo.run import DemoFailed, run_demo
+from .fetch.command import fetch_group
+from .issuers import issuer_group
+from .plugins.command import plugins_group
+from .storage.command import storage_group
+from .tokens import token_command
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("lading"), prog_name="lading")
+def main() -> None:
+    """Lading imports images by URL: fetched, recognised, stored."""
+
+
+@main.command("demo")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".lading-demo",
+    show_default=True,
+    help="Folder for all that it writes.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Listen here, or where this is taken, on a free port.",
+)
+@click.option("--once", is_flag=True, help="End after the sample image was imported.")
+def demo_command(directory: Path, port: int, once: bool) -> None:
+    """Try it: import a sample image by URL.
+
+    Runs the service and an origin for the sample, both on loopback, until Ctrl-C, which is exit status 0.
+    """
+    _run(lambda: run_demo(directory, port, once=once))
+
+
+@main.command("serve")
+@config_option
+@click.option("--address", help="Listen here instead of [service] address.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Listen here instead of [service] port.")
+@click.option("--processes", type=click.IntRange(1, 64), help="Run so many instead of [service] processes.")
+@click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)
+def serve_command(
+    config: Path | None, address: str | None, port: int | None, processes: int | None, descriptors: tuple[int, ...]
+) -> None:
+    """Run the service.
+
+    A worker runs inside it, unless [worker] enabled = false. SIGTERM or Ctrl-C lets running imports finish within
+    [service] shutdown_timeout; a second one ends the process at once. What did not finish is done after the next start.
+    """
+    environ = dict(os.environ)
+    if address is not None:
+        environ["LADING_SERVICE__ADDRESS"] = address
+    if port is not None:
+        environ["LADING_SERVICE__PORT"] = str(port)
+    if processes is not None:
+        environ["LADING_SERVICE__PROCESSES"] = str(processes)
+    settings, components = everything_from(config, environ)
+    if not settings.worker.enabled and not keeps_documents(settings):
+        raise click.ClickException(
+            "[worker] enabled = false with [documents] backend = memory: no worker could reach the imports"
+        )
+    if descriptors:
+        _run_until_stopped(settings, lambda clock, stop: serve_as_child(settings, components, clock, stop, descriptors))
+    elif settings.service.processes == 1:
+        _run_until_stopped(settings, lambda clock, stop: serve(settings, components, clock, stop))
+    elif keeps_documents(settings):
+        _refuse_memory_storage(settings)
+        arguments = ("serve", *(("--config", str(config)) if config else ()))
+        _run_until_stopped(settings, lambda _clock, stop: supervise(settings, arguments, environ, stop))
+    else:
+        raise click.ClickException("[documents] backend = memory cannot be shared by several processes")
+
+
+@main.command("worker")
+@config_option
+def worker_command(config: Path | None) -> None:
+    """Run a worker alone.
+
+    It shares the documents and the storage of a service, and stops like one.
+    """
+    settings, components = everything_from(config, os.environ)
+    if not keeps_documents(settings):
+        raise click.ClickException("[documents] backend = memory cannot be shared with another process")
+    _refuse_memory_storage(settings)
+    _run_until_stopped(settings, lambda clock, stop: work(settings, components, clock, stop))
+
+
+def _refuse_memory_storage(settings: Settings) -> None:
+    """What one process keeps in memory, others do not find."""
+    if "memory" in (settings.storage.backend, settings.storage.mirror):
+        raise click.ClickException("[storage] memory cannot be shared by several processes")
+
+
+@main.command("check")
+@config_option
+def check_command(config: Path | None) -> None:
+    """Find what is wrong with a configuration.
+
+    Validates all of it, loads the plugins, and tries the database, the storage and the folders of bytes under way.
+    Prints every fault; the exit status is 1 where there is any.
+    """
+    try:
+        settings, components = load_all(config, os.environ)
+        faults = asyncio.run(probe(settings, components))
+    except SettingsError as error:
+        faults = [str(fault) for fault in error.faults]
+    for fault in faults:
+        click.echo(f"fault: {fault}", err=True)
+    if faults:
+        sys.exit(1)
+    click.echo(f"ok: documents in {documents_place(settings)}, images in {' and '.join(components.storages)}")
+
+
+main.add_command(plugins_group)
+main.add_command(fetch_group)
+main.add_command(issuer_group)
+main.add_command(token_command)
+main.add_command(storage_group)
+
+
+def _run_until_stopped(
+    settings: Settings, process: Callable[[SystemClock, asyncio.Event], Coroutine[Any, Any, None]]
+) -> None:
+    logs.configure(settings.service.log_level, settings.service.log_format)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        with stop_on_signals(stop):
+            await process(SystemClock(), stop)
+
+    _run(run)
+
+
+def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a process to its end; what it cannot do its work without becomes a message."""
+    try:
+        uvloop.run(process())
+    except SettingsError as error:
+        raise refused(error) from error
+    except (DemoFailed, StoreError, PluginError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except WorkerDied as error:
+        raise click.ClickException(f"the worker died: {error.__cause__!r}") from error

@@ -1,0 +1,212 @@
+"""The process in which ``lading plugins check`` runs a suite: ``python -m lading.service.cli.plugins.check_child``.
+
+What it is to do comes as one line of JSON by standard input (``Task``). It loads the configuration itself, so that no
+option travels. Standard output carries one JSON document a line, as ``plugin_check`` reads it; what else is printed
+goes to standard error. When standard input ends, its parent is gone: then it ends, with every process of its group.
+"""
+
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from ...config import SettingsError
+from .suites import CheckRefused, Task, find_suite, load_suite, subject
+
+_MAX_TEXT: Final = 4000
+_UNSUPPORTED: Final = "unsupported: "
+_MODULE: Final = "from __main__ import CHECK\n\nTestSuite = CHECK.suite()\n"
+"""What pytest collects: the suite is loaded when it asks, so that it rewrites the assertions in it."""
+
+
+class Check:
+    """One run of a plugin's suite, and a pytest plugin that tells what became of each case.
+
+    Args:
+        task: what to run.
+        pytest: the module.
+        output: where the news goes.
+
+    Raises:
+        CheckRefused, SettingsError: there is nothing to run.
+    """
+
+    def __init__(self, task: Task, pytest: Any, output: TextIO) -> None:
+        self._subject = subject(task.kind, task.name, task.config, os.environ)
+        self._point = find_suite(self._subject.plugin)
+        self._folder = task.folder
+        self._pytest = pytest
+        self._output = output
+        self._suite: type[Any] = type(self)
+        self._refused = False
+        self._ends: dict[str, tuple[str, str]] = {}
+
+    def run(self) -> None:
+        """Run it. Blocks until all cases have ended."""
+        # Settings of its own: those of the folder in which the operator is have no say.
+        (self._folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        (self._folder / "test_suite.py").write_text(_MODULE, encoding="utf-8")
+        options = {
+            "-c": self._folder / "pytest.ini",
+            "--rootdir": self._folder,
+            "--confcutdir": self._folder,
+            "--basetemp": self._folder / "places",
+            "-p": "no:cacheprovider",
+        }
+        arguments = [str(word) for option in options.items() for word in option]
+        self._pytest.main([*arguments, str(self._folder / "test_suite.py")], plugins=[self])
+        self.tell(event="ended")
+
+    def suite(self) -> type[Any]:
+        """The suite with the options of ``service.conf``.
+
+        Raises:
+            CheckRefused: see ``load_suite``.
+        """
+        self._pytest.register_assert_rewrite(self._point.module)
+        try:
+            self._suite = load_suite(self._point)
+        except CheckRefused as error:
+            self._refused = True
+            self.tell(event="refused", text=str(error))
+            raise
+        return type(self._suite.__name__, (self._suite,), {"configured": self._subject.options, "made": self._made()})
+
+    def tell(self, **news: object) -> None:
+        """Write one line of news."""
+        self._output.write(json.dumps(news) + "\n")
+        self._output.flush()
+
+    def _made(self) -> Any:
+        """``Suite.made``, with an eye on whether the suite tests the plugin that it is declared for."""
+        suite, expected, told = self._suite, self._subject.plugin.cls, set[type]()
+
+        def made(instance: Any, plugin: Any) -> Any:
+            cls = type(plugin)
+            if cls not in told and not isinstance(plugin, expected):
+                told.add(cls)
+                self.tell(event="refused", text=f"the suite tests {cls.__module__}:{cls.__qualname__}, another class")
+            return suite.made(instance, plugin)
+
+        return made
+
+    # --- what pytest calls --------------------------------------------------------------------------------------------
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """A folder, a module or a class was looked through."""
+        if report.failed and not self._refused:
+            self.tell(event="refused", text=f"pytest cannot collect the suite:\n{report.longreprtext[-_MAX_TEXT:]}")
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        """All cases are known."""
+        self.tell(event="collected", cases=len(session.items))
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """Pytest, or a plugin of it, failed."""
+        self.tell(event="refused", text=f"pytest failed:\n{str(excrepr)[-_MAX_TEXT:]}")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """A case begins."""
+        self.tell(event="started", case=_case(nodeid))
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Set-up, call or tear-down of a case ended; the first of them that did not pass counts."""
+        case = _case(report.nodeid)
+        if not report.passed:
+            self._ends.setdefault(case, _skipped(report) if report.skipped else ("failed", _failure(report)))
+        if report.when == "teardown":
+            outcome, text = self._ends.pop(case, ("passed", ""))
+            self.tell(event="case", case=case, group=self._group(case), outcome=outcome, text=text)
+
+    def _group(self, case: str) -> str:
+        """Which part of the kit has the case: that of ``SavingCases`` is ``saving``; an author's own is ``own``."""
+        name = case.partition("[")[0]
+        owner = next((base for base in self._suite.__mro__ if name in vars(base)), self._suite)
+        if not owner.__module__.startswith("lading.plugins.testing."):
+            return "own"
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"(Cases|Suite)$", "", owner.__name__)).lower()
+
+
+def _case(nodeid: str) -> str:
+    """The name of a node's case; its parameters may hold anything."""
+    path, bracket, parameters = nodeid.partition("[")
+    return path.rpartition("::")[2] + bracket + parameters
+
+
+def _skipped(report: Any) -> tuple[str, str]:
+    reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext)
+    reason = reason.removeprefix("Skipped: ")
+    if reason.startswith(_UNSUPPORTED):
+        return "unsupported", reason.removeprefix(_UNSUPPORTED)[:_MAX_TEXT]
+    return "skipped", reason[:_MAX_TEXT]
+
+
+def _failure(report: Any) -> str:
+    """What was asserted, and where."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
+        return str(report.longreprtext)[-_MAX_TEXT:]
+    at = "" if report.when == "call" else f" ({report.when} of the case)"
+    return f"{crash.message[:_MAX_TEXT]}\nat {Path(crash.path).name}:{crash.lineno}{at}"
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+def _end_with_parent() -> None:
+    """Kill this process's group when standard input ends."""
+    watched = os.dup(0)  # pytest puts another file in the place of 0
+
+    def watch() -> None:
+        while os.read(watched, 1024):
+            pass
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+def _reserved_output() -> TextIO:
+    """Standard output for the news alone: what is printed by others goes to standard error from now on."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return output
+
+
+def _pytest() -> Any:
+    """The module, without what the environment would add to its arguments.
+
+    Raises:
+        CheckRefused: pytest is not installed.
+    """
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        os.environ.pop(name, None)
+    try:
+        import pytest  # noqa: PLC0415 - not installed with the service
+    except ImportError as error:
+        raise CheckRefused("pytest, which runs the suites, is not installed: pip install 'lading[testing]'") from error
+    return pytest
+
+
+def _start() -> Check | None:
+    """What standard input asks for; None where there is nothing to run, which is told."""
+    output = _reserved_output()
+    task = Task.parse(sys.stdin.readline())
+    _end_with_parent()
+    try:
+        return Check(task, _pytest(), output)
+    except (CheckRefused, SettingsError) as error:
+        output.write(json.dumps({"event": "refused", "text": str(error)}) + "\n")
+        output.flush()
+        return None
+
+
+if __name__ == "__main__":
+    CHECK = _start()
+    if CHECK is not None:
+        CHECK.run()

@@ -1,0 +1,143 @@
+"""``lading plugins``: what is installed, which plugin would serve a URL, whether one keeps its contract, a new one."""
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ....plugins.errors import PluginError
+from ....plugins.host.registry import GROUPS, Kind
+from ...config import SettingsError
+from ..common import InOrder, config_option, everything_from, refused, settings_from
+from .catalogue import catalogue
+from .check import Score, run_suite
+from .explain import explain
+from .listing import as_json, as_text
+from .new import NOUNS, NewRefused, new_plugin, write
+from .score import card, heading
+from .suites import CheckRefused, Task, find_suite, kind_of, subject
+
+
+@click.group("plugins", cls=InOrder, invoke_without_command=True)
+@config_option
+@click.option("--json", "json_wanted", is_flag=True, help="Print JSON, for machines.")
+@click.pass_context
+def plugins_group(context: click.Context, config: Path | None, json_wanted: bool) -> None:
+    """List the installed plugins, or look after one.
+
+    Without a command: every plugin with what it can do and its options. Loads all of them; where that fails, the
+    reason stands in the place of its options.
+    """
+    if context.invoked_subcommand is not None:
+        if json_wanted or context.get_parameter_source("config") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"options of '{context.invoked_subcommand}' are written behind it")
+        return
+    entries = catalogue(settings_from(config, os.environ).plugin_names)
+    click.echo(as_json(entries) if json_wanted else "\n".join(as_text(entries)))
+
+
+@plugins_group.command("explain")
+@click.argument("url")
+@config_option
+def explain_command(url: str, config: Path | None) -> None:
+    """Say which plugins would serve a URL.
+
+    Asks the configured fetchers whether they would accept it; nothing is connected to. The exit status is 0 where one
+    does. Of the URL, no more than scheme, host and path is printed.
+    """
+    settings, components = everything_from(config, os.environ)
+    try:
+        explanation = asyncio.run(explain(url, settings, components))
+    except PluginError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("\n".join(explanation.lines))
+    sys.exit(0 if explanation.served else 1)
+
+
+@plugins_group.command("check")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(list(GROUPS)), help="Where several kinds have a plugin of this name.")
+@config_option
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 86400),
+    default=900,
+    show_default=True,
+    help="Seconds after which the suite is ended.",
+)
+def check_command(name: str, kind: Kind | None, config: Path | None, timeout: float) -> None:
+    """Test a plugin with its suite.
+
+    Runs the suite that its distribution declares, with the options of service.conf, in a process of its own, and
+    prints a score card. The exit status is 0 where all cases passed. Needs pytest: pip install 'lading[testing]'.
+    """
+    try:
+        kind = kind or kind_of(name)
+        about = subject(kind, name, config, os.environ)
+        suite = find_suite(about.plugin)
+        for line in heading(about, suite.value):
+            click.echo(line)
+        with tempfile.TemporaryDirectory(prefix="lading-check-") as folder:
+            score = asyncio.run(_until_stopped(run_suite(Task(kind, name, config, Path(folder)), timeout, _progress)))
+    except SettingsError as error:
+        raise refused(error) from error
+    except CheckRefused as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("\n".join(card(score, about.options)))
+    sys.exit(0 if score.all_passed else 1)
+
+
+def _progress(score: Score) -> None:
+    if sys.stderr.isatty():
+        end = "\r" if len(score.cases) < score.expected else "\r\033[K"
+        click.echo(f"{len(score.cases)} of {score.expected} cases{end}", nl=False, err=True)
+
+
+async def _until_stopped(run: Coroutine[Any, Any, Score]) -> Score:
+    """The score; SIGTERM ends the run as Ctrl-C does, so that no process of it stays."""
+    task = asyncio.ensure_future(run)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise click.Abort from None
+
+
+@plugins_group.command("new")
+@click.argument("kind", type=click.Choice(list(NOUNS)))
+@click.argument("name")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".",
+    show_default=True,
+    help="Folder to make the package's folder in.",
+)
+def new_command(kind: str, name: str, directory: Path) -> None:
+    """Write the package of a new plugin.
+
+    It installs with pip, works, and passes the test kit; then it is yours to change. Nothing is overwritten.
+    """
+    try:
+        plugin = new_plugin(kind, name)
+        folder = write(plugin, directory)
+    except (NewRefused, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(
+        f"wrote {folder}: the {kind} '{plugin.name}', which works and is yours to change. Next:\n\n"
+        f"  cd {shlex.quote(str(folder))}\n"
+        "  pip install -e '.[test]'\n"
+        "  python -m pytest\n"
+        "  lading plugins\n\n"
+        f"{plugin.package}/{kind}.py is the plugin, {plugin.package}/suite.py how the kit tests it; "
+        "'Fill in' marks what is to become yours.\n"
+        "README.md says how to configure it."
+    )

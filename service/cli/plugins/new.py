@@ -1,0 +1,150 @@
+"""Writes the package of a new plugin, from templates: ``string.Template``, in files that end with ``.in``."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from types import MappingProxyType
+from typing import Final
+
+from ....plugins.contracts import CONTRACT_VERSION
+from ....plugins.host.registry import GROUPS, Kind, installed
+from .catalogue import fetchers_of
+
+NOUNS: Mapping[str, Kind] = MappingProxyType({"storage": "storage", "fetcher": "fetch", "detector": "detect"})
+"""What the command calls a plugin of each kind."""
+
+MAX_NAME: Final = 40
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_PREFIX: Final = "lading-"
+_DOES: Mapping[str, str] = {
+    "storage": "It keeps images as files of one folder.",
+    "fetcher": "It fetches files of one folder, by URLs such as `$name:///pictures/ship.jpg`.",
+    "detector": "It recognises Farbfeld images.",
+}
+_CONF: Mapping[str, str] = {
+    "storage": "[storage]\nbackend = $name\n\n[storage.$name]\npath = lading-data/$name",
+    "fetcher": "[fetch]\nplugins = http, data, $name\n\n[fetch.$name]\nfolder = /srv/pictures",
+    "detector": "[detect]\nplugins = pillow, $name\n\n[detect.$name]\nmax_pixels = 50000000",
+}
+
+
+class NewRefused(Exception):
+    """The package is not written; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlugin:
+    """A plugin to be written.
+
+    Attributes:
+        noun: a key of ``NOUNS``.
+        name: its entry-point name.
+    """
+
+    noun: str
+    name: str
+
+    @property
+    def distribution(self) -> str:
+        """Name of the distribution and of its folder."""
+        return _PREFIX + self.name
+
+    @property
+    def package(self) -> str:
+        """Name of the package that is imported."""
+        return self.distribution.replace("-", "_")
+
+    @property
+    def class_name(self) -> str:
+        """Name of the plugin's class; those beside it begin with it."""
+        words = self.name.split("-")
+        words += [self.noun] if words[-1] != self.noun else []
+        return "".join(word.capitalize() for word in words)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The text of each file, by its path in the folder."""
+        values = {
+            "name": self.name,
+            "noun": self.noun,
+            "kind": NOUNS[self.noun],
+            "group": GROUPS[NOUNS[self.noun]],
+            "distribution": self.distribution,
+            "package": self.package,
+            "cls": self.class_name,
+            "code": self.name.replace("-", "_"),
+            "contract_version": str(CONTRACT_VERSION),
+        }
+        values["does"] = Template(_DOES[self.noun]).substitute(values)
+        conf = Template(_CONF[self.noun]).substitute(values)
+        values["conf"] = "\n".join(f"    {line}".rstrip() for line in conf.splitlines())
+        return {path: _template(source).substitute(values) for path, source in self._sources().items()} | {
+            f"{self.package}/py.typed": ""
+        }
+
+    def _sources(self) -> dict[str, str]:
+        """The template of each file."""
+        common = {
+            "setup.py": "setup.py",
+            "pyproject.toml": "pyproject.toml",
+            "README.md": "README.md",
+            f"{self.package}/__init__.py": "__init__.py",
+            "tests/test_conformance.py": "test_conformance.py",
+        }
+        if self.noun != "detector":
+            common[f"{self.package}/threads.py"] = "threads.py"
+        own = {f"{self.package}/{file}": file for file in (f"{self.noun}.py", "suite.py")}
+        return {path: f"common/{file}.in" for path, file in common.items()} | {
+            path: f"{self.noun}/{file}.in" for path, file in own.items()
+        }
+
+
+def new_plugin(noun: str, name: str) -> NewPlugin:
+    """The plugin of this name; ``lading-`` before it may be written or left out.
+
+    Raises:
+        NewRefused: the name is not acceptable, or taken by an installed plugin of the kind.
+    """
+    short = name.removeprefix(_PREFIX)
+    if not _NAME.fullmatch(short) or len(short) > MAX_NAME:
+        usual = re.sub(r"[^a-z0-9]+", "-", short.lower()).strip("-0123456789")[:MAX_NAME].rstrip("-")
+        hint = f"; did you mean '{usual}'?" if usual else ""
+        raise NewRefused(
+            f"'{name}' is not a name of 1 to {MAX_NAME} lower-case letters and digits, in words that are joined by "
+            f"single hyphens and begin with a letter{hint}"
+        )
+    taken = next((one for one in installed(NOUNS[noun]) if one.name == short), None)
+    if taken is not None:
+        raise NewRefused(f"a {noun} '{short}' is installed already, by {taken.distribution} {taken.version}")
+    others = fetchers_of(short) if noun == "fetcher" else []
+    if others:
+        raise NewRefused(f"the scheme '{short}' is served already, by the fetcher '{others[0].name}'")
+    return NewPlugin(noun, short)
+
+
+def write(plugin: NewPlugin, directory: Path) -> Path:
+    """Write the package into a new folder below the directory, which is created. Nothing is overwritten. Blocks.
+
+    Raises:
+        NewRefused: the folder exists.
+        OSError: it cannot be written.
+    """
+    folder = directory / plugin.distribution
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir()
+    except FileExistsError as error:
+        raise NewRefused(f"{folder} exists already; nothing was written") from error
+    for name, text in plugin.files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def _template(source: str) -> Template:
+    return Template(files("lading.service.cli.plugins").joinpath("templates", source).read_text(encoding="utf-8"))

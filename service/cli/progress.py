@@ -1,0 +1,78 @@
+"""How commands that work on many images show what becomes of them, and how they end."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import click
+
+from ..models import Import
+from ..storages.sweep import GIVE_UP_AFTER, Failed, Outcome
+
+REPORT_EVERY = 1000
+"""Images between two lines about the progress, where that is no bar on a terminal."""
+
+
+@dataclass
+class Progress:
+    """What became of the images so far, shown as it comes.
+
+    Attributes:
+        total: how many there are.
+        show: called after each.
+        before_a_line: what ends a bar, where a line is to follow it.
+    """
+
+    total: int
+    show: Callable[["Progress"], None]
+    before_a_line: str = ""
+    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    failed: int = 0
+
+    @property
+    def done(self) -> int:
+        """How many images something became of."""
+        return sum(self.outcomes.values()) + self.failed
+
+    def report(self, document: Import, outcome: Outcome | Failed) -> None:
+        """Count an image; a failure is told at once."""
+        if isinstance(outcome, Outcome):
+            self.outcomes[outcome] += 1
+        else:
+            self.failed += 1
+            line = f"failed: image {document.image_id} of import {document.id}: {outcome}"
+            click.echo(f"{self.before_a_line}{line}", err=True)
+        self.show(self)
+
+    def end(self, what: str, *, finished: bool) -> None:
+        """Sum up in a line that begins with ``what``.
+
+        Raises:
+            ClickException: the work was given up.
+            SystemExit: 1, where something failed.
+        """
+        copied, found, skipped = (self.outcomes[one] for one in Outcome)
+        click.echo(
+            f"{what}: {copied + found} ({copied} copied, {found} were there already); "
+            f"nothing to do, or deleted or moved meanwhile: {skipped}; failed: {self.failed}"
+        )
+        if not finished:
+            raise click.ClickException(f"given up after {GIVE_UP_AFTER} failures in a row; start it again later")
+        if self.failed:
+            sys.exit(1)
+
+
+@contextmanager
+def shown(total: int, label: str) -> Iterator[Progress]:
+    """A bar where standard error is a terminal, else a line now and then."""
+    if not sys.stderr.isatty():
+        yield Progress(total, _show_line)
+        return
+    with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True) as bar:
+        yield Progress(total, lambda _progress: bar.update(1), before_a_line="\n")
+
+
+def _show_line(progress: Progress) -> None:
+    if progress.done % REPORT_EVERY == 0:
+        click.echo(f"{progress.done} of {progress.total} images", err=True)

@@ -1,0 +1,105 @@
+"""``lading storage audit``."""
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ....backends.guard.storage import lister_of
+from ...documents import DocumentStore
+from ...models.clock import SystemClock
+from ...storages.audit.compare import Auditor, TooManyUnknown
+from ...storages.audit.inventory import InventoryFailed
+from ...storages.audit.report import Finding, Totals
+from ...storages.routes import Storages
+from ..common import checked, config_option, parse_duration
+from .scope import check_configured, loaded, on_storages
+
+
+@click.command("audit")
+@config_option
+@click.option("--storage", "name", metavar="NAME", help="Audit this storage alone.  [default: every configured one]")
+@click.option("--verify", is_flag=True, help="Read every image, and compare its SHA-256 with its document.")
+@click.option("--delete-orphans", is_flag=True, help="Delete objects that no document needs.")
+@click.option(
+    "--grace",
+    metavar="DURATION",
+    callback=checked(parse_duration),
+    default="1d",
+    show_default=True,
+    help="Leave alone what was written less than this ago: 90s, 15m, 4h, 30d.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def audit_command(
+    config: Path | None, name: str | None, verify: bool, delete_orphans: bool, grace: timedelta, as_json: bool
+) -> None:
+    """Compare what storages have with the documents.
+
+    Finds objects that no document needs (orphans), and documents whose object is missing or is another. Services may
+    run meanwhile; what is under way is no finding. Prints each finding; the exit status is 1 while any is left.
+
+    Orphans: "unknown" to the documents; "unused", of an import that failed; "purged", of a deleted image; "copy", of an
+    image that is in another storage by now; "foreign", with a key that Lading does not make, which is never deleted. A
+    copy is deleted only if the other storage has the image. Do not use --delete-orphans on a storage that "lading
+    storage copy" is moving images to.
+    """
+    settings, components = loaded(config)
+    if name is not None:
+        check_configured(settings, name)
+    names = settings.storage.names if name is None else (name,)
+    show = _show_json if as_json else _show
+    remaining = 0
+
+    async def run(store: DocumentStore, storages: Storages) -> None:
+        nonlocal remaining
+        for one in names:
+            if lister_of(storages.by_name[one]) is None:
+                click.echo(f"Note: {one} cannot list its objects, so that orphans are not found there.", err=True)
+            await storages.by_name[one].ping()
+            auditor = Auditor(
+                store, storages, one, SystemClock(), show, verify=verify, delete=delete_orphans, grace=grace
+            )
+            totals = await auditor.run()
+            remaining += totals.remaining
+            _sum_up(one, totals, as_json)
+
+    try:
+        on_storages(settings, components, run)
+    except (InventoryFailed, TooManyUnknown) as error:
+        raise click.ClickException(str(error)) from error
+    if remaining:
+        sys.exit(1)
+
+
+def _show(finding: Finding) -> None:
+    facts = [f"{finding.byte_size} bytes"] if finding.byte_size is not None else []
+    if finding.last_modified is not None:
+        facts.append(f"of {finding.last_modified.isoformat(timespec='seconds')}")
+    facts += [f"image {finding.image_id}"] if finding.image_id else []
+    facts += [finding.detail] if finding.detail else []
+    facts += ["deleted"] if finding.deleted else []
+    click.echo(f"{finding.storage}: {finding.kind:<10} {finding.key}  {', '.join(facts)}".rstrip())
+
+
+def _show_json(finding: Finding) -> None:
+    click.echo(json.dumps(asdict(finding), default=_to_json))
+
+
+def _to_json(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
+
+
+def _sum_up(name: str, totals: Totals, as_json: bool) -> None:
+    if as_json:
+        facts = {"storage": name, "summary": {**asdict(totals), "remaining": totals.remaining}}
+        click.echo(json.dumps(facts))
+        return
+    found = ", ".join(f"{number} {kind}" for kind, number in totals.findings.items()) or "nothing wrong"
+    gone = f"; {totals.deleted} deleted" if totals.deleted else ""
+    click.echo(f"{name}: {totals.objects} objects, {totals.images} images by the documents; {found}{gone}")

@@ -1,0 +1,115 @@
+"""``lading storage``: what operators do with stored images while services run."""
+
+import random
+from contextlib import aclosing
+from pathlib import Path
+
+import click
+
+from ....backends.guard.storage import GuardedStorage
+from ....plugins.errors import PluginError
+from ...documents import DocumentStore
+from ...models import Held
+from ...models.clock import SystemClock
+from ...storages.copies import are_one_place
+from ...storages.migration import Mover
+from ...storages.routes import Storages
+from ...storages.sweep import BATCH, images_in
+from ..common import InOrder, config_option
+from ..progress import shown
+from .audit import audit_command
+from .mirror import mirror_command
+from .scope import check_configured, loaded, on_storages
+
+
+@click.group("storage", cls=InOrder)
+def storage_group() -> None:
+    """Move stored images, and look after them."""
+
+
+@storage_group.command("copy")
+@config_option
+@click.option("--from", "source", required=True, metavar="NAME", help="Storage that the images are in.")
+@click.option("--to", "target", required=True, metavar="NAME", help="Storage that they move to.")
+@click.option("--verify", is_flag=True, help="Read each copy back and compare it, before its document is written.")
+@click.option("--delete-source", is_flag=True, help="Remove each image from the first storage when it was moved.")
+@click.option("--dry-run", is_flag=True, help="Say how many images would be moved, and change nothing.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="How many images are copied at once.",
+)
+def copy_command(
+    config: Path | None,
+    source: str,
+    target: str,
+    verify: bool,
+    delete_source: bool,
+    dry_run: bool,
+    concurrency: int,
+) -> None:
+    """Move images from one storage to another.
+
+    Services may run meanwhile, and serve both, when [storage] names both: the new one as backend, the old one among
+    others. Each image is copied, and its size and SHA-256 are compared on the way; then its document is changed to name
+    the new storage. What was moved stays in the old one too, unless --delete-source is given. Two copies in opposite
+    directions must not run at once.
+
+    The command may be ended at any time and started again: it goes on where it was. Exit status 1 when images could not
+    be moved; each is named.
+    """
+    settings, components = loaded(config)
+    for name in (source, target):
+        check_configured(settings, name)
+    if source == target:
+        raise click.UsageError("--from and --to name the same storage")
+
+    async def run(store: DocumentStore, storages: Storages) -> None:
+        one, other = storages.by_name[source], storages.by_name[target]
+        if dry_run:
+            click.echo(await _told(store, source, target))
+            return
+        await _prepare(one, other, delete_source)
+        mover = Mover(store, one, other, SystemClock(), random.SystemRandom(), verify, delete_source)
+        with shown(await store.count_images_in(source), "moving") as progress:
+            finished = await mover.run(concurrency, progress.report)
+        progress.end(f"moved to {target}", finished=finished)
+        rest = await store.images_in(source, Held.MAIN, "", BATCH)
+        if any(document.image_deleted_at is None for document in rest):
+            click.echo(f"Images were imported into {source} meanwhile; start it again for them.")
+
+    if source == settings.storage.backend and not dry_run:
+        click.echo(f"Note: new images are still saved in {source}, which is [storage] backend.", err=True)
+    on_storages(settings, components, run)
+
+
+storage_group.add_command(mirror_command)
+storage_group.add_command(audit_command)
+
+
+async def _told(store: DocumentStore, source: str, target: str) -> str:
+    number = byte_size = 0
+    async with aclosing(images_in(store, source, Held.MAIN)) as documents:
+        async for document in documents:
+            if document.image is not None and document.image_deleted_at is None:
+                number += 1
+                byte_size += document.image.byte_size
+    return f"would be moved from {source} to {target}: {number} ({byte_size} bytes)"
+
+
+async def _prepare(source: GuardedStorage, target: GuardedStorage, delete_source: bool) -> None:
+    """Let both storages prepare themselves, and make sure that they are two where images are to be deleted.
+
+    A source that does not work is no reason to stop: what the target has already, as the mirror, is moved all the same.
+    """
+    await target.ping()
+    try:
+        await source.ping()
+    except PluginError as error:
+        if delete_source:
+            raise
+        click.echo(f"Note: only images that {target.name} has already can be moved: {error}", err=True)
+    if delete_source and await are_one_place(source, target):
+        raise click.ClickException(f"{source.name} and {target.name} are one place under two names")

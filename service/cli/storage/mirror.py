@@ -1,0 +1,73 @@
+"""``lading storage mirror``."""
+
+import random
+from collections.abc import Collection
+from contextlib import aclosing, suppress
+from functools import partial
+from pathlib import Path
+
+import click
+
+from ....plugins.errors import PluginError
+from ...documents import DocumentStore
+from ...models import Held
+from ...models.clock import SystemClock
+from ...storages.backfill import Copyist
+from ...storages.copies import are_one_place
+from ...storages.routes import Storages
+from ...storages.sweep import Transfers, images_in
+from ..common import config_option
+from ..progress import shown
+from .scope import loaded, on_storages
+
+
+@click.command("mirror")
+@config_option
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="How many images are copied at once.",
+)
+def mirror_command(config: Path | None, concurrency: int) -> None:
+    """Make the second copies that images lack.
+
+    Services make those of new images by themselves, also after an outage of the mirror. This makes those of images that
+    were imported before [storage] mirror was set, or set to another storage. The copy of an earlier mirror is removed
+    where [storage] still names that one; "lading storage audit --delete-orphans" removes those that stay.
+
+    Services may run meanwhile. The command may be ended at any time and started again. Exit status 1 when images could
+    not be copied; each is named.
+    """
+    settings, components = loaded(config)
+    mirror = settings.storage.mirror
+    if mirror is None:
+        raise click.ClickException("[storage] mirror names no storage")
+    names = [name for name in settings.storage.names if name != mirror]
+
+    async def run(store: DocumentStore, storages: Storages) -> None:
+        transfers = Transfers(store, random.SystemRandom())
+        for name in (mirror, *names):
+            await storages.by_name[name].ping()
+        copyist = Copyist(store, storages, SystemClock(), await _apart(storages, names))
+        finished = True
+        with shown(sum([await store.count_images_in(name) for name in names]), "mirroring") as progress:
+            for name in names:
+                async with aclosing(images_in(store, name, Held.MAIN)) as documents:
+                    work = partial(copyist.mirror, mirror)
+                    finished &= await transfers.run(documents, work, concurrency, progress.report)
+        progress.end(f"second copies in {mirror}", finished=finished)
+
+    on_storages(settings, components, run)
+
+
+async def _apart(storages: Storages, names: Collection[str]) -> Collection[str]:
+    """Those of the names whose place no other storage has under a second name, as far as can be told."""
+    apart = []
+    for name in names:
+        one = storages.by_name[name]
+        with suppress(PluginError):  # what cannot be written to is left as it is
+            if not any([await are_one_place(one, other) for other in storages.by_name.values() if other is not one]):
+                apart.append(name)
+    return apart

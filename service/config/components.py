@@ -1,0 +1,95 @@
+"""The configured plugins, loaded through the registry, each with its validated options."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from ...plugins.capabilities import SupportsSignedUrls
+from ...plugins.contracts import Fetcher, StorageBackend, TypeDetector
+from ...plugins.host import registry
+from ...plugins.host.registry import GROUPS, Kind, LoadedPlugin, OptionsInvalid, Plugin, RegistryError, SchemeConflict
+from ...plugins.options import PluginOptions
+from .faults import Fault, SettingsError
+from .sections.service import PLUGIN_KEY, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Component(Generic[Plugin]):
+    """A plugin that is ready to be constructed: ``component.plugin.cls(component.options)``."""
+
+    plugin: LoadedPlugin[Plugin]
+    options: PluginOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Every configured plugin, in the configured order; storages by the names of their sections, the backend first."""
+
+    fetchers: tuple[Component[Fetcher], ...]
+    detectors: tuple[Component[TypeDetector], ...]
+    storages: Mapping[str, Component[StorageBackend]]
+
+    @property
+    def storage(self) -> Component[StorageBackend]:
+        """The storage that new images are saved in."""
+        return next(iter(self.storages.values()))
+
+
+def load_components(settings: Settings) -> Components:
+    """Import the configured plugins and validate their options. Blocks for as long as the imports take.
+
+    Raises:
+        SettingsError: with every fault of every plugin.
+    """
+    components, faults = find_components(settings, tuple(GROUPS))
+    if components is None:
+        raise SettingsError(faults)
+    return components
+
+
+def find_components(settings: Settings, kinds: Collection[Kind]) -> tuple[Components | None, list[Fault]]:
+    """The components, or None where there are faults or ``kinds`` are not all kinds; and the faults."""
+    faults: list[Fault] = []
+    found: dict[Kind, dict[str, Component[Any]]] = {}
+    for kind in kinds:
+        names = settings.configured(kind)
+        found[kind] = {name: one for name in names if (one := _component(settings, kind, name, faults))}
+    try:
+        registry.check_schemes(component.plugin for component in found.get("fetch", {}).values())
+    except SchemeConflict as error:
+        faults.append(Fault(str(error), "fetch", "plugins"))
+    backend = found.get("storage", {}).get(settings.storage.backend)
+    if settings.images.redirect and backend and not issubclass(backend.plugin.cls, SupportsSignedUrls):
+        problem = f"the storage backend {backend.plugin.name} cannot sign URLs; images are to be sent by Lading itself"
+        faults.append(Fault(problem, "images", "redirect"))
+    if faults or len(found) < len(GROUPS):
+        return None, faults
+    return Components(tuple(found["fetch"].values()), tuple(found["detect"].values()), found["storage"]), faults
+
+
+def _component(settings: Settings, kind: Kind, name: str, faults: list[Fault]) -> Component[Any] | None:
+    try:
+        plugin = registry.load(kind, settings.plugin_of(kind, name))
+    except RegistryError as error:
+        faults.append(Fault(str(error), *_named_by(settings, kind, name)))
+        return None
+    try:
+        return Component(plugin, registry.parse_options(plugin, settings.plugin_options(kind, name)))
+    except OptionsInvalid as error:
+        entries = settings.plugin_sections.get(f"{kind}.{name}", {})
+        for fault in error.faults:
+            where = entries[fault.option].where if fault.option in entries else ""
+            faults.append(Fault(fault.problem, f"{kind}.{name}", fault.option, where))
+        return None
+
+
+def _named_by(settings: Settings, kind: Kind, name: str) -> tuple[str, str]:
+    """The section and the option that say which plugin it is."""
+    section = f"{kind}.{name}"
+    if kind != "storage":
+        return kind, "plugins"
+    if PLUGIN_KEY in settings.plugin_sections.get(section, {}):
+        return section, PLUGIN_KEY
+    if name == settings.storage.backend:
+        return kind, "backend"
+    return kind, "mirror" if name == settings.storage.mirror else "others"

@@ -1,0 +1,66 @@
+"""The typed model of ``[issuer.<id>]``."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+
+from ...models.issuers import Algorithm
+from ...secrets.keys import usable_key
+from ..fields import Section, none_if_empty, refused
+
+# A public key is declared as a secret: who confuses it with the private one must not see that in a message.
+Key = Annotated[SecretStr | None, BeforeValidator(none_if_empty)]
+
+
+class IssuerSection(Section):
+    """``[issuer.<id>]``: an API key; see ``lading.service.models.issuers.Issuer``. It has secrets or else public
+    keys.
+    """
+
+    organization_id: str = Field(min_length=1, max_length=255, description="the organisation its imports belong to")
+    algorithm: Algorithm = Field(
+        Algorithm.HS256, description="HS256, HS384, HS512, RS256, ES256 or EdDSA; no other is accepted from it"
+    )
+    secret: Key = Field(
+        None,
+        description="key of the HMAC; at least 32, 48 or 64 bytes for HS256, HS384 or HS512 (RFC 7518 section 3.2)",
+    )
+    previous_secret: Key = Field(None, description="the secret before, which is accepted besides")
+    public_key: Key = Field(
+        None, description="public key in PEM: RSA of 2048 bits at least for RS256, P-256 for ES256, Ed25519 for EdDSA"
+    )
+    previous_public_key: Key = Field(None, description="the public key before, which is accepted besides")
+    enabled: bool = Field(True, description="whether its tokens are accepted")
+    require_exp: bool = Field(True, description="whether its tokens must expire")
+
+    @field_validator("secret", "previous_secret", "public_key", "previous_public_key")
+    @classmethod
+    def _usable(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """The key as it is kept; each option is judged by itself, so that all faults are found at once."""
+        algorithm = info.data.get("algorithm")
+        if not isinstance(algorithm, Algorithm):  # refused itself
+            return key
+        name = info.field_name or ""
+        if name.endswith("secret") is not algorithm.uses_secret:
+            if key is not None:
+                other = "secret" if algorithm.uses_secret else "public_key"
+                raise refused(f"is not for {algorithm}, which needs '{other}'")
+            return None
+        if key is None:
+            if not name.startswith("previous_"):
+                raise refused("is required")
+            return None
+        try:
+            return SecretStr(usable_key(algorithm, key.get_secret_value()))
+        except ValueError as error:
+            raise refused(str(error)) from None
+
+    @property
+    def keys(self) -> tuple[str, str | None]:
+        """The key, and the one before it or None."""
+        key, previous = self.secret, self.previous_secret
+        if key is None:
+            key, previous = self.public_key, self.previous_public_key
+        if key is None:
+            raise AssertionError("a section without a key is refused")
+        return key.get_secret_value(), None if previous is None else previous.get_secret_value()

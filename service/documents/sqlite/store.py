@@ -1,0 +1,306 @@
+"""The embedded default: documents in one SQLite file, on a local disk, shared by all Lading processes of one machine.
+
+For operators. Beside the file (mode 0600: it holds the secrets of issuers) SQLite keeps two more, ``-wal`` and
+``-shm``; while a process runs, they belong to the data. Copy the file only when every process has ended, or with
+``sqlite3 FILE '.backup COPY'`` at any time. A network file system will not do: write-ahead logging needs shared memory
+(https://sqlite.org/wal.html). The user that Lading runs as must be able to write the file and its folder.
+
+While the file cannot be written, because the disk is full, broken or read-only, writes end with ``StoreUnavailable``.
+They work again as soon as the disk does: nothing need be restarted.
+
+Within a process one thread writes. It commits what has gathered in its queue as one transaction, so that many writes
+share one sync of the disk. Readers have threads of their own, and never wait for the writer.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ...models import Held, Import, Status
+from ...models.clock import Clock, SteadyClock, SystemClock
+from ...models.issuers import Issuer
+from .. import DocumentStore, StoreUnavailable
+from . import queries as sqlite_queries
+from .engine.clock import Boot, note, present_boot, started_at
+from .engine.commits import commit_together
+from .engine.file import connect_reader, connect_writer, create_file, file_identity, unavailable
+from .engine.threads import Call, ConnectionThreads, run_each
+from .news import SqliteNews
+from .records import SqliteRecordStore
+from .rows import to_milliseconds
+from .search import SqliteImportSearch
+from .turns import Turns
+from .writes import Claim, Write, insert_imports, update_imports, write_claims
+
+_CLAIM_TRIES = 5
+"""How often a claim looks again for what no other process has claimed meanwhile."""
+
+
+class SqliteDocumentStore(DocumentStore):
+    """Keeps documents in a SQLite file. See ``DocumentStore`` and the module docstring. Also ``SupportsWaiting``.
+
+    Args:
+        path: the file; it and the folders above it are created where they are missing.
+        clock: the machine's; asked in other threads too. Unless it is ``SystemClock``, or ``boot`` is given, it is the
+            store's clock too: tests set both at once.
+        boot: the store's clock goes on by its counter; the present boot unless given. Where the system names no boot,
+            the machine's clock is the store's.
+        busy_timeout: how long a transaction waits for those of other processes before it gives up.
+        readers: number of reading threads, at least 1.
+        queue_size: how many writes, and how many reads, wait or run at most; further callers wait for a place.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        boot: Boot | None = None,
+        busy_timeout: timedelta = timedelta(seconds=5),
+        readers: int = 2,
+        queue_size: int = 1024,
+    ) -> None:
+        self._path = path = path.absolute()
+        self._clock = clock
+        self._boot = boot or (present_boot() if isinstance(clock, SystemClock) else None)
+        self._steady = None if self._boot is None else SteadyClock(clock.now(), self._boot.counter)
+        self.clock = self._steady or clock
+        self._busy_timeout = busy_timeout
+        self._turns = Turns()
+        self._choosing = asyncio.Lock()
+        self._identity: tuple[int, int] | None = None
+        self._writer = ConnectionThreads(
+            "documents-writer",
+            path,
+            self._connect_writer,
+            self._commit,
+            threads=1,
+            batch=queue_size,
+            capacity=queue_size,
+        )
+        self._readers = ConnectionThreads(
+            "documents-reader",
+            path,
+            self._connect_reader,
+            run_each,
+            threads=readers,
+            batch=1,
+            capacity=queue_size,
+        )
+        self._news = SqliteNews(self._readers)
+        self.search = SqliteImportSearch(self._readers)
+        self.records = SqliteRecordStore(self._writer, self._readers, self.clock)
+
+    async def open(self) -> None:
+        """See ``DocumentStore.open``.
+
+        Raises:
+            StoreUnavailable: the file cannot be created, read or written, is not Lading's, or has a newer schema.
+        """
+        self._identity = None
+        try:
+            await self._writer.open()
+            await self._readers.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """See ``DocumentStore.close``; where no other process has the file open, its log is folded into it."""
+        await self._readers.close()
+        await self._writer.close()
+
+    async def ping(self) -> None:
+        """See ``DocumentStore.ping``."""
+        await self._writer.run(sqlite_queries.probe_writing)
+        await self._readers.run(sqlite_queries.probe_reading)
+
+    # --- imports ------------------------------------------------------------------------------------------------------
+
+    async def add(self, document: Import) -> None:
+        """See ``DocumentStore.add``."""
+        await self._writer.run(Write(insert_imports, document))
+
+    async def get(self, import_id: str) -> Import | None:
+        """See ``DocumentStore.get``."""
+        return await self._readers.run(lambda connection: sqlite_queries.get_import(connection, import_id))
+
+    async def get_by_image(self, image_id: str) -> Import | None:
+        """See ``DocumentStore.get_by_image``."""
+        return await self._readers.run(lambda connection: sqlite_queries.get_import_by_image(connection, image_id))
+
+    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+        """See ``DocumentStore.unpurged``."""
+        return await self._readers.run(
+            lambda connection: sqlite_queries.list_unpurged(connection, deleted_before, limit)
+        )
+
+    async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+        """See ``DocumentStore.images_in``."""
+        return await self._readers.run(
+            lambda connection: sqlite_queries.list_images(connection, storage, held, after, limit)
+        )
+
+    async def count_images_in(self, storage: str) -> int:
+        """See ``DocumentStore.count_images_in``."""
+        return await self._readers.run(lambda connection: sqlite_queries.count_images(connection, storage))
+
+    async def stored_bytes(self, organization_id: str) -> int:
+        """See ``DocumentStore.stored_bytes``; its cost is constant."""
+        return await self._readers.run(lambda connection: sqlite_queries.get_stored_bytes(connection, organization_id))
+
+    async def update(self, document: Import) -> bool:
+        """See ``DocumentStore.update``."""
+        return await self._writer.run(Write(update_imports, document))
+
+    async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
+        """See ``DocumentStore.announced``."""
+        await self._writer.run(lambda connection: sqlite_queries.clear_outbox(connection, import_id, event_ids))
+
+    async def remove(self, document: Import) -> bool:
+        """See ``DocumentStore.remove``."""
+        return await self._writer.run(lambda connection: sqlite_queries.remove_import(connection, document))
+
+    async def claim(
+        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+    ) -> Sequence[Import]:
+        """See ``DocumentStore.claim``."""
+        excluded = frozenset(exclude_issuers)
+
+        def choose(connection: sqlite3.Connection) -> Sequence[Import]:
+            rowids = self._turns.take(connection, to_milliseconds(self.clock.now()), limit, excluded, per_issuer)
+            return sqlite_queries.read_rows(connection, rowids)
+
+        # What is chosen while nobody else is kept from writing may be claimed by another process meanwhile.
+        for _ in range(_CLAIM_TRIES):
+            async with self._choosing:
+                found = await self._readers.run(choose)
+            now = self._clock.now()
+            wanted = [document.claimed(worker_id, now) for document in found if document.status is Status.QUEUED]
+            if not found:
+                return ()
+            claimed = await self._writer.run(Write(write_claims, Claim(worker_id, wanted)))
+            if claimed or not await self._readers.run(lambda one: sqlite_queries.has_worker(one, worker_id)):
+                return claimed
+        return ()
+
+    async def queued(self, limit: int) -> int:
+        """See ``DocumentStore.queued``."""
+        return await self._readers.run(lambda connection: sqlite_queries.count_queued(connection, limit))
+
+    async def wait_for_work(self, timeout: float) -> None:
+        """See ``SupportsWaiting.wait_for_work``."""
+        await self._news.wait(timeout)
+
+    # --- workers ------------------------------------------------------------------------------------------------------
+
+    async def register(self, worker_id: str, lease: timedelta) -> None:
+        """See ``DocumentStore.register``."""
+
+        def register(connection: sqlite3.Connection) -> None:
+            sqlite_queries.insert_worker(connection, worker_id, self._reached(connection) + lease)
+
+        await self._writer.run(register)
+
+    async def heartbeat(self, worker_id: str, lease: timedelta) -> bool:
+        """See ``DocumentStore.heartbeat``."""
+
+        def renew(connection: sqlite3.Connection) -> bool:
+            return sqlite_queries.renew_worker(connection, worker_id, self._reached(connection) + lease)
+
+        return await self._writer.run(renew)
+
+    async def recover(self, limit: int) -> int:
+        """See ``DocumentStore.recover``."""
+        return await self._writer.run(
+            lambda connection: sqlite_queries.recover_imports(connection, limit, self._clock.now(), self.clock.now())
+        )
+
+    async def release(self, worker_id: str) -> None:
+        """See ``DocumentStore.release``."""
+        await self._writer.run(lambda connection: sqlite_queries.delete_worker(connection, worker_id))
+
+    # --- issuers ------------------------------------------------------------------------------------------------------
+
+    async def add_issuer(self, issuer: Issuer) -> None:
+        """See ``DocumentStore.add_issuer``."""
+        await self._writer.run(lambda connection: sqlite_queries.insert_issuer(connection, issuer))
+
+    async def get_issuer(self, issuer_id: str) -> Issuer | None:
+        """See ``DocumentStore.get_issuer``."""
+        return await self._readers.run(lambda connection: sqlite_queries.get_issuer(connection, issuer_id))
+
+    async def list_issuers(self) -> Sequence[Issuer]:
+        """See ``DocumentStore.list_issuers``."""
+        return await self._readers.run(sqlite_queries.list_issuers)
+
+    async def set_issuer_enabled(self, issuer_id: str, enabled: bool) -> bool:
+        """See ``DocumentStore.set_issuer_enabled``."""
+        return await self._writer.run(lambda connection: sqlite_queries.enable_issuer(connection, issuer_id, enabled))
+
+    async def rotate_issuer(self, issuer_id: str, key: str, keep_until: datetime | None) -> bool:
+        """See ``DocumentStore.rotate_issuer``."""
+        return await self._writer.run(
+            lambda connection: sqlite_queries.rotate_issuer(connection, issuer_id, key, keep_until)
+        )
+
+    async def drop_previous_keys(self) -> int:
+        """See ``DocumentStore.drop_previous_keys``."""
+        return await self._writer.run(
+            lambda connection: sqlite_queries.drop_previous_keys(connection, self.clock.now())
+        )
+
+    # --- in the threads -----------------------------------------------------------------------------------------------
+
+    def _reached(self, connection: sqlite3.Connection) -> datetime:
+        """The present, which a boot to come does not go behind."""
+        now = self.clock.now()
+        if self._steady is not None:
+            note(connection, now)
+        return now
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        if self._identity is None:
+            create_file(self._path)  # once: one that is deleted later is missed, and not made anew
+        connection = self._connect(connect_writer)
+        try:
+            if self._steady is not None and self._boot is not None:
+                self._steady.set(started_at(connection, self._boot, self._clock.now), 0)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.Error | MemoryError):
+                raise unavailable(self._path, error) from error
+            raise
+        return connection
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        return self._connect(connect_reader)
+
+    def _connect(self, connect: Callable[[Path, timedelta], sqlite3.Connection]) -> sqlite3.Connection:
+        if self._identity is None:
+            self._identity = file_identity(self._path)
+        self._check_identity()
+        connection = connect(self._path, self._busy_timeout)
+        try:
+            self._check_identity()
+        except StoreUnavailable:
+            connection.close()
+            raise
+        return connection
+
+    def _commit(self, connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
+        # SQLite itself goes on writing into a file that has no name any more, and all of it would be lost (P1).
+        self._check_identity()
+        commit_together(connection, calls)
+        self._check_identity()
+
+    def _check_identity(self) -> None:
+        """Make sure that the path still names the file that was opened.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+        if self._identity is None or file_identity(self._path) != self._identity:
+            raise StoreUnavailable(f"SQLite database {self._path} was deleted or replaced: restart Lading")

@@ -1,0 +1,263 @@
+"""The catalogue of API errors: stable code, HTTP status, title and public text; and the map from the plugins' errors.
+
+What is written here may be read by any client. Internal text goes to the log, never into an error body (RFC 9457
+section 5). ``docs/reference/errors.md`` explains every code to its reader; a test holds the two together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from http import HTTPStatus
+from typing import Any
+
+from ...plugins.errors import HeaderNotAllowed, PluginError, SourceRefused
+from ..models import Failure
+
+
+class TusStatus(IntEnum):
+    """Statuses of the tus protocol that HTTP does not know."""
+
+    CHECKSUM_MISMATCH = 460
+
+    @property
+    def phrase(self) -> str:
+        """The reason phrase."""
+        return "Checksum Mismatch"
+
+
+AnyStatus = HTTPStatus | TusStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSpec:
+    """One kind of API error.
+
+    Attributes:
+        code: stable, for programs.
+        status: HTTP status.
+        text: ``str.format`` template of the sentence for people.
+    """
+
+    code: str
+    status: AnyStatus
+    text: str
+
+
+_SPECS = (
+    ErrorSpec("unauthorized", HTTPStatus.UNAUTHORIZED, "A valid token is required."),
+    ErrorSpec("forbidden", HTTPStatus.FORBIDDEN, "The token does not grant '{ability}' here."),
+    ErrorSpec("not_found", HTTPStatus.NOT_FOUND, "There is no such resource."),
+    ErrorSpec("method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method {method} is not allowed here."),
+    ErrorSpec(
+        "idempotency_key_invalid",
+        HTTPStatus.BAD_REQUEST,
+        "The Idempotency-Key must be one string of 1 to 255 printable ASCII characters.",
+    ),
+    ErrorSpec(
+        "idempotency_in_progress",
+        HTTPStatus.CONFLICT,
+        "The first request with this Idempotency-Key is still under way; try again.",
+    ),
+    ErrorSpec(
+        "idempotency_key_reused",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Another request was sent with this Idempotency-Key; each key is for one request.",
+    ),
+    ErrorSpec("docs_not_installed", HTTPStatus.NOT_FOUND, "The page is not installed: pip install 'lading[docs]'."),
+    ErrorSpec(
+        "service_restarting", HTTPStatus.SERVICE_UNAVAILABLE, "No process of the service is up now; try again later."
+    ),
+    ErrorSpec("too_many_streams", HTTPStatus.SERVICE_UNAVAILABLE, "Too many streams of events are open."),
+    ErrorSpec(
+        "batch_too_long", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The batch has more than {limit} items; post another."
+    ),
+    ErrorSpec("header_invalid", HTTPStatus.BAD_REQUEST, "The header field {header} {reason}."),
+    ErrorSpec(
+        "tus_version_unsupported", HTTPStatus.PRECONDITION_FAILED, "The header field Tus-Resumable must be 1.0.0."
+    ),
+    ErrorSpec(
+        "upload_content_type",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The Content-Type must be application/offset+octet-stream.",
+    ),
+    ErrorSpec(
+        "upload_offset_mismatch", HTTPStatus.CONFLICT, "The upload has come to {offset} bytes; go on from there."
+    ),
+    ErrorSpec("upload_locked", HTTPStatus.LOCKED, "Another request sends bytes of the upload; try again."),
+    ErrorSpec(
+        "upload_checksum_mismatch",
+        TusStatus.CHECKSUM_MISMATCH,
+        "The bytes do not have the checksum that Upload-Checksum names; they were not kept.",
+    ),
+    ErrorSpec("upload_gone", HTTPStatus.GONE, "The upload is over; begin another one."),
+    ErrorSpec("content_missing", HTTPStatus.UNPROCESSABLE_ENTITY, "The image has no bytes."),
+    ErrorSpec(
+        "content_in_progress", HTTPStatus.CONFLICT, "The bytes of the import are being received already; try again."
+    ),
+    ErrorSpec(
+        "content_not_expected",
+        HTTPStatus.CONFLICT,
+        "The import is {status}; bytes are taken for one that is waiting alone.",
+    ),
+    ErrorSpec(
+        "too_many_uploads", HTTPStatus.SERVICE_UNAVAILABLE, "Too many images are being received; try again later."
+    ),
+    ErrorSpec(
+        "disk_full", HTTPStatus.SERVICE_UNAVAILABLE, "The service has no room for the bytes now; try again later."
+    ),
+    ErrorSpec(
+        "disk_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The service cannot keep the bytes now; try again later."
+    ),
+    ErrorSpec(
+        "not_cancellable",
+        HTTPStatus.CONFLICT,
+        "The import is {status}; only one that is waiting, queued or running is cancelled.",
+    ),
+    ErrorSpec(
+        "not_retryable", HTTPStatus.CONFLICT, "The import is {status}; only a failed or cancelled one is tried again."
+    ),
+    ErrorSpec(
+        "secrets_dropped",
+        HTTPStatus.CONFLICT,
+        "The secrets in the headers or the url of the import were dropped when it ended; post it again with them.",
+    ),
+    ErrorSpec(
+        "still_stopping",
+        HTTPStatus.CONFLICT,
+        "What an attempt at the cancelled import has stored is still being removed; try again later.",
+    ),
+    ErrorSpec("image_deleted", HTTPStatus.GONE, "The image was deleted."),
+    ErrorSpec("precondition_failed", HTTPStatus.PRECONDITION_FAILED, "The image is not the one that was asked for."),
+    ErrorSpec(
+        "range_not_satisfiable",
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        "The requested range is malformed, or beyond the {size} bytes of the image.",
+    ),
+    ErrorSpec("request_timeout", HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive within {seconds} s."),
+    ErrorSpec(
+        "request_body_too_large",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "The request body is larger than {limit} bytes.",
+    ),
+    ErrorSpec(
+        "request_head_too_large",
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "The request line and header fields are larger than {limit} bytes.",
+    ),
+    ErrorSpec(
+        "rate_limited",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many requests; try again in {seconds} s.",
+    ),
+    ErrorSpec(
+        "quota_exceeded", HTTPStatus.FORBIDDEN, "The organisation's images have reached the {limit} bytes it may store."
+    ),
+    ErrorSpec("parameter_invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "The parameter '{parameter}' {reason}."),
+    ErrorSpec("webhooks_full", HTTPStatus.CONFLICT, "The issuer has {limit} endpoints already, the most it may have."),
+    ErrorSpec("webhook_disabled", HTTPStatus.CONFLICT, "The endpoint is disabled, and nothing is sent to it."),
+    ErrorSpec(
+        "webhook_secret_unreadable",
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The secret can no longer be decrypted; rotate it to get another.",
+    ),
+    ErrorSpec("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed unexpectedly."),
+    ErrorSpec("image_lost", HTTPStatus.INTERNAL_SERVER_ERROR, "Storage no longer holds the image as it was imported."),
+    ErrorSpec(
+        "image_elsewhere",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The image is in the storage '{storage}', which this service is not configured to read.",
+    ),
+    ErrorSpec("image_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Storage is unavailable; try again later."),
+    ErrorSpec("too_many_downloads", HTTPStatus.SERVICE_UNAVAILABLE, "Too many images are being sent; try again later."),
+    ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are waiting; try again later."),
+    ErrorSpec("documents_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The database is unavailable; try again later."),
+    ErrorSpec("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: {components}."),
+)
+
+CATALOGUE: Mapping[str, ErrorSpec] = {spec.code: spec for spec in _SPECS}
+"""Every API error by code, but for those of ``lading.service.api.params`` and refused sources, which bring their own
+text."""
+
+_RENAMED = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""Reason phrases that RFC 9110 section 15.5 has changed, and older Pythons have not."""
+
+
+def reason_phrase(status: AnyStatus) -> str:
+    """The reason phrase of a status, as RFC 9110 has it."""
+    return _RENAMED.get(status, status.phrase)
+
+
+WORKER_LOST = Failure("worker_lost", "The workers that ran this import died again and again.", retryable=True)
+SECRETS_UNREADABLE = Failure(
+    "secrets_unreadable", "The headers or the url of this import can no longer be decrypted.", retryable=True
+)
+CONTENT_EXPIRED = Failure("content_expired", "The bytes of the image did not come in time.", retryable=True)
+HOST_UNAVAILABLE = Failure(
+    "host_unavailable", "The host of the url could not be reached, or asked to wait, for too long.", retryable=True
+)
+RECEIVER_REFUSED = Failure("receiver_refused", "The receiver did not answer with a 2xx status.", retryable=True)
+RECEIVER_GONE = Failure("receiver_gone", "The receiver answered with 410: it wants nothing any more.", retryable=False)
+ENDPOINT_DISABLED = Failure("endpoint_disabled", "The endpoint was disabled.", retryable=False)
+ENDPOINT_DELETED = Failure(
+    "endpoint_deleted", "The endpoint, or the secret to sign with, was deleted.", retryable=False
+)
+DELIVERY_FAILURES = (RECEIVER_REFUSED, RECEIVER_GONE, ENDPOINT_DISABLED, ENDPOINT_DELETED)
+"""Why the attempt of a delivery failed, beside what fetchers raise."""
+INTERNAL = Failure("internal_error", CATALOGUE["internal_error"].text, retryable=True)
+IMPORT_FAILURES = (WORKER_LOST, SECRETS_UNREADABLE, CONTENT_EXPIRED, HOST_UNAVAILABLE)
+"""How imports end that no plugin has failed, beside ``INTERNAL``."""
+
+
+class ApiError(Exception):
+    """An error answer.
+
+    Args:
+        code: a code of ``CATALOGUE``.
+        internal: text for the log.
+        retry_after: seconds for the ``Retry-After`` header, or None.
+        facts: values for the placeholders of the public text; ``parameter`` also becomes a member of the body.
+    """
+
+    def __init__(self, code: str, *, internal: str = "", retry_after: int | None = None, **facts: str | int) -> None:
+        spec = CATALOGUE[code]
+        self.code = code
+        self.status = spec.status
+        self.detail = spec.text.format(**facts)
+        self.internal = internal
+        self.retry_after = retry_after
+        self.parameter = str(facts["parameter"]) if "parameter" in facts else None
+        super().__init__(f"{code}: {internal or self.detail}")
+
+    @classmethod
+    def of(
+        cls, code: str, status: HTTPStatus, detail: str, *, parameter: str | None = None, internal: str = ""
+    ) -> "ApiError":
+        """An answer whose code and text come from elsewhere: a refused parameter or source."""
+        answer = cls("internal_error", internal=internal or detail)
+        answer.code, answer.status, answer.detail, answer.parameter = code, status, detail, parameter
+        return answer
+
+    @classmethod
+    def from_refusal(cls, error: SourceRefused, parameter: str = "url") -> "ApiError":
+        """The answer to an import whose source is refused before it is accepted: 422, naming the parameter."""
+        parameter = "headers" if isinstance(error, HeaderNotAllowed) else parameter
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return cls.of(error.code, status, error.detail, parameter=parameter, internal=error.internal)
+
+
+def problem_of(error: ApiError, request_id: str) -> dict[str, Any]:
+    """The body of an error answer (RFC 9457)."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": reason_phrase(error.status),
+        "status": error.status.value,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    return body if error.parameter is None else {**body, "parameter": error.parameter}
+
+
+def failure_of(error: PluginError) -> Failure:
+    """What an import's document says of an error that a plugin raised."""
+    return Failure(code=error.code, detail=error.detail, retryable=error.retryable)

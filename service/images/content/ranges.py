@@ -1,0 +1,101 @@
+"""``Range`` and ``If-Range``: which bytes of a representation are wanted (RFC 9110 sections 13.1.5 and 14).
+
+Where the RFC leaves a choice, the answer is nginx's: what cannot be read, or names no byte that exists, is refused
+(416); ranges that are too many, or together longer than the whole, are ignored, so that nobody gets a body that is
+larger than the image or costs more than a few reads.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from .preconditions import http_date
+
+MAX_RANGES: Final = 16
+"""Each costs an opening of the object in storage."""
+MAX_POSITION: Final = 2**63 - 1
+
+_UNIT: Final = "bytes="
+_SPEC: Final = re.compile(r" *(?:([0-9]+) *- *([0-9]*)|-([0-9]+)) *")
+
+
+class RangeNotSatisfiable(Exception):
+    """The header is malformed, or names no byte that exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Some of the bytes: ``length`` of them, at least 1, from ``offset``, at least 0."""
+
+    offset: int
+    length: int
+
+    def content_range(self, byte_size: int) -> str:
+        """The value of ``Content-Range``."""
+        return f"bytes {self.offset}-{self.offset + self.length - 1}/{byte_size}"
+
+
+def wanted_ranges(header: str | None, byte_size: int, *, max_ranges: int = MAX_RANGES) -> tuple[ByteRange, ...]:
+    """The ranges that a ``Range`` header asks for, in its order; empty where the whole is to be sent.
+
+    Args:
+        header: its value, or None where there is none.
+        byte_size: of the whole.
+        max_ranges: how many are answered; with more of them, the whole is sent.
+
+    Raises:
+        RangeNotSatisfiable: the answer is 416.
+    """
+    if header is None or header[: len(_UNIT)].lower() != _UNIT or len(header) == len(_UNIT):
+        return ()
+    ranges: list[ByteRange] = []
+    for spec in header[len(_UNIT) :].split(","):
+        found = _parsed(spec, byte_size)
+        if found is None:
+            continue
+        ranges.append(found)
+        if len(ranges) > max_ranges:
+            return ()
+    if not ranges:
+        raise RangeNotSatisfiable(header)
+    if sum(one.length for one in ranges) > byte_size:
+        return ()
+    return tuple(ranges)
+
+
+def range_applies(if_range: str | None, etag: str, last_modified: datetime) -> bool:
+    """Whether ``If-Range`` lets the ranges be answered; without it, they are. Only an exact match does.
+
+    Args:
+        if_range: its value, an entity tag or a date, or None where there is none.
+        etag: the strong entity tag of the representation, with its quotes.
+        last_modified: of the representation, whole seconds.
+    """
+    if if_range is None:
+        return True
+    if if_range.endswith('"'):
+        return if_range == etag
+    return http_date(if_range) == last_modified
+
+
+def _parsed(spec: str, byte_size: int) -> ByteRange | None:
+    """One range, cut at the end of the representation; None where no byte of it exists."""
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise RangeNotSatisfiable(spec)
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        start, end = max(0, byte_size - _position(suffix)), byte_size
+    else:
+        start = _position(first)
+        end = min(_position(last) + 1, byte_size) if last else byte_size
+    return ByteRange(start, end - start) if start < end else None
+
+
+def _position(digits: str) -> int:
+    significant = digits.lstrip("0") or "0"
+    position = int(significant) if len(significant) <= len(str(MAX_POSITION)) else MAX_POSITION + 1
+    if position > MAX_POSITION:
+        raise RangeNotSatisfiable(digits[:32])
+    return position

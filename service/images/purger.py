@@ -1,0 +1,122 @@
+"""Removes what is to be gone: images whose deletion was begun and not completed, since its process died or storage
+failed, the previous keys of issuers whose time has ended, and records that have expired. Ends the wait of imports for
+bytes that do not come.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from ..documents import DocumentStore, StoreUnavailable
+from ..errors.catalogue import CONTENT_EXPIRED, ApiError
+from ..models.clock import Clock
+from ..observe.outages import Outage
+from .service import Images
+
+INTERVAL = 60.0
+"""Seconds between two looks."""
+AGE = timedelta(seconds=60)
+"""How long ago a deletion has begun at least: a younger one may still be under way."""
+BATCH = 1000
+"""How many deletions are completed at a look, at most: the oldest. While so many cannot be, younger ones wait."""
+FAILURES = 3
+"""Failures in a row after which a look leaves the storages alone that failed: what fails then is not the images."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Purger:
+    """Looks again and again. Several processes may do so at once: what one does, another finds done."""
+
+    images: Images
+    store: DocumentStore
+    clock: Clock
+    rng: random.Random
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        outage = Outage("the removal of deleted images")
+        while True:
+            try:
+                await self.drop_keys()
+                await self.drop_records()
+                await self.expire_waiting()
+                await self.sweep()
+                outage.worked()
+            except (ApiError, StoreUnavailable) as error:
+                outage.failed(str(error))
+            except Exception:
+                log.exception("the removal of deleted images failed unexpectedly")
+            await asyncio.sleep(INTERVAL * self.rng.uniform(0.8, 1.2))
+
+    async def drop_keys(self) -> None:
+        """Forget the keys that verify nothing any more.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        if dropped := await self.store.drop_previous_keys():
+            log.info("previous keys of issuers were dropped", keys=dropped)
+
+    async def drop_records(self) -> None:
+        """Remove records that have expired, in batches.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        while await self.store.records.drop_expired(BATCH) == BATCH:
+            pass
+
+    async def expire_waiting(self) -> None:
+        """Fail the imports whose bytes did not come in time.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        for document in await self.store.search.expired_waiting(self.store.clock.now(), BATCH):
+            expired = document.expired(CONTENT_EXPIRED, self.clock.now())
+            expired = await self.images.facts.stamp(document, expired)
+            if await self.store.update(expired):
+                self.images.facts.written(expired)
+                log.info("an import has expired: its bytes did not come", import_id=document.id)
+
+    async def sweep(self) -> int:
+        """Complete what there is to complete; how many deletions that were.
+
+        Each is tried, whatever becomes of others, unless those in the same storages fail again and again: a storage
+        that hangs would hold up all. The order is random, so that the same ones do not always come first.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+            ApiError: the last deletion that was not completed.
+        """
+        completed = 0
+        failure: ApiError | None = None
+        in_a_row: Counter[tuple[str, ...]] = Counter()
+        documents = list(await self.store.unpurged(self.clock.now() - AGE, BATCH))
+        self.rng.shuffle(documents)
+        for document in documents:
+            places = document.image.places if document.image is not None else ()
+            if in_a_row[places] == FAILURES:
+                continue
+            # Others may have completed it since, and the import may have been retried, and have an image by now.
+            present = await self.store.get(document.id)
+            if present is None or not present.is_stopping:
+                continue
+            try:
+                await self.images.purge(present)
+            except ApiError as error:
+                failure = error
+                in_a_row[places] += 1
+            else:
+                completed += 1
+                in_a_row[places] = 0
+                log.info("a deletion was completed", import_id=document.id)
+        if failure is not None:
+            raise failure
+        return completed

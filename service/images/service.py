@@ -1,0 +1,306 @@
+"""What the API does with images: show one, read its bytes, delete it. Knows no HTTP but the codes of its errors.
+
+The order of effects of a deletion: the document says that the image is deleted, durably; then the bytes go; then the
+document says that they are gone. From the first step on nobody reads the image. A crash between the steps leaves a
+document that still says which bytes are to go, never one that claims bytes which are gone. Deleting again completes it,
+and so does ``lading.service.images.purger``, should nobody delete again. Where there is a second copy, both go.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from ...plugins.capabilities import SupportsSignedUrls
+from ...plugins.content_disposition import content_disposition
+from ...plugins.errors import ContentMismatch, KeyInvalid, ObjectNotFound, PluginError
+from ..documents import DocumentStore
+from ..errors.catalogue import ApiError
+from ..errors.database import RETRY_AFTER_OUTAGE, told_as_outage
+from ..models import MAX_ID_LENGTH, Image, Import, Status
+from ..models.clock import Clock
+from ..models.grants import Grant
+from ..storages.routes import Storages
+from ..webhooks.base import Facts
+from .content.ranges import ByteRange
+
+RETRY_AFTER_DOWNLOADS = 1
+WRITE_ATTEMPTS = 5
+"""How often a step of a deletion is tried against others that write the same document: deletions, and who moves it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image and the import that it belongs to."""
+
+    document: Import
+    image: Image
+
+    @property
+    def etag(self) -> str:
+        """The strong entity tag of the bytes, with its quotes."""
+        return f'"{self.image.sha256}"'
+
+    @property
+    def last_modified(self) -> datetime:
+        """Whole seconds. When the import was accepted: bytes never change, and no write of the document moves this."""
+        return self.document.created_at.replace(microsecond=0)
+
+    @property
+    def whole(self) -> ByteRange:
+        """All of its bytes."""
+        return ByteRange(0, self.image.byte_size)
+
+    @property
+    def filename(self) -> str | None:
+        """The name that the client or else the origin gave; data from a stranger."""
+        return self.document.filename or self.image.filename
+
+    @property
+    def disposition(self) -> str:
+        """``Content-Disposition``: what is no image by its type is not shown by browsers."""
+        return content_disposition(self.filename, inline=self.image.content_type.startswith("image/"))
+
+
+class Downloads:
+    """The images that are being sent.
+
+    Args:
+        limit: how many at most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.running = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Around the sending of one.
+
+        Raises:
+            ApiError: ``too_many_downloads``.
+        """
+        if self.running >= self._limit:
+            raise ApiError("too_many_downloads", retry_after=RETRY_AFTER_DOWNLOADS)
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The images of all organisations, behind the grants of their tokens, in whichever storage they are.
+
+    Every method raises ``ApiError`` alone: ``documents_unavailable`` beside what it names.
+
+    Attributes:
+        signers: what signs URLs, by the name of its storage, where clients are to be sent there.
+        url_lifetime: how long such a URL works.
+        facts: announces deletions.
+    """
+
+    store: DocumentStore
+    storages: Storages
+    clock: Clock
+    downloads: Downloads
+    signers: Mapping[str, SupportsSignedUrls] = field(default_factory=dict)
+    url_lifetime: timedelta = timedelta(seconds=60)
+    facts: Facts = field(default_factory=Facts)
+
+    async def get(self, grant: Grant, image_id: str) -> StoredImage:
+        """An image of the grant's organisation.
+
+        Raises:
+            ApiError: ``not_found``, also where it belongs to another organisation; ``image_deleted``.
+        """
+        found = await self._find(grant, image_id)
+        if found.document.image_deleted_at is not None:
+            raise ApiError("image_deleted")
+        return found
+
+    async def readable(self, grant: Grant, image_id: str) -> StoredImage:
+        """An image whose bytes the grant may read.
+
+        Raises:
+            ApiError: as ``get``; ``forbidden``; ``image_elsewhere``.
+        """
+        found = await self.get(grant, image_id)
+        _check_ability(grant, "image_download", found)
+        if self._place(found.image, ()) is None:
+            raise _elsewhere(found.image.storage)
+        return found
+
+    async def signed_url(self, found: StoredImage) -> str | None:
+        """Where the storage itself serves the bytes, for a while; None where clients are not to be sent there.
+
+        Raises:
+            ApiError: ``image_unavailable``.
+        """
+        signer = self.signers.get(found.image.storage)
+        if signer is None:
+            return None
+        try:
+            return await signer.signed_url(
+                found.image.key,
+                expires=self.url_lifetime,
+                content_type=found.image.content_type,
+                content_disposition=found.disposition,
+            )
+        except PluginError as error:
+            raise _unavailable(error) from error
+
+    async def read(self, found: StoredImage, part: ByteRange) -> AsyncGenerator[bytes, None]:
+        """Some of the bytes, in pieces of at most 1 MiB; to be closed by whoever leaves it before its end.
+
+        Where a storage fails, the rest comes from another that has the image: its mirror, or where it was moved to
+        meanwhile.
+
+        Raises:
+            ApiError: ``image_deleted`` or ``image_elsewhere``, where that happened meanwhile; ``image_lost``;
+                ``image_unavailable``.
+        """
+        sent = 0
+        tried: list[str] = []
+        unavailable: PluginError | None = None
+        while (place := self._place(found.image, tried)) is not None:
+            tried.append(place)
+            rest = ByteRange(part.offset + sent, part.length - sent)
+            try:
+                async with self._opened(place, found.image, rest) as chunks:
+                    async for chunk in chunks:
+                        sent += len(chunk)
+                        yield chunk
+            except PluginError as error:
+                found = await self._still_there(found)
+                log.warning("an image could not be read", import_id=found.document.id, storage=place, reason=str(error))
+                if not isinstance(error, ObjectNotFound | ContentMismatch | KeyInvalid):
+                    unavailable = error
+            else:
+                return
+        if unavailable is not None:
+            raise _unavailable(unavailable) from unavailable
+        if found.image.storage not in self.storages.by_name:
+            raise _elsewhere(found.image.storage)
+        log.error("no storage holds an image as it was imported", import_id=found.document.id, tried=tried)
+        raise ApiError("image_lost", internal=f"it is not in {', '.join(tried)}")
+
+    async def delete(self, grant: Grant, image_id: str) -> Import:
+        """Delete an image; when this returns, its bytes are gone, and its document says so. Idempotent.
+
+        Raises:
+            ApiError: ``not_found``; ``forbidden``; ``image_elsewhere``; ``image_unavailable`` or
+                ``documents_unavailable``, where the deletion may have begun, and another attempt will complete it.
+        """
+        found = await self._find(grant, image_id)
+        _check_ability(grant, "image_delete", found)
+        if found.document.image_deleted_at is None:
+            self._check_places(found.image.places)  # before the first step, rather than between two
+        document = await self._write(found.document, lambda one: one.image_deleted_at is not None, Import.image_deleted)
+        return await self.purge(document)
+
+    async def purge(self, document: Import) -> Import:
+        """Complete a deletion: remove the bytes of a deleted image, or those that a cancelled attempt may have saved,
+        unless they are known to be gone; and then the import, where it is deleted itself. Idempotent.
+
+        Raises:
+            ApiError: ``image_elsewhere``; ``image_unavailable``.
+        """
+        if not document.is_stopping:
+            return document
+        image = document.image
+        places = self.storages.new_places if image is None else image.places
+        self._check_places(places)
+        try:
+            for place in places:
+                await self.storages.by_name[place].delete(document.storage_key)
+        except PluginError as error:
+            raise _unavailable(error) from error
+        if document.deleted_at is None:
+            # One that does not stop any more was purged by another, and may have been retried since.
+            return await self._write(document, lambda one: not one.is_stopping, Import.image_purged)
+        with told_as_outage():
+            # Where others have written it meanwhile, or events are still to be announced, the purger comes to it again.
+            await self.store.remove(document)
+        return document
+
+    async def purge_stopped(self, import_id: str) -> None:
+        """Complete a cancellation or deletion whose attempt has just been ended; where that fails, the purger does."""
+        try:
+            with told_as_outage():
+                document = await self.store.get(import_id)
+            if document is not None and document.status is Status.CANCELLED:
+                await self.purge(document)
+        except ApiError as error:
+            log.warning("what a cancelled attempt has stored is removed later", import_id=import_id, reason=str(error))
+
+    async def _find(self, grant: Grant, image_id: str) -> StoredImage:
+        if len(image_id) > MAX_ID_LENGTH:
+            raise ApiError("not_found")
+        with told_as_outage():
+            document = await self.store.get_by_image(image_id)
+        if document is None or document.image is None or document.organization_id != grant.organization_id:
+            raise ApiError("not_found")
+        return StoredImage(document, document.image)
+
+    def _place(self, image: Image, tried: Collection[str]) -> str | None:
+        """A configured storage that has the image and was not tried yet, the main one first; or None."""
+        places = (place for place in image.places if image.readable_in(place) and place in self.storages.by_name)
+        return next((place for place in places if place not in tried), None)
+
+    @asynccontextmanager
+    async def _opened(self, place: str, image: Image, part: ByteRange) -> AsyncIterator[AsyncIterator[bytes]]:
+        storage = self.storages.by_name[place]
+        async with storage.open(image.key, offset=part.offset, length=part.length) as stored:
+            if stored.byte_size != image.byte_size:
+                raise ContentMismatch(f"{stored.byte_size} bytes instead of {image.byte_size}")
+            yield stored.chunks
+
+    async def _still_there(self, found: StoredImage) -> StoredImage:
+        """The image as its document is now."""
+        with told_as_outage():
+            document = await self.store.get(found.document.id)
+        if document is None or document.image is None or document.image_deleted_at is not None:
+            raise ApiError("image_deleted")
+        return StoredImage(document, document.image)
+
+    async def _write(
+        self,
+        document: Import,
+        is_written: Callable[[Import], bool],
+        transition: Callable[[Import, datetime], Import],
+    ) -> Import:
+        """Write a step of a deletion, unless another deletion has written it; the document with it."""
+        for _ in range(WRITE_ATTEMPTS):
+            if is_written(document):
+                return document
+            with told_as_outage():
+                after = await self.facts.stamp(document, transition(document, self.clock.now()))
+                if await self.store.update(after):
+                    self.facts.written(after)
+                    return after
+                document = await self.store.get(document.id) or document
+        raise ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)
+
+    def _check_places(self, places: tuple[str, ...]) -> None:
+        missing = self.storages.missing(places)
+        if missing is not None:
+            raise _elsewhere(missing)
+
+
+def _check_ability(grant: Grant, ability: str, found: StoredImage) -> None:
+    if not grant.allows(ability, found.document.album_id):
+        raise ApiError("forbidden", ability=ability)
+
+
+def _elsewhere(storage: str) -> ApiError:
+    return ApiError("image_elsewhere", internal=f"[storage] names no storage {storage}", storage=storage)
+
+
+def _unavailable(error: PluginError) -> ApiError:
+    return ApiError("image_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE)

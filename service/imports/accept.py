@@ -1,0 +1,193 @@
+"""What the API does with imports: accept one, show one. Knows no HTTP."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ...plugins.contracts import Source
+from ...plugins.errors import SourceRefused
+from ...plugins.host.schemes import host_of
+from ..documents import DocumentStore
+from ..errors.catalogue import ApiError
+from ..errors.database import told_as_outage
+from ..limits.quotas import Quotas
+from ..models import MAX_ID_LENGTH, Import, Status
+from ..models.clock import Clock, truncate_to_milliseconds
+from ..models.grants import Grant
+from ..models.ids import new_uuid
+from ..models.redaction import filtered, webhook_of
+from ..secrets.vault import Vault
+from ..webhooks.management import Endpoints
+from ..work.backlog import Backlog
+from ..work.pipeline.importer import Importer
+from .idempotency import Idempotency, fingerprint_of
+from .validation import ParamRules, validate
+
+RETRY_AFTER_BACKLOG = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An accepted import.
+
+    Attributes:
+        is_replayed: whether another request with the same key of idempotency has made it.
+    """
+
+    document: Import
+    is_replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """The imports of all organisations, behind the grants of their tokens.
+
+    Attributes:
+        vault: seals what is secret in the parameters.
+        accepted: called for every import that is queued, so that a worker of this process looks at once.
+        expire_after: for how long an import waits for the bytes that its client sends.
+        new_id: makes the id of an import.
+        endpoints: judges the webhooks that imports ask for; None where there are none.
+    """
+
+    store: DocumentStore
+    importer: Importer
+    backlog: Backlog
+    quotas: Quotas
+    rules: ParamRules
+    clock: Clock
+    vault: Vault
+    idempotency: Idempotency
+    accepted: Callable[[], None]
+    expire_after: timedelta = timedelta(days=1)
+    new_id: Callable[[], str] = new_uuid
+    endpoints: Endpoints | None = None
+
+    async def create(
+        self,
+        grant: Grant,
+        params: Mapping[str, Any],
+        request_id: str = "",
+        key: str | None = None,
+        *,
+        batch_id: str | None = None,
+        file_sha256: str | None = None,
+        add: Callable[[Import], Awaitable[None]] | None = None,
+    ) -> Accepted:
+        """Accept an import; it is durable when this returns (P1). Its ``params`` are without what is secret in them.
+
+        Args:
+            grant: what the token allows.
+            params: as sent, with ``controller`` and ``action`` at the end.
+            request_id: of the request, for the log.
+            key: of idempotency, see ``lading.service.imports.idempotency``; None for none.
+            batch_id: of the batch that it comes in; None for none.
+            file_sha256: digest of the bytes that came with it; None where none did.
+            add: adds the import, where it is not simply to be stored.
+
+        Raises:
+            ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``quota_exceeded``,
+                ``documents_unavailable``, the code of a refused source, or of ``Idempotency.once``.
+        """
+
+        async def prepared() -> Import:
+            return await self._prepared(grant, params, request_id, batch_id)
+
+        with told_as_outage():
+            if key is None:
+                document = await prepared()
+                await (add or self._add)(document)
+                return Accepted(document)
+            fingerprint = fingerprint_of(params if file_sha256 is None else {**params, "file": file_sha256})
+            document, is_replayed = await self.idempotency.once(
+                grant.issuer_id, key, fingerprint, prepared, add or self._add
+            )
+            return Accepted(document, is_replayed)
+
+    async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
+        """The import, if nothing stands against it."""
+        validate(params, self.rules)
+        document = self._document(grant, params, request_id, batch_id)
+        if not grant.allows("image_upload", document.album_id):
+            raise ApiError("forbidden", ability="image_upload")
+        if document.url is not None:
+            self._check_sources(params)
+        await self._check_webhook(grant, params)
+        if await self.backlog.is_full():
+            raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
+        if await self.quotas.is_full(grant.organization_id):
+            raise ApiError("quota_exceeded", limit=self.quotas.limit)
+        return document
+
+    async def prepared(self, grant: Grant, params: Mapping[str, Any]) -> Import:
+        """The import that ``create`` would accept, which is not stored.
+
+        Raises:
+            ApiError: see ``create``.
+        """
+        with told_as_outage():
+            return await self._prepared(grant, params, "", None)
+
+    async def _add(self, document: Import) -> None:
+        await self.store.add(document)
+        if document.status is Status.QUEUED:
+            self.backlog.added()
+            self.accepted()
+
+    async def get(self, grant: Grant, import_id: str) -> Import:
+        """One import of the grant's organisation.
+
+        Raises:
+            ApiError: ``not_found``, also where it belongs to another organisation, or ``documents_unavailable``.
+        """
+        if len(import_id) > MAX_ID_LENGTH:
+            raise ApiError("not_found")
+        with told_as_outage():
+            document = await self.store.get(import_id)
+        if document is None or document.organization_id != grant.organization_id or document.deleted_at is not None:
+            raise ApiError("not_found")
+        return document
+
+    async def _check_webhook(self, grant: Grant, params: Mapping[str, Any]) -> None:
+        """Refuse a webhook that can never be sent, and make sure that there is a secret to sign it with."""
+        url = webhook_of(params)
+        if url is None:
+            return
+        if self.endpoints is None:
+            raise ApiError("parameter_invalid", parameter="webhook", reason="is not possible: webhooks are off")
+        self.endpoints.check_url(url, "webhook[url]")
+        await self.endpoints.ensure_secret(grant.issuer_id)
+
+    def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
+        now = truncate_to_milliseconds(self.clock.now())
+        due = truncate_to_milliseconds(self.store.clock.now())
+        url = params.get("url")
+        first = url[0] if isinstance(url, list) else url
+        shown = filtered(params)
+        return Import(
+            id=self.new_id(),
+            organization_id=grant.organization_id,
+            issuer_id=grant.issuer_id,
+            params=shown,
+            sealed=self.vault.seal(params) if (url or webhook_of(params)) and shown is not params else None,
+            created_at=now,
+            updated_at=now,
+            run_at=due if url else due + self.expire_after,
+            due_since=due if url else None,
+            status=Status.QUEUED if url else Status.WAITING,
+            host=host_of(first) if first else "",
+            request_id=request_id,
+            batch_id=batch_id,
+        )
+
+    def _check_sources(self, params: Mapping[str, Any]) -> None:
+        urls = params["url"] if isinstance(params["url"], list) else [params["url"]]
+        for number, url in enumerate(urls):
+            try:
+                self.importer.check(Source(url, params.get("headers") or {}))
+            except SourceRefused as error:
+                refusal = ApiError.from_refusal(error)
+                if len(urls) > 1 and refusal.parameter == "url":
+                    refusal.parameter = f"url[{number}]"
+                raise refusal from error

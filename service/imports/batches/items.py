@@ -1,0 +1,22 @@
+"""An item of a batch, as the readers of ``service.api.params.items`` give it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors.catalogue import ApiError
+from ...errors.params import ParamsError
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item of a batch.
+
+    Attributes:
+        number: its line, or place in the array, from 1.
+        params: the parameters of an import; or
+        error: why they cannot be read, or are not wanted.
+    """
+
+    number: int
+    params: dict[str, Any] | None
+    error: ParamsError | ApiError | None = None

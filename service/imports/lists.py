@@ -1,0 +1,202 @@
+"""Lists of imports: what a client asks for, and which of it the token may see. Knows no HTTP but error codes."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from ..documents import DocumentStore
+from ..documents.search import MAX_PAIR_LENGTH, Filter, Page, Position
+from ..errors.catalogue import ApiError
+from ..errors.database import told_as_outage
+from ..models import MAX_ID_LENGTH, Status
+from ..models.grants import Grant
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 200
+LIST_ABILITIES: Final = ("image_list", "see")
+"""Abilities of which each one allows to read lists."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-5][0-9])"
+)
+_NUMBER: Final = re.compile(r"[0-9]{1,4}")
+_CURSOR: Final = re.compile(r"([0-9]{1,14}) ([0-9A-Za-z-]{1,64})")
+_NAMES: Final = ("album_id", "status", "created_after", "created_before", "metadata", "batch_id", "limit", "cursor")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for.
+
+    Attributes:
+        limit: imports of a page, 1 to ``MAX_LIMIT``.
+        after: where the page begins; None for the newest.
+    """
+
+    album_id: str | None
+    status: Status | None
+    created_after: datetime | None
+    created_before: datetime | None
+    metadata: tuple[str, str] | None
+    batch_id: str | None
+    limit: int
+    after: Position | None
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> "Query":
+        """Read the parameters of a list.
+
+        Raises:
+            ApiError: ``parameter_invalid``, naming the first one at fault; one that there is not is at fault too.
+        """
+        for name in params:
+            if name not in _NAMES:
+                raise _invalid(name, f"is unknown here; there are {', '.join(_NAMES)}")
+        return cls(
+            album_id=_text(params, "album_id"),
+            status=_status(params),
+            created_after=_moment(params, "created_after"),
+            created_before=_moment(params, "created_before"),
+            metadata=_metadata(params),
+            batch_id=_text(params, "batch_id", MAX_ID_LENGTH),
+            limit=_limit(params),
+            after=_position(params),
+        )
+
+    def following(self, after: Position) -> str:
+        """The query, percent-encoded, of the page that begins at another place (RFC 3986 section 2.1)."""
+        name, value = self.metadata or ("", None)
+        told = {
+            "album_id": self.album_id,
+            "status": self.status and self.status.value,
+            "created_after": self.created_after and self.created_after.isoformat().replace("+00:00", "Z"),
+            "created_before": self.created_before and self.created_before.isoformat().replace("+00:00", "Z"),
+            f"metadata[{name}]": value,
+            "batch_id": self.batch_id,
+            "limit": None if self.limit == DEFAULT_LIMIT else str(self.limit),
+            "cursor": cursor_of(after),
+        }
+        return urlencode({name: value for name, value in told.items() if value is not None}, quote_via=quote)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The imports of all organisations, behind the grants of their tokens."""
+
+    store: DocumentStore
+
+    async def page(self, grant: Grant, query: Query) -> Page:
+        """A page of the grant's organisation, the newest first; see ``ImportSearch.list``.
+
+        Raises:
+            ApiError: ``forbidden``, where the token may list no album, or not the one asked for;
+                ``documents_unavailable``.
+        """
+        wanted = Filter(
+            organization_id=grant.organization_id,
+            albums=listed_albums(grant, query.album_id),
+            status=query.status,
+            created_from=query.created_after,
+            created_before=query.created_before,
+            metadata=query.metadata,
+            batch_id=query.batch_id,
+        )
+        with told_as_outage():
+            return await self.store.search.list(wanted, query.limit, query.after)
+
+
+def cursor_of(position: Position) -> str:
+    """The cursor that leads to what comes after a place."""
+    milliseconds = (position.moment - _EPOCH) // _MILLISECOND
+    return base64.urlsafe_b64encode(f"{milliseconds} {position.id}".encode()).rstrip(b"=").decode()
+
+
+def listed_albums(grant: Grant, album_id: str | None) -> tuple[str, ...] | None:
+    """The albums that a list is of: the one asked for, or all that the token may list; None for all there are.
+
+    Raises:
+        ApiError: ``forbidden``.
+    """
+    if album_id is not None:
+        if not any(grant.allows(ability, album_id) for ability in LIST_ABILITIES):
+            raise ApiError("forbidden", ability=LIST_ABILITIES[0])
+        return (album_id,)
+    if grant.admin:
+        return None
+    albums = tuple(album for album, granted in grant.abilities.items() if granted.intersection(LIST_ABILITIES))
+    if not albums:
+        raise ApiError("forbidden", ability=LIST_ABILITIES[0])
+    return albums
+
+
+def _text(params: Mapping[str, Any], name: str, max_length: int = 4096) -> str | None:
+    value = params.get(name)
+    if value is not None and (not isinstance(value, str) or not value or len(value) > max_length):
+        raise _invalid(name, "must be a string that is not empty")
+    return value
+
+
+def _status(params: Mapping[str, Any]) -> Status | None:
+    value = _text(params, "status")
+    try:
+        return None if value is None else Status(value)
+    except ValueError:
+        raise _invalid("status", f"must be one of {', '.join(Status)}") from None
+
+
+def _moment(params: Mapping[str, Any], name: str) -> datetime | None:
+    """A date-time of RFC 3339 section 5.6, and nothing else of ISO 8601: a date, or a time without its offset, would be
+    the service's guess. In a query ``+`` means a space: what stands before the offset is read so.
+    """
+    value = _text(params, name)
+    if value is None:
+        return None
+    text = value.replace(" ", "+").upper()
+    try:
+        if not _MOMENT.fullmatch(text):
+            raise ValueError  # noqa: TRY301  # told as the others
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _invalid(name, "must be a date and time with an offset, such as 2026-02-03T04:05:06.789Z") from None
+
+
+def _metadata(params: Mapping[str, Any]) -> tuple[str, str] | None:
+    value = params.get("metadata")
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise _invalid("metadata", "must be one name with its value: metadata[name]=value")
+    ((name, text),) = value.items()
+    if not isinstance(text, str) or len(name) + len(text) > MAX_PAIR_LENGTH:
+        raise _invalid("metadata", f"must be a text; name and text have {MAX_PAIR_LENGTH} characters at most")
+    return name, text
+
+
+def _limit(params: Mapping[str, Any]) -> int:
+    value = params.get("limit", str(DEFAULT_LIMIT))
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value) or not 1 <= int(value) <= MAX_LIMIT:
+        raise _invalid("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
+    return int(value)
+
+
+def _position(params: Mapping[str, Any]) -> Position | None:
+    value = _text(params, "cursor")
+    if value is None:
+        return None
+    try:
+        match = _CURSOR.fullmatch(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode())
+    except (binascii.Error, ValueError):
+        match = None
+    if match is None:
+        raise _invalid("cursor", "is not a cursor that a list has given")
+    return Position(_EPOCH + int(match[1]) * _MILLISECOND, match[2])
+
+
+def _invalid(parameter: str, reason: str) -> ApiError:
+    return ApiError("parameter_invalid", parameter=parameter, reason=reason)

@@ -1,0 +1,195 @@
+"""Would this import succeed? It is tried, up to where it would be stored. Nothing is kept of it."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+from ...plugins.contracts import Source
+from ...plugins.errors import DeadlineExceeded, DetectError, FetchError, PluginError
+from ...plugins.host.schemes import fetcher_for
+from ...plugins.host.tracing import tracing
+from ..errors.catalogue import ApiError
+from ..errors.database import told_as_outage
+from ..models import Import
+from ..models.grants import Grant
+from ..models.redaction import filtered_url
+from ..observe.traces import hint_of
+from ..work.pipeline.duplicates import source_of
+from ..work.pipeline.expectations import ExpectationFailed
+from ..work.pipeline.importer import Importer, Preview
+from ..work.pipeline.lookup import Duplicates
+from .accept import Imports
+
+MAX_FINDINGS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """Tries imports.
+
+    Attributes:
+        seconds: how long that may take.
+    """
+
+    imports: Imports
+    importer: Importer
+    duplicates: Duplicates
+    storage: str
+    seconds: float
+
+    async def judge(self, grant: Grant, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What would become of an import with these parameters.
+
+        What the token does not grant is not fetched: a stranger learns nothing of what the service can reach.
+
+        Raises:
+            ApiError: ``parameter_invalid`` and the like; ``documents_unavailable``.
+        """
+        verdict: dict[str, Any] = {
+            "would_succeed": False,
+            "grant": {"ability": "image_upload", "album_id": params.get("album_id"), "allowed": True},
+            "findings": [],
+            "final_url": None,
+            "image": None,
+            "duplicates": [],
+            "plugins": None,
+            "error": None,
+            "mirrors": [],
+        }
+        try:
+            document = await self.imports.prepared(grant, params)
+        except ApiError as error:
+            if error.code == "parameter_invalid":
+                raise
+            verdict["grant"]["allowed"] = error.code != "forbidden"
+            verdict["error"] = _told(error.code, error.detail)
+            if verdict["grant"]["allowed"] and params.get("url"):
+                trials = await asyncio.gather(*(self._judged(source) for source in _sources(params)))
+                verdict |= {"findings": trials[0].findings, "mirrors": [trial.document for trial in trials]}
+            return verdict
+        if document.url is None:
+            raise ApiError("parameter_invalid", parameter="url", reason="is needed: there is nothing to look at")
+        trials = [_Trial(source) for source in _sources(params)]
+        await asyncio.gather(*(self._try(document, trial) for trial in trials))
+        decisive = _decisive(trials)
+        verdict |= {
+            "findings": trials[0].findings,
+            "final_url": decisive.final_url,
+            "error": decisive.told,
+            "mirrors": [trial.document for trial in trials],
+        }
+        if decisive.found is not None:
+            await self._succeeds(grant, document, decisive.found, verdict)
+        return verdict
+
+    async def _succeeds(self, grant: Grant, document: Import, found: Preview, verdict: dict[str, Any]) -> None:
+        verdict["plugins"] = {"fetcher": found.fetcher, "storage": self.storage}
+        verdict["image"] = found.facts
+        # Who may upload to one album learns nothing of what is in others.
+        scope = "organization" if grant.admin else "album"
+        wanted = replace(
+            document, params={**document.params, "dedupe": scope if grant.admin or document.album_id else "off"}
+        )
+        with told_as_outage():
+            same = [
+                await self.duplicates.by_bytes(wanted, found.facts["sha256"]),
+                await self.duplicates.by_source(wanted, source_of(found.source.url, found.source.headers)),
+            ]
+        verdict["duplicates"] = sorted({one.image_id for one in same if one is not None})
+        verdict["would_succeed"] = True
+
+    async def _judged(self, source: Source) -> "_Trial":
+        """What can be said of a source without a request to it."""
+        trial = _Trial(source)
+        try:
+            self.importer.check(source)
+        except PluginError as error:
+            trial.error = error
+        with suppress(PluginError, TimeoutError):
+            async with asyncio.timeout(self.seconds):
+                await self._find(trial, follow=False)
+        return trial
+
+    async def _try(self, document: Import, trial: "_Trial") -> None:
+        """Try one source, within its time."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self._find(trial, follow=True)
+                with tracing() as trace:
+                    try:
+                        trial.found = await self.importer.preview(document, [trial.source], lambda _: None)
+                    finally:
+                        last = [filtered_url(trial.source.url), *trace.redirects][-1]
+                        trial.final_url = last if len(last) <= MAX_URL else None
+        except PluginError as error:
+            trial.error = error
+        except TimeoutError:
+            trial.error = DeadlineExceeded("the preflight")
+
+    async def _find(self, trial: "_Trial", *, follow: bool) -> None:
+        """What the fetcher judges of each hop, by the way of ``lading fetch explain``; nothing where it cannot say."""
+        explainer = getattr(fetcher_for(self.importer.fetchers, trial.source.url), "explainer", None)
+        if explainer is None:
+            return
+        with suppress(PluginError):  # which the attempt itself tells of
+            async for one in explainer.explain(trial.source, follow=follow):
+                if len(trial.findings) < MAX_FINDINGS:
+                    trial.findings.append(asdict(one))
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One source, and what was found of it.
+
+    Attributes:
+        final_url: where its redirects have led; None where that is not known.
+        found: the image, where there is one.
+        error: what it would fail with.
+    """
+
+    source: Source
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    final_url: str | None = None
+    found: Preview | None = None
+    error: PluginError | None = None
+
+    @property
+    def told(self) -> dict[str, str | None] | None:
+        """The error, as it is told."""
+        return None if self.error is None else _told(self.error.code, self.error.detail)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        url = filtered_url(self.source.url)
+        return {
+            "url": url if len(url) <= MAX_URL else None,
+            "would_succeed": self.found is not None,
+            "final_url": self.final_url,
+            "findings": self.findings,
+            "image": None if self.found is None else self.found.facts,
+            "error": self.told,
+        }
+
+
+def _decisive(trials: list[_Trial]) -> _Trial:
+    """The one that decides what becomes of the import: see ``Importer.run``."""
+    for trial in trials:
+        if trial.found is not None or not isinstance(trial.error, NEXT_IS_TRIED):
+            return trial
+    return next((trial for trial in trials if trial.error is not None and trial.error.retryable), trials[0])
+
+
+NEXT_IS_TRIED: Final = (FetchError, DetectError, DeadlineExceeded, ExpectationFailed)
+MAX_URL: Final = 2048
+
+
+def _sources(params: Mapping[str, Any]) -> list[Source]:
+    urls = params["url"] if isinstance(params["url"], list) else [params["url"]]
+    return [Source(url, params.get("headers") or {}) for url in urls]
+
+
+def _told(code: str, detail: str) -> dict[str, str | None]:
+    return {"code": code, "detail": detail, "hint": hint_of(code)}

@@ -1,0 +1,295 @@
+"""Images whose bytes the client sends: from a waiting import, by way of ``running``, to a done or failed one.
+
+While its bytes are received the import runs under a lease of this process, as fetched ones run under a worker's. Should
+the process die, the import waits for its bytes again as soon as the lease has expired.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+
+from ....plugins.errors import PluginError, StorageFull, StorageUnavailable
+from ....plugins.host.tracing import Trace, tracing
+from ...documents import DocumentStore, DuplicateId, StoreUnavailable
+from ...errors.catalogue import ApiError, failure_of
+from ...errors.database import RETRY_AFTER_OUTAGE, told_as_outage
+from ...errors.disk import is_full, outage
+from ...limits.quotas import Quotas
+from ...models import Failure, Import, Status
+from ...models.clock import Clock
+from ...models.grants import Grant
+from ...observe.outages import Outage
+from ...observe.traces import traced
+from ...storages.spool import Spool, Spools
+from ...webhooks.base import Facts
+from ...work.changes import Changes
+from ...work.leases import Lease, Leases
+from ...work.pipeline.importer import Importer
+from ...work.results import Result, ResultNotWritten, Transition, handing_back
+from ..accept import Imports
+
+KIND: Final = "upload"
+"""``import_type`` of these imports."""
+RETRY_AFTER_UPLOADS: Final = 2
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Reception:
+    """An import whose bytes are being received.
+
+    Attributes:
+        document: as it runs.
+        lease: the lease that it runs under.
+        is_over: whether what became of it is written.
+        trace, began_at, started: what was made of its bytes, from when on, by the clock and in monotonic seconds.
+    """
+
+    document: Import
+    lease: Lease
+    began_at: datetime
+    is_over: bool = False
+    trace: Trace = field(default_factory=Trace)
+    started: float = 0.0
+
+
+class Receiving:
+    """Receives images; ``run`` keeps the leases.
+
+    Args:
+        concurrency: how many at once.
+        lease: how long an import runs on after the last heartbeat of a process that died.
+    """
+
+    def __init__(
+        self,
+        *,
+        imports: Imports,
+        store: DocumentStore,
+        importer: Importer,
+        spools: Spools,
+        quotas: Quotas,
+        facts: Facts,
+        changes: Changes,
+        clock: Clock,
+        rng: random.Random,
+        concurrency: int,
+        lease: timedelta,
+    ) -> None:
+        self._imports = imports
+        self._store = store
+        self._importer = importer
+        self.spools = spools
+        self._quotas = quotas
+        self._facts = facts
+        self._changes = changes
+        self._clock = clock
+        self._rng = rng
+        self._concurrency = concurrency
+        self._lease = lease
+        self._leases = Leases(store, lease)
+        self._running = 0
+
+    async def run(self) -> None:
+        """Renew the leases, until cancelled; then they are released."""
+        outage = Outage("the heartbeat of uploads")
+        try:
+            while True:
+                await asyncio.sleep(self._lease.total_seconds() / 3 * self._rng.uniform(0.8, 1.0))
+                try:
+                    if await self._leases.beat():
+                        log.error("a lease of uploads was lost; what they end with is discarded")
+                    outage.worked()
+                except StoreUnavailable as error:
+                    outage.failed(str(error))
+        finally:
+            await self._leases.release_all()
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """One of the places for bodies that are being received.
+
+        Raises:
+            ApiError: ``too_many_uploads``.
+        """
+        if self._running >= self._concurrency:
+            raise ApiError("too_many_uploads", retry_after=RETRY_AFTER_UPLOADS)
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    async def waiting(self, grant: Grant, import_id: str) -> Import:
+        """A waiting import that the grant may send bytes to.
+
+        Raises:
+            ApiError: ``not_found``, ``forbidden``, ``content_in_progress``, ``content_not_expected``,
+                ``documents_unavailable``.
+        """
+        document = await self._imports.get(grant, import_id)
+        if not grant.allows("image_upload", document.album_id):
+            raise ApiError("forbidden", ability="image_upload")
+        _check_waits(document)
+        return document
+
+    @asynccontextmanager
+    async def reception(self, document: Import, *, is_new: bool = False) -> AsyncIterator[Reception]:
+        """Around the receiving of an import's bytes. Where the block ends without ``finish``, it waits for them again.
+
+        Args:
+            document: a waiting import.
+            is_new: whether it is not stored yet.
+
+        Raises:
+            ApiError: ``content_in_progress``, ``content_not_expected`` or ``documents_unavailable``.
+        """
+        _check_waits(document)
+        with told_as_outage():
+            lease = await self._leases.current()
+            running = document.receiving(lease.worker_id, self._clock.now())
+            lease.held[document.id] = running
+            try:
+                await self._begin(running, is_new=is_new)
+            except BaseException as error:
+                lease.held.pop(document.id, None)
+                if not isinstance(error, ApiError | DuplicateId):
+                    lease.retired = True  # whether it was written is not known: if it was, it is recovered
+                raise
+        reception = Reception(running, lease, running.updated_at)
+        try:
+            yield reception
+        finally:
+            await self._leave(reception)
+
+    async def _begin(self, running: Import, *, is_new: bool) -> None:
+        if is_new:
+            await self._store.add(running)
+        elif not await self._store.update(running):
+            found = await self._store.get(running.id)
+            if found is None:
+                raise ApiError("not_found")
+            _check_waits(found)
+            raise ApiError("content_in_progress", retry_after=RETRY_AFTER_UPLOADS)
+
+    async def finish(self, reception: Reception, spool: Spool, filename: str | None = None) -> Import:
+        """Make of the bytes what is to be made of them; ``filename`` is their sender's, should the import have none.
+
+        Returns:
+            the import, done.
+
+        Raises:
+            ApiError: the code of what is wrong with the bytes, 422: the import has failed with it; ``quota_exceeded``;
+                ``storage_unavailable`` and the like, 503: the import waits for the bytes again.
+        """
+        await self._check_wanted(reception)
+        document = reception.document
+        is_stored = True  # what is not known counts
+        try:
+            reception.began_at, reception.started = self._clock.now(), time.monotonic()
+            try:
+                with tracing() as reception.trace:
+                    outcome = await self._importer.keep(document, spool, document.filename or filename, KIND)
+            except PluginError as error:
+                is_stored = False
+                raise await self._refused(reception, error) from error
+            except OSError as error:
+                is_stored = False
+                if not is_full(error):
+                    log.exception("the spool of an upload failed", import_id=document.id)
+                raise outage(error) from error
+            now = self._clock.now()
+            if (image_id := outcome.duplicate_of) is not None:
+                is_stored = False
+                return await self._write(reception, lambda one: one.duplicated(outcome.image, image_id, KIND, now))
+            return await self._write(reception, lambda one: one.succeeded(outcome.image, KIND, now))
+        finally:
+            self._quotas.release(document.id, is_stored=is_stored)
+
+    async def _check_wanted(self, reception: Reception) -> None:
+        """Store nothing for an import that was cancelled or deleted while its bytes came: nobody would remove it."""
+        with told_as_outage():
+            present = await self._store.get(reception.document.id)
+        if present is None or not present.is_run_of(reception.document):
+            raise _given_up()  # ``_leave`` sees to it
+        reception.document = present
+
+    async def _refused(self, reception: Reception, error: PluginError) -> ApiError:
+        """Write what an error makes of the import; what is answered."""
+        failure = failure_of(error)
+        internal = f"[{error.plugin}] {error.internal}"
+        if isinstance(error, StorageUnavailable | StorageFull) or error.retryable:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            answer = ApiError.of(failure.code, status, failure.detail, internal=internal)
+            answer.retry_after = RETRY_AFTER_OUTAGE
+            return answer
+        now = self._clock.now()
+        await self._write(reception, lambda one: one.failed(failure, KIND, now), error)
+        return ApiError.of(failure.code, HTTPStatus.UNPROCESSABLE_ENTITY, failure.detail, internal=internal)
+
+    async def _write(self, reception: Reception, transition: Transition, error: PluginError | None = None) -> Import:
+        """Write what has become of the import; it is over with that."""
+        seconds = time.monotonic() - reception.started
+
+        def ended(running: Import) -> Import:
+            after = transition(running)
+            trace = traced(running, after, reception.trace, reception.began_at, seconds, error)
+            return replace(after, trace=trace)
+
+        with told_as_outage():
+            # Where it raises that it is not written, ``_leave`` gives the lease up.
+            after = await Result(self._store, self._facts, reception.document, ended).write()
+        reception.is_over = True
+        if after is None:
+            raise _given_up()
+        self._changes.tell(after.id, after.organization_id)
+        _log_result(after)
+        return after
+
+    async def _leave(self, reception: Reception) -> None:
+        """The import waits again, unless it is over; where that cannot be written, it is recovered."""
+        document, lease = reception.document, reception.lease
+        now = self._clock.now()
+        try:
+            if not reception.is_over:
+                back = handing_back(self._store.clock.now(), now)
+                await asyncio.shield(Result(self._store, self._facts, document, back).write())
+        except ResultNotWritten:
+            lease.retired = True
+        except BaseException:
+            lease.retired = True
+            raise
+        finally:
+            lease.held.pop(document.id, None)
+
+
+def _given_up() -> ApiError:
+    return ApiError("content_not_expected", status="cancelled, or was given up")
+
+
+def _check_waits(document: Import) -> None:
+    if document.status is Status.RUNNING and document.url is None:
+        raise ApiError("content_in_progress", retry_after=RETRY_AFTER_UPLOADS)
+    if document.status is not Status.WAITING:
+        raise ApiError("content_not_expected", status=document.status.value)
+
+
+def _log_result(document: Import) -> None:
+    error: Failure | None = document.error
+    log.info(
+        "import",
+        import_id=document.id,
+        request_id=document.request_id or None,
+        status=document.status.value,
+        code=None if error is None else error.code,
+        byte_size=None if document.image is None else document.image.byte_size,
+    )

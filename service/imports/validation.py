@@ -1,0 +1,179 @@
+"""What the parameters of an import may be. Parameters that the API does not know are kept and returned as sent."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..errors.catalogue import ApiError
+from ..work.pipeline.duplicates import SCOPES, validate_dedupe, validate_scope
+from ..work.pipeline.expectations import expectations_schema, validate_expectations
+
+Schema = Mapping[str, Any]
+
+MAX_URLS = 8
+"""Mirrors that an import may name."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class ParamRules:
+    """Limits on parameters.
+
+    Attributes:
+        metadata_max_bytes: size of ``metadata`` or ``metadatas`` as compact JSON in UTF-8.
+        filename_max_bytes, album_id_max_bytes: size of ``filename`` and ``album_id`` in UTF-8.
+        import_types: values that a client may send as ``import_type``; the url decides, so they change nothing.
+        formats: that images may have, with their media types; None where that is not known.
+    """
+
+    metadata_max_bytes: int
+    filename_max_bytes: int
+    album_id_max_bytes: int
+    import_types: frozenset[str]
+    formats: Mapping[str, frozenset[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A parameter, as it is judged and as it is described.
+
+    Attributes:
+        about: what it means, for the description.
+        judge: called with its name, its value and the rules; raises ``ApiError`` (``parameter_invalid``).
+        schema: what passes, as JSON Schema 2020-12, by the same rules.
+    """
+
+    about: str
+    judge: Callable[[str, Any, ParamRules], None]
+    schema: Callable[[ParamRules], Schema]
+
+
+def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
+    """Refuse parameters whose shape makes no sense.
+
+    Raises:
+        ApiError: ``parameter_invalid``, naming the first one at fault.
+    """
+    for name, declared in PARAMETERS.items():
+        declared.judge(name, params.get(name), rules)
+    validate_dedupe(params)  # which needs another parameter to make sense
+
+
+def _text(limit: Callable[[ParamRules], int], about: str) -> Declared:
+    def judge(name: str, value: Any, rules: ParamRules) -> None:
+        if not isinstance(value, str | None):
+            raise _invalid(name, "must be a string")
+        if len((value or "").encode()) > limit(rules):
+            raise _invalid(name, f"is longer than {limit(rules)} bytes")
+
+    return Declared(about, judge, lambda rules: {"type": ["string", "null"], "maxLength": limit(rules)})
+
+
+def _judge_import_type(name: str, value: Any, rules: ParamRules) -> None:
+    if not isinstance(value, str | None):
+        raise _invalid(name, "must be a string")
+    if value and value not in rules.import_types:
+        raise _invalid(name, f"must be one of {', '.join(sorted(rules.import_types))}")
+
+
+def _metadata(about: str) -> Declared:
+    return Declared(
+        about,
+        lambda name, value, rules: _validate_metadata(name, value, rules.metadata_max_bytes),
+        lambda rules: {
+            "type": ["object", "null"],
+            "description": f"{about} At most {rules.metadata_max_bytes} bytes of JSON.",
+        },
+    )
+
+
+def _validate_url(url: Any) -> None:
+    if isinstance(url, list):
+        if not 1 <= len(url) <= MAX_URLS or not all(isinstance(one, str) and one for one in url):
+            raise _invalid("url", f"must be a string, or a list of 1 to {MAX_URLS} strings that are not empty")
+    elif not isinstance(url, str | None):
+        raise _invalid("url", "must be a string")
+
+
+def _validate_metadata(name: str, metadata: Any, max_bytes: int) -> None:
+    if not isinstance(metadata, Mapping | None):
+        raise _invalid(name, "must be an object")
+    if metadata and len(_JSON.encode(metadata).encode()) > max_bytes:
+        raise _invalid(name, f"is larger than {max_bytes} bytes")
+
+
+def _validate_headers(headers: Any) -> None:
+    if not isinstance(headers, Mapping | None):
+        raise _invalid("headers", "must be an object")
+    if any(not isinstance(value, str) for value in (headers or {}).values()):
+        raise _invalid("headers", "must have strings as its values")
+
+
+def _validate_webhook(webhook: Any) -> None:
+    if webhook is None:
+        return
+    if not isinstance(webhook, Mapping):
+        raise _invalid("webhook", "must be an object with a url")
+    if not isinstance(webhook.get("url"), str) or not webhook["url"]:
+        raise _invalid("webhook[url]", "must be a string that is not empty")
+
+
+def _invalid(parameter: str, reason: str) -> ApiError:
+    return ApiError("parameter_invalid", parameter=parameter, reason=reason)
+
+
+_URL: Final[Schema] = {"type": "string", "minLength": 1}
+PARAMETERS: Final[Mapping[str, Declared]] = {
+    "url": Declared(
+        "What to import; several are mirrors. Without it, the import waits for its bytes.",
+        lambda _name, value, _rules: _validate_url(value),
+        lambda _: {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": _URL, "minItems": 1, "maxItems": MAX_URLS},
+                {"type": "null"},
+            ]
+        },
+    ),
+    "album_id": _text(lambda rules: rules.album_id_max_bytes, "Album of the image."),
+    "filename": _text(lambda rules: rules.filename_max_bytes, "Name of the image."),
+    "import_type": Declared(
+        "Changes nothing: the url decides.",
+        _judge_import_type,
+        lambda rules: {"enum": [*sorted(rules.import_types), "", None]},
+    ),
+    "metadata": _metadata("Kept and returned as sent."),
+    "metadatas": _metadata("Kept and returned as sent."),
+    "headers": Declared(
+        "Request headers for the fetch; never shown again.",
+        lambda _name, value, _rules: _validate_headers(value),
+        lambda _: {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
+    ),
+    "webhook": Declared(
+        "Where the end of this import is told.",
+        lambda _name, value, _rules: _validate_webhook(value),
+        lambda _: {"type": ["object", "null"], "required": ["url"], "properties": {"url": _URL}},
+    ),
+    "dedupe": Declared(
+        "Where an image with the same bytes will do.",
+        lambda _name, value, _rules: validate_scope(value),
+        lambda _: {"enum": [*SCOPES, None]},
+    ),
+    "expect": Declared(
+        "What the image has to be; what is not met fails the import.",
+        lambda _name, value, rules: validate_expectations(value, rules.formats),
+        lambda rules: expectations_schema(rules.formats),
+    ),
+}
+"""Every parameter that is judged, in the order in which that is done."""
+
+
+def parameters_schema(rules: ParamRules) -> Schema:
+    """What ``validate`` lets pass, as JSON Schema."""
+    known = {name: {"description": one.about, **one.schema(rules)} for name, one in PARAMETERS.items()}
+    return {
+        "type": "object",
+        "description": "Other parameters are kept and returned as sent.",
+        "properties": {**known, "tags": {"description": "Kept and returned as sent."}},
+    }

@@ -1,0 +1,85 @@
+"""Waiting for an import to become final, on behalf of a client that asked to (RFC 7240 section 4.3)."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..documents import DocumentStore, StoreUnavailable
+from ..models import Import
+from ..work.changes import Changes
+
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 1.0
+"""Seconds between two looks at an import that another process works on: doubled from the first to the longest."""
+MAX_WAITING: Final = 1000
+"""Requests of a process that wait at once; further ones are answered as if they had not asked."""
+
+
+@dataclass(slots=True)
+class Places:
+    """How many wait."""
+
+    taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Waits for imports.
+
+    Attributes:
+        longest: seconds that a client may ask for.
+    """
+
+    store: DocumentStore
+    changes: Changes
+    longest: float
+    places: Places = field(default_factory=Places)
+
+    def applied(self, wanted: int | None) -> float | None:
+        """Seconds that are going to be waited for a client that asked for so many; None for none."""
+        if not wanted or not self.longest or self.places.taken >= MAX_WAITING:
+            return None
+        return min(wanted, self.longest)
+
+    async def final(self, document: Import, seconds: float, ended: asyncio.Event) -> Import:
+        """The import when it is final; or as it is after so many seconds, or when ``ended`` is set.
+
+        While the database does not answer, it is as it was.
+        """
+        if document.status.is_final:
+            return document
+        self.places.taken += 1
+        try:
+            with self.changes.watching(document.id) as news, contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    return await self._final(document, news, ended)
+            return await self._now(document)
+        finally:
+            self.places.taken -= 1
+
+    async def _final(self, document: Import, news: asyncio.Event, ended: asyncio.Event) -> Import:
+        pause = FIRST_PAUSE
+        while True:
+            document = await self._now(document)
+            if document.status.is_final or ended.is_set():
+                return document
+            await _either(news, ended, pause)
+            news.clear()
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _now(self, document: Import) -> Import:
+        with contextlib.suppress(StoreUnavailable):
+            return await self.store.get(document.id) or document
+        return document
+
+
+async def _either(first: asyncio.Event, second: asyncio.Event, timeout: float) -> None:
+    """Wait until one of them is set, no longer than ``timeout`` seconds."""
+    tasks = [asyncio.create_task(event.wait()) for event in (first, second)]
+    try:
+        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,85 @@
+"""Documents as JSON: an import's eight keys as accepted, the rest that a later look shows, and images."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+from . import Image, Import
+from .redaction import filtered
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def accepted(document: Import, timezone: tzinfo, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to ``POST /api/v1/imports``: eight keys in the order of the contract, and ``params`` as given."""
+    created_at = timestamp(document.created_at, timezone)
+    is_new = document.updated_at == document.created_at
+    return {
+        "id": document.id,
+        "organization_id": document.organization_id,
+        "image_id": document.image_id,
+        "import_type": document.import_type,
+        "album_id": document.album_id,
+        "params": params,
+        "created_at": created_at,
+        "updated_at": created_at if is_new else timestamp(document.updated_at, timezone),
+    }
+
+
+def detailed(document: Import, timezone: tzinfo) -> dict[str, Any]:
+    """The answer to ``GET /api/v1/imports/{id}``: the same eight keys, then state, error and image.
+
+    Any token of the organisation may read this, so that secrets which the client sent are not shown.
+    """
+    return {
+        **accepted(document, timezone, filtered(document.params)),  # an earlier version kept what is secret
+        "status": document.status.value,
+        "attempts": document.attempts,
+        "error": _error(document),
+        "image": _image(document, timezone),
+    }
+
+
+def timestamp(moment: datetime, timezone: tzinfo) -> str:
+    """ISO 8601 with milliseconds and a numeric offset, also for UTC."""
+    return moment.astimezone(timezone).isoformat(timespec="milliseconds")
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON in UTF-8, keys in their order."""
+    return _JSON.encode(value).encode()
+
+
+def _error(document: Import) -> dict[str, Any] | None:
+    error = document.error
+    if error is None:
+        return None
+    return {"code": error.code, "detail": error.detail, "retryable": error.retryable}
+
+
+def _image(document: Import, timezone: tzinfo) -> dict[str, Any] | None:
+    if document.duplicate is not None:
+        duplicate_of = document.duplicate.key.rpartition("/")[2]
+        return {**image_facts(document.duplicate), "deleted_at": None, "duplicate_of": duplicate_of}
+    if document.image is None:
+        return None
+    deleted_at = document.image_deleted_at
+    return {
+        **image_facts(document.image),
+        "deleted_at": None if deleted_at is None else timestamp(deleted_at, timezone),
+    }
+
+
+def image_facts(image: Image) -> dict[str, Any]:
+    """What a document says of an image itself."""
+    return {
+        "format": image.format,
+        "content_type": image.content_type,
+        "width": image.width,
+        "height": image.height,
+        "frames": image.frames,
+        "byte_size": image.byte_size,
+        "sha256": image.sha256,
+        "storage": image.storage,
+    }

@@ -1,0 +1,34 @@
+"""What the log says of plugins: each call at level debug, and whichever blocks the event loop."""
+
+import logging
+
+import structlog
+
+from ...plugins.host.observing import PluginCall
+from ...plugins.host.watch import Blocking
+
+log = structlog.get_logger(__name__)
+_std = logging.getLogger(__name__)
+
+
+def log_call(call: PluginCall) -> None:
+    """An observer (``lading.plugins.host.observing.Observer``)."""
+    if _std.isEnabledFor(logging.DEBUG):  # a fetch has a call for each piece
+        log.debug(
+            "plugin call",
+            kind=call.kind,
+            plugin=call.plugin,
+            operation=call.operation,
+            outcome=call.outcome,
+            seconds=round(call.seconds, 6),
+        )
+
+
+def log_blocking(blocking: Blocking) -> None:
+    """Name a plugin that blocks the event loop, and where. Called on a thread of its own."""
+    log.warning(
+        "a plugin blocks the event loop",
+        plugin=blocking.plugin,
+        milliseconds=blocking.milliseconds,
+        frames=list(blocking.frames),
+    )

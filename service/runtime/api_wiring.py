@@ -1,0 +1,164 @@
+"""From the open parts to what the handlers work with: the second half of the composition root."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from ..api.auth import Authenticator
+from ..api.auth.directory import IssuerDirectory
+from ..api.handlers.base import Api
+from ..api.http.cors import Cors
+from ..api.http.event_streams import Streams
+from ..api.http.in_flight import InFlight
+from ..api.openapi.document import Description
+from ..api.params import ParamLimits
+from ..config import LimitsSettings
+from ..imports.accept import Imports
+from ..imports.actions import Actions
+from ..imports.batches.batches import Batches
+from ..imports.events.stream import Events
+from ..imports.idempotency import Idempotency
+from ..imports.lists import Listing
+from ..imports.preflight import Preflight
+from ..imports.uploads.files import UploadFolder
+from ..imports.uploads.receiving import Receiving
+from ..imports.uploads.resumable import Uploads
+from ..imports.validation import ParamRules
+from ..imports.waiting import Waiting
+from ..limits.rates import Policy, Rates
+from ..observe.readiness import Readiness
+from ..work.backlog import Backlog
+from ..work.pipeline.lookup import Duplicates
+from .wiring import Parts, make_images
+
+
+def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str], None] = lambda _: None) -> Api:
+    """What the handlers work with.
+
+    Args:
+        parts: what is open.
+        accepted: called for every import that was queued.
+        stopped: called with the id of every import that is not to run any more.
+    """
+    settings = parts.settings
+    service = settings.service
+    directory = IssuerDirectory(settings.issuers, parts.store, settings.auth.issuer_cache)
+    backlog = Backlog(parts.store, settings.worker.backlog)
+    images = make_images(parts)
+    imports = Imports(
+        store=parts.store,
+        importer=parts.importer,
+        backlog=backlog,
+        quotas=parts.quotas,
+        rules=_param_rules(parts),
+        clock=parts.clock,
+        vault=parts.vault,
+        endpoints=None if parts.webhooks is None else parts.webhooks.api.endpoints,
+        idempotency=Idempotency(parts.store, timedelta(seconds=service.idempotency_lifetime)),
+        accepted=accepted,
+        expire_after=timedelta(seconds=settings.uploads.expire_after),
+    )
+    receiving = _receiving(parts, imports)
+    actions = Actions(
+        imports=imports,
+        images=images,
+        store=parts.store,
+        backlog=backlog,
+        changes=parts.changes,
+        facts=parts.facts,
+        clock=parts.clock,
+        accepted=accepted,
+        stopped=stopped,
+        expire_after=timedelta(seconds=settings.uploads.expire_after),
+    )
+    return Api(
+        imports=imports,
+        listing=Listing(parts.store),
+        actions=actions,
+        preflight=Preflight(
+            imports=imports,
+            importer=parts.importer,
+            duplicates=Duplicates(parts.store),
+            storage=parts.storages.main,
+            seconds=service.preflight_timeout,
+        ),
+        batches=Batches(
+            imports=imports,
+            actions=actions,
+            store=parts.store,
+            clock=parts.clock,
+            keep=timedelta(seconds=settings.batches.keep),
+            max_items=settings.batches.max_items,
+        ),
+        batch_max_bytes=settings.batches.max_bytes,
+        description=Description(imports.rules, settings.uploads.max_bytes),
+        events=Events(parts.store, parts.changes, parts.progress, service.timezone),
+        streams=Streams(settings.events.max_streams, settings.events.per_issuer),
+        stream_seconds=settings.events.max_duration,
+        heartbeat=settings.events.heartbeat,
+        waiting=Waiting(parts.store, parts.changes, service.wait_max),
+        images=images,
+        image_max_age=settings.images.max_age,
+        stall_timeout=settings.images.stall_timeout,
+        authenticator=Authenticator(
+            directory.get,
+            parts.clock,
+            keys_clock=parts.store.clock,
+            leeway=settings.auth.leeway,
+            max_token_bytes=settings.auth.token_max_bytes,
+        ),
+        readiness=Readiness({"documents": parts.store.ping, "storage": parts.storages.backend.ping}),
+        timezone=service.timezone,
+        rates=_rates(settings.limits),
+        param_limits=ParamLimits(service.params_max_depth, service.params_max_pairs),
+        head_max_bytes=service.head_max_bytes,
+        body_max_bytes=service.body_max_bytes,
+        body_timeout=service.body_timeout,
+        trusted_proxies=service.trusted_proxies,
+        in_flight=InFlight(),
+        receiving=receiving,
+        uploads=Uploads(
+            imports=imports,
+            receiving=receiving,
+            store=parts.store,
+            folder=UploadFolder(settings.uploads.directory),
+            max_bytes=settings.uploads.max_bytes,
+        ),
+        upload_max_bytes=settings.uploads.max_bytes,
+        upload_stall_timeout=settings.uploads.stall_timeout,
+        webhooks=None if parts.webhooks is None else parts.webhooks.api,
+        cors=Cors(service.allow_origins) if service.allow_origins else None,
+    )
+
+
+def _receiving(parts: Parts, imports: Imports) -> Receiving:
+    return Receiving(
+        imports=imports,
+        store=parts.store,
+        importer=parts.importer,
+        spools=parts.spools,
+        quotas=parts.quotas,
+        facts=parts.facts,
+        changes=parts.changes,
+        clock=parts.clock,
+        rng=parts.rng,
+        concurrency=parts.settings.uploads.concurrency,
+        lease=timedelta(seconds=parts.settings.worker.lease),
+    )
+
+
+def _param_rules(parts: Parts) -> ParamRules:
+    service = parts.settings.service
+    return ParamRules(
+        metadata_max_bytes=service.metadata_max_bytes,
+        filename_max_bytes=service.filename_max_bytes,
+        album_id_max_bytes=service.album_id_max_bytes,
+        import_types=parts.import_types,
+        formats=parts.formats,
+    )
+
+
+def _rates(limits: LimitsSettings) -> Rates:
+    return Rates(
+        Policy("issuer", limits.issuer_requests, limits.issuer_window, limits.issuer_exceptions),
+        Policy("organization", limits.organization_requests, limits.organization_window),
+    )

@@ -1,0 +1,121 @@
+"""From the configured plugins to what the service works with: each constructed, and behind its guard."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from ...backends.guard.storage import GuardedStorage
+from ...plugins.capabilities import SupportsFormats
+from ...plugins.contracts import TypeDetector
+from ...plugins.errors import PluginError, PluginFault
+from ...plugins.host.guards import GuardedDetector, GuardedFetcher
+from ...plugins.host.registry import Plugin
+from ...plugins.host.watch import Watch
+from ..config import Component, Components, Settings
+from ..observe.plugin_calls import log_call
+from ..storages.routes import Storages
+
+
+def storages_for(settings: Settings, components: Components, watch: Watch | None = None) -> Storages:
+    """The configured storages, each behind its guard. Must be called inside the running event loop.
+
+    Raises:
+        PluginError: one cannot be constructed.
+    """
+    options = settings.storage
+    guarded = {
+        name: GuardedStorage(
+            _constructed(component, watch),
+            name=name,
+            deadline=options.deadline,
+            max_concurrency=options.concurrency,
+            observer=log_call,
+            watch=watch,
+        )
+        for name, component in components.storages.items()
+    }
+    return Storages(guarded, options.backend, options.mirror)
+
+
+def fetchers_for(
+    settings: Settings, components: Components, stack: AsyncExitStack, watch: Watch | None = None
+) -> Mapping[str, GuardedFetcher]:
+    """The configured fetchers behind their guards, by URL scheme; ``stack`` closes them.
+
+    Must be called inside the running event loop.
+
+    Raises:
+        PluginError: one cannot be constructed.
+    """
+    fetchers: dict[str, GuardedFetcher] = {}
+    for component in components.fetchers:
+        fetcher = GuardedFetcher(
+            _constructed(component, watch),
+            component.plugin.name,
+            settings.fetch.deadline,
+            concurrency=settings.fetch.concurrency,
+            observer=log_call,
+            watch=watch,
+        )
+        stack.push_async_callback(fetcher.close)
+        fetchers |= dict.fromkeys(fetcher.schemes, fetcher)
+    return fetchers
+
+
+def detectors_for(
+    settings: Settings, components: Components, stack: AsyncExitStack, watch: Watch | None = None
+) -> tuple[TypeDetector, ...]:
+    """The configured detectors behind their guards, in the order in which they are asked; see ``fetchers_for``."""
+    detectors = []
+    for component in components.detectors:
+        detector = GuardedDetector(
+            _constructed(component, watch),
+            component.plugin.name,
+            settings.detect.deadline,
+            concurrency=settings.detect.concurrency,
+            observer=log_call,
+            watch=watch,
+        )
+        stack.push_async_callback(detector.close)
+        detectors.append(detector)
+    return tuple(detectors)
+
+
+def formats_of(components: Components) -> Mapping[str, frozenset[str]] | None:
+    """The formats that the configured detectors may recognise, with their media types; None where one does not say.
+
+    Raises:
+        PluginError: one cannot say.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for component in components.detectors:
+        cls = component.plugin.cls
+        if not issubclass(cls, SupportsFormats):
+            return None
+        try:
+            for name, types in cls.formats(component.options).items():
+                found[name] = found.get(name, frozenset()) | frozenset(types)
+        except Exception as error:
+            fault = PluginFault(f"formats raised {type(error).__name__}")
+            fault.plugin = component.plugin.name
+            raise fault from error
+    return found
+
+
+def _constructed(component: Component[Plugin], watch: Watch | None) -> Plugin:
+    """The plugin itself, whose code the watch knows from now on.
+
+    Raises:
+        PluginError: its constructor raised.
+    """
+    plugin = component.plugin
+    if watch is not None:
+        watch.register(plugin.name, plugin.cls)
+    try:
+        return plugin.cls(component.options)
+    except PluginError as error:
+        error.plugin = plugin.name
+        raise
+    except Exception as error:
+        fault = PluginFault(f"its constructor raised {type(error).__name__}")
+        fault.plugin = plugin.name
+        raise fault from error

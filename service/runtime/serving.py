@@ -1,0 +1,286 @@
+"""Running the service and the worker as processes: listening, signals, and the order in which things stop.
+
+SIGTERM or SIGINT: no new connections and no new claims; requests under way are answered, running imports finish within
+``shutdown_timeout`` or go back to the queue; then everything closes. A second signal ends the process at once, as
+kill -9 would: nothing is lost by it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import structlog
+from tornado.httpserver import HTTPServer
+
+from ...backends.guard.storage import GuardedStorage
+from ...plugins.errors import PluginError
+from ..api.app import bind, make_app, make_server
+from ..api.http.in_flight import InFlight
+from ..config import Components, Settings
+from ..models.clock import Clock
+from ..work.worker import Worker
+from .api_wiring import make_api
+from .collector import settle
+from .wiring import Parts, make_mirroring, make_purger, make_worker, open_parts
+
+REQUEST_GRACE = 5.0
+"""Seconds for which requests under way may go on after the service was asked to stop."""
+CLOSE_GRACE = 1.0
+"""Seconds for which requests whose connections were closed may go on."""
+STARTUP_PING_TIMEOUT = 10.0
+SAME_REQUEST = 0.5
+"""Seconds after the first signal within which others ask for the same: timeout(1), and a service manager that signals a
+whole process group, send more than one."""
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerDied(Exception):
+    """The worker ended although nobody stopped it: a defect; the process must not go on without it."""
+
+
+async def serve(
+    settings: Settings,
+    components: Components,
+    clock: Clock,
+    stop: asyncio.Event,
+    *,
+    inherited: Sequence[socket.socket] = (),
+    listening: Callable[[], None] = lambda: None,
+) -> None:
+    """Run the service until ``stop`` is set.
+
+    Args:
+        settings: the configuration.
+        components: the configured plugins.
+        clock: tells the time.
+        stop: set by whoever wants it to end.
+        inherited: sockets that listen already, from a supervisor; without any, the configured address is bound.
+        listening: called when requests are answered.
+
+    Raises:
+        OSError: the address cannot be bound.
+        StoreUnavailable: the database cannot be opened.
+        WorkerDied: the embedded worker failed.
+    """
+    async with running(settings, components, clock, inherited=inherited) as service:
+        settle()
+        log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
+        listening()
+        await _say_if_nobody_can_come(settings, service.parts)
+        await wait_for_stop(stop, service.worker_task)
+        log.info("stopping", grace=settings.service.shutdown_timeout)
+
+
+async def work(settings: Settings, components: Components, clock: Clock, stop: asyncio.Event) -> None:
+    """Run a worker alone until ``stop`` is set.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened.
+        WorkerDied: the worker failed.
+    """
+    async with open_parts(settings, components, clock) as parts:
+        await _first_ping(parts)
+        worker = make_worker(parts)
+        progress = _in_the_background(parts.progress.run, "progress")
+        async with progress, _sending_webhooks(parts), _worker_running(worker) as task:
+            settle()
+            log.info("working", documents=settings.documents.backend, pid=os.getpid())
+            await wait_for_stop(stop, task)
+            log.info("stopping", grace=settings.service.shutdown_timeout)
+
+
+class RunningService:
+    """A service that listens.
+
+    Attributes:
+        parts: what is open.
+        url: its base URL, with the port that it really has.
+        worker_task: the embedded worker's task, or None where it has none.
+    """
+
+    def __init__(self, parts: Parts, url: str, worker_task: asyncio.Task[None] | None) -> None:
+        self.parts = parts
+        self.url = url
+        self.worker_task = worker_task
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, components: Components, clock: Clock, *, inherited: Sequence[socket.socket] = ()
+) -> AsyncIterator[RunningService]:
+    """A listening service with its embedded worker; stopped in order on exit. Arguments and errors: see ``serve``."""
+    options = settings.service
+    sockets = inherited or listen(options.address, options.port)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(_close_all, sockets)
+        parts = await stack.enter_async_context(open_parts(settings, components, clock))
+        await _first_ping(parts)
+        await stack.enter_async_context(_sending_webhooks(parts))
+        worker = make_worker(parts) if settings.worker.enabled else None
+        task = await stack.enter_async_context(_worker_running(worker)) if worker else None
+        await stack.enter_async_context(_in_the_background(parts.progress.run, "progress"))
+        await stack.enter_async_context(_in_the_background(make_purger(parts).run, "purger"))
+        await stack.enter_async_context(_in_the_background(make_mirroring(parts).run, "mirroring"))
+        api = make_api(parts, worker.wake, worker.stop_import) if worker else make_api(parts, lambda: None)
+        await stack.enter_async_context(_in_the_background(api.receiving.run, "uploads"))
+        await stack.enter_async_context(_in_the_background(api.uploads.run, "files of uploads"))
+        stack.push_async_callback(api.events.feeds.close)
+        stack.push_async_callback(api.imports.backlog.close)
+        server = make_server(
+            make_app(api),
+            head_max_bytes=options.head_max_bytes,
+            idle_timeout=options.idle_timeout,
+            body_timeout=options.body_timeout,
+        )
+        server.add_sockets(list(sockets))
+        stack.push_async_callback(_stop_server, server, api.in_flight)
+        yield RunningService(parts, url_of(sockets[0]), task)
+
+
+def listen(address: str, port: int) -> Sequence[socket.socket]:
+    """Listening sockets.
+
+    Raises:
+        OSError: the address cannot be bound; its text names it.
+    """
+    try:
+        return bind(address, port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except UnicodeError:  # from the codec for host names
+        reason = "not a host name"
+    raise OSError(f"cannot listen on {address} port {port}: {reason}")
+
+
+async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
+    """Tell a newcomer why every request is going to be refused."""
+    if settings.issuers or await parts.store.list_issuers():
+        return
+    if settings.documents.backend == "memory":
+        remedy = "declare an [issuer.<id>] in service.conf"
+    else:
+        remedy = "lading issuer create --organization NAME"
+    log.warning("there are no issuers, so nobody can sign a token", remedy=remedy)
+
+
+async def _first_ping(parts: Parts) -> None:
+    """Let every storage prepare itself. An unavailable one stops nothing: imports are accepted, and wait (P6)."""
+    await asyncio.gather(*(_prepared(name, storage) for name, storage in parts.storages.by_name.items()))
+
+
+async def _prepared(name: str, storage: GuardedStorage) -> None:
+    try:
+        async with asyncio.timeout(STARTUP_PING_TIMEOUT):
+            await storage.ping()
+    except (PluginError, TimeoutError) as error:
+        log.error("storage is unavailable; what needs it will wait", storage=name, reason=str(error))  # noqa: TRY400
+
+
+@asynccontextmanager
+async def _worker_running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+    """The worker's task; on exit it is stopped and has ended."""
+    task = asyncio.create_task(worker.run(), name="worker")
+    try:
+        yield task
+    finally:
+        worker.stop()
+        await asyncio.wait({task})
+
+
+@asynccontextmanager
+async def _in_the_background(run: Callable[[], Coroutine[Any, Any, None]], name: str) -> AsyncIterator[None]:
+    """A task that looks again and again; on exit it is cancelled and has ended: another look finds what it leaves."""
+    task = asyncio.create_task(run(), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+@asynccontextmanager
+async def _sending_webhooks(parts: Parts) -> AsyncIterator[None]:
+    """The announcer and the deliverer; on exit both have ended. What they leave, others find."""
+    if parts.webhooks is None:
+        yield
+        return
+    async with (
+        _in_the_background(parts.webhooks.deliverer.run, "deliverer"),
+        _in_the_background(parts.webhooks.announcer.run, "announcer"),
+    ):
+        yield
+
+
+async def wait_for_stop(stop: asyncio.Event, worker_task: asyncio.Task[None] | None) -> None:
+    """Wait until ``stop`` is set.
+
+    Raises:
+        WorkerDied: the worker ended before that.
+    """
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({stopped, worker_task} if worker_task else {stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+    if worker_task is not None and worker_task.done():
+        raise WorkerDied from worker_task.exception()
+
+
+async def _stop_server(server: HTTPServer, in_flight: InFlight) -> None:
+    server.stop()
+    in_flight.stop_waiting()
+    await in_flight.drained(REQUEST_GRACE)
+    await server.close_all_connections()
+    # What those requests still have open is to be closed before what they have opened it with.
+    await in_flight.drained(CLOSE_GRACE)
+
+
+def _close_all(sockets: Sequence[socket.socket]) -> None:
+    for listening in sockets:
+        listening.close()
+
+
+def url_of(listening: socket.socket) -> str:
+    """The base URL of a listening socket, with the port that it really has."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set ``stop`` at the first SIGTERM or SIGINT; one that comes later than ``SAME_REQUEST`` ends the process.
+
+    To be left just before the process ends: where there was a signal, further ones are ignored from then on.
+    """
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    timers: list[asyncio.TimerHandle] = []
+
+    def asked() -> None:
+        if not timers:
+            stop.set()
+            timers.append(loop.call_later(SAME_REQUEST, obey_the_next))
+
+    def obey_the_next() -> None:
+        for number in before:
+            loop.remove_signal_handler(number)
+            # Not Python's own handler of SIGINT: its exception would be one more clean stop, and could be delayed.
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in before:
+        loop.add_signal_handler(number, asked)
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            # Who has stopped as asked only has to exit: one more signal must not make a failure of that.
+            signal.signal(number, signal.SIG_IGN if timers else handler)

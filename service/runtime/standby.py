@@ -1,0 +1,99 @@
+"""What answers on the supervisor's sockets while no child serves: 503 at once, rather than nothing until one does.
+
+The sockets listen for as long as the supervisor lives, so the kernel takes connections that nobody would come to.
+"""
+
+import asyncio
+import contextlib
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from ..api.handlers.base import PROBLEM
+from ..api.http.headers import FIXED, http_date
+from ..errors.catalogue import ApiError, problem_of, reason_phrase
+from ..models.representation import encode
+
+CONNECTIONS: Final = 64
+"""Connections that are answered at once; beyond them a connection is closed."""
+HEAD_BYTES: Final = 16 * 1024
+HEAD_SECONDS: Final = 2.0
+"""Seconds that a request's head may take."""
+REST_BYTES: Final = 256 * 1024
+REST_SECONDS: Final = 1.0
+"""How much of a body is read, and for how long, so that its sender comes to read the answer."""
+RETRY_AFTER: Final = 2
+
+
+@asynccontextmanager
+async def answering(sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+    """Answer every request on the sockets with 503 until the block ends; then they are left as they were."""
+    standby = _Standby()
+    servers = [
+        # A server closes its socket, and the supervisor keeps its own.
+        await asyncio.start_server(standby.answer, sock=listening.dup(), limit=HEAD_BYTES, backlog=128)
+        for listening in sockets
+    ]
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.close()
+        await standby.close()
+
+
+class _Standby:
+    def __init__(self) -> None:
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request and close its connection."""
+        task = asyncio.current_task()
+        if task is None or len(self._under_way) >= CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._under_way.add(task)
+        try:
+            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                async with asyncio.timeout(HEAD_SECONDS):
+                    head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(_unavailable(is_head=head.startswith(b"HEAD ")))
+                writer.write_eof()
+                async with asyncio.timeout(REST_SECONDS):
+                    await writer.drain()
+                    await _discard(reader)
+        finally:
+            self._under_way.discard(task)
+            writer.close()
+
+    async def close(self) -> None:
+        """Wait until what was begun is answered, which takes seconds at most."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+
+async def _discard(reader: asyncio.StreamReader) -> None:
+    left = REST_BYTES
+    while left > 0 and (data := await reader.read(left)):
+        left -= len(data)
+
+
+def _unavailable(*, is_head: bool) -> bytes:
+    """The answer to any request."""
+    error = ApiError("service_restarting", retry_after=RETRY_AFTER)
+    request_id = str(uuid.uuid4())
+    body = encode(problem_of(error, request_id))
+    fields = (
+        ("Date", http_date(int(time.time()))),
+        *FIXED,
+        ("Content-Type", PROBLEM),
+        ("X-Request-Id", request_id),
+        ("Retry-After", str(error.retry_after)),
+        ("Connection", "close"),
+        ("Content-Length", str(len(body))),
+    )
+    lines = [f"HTTP/1.1 {error.status.value} {reason_phrase(error.status)}", *(f"{n}: {v}" for n, v in fields)]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + (b"" if is_head else body)

@@ -1,0 +1,251 @@
+"""Several service processes on one listening socket, and the parent that keeps them alive.
+
+The parent binds the socket and hands it to its children; the kernel gives each connection to one of them. A child that
+dies is started again, with a pause of up to two seconds where it dies at once. While no child serves, the parent itself
+answers, with 503. SIGTERM is passed on, and the parent ends when all children have.
+
+A child's standard input is a socket. By its end the child learns that its parent is gone, and then stops by itself, so
+that ``kill -9`` of the parent leaves no service behind; and on it the child says, with one byte, that it serves.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from ..config import Components, Settings
+from ..models.clock import Clock
+from .serving import listen, serve, url_of
+from .standby import answering
+
+KILL_AFTER_GRACE = 15.0
+"""Seconds beyond its shutdown timeout after which a child that was asked to stop is killed."""
+HEALTHY_AFTER = 10.0
+"""Seconds of service after which a child's death is no reason to wait before the next one."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 2.0
+"""Seconds until a child that died is started again; the pause doubles with each one that dies at once."""
+PATIENCE = 2.0
+"""Seconds without a child that serves, as a start takes them, after which the parent answers in its stead."""
+SAID_AFTER = 3
+"""Deaths in a row after which it is said that a child always dies, and nothing more about it until it lives."""
+SERVING = b"\n"
+
+log = structlog.get_logger(__name__)
+
+
+class Serving:
+    """Which children serve."""
+
+    def __init__(self) -> None:
+        self._since: dict[int, float] = {}
+        self.by_some = asyncio.Event()
+        """Set while at least one child serves."""
+        self.by_none = asyncio.Event()
+        """Set while no child serves."""
+        self.by_none.set()
+
+    def begins(self, number: int) -> None:
+        """A child serves."""
+        self._since[number] = time.monotonic()
+        self.by_some.set()
+        self.by_none.clear()
+
+    def ended(self, number: int) -> float:
+        """A child has ended; the seconds for which it served, 0 where it never did."""
+        now = time.monotonic()
+        served = now - self._since.pop(number, now)
+        if not self._since:
+            self.by_some.clear()
+            self.by_none.set()
+        return served
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """Keeps a number of children running.
+
+    Attributes:
+        arguments: of the ``lading`` command that a child runs, without the socket's.
+        environ: the children's environment.
+        sockets: what the children listen on; the caller's to close.
+        processes: how many children there are, at least 1.
+        grace: seconds that a child may take to stop.
+        serving: which children serve.
+    """
+
+    arguments: Sequence[str]
+    environ: Mapping[str, str]
+    sockets: Sequence[socket.socket]
+    processes: int
+    grace: float
+    serving: Serving = field(default_factory=Serving)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the children running until ``stop`` is set; return when all have ended."""
+        keepers = [asyncio.create_task(self._keep(number, stop), name=f"child {number}") for number in self._numbers()]
+        standby = asyncio.create_task(self._stand_by(), name="standby")
+        try:
+            await asyncio.gather(*keepers)
+        finally:
+            for task in (*keepers, standby):
+                task.cancel()
+            await asyncio.gather(*keepers, standby, return_exceptions=True)
+
+    def _numbers(self) -> range:
+        return range(1, self.processes + 1)
+
+    async def _stand_by(self) -> None:
+        """Answer while no child serves, but for the short time that a start takes."""
+        while True:
+            await self.serving.by_none.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self.serving.by_some.wait()
+                continue
+            log.warning("no child serves; requests are answered with 503")
+            try:
+                async with answering(self.sockets):
+                    await self.serving.by_some.wait()
+            except OSError as error:
+                log.error("requests cannot be answered with 503", reason=str(error))  # noqa: TRY400  # its text says it all
+                await asyncio.sleep(PATIENCE)
+                continue
+            log.info("a child serves; no more requests are answered with 503")
+
+    async def _keep(self, number: int, stop: asyncio.Event) -> None:
+        """Run one child after another."""
+        pause = FIRST_PAUSE
+        young_deaths = 0
+        while not stop.is_set():
+            status = await self._run_child(number, stop)
+            served = self.serving.ended(number)
+            if stop.is_set():
+                return
+            if served > HEALTHY_AFTER:
+                pause, young_deaths = FIRST_PAUSE, 0
+            else:
+                pause, young_deaths = min(2 * pause, LONGEST_PAUSE), young_deaths + 1
+            if young_deaths <= 1:
+                log.error("a child died and is started again", child=number, status=status, pause=pause)
+            elif young_deaths == SAID_AFTER:
+                log.error("a child dies whenever it is started", child=number, status=status, pause=LONGEST_PAUSE)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.wait()
+
+    async def _run_child(self, number: int, stop: asyncio.Event) -> int:
+        """Run one child until it ends, by itself or because ``stop`` is set; its exit status."""
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                child = await self._start(theirs)
+            return await self._until_ended(number, child, ours, stop)
+
+    async def _until_ended(self, number: int, child: Process, ours: socket.socket, stop: asyncio.Event) -> int:
+        """Look after a child that was started; its exit status."""
+        log.debug("a child was started", child=number, child_pid=child.pid)
+        news = asyncio.create_task(self._listen_to(number, ours), name=f"news of child {number}")
+        ended = asyncio.create_task(child.wait())
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                child.send_signal(signal.SIGTERM)
+                await asyncio.wait({ended}, timeout=self.grace + KILL_AFTER_GRACE)
+        finally:
+            if child.returncode is None:
+                log.error("a child did not stop and is killed", child=number)
+                child.kill()
+            stopped.cancel()
+            status = await ended
+            news.cancel()
+            await asyncio.gather(news, return_exceptions=True)
+        return status
+
+    async def _listen_to(self, number: int, ours: socket.socket) -> None:
+        """Wait until a child says that it serves."""
+        ours.setblocking(False)
+        if await asyncio.get_running_loop().sock_recv(ours, len(SERVING)) == SERVING:
+            log.info("a child serves", child=number)
+            self.serving.begins(number)
+
+    async def _start(self, stdin: socket.socket) -> Process:
+        descriptors = [listening.fileno() for listening in self.sockets]
+        options = [option for descriptor in descriptors for option in ("--listen-fd", str(descriptor))]
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            # Neither the working directory nor PYTHONPATH decides what the child imports (CWE-427).
+            "-P",
+            "-m",
+            "lading",
+            *self.arguments,
+            *options,
+            stdin=stdin.fileno(),
+            stdout=DEVNULL,
+            env={name: value for name, value in self.environ.items() if name != "PYTHONPATH"},
+            pass_fds=descriptors,
+            # Ctrl-C at a terminal reaches the whole process group; only the parent is to act on it.
+            start_new_session=True,
+        )
+
+
+async def supervise(
+    settings: Settings, arguments: Sequence[str], environ: Mapping[str, str], stop: asyncio.Event
+) -> None:
+    """Bind the configured address and keep ``[service] processes`` children on it until ``stop`` is set.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    options = settings.service
+    sockets = listen(options.address, options.port)
+    try:
+        log.info("supervising", address=url_of(sockets[0]), processes=options.processes, pid=os.getpid())
+        supervisor = Supervisor(arguments, environ, sockets, options.processes, options.shutdown_timeout)
+        await supervisor.run(stop)
+    finally:
+        for listening in sockets:
+            listening.close()
+
+
+async def serve_as_child(
+    settings: Settings, components: Components, clock: Clock, stop: asyncio.Event, descriptors: Sequence[int]
+) -> None:
+    """Run the service on the supervisor's sockets until ``stop`` is set or the supervisor is gone.
+
+    Errors: see ``lading.service.runtime.serving.serve``.
+    """
+    sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    watch = asyncio.create_task(_stop_with_parent(stop), name="supervisor watch")
+    try:
+        await serve(settings, components, clock, stop, inherited=sockets, listening=_tell_parent)
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+def _tell_parent() -> None:
+    """Say on standard input, a socket, that this process serves."""
+    with contextlib.suppress(OSError):  # the parent is gone, which the watch sees as well
+        os.write(sys.stdin.fileno(), SERVING)
+
+
+async def _stop_with_parent(stop: asyncio.Event) -> None:
+    """Set ``stop`` when standard input ends: the supervisor, which holds its other end, is gone."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    try:
+        await reader.read()
+        stop.set()
+    finally:
+        transport.close()

@@ -1,0 +1,248 @@
+"""The composition root: from settings to opened components, and how they close again.
+
+The only module that knows which class stands behind which contract. What is opened last is closed first.
+"""
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ...backends.guard.files import files_of
+from ...backends.guard.storage import GuardedStorage, signer_of
+from ...plugins.host.watch import Watch
+from ..config import Components, Settings
+from ..documents import DocumentStore
+from ..documents.memory.store import MemoryDocumentStore
+from ..documents.sqlite.store import SqliteDocumentStore
+from ..images.purger import Purger
+from ..images.service import Downloads, Images
+from ..imports.events.progress import Progress
+from ..limits.quotas import Quotas
+from ..models.clock import Clock
+from ..observe.plugin_calls import log_blocking
+from ..secrets.vault import Vault
+from ..storages.backfill import Copyist, Mirroring
+from ..storages.mirror import Mirror
+from ..storages.routes import Storages
+from ..storages.spool import Spools
+from ..webhooks.base import Facts
+from ..webhooks.wiring import WebhookParts, make_webhooks
+from ..work.attempts import Attempts
+from ..work.awake import AwakeClock
+from ..work.changes import Changes
+from ..work.pipeline.importer import Importer
+from ..work.pipeline.lookup import Duplicates
+from ..work.retries import RetryPolicy
+from ..work.slots import Limits
+from ..work.worker import Worker, WorkerOptions
+from .plugins import detectors_for, fetchers_for, formats_of, storages_for
+
+IMPORT_TYPES = frozenset({"url", "data", "upload"})
+"""What clients may send as ``import_type``, beside the kinds of the configured fetchers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that is open."""
+
+    settings: Settings
+    clock: Clock
+    rng: random.Random
+    store: DocumentStore
+    storages: Storages
+    importer: Importer
+    spools: Spools
+    vault: Vault
+    quotas: Quotas
+    import_types: frozenset[str]
+    changes: Changes
+    progress: Progress
+    awake: AwakeClock
+    formats: Mapping[str, frozenset[str]] | None = None
+    webhooks: WebhookParts | None = None
+
+    @property
+    def storage(self) -> GuardedStorage:
+        """The storage that new images are saved in."""
+        return self.storages.backend
+
+    @property
+    def facts(self) -> Facts:
+        """What announces facts about imports."""
+        return Facts() if self.webhooks is None else self.webhooks.facts
+
+
+def make_store(settings: Settings, clock: Clock) -> DocumentStore:
+    """The configured document store, not opened."""
+    if settings.documents.backend == "memory":
+        return MemoryDocumentStore(clock)
+    if settings.documents.backend == "mongo":
+        # Here, since importing the driver takes longer than all the rest, and few need it.
+        from ..documents.mongo.connection import MongoOptions  # noqa: PLC0415
+        from ..documents.mongo.store import MongoDocumentStore  # noqa: PLC0415
+
+        mongo = settings.documents_mongo
+        return MongoDocumentStore(
+            MongoOptions(
+                uri=mongo.uri.get_secret_value(),
+                database=mongo.database,
+                connect_timeout=mongo.connect_timeout,
+                timeout=mongo.timeout,
+                pool_size=mongo.pool_size,
+            ),
+            clock,
+        )
+    options = settings.documents_sqlite
+    return SqliteDocumentStore(options.path, clock, busy_timeout=timedelta(seconds=options.busy_timeout))
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, components: Components, clock: Clock) -> AsyncIterator[Parts]:
+    """Open the store and the plugins; close them on exit.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        store = make_store(settings, clock)
+        stack.push_async_callback(store.close)
+        await store.open()
+        awake = AwakeClock()
+        stack.enter_context(awake.ticking())
+        # No heartbeat gets through a loop that is blocked: the leases are not to be lost with it.
+        limit = min(settings.worker.blocking_limit, settings.worker.lease / 2)
+        watch = stack.enter_context(Watch(log_blocking, limit))
+        fetchers = fetchers_for(settings, components, stack, watch)
+        storages = storages_for(settings, components, watch)
+        stack.push_async_callback(storages.close)
+        worker = settings.worker
+        executor = ThreadPoolExecutor(min(32, worker.concurrency), thread_name_prefix="spool")
+        stack.callback(executor.shutdown, cancel_futures=True)
+        vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
+        quotas = Quotas(store, settings.limits.organization_stored_bytes)
+        progress = Progress(store)
+        files = files_of(storages.backend)
+        # Where the operator has no other wish, a long body is written where it can stay.
+        make_file = files.make_file if files is not None and worker.spool_directory is None else None
+        spools = Spools(worker.spool_memory_bytes, worker.spool_directory, executor, make_file)
+        importer = Importer(
+            fetchers=fetchers,
+            detectors=detectors_for(settings, components, stack, watch),
+            storage=storages.backend,
+            storage_name=storages.main,
+            files=files,
+            mirror=_mirror(storages),
+            spools=spools,
+            vault=vault,
+            admit=quotas.hold,
+            duplicates=Duplicates(store),
+            progress=progress,
+        )
+        kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
+        rng = random.SystemRandom()
+        yield Parts(
+            settings=settings,
+            clock=clock,
+            rng=rng,
+            store=store,
+            storages=storages,
+            importer=importer,
+            spools=spools,
+            vault=vault,
+            quotas=quotas,
+            import_types=kinds | IMPORT_TYPES,
+            changes=Changes(),
+            progress=progress,
+            awake=awake,
+            formats=formats_of(components),
+            webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng),
+        )
+
+
+@asynccontextmanager
+async def open_storages(
+    settings: Settings, components: Components, clock: Clock
+) -> AsyncIterator[tuple[DocumentStore, Storages]]:
+    """Open the store and the storages alone, for commands that work on what is stored; close them on exit.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened.
+        PluginError: from the block, or a storage could not be closed.
+    """
+    async with AsyncExitStack() as stack:
+        store = make_store(settings, clock)
+        stack.push_async_callback(store.close)
+        await store.open()
+        storages = storages_for(settings, components)
+        stack.push_async_callback(storages.close)
+        yield store, storages
+
+
+def make_worker(parts: Parts) -> Worker:
+    """A worker on the open parts; ``Worker.run`` is the caller's to own."""
+    images = make_images(parts)
+    options = parts.settings.worker
+    attempts = Attempts(
+        store=parts.store,
+        importer=parts.importer,
+        retry=RetryPolicy(options.attempts, options.retry_base, options.retry_max),
+        clock=parts.clock,
+        rng=parts.rng,
+        write_timeout=options.lease,
+        quotas=parts.quotas,
+        changes=parts.changes,
+        facts=parts.facts,
+        awake=parts.awake,
+    )
+    return Worker(
+        store=parts.store,
+        importer=parts.importer,
+        attempts=attempts,
+        options=WorkerOptions(
+            limits=Limits(options.concurrency, options.per_issuer, options.per_host),
+            host_patience=options.host_patience,
+            max_host_pause=options.retry_max,
+            lease=timedelta(seconds=options.lease),
+            poll_interval=options.poll_interval,
+            grace=parts.settings.service.shutdown_timeout,
+        ),
+        clock=parts.clock,
+        rng=parts.rng,
+        has_stopped=images.purge_stopped,
+    )
+
+
+def make_images(parts: Parts) -> Images:
+    """The images on the open parts."""
+    options = parts.settings.images
+    signers = {name: signer for name, one in parts.storages.by_name.items() if (signer := signer_of(one))}
+    return Images(
+        store=parts.store,
+        storages=parts.storages,
+        clock=parts.clock,
+        downloads=Downloads(options.max_downloads),
+        signers=signers if options.redirect else {},
+        url_lifetime=timedelta(seconds=options.redirect_lifetime),
+        facts=parts.facts,
+    )
+
+
+def _mirror(storages: Storages) -> Mirror | None:
+    """The mirror of imports, if there is one."""
+    if storages.mirror is None:
+        return None
+    storage = storages.by_name[storages.mirror]
+    return Mirror(storage, files_of(storage))
+
+
+def make_mirroring(parts: Parts) -> Mirroring:
+    """What makes second copies that are pending; ``Mirroring.run`` is the caller's to own."""
+    return Mirroring(Copyist(parts.store, parts.storages, parts.clock), parts.rng)
+
+
+def make_purger(parts: Parts) -> Purger:
+    """What completes deletions; ``Purger.run`` is the caller's to own."""
+    return Purger(make_images(parts), parts.store, parts.clock, parts.rng)

@@ -1,0 +1,274 @@
+"""Compares what a storage has with what documents say that it has: ``lading storage audit``.
+
+First the storage is listed; then the documents that name it are read, and what they name is struck from the list; what
+is left is an orphan, unless its document, looked up again, says otherwise: imports and moves go on meanwhile. What
+seems to be missing is looked for once more too.
+
+An import that is under way has a document before it has an object, and the key of the object is made of the import's
+id. So an object without a document belongs to no import of these documents, however young it is.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import aclosing
+from datetime import timedelta
+
+from ....backends.guard.storage import GuardedStorage, lister_of
+from ....plugins.capabilities import ListedObject
+from ....plugins.errors import ObjectNotFound, PluginError
+from ...documents import DocumentStore
+from ...models import Held, Image, Import
+from ...models.clock import Clock
+from ..copies import are_one_place, sha256_of
+from ..routes import Storages
+from .inventory import Inventory
+from .report import Finding, Kind, Totals
+
+BATCH = 500
+CONCURRENCY = 8
+"""Objects that are looked at at once."""
+GIVE_UP_AFTER = 20
+"""Objects in a row that cannot be read after which the storage is at fault, and not they."""
+# Earlier versions had two levels of folders.
+_OURS = re.compile(
+    r"([0-9a-f]{2})/(?:([0-9a-f]{2})/\1\2|\1[0-9a-f]{2})[0-9a-f]{4}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|lading-check-[0-9a-f-]+"
+)
+"""Keys of imports, and of the objects that try a storage out."""
+
+
+class TooManyUnknown(Exception):
+    """More objects are unknown than known: most likely these are not the documents of this storage."""
+
+
+class Auditor:
+    """Audits one storage.
+
+    Args:
+        storages: all that are configured.
+        name: the one to be audited.
+        report: told of each finding.
+        verify: read every image and compare its SHA-256.
+        delete: delete orphans.
+        grace: those that were written less than this ago are left alone; of copies, which may be a move that is under
+            way, nothing is told until then.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        storages: Storages,
+        name: str,
+        clock: Clock,
+        report: Callable[[Finding], None],
+        *,
+        verify: bool = False,
+        delete: bool = False,
+        grace: timedelta = timedelta(days=1),
+    ) -> None:
+        self._store = store
+        self._storages = storages
+        self._name = name
+        self._storage = storages.by_name[name]
+        self._clock = clock
+        self._report = report
+        self._verify = verify
+        self._delete = delete
+        self._grace = grace
+        self._totals = Totals()
+        self._inventory = Inventory()
+        self._aliases: dict[str, bool] = {}
+        self._failures = 0
+
+    async def run(self) -> Totals:
+        """Audit the storage. To be called once.
+
+        Raises:
+            PluginError: the storage does not work.
+            StoreUnavailable: the database does not.
+            InventoryFailed: there is no room for a temporary list.
+            TooManyUnknown: orphans were to be deleted, and none was.
+        """
+        try:
+            await self._list()
+            for held in Held:
+                await self._check_images(held)
+            if self._delete:
+                await self._refuse_if_suspicious()
+            async with aclosing(self._orphans()) as orphans:
+                async for listed, document, kind in orphans:
+                    await self._judge(listed, document, kind)
+        finally:
+            await self._inventory.close()
+        return self._totals
+
+    async def _list(self) -> None:
+        lister = lister_of(self._storage)
+        if lister is None:
+            return
+        batch: list[ListedObject] = []
+        async with aclosing(lister.list_objects()) as objects:
+            async for listed in objects:
+                batch.append(listed)
+                if len(batch) == BATCH:
+                    await self._inventory.add(batch)
+                    self._totals.objects += len(batch)
+                    batch.clear()
+        await self._inventory.add(batch)
+        self._totals.objects += len(batch)
+
+    # --- documents without their object -------------------------------------------------------------------------------
+
+    async def _check_images(self, held: Held) -> None:
+        after = ""
+        while documents := await self._store.images_in(self._name, held, after, BATCH):
+            after = documents[-1].id
+            images = [(one, one.image) for one in documents if one.image is not None]
+            sizes = await self._inventory.take([image.key for _, image in images])
+            if held is not Held.PENDING:
+                await self._check_batch([(one, image) for one, image in images if not one.image_deleted_at], sizes)
+
+    async def _check_batch(self, images: Collection[tuple[Import, Image]], sizes: Mapping[str, int]) -> None:
+        self._totals.images += len(images)
+        turns = asyncio.Semaphore(CONCURRENCY)
+
+        async def check(document: Import, image: Image) -> None:
+            async with turns:
+                await self._check_image(document, image, sizes.get(image.key))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for document, image in images:
+                    if self._verify or sizes.get(image.key) != image.byte_size:
+                        group.create_task(check(document, image))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    async def _check_image(self, document: Import, image: Image, byte_size: int | None) -> None:
+        """Look at the object itself; what is found is told where the document still says that it is here."""
+        fault = await self._fault_of(image)
+        if fault is None:
+            return
+        found = await self._store.get(document.id)
+        if found is not None and found.image_deleted_at is None and found.image and found.image.readable_in(self._name):
+            kind, detail = fault
+            self._tell(Finding(self._name, kind, image.key, document.id, document.image_id, byte_size, detail=detail))
+
+    async def _fault_of(self, image: Image) -> tuple[Kind, str] | None:
+        try:
+            async with self._storage.open(image.key, length=None if self._verify else 0) as stored:
+                if stored.byte_size != image.byte_size:
+                    return Kind.SIZE, f"{stored.byte_size} bytes instead of {image.byte_size}"
+                if self._verify and await sha256_of(stored.chunks) != image.sha256:
+                    return Kind.CONTENT, "another SHA-256"
+        except ObjectNotFound:
+            return Kind.MISSING, ""
+        except PluginError as error:
+            self._failures += 1
+            if self._failures >= GIVE_UP_AFTER:
+                raise
+            return Kind.UNREADABLE, str(error)
+        self._failures = 0
+        return None
+
+    # --- objects without their document -------------------------------------------------------------------------------
+
+    async def _orphans(self) -> AsyncGenerator[tuple[ListedObject, Import | None, Kind], None]:
+        after = ""
+        while batch := await self._inventory.rest(after, BATCH):
+            after = batch[-1].key
+            for listed in batch:
+                document = await self._store.get(listed.key.rpartition("/")[2])
+                kind = self._kind_of(listed, document)
+                if kind is not None:
+                    yield listed, document, kind
+
+    def _kind_of(self, listed: ListedObject, document: Import | None) -> Kind | None:
+        """What an object is that no document named when they were read; None where it is needed, or may be."""
+        if document is None or document.storage_key != listed.key:
+            return Kind.UNKNOWN if _OURS.fullmatch(listed.key) else Kind.FOREIGN
+        if not document.status.is_final:
+            return None  # its import has saved it, and is about to say so
+        if document.image is None:
+            return Kind.UNUSED
+        if document.image_purged_at is not None:
+            return Kind.PURGED
+        if self._name in document.image.places:
+            return None
+        return Kind.COPY
+
+    async def _refuse_if_suspicious(self) -> None:
+        unknown = copies = 0
+        async with aclosing(self._orphans()) as orphans:
+            async for _, _, kind in orphans:
+                unknown += kind is Kind.UNKNOWN
+                copies += kind is Kind.COPY
+        known = self._totals.images + copies
+        if unknown > known:
+            raise TooManyUnknown(
+                f"{unknown} objects in {self._name} are unknown to the documents, and {known} are known: nothing was "
+                "deleted, since these may be the wrong documents"
+            )
+
+    async def _judge(self, listed: ListedObject, document: Import | None, kind: Kind) -> None:
+        """Tell of an orphan, and delete it where that is wanted and safe. Its document was read just now."""
+        is_young = self._clock.now() - listed.last_modified < self._grace
+        if kind is Kind.COPY and is_young:
+            return
+        detail = ""
+        if kind is Kind.COPY and document is not None and document.image is not None:
+            detail = f"its image is in {document.image.storage}"
+        obstacle = await self._obstacle(kind, document, is_young) if self._delete else "not asked to"
+        if not obstacle:
+            await self._storage.delete(listed.key)
+        elif self._delete:
+            detail = f"{detail}, {obstacle}".removeprefix(", ")
+        finding = Finding(
+            self._name,
+            kind,
+            listed.key,
+            document.id if document else None,
+            document.image_id if document else None,
+            listed.byte_size,
+            listed.last_modified,
+            detail,
+            deleted=not obstacle,
+        )
+        self._tell(finding)
+
+    async def _obstacle(self, kind: Kind, document: Import | None, is_young: bool) -> str:
+        """Why an orphan must not be deleted; empty where it may be."""
+        if kind is Kind.FOREIGN:
+            return "not Lading's to delete"
+        if is_young:
+            return "too young to be deleted"
+        if kind is Kind.COPY and not await self._is_elsewhere(document):
+            return "which does not have it, or is this one under another name"
+        return ""
+
+    async def _is_elsewhere(self, document: Import | None) -> bool:
+        """Whether the storage that the document names has the image, and is not this one under another name."""
+        if document is None or document.image is None:
+            return False
+        image = document.image
+        other = self._storages.by_name.get(image.storage)
+        if other is None or await self._is_alias(other):
+            return False
+        if document.image_deleted_at is not None:
+            return True  # nobody reads it any more
+        try:
+            async with other.open(image.key, length=0) as stored:
+                return stored.byte_size == image.byte_size
+        except ObjectNotFound:
+            return False
+
+    async def _is_alias(self, other: GuardedStorage) -> bool:
+        if other.name not in self._aliases:
+            self._aliases[other.name] = await are_one_place(self._storage, other)
+        return self._aliases[other.name]
+
+    def _tell(self, finding: Finding) -> None:
+        self._totals.findings[finding.kind] = self._totals.findings.get(finding.kind, 0) + 1
+        self._totals.deleted += finding.deleted
+        self._report(finding)

@@ -1,0 +1,153 @@
+"""Makes second copies of images that are stored already: those that are pending, and those of earlier images."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Collection
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import structlog
+
+from ...plugins.errors import PluginError
+from ..documents import DocumentStore, StoreUnavailable
+from ..models import Held, Import
+from ..models.clock import Clock
+from ..observe.outages import Outage
+from .copies import clear, copy_image, record_copy
+from .routes import Storages
+from .sweep import Failed, Outcome, Transfers, images_in
+
+INTERVAL = 30.0
+"""Seconds between two looks for pending copies."""
+AGE = timedelta(seconds=30)
+"""How long ago an image was written at least: the import of a younger one is still under way, or just was."""
+CONCURRENCY = 4
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Copyist:
+    """Makes the second copies of images that are stored already.
+
+    Attributes:
+        cleared: storages that the copies of an earlier mirror are removed from. None of them is another's place under a
+            second name.
+    """
+
+    store: DocumentStore
+    storages: Storages
+    clock: Clock
+    cleared: Collection[str] = ()
+
+    async def mirror(self, name: str, document: Import) -> Outcome:
+        """Make the storage of that name hold a second copy, and its document say so. Idempotent.
+
+        Raises:
+            PluginError, StoreUnavailable: the copy is still to be made, or to be recorded.
+            KeyError: a storage is not configured.
+        """
+        image = document.image
+        target = self.storages.by_name[name]
+        if image is not None and document.image_deleted_at is not None:
+            await target.delete(image.key)  # a copy of an attempt that could not remove it
+        if image is None or self._mirrored(name, document) is None:
+            return Outcome.SKIPPED
+        copied = await copy_image(document, image, self.storages.by_name[image.storage], target)
+        if await record_copy(self.store, document, target, partial(self._mirrored, name)) is None:
+            return Outcome.SKIPPED
+        if image.mirror is not None and image.mirror != name:
+            await self._forget(image.mirror, document)
+        return Outcome.COPIED if copied else Outcome.FOUND
+
+    async def _forget(self, earlier: str, document: Import) -> None:
+        """Remove the copy of an earlier mirror, if that works: the new copy is made, and an audit finds the old one."""
+        if earlier not in self.cleared:
+            return
+        try:
+            await clear(self.store, document, self.storages.by_name[earlier])
+        except (PluginError, StoreUnavailable) as error:
+            log.warning(
+                "the copy of an earlier mirror was not removed",
+                import_id=document.id,
+                storage=earlier,
+                reason=str(error),
+            )
+
+    def _mirrored(self, name: str, document: Import) -> Import | None:
+        """The document that says so; None where there is nothing to be said."""
+        image = document.image
+        if image is None or document.image_deleted_at is not None or image.readable_in(name):
+            return None
+        return document.image_mirrored(name, self.clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class Mirroring:
+    """Makes pending copies, again and again. Several processes may do so at once: what one does, another finds done."""
+
+    copyist: Copyist
+    rng: random.Random
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        outage = Outage("the making of second copies")
+        while True:
+            try:
+                await self.sweep()
+                outage.worked()
+            except (PluginError, StoreUnavailable) as error:
+                outage.failed(str(error))
+            except Exception:
+                log.exception("the making of second copies failed unexpectedly")
+            await asyncio.sleep(INTERVAL * self.rng.uniform(0.8, 1.2))
+
+    async def sweep(self) -> int:
+        """Make the pending copies of every configured storage; how many that were.
+
+        Raises:
+            PluginError, StoreUnavailable: the last failure; others were tried all the same, within reason.
+        """
+        made = 0
+        failure: Failed | None = None
+
+        def report(document: Import, outcome: Outcome | Failed) -> None:
+            nonlocal made, failure
+            if not isinstance(outcome, Outcome):
+                failure = outcome
+            elif outcome is not Outcome.SKIPPED:
+                made += 1
+                log.info("a second copy was made", import_id=document.id)
+
+        store = self.copyist.store
+        for name, target in self.copyist.storages.by_name.items():
+            if not await store.images_in(name, Held.PENDING, "", 1):
+                continue
+            try:
+                await target.ping()
+            except PluginError as error:
+                failure = error
+                continue
+            work = partial(self._complete, name)
+            # From anywhere, and then from the beginning: several processes begin with others, and images that can
+            # never be copied do not keep those after them from it.
+            middle = str(uuid.UUID(int=self.rng.getrandbits(128)))
+            for after, until in ((middle, None), ("", middle)):
+                async with aclosing(images_in(store, name, Held.PENDING, after, until)) as documents:
+                    await Transfers(store, self.rng).run(documents, work, CONCURRENCY, report)
+        if failure is not None:
+            raise failure
+        return made
+
+    async def _complete(self, name: str, document: Import) -> Outcome:
+        is_deleted = document.image_deleted_at is not None
+        # Of the future, by a machine's clock that is wrong or was set: no reason to wait, since copying is idempotent.
+        age = self.copyist.clock.now() - document.updated_at
+        is_young = not is_deleted and timedelta(0) <= age < AGE
+        is_elsewhere = document.image is None or document.image.storage not in self.copyist.storages.by_name
+        if is_young or is_elsewhere:
+            return Outcome.SKIPPED
+        return await self.copyist.mirror(name, document)

@@ -1,0 +1,142 @@
+"""Copies of images from one storage to another: exactly the bytes that were imported, or nothing."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Callable
+
+from ...backends.guard.storage import GuardedStorage
+from ...plugins.contracts import ObjectMetadata, StorageBackend
+from ...plugins.errors import ContentMismatch, ObjectExists
+from ..documents import DocumentStore, StoreUnavailable
+from ..models import Image, Import
+
+WRITE_ATTEMPTS = 5
+"""How often a document is written against others that write it: deletions, moves, mirrors."""
+
+
+async def copy_image(document: Import, image: Image, source: StorageBackend, target: StorageBackend) -> bool:
+    """Make ``target`` hold the image that ``source`` holds, under the same key. May be repeated, and run twice at once.
+
+    Args:
+        document: of the image.
+        image: the image, or what it will be.
+        source: where it is.
+        target: where it is to be. Both are behind their guards, which compare size and SHA-256 of what is saved.
+
+    Returns:
+        whether it was copied; False where ``target`` had it before, which was read and compared.
+
+    Raises:
+        ObjectNotFound: ``source`` does not have it.
+        ContentMismatch: what ``source`` or ``target`` has is not what was imported; nothing was changed.
+        PluginError: any other failure of either.
+    """
+    if not await target.exists(image.key):
+        metadata = ObjectMetadata(
+            byte_size=image.byte_size,
+            sha256=image.sha256,
+            content_type=image.content_type,
+            filename=document.filename or image.filename,
+            import_id=document.id,
+        )
+        try:
+            async with source.open(image.key) as stored:
+                await target.save(image.key, stored.chunks, metadata)
+        except ObjectExists:
+            pass  # somebody else has copied it at the same time
+        else:
+            return True
+    await check_image(image, target)
+    return False
+
+
+async def record_copy(
+    store: DocumentStore, document: Import, target: StorageBackend, transition: Callable[[Import], Import | None]
+) -> Import | None:
+    """Write into a document that ``target`` has a copy of its image.
+
+    Where the image was deleted meanwhile, the copy goes: the deletion does not know of it.
+
+    Args:
+        store: keeps the document.
+        document: as it was when its image was copied.
+        target: what the image was copied to.
+        transition: makes of the document, as it is by then, what is to be written; None where nothing is to be.
+
+    Returns:
+        the document as it is now; None where its image was deleted.
+
+    Raises:
+        PluginError, StoreUnavailable: it is not known to be written.
+    """
+    for _ in range(WRITE_ATTEMPTS):
+        after = transition(document)
+        if after is None:
+            return document
+        if await store.update(after):
+            return after
+        found = await store.get(document.id)
+        if found is None or found.image_deleted_at is not None:
+            await target.delete(document.storage_key)
+            return None
+        document = found
+    raise StoreUnavailable(f"others keep writing the document of import {document.id}")
+
+
+async def clear(store: DocumentStore, document: Import, storage: GuardedStorage) -> None:
+    """Remove an image from a storage that its document names no more. Where it does again by now, the image stays.
+
+    Raises:
+        PluginError, StoreUnavailable: the storage may still have it.
+    """
+    now = await store.get(document.id)
+    if now is None or now.image is None or storage.name not in now.image.places:
+        await storage.delete(document.storage_key)
+
+
+async def check_image(image: Image, storage: StorageBackend) -> None:
+    """Read the image and compare size and SHA-256 with its document.
+
+    Raises:
+        ObjectNotFound: it is not there.
+        ContentMismatch: it is not what was imported.
+        PluginError: any other failure of the storage.
+    """
+    async with storage.open(image.key) as stored:
+        if stored.byte_size != image.byte_size:
+            raise ContentMismatch(f"{image.key}: {stored.byte_size} bytes instead of {image.byte_size}")
+        sha256 = await sha256_of(stored.chunks)
+    if sha256 != image.sha256:
+        raise ContentMismatch(f"{image.key}: sha256 {sha256} instead of {image.sha256}")
+
+
+async def sha256_of(chunks: AsyncIterator[bytes]) -> str:
+    """Lower-case hexadecimal SHA-256 of a stream."""
+    digest = hashlib.sha256()
+    async for chunk in chunks:
+        await asyncio.to_thread(digest.update, chunk)
+    return digest.hexdigest()
+
+
+async def are_one_place(one: StorageBackend, other: StorageBackend) -> bool:
+    """Whether two storages are one place under two names: what is saved in one is seen in the other.
+
+    To delete from one what is also in the other would then be to lose it.
+
+    Raises:
+        PluginError: it cannot be told.
+    """
+    content = secrets.token_bytes(32)
+    key = f"lading-check-{secrets.token_hex(16)}"
+    metadata = ObjectMetadata(len(content), hashlib.sha256(content).hexdigest(), "application/octet-stream")
+    await one.save(key, once(content), metadata)
+    try:
+        return await other.exists(key)
+    finally:
+        await one.delete(key)
+
+
+async def once(content: bytes) -> AsyncIterator[bytes]:
+    """The content as a stream."""
+    yield content

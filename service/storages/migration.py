@@ -1,0 +1,91 @@
+"""Moves images from one storage to another while services run: ``lading storage copy``.
+
+The order of effects for each image: its bytes are in the target, whole and durable; then its document says so; then, if
+that is wanted, they go from the source. So at every moment the document names a storage that has them. What was moved
+already is told by the documents alone, so a run that was killed is simply started again.
+
+Somebody may make the source a place of the image again before its bytes go from there: a move back, or a mirror. The
+document is looked up once more, and such bytes stay. A moment is left between that and their removal, so two runs in
+opposite directions are not to be started at once.
+
+Deletions and other writers may come between: the document is written by compare-and-set, and where it was deleted
+meanwhile the copy is removed again, since the deletion knows nothing of it. Only a run that is killed between copying
+and that leaves such a copy behind, for ``lading storage audit`` to find.
+"""
+
+import random
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from ...backends.guard.storage import GuardedStorage
+from ..documents import DocumentStore
+from ..models import Held, Import
+from ..models.clock import Clock
+from .copies import check_image, clear, copy_image, record_copy
+from .sweep import Outcome, Report, Transfers, images_in
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """Moves images from ``source`` to ``target``, which are behind their guards.
+
+    Attributes:
+        rng: spreads the attempts after an outage.
+        verify: read each image in the target and compare it before its document is written, even after it was copied.
+        delete_source: remove each image from the source after its document was written.
+    """
+
+    store: DocumentStore
+    source: GuardedStorage
+    target: GuardedStorage
+    clock: Clock
+    rng: random.Random
+    verify: bool = False
+    delete_source: bool = False
+
+    async def run(self, concurrency: int, report: Report) -> bool:
+        """Move every image of the source; those that are imported into it meanwhile may be missed.
+
+        Returns, raises: as ``Transfers.run``.
+        """
+        async with aclosing(images_in(self.store, self.source.name, Held.MAIN)) as documents:
+            return await Transfers(self.store, self.rng).run(documents, self.move, concurrency, report)
+
+    async def move(self, document: Import) -> Outcome:
+        """Move one image. Idempotent.
+
+        Raises:
+            PluginError, StoreUnavailable: the image is where its document says; the target may have a copy.
+        """
+        image = document.image
+        if image is None:
+            return Outcome.SKIPPED
+        if document.image_deleted_at is not None:
+            await self.target.delete(image.key)  # a copy of an attempt that could not remove it
+            return Outcome.SKIPPED
+        if image.storage != self.source.name:
+            return await self._moved_already(document, image.storage)
+        copied = await copy_image(document, image, self.source, self.target)
+        if copied and self.verify:
+            await check_image(image, self.target)
+        after = await record_copy(self.store, document, self.target, self._moved)
+        if after is None or after.image is None or after.image.storage != self.target.name:
+            return Outcome.SKIPPED
+        await self._clear(document)
+        return Outcome.COPIED if copied else Outcome.FOUND
+
+    def _moved(self, document: Import) -> Import | None:
+        if document.image is None or document.image.storage != self.source.name:
+            return None
+        return document.image_moved(self.target.name, self.clock.now())
+
+    async def _moved_already(self, document: Import, storage: str) -> Outcome:
+        """By another run; or by ours, where the answer to the write was lost."""
+        if storage != self.target.name:
+            return Outcome.SKIPPED
+        await self._clear(document)
+        return Outcome.FOUND
+
+    async def _clear(self, document: Import) -> None:
+        if self.delete_source:
+            await clear(self.store, document, self.source)

@@ -1,0 +1,76 @@
+"""The second copy of each image: where it is kept, how it is made, and how it is made up for after an outage.
+
+- An import saves its image in the backend, then in the mirror, then its document is done and says that both have it.
+- Where the mirror fails, the import is done all the same: its document says that the second copy is pending. Until the
+  mirror works again, no import waits for it but the one that tries it, from time to time.
+- Every service looks for pending copies and makes them (``lading.service.storages.backfill``). What is pending is in
+  the documents alone, so it survives everything that they survive, however long the mirror is away.
+- A deletion is complete when both copies are gone.
+"""
+
+import time
+
+import structlog
+
+from ...backends.guard.storage import GuardedStorage
+from ...plugins.capabilities import SupportsFiles
+from ...plugins.contracts import ObjectMetadata
+from ...plugins.errors import ObjectExists, PluginError
+from ..observe.outages import Outage
+from .saving import Saving
+from .spool import Spool
+
+PAUSE = 30.0
+"""Seconds for which imports leave a mirror alone that failed."""
+
+log = structlog.get_logger(__name__)
+
+
+class Mirror:
+    """Keeps a second copy of what imports save.
+
+    Args:
+        storage: where, behind its guard.
+        files: saves files there, where it can.
+    """
+
+    def __init__(self, storage: GuardedStorage, files: SupportsFiles | None = None) -> None:
+        self._storage = storage
+        self._saving = Saving(storage, files)
+        self._outage = Outage(f"the mirror {storage.name}")
+        self._resume_at = float("-inf")
+        self._failed = False
+
+    @property
+    def name(self) -> str:
+        """Name of the storage."""
+        return self._storage.name
+
+    async def save(self, key: str, spool: Spool, metadata: ObjectMetadata) -> bool:
+        """Save a second copy, if that is possible now.
+
+        Returns:
+            whether the mirror has it; False leaves it to ``Mirroring``.
+        """
+        if time.monotonic() < self._resume_at:
+            return False
+        try:
+            if self._failed:
+                self._resume_at = time.monotonic() + PAUSE  # it may hang: one import that waits for it is enough
+                await self._storage.ping()  # it may have to prepare itself anew
+            await self._saving.save(key, spool, metadata)
+            is_saved = True
+        except ObjectExists:
+            is_saved = False  # of an earlier attempt: it is to be compared first
+        except OSError as error:
+            log.warning("an image cannot be read for its second copy, which follows", key=key, reason=str(error))
+            return False  # no fault of the mirror, nor of the import, whose image is stored
+        except PluginError as error:
+            self._failed = True
+            self._resume_at = time.monotonic() + PAUSE
+            self._outage.failed(str(error))
+            return False
+        self._failed = False
+        self._resume_at = float("-inf")
+        self._outage.worked()
+        return is_saved

@@ -1,0 +1,50 @@
+"""The configured storages by their names: the one that new images are saved in, and all that images are read from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...backends.guard.storage import GuardedStorage
+
+
+@dataclass(frozen=True, slots=True)
+class Storages:
+    """Storages, each behind its guard.
+
+    Attributes:
+        by_name: all of them.
+        main: the one that new images are saved in; one of ``by_name``.
+        mirror: the one that a second copy of them is kept in; one of ``by_name``, or None for none.
+    """
+
+    by_name: Mapping[str, GuardedStorage]
+    main: str
+    mirror: str | None = None
+
+    @property
+    def backend(self) -> GuardedStorage:
+        """The storage that new images are saved in."""
+        return self.by_name[self.main]
+
+    @property
+    def new_places(self) -> tuple[str, ...]:
+        """The storages that a new image is saved in, the main one first."""
+        return (self.main,) if self.mirror is None else (self.main, self.mirror)
+
+    def missing(self, names: tuple[str, ...]) -> str | None:
+        """The first of the names that is not configured, or None."""
+        return next((name for name in names if name not in self.by_name), None)
+
+    async def close(self) -> None:
+        """Close every one, whatever becomes of others.
+
+        Raises:
+            PluginError: the last of those that could not be closed.
+        """
+        failure: Exception | None = None
+        for storage in self.by_name.values():
+            try:
+                await storage.close()
+            except Exception as error:  # noqa: BLE001 - raised below
+                failure = error
+        if failure is not None:
+            raise failure

@@ -1,0 +1,271 @@
+"""Spools: where an import's bytes wait between fetcher, detector and storage.
+
+A spool begins in memory and goes on in a temporary file. Either way it can be opened by a path, which is what a
+detector's child process is given. On Linux neither has a name on disk (memfd_create(2), O_TMPFILE), so that even a
+killed process leaves nothing behind.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from ...plugins.host.hashing import update_held
+from .pieces import Gathered
+
+CHUNK_BYTES = 1024 * 1024
+_WRITTEN_AT_ONCE = 1024
+"""Pieces that one call may write: IOV_MAX of Linux, see writev(2)."""
+SMALL_BYTES = 128 * 1024
+MakesFile = Callable[[], int | None]
+_HAS_UNNAMED_FILES = hasattr(os, "memfd_create")
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL if _HAS_UNNAMED_FILES else 0
+"""See memfd_create(2)."""
+
+
+class Spool:
+    """The bytes of one import: written once, with ``fill`` or piece by piece, then read as often as needed.
+
+    Attributes:
+        byte_size: size in bytes of what was written.
+    """
+
+    def __init__(
+        self, memory_bytes: int, directory: Path | None, executor: Executor, make_file: MakesFile | None = None
+    ) -> None:
+        self.byte_size = 0
+        self._memory_bytes = memory_bytes
+        self._directory = directory
+        self._executor = executor
+        self._make_file = make_file
+        self._digest = hashlib.sha256()
+        self._gathered = Gathered()
+        self._written_at: int | None = None
+        self._file: IO[bytes] | _MemoryFile | None = None
+        self._path: Path | None = None
+        self._in_memory = True
+        self._small: bytes | None = None
+        """The bytes again, of a spool that has few: to read them back from its file would cost more."""
+
+    @property
+    def sha256(self) -> str:
+        """Lower-case hexadecimal SHA-256 of the bytes."""
+        return self._digest.hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """A path that opens the bytes for reading, in this process or a child of the same user."""
+        if self._file is None:
+            raise ValueError("the spool was not filled")
+        if self._path is None:
+            name = f"/proc/{os.getpid()}/fd/{self._file.fileno()}" if _HAS_UNNAMED_FILES else self._file.name
+            self._path = Path(name)
+        return self._path
+
+    async def fill(self, chunks: AsyncIterator[bytes]) -> None:
+        """Write all of ``chunks``. Writes to disk happen in the executor, about ``memory_bytes`` at a time.
+
+        Raises:
+            OSError: the temporary folder cannot be written.
+        """
+        async for chunk in chunks:
+            await self.write(chunk)
+        await self.complete()
+
+    async def write(self, chunk: bytes) -> None:
+        """Add bytes, where they come one by one rather than from ``fill``; ``complete`` follows the last.
+
+        Raises:
+            OSError: see ``fill``.
+        """
+        self.byte_size += len(chunk)
+        self._gathered.add(chunk)
+        if self._gathered.byte_size > self._memory_bytes:
+            await self._flush_to_disk()
+
+    async def complete(self) -> None:
+        """There is no more to come; the bytes can be read from now on.
+
+        Raises:
+            OSError: see ``fill``.
+        """
+        if self._in_memory:
+            self._file = _memory_file(self._directory)
+            content = self._gathered.take()
+            if len(content) <= SMALL_BYTES:
+                self._small = content
+                update_held(self._digest, content)
+            else:
+                self._digest.update(content)
+            _write(self._file, [content])
+            if isinstance(self._file, _MemoryFile):
+                self._file.seal()
+        elif self._gathered.byte_size:
+            await self._flush_to_disk()
+        self._written_at = self._changed_at()
+
+    def check_unchanged(self) -> None:
+        """Make sure that what is read by the path, by other processes too, is what was written.
+
+        Raises:
+            OSError: somebody has written into the file.
+        """
+        if self._changed_at() != self._written_at:
+            raise OSError("the bytes of a spool were changed")
+
+    def _changed_at(self) -> int | None:
+        """When bytes on disk were changed last, in nanoseconds; None for those in memory, which cannot be."""
+        if self._file is None or isinstance(self._file, _MemoryFile):
+            return None
+        return os.fstat(self._file.fileno()).st_mtime_ns
+
+    async def adopt(self, path: Path) -> None:
+        """Take the bytes of a file, which stays where it is and must not change, in place of any that are written.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        self._file = path.open("rb", buffering=0)
+        self._in_memory = False
+        loop, descriptor = asyncio.get_running_loop(), self._file.fileno()
+        while True:
+            piece = await loop.run_in_executor(self._executor, os.pread, descriptor, CHUNK_BYTES, self.byte_size)
+            if not piece:
+                break
+            self._digest.update(piece)
+            self.byte_size += len(piece)
+        self._written_at = self._changed_at()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes, in order, in pieces of at most 1 MiB. May be called again."""
+        if self._file is None:
+            raise ValueError("the spool was not filled")
+        if self._small is not None:
+            if self._small:
+                yield self._small
+            return
+        descriptor = self._file.fileno()
+        for offset in range(0, self.byte_size, CHUNK_BYTES):
+            if self._in_memory:
+                yield os.pread(descriptor, CHUNK_BYTES, offset)
+            else:
+                loop = asyncio.get_running_loop()
+                yield await loop.run_in_executor(self._executor, os.pread, descriptor, CHUNK_BYTES, offset)
+
+    def close(self) -> None:
+        """Free the memory or the file. May be called twice."""
+        self._gathered = Gathered()
+        self._small = None
+        if self._file is not None:
+            self._file.close()
+            self._file = self._path = None
+
+    async def _flush_to_disk(self) -> None:
+        """Move what is gathered to the temporary file.
+
+        A thread cannot be interrupted, and the file must not be closed while one writes it: its number could be another
+        file's by then. So this ends when the thread has ended, however often it is cancelled.
+        """
+        work = asyncio.get_running_loop().run_in_executor(self._executor, self._flush)
+        cancellation: asyncio.CancelledError | None = None
+        while not work.done():
+            try:
+                await asyncio.wait((work,))
+            except asyncio.CancelledError as error:
+                cancellation = error
+        if cancellation is not None:
+            with contextlib.suppress(Exception):  # the cancellation is what the caller asked for
+                work.result()
+            raise cancellation
+        work.result()
+
+    def _flush(self) -> None:
+        if self._file is None:
+            self._in_memory = False
+            self._file = _disk_file(self._directory, self._make_file)
+        # As they are: to put them together would keep the interpreter from the event loop.
+        pieces = self._gathered.take_pieces()
+        for piece in pieces:
+            self._digest.update(piece)
+        _write(self._file, pieces)
+
+
+def _write(file: "IO[bytes] | _MemoryFile", pieces: Iterable[bytes | bytearray]) -> None:
+    rest = deque(memoryview(piece) for piece in pieces if piece)
+    while rest:
+        written = os.writev(file.fileno(), list(islice(rest, _WRITTEN_AT_ONCE)))
+        while rest and written >= len(rest[0]):
+            written -= len(rest.popleft())
+        if written:
+            rest[0] = rest[0][written:]
+
+
+class _MemoryFile:
+    """An unnamed file in memory, by its descriptor alone: what ``open`` asks the system about one, nobody needs."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.memfd_create("lading-spool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def seal(self) -> None:
+        """Nobody writes into it any more, whoever opens it."""
+        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Spools:
+    """Makes spools.
+
+    Attributes:
+        memory_bytes: bytes that one spool keeps in memory before it goes to disk.
+        directory: folder of the temporary files; None for the system's.
+        executor: where the disk is written and read; bounded, owned by the caller.
+        make_file: makes a temporary file in place of one in ``directory``, see ``SupportsFiles.make_file``.
+    """
+
+    memory_bytes: int
+    directory: Path | None
+    executor: Executor
+    make_file: MakesFile | None = None
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Spool]:
+        """An empty spool that is closed on exit."""
+        spool = Spool(self.memory_bytes, self.directory, self.executor, self.make_file)
+        try:
+            yield spool
+        finally:
+            spool.close()
+
+
+def _memory_file(directory: Path | None) -> "IO[bytes] | _MemoryFile":
+    return _MemoryFile() if _HAS_UNNAMED_FILES else _disk_file(directory)
+
+
+def _disk_file(directory: Path | None, make_file: MakesFile | None = None) -> IO[bytes]:
+    descriptor = None if make_file is None else make_file()
+    if descriptor is not None:
+        return open(descriptor, "r+b", buffering=0)  # noqa: PTH123 - a descriptor has no path
+    if _HAS_UNNAMED_FILES:
+        return tempfile.TemporaryFile(dir=directory, buffering=0)
+    return tempfile.NamedTemporaryFile(dir=directory, buffering=0)

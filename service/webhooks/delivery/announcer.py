@@ -1,0 +1,142 @@
+"""Makes deliveries out of what is in the outboxes of imports, and clears those.
+
+The order of effects: the deliveries first, then the outbox. Whoever dies between leaves an outbox that is worked off
+again; ids are derived, so the same deliveries come of it, and those that are there already stay as they are.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from ...documents import DocumentStore, DuplicateId, StoreUnavailable
+from ...models import Import
+from ...models.clock import Clock
+from ...models.representation import encode
+from ...observe.outages import Outage
+from ...secrets.vault import SecretsUnreadable, Vault
+from ..directory import EndpointDirectory
+from .record import Delivery, delivery_id, import_owner, receiver_host
+
+BATCH: Final = 100
+AT_ONCE: Final = 8
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcer:
+    """Looks again and again. Several processes may do so at once: what one does, another finds done.
+
+    Attributes:
+        keep: for how long a delivery is kept.
+        poll_interval: seconds between two looks.
+        announced: called when deliveries were made.
+    """
+
+    store: DocumentStore
+    directory: EndpointDirectory
+    vault: Vault
+    clock: Clock
+    rng: random.Random
+    keep: timedelta
+    poll_interval: float
+    announced: Callable[[], None]
+    _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def wake(self) -> None:
+        """Look now: an outbox was written."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        outage = Outage("the announcement of events")
+        while True:
+            self._news.clear()
+            try:
+                while await self.sweep() == BATCH:
+                    pass
+                outage.worked()
+            except StoreUnavailable as error:
+                outage.failed(str(error))
+            except Exception:
+                log.exception("the announcement of events failed unexpectedly")
+            try:
+                async with asyncio.timeout(self.poll_interval * self.rng.uniform(0.8, 1.2)):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def sweep(self) -> int:
+        """Announce what there is, up to a batch; how many imports were looked at.
+
+        Raises:
+            StoreUnavailable: the database does not answer; each was tried.
+        """
+        documents = list(await self.store.search.with_outbox(BATCH))
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(document: Import) -> None:
+            async with turns:
+                await self._announce(document)
+
+        results = await asyncio.gather(*map(one, documents), return_exceptions=True)
+        for failure in filter(None, results):
+            raise failure
+        return len(documents)
+
+    async def _announce(self, document: Import) -> None:
+        made = False
+        for entry in document.outbox:
+            for delivery in await self._deliveries(document, entry):
+                try:
+                    await self.store.records.add(delivery.record)
+                    made = True
+                except DuplicateId:
+                    pass  # made before, by another process or by one that died
+        # By their ids: what was added meanwhile stays, and whoever writes the import itself is in nobody's way.
+        await self.store.announced(document.id, [entry["id"] for entry in document.outbox])
+        if made:
+            self.announced()
+
+    async def _deliveries(self, document: Import, entry: Mapping[str, Any]) -> list[Delivery]:
+        endpoints = await self.directory.of(document.issuer_id)
+        kind = entry["event"]["type"]
+        receivers: list[tuple[str, str, str | None]] = [
+            *((one.id, receiver_host(one.url), None) for one in endpoints if one.wants(kind)),
+            *self._own(document, entry),
+        ]
+        body = encode(entry["event"]).decode()
+        moment = datetime.fromisoformat(entry["event"]["timestamp"])
+        now = self.store.clock.now()
+        return [
+            Delivery(
+                id=delivery_id(entry["id"], owner, moment),
+                owner=owner,
+                event_id=entry["id"],
+                kind=kind,
+                body=body,
+                issuer_id=document.issuer_id,
+                url=url,
+                host=host,
+                created_at=moment,
+                due_at=now,
+                expires_at=now + self.keep,
+            )
+            for owner, host, url in receivers
+        ]
+
+    def _own(self, document: Import, entry: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+        """The receiver that the import itself asked for."""
+        sealed = entry["url"]
+        if sealed is None:
+            return
+        try:
+            yield import_owner(document.id), receiver_host(self.vault.open_text(sealed)), sealed
+        except SecretsUnreadable:
+            # Made all the same: the deliverer waits for the key.
+            yield import_owner(document.id), "", sealed

@@ -1,0 +1,173 @@
+"""A delivery: one event on its way to one receiver, and what became of every attempt."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from ...documents.records import Record
+
+DELIVERY: Final = "delivery"
+MAX_LOGGED: Final = 20
+"""Attempts that are remembered, the last ones."""
+
+
+class DeliveryStatus(StrEnum):
+    """State of a delivery."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt.
+
+    Attributes:
+        at: when it began, UTC, whole milliseconds.
+        status: what the receiver answered; None where nothing came.
+        milliseconds: how long it took.
+        error: code of what went wrong; None where it was accepted.
+    """
+
+    at: datetime
+    status: int | None
+    milliseconds: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event for one receiver.
+
+    Attributes:
+        id: derived from event and receiver, and in the order of the events' times.
+        owner: the receiver: an endpoint's id, or see ``import_owner``.
+        event_id: the ``webhook-id`` of its requests.
+        kind: type of the event.
+        body: exactly what is sent.
+        issuer_id: whose secret signs what an import itself asked for.
+        url: where it goes, sealed, for what an import itself asked for; None for an endpoint.
+        host: host and port of the receiver, by which requests are spread.
+        created_at: when the event was, UTC, whole milliseconds.
+        status: see ``DeliveryStatus``.
+        tries: attempts of the present round; a replay begins another.
+        made: attempts in all.
+        attempts: the last of them, the earliest first.
+        due_at: when the next attempt is due, or the present one is given up, by the store's clock; None where there is
+            none.
+        expires_at: until when it is kept, by the store's clock.
+        revision: of its record.
+    """
+
+    id: str
+    owner: str
+    event_id: str
+    kind: str
+    body: str = field(repr=False)
+    issuer_id: str
+    url: str | None = field(repr=False)
+    host: str
+    created_at: datetime
+    status: DeliveryStatus = DeliveryStatus.PENDING
+    tries: int = 0
+    made: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    revision: int = 0
+
+    @property
+    def is_of_endpoint(self) -> bool:
+        """Whether ``owner`` is an endpoint."""
+        return self.url is None
+
+    def due(self, moment: datetime) -> Self:
+        """Due at another time: leased for an attempt, or postponed."""
+        return replace(self, revision=self.revision + 1, due_at=moment)
+
+    def replayed(self, now: datetime, keep: timedelta) -> Self:
+        """Due at once, whatever became of it, with a new round of attempts."""
+        return replace(self.due(now), status=DeliveryStatus.PENDING, tries=0, expires_at=now + keep)
+
+    def attempted(
+        self, attempt: Attempt, status: DeliveryStatus, due_at: datetime | None, keep_until: datetime
+    ) -> Self:
+        """After an attempt: ended where ``due_at`` is None."""
+        return replace(
+            self,
+            revision=self.revision + 1,
+            status=status,
+            tries=self.tries + 1,
+            made=self.made + 1,
+            attempts=(*self.attempts, attempt)[-MAX_LOGGED:],
+            due_at=due_at,
+            expires_at=keep_until,
+        )
+
+    @property
+    def record(self) -> Record:
+        """As it is kept."""
+        data = {
+            "event_id": self.event_id,
+            "kind": self.kind,
+            "body": self.body,
+            "issuer_id": self.issuer_id,
+            "url": self.url,
+            "host": self.host,
+            "status": self.status.value,
+            "tries": self.tries,
+            "made": self.made,
+            "attempts": [
+                {"at": one.at.isoformat(), "status": one.status, "ms": one.milliseconds, "error": one.error}
+                for one in self.attempts
+            ],
+        }
+        return Record(DELIVERY, self.id, self.owner, data, self.created_at, self.revision, self.due_at, self.expires_at)
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """From its record."""
+        data = record.data
+        return cls(
+            id=record.id,
+            owner=record.owner,
+            event_id=data["event_id"],
+            kind=data["kind"],
+            body=data["body"],
+            issuer_id=data["issuer_id"],
+            url=data["url"],
+            host=data["host"],
+            created_at=record.created_at,
+            status=DeliveryStatus(data["status"]),
+            tries=data["tries"],
+            made=data["made"],
+            attempts=tuple(map(_attempt, data["attempts"])),
+            due_at=record.due_at,
+            expires_at=record.expires_at,
+            revision=record.revision,
+        )
+
+
+def _attempt(kept: Mapping[str, Any]) -> Attempt:
+    return Attempt(datetime.fromisoformat(kept["at"]), kept["status"], kept["ms"], kept["error"])
+
+
+def delivery_id(event_id: str, owner: str, moment: datetime) -> str:
+    """The same for the same event and receiver, whoever derives it; ids follow the times of the events."""
+    digest = hashlib.sha256(f"{event_id}\0{owner}".encode()).hexdigest()
+    return f"dlv_{int(moment.timestamp() * 1000):012x}{digest[:20]}"
+
+
+def import_owner(import_id: str) -> str:
+    """The owner of the deliveries that an import itself asked for."""
+    return f"import:{import_id}"
+
+
+def receiver_host(url: str) -> str:
+    """Host and port of an accepted url, in lower case."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower()

@@ -1,0 +1,190 @@
+"""Sends the deliveries that are due, so many at once, and so many to one host.
+
+A delivery is leased by moving its ``due_at`` beyond the attempt: who dies during it leaves one that is due again.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from ...documents import DocumentStore, StoreUnavailable
+from ...models.clock import truncate_to_milliseconds
+from ...observe.outages import Outage
+from .attempt import Attempting, leased_until
+from .hosts import Hosts
+from .record import DELIVERY, Delivery
+
+LOOK: Final = 256
+"""Deliveries that are looked at together."""
+FEWEST_SECONDS: Final = 0.05
+"""Between two looks into the store."""
+GRACE: Final = 5.0
+"""Seconds for which attempts under way may go on when the process stops."""
+WRITES: Final = 16
+"""Deliveries that are postponed at once."""
+
+log = structlog.get_logger(__name__)
+
+
+class Deliverer:
+    """Works off deliveries. Made inside the running event loop; several processes may each have one.
+
+    Args:
+        store: where deliveries are.
+        attempting: makes an attempt.
+        rng: spreads the looks of several processes.
+        concurrency: attempts at once.
+        per_host: of them to one host and port.
+        poll_interval: seconds between two looks where nothing is known to be due.
+        timeout: seconds that an attempt may take.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        attempting: Attempting,
+        rng: random.Random,
+        *,
+        concurrency: int,
+        per_host: int,
+        poll_interval: float,
+        timeout: float,
+    ) -> None:
+        self._store = store
+        self._attempting = attempting
+        self._rng = rng
+        self._concurrency = concurrency
+        self._hosts = Hosts(per_host, time.monotonic)
+        self._poll_interval = poll_interval
+        self._timeout = timeout
+        self._waiting: list[Delivery] = []
+        self._is_full = False
+        self._last_look = 0.0
+        self._next_look = 0.0
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look into the store now: a delivery was made."""
+        self._next_look = 0.0
+        self._news.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; attempts under way then have ``GRACE`` seconds to end."""
+        outage = Outage("the delivery of events")
+        try:
+            while True:
+                self._news.clear()
+                try:
+                    await self._look()
+                    outage.worked()
+                except StoreUnavailable as error:
+                    outage.failed(str(error))
+                except Exception:
+                    log.exception("the delivery of events failed unexpectedly")
+                await self._idle()
+        finally:
+            await self._stop()
+
+    async def _idle(self) -> None:
+        """Wait for an attempt to end, for a new delivery, or for the next look."""
+        if len(self._tasks) >= self._concurrency:
+            await self._news.wait()
+            return
+        earliest = max(self._next_look, self._last_look + FEWEST_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(earliest - time.monotonic()):
+                await self._news.wait()
+                if time.monotonic() >= self._next_look:  # new ones may come again and again
+                    await asyncio.sleep(self._last_look + FEWEST_SECONDS - time.monotonic())
+
+    async def _stop(self) -> None:
+        tasks = tuple(self._tasks.values())
+        if not tasks:
+            return
+        try:
+            await asyncio.wait(tasks, timeout=GRACE)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- choosing -----------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """Begin what there is room for, and make sure that what there is none for hides nothing.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        self._begin()
+        while len(self._tasks) < self._concurrency and time.monotonic() >= self._next_look:
+            self._last_look = time.monotonic()
+            self._next_look = self._last_look + self._poll_interval * self._rng.uniform(0.8, 1.2)
+            records = await self._store.records.due(DELIVERY, self._store.clock.now(), LOOK)
+            found = map(Delivery.of, records)
+            self._waiting = [one for one in found if one.id not in self._tasks]
+            self._is_full = len(records) == LOOK
+            self._begin()
+            if not self._is_full or len(self._tasks) >= self._concurrency:
+                return
+            # Whatever else is due stands behind these: they make room.
+            await self._postpone(self._waiting)
+            self._waiting = []
+            self._next_look = 0.0
+
+    def _begin(self) -> None:
+        """Begin those that wait, as far as there is room; the others go on waiting."""
+        left = []
+        for delivery in self._waiting:
+            if len(self._tasks) >= self._concurrency or not self._hosts.has_room(delivery.host):
+                left.append(delivery)
+            elif delivery.id not in self._tasks:
+                self._hosts.begin(delivery.host)
+                self._tasks[delivery.id] = asyncio.create_task(self._deliver(delivery), name=f"webhook {delivery.id}")
+        self._waiting = left
+        if self._is_full and not left:
+            self._next_look = 0.0
+
+    async def _postpone(self, deliveries: Sequence[Delivery]) -> None:
+        """Let deliveries whose hosts have no room come back in their turn."""
+        now = self._store.clock.now()
+        pauses = [timedelta(seconds=self._hosts.pause(delivery.host)) for delivery in deliveries]
+        moved = [
+            delivery.due(truncate_to_milliseconds(now + pause))
+            for delivery, pause in zip(deliveries, pauses, strict=True)
+        ]
+        for begin in range(0, len(moved), WRITES):
+            writes = (self._store.records.replace(one.record) for one in moved[begin : begin + WRITES])
+            results = await asyncio.gather(*writes, return_exceptions=True)
+            for failure in results:
+                if isinstance(failure, BaseException):
+                    raise failure
+
+    # --- delivering ---------------------------------------------------------------------------------------------------
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Own one attempt, from its lease to its result."""
+        started = time.monotonic()
+        try:
+            leased = delivery.due(leased_until(self._store.clock.now(), self._timeout))
+            if await self._store.records.replace(leased.record):
+                after = await self._attempting.run(leased)
+                if not await self._store.records.replace(after.record):
+                    log.info("the result of an attempt was discarded: it was replayed", delivery_id=delivery.id)
+        except StoreUnavailable as error:
+            log.warning(
+                "an attempt was not recorded; it will be made again", delivery_id=delivery.id, reason=str(error)
+            )
+        except Exception:
+            log.exception("unexpected failure of an attempt", delivery_id=delivery.id)
+        finally:
+            self._tasks.pop(delivery.id, None)
+            self._hosts.end(delivery.host, time.monotonic() - started)
+            self._news.set()

@@ -1,0 +1,75 @@
+"""How the parts of webhooks fit together."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ...plugins.host.guards import GuardedFetcher
+from ..config import Settings
+from ..documents import DocumentStore
+from ..models.clock import Clock
+from ..secrets.vault import Vault
+from .base import Facts
+from .delivery.announcer import Announcer
+from .delivery.attempt import Attempting
+from .delivery.post import Posting
+from .delivery.schedule import Schedule
+from .delivery.sender import Deliverer
+from .directory import EndpointDirectory
+from .history import DeliveryLog, Webhooks
+from .management import Endpoints
+from .outbox import AnnouncedFacts
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookParts:
+    """Webhooks, as one process has them.
+
+    Attributes:
+        facts: puts events into outboxes.
+        announcer, deliverer: work them off; their ``run`` is the caller's to own.
+        api: what handlers work with.
+    """
+
+    facts: Facts
+    announcer: Announcer
+    deliverer: Deliverer
+    api: Webhooks
+
+
+def make_webhooks(
+    settings: Settings,
+    fetchers: Mapping[str, GuardedFetcher],
+    store: DocumentStore,
+    vault: Vault,
+    clock: Clock,
+    rng: random.Random,
+) -> WebhookParts | None:
+    """The parts, inside the running event loop; None where ``[webhooks]`` has them off."""
+    options = settings.webhooks
+    if not options.enabled:
+        return None
+    keep = timedelta(seconds=options.keep)
+    timezone = settings.service.timezone
+    posting = Posting(fetchers, options.timeout)
+    directory = EndpointDirectory(store, options.endpoint_cache)
+    deliverer = Deliverer(
+        store,
+        Attempting(store, vault, posting, Schedule(options.retry_base, options.retry_total), clock, rng, keep),
+        rng,
+        concurrency=options.concurrency,
+        per_host=options.per_host,
+        poll_interval=settings.worker.poll_interval,
+        timeout=options.timeout,
+    )
+    announcer = Announcer(
+        store, directory, vault, clock, rng, keep, settings.worker.poll_interval, announced=deliverer.wake
+    )
+    endpoints = Endpoints(store, directory, posting, vault, clock, options.endpoints)
+    return WebhookParts(
+        facts=AnnouncedFacts(directory, vault, timezone, announcer.wake),
+        announcer=announcer,
+        deliverer=deliverer,
+        api=Webhooks(endpoints, DeliveryLog(store, endpoints, clock, timezone, keep, deliverer.wake)),
+    )

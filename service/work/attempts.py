@@ -1,0 +1,234 @@
+"""One attempt at one import: run it, decide what its document becomes, write that."""
+
+import asyncio
+import random
+import time
+import traceback
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import structlog
+
+from ...plugins.errors import DetectorStalled, PluginError, PluginFault, StorageFull, StorageUnavailable
+from ...plugins.host.tracing import tracing
+from ..documents import DocumentStore, StoreUnavailable
+from ..errors.catalogue import HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
+from ..limits.quotas import Quotas
+from ..models import Failure, Import, Status
+from ..models.clock import Clock
+from ..observe.traces import traced
+from ..secrets.vault import SecretsUnreadable
+from ..webhooks.base import Facts
+from .awake import AwakeClock
+from .changes import Changes
+from .pipeline.importer import Importer
+from .results import Result, ResultNotWritten, Transition
+from .retries import RetryPolicy
+
+MAX_ABANDONED = 20
+"""Attempts that may end without a verdict, with the death of their worker or a decoding that stalled: an import that
+kills workers or occupies decoders must not do so for ever."""
+MAX_OUTAGE = timedelta(days=1)
+"""How old an import may become while attempts at it fail through an outage of our own."""
+MAX_FRAMES = 10
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt that was made, and whose result is written, or is of no use to anybody.
+
+    Attributes:
+        error: why it failed, where a plugin said so; None where this process stood still meanwhile, since the error
+            then tells nothing of the origin.
+        is_outage: whether it failed through an outage of our own.
+        is_done: whether it succeeded, and the import is done by it.
+    """
+
+    error: PluginError | None
+    is_outage: bool
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Makes attempts.
+
+    Attributes:
+        write_timeout: seconds for which the writing of a result is tried again while the database is unavailable.
+        quotas: told when what it holds for an import is written, or is not going to be.
+        changes: told of every result that is written.
+        under_way: ids of the imports of which an attempt is made now, until its result is known.
+        facts: announces how imports end.
+        awake: tells whether this process stood still during an attempt.
+    """
+
+    store: DocumentStore
+    importer: Importer
+    retry: RetryPolicy
+    clock: Clock
+    rng: random.Random
+    write_timeout: float
+    quotas: Quotas
+    changes: Changes = field(default_factory=Changes)
+    under_way: set[str] = field(default_factory=set)
+    facts: Facts = field(default_factory=Facts)
+    awake: AwakeClock = field(default_factory=AwakeClock)
+
+    async def run(self, document: Import) -> Ended:
+        """Make one attempt at a claimed import and write its result.
+
+        Raises:
+            ResultNotWritten: the import may still run, with nobody who runs it: the lease is to be given up.
+        """
+        started, lost_before = time.monotonic(), self.awake.lost()
+        is_stored = True  # what is not known counts
+        try:
+            self.under_way.add(document.id)
+            began_at = self.clock.now()
+            with tracing() as trace:
+                try:
+                    transition, error = await self._decide(document)
+                finally:
+                    self.under_way.discard(document.id)
+            took = time.monotonic() - started
+
+            def ended(running: Import) -> Import:
+                after = transition(running)
+                return replace(after, trace=traced(running, after, trace, began_at, took, error))
+
+            result = await self.write(ended, document)
+            self.changes.tell(document.id, document.organization_id)
+            is_stored = result is None or result.image is not None
+        finally:
+            self.quotas.release(document.id, is_stored=is_stored)
+        told = error if self.awake.lost() == lost_before else None
+        if result is None:
+            return Ended(told, is_outage=False, is_done=False)
+        _log_result(result, error, time.monotonic() - started)
+        is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
+        if told is not error:
+            is_outage = False
+        return Ended(told, is_outage=is_outage, is_done=result.status is Status.DONE)
+
+    async def write(self, transition: Transition, document: Import) -> Import | None:
+        """Write what becomes of a claimed import, patiently.
+
+        Returns:
+            the import as written; None where others have taken it over, which is logged.
+
+        Raises:
+            ResultNotWritten: as ``run``; also where the database stayed unavailable for ``write_timeout`` seconds.
+        """
+        give_up = time.monotonic() + self.write_timeout
+        pause = 0.1
+        result = Result(self.store, self.facts, document, transition)
+        while True:
+            try:
+                written = await result.write()
+            except StoreUnavailable as error:
+                if time.monotonic() + pause > give_up:
+                    raise ResultNotWritten(document.id) from error
+                await asyncio.sleep(pause * self.rng.uniform(0.5, 1.0))
+                pause = min(2 * pause, 2.0)
+            else:
+                if written is None:
+                    log.warning("result discarded: the import was taken over", import_id=document.id)
+                return written
+
+    def without_host(self, document: Import) -> Transition:
+        """What becomes of a claimed import, without an attempt, whose host has served nobody for too long."""
+        failed = self._failed(HOST_UNAVAILABLE, counted=False)
+        _log_result(failed(document), None, 0.0)
+        return failed
+
+    async def _decide(self, document: Import) -> tuple[Transition, PluginError | None]:
+        if document.abandoned >= MAX_ABANDONED:
+            return lambda one: one.failed(WORKER_LOST, None, self.clock.now()), None
+        lost_before = self.awake.lost()
+        try:
+            outcome = await self.importer.run(document)
+        except PluginError as error:
+            if isinstance(error, PluginFault):
+                log.error(  # noqa: TRY400  # the text of a plugin's exception may hold anything
+                    "a plugin broke its contract", import_id=document.id, plugin=error.plugin, frames=_frames(error)
+                )
+            return self._after(document, error, stood_still=self.awake.lost() > lost_before), error
+        except SecretsUnreadable as error:
+            log.error("secrets of an import are unreadable", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
+            # A key is missing: our own affair, as an outage is; with the attempts the secrets would be gone for good.
+            return self._after_outage(document, SECRETS_UNREADABLE), None
+        except OSError:
+            log.exception("the spool failed", import_id=document.id)
+            return self._after_outage(document, INTERNAL), None
+        except Exception:
+            log.exception("unexpected failure of an attempt", import_id=document.id)
+            return self._again_or_failed(document, INTERNAL, None), None
+        now = self.clock.now()
+        if (image_id := outcome.duplicate_of) is not None:
+            return lambda one: one.duplicated(outcome.image, image_id, outcome.import_type, now), None
+        return lambda one: one.succeeded(outcome.image, outcome.import_type, now), None
+
+    def _after(self, document: Import, error: PluginError, *, stood_still: bool) -> Transition:
+        failure = failure_of(error)
+        if isinstance(error, StorageUnavailable | StorageFull):
+            return self._after_outage(document, failure)
+        # Its timers ran out, and its peers gave up, while nobody could act: the next attempt tells. Should the process
+        # stand still for a day, again and again, attempts are counted, so that the import comes to an end.
+        if error.retryable and stood_still and self.store.clock.now() - document.since <= MAX_OUTAGE:
+            return self._after_outage(document, failure)
+        if isinstance(error, DetectorStalled):
+            return self._after_stall(document, failure)
+        if error.retryable:
+            return self._again_or_failed(document, failure, error.retry_after)
+        return self._failed(failure)
+
+    def _again_or_failed(self, document: Import, failure: Failure, retry_after: float | None) -> Transition:
+        delay = self.retry.delay(document.failures, retry_after, self.rng)
+        if delay is None:
+            return self._failed(failure)
+        due, now = self.store.clock.now() + delay, self.clock.now()
+        return lambda one: one.requeued(failure, due, now)
+
+    def _after_outage(self, document: Import, failure: Failure) -> Transition:
+        due, now = self.store.clock.now(), self.clock.now()
+        if due - document.since > MAX_OUTAGE:
+            return self._failed(failure)
+        delay = self.retry.outage_delay(due - document.since, self.rng)
+        return lambda one: one.requeued(failure, due + delay, now, counted=False)
+
+    def _after_stall(self, document: Import, failure: Failure) -> Transition:
+        """The attempt came to no verdict, as where its worker dies: it is counted with those, not with the failures."""
+        if document.abandoned + 1 >= MAX_ABANDONED:
+            return self._failed(failure)
+        due, now = self.store.clock.now(), self.clock.now()
+        run_at = due + self.retry.outage_delay(due - document.since, self.rng)
+        return lambda one: one.stalled(failure, run_at, now)
+
+    def _failed(self, failure: Failure, *, counted: bool = True) -> Transition:
+        now = self.clock.now()
+        return lambda one: one.failed(failure, self.importer.import_type(one.url or ""), now, counted=counted)
+
+
+def _frames(error: PluginFault) -> list[str]:
+    """Where the plugin's own exception came from. Its text is left out: it may hold what the plugin worked on."""
+    cause = error.__cause__
+    frames = traceback.extract_tb(cause.__traceback__ if cause is not None else error.__traceback__)
+    return [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-MAX_FRAMES:]]
+
+
+def _log_result(result: Import, error: PluginError | None, seconds: float) -> None:
+    log.info(
+        "import",
+        import_id=result.id,
+        request_id=result.request_id or None,
+        status=result.status.value,
+        attempts=result.attempts,
+        code=result.error.code if result.error else None,
+        plugin=error.plugin if error else None,
+        reason=(error.internal or None) if error else None,
+        host=result.host or None,
+        byte_size=result.image.byte_size if result.image and result.status is Status.DONE else None,
+        seconds=round(seconds, 6),
+    )

@@ -1,0 +1,93 @@
+"""The bound on queued imports: beyond it, a client is asked to come back rather than promised what takes hours."""
+
+import asyncio
+import contextlib
+import time
+
+from ..documents import DocumentStore, StoreUnavailable
+
+SHARE = 0.05
+"""The most of the time that counting may take."""
+OLDEST = 10.0
+"""Seconds after which the queue is counted anew, whatever that costs."""
+NEAR = 0.5
+"""The part of the limit from which on requests wait for a new count, rather than go by the last one meanwhile."""
+
+
+class Backlog:
+    """Knows, without asking the database for every request, whether the queue is full.
+
+    Args:
+        limit: queued imports at which new ones are refused.
+        max_age: seconds for which a count is used; what this process accepted meanwhile is added to it. Where a count
+            takes long, because much is queued, it is used for longer: up to ``OLDEST``, so that counts take no more
+            than ``SHARE`` of the time.
+
+    Nobody waits for a new count while the last one was far from the limit (``NEAR``) and is not older than twice
+    ``OLDEST``. So it takes half a queue within seconds to exceed the limit, and no request is refused by an old count.
+    """
+
+    def __init__(self, store: DocumentStore, limit: int, max_age: float = 1.0) -> None:
+        self._store = store
+        self._limit = limit
+        self._min_age = max_age
+        self._max_age = max_age
+        self._count = 0
+        self._counted_at = float("-inf")
+        self._failed_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self._counting: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def is_full(self) -> bool:
+        """Whether no more imports should be accepted now.
+
+        Raises:
+            StoreUnavailable: it is not known.
+        """
+        asked_at = time.monotonic()
+        age = asked_at - self._counted_at
+        if age > self._max_age:
+            if age <= 2 * OLDEST and self._count < NEAR * self._limit:
+                self._count_aside(asked_at)
+            else:
+                await self._count_anew(asked_at)
+        return self._count >= self._limit
+
+    def _count_aside(self, asked_at: float) -> None:
+        if not self._closed and (self._counting is None or self._counting.done()):
+            self._counting = asyncio.create_task(self._try_to_count(asked_at), name="count of the queue")
+
+    async def _try_to_count(self, asked_at: float) -> None:
+        # Where the database is down, whoever adds an import learns of it.
+        with contextlib.suppress(StoreUnavailable):
+            await self._count_anew(asked_at)
+
+    async def _count_anew(self, asked_at: float) -> None:
+        """Count, unless somebody has done so meanwhile."""
+        async with self._lock:
+            if self._failed_at >= asked_at:
+                raise StoreUnavailable("the queue could not be counted while this request waited")
+            if time.monotonic() - self._counted_at > self._max_age:
+                await self._ask()
+
+    async def _ask(self) -> None:
+        began = time.monotonic()
+        try:
+            self._count = await self._store.queued(self._limit)
+        except StoreUnavailable:
+            self._failed_at = time.monotonic()
+            raise
+        self._counted_at = time.monotonic()
+        self._max_age = min(max(self._min_age, (self._counted_at - began) / SHARE), max(OLDEST, self._min_age))
+
+    async def close(self) -> None:
+        """End a count that nobody waits for, and begin none any more. May be called twice."""
+        self._closed = True
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.wait({self._counting})
+
+    def added(self) -> None:
+        """Count one that was accepted just now."""
+        self._count += 1

@@ -1,0 +1,322 @@
+"""The worker: claims imports under a lease, runs them within their limits, and stops cleanly."""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from ..documents import DocumentStore, StoreUnavailable, SupportsWaiting
+from ..models import Import
+from ..models.clock import Clock
+from ..observe.outages import Outage
+from .attempts import Attempts
+from .cancellation import HasStopped, Stops
+from .leases import Lease, Leases
+from .pipeline.importer import Importer
+from .politeness import Politeness, verdict_of
+from .results import Transition, handing_back
+from .slots import Limits, Slots
+from .storage_health import StorageSuspicion
+
+CLAIM_SECONDS = 0.02
+"""After a claim, so long at most until the next one, while nearly all places are taken."""
+RECOVER_BATCH = 500
+COOLING_SECONDS = 1.0
+"""For how long an issuer is not claimed from after an import of it had to be handed back,"""
+PAUSED_COOLING_SECONDS = 0.1
+"""and for how long where that was because a host is left alone: what else the issuer has queued may lie behind many."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How a worker works.
+
+    Attributes:
+        limits: bounds on what runs at once.
+        host_patience: seconds for which imports wait for a host that serves nobody.
+        max_host_pause: seconds for which a host may ask to be left alone.
+        lease: how long the worker's imports stay its own after its last heartbeat.
+        poll_interval: seconds between two looks at the queue when nothing happens.
+        grace: seconds for which running imports may go on after ``stop``; then they go back to the queue.
+    """
+
+    limits: Limits
+    host_patience: float
+    max_host_pause: float
+    lease: timedelta
+    poll_interval: float
+    grace: float
+
+
+class Worker:
+    """Runs imports until it is stopped; ``run`` owns every task of it. For ``has_stopped`` see
+    ``lading.service.work.cancellation``.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: DocumentStore,
+        importer: Importer,
+        attempts: Attempts,
+        options: WorkerOptions,
+        clock: Clock,
+        rng: random.Random,
+        has_stopped: HasStopped | None = None,
+    ) -> None:
+        self._store = store
+        self._attempts = attempts
+        self._options = options
+        self._clock = clock
+        self._rng = rng
+        self._politeness = Politeness(
+            options.limits.per_host,
+            patience=options.host_patience,
+            max_pause=options.max_host_pause,
+            now=attempts.awake.now,
+        )
+        self._slots = Slots(options.limits, self._politeness)
+        self._leases = Leases(store, options.lease)
+        self._lease_of: dict[str, Lease] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._cooling: dict[str, float] = {}
+        self._claiming = asyncio.Lock()
+        self._claimed_at = -math.inf
+        self._storage = StorageSuspicion(importer)
+        self._queue_outage = Outage("the queue of imports")
+        self._recovery_outage = Outage("the recovery of dead workers' imports")
+        self._wake = asyncio.Event()
+        self._stops = Stops(store, self._lease_of, attempts.under_way, self._abandon, has_stopped)
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Look at the queue now: something was put there."""
+        self._wake.set()
+
+    def stop_import(self, import_id: str) -> None:
+        """An import was cancelled or deleted: end its attempt now, if it runs here."""
+        self._stops.ask(import_id)
+
+    def stop(self) -> None:
+        """Claim nothing more; ``run`` returns when what runs has ended or its grace is over."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until ``stop`` is called, or until cancelled; either way what is still claimed is given back."""
+        # Asked once: to see whether an object keeps a protocol costs more than all else between two imports.
+        news = self._store if isinstance(self._store, SupportsWaiting) else None
+        beat = asyncio.create_task(self._beat_forever(), name="worker heartbeat")
+        stops = asyncio.create_task(self._stops.run(), name="worker stops")
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                await self._turn_away(self._slots.stranded())
+                await self._gather_places()
+                if not await self._claim():
+                    await self._idle(news)
+            await self._give_back(self._slots.waiting)
+            if self._tasks:
+                await asyncio.wait(self._tasks.values(), timeout=self._options.grace)
+        finally:
+            try:
+                await self._cancel((stops, *self._tasks.values()))
+                await self._give_back(self._held)
+            finally:
+                await self._cancel((beat,))
+                await self._leases.release_all()
+
+    # --- claiming -----------------------------------------------------------------------------------------------------
+
+    async def _gather_places(self) -> None:
+        """Wait for a moment where few places are free and a claim was just made: one claim for several costs less."""
+        wait = self._claimed_at + CLAIM_SECONDS - time.monotonic()
+        if wait > 0 and 0 < self._slots.free < self._options.limits.concurrency / 4:
+            await asyncio.sleep(wait)
+
+    async def _claim(self) -> int:
+        """Claim what there is room for and begin it; how many were claimed."""
+        if self._slots.free <= 0 or not await self._storage.works():
+            return 0
+        async with self._claiming:
+            claimed = await self._claim_under_lease()
+            refused = [document for document in claimed if self._stopping or not self._admit(document)]
+        await (self._give_back(refused) if self._stopping else self._turn_away(refused))
+        return len(claimed)
+
+    async def _claim_under_lease(self) -> Sequence[Import]:
+        if self._stopping:
+            return ()
+        lease: Lease | None = None
+        try:
+            lease = await self._leases.current()
+            documents = await self._store.claim(
+                lease.worker_id,
+                self._slots.free,
+                exclude_issuers={*self._slots.full_issuers(), *self._cooling_issuers()},
+                per_issuer=self._options.limits.per_issuer,
+            )
+        except StoreUnavailable as error:
+            self._queue_outage.failed(str(error))
+            if lease is not None:
+                lease.retired = True
+            return ()
+        self._queue_outage.worked()
+        if documents:
+            self._claimed_at = time.monotonic()
+        # An attempt that has handed one back, and has yet to learn so, ends first; then the lease's recovery has it.
+        fresh = {document.id: document for document in documents if document.id not in self._lease_of}
+        lease.retired |= len(fresh) < len(documents)
+        lease.held |= fresh
+        self._lease_of |= dict.fromkeys(fresh, lease)
+        return tuple(fresh.values())
+
+    def _admit(self, document: Import) -> bool:
+        """Begin a claimed import or let it wait; False where there is no room for it."""
+        if self._slots.start(document):
+            self._start(document)
+        elif not self._slots.wait(document):
+            cooling = PAUSED_COOLING_SECONDS if self._politeness.pause(document) else COOLING_SECONDS
+            self._cooling[document.issuer_id] = asyncio.get_running_loop().time() + cooling
+            return False
+        return True
+
+    async def _turn_away(self, documents: Collection[Import]) -> None:
+        """Part with claimed imports that have no room."""
+        now = self._store.clock.now()
+        await asyncio.gather(*(self._part_with(document, self._turned_away(document, now)) for document in documents))
+
+    def _turned_away(self, document: Import, now: datetime) -> Transition:
+        """What becomes of it. What its issuer has no room for is queued for a moment, what its host has none for until
+        it is its turn. It fails where its host has kept it waiting for too long.
+        """
+        if self._politeness.is_hopeless(document, (now - document.since).total_seconds()):
+            return self._attempts.without_host(document)
+        delay = COOLING_SECONDS * self._rng.uniform(1.0, 2.0)
+        if self._slots.has_room_for_issuer(document):
+            delay = max(delay, self._politeness.turn(document))
+        return handing_back(now + timedelta(seconds=delay), self._clock.now())
+
+    def _cooling_issuers(self) -> set[str]:
+        now = asyncio.get_running_loop().time()
+        self._cooling = {issuer_id: until for issuer_id, until in self._cooling.items() if until > now}
+        return set(self._cooling)
+
+    async def _idle(self, news: SupportsWaiting | None) -> None:
+        """Wait for something to do, no longer than the poll interval."""
+        interval = self._options.poll_interval
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait(), name="worker wake")]
+        # What the store says is of use only where a claim might follow.
+        if news is not None and self._slots.free > 0 and not self._storage.is_suspect:
+            waits.append(asyncio.create_task(news.wait_for_work(interval), name="wait for work"))
+        try:
+            await asyncio.wait(waits, timeout=interval, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._cancel(tuple(waits))
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def _start(self, document: Import) -> None:
+        self._tasks[document.id] = asyncio.create_task(self._run(document), name=f"import {document.id}")
+
+    async def _run(self, document: Import) -> None:
+        """Own one running import: when it has ended, its place is free and the waiting ones have had their turn.
+
+        A cancelled one stays held, for whoever cancelled it to give back or to forget.
+        """
+        lease = self._lease_of[document.id]
+        began = time.monotonic()
+        try:
+            ended = await self._attempts.run(document)
+        except Exception:
+            log.exception("a result was not written; the import will be recovered", import_id=document.id)
+            lease.retired = True
+        else:
+            self._storage.is_suspect |= ended.is_outage
+            if ended.error is not None or ended.is_done:  # else it ended without a word from the host
+                retry_after = (ended.error and ended.error.retry_after) or 0.0
+                self._politeness.learn(document, verdict_of(ended.error), time.monotonic() - began, retry_after)
+        self._forget(document)
+        self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
+        for document in () if self._stopping else self._slots.startable():
+            self._start(document)
+        self._wake.set()
+
+    def _forget(self, document: Import) -> None:
+        self._slots.finish(document)
+        self._tasks.pop(document.id, None)
+        lease = self._lease_of.pop(document.id, None)
+        if lease is not None:
+            lease.held.pop(document.id, None)
+
+    @property
+    def _held(self) -> Collection[Import]:
+        """Everything claimed that was neither finished nor given back."""
+        return tuple(lease.held[import_id] for import_id, lease in self._lease_of.items())
+
+    async def _give_back(self, documents: Collection[Import]) -> None:
+        """Return claimed imports to the queue without an attempt, due at once."""
+        due, now = self._store.clock.now(), self._clock.now()
+        await asyncio.gather(*(self._part_with(document, handing_back(due, now)) for document in documents))
+
+    async def _part_with(self, document: Import, transition: Transition) -> None:
+        """Write what becomes of an import that does not run."""
+        lease = self._lease_of.get(document.id)
+        if lease is None:
+            return  # its lease was lost in this very moment
+        try:
+            await self._attempts.write(transition, document)
+        except Exception:
+            log.exception("an import was not given back; it will be recovered", import_id=document.id)
+            lease.retired = True
+        self._forget(document)
+
+    @staticmethod
+    async def _cancel(tasks: tuple[asyncio.Task[Any], ...]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- leases -------------------------------------------------------------------------------------------------------
+
+    async def _beat_forever(self) -> None:
+        """Renew the leases, and recover what dead workers left, three times in a lease."""
+        interval = self._options.lease.total_seconds() / 3
+        while True:
+            try:
+                # No claim meanwhile: what a lost lease held may be queued again, and must be forgotten before it is
+                # claimed anew.
+                async with self._claiming:
+                    for lease in await self._leases.beat():
+                        await self._lost(lease)
+                while await self._store.recover(RECOVER_BATCH):
+                    self._wake.set()
+                self._recovery_outage.worked()
+            except StoreUnavailable as error:
+                self._recovery_outage.failed(str(error))
+            except Exception:
+                # A worker without a heartbeat would lose its leases one by one and look alive.
+                log.exception("the heartbeat failed unexpectedly")
+            await asyncio.sleep(interval * self._rng.uniform(0.8, 1.0))
+
+    async def _lost(self, lease: Lease) -> None:
+        """Stop what ran under a lease that the store has ended: others run it now."""
+        log.error("a lease was lost; its imports are left to other workers", imports=len(lease.held))
+        await self._abandon(tuple(lease.held.values()))
+
+    async def _abandon(self, documents: Collection[Import]) -> None:
+        """Stop what is not the worker's own any more, and forget it."""
+        await self._cancel(tuple(self._tasks[document.id] for document in documents if document.id in self._tasks))
+        for document in documents:
+            self._forget(document)
+        self._begin_waiting()

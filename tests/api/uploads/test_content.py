@@ -1,0 +1,408 @@
+"""Bytes from the client: ``PUT .../content`` and multipart ``file``, on every document store."""
+
+import asyncio
+import hashlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPResponse
+from tornado.ioloop import IOLoop
+
+from lading.plugins.errors import StorageUnavailable
+from lading.plugins.testing.images import bombs, jpeg
+from lading.service.models import Import, Status
+from tests.api.conftest import Assembled
+from tests.support.clock import SettableClock
+from tests.support.servers.service import OTHER_ISSUER, Client, token
+
+DATA = jpeg(64, 48)
+FORM = "album_id=imported_album&filename=mine.jpg"
+KEYS = ["id", "organization_id", "image_id", "import_type", "album_id", "params", "created_at", "updated_at"]
+BOUNDARY = "----a boundary"
+
+
+@pytest.fixture(autouse=True)
+def prepared(io_loop: IOLoop, assembled: Assembled) -> None:
+    io_loop.run_sync(assembled.parts.storage.ping)
+
+
+@pytest.fixture
+def api_changes() -> dict[str, Any]:
+    return {"upload_max_bytes": 200_000, "upload_stall_timeout": 0.5}
+
+
+async def waiting(client: Client, form: str = FORM) -> str:
+    response = await client.post(form)
+    assert response.code == 200, response.body
+    return str(json.loads(response.body)["id"])
+
+
+async def put(client: Client, import_id: str, body: bytes = DATA, **headers: str) -> HTTPResponse:
+    return await client.fetch(f"/api/v1/imports/{import_id}/content", method="PUT", body=body, headers=headers)
+
+
+def code_of(response: HTTPResponse) -> tuple[int, str]:
+    return response.code, json.loads(response.body)["code"]
+
+
+def multipart(*parts: tuple[str, str | None, bytes]) -> bytes:
+    lines = []
+    for name, filename, content in parts:
+        file = "" if filename is None else f'; filename="{filename}"'
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+        lines.append(head.encode() + content + b"\r\n")
+    return b"".join(lines) + f"--{BOUNDARY}--\r\n".encode()
+
+
+async def post(client: Client, *parts: tuple[str, str | None, bytes], **headers: str) -> HTTPResponse:
+    headers["Content-Type"] = f'multipart/form-data; boundary="{BOUNDARY}"'
+    return await client.fetch("/api/v1/imports", method="POST", body=multipart(*parts), headers=headers)
+
+
+ALBUM = ("album_id", None, b"imported_album")
+
+
+def files(directory: Path) -> list[bytes]:
+    return [path.read_bytes() for path in (directory / "images").rglob("*") if path.is_file()]
+
+
+async def stored(assembled: Assembled, import_id: str) -> Import:
+    found = await assembled.parts.store.get(import_id)
+    assert found is not None
+    return found
+
+
+# --- PUT --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_an_import_is_fed(client: Client, assembled: Assembled, tmp_path: Path) -> None:
+    import_id = await waiting(client)
+    response = await put(client, import_id)
+    document = json.loads(response.body)
+    assert response.code == 200
+    assert document == await client.document(import_id)
+    assert (document["status"], document["import_type"], document["attempts"]) == ("done", "upload", 1)
+    assert document["image"]["sha256"] == hashlib.sha256(DATA).hexdigest()
+    assert document["image_id"] is not None
+    assert files(tmp_path) == [DATA]
+    (attempt,) = json.loads((await client.fetch(f"/api/v1/imports/{import_id}/trace")).body)["attempts"]
+    assert [phase["name"] for phase in attempt["phases"]] == ["detect", "save"]
+    found = await assembled.parts.store.get(import_id)
+    assert found is not None
+    assert found.image is not None
+    assert found.image.filename == "mine.jpg"
+    assert code_of(await put(client, import_id)) == (409, "content_not_expected")
+    assert assembled.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [(b"no image at all", "not_an_image"), (next(iter(bombs().values())), "image_too_complex")]
+)
+@pytest.mark.gen_test
+async def test_what_is_no_good_image_fails_the_import(
+    client: Client, tmp_path: Path, assembled: Assembled, body: bytes, code: str
+) -> None:
+    assembled.api = replace(assembled.api, upload_max_bytes=2**30)
+    import_id = await waiting(client)
+    response = await put(client, import_id, body[:150_000])
+    status, found = code_of(response)
+    assert status == 422
+    document = await client.document(import_id)
+    assert (document["status"], document["error"]["code"]) == ("failed", found)
+    assert code in (found, "image_too_complex")
+    assert files(tmp_path) == []
+    assert (await client.fetch(f"/api/v1/imports/{import_id}/retry", method="POST")).code == 200
+    assert (await put(client, import_id)).code == 200
+
+
+@pytest.mark.gen_test
+async def test_storage_that_is_away_is_told_and_the_import_waits_again(
+    client: Client, assembled: Assembled, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import_id = await waiting(client)
+    before = await stored(assembled, import_id)
+    with monkeypatch.context() as patched:
+
+        async def fails(*_: object) -> None:
+            raise StorageUnavailable("down")
+
+        patched.setattr(assembled.parts.storage.backend, "save_file", fails)
+        response = await put(client, import_id)
+        assert code_of(response) == (503, "storage_unavailable")
+        assert "Retry-After" in response.headers
+    document = await stored(assembled, import_id)
+    assert (document.status, document.run_at, document.attempts) == (Status.WAITING, before.run_at, 0)
+    assert (await put(client, import_id)).code == 200
+    assert files(tmp_path) == [DATA]
+
+
+@pytest.mark.gen_test
+async def test_what_stands_against_it(client: Client, assembled: Assembled, clock: SettableClock) -> None:
+    import_id = await waiting(client)
+    with_url = await waiting(client, FORM + "&url=http://origin.example/a.jpg")
+    assert code_of(await put(client, import_id, b"")) == (422, "content_missing")
+    assert code_of(await put(client, import_id, b"x" * 200_001)) == (413, "request_body_too_large")
+    assert code_of(await put(client, with_url)) == (409, "content_not_expected")
+    assert code_of(await put(client, "nothing")) == (404, "not_found")
+    reader = replace(client, token=token(clock, abilities=("see",)))
+    assert code_of(await put(reader, import_id)) == (403, "forbidden")
+    stranger = replace(client, token=token(clock, issuer=OTHER_ISSUER, admin=True))
+    assert code_of(await put(stranger, import_id)) == (404, "not_found")
+    assert code_of(await put(replace(client, token="none"), import_id)) == (401, "unauthorized")
+    for method, body in (("GET", None), ("POST", b"x" * 1000)):
+        response = await client.fetch(f"/api/v1/imports/{import_id}/content", method=method, body=body)
+        assert (response.code, response.headers["Allow"]) == (405, "PUT")
+    assert (await stored(assembled, import_id)).status is Status.WAITING
+    assert (await put(client, import_id, b"x" * 200_000)).code == 422
+
+
+@asynccontextmanager
+async def half_sent(client: Client, import_id: str, length: int = 100_000) -> AsyncIterator[tuple[Any, Any]]:
+    """A request that has sent half of its body."""
+    port = int(client.base.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"PUT /api/v1/imports/{import_id}/content HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+    writer.write(f"{head}Authorization: Bearer {client.token}\r\n\r\n".encode() + b"x" * (length // 2))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def until_status(assembled: Assembled, import_id: str, status: Status) -> Import:
+    while (document := await stored(assembled, import_id)).status is not status:
+        await asyncio.sleep(0.01)
+    return document
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_goes_away_may_come_again(client: Client, assembled: Assembled, tmp_path: Path) -> None:
+    import_id = await waiting(client)
+    async with half_sent(client, import_id) as (_, writer):
+        await until_status(assembled, import_id, Status.RUNNING)
+        assert code_of(await put(client, import_id)) == (409, "content_in_progress")
+        sock: socket.socket = writer.get_extra_info("socket")
+        assert sock.fileno() > 0
+    await until_status(assembled, import_id, Status.WAITING)
+    assert (await put(client, import_id)).code == 200
+    assert files(tmp_path) == [DATA]
+
+
+@pytest.mark.one_store
+@pytest.mark.gen_test
+async def test_a_client_that_sends_nothing_more_is_left(client: Client, assembled: Assembled) -> None:
+    import_id = await waiting(client)
+    async with half_sent(client, import_id) as (reader, _):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"request_timeout" in answer
+    await until_status(assembled, import_id, Status.WAITING)
+
+
+@pytest.mark.gen_test
+async def test_one_that_was_cancelled_meanwhile_stays_so(client: Client, assembled: Assembled, tmp_path: Path) -> None:
+    import_id = await waiting(client)
+    async with half_sent(client, import_id, 2 * len(DATA)) as (reader, writer):
+        await until_status(assembled, import_id, Status.RUNNING)
+        assert (await client.fetch(f"/api/v1/imports/{import_id}/cancel", method="POST")).code == 200
+        writer.write(b"x" * len(DATA))
+        assert (await reader.readline()).split()[1] in (b"409", b"422")
+    assert (await stored(assembled, import_id)).status is Status.CANCELLED
+
+
+@pytest.mark.gen_test
+async def test_so_many_at_once_and_no_more(client: Client, assembled: Assembled) -> None:
+    receiving = assembled.api.receiving
+    receiving._concurrency = 1
+    first, second = await waiting(client), await waiting(client)
+    async with half_sent(client, first):
+        await until_status(assembled, first, Status.RUNNING)
+        response = await put(client, second)
+        assert code_of(response) == (503, "too_many_uploads")
+        assert "Retry-After" in response.headers
+    await until_status(assembled, first, Status.WAITING)
+    assert (await put(client, second)).code == 200
+
+
+@pytest.mark.gen_test
+async def test_what_a_dead_process_received_is_waited_for_again(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    import_id = await waiting(client)
+    async with half_sent(client, import_id):
+        await until_status(assembled, import_id, Status.RUNNING)
+        clock.advance(timedelta(seconds=31))
+        assert await assembled.parts.store.recover(10) == 1
+        assert (await stored(assembled, import_id)).status is Status.WAITING
+
+
+@pytest.mark.gen_test
+async def test_what_does_not_come_in_time_expires(client: Client, assembled: Assembled, clock: SettableClock) -> None:
+    from lading.service.runtime.wiring import make_purger  # noqa: PLC0415
+
+    import_id = await waiting(client)
+    purger = make_purger(assembled.parts)
+    clock.advance(timedelta(days=1) - timedelta(seconds=1))
+    await purger.expire_waiting()
+    assert (await stored(assembled, import_id)).status is Status.WAITING
+    clock.advance(timedelta(seconds=1))
+    await purger.expire_waiting()
+    client = replace(client, token=token(clock))
+    document = await client.document(import_id)
+    assert (document["status"], document["error"]["code"]) == ("failed", "content_expired")
+    assert code_of(await put(client, import_id)) == (409, "content_not_expected")
+
+
+# --- multipart --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_a_file_is_imported_by_the_post_itself(client: Client, assembled: Assembled, tmp_path: Path) -> None:
+    note = ("metadata[a]", None, b"b")
+    for parts in ((ALBUM, note, ("file", "mine.jpg", DATA)), (("file", "mine.jpg", DATA), ALBUM, note)):
+        response = await post(client, *parts)
+        document = json.loads(response.body)
+        assert (response.code, list(document)) == (200, KEYS)
+        assert (document["import_type"], document["album_id"]) == ("upload", "imported_album")
+        assert document["params"] == {
+            "album_id": "imported_album",
+            "metadata": {"a": "b"},
+            "controller": "api/v1/imports",
+            "action": "create",
+        }
+        detailed = await client.document(document["id"])
+        assert (detailed["status"], detailed["image_id"]) == ("done", document["image_id"])
+        assert response.headers["Location"].endswith(document["id"])
+        found = await stored(assembled, document["id"])
+        assert found.image is not None
+        assert found.image.filename == "mine.jpg"
+    assert files(tmp_path) == [DATA, DATA]
+
+
+@pytest.mark.gen_test
+async def test_a_file_with_a_key_is_imported_once(client: Client, tmp_path: Path) -> None:
+    parts = (ALBUM, ("file", "mine.jpg", DATA))
+    first, second = [await post(client, *parts, **{"Idempotency-Key": "key"}) for _ in range(2)]
+    assert (second.code, second.body) == (200, first.body)
+    other = await post(client, ALBUM, ("file", "mine.jpg", jpeg(8, 8)), **{"Idempotency-Key": "key"})
+    assert code_of(other) == (422, "idempotency_key_reused")
+    assert files(tmp_path) == [DATA]
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_is_no_image_fails_its_import(client: Client, tmp_path: Path) -> None:
+    response = await post(client, ALBUM, ("file", "a.jpg", b"no image"))
+    assert code_of(response) == (422, "not_an_image")
+    document = json.loads((await client.fetch(response.headers["Location"])).body)
+    assert (document["status"], document["error"]["code"]) == ("failed", "not_an_image")
+    assert files(tmp_path) == []
+
+
+FILE = ("file", "a.jpg", DATA)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Content-Encoding": "gzip"}, (415, "unsupported_media_type")),
+        ({"Content-Range": "bytes 0-9/100"}, (400, "header_invalid")),
+    ],
+)
+@pytest.mark.gen_test
+async def test_what_is_not_the_image_s_bytes_as_they_are_is_refused_and_judged_no_further(
+    client: Client, headers: dict[str, str], expected: tuple[int, str]
+) -> None:
+    import_id = json.loads((await client.post(FORM)).body)["id"]
+    assert code_of(await put(client, import_id, DATA, **headers)) == expected
+    assert (await client.document(import_id))["status"] == "waiting"
+    assert (await put(client, import_id, DATA, **{"Content-Encoding": "identity"})).code == 200
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_is_sent_again_is_stored_where_it_was_not_the_first_time(
+    client: Client, assembled: Assembled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*_arguments: Any) -> None:
+        raise StorageUnavailable("down")
+
+    key = {"Idempotency-Key": "key"}
+    with monkeypatch.context() as patched:
+        for name in ("save", "save_file"):
+            patched.setattr(assembled.parts.storages.backend.backend, name, down)
+        first = await post(client, ALBUM, FILE, **key)
+    assert code_of(first) == (503, "storage_unavailable")
+    again = [await post(client, ALBUM, FILE, **key) for _ in range(2)]
+    assert [response.code for response in again] == [200, 200]
+    assert {response.headers["Location"] for response in again} == {first.headers["Location"]}
+    assert again[0].headers["Idempotent-Replayed"] == "true"
+    document = json.loads((await client.fetch(first.headers["Location"])).body)
+    assert (document["status"], files(tmp_path)) == ("done", [DATA])
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_is_sent_again_while_it_is_received_is_asked_for_later(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    key = {"Idempotency-Key": "key"}
+    first = await post(client, ALBUM, FILE, **key)
+    found = await assembled.parts.store.get(first.headers["Location"].rpartition("/")[2])
+    assert found is not None
+    running = replace(found, status=Status.RUNNING, worker_id="other", image=None, revision=found.revision + 1)
+    assert await assembled.parts.store.update(running)
+    again = await post(client, ALBUM, FILE, **key)
+    assert code_of(again) == (409, "content_in_progress")
+    assert "Retry-After" in again.headers
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((ALBUM, FILE, ("url", None, b"http://origin.example/a.jpg")), (422, "parameter_invalid")),
+        ((ALBUM, FILE, FILE), (422, "file_part_not_supported")),
+        ((ALBUM, ("image", "a.jpg", DATA)), (422, "file_part_not_supported")),
+        ((ALBUM, ("file", "a.jpg", b"")), (422, "content_missing")),
+        ((FILE, ("album_id", None, b"other")), (403, "forbidden")),
+        ((ALBUM, ("file", "a.jpg", b"x" * 200_001)), (413, "request_body_too_large")),
+        ((ALBUM, FILE, ("metadata[a]", None, b"x" * 300_000)), (413, "request_body_too_large")),
+        ((ALBUM, FILE, ("metadata", None, b"\xff")), (400, "params_invalid_encoding")),
+    ],
+)
+@pytest.mark.one_store
+@pytest.mark.gen_test
+async def test_what_is_refused(client: Client, tmp_path: Path, parts: Any, expected: tuple[int, str]) -> None:
+    assert code_of(await post(client, *parts)) == expected
+    assert files(tmp_path) == []
+
+
+@pytest.mark.one_store
+@pytest.mark.gen_test
+async def test_nothing_of_a_file_is_kept_without_a_token(client: Client, assembled: Assembled) -> None:
+    opened: list[object] = []
+    spools = assembled.parts.spools
+
+    @asynccontextmanager
+    async def never() -> AsyncIterator[None]:
+        opened.append(spools)
+        yield
+
+    assembled.api.receiving.place = never  # type: ignore[method-assign]
+    response = await post(replace(client, token="none"), ALBUM, FILE)
+    assert code_of(response) == (401, "unauthorized")
+    assert opened == []
+
+
+@pytest.mark.gen_test
+async def test_a_body_that_breaks_off_leaves_nothing(client: Client, tmp_path: Path) -> None:
+    body = multipart(ALBUM, FILE)[:-10]
+    headers = {"Content-Type": f'multipart/form-data; boundary="{BOUNDARY}"'}
+    response = await client.fetch("/api/v1/imports", method="POST", body=body, headers=headers)
+    assert code_of(response) == (400, "multipart_invalid")
+    assert files(tmp_path) == []

@@ -1,0 +1,7 @@
+"""The built-in fetcher of data: urls passes the published suite."""
+
+from lading.plugins.suites import DataSuite
+
+
+class TestData(DataSuite):
+    pass

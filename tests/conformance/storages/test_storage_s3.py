@@ -1,0 +1,7 @@
+"""S3 keeps the contract, on a server on loopback. ``tests/e2e/storages/test_clouds.py`` has it behind the guard."""
+
+from lading.backends.s3.suite import S3Suite
+
+
+class TestS3Storage(S3Suite):
+    pass

@@ -1,7 +1,0 @@
-"""The built-in fetcher of data: urls passes the published suite."""
-
-from plugins.suites import DataSuite
-
-
-class TestData(DataSuite):
-    pass

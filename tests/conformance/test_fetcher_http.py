@@ -1,7 +1,0 @@
-"""The built-in fetcher of http and https passes the published suite."""
-
-from plugins.suites import HttpSuite
-
-
-class TestHttp(HttpSuite):
-    pass

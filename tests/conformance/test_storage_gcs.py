@@ -1,7 +1,0 @@
-"""Google Cloud Storage keeps the contract, on a server on loopback. It is behind the guard in ``tests/e2e``."""
-
-from backends.gcs_suite import GcsSuite
-
-
-class TestGcsStorage(GcsSuite):
-    pass

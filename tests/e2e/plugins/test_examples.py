@@ -1,0 +1,181 @@
+"""The example plugins as strangers use them: installed beside Lading in a fresh environment, tested there, and run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from lading.plugins.testing import images
+from tests.support.servers.processes import HttpClient, ServiceProcess
+from tests.support.servers.service import CONF, environment, token
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ("lading-sftp", "lading-svg")
+NOT_COPIED = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "lading-data")
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect width="40" height="30"/></svg>'
+PASSWORD = "a password"
+MAKE_KEY = "import asyncssh; print(asyncssh.generate_private_key('ssh-ed25519').export_public_key().decode())"
+CONFIGURATION = """
+[fetch]
+plugins = http, data, sftp
+
+[fetch.sftp]
+hosts = 127.0.0.1:{port}
+username = lading
+password = $env:SFTP_PASSWORD
+host_keys = 127.0.0.1 {host_key}
+
+[detect]
+plugins = pillow, svg
+"""
+
+
+class Environment:
+    """A virtual environment with Lading and the examples, installed as wheels from copies of their folders.
+
+    What Lading declares to need is linked from the environment of the tests; pip adds what is missing then, so that
+    each package has what it declares, and no more.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.python = folder / "venv" / "bin" / "python"
+        venv.create(folder / "venv", with_pip=False)
+        shutil.copytree(ROOT, folder / "lading", ignore=NOT_COPIED)
+        for example in EXAMPLES:
+            shutil.move(folder / "lading" / "examples" / example, folder / example)
+        link_needed("lading[testing]", Path(self.run("-c", "import site; print(site.getsitepackages()[0])").strip()))
+        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+        sources = [str(folder / name) for name in ("lading", *EXAMPLES)]
+        wheels = folder / "wheels"
+        self._run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), *sources)
+        wheel = {path.name.partition("-")[0].replace("_", "-"): path for path in wheels.iterdir()}
+        packages = [f"{wheel['lading']}[testing]", *(f"{wheel[example]}[test]" for example in EXAMPLES)]
+        self._run(*pip, "--python", str(self.python), "install", *packages)
+
+    def run(self, *arguments: str, cwd: Path | None = None) -> str:
+        """Run this environment's Python to its end; what it printed."""
+        return self._run(str(self.python), *arguments, cwd=cwd)
+
+    def _run(self, *command: str, cwd: Path | None = None) -> str:
+        done = subprocess.run(
+            command,
+            cwd=cwd or self.folder,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        return done.stdout
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Nothing of the environment of the tests themselves but where programs are."""
+        return {"PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.folder)}
+
+
+def link_needed(requirement: str, site: Path) -> None:
+    """Link the distributions that a requirement asks for, and those that they ask for, into a site folder.
+
+    The first is left out: it is installed otherwise.
+    """
+    first = Requirement(requirement)
+    waiting, seen = [(first.name, extra) for extra in ("", *first.extras)], set[tuple[str, str]]()
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        found = distribution(name)
+        for needed in map(Requirement, found.requires or ()):
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                waiting += [(canonicalize_name(needed.name), each) for each in ("", *needed.extras)]
+    for name in {name for name, _ in seen} - {first.name}:
+        for file in distribution(name).files or ():
+            source, target = Path(str(file.locate())), site / file
+            if ".." not in file.parts and source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if not target.exists():
+                    target.symlink_to(source)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return Environment(tmp_path_factory.mktemp("fresh"))
+
+
+@contextmanager
+def sftp_server(fresh: Environment, root: Path) -> Iterator[dict[str, Any]]:
+    """The example's own SFTP server, in a process of the fresh environment; what it says of itself."""
+    command = [str(fresh.python), "-m", "lading_sftp.server"]
+    public_key = fresh.run("-c", MAKE_KEY).strip()
+    settings = {"root": str(root), "username": "lading", "password": PASSWORD, "client_key": public_key}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(settings) + "\n")
+        process.stdin.flush()
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.stdin.close()  # it ends with its input
+            process.wait(10)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_its_own_tests_pass_where_it_is_all_there_is(fresh: Environment, example: str) -> None:
+    printed = fresh.run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=fresh.folder / example)
+    assert " passed" in printed
+
+
+@pytest.mark.timeout(600)
+def test_an_image_is_imported_through_both(fresh: Environment, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    (files / "inbox").mkdir(parents=True)
+    (files / "inbox" / "drawing.svg").write_bytes(SVG)
+    (files / "inbox" / "photo.jpg").write_bytes(images.jpeg())
+    (files / "inbox" / "evil.svg").write_bytes(SVG.replace(b"<rect", b"<script>alert(1)</script><rect"))
+    conf = tmp_path / "service.conf"
+    with sftp_server(fresh, files) as server:
+        conf.write_text(CONF + CONFIGURATION.format(**server))
+        environ = environment(
+            tmp_path, **fresh.environ, SFTP_PASSWORD=PASSWORD, LADING_SERVICE__LOG_FORMAT="json", PYTHONPATH=""
+        )
+        arguments = ("serve", "--config", str(conf))
+        with ServiceProcess(arguments, environ, tmp_path, python=fresh.python) as service:
+            client = HttpClient(str(service.wait_for("listening")["address"]), token())
+            found = {}
+            for name in ("drawing.svg", "photo.jpg", "evil.svg"):
+                url = f"sftp://127.0.0.1:{server['port']}/inbox/{name}"
+                found[name] = client.final(client.accepted(f"album_id=imported_album&url={url}"))
+    drawing, photo, evil = found["drawing.svg"], found["photo.jpg"], found["evil.svg"]
+    assert (drawing["status"], drawing["import_type"]) == ("done", "sftp"), drawing
+    assert (drawing["image"]["format"], drawing["image"]["content_type"]) == ("SVG", "image/svg+xml")
+    assert (drawing["image"]["width"], drawing["image"]["height"]) == (40, 30)
+    stored = tmp_path / "images" / drawing["id"][:2] / drawing["id"]
+    assert stored.read_bytes() == SVG
+    assert (photo["status"], photo["image"]["format"]) == ("done", "JPEG")
+    assert evil["status"] == "failed"
+    assert evil["error"]["code"].startswith("svg_")
+
+
+def test_they_know_nothing_of_lading_but_the_plugin_package() -> None:
+    for example in EXAMPLES:
+        for path in (ROOT / "examples" / example).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert "from service" not in text, path
+            assert "from backends" not in text, path

@@ -1,0 +1,164 @@
+"""``lading plugins new``: what it writes installs with pip, works in the service, and passes the kit."""
+
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lading.service.cli.plugins.new import MAX_NAME, NOUNS
+from tests.support.servers.processes import HttpClient, ServiceProcess, lading
+from tests.support.servers.service import CONF, token
+
+ROOT = Path(__file__).parents[3]
+LONG_NAME = "-".join(["harbour"] * 5)
+WRITTEN = {
+    "README.md",
+    "pyproject.toml",
+    "setup.py",
+    "tests/test_conformance.py",
+    *(f"lading_harbour/{name}.py" for name in ("__init__", "suite")),
+    "lading_harbour/py.typed",
+}
+
+
+def new(folder: Path, kind: str, name: str) -> Path:
+    """The folder of a new package below the folder."""
+    done = lading("plugins", "new", kind, name, "--directory", str(folder), cwd=folder.parent)
+    assert (done.status, done.stderr) == (0, "")
+    package = folder / f"lading-{name.removeprefix('lading-')}"
+    assert f"cd {package}" in done.stdout
+    return package
+
+
+def run(*command: str, cwd: Path, **environ: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+def install(package: Path, site: Path) -> None:
+    """Install it as pip does, without what it needs: that is here. What is built is not left in the package."""
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--target", str(site))
+    run("-m", "pip", "install", *options, str(package), cwd=site.parent)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", NOUNS)
+def test_a_new_package_installs_and_passes_its_tests(kind: str, tmp_path: Path) -> None:
+    package, site = new(tmp_path / "new", kind, "harbour"), tmp_path / "site"
+    written = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
+    threads = set() if kind == "detector" else {"lading_harbour/threads.py"}
+    assert written == WRITTEN | threads | {f"lading_harbour/{kind}.py"}
+    run("-m", "ruff", "check", "--no-cache", ".", cwd=package)
+    run("-m", "ruff", "format", "--no-cache", "--check", ".", cwd=package)
+    run("-m", "mypy", "--cache-dir", str(tmp_path / "mypy"), cwd=package, MYPYPATH=str(ROOT))
+    install(package, site)
+    # -P: the installed package is tested, not the one in the folder.
+    arguments = ("-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "places"))
+    printed = run(*arguments, cwd=package, PYTHONPATH=str(site), PYTHONDONTWRITEBYTECODE="1")
+    assert " passed" in printed
+    listed = lading("plugins", cwd=tmp_path, environ={"PYTHONPATH": str(site)}).stdout
+    assert "  harbour, lading-harbour 0.1.0, contract 1" in listed
+    assert "BROKEN" not in listed
+
+
+@pytest.mark.timeout(120)
+def test_what_is_installed_can_be_checked(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install(new(tmp_path / "new", "detector", "lading-harbour"), site)
+    done = lading("plugins", "check", "harbour", cwd=tmp_path, environ={"PYTHONPATH": str(site)})
+    assert done.status == 0, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(120)
+def test_an_image_passes_through_three_new_plugins(tmp_path: Path) -> None:
+    site, pictures, kept = tmp_path / "site", tmp_path / "pictures", tmp_path / "kept"
+    for kind in NOUNS:
+        install(new(tmp_path / "new", kind, f"my-{kind}"), site)
+    data = struct.pack(">8sII", b"farbfeld", 3, 2) + bytes(48)
+    pictures.mkdir()
+    (pictures / "ship 1.ff").write_bytes(data)
+    environ = {
+        "PYTHONPATH": str(site),
+        "LADING_SERVICE__LOG_FORMAT": "json",
+        "LADING_FETCH__PLUGINS": "http, my-fetcher",
+        "LADING_FETCH_MY_FETCHER__FOLDER": str(pictures),
+        "LADING_DETECT__PLUGINS": "pillow, my-detector",
+        "LADING_STORAGE__BACKEND": "my-storage",
+        "LADING_STORAGE_MY_STORAGE__PATH": str(kept),
+    }
+    (tmp_path / "service.conf").write_text(CONF, encoding="utf-8")
+    with ServiceProcess(("serve", "--port", "0", "--config", "service.conf"), environ, cwd=tmp_path) as service:
+        client = HttpClient(service.wait_for("listening")["address"], token())
+        document = client.final(client.accepted("album_id=imported_album&url=my-fetcher:///ship%25201.ff"))
+        assert document["status"] == "done", document
+        assert document["import_type"] == "my-fetcher"
+        assert (document["image"]["format"], document["image"]["width"]) == ("FARBFELD", 3)
+        assert [path.read_bytes() for path in kept.iterdir()] == [data]
+        assert service.terminate() == 0
+
+
+@pytest.mark.parametrize("kind", NOUNS)
+def test_long_names_are_no_fault_of_style(kind: str, tmp_path: Path) -> None:
+    assert len(LONG_NAME) <= MAX_NAME
+    run("-m", "ruff", "check", "--no-cache", ".", cwd=new(tmp_path / "new", kind, LONG_NAME))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "says"),
+    [
+        ("storage", "My_Store", "did you mean 'my-store'?"),
+        ("storage", "../store", "did you mean 'store'?"),
+        ("storage", "", "is not a name"),
+        ("storage", "3d", "did you mean 'd'?"),
+        ("storage", "a--b", "did you mean 'a-b'?"),
+        ("storage", "a-", "did you mean 'a'?"),
+        ("storage", "größe", "is not a name"),
+        ("storage", "x" * (MAX_NAME + 1), "is not a name"),
+        ("storage", "local", "a storage 'local' is installed already, by lading"),
+        ("fetcher", "lading-http", "a fetcher 'http' is installed already"),
+        ("fetcher", "https", "the scheme 'https' is served already, by the fetcher 'http'"),
+    ],
+)
+def test_a_name_that_cannot_be(kind: str, name: str, says: str, tmp_path: Path) -> None:
+    done = lading("plugins", "new", kind, name, cwd=tmp_path)
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: ")
+    assert says in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_kind(tmp_path: Path) -> None:
+    done = lading("plugins", "new", "detect", "harbour", cwd=tmp_path)
+    assert done.status == 2
+    assert "'storage', 'fetcher', 'detector'" in done.stderr
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    package = new(tmp_path, "detector", "harbour")
+    before = {path: path.read_bytes() for path in package.rglob("*") if path.is_file()}
+    (package / "setup.py").write_text("mine")
+    done = lading("plugins", "new", "storage", "harbour", cwd=tmp_path)
+    assert (done.status, done.stdout) == (1, "")
+    assert "lading-harbour exists already" in done.stderr
+    assert {path for path in package.rglob("*") if path.is_file()} == set(before)
+    assert (package / "setup.py").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = lading("plugins", "new", "storage", "harbour", "--directory", "file/below", cwd=tmp_path)
+    assert (done.status, done.stdout) == (1, "")
+    assert "file" in done.stderr
+    assert "Traceback" not in done.stderr

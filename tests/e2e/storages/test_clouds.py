@@ -1,0 +1,52 @@
+"""Imports into a bucket, through the service's own process."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from lading.plugins.testing.clouds.processes import GcsEndpoint, S3Endpoint
+from lading.plugins.testing.images import jpeg, noise_jpeg
+from lading.plugins.testing.origin import Origin, answer, origin_in_thread
+from tests.support.servers.clouds import GcsPlace, S3Place, cloud_service
+
+SMALL = jpeg(640, 480)
+LARGE = noise_jpeg(7_000)
+"""Larger than one piece of either cloud."""
+
+
+@pytest.fixture(params=["s3", "gcs"])
+def place(request: pytest.FixtureRequest) -> Iterator[S3Place | GcsPlace]:
+    endpoint: S3Endpoint | GcsEndpoint = request.getfixturevalue(f"{request.param}_endpoint")
+    with closing(S3Place(endpoint) if isinstance(endpoint, S3Endpoint) else GcsPlace(endpoint)) as place:
+        yield place
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["one request", "in pieces"])
+def test_an_import_into_a_bucket(tmp_path: Path, place: S3Place | GcsPlace, body: bytes) -> None:
+    prefix = {f"LADING_STORAGE_{place.backend.upper()}__PREFIX": "images/"}
+    with (
+        origin_in_thread(Origin({"/100/100/": answer(body)})) as origin,
+        cloud_service(tmp_path, **place.environ, **prefix) as client,
+    ):
+        form = {
+            "album_id": "imported_album",
+            "filename": "image123_asdasd.JpG",
+            "metadata[attachmentId]": "00P24000003vSXsEAM",
+            "url": origin.url("/100/100/"),
+        }
+        document = client.final(client.accepted(urlencode(form)))
+    assert document["status"] == "done", document
+    assert document["image"]["storage"] == place.backend
+    import_id = document["id"]
+    name = f"images/{import_id[:2]}/{import_id}"
+    assert place.names() == [name]
+    found = place.found(name)
+    assert found.body == body
+    assert found.content_type == "image/jpeg"
+    assert found.content_disposition == 'inline; filename="image123_asdasd.JpG"'
+    assert found.metadata["import-id"] == import_id
+    assert found.metadata["sha256"] == document["image"]["sha256"]
+    assert not place.unfinished()

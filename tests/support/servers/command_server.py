@@ -1,0 +1,68 @@
+"""A process that has ``lading`` imported already, and from which commands are forked: a script of ``processes.py``.
+
+Half a second of each command would be imports. A command is a process of its own still, with the arguments, the folder,
+the environment and the standard files that it is given, and it ends as any Python does.
+
+Requests come by the socket whose number is the argument: one packet of JSON, with descriptors of standard input, output
+and error, and of a socket for the answer, the exit status. When the socket is closed the server ends.
+"""
+
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+from typing import Any
+
+import lading.service.cli.main  # noqa: F401 - what is to be imported but once
+
+PACKET = 1 << 17
+PATH = tuple(sys.path)  # it is started with -P: no folder of a script
+
+
+def next_command(requests: socket.socket) -> dict[str, Any]:
+    """Wait for requests for ever; returns in the process that is to be the command."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for commands
+    while True:
+        packet, descriptors, _, _ = socket.recv_fds(requests, PACKET, 4)
+        if not packet:
+            sys.exit()
+        if os.fork() == 0:
+            requests.close()
+            return forked(json.loads(packet), descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def forked(command: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+    """Fork the command, and return in it alone; this process tells its number, waits for it and tells its end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    answers = descriptors.pop()
+    pid = os.fork()
+    if pid:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        os.write(answers, str(pid).encode())
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.write(answers, str(status).encode())
+        os._exit(0)
+    os.close(answers)
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    return command
+
+
+def main() -> None:
+    command = next_command(socket.socket(fileno=int(sys.argv[1])))
+    os.chdir(command["cwd"])
+    os.environ.clear()
+    os.environ.update(command["environ"])
+    sys.path[:] = [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *PATH]
+    sys.argv[1:] = command["arguments"]
+    runpy.run_module("lading", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

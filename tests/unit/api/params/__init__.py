@@ -1,0 +1,1 @@
+"""Tests of ``lading.service.api.params``."""

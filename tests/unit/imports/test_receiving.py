@@ -1,0 +1,108 @@
+"""Bytes that a client sends, and what happens to their import meanwhile."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lading.service.errors.catalogue import ApiError
+from lading.service.imports.uploads.receiving import Receiving
+from lading.service.models import Import, Status
+from lading.service.storages.spool import Spool
+from lading.service.webhooks.base import Facts
+from lading.service.work.changes import Changes
+from tests.support.clock import SettableClock
+from tests.support.core import Core
+from tests.support.plugins.scripted import make_import, pieces, touched
+
+
+def receiving(core: Core, clock: SettableClock) -> Receiving:
+    imports: Any = None  # asked for imports that a request names
+    return Receiving(
+        imports=imports,
+        store=core.store,
+        importer=core.importer,
+        spools=core.importer._spools,
+        quotas=core.quotas,
+        facts=Facts(),
+        changes=Changes(),
+        clock=clock,
+        rng=random.Random(1),
+        concurrency=4,
+        lease=timedelta(seconds=30),
+    )
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("ends", [Import.deleted, Import.cancelled])
+async def test_an_import_that_ended_while_its_bytes_came_stores_none(
+    ends: Callable[[Import, datetime], Import],
+) -> None:
+    """A body may come for hours: who removes what was stored may have looked long before its end."""
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with core.opened():
+        params = {"controller": "api/v1/imports", "action": "create"}
+        document = make_import(clock, params=params, status=Status.WAITING, host="")
+        await core.store.add(document)
+        receiver = receiving(core, clock)
+        with core.importer._spools.open() as spool:
+            await spool.fill(pieces(b"an image"))
+            async with receiver.reception(document) as reception:
+                running = await core.get(document)
+                assert await core.store.update(ends(running, clock.now()))
+                with pytest.raises(ApiError) as caught:
+                    await receiver.finish(reception, spool)
+            assert caught.value.code == "content_not_expected"
+        assert core.backend._objects == {}
+        assert (await core.get(document)).revision == 2, "nothing was written after its end"
+
+
+@asynccontextmanager
+async def received(core: Core, clock: SettableClock) -> AsyncIterator[tuple[Receiving, Import, Spool]]:
+    """An import that waits, and bytes for it."""
+    async with core.opened():
+        params = {"controller": "api/v1/imports", "action": "create"}
+        document = make_import(clock, params=params, status=Status.WAITING, host="")
+        await core.store.add(document)
+        with core.importer._spools.open() as spool:
+            await spool.fill(pieces(b"an image"))
+            yield receiving(core, clock), document, spool
+
+
+@pytest.mark.gen_test
+async def test_a_write_of_others_that_lets_an_upload_run_leaves_nothing_behind() -> None:
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, spool):
+        async with receiver.reception(document):
+            assert await core.store.update(touched(await core.get(document)))
+        assert (await core.get(document)).status is Status.WAITING
+        async with receiver.reception(await core.get(document)) as reception:
+            assert await core.store.update(touched(await core.get(document)))
+            await receiver.finish(reception, spool)
+        assert (await core.get(document)).status is Status.DONE
+        assert not reception.lease.retired
+
+
+@pytest.mark.gen_test
+async def test_an_upload_that_runs_anew_under_the_same_lease_is_recovered() -> None:
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, spool):
+        async with receiver.reception(document) as reception:
+            running = await core.get(document)
+            back = running.handed_back(clock.now(), clock.now())
+            again = back.receiving(reception.lease.worker_id, clock.now())
+            assert await core.store.update(back)
+            assert await core.store.update(again)
+            with pytest.raises(ApiError):
+                await receiver.finish(reception, spool)
+        assert await core.get(document) == again
+        assert reception.lease.retired
+        await receiver._leases.beat()
+        await core.store.recover(10)
+        assert (await core.get(document)).status is Status.WAITING

@@ -1,0 +1,408 @@
+"""Imports: what their properties read from ``params``, and that only the documented transitions exist."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from lading.service.models import Failure, Image, Import, Status
+
+NOW = datetime(2026, 2, 3, 4, 5, 6, 789_999, tzinfo=UTC)
+NOW_IN_MILLISECONDS = NOW.replace(microsecond=789_000)
+LATER = NOW + timedelta(seconds=90)
+FAILURE = Failure(code="fetch_timeout", detail="The origin was too slow.", retryable=True)
+IMAGE = Image(
+    format="PNG",
+    content_type="image/png",
+    width=2,
+    height=1,
+    frames=1,
+    byte_size=70,
+    sha256="00" * 32,
+    storage="local",
+    key="ab/cd/abcd",
+)
+
+# Each transition, the only state that it leads out of, and the one that it leads to.
+TRANSITIONS: dict[str, tuple[Callable[[Import], Import], Status, Status]] = {
+    "claimed": (lambda document: document.claimed("worker", NOW), Status.QUEUED, Status.RUNNING),
+    "succeeded": (lambda document: document.succeeded(IMAGE, "url", NOW), Status.RUNNING, Status.DONE),
+    "failed": (lambda document: document.failed(FAILURE, "url", NOW), Status.RUNNING, Status.FAILED),
+    "requeued": (lambda document: document.requeued(FAILURE, LATER, NOW), Status.RUNNING, Status.QUEUED),
+    "handed_back": (lambda document: document.handed_back(LATER, NOW), Status.RUNNING, Status.QUEUED),
+    "recovered": (lambda document: document.recovered(NOW), Status.RUNNING, Status.QUEUED),
+    "receiving": (lambda document: document.receiving("worker", NOW), Status.WAITING, Status.RUNNING),
+    "expired": (lambda document: document.expired(FAILURE, NOW), Status.WAITING, Status.FAILED),
+    "duplicated": (lambda document: document.duplicated(IMAGE, "image", "url", NOW), Status.RUNNING, Status.DONE),
+    "image_deleted": (lambda document: document.image_deleted(NOW), Status.DONE, Status.DONE),
+}
+BIRTH = ("id", "organization_id", "issuer_id", "params", "created_at", "host")
+
+
+def make_import(status: Status = Status.QUEUED, **params: Any) -> Import:
+    created_at = datetime(2026, 1, 1, tzinfo=UTC)
+    return Import(
+        id="f60ae96b-2681-4885-8437-356e9fae9f6e",
+        organization_id="organization",
+        issuer_id="issuer",
+        params=params,
+        created_at=created_at,
+        updated_at=created_at,
+        run_at=created_at,
+        status=status,
+    )
+
+
+def running() -> Import:
+    return replace(
+        make_import(Status.RUNNING, url="http://a/"), attempts=3, abandoned=1, revision=5, worker_id="worker"
+    )
+
+
+# --- states and transitions -------------------------------------------------------------------------------------------
+
+
+def test_secrets_last_as_long_as_the_import_runs() -> None:
+    document = replace(make_import(), sealed="sealed")
+    now = document.created_at
+    failure = Failure("code", "detail", retryable=True)
+    begun = document.claimed("worker", now)
+    for kept in (
+        begun,
+        begun.requeued(failure, now, now),
+        begun.handed_back(now, now),
+        begun.recovered(now),
+    ):
+        assert kept.sealed == "sealed"
+    assert begun.failed(failure, None, now).sealed is None
+    assert begun.succeeded(IMAGE, "url", now).sealed is None
+    assert "sealed" not in repr(document)
+
+
+def test_three_states_are_final() -> None:
+    assert {status for status in Status if status.is_final} == {Status.DONE, Status.FAILED, Status.CANCELLED}
+
+
+@pytest.mark.parametrize("name", TRANSITIONS)
+@pytest.mark.parametrize("status", list(Status))
+def test_a_transition_leads_out_of_one_state_alone(name: str, status: Status) -> None:
+    transition, before, after = TRANSITIONS[name]
+    document = make_import(status, url="http://a/")
+    if status is before:
+        assert transition(document).status is after
+    else:
+        with pytest.raises(ValueError, match=f"{document.id} is {status}, not {before}"):
+            transition(document)
+
+
+@pytest.mark.parametrize("name", TRANSITIONS)
+def test_a_transition_counts_a_revision_and_changes_nothing_of_the_birth(name: str) -> None:
+    transition, status, _ = TRANSITIONS[name]
+    document = replace(running(), status=status)
+    unchanged = replace(document)
+    after = transition(document)
+    assert document == unchanged
+    assert after.revision == document.revision + 1
+    assert after.updated_at == NOW_IN_MILLISECONDS
+    assert [getattr(after, field) for field in BIRTH] == [getattr(document, field) for field in BIRTH]
+
+
+def test_claimed() -> None:
+    document = replace(make_import(), attempts=1, error=FAILURE).claimed("worker", NOW)
+    assert (document.worker_id, document.attempts, document.error) == ("worker", 2, FAILURE)
+
+
+def test_succeeded() -> None:
+    document = replace(running(), error=FAILURE)
+    done, again = (document.succeeded(IMAGE, "url", NOW) for _ in range(2))
+    assert (done.image, done.import_type, done.error, done.worker_id) == (IMAGE, "url", None, None)
+    assert done.image_id != again.image_id
+    assert str(uuid.UUID(done.image_id)) == done.image_id
+    assert (done.attempts, done.abandoned) == (3, 1)
+
+
+@pytest.mark.parametrize("import_type", ["url", None])
+def test_failed(import_type: str | None) -> None:
+    failed = running().failed(FAILURE, import_type, NOW)
+    assert (failed.error, failed.import_type, failed.worker_id) == (FAILURE, import_type, None)
+    assert (failed.attempts, failed.image, failed.image_id) == (3, None, None)
+
+
+def test_requeued() -> None:
+    requeued = running().requeued(FAILURE, LATER, NOW)
+    assert (requeued.error, requeued.worker_id, requeued.attempts, requeued.abandoned) == (FAILURE, None, 3, 1)
+    assert requeued.run_at == NOW_IN_MILLISECONDS + timedelta(seconds=90)
+
+
+def test_handed_back() -> None:
+    document = replace(running(), error=FAILURE)
+    returned = document.handed_back(LATER, NOW)
+    assert (returned.attempts, returned.abandoned, returned.worker_id, returned.error) == (2, 1, None, FAILURE)
+    assert returned.run_at == NOW_IN_MILLISECONDS + timedelta(seconds=90)
+
+
+def test_recovered() -> None:
+    recovered = running().recovered(NOW)
+    assert (recovered.attempts, recovered.abandoned, recovered.worker_id) == (3, 2, None)
+    assert recovered.run_at == NOW_IN_MILLISECONDS
+
+
+def test_what_the_client_sends_is_waited_for_again_when_it_was_not_received() -> None:
+    waiting = replace(make_import(Status.WAITING), run_at=LATER)
+    receiving = waiting.receiving("worker", NOW)
+    assert (receiving.status, receiving.worker_id, receiving.attempts) == (Status.RUNNING, "worker", 1)
+    for back, attempts in ((receiving.handed_back(NOW, NOW), 0), (receiving.recovered(NOW), 1)):
+        assert (back.status, back.worker_id, back.run_at, back.attempts) == (Status.WAITING, None, LATER, attempts)
+
+
+def test_a_duplicate_has_no_image_of_its_own() -> None:
+    document = running().duplicated(IMAGE, "image", "url", NOW)
+    assert (document.image, document.duplicate, document.image_id) == (None, IMAGE, "image")
+    assert document.stored_bytes == 0
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.is_final])
+def test_what_is_final_is_not_cancelled(status: Status) -> None:
+    with pytest.raises(ValueError, match=str(status)):
+        make_import(status).cancelled(NOW)
+
+
+@pytest.mark.parametrize("document", [make_import(url="http://a/"), make_import(Status.WAITING)])
+def test_what_was_never_begun_is_cancelled_and_leaves_nothing(document: Import) -> None:
+    cancelled = document.cancelled(NOW)
+    assert (cancelled.status, cancelled.image_deleted_at, cancelled.is_stopping) == (Status.CANCELLED, None, False)
+
+
+@pytest.mark.parametrize("begun", [running(), running().recovered(NOW), running().requeued(FAILURE, LATER, NOW)])
+def test_what_was_begun_is_cancelled_and_may_have_left_bytes(begun: Import) -> None:
+    cancelled = replace(begun, sealed="sealed").cancelled(NOW)
+    assert (cancelled.status, cancelled.worker_id, cancelled.sealed) == (Status.CANCELLED, None, None)
+    assert cancelled.image_deleted_at == NOW_IN_MILLISECONDS
+    with pytest.raises(ValueError, match="still being stopped"):
+        cancelled.retried(NOW, NOW)
+    purged = cancelled.image_purged(NOW)
+    retried = purged.retried(NOW, NOW)
+    assert (retried.status, retried.image_deleted_at, retried.image_purged_at) == (Status.QUEUED, None, None)
+
+
+def test_a_retried_import_begins_anew() -> None:
+    failed = running().failed(FAILURE, "url", NOW)
+    assert failed.since == failed.created_at
+    retried = failed.retried(LATER, NOW, "sealed")
+    assert (retried.status, retried.attempts, retried.abandoned, retried.error) == (Status.QUEUED, 0, 0, None)
+    assert (retried.import_type, retried.sealed, retried.since) == (None, "sealed", LATER.replace(microsecond=789_000))
+    assert retried.retried_at == NOW_IN_MILLISECONDS
+    assert (retried.revision, retried.created_at) == (failed.revision + 1, failed.created_at)
+    waiting = make_import(Status.WAITING).expired(FAILURE, NOW).retried(LATER, NOW)
+    assert (waiting.status, waiting.run_at) == (Status.WAITING, LATER.replace(microsecond=789_000))
+
+
+@pytest.mark.parametrize("status", [Status.WAITING, Status.QUEUED, Status.RUNNING, Status.DONE])
+def test_only_what_failed_or_was_cancelled_is_retried(status: Status) -> None:
+    with pytest.raises(ValueError, match=str(status)):
+        make_import(status).retried(NOW, NOW)
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_an_import_is_deleted_in_any_state_once(status: Status) -> None:
+    document = replace(running(), status=status, image=IMAGE if status is Status.DONE else None)
+    deleted = document.deleted(NOW)
+    assert (deleted.deleted_at, deleted.revision) == (NOW_IN_MILLISECONDS, document.revision + 1)
+    assert deleted.status is (status if status.is_final else Status.CANCELLED)
+    assert (deleted.image_deleted_at, deleted.image_purged_at) == (NOW_IN_MILLISECONDS, None)
+    with pytest.raises(ValueError, match="deleted already"):
+        deleted.deleted(NOW)
+
+
+def test_an_image_that_was_deleted_before_its_import_keeps_its_time() -> None:
+    done = replace(running().succeeded(IMAGE, "url", NOW).image_deleted(NOW), image_purged_at=NOW)
+    deleted = done.deleted(LATER)
+    assert (deleted.image_deleted_at, deleted.image_purged_at) == (NOW_IN_MILLISECONDS, None)
+
+
+def test_a_transition_begins_without_new_events_and_keeps_the_outbox() -> None:
+    done = running().succeeded(IMAGE, "url", NOW)
+    document = replace(done, outbox=({"id": "evt_1"},), new_events=({"id": "evt_2"},))
+    deleted = document.deleted(LATER)
+    assert (deleted.outbox, deleted.new_events) == (document.outbox, ())
+
+
+def test_runs_are_told_apart_though_worker_and_attempts_are_the_same() -> None:
+    first = running()
+    second = first.handed_back(NOW, NOW).claimed("worker", NOW)
+    assert (first.worker_id, first.attempts) == (second.worker_id, second.attempts)
+    assert first.is_run_of(first)
+    assert not second.is_run_of(first)
+    for ended in (first.handed_back(NOW, NOW), first.cancelled(NOW), first.succeeded(IMAGE, "url", NOW)):
+        assert (ended.worker_id, ended.claim) == (None, None)
+        assert not ended.is_run_of(first)
+
+
+def test_an_image_is_deleted_once_and_then_purged_once() -> None:
+    done = running().succeeded(IMAGE, "url", NOW)
+    with pytest.raises(ValueError, match="not deleted"):
+        done.image_purged(LATER)
+    deleted = done.image_deleted(NOW)
+    assert (deleted.image_deleted_at, deleted.image_purged_at) == (NOW_IN_MILLISECONDS, None)
+    with pytest.raises(ValueError, match="deleted already"):
+        deleted.image_deleted(LATER)
+    purged = deleted.image_purged(LATER)
+    assert (purged.image_deleted_at, purged.image_purged_at) == (NOW_IN_MILLISECONDS, purged.updated_at)
+    assert purged.revision == done.revision + 2
+    assert (purged.status, purged.image, purged.image_id) == (Status.DONE, IMAGE, done.image_id)
+    for again in (purged.image_deleted, purged.image_purged):
+        with pytest.raises(ValueError, match="already"):
+            again(LATER)
+
+
+class Life(RuleBasedStateMachine):
+    """Any order of transitions, beside a count of what happened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.document = make_import()
+        self.writes = 0
+        self.claims = 0
+        self.deaths = 0
+        self.returns = 0
+
+    def move(self, name: str) -> None:
+        self.document = TRANSITIONS[name][0](self.document)
+        self.writes += 1
+
+    @precondition(lambda self: self.document.status is Status.QUEUED)
+    @rule()
+    def claim(self) -> None:
+        self.move("claimed")
+        self.claims += 1
+
+    @precondition(lambda self: self.document.status is Status.RUNNING)
+    @rule(name=st.sampled_from(["succeeded", "failed", "requeued", "handed_back", "recovered"]))
+    def leave_running(self, name: str) -> None:
+        self.move(name)
+        self.deaths += name == "recovered"
+        self.returns += name == "handed_back"
+
+    @precondition(lambda self: self.document.status is Status.DONE and self.document.image_deleted_at is None)
+    @rule()
+    def delete_image(self) -> None:
+        self.move("image_deleted")
+
+    @rule(name=st.sampled_from(list(TRANSITIONS)))
+    def try_what_is_not_allowed(self, name: str) -> None:
+        if TRANSITIONS[name][1] is not self.document.status:
+            with pytest.raises(ValueError, match=" is "):
+                TRANSITIONS[name][0](self.document)
+
+    @invariant()
+    def everything_was_counted(self) -> None:
+        assert self.document.revision == self.writes
+        assert self.document.attempts == self.claims - self.returns
+        assert self.document.abandoned == self.deaths <= self.document.attempts
+
+    @invariant()
+    def fields_agree_with_the_state(self) -> None:
+        document = self.document
+        assert (document.worker_id is not None) == (document.status is Status.RUNNING)
+        assert (document.image is not None) == (document.image_id is not None) == (document.status is Status.DONE)
+        assert document.image_deleted_at is None or document.status is Status.DONE
+        assert document.error is None or document.status is not Status.DONE
+        assert document.error is not None or document.status is not Status.FAILED
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=50, deadline=None)
+
+
+# --- what is read from the parameters ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("http://a/", "http://a/"),
+        (["http://a/", "http://b/"], "http://a/"),
+        ("", None),
+        (None, None),
+        ([], None),
+        ([{}, ""], None),
+        ({"a": "b"}, None),
+        (1, None),
+    ],
+)
+def test_url_is_a_string_that_is_not_empty(value: object, url: str | None) -> None:
+    assert make_import(url=value).url == url
+
+
+@pytest.mark.parametrize(("value", "album_id"), [("a", "a"), ("", ""), (None, None), (["a"], None), ({}, None)])
+def test_album_id_is_a_string(value: object, album_id: str | None) -> None:
+    assert make_import(album_id=value).album_id == album_id
+
+
+@pytest.mark.parametrize(("value", "filename"), [("../a", "../a"), ("", None), (None, None), ([], None), (1, None)])
+def test_filename_is_a_string_that_is_not_empty(value: object, filename: str | None) -> None:
+    assert make_import(filename=value).filename == filename
+
+
+@pytest.mark.parametrize(
+    ("value", "headers"), [({"Accept": "image/*"}, {"Accept": "image/*"}), ("a: b", {}), (["a"], {}), (None, {})]
+)
+def test_headers_are_a_mapping(value: object, headers: dict[str, str]) -> None:
+    assert make_import(headers=value).headers == headers
+
+
+@pytest.mark.parametrize(
+    ("params", "metadata"),
+    [({}, None), ({"metadata": {"a": 1}}, {"a": 1}), ({"metadatas": {"b": 1}}, {"b": 1}), ({"metadata": None}, None)],
+)
+def test_metadata_has_two_names(params: dict[str, Any], metadata: Any) -> None:
+    assert make_import(**params).metadata == metadata
+
+
+def test_where_nothing_was_sent() -> None:
+    document = make_import()
+    assert (document.url, document.album_id, document.filename, document.headers) == (None, None, None, {})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(params=st.dictionaries(st.sampled_from(["url", "album_id", "filename", "headers"]) | st.text(), json_values))
+def test_no_parameters_break_a_property(params: dict[str, Any]) -> None:
+    document = replace(make_import(), params=params)
+    for text in (document.url, document.album_id, document.filename):
+        assert text is None or isinstance(text, str)
+    assert isinstance(document.headers, dict)
+
+
+# --- the value itself -------------------------------------------------------------------------------------------------
+
+
+def test_the_storage_key_depends_on_the_id_alone() -> None:
+    document = make_import()
+    key = "f6/f60ae96b-2681-4885-8437-356e9fae9f6e"
+    assert document.storage_key == key
+    running = document.claimed("worker", NOW)
+    assert running.storage_key == key
+    assert running.succeeded(IMAGE, "url", NOW).storage_key == IMAGE.key, "where it was stored, it is"
+
+
+def test_parameters_are_in_no_repr() -> None:
+    assert "s3cr3t" not in repr(make_import(headers={"Authorization": "s3cr3t"}))
+
+
+@pytest.mark.parametrize("value", [make_import(), FAILURE, IMAGE])
+def test_values_are_frozen(value: Import | Failure | Image) -> None:
+    for field in fields(value):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, field.name, None)

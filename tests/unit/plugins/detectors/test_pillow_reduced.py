@@ -1,0 +1,115 @@
+"""JPEGs are decoded with an eighth of their sides: whatever decoding them whole would find is found all the same."""
+
+import random
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageFile, MpoImagePlugin
+
+from lading.plugins.detectors.pillow import decode
+from lading.plugins.detectors.pillow.detector import PillowOptions
+from lading.plugins.detectors.pillow.limits import Refused
+from lading.plugins.testing import images
+
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "baseline": ("RGB", {"quality": 90}),
+    "without subsampling": ("RGB", {"quality": 90, "subsampling": "4:4:4"}),
+    "optimised": ("RGB", {"quality": 40, "optimize": True}),
+    "progressive": ("RGB", {"quality": 90, "progressive": True}),
+    "grey": ("L", {"quality": 75}),
+    "four colours": ("CMYK", {"quality": 75}),
+    "RGB as it is": ("RGB", {"quality": 75, "keep_rgb": True}),
+    "restart intervals": ("RGB", {"quality": 75, "restart_marker_rows": 1}),
+}
+SIDES = ((64, 48), (61, 7), (1, 1))
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged metadata
+        yield
+
+
+def encoded(kind: str, width: int, height: int) -> bytes:
+    mode, options = KINDS[kind]
+    return images.encode(images.noise(width, height, "RGB").convert(mode), "JPEG", **options)
+
+
+def recognise(data: bytes, path: Path, *, decode_pixels: bool) -> str:
+    """What the detector says: the code of its refusal, or the image's format."""
+    verify = "pixels" if decode_pixels else "structure"
+    limits = PillowOptions(verify=verify).limits
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        try:
+            return decode.recognise(file, limits).format
+        except Refused as refused:
+            return refused.code
+
+
+def decoded_whole(data: bytes, path: Path) -> str:
+    """The same of a detector that has Pillow decode everything."""
+    said = recognise(data, path, decode_pixels=False)
+    if said not in ("JPEG", "MPO"):
+        return said
+    try:
+        with Image.open(path) as image:
+            for frame in range(getattr(image, "n_frames", 1) if said == "MPO" else 1):
+                image.seek(frame)
+                image.load()
+    except Exception:  # noqa: BLE001 - as the detector, which calls all of them damage
+        return "image_corrupt"
+    return said
+
+
+def damaged(data: bytes, rng: random.Random, count: int) -> Iterator[bytes]:
+    """Copies with wrong bits, with noise in one place, with a piece less, and cut off."""
+    start = data.index(b"\xff\xda")
+    yield from images.bit_flips(data, count)
+    yield from images.truncations(data, count // 2)
+    for _ in range(count):
+        at = rng.randrange(start, len(data))
+        size = rng.randrange(1, 40)
+        yield data[:at] + rng.randbytes(size) + data[at + size :]
+        yield data[:at] + data[at + size :]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_jpeg_is_judged_as_if_it_were_decoded_whole(kind: str, tmp_path: Path) -> None:
+    rng = random.Random(kind)
+    verdicts = set()
+    for width, height in SIDES:
+        data = encoded(kind, width, height)
+        assert recognise(data, tmp_path / "good", decode_pixels=True) == "JPEG"
+        for copy in damaged(data, rng, 60):
+            said = recognise(copy, tmp_path / "copy", decode_pixels=True)
+            assert said == decoded_whole(copy, tmp_path / "copy"), copy.hex()
+            verdicts.add(said)
+    assert {"JPEG", "image_corrupt"} <= verdicts
+
+
+def test_every_picture_of_a_file_is_judged_as_if_it_were_decoded_whole(tmp_path: Path) -> None:
+    data = images.animated("MPO", 3)
+    verdicts = {}
+    for copy in (data, *damaged(data, random.Random(0), 150)):
+        said = recognise(copy, tmp_path / "copy", decode_pixels=True)
+        assert said == decoded_whole(copy, tmp_path / "copy"), copy.hex()
+        verdicts[said] = copy
+    assert {"MPO", "image_corrupt"} <= set(verdicts)
+
+
+def test_every_picture_of_a_file_is_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+    load_end = MpoImagePlugin.MpoImageFile.load_end
+
+    def watched(image: ImageFile.ImageFile) -> None:
+        load_end(image)
+        loaded.append(image.size)
+
+    monkeypatch.setattr(MpoImagePlugin.MpoImageFile, "load_end", watched)
+    assert recognise(images.animated("MPO", 3), tmp_path / "image", decode_pixels=True) == "MPO"
+    assert loaded == [(8, 6)] * 3

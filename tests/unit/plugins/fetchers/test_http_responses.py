@@ -1,0 +1,232 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lading.plugins.errors import (
+    ContentEncodingNotAllowed,
+    FetchError,
+    OriginDenied,
+    OriginNotFound,
+    OriginProtocolError,
+    OriginRejected,
+    OriginUnavailable,
+)
+from lading.plugins.fetchers.http import responses as http_responses
+from lading.plugins.fetchers.http.responses import HeadMeter
+
+NOW = datetime(2026, 8, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "length"),
+    [
+        ([], None),
+        ([(b"Content-Length", b"0")], 0),
+        ([(b"content-length", b"42")], 42),
+        ([(b"Transfer-Encoding", b"Chunked")], None),
+    ],
+)
+def test_framing_says_how_long_the_body_is(headers: list[tuple[bytes, bytes]], length: int | None) -> None:
+    assert http_responses.check_framing(headers) == length
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"Content-Length", b"3"), (b"Content-Length", b"3")],
+        [(b"Content-Length", b"3"), (b"CONTENT-LENGTH", b"4")],
+        [(b"Content-Length", b"3, 3")],
+        [(b"Content-Length", b"-1")],
+        [(b"Content-Length", b"+3")],
+        [(b"Content-Length", b"0x3")],
+        [(b"Content-Length", b"")],
+        [(b"Content-Length", b"9" * 19)],
+        [(b"Content-Length", b"3"), (b"Transfer-Encoding", b"chunked")],
+        [(b"Transfer-Encoding", b"gzip")],
+        [(b"Transfer-Encoding", b"gzip, chunked")],
+        [(b"Transfer-Encoding", b"chunked"), (b"Transfer-Encoding", b"chunked")],
+    ],
+)
+def test_doubtful_framing_is_refused(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(OriginProtocolError):
+        http_responses.check_framing(headers)
+
+
+@pytest.mark.parametrize("status", [200, 203])
+def test_statuses_with_the_image(status: int) -> None:
+    http_responses.check_status(status, [], NOW)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "error"),
+    [
+        ((404, 410), OriginNotFound),
+        ((401, 403, 407, 451), OriginDenied),
+        ((408, 425, 429, 500, 502, 503, 504, 520, 599), OriginUnavailable),
+        ((201, 202, 204, 205, 207, 226, 300, 305, 306, 400, 402, 405, 406, 409, 412, 416, 418, 499), OriginRejected),
+        ((0, 99, 101, 199, 206, 304, 600, 999), OriginProtocolError),
+    ],
+)
+def test_statuses_without_the_image(statuses: tuple[int, ...], error: type[FetchError]) -> None:
+    for status in statuses:
+        with pytest.raises(FetchError) as caught:
+            http_responses.check_status(status, [], NOW)
+        assert type(caught.value) is error
+        assert str(status) in caught.value.detail
+        assert caught.value.retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (b"0", 0),
+        (b"120", 120),
+        (b" 7 ", 7),
+        (b"3600", 3600),
+        (b"3601", 3600),
+        (b"9" * 5000, 3600),
+        (b"Sat, 01 Aug 2026 12:01:30 GMT", 90),
+        (b"Saturday, 01-Aug-26 12:01:30 GMT", 90),
+        (b"Sat Aug  1 12:01:30 2026", 90),
+        (b"Sat, 01 Aug 2026 11:00:00 GMT", 0),
+        (b"Sat, 01 Aug 2099 11:00:00 GMT", 3600),
+        (b"", None),
+        (b"soon", None),
+        (b"-5", None),
+        (b"1.5", None),
+        (b"\xb2", None),
+        (b"Sat, 99 Aug 2026 11:00:00 GMT", None),
+        (b"Sat, 01 Aug 99999 11:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_and_capped(value: bytes, seconds: float | None) -> None:
+    with pytest.raises(OriginUnavailable) as caught:
+        http_responses.check_status(503, [(b"Retry-After", value)], NOW)
+    assert caught.value.retry_after == seconds
+
+
+def test_a_repeated_retry_after_says_nothing() -> None:
+    with pytest.raises(OriginUnavailable) as caught:
+        http_responses.check_status(429, [(b"Retry-After", b"1"), (b"Retry-After", b"2")], NOW)
+    assert caught.value.retry_after is None
+
+
+@given(st.binary(max_size=40))
+def test_no_retry_after_breaks_the_fetch(value: bytes) -> None:
+    with pytest.raises(OriginUnavailable):
+        http_responses.check_status(503, [(b"Retry-After", value)], NOW)
+
+
+@pytest.mark.parametrize("value", [b"", b"identity", b"Identity", b"identity, identity"])
+def test_identity_is_no_coding(value: bytes) -> None:
+    http_responses.check_encoding([(b"Content-Encoding", value)])
+
+
+@pytest.mark.parametrize("value", [b"gzip", b"br", b"zstd", b"identity, gzip", b"x", b"\xff"])
+def test_codings_are_refused(value: bytes) -> None:
+    with pytest.raises(ContentEncodingNotAllowed):
+        http_responses.check_encoding([(b"Content-Encoding", value)])
+
+
+def test_a_second_content_encoding_counts_too() -> None:
+    with pytest.raises(ContentEncodingNotAllowed):
+        http_responses.check_encoding([(b"Content-Encoding", b"identity"), (b"Content-Encoding", b"gzip")])
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (b"image/jpeg", "image/jpeg"),
+        (b"Image/PNG ; charset=x", "image/png"),
+        (b"image/svg+xml", "image/svg+xml"),
+        (b"image", None),
+        (b"", None),
+        (b"image/" + b"x" * 100, None),
+        (b"image/\xe9", None),
+        (b"<script>/x", None),
+    ],
+)
+def test_media_types(value: bytes, read: str | None) -> None:
+    assert http_responses.media_type([(b"Content-Type", value)]) == read
+
+
+@pytest.mark.parametrize(
+    ("values", "read"),
+    [
+        ([b'"abc"'], '"abc"'),
+        ([], None),
+        ([b"a", b"b"], None),
+        ([b"x" * 513], None),
+        ([b"\xff"], None),
+        ([b"a\tb"], None),
+    ],
+)
+def test_validators_are_kept_only_where_they_are_plain(values: list[bytes], read: str | None) -> None:
+    assert http_responses.validator([(b"ETag", value) for value in values], b"etag") == read
+
+
+@pytest.mark.parametrize("headers", [[], [(b"Location", b"")], [(b"Location", b"/a"), (b"Location", b"/b")]])
+def test_a_redirect_leads_to_exactly_one_place(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(OriginProtocolError):
+        http_responses.location(headers)
+
+
+def test_locations_are_utf_8_or_else_latin_1() -> None:
+    assert http_responses.location([(b"Location", "/é".encode())]) == "/é"
+    assert http_responses.location([(b"Location", "/é".encode("latin-1"))]) == "/é"
+
+
+# --- the head's length ------------------------------------------------------------------------------------------------
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+FINAL = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
+
+
+@given(st.sampled_from([b"", b"\r\n", INTERIM, INTERIM * 3]), st.lists(st.integers(0, 200)))
+def test_the_body_begins_behind_the_final_head_however_it_is_cut(before: bytes, cuts: list[int]) -> None:
+    whole = before + FINAL + b"body\r\n\r\nmore"
+    meter = HeadMeter(1000)
+    ends = sorted({min(cut, len(whole)) for cut in cuts} | {len(whole)})
+    body = b""
+    start = 0
+    for end in ends:
+        piece = whole[start:end]
+        body += piece if meter.is_over else piece[meter.feed(piece) :]
+        start = end
+    assert meter.is_over
+    assert body == b"body\r\n\r\nmore"
+
+
+def test_a_head_of_exactly_the_limit_passes() -> None:
+    meter = HeadMeter(len(FINAL))
+    assert meter.feed(FINAL + b"body") == len(FINAL)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        FINAL,
+        FINAL[:-2] + b"C: d",
+        INTERIM + FINAL,
+        b"\r\n" * 40,
+        b"x" * 40,
+        INTERIM,
+    ],
+)
+def test_a_longer_head_is_refused_at_the_byte_that_is_too_many(piece: bytes) -> None:
+    for cut in (1, len(piece)):
+        meter = HeadMeter(len(FINAL) - 1)
+        with pytest.raises(OriginProtocolError, match="longer than"):
+            feed_all(meter, piece, cut)
+
+
+def feed_all(meter: HeadMeter, data: bytes, cut: int) -> None:
+    for start in range(0, len(data), cut):
+        meter.feed(data[start : start + cut])
+
+
+def test_interim_heads_count_together() -> None:
+    with pytest.raises(OriginProtocolError):
+        feed_all(HeadMeter(1000), INTERIM * 1000, len(INTERIM))

@@ -1,0 +1,208 @@
+"""The bound on the queue."""
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from lading.service.documents import StoreUnavailable
+from lading.service.documents.memory.store import MemoryDocumentStore
+from lading.service.work import backlog as backlog_module
+from lading.service.work.backlog import OLDEST, Backlog
+from tests.support.clock import SettableClock
+from tests.support.plugins.scripted import make_import
+
+
+class CountingStore(MemoryDocumentStore):
+    """Counts how often it is asked for the length of the queue, and answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(SettableClock())
+        self.asked = 0
+        self.answer = asyncio.Event()
+        self.answer.set()
+        self.down = False
+
+    async def queued(self, limit: int) -> int:
+        self.asked += 1
+        await self.answer.wait()
+        if self.down:
+            raise StoreUnavailable("down")
+        return await super().queued(limit)
+
+
+async def opened(queued: int = 0) -> CountingStore:
+    store = CountingStore()
+    await store.open()
+    for _ in range(queued):
+        await store.add(make_import())
+    return store
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, now: Callable[[], float]) -> None:
+    """The clock of the module alone: the event loop's goes on."""
+    monkeypatch.setattr(backlog_module, "time", SimpleNamespace(monotonic=now))
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("queued", "full"), [(0, False), (2, False), (3, True), (4, True)])
+async def test_the_queue_is_full_from_the_limit_on(queued: int, full: bool) -> None:
+    assert await Backlog(await opened(queued), 3).is_full() == full
+
+
+@pytest.mark.gen_test
+async def test_what_was_accepted_meanwhile_counts_without_asking_again() -> None:
+    store = await opened(1)
+    backlog = Backlog(store, 3, max_age=3600)
+    assert not await backlog.is_full()
+    backlog.added()
+    assert not await backlog.is_full()
+    backlog.added()
+    assert await backlog.is_full()
+    assert store.asked == 1
+
+
+@pytest.mark.gen_test
+async def test_an_old_count_is_replaced() -> None:
+    store = await opened(3)
+    backlog = Backlog(store, 3, max_age=0)
+    assert await backlog.is_full()
+    store._imports.clear()
+    while await backlog.is_full():
+        await asyncio.sleep(0)
+    assert store.asked == 2
+
+
+@pytest.mark.gen_test
+async def test_a_count_that_took_long_is_used_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    set_clock(monkeypatch, lambda: now)
+    store = await opened(1)
+    backlog = Backlog(store, 3, max_age=1)
+    store.answer.clear()
+    asking = asyncio.create_task(backlog.is_full())
+    await asyncio.sleep(0)
+    now += 0.25
+    store.answer.set()
+    assert not await asking
+    now += 4.9
+    assert not await backlog.is_full()
+    assert store.asked == 1
+    now += 0.2
+    assert not await backlog.is_full()
+    await asyncio.sleep(0)
+    assert store.asked == 2
+    now += 1.1
+    assert not await backlog.is_full()
+    await asyncio.sleep(0)
+    assert store.asked == 3, "that one took no time"
+
+
+@pytest.mark.gen_test
+async def test_far_from_the_limit_nobody_waits_for_a_new_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    set_clock(monkeypatch, lambda: now)
+    store = await opened(1)
+    backlog = Backlog(store, 4)
+    assert not await backlog.is_full()
+    now += 2 * OLDEST
+    store.answer.clear()
+    await store.add(make_import())
+    for _ in range(3):
+        assert not await backlog.is_full()
+        await asyncio.sleep(0)
+    assert store.asked == 2
+    store.answer.set()
+    await settle()
+    store.answer.clear()
+    now += 2
+    half_full = asyncio.create_task(backlog.is_full())
+    await settle()
+    assert not half_full.done()
+    store.answer.set()
+    assert not await half_full
+    assert store.asked == 3
+
+
+@pytest.mark.gen_test
+async def test_an_old_count_is_not_used_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    set_clock(monkeypatch, lambda: now)
+    store = await opened(0)
+    backlog = Backlog(store, 4)
+    assert not await backlog.is_full()
+    store.down = True
+    now += 2
+    assert not await backlog.is_full()
+    await settle()
+    now += 2 * OLDEST
+    with pytest.raises(StoreUnavailable):
+        await backlog.is_full()
+
+
+@pytest.mark.gen_test
+async def test_a_hundred_requests_ask_once() -> None:
+    store = await opened(3)
+    store.answer.clear()
+    backlog = Backlog(store, 3, max_age=3600)
+    requests = [asyncio.create_task(backlog.is_full()) for _ in range(100)]
+    await asyncio.sleep(0)
+    store.answer.set()
+    assert await asyncio.gather(*requests) == [True] * 100
+    assert store.asked == 1
+
+
+@pytest.mark.gen_test
+async def test_an_outage_is_told_to_all_who_waited_and_asked_about_anew_later() -> None:
+    """One after another, each with the whole timeout of the database, would keep the last of them for minutes."""
+    store = await opened()
+    store.answer.clear()
+    store.down = True
+    backlog = Backlog(store, 3, max_age=3600)
+    requests = [asyncio.create_task(backlog.is_full()) for _ in range(100)]
+    await asyncio.sleep(0)
+    store.answer.set()
+    results = await asyncio.gather(*requests, return_exceptions=True)
+    assert {type(result) for result in results} == {StoreUnavailable}
+    assert store.asked == 1
+    store.down = False
+    assert not await backlog.is_full()
+
+
+@pytest.mark.gen_test
+async def test_a_cancelled_request_takes_no_other_with_it() -> None:
+    store = await opened(3)
+    store.answer.clear()
+    backlog = Backlog(store, 3)
+    first, second = (asyncio.create_task(backlog.is_full()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    store.answer.set()
+    assert await second
+    assert first.cancelled()
+
+
+@pytest.mark.gen_test
+async def test_a_count_that_nobody_waits_for_ends_with_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    set_clock(monkeypatch, lambda: now)
+    store = await opened(0)
+    backlog = Backlog(store, 4)
+    assert not await backlog.is_full()
+    now += 2
+    store.answer.clear()
+    assert not await backlog.is_full()
+    await settle()
+    assert store.asked == 2
+    assert len(asyncio.all_tasks()) == 2
+    for _ in range(2):
+        await backlog.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not await backlog.is_full()
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "a late request begins no count"

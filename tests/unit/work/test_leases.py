@@ -1,0 +1,171 @@
+"""Leases: when one is begun, retired, released, lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from lading.plugins.testing.cancellation import CancelAt
+from lading.service.documents import StoreUnavailable
+from lading.service.work.leases import Leases
+from tests.support.clock import SettableClock
+from tests.support.core import Fault, ScriptedStore
+from tests.support.plugins.scripted import SECOND, make_import
+
+DURATION = 30 * SECOND
+
+
+class Shop:
+    def __init__(self) -> None:
+        self.clock = SettableClock()
+        self.store = ScriptedStore(self.clock)
+        self.leases = Leases(self.store, DURATION)
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Shop]:
+    shop = Shop()
+    await shop.store.open()
+    yield shop
+    await shop.store.close()
+
+
+@pytest.mark.gen_test
+async def test_one_lease_serves_until_it_is_retired() -> None:
+    async with opened() as shop:
+        first = await shop.leases.current()
+        assert await shop.leases.current() is first
+        assert shop.store.leases == [first.worker_id]
+        first.retired = True
+        second = await shop.leases.current()
+        assert second.worker_id != first.worker_id
+        assert set(shop.store.leases) == {first.worker_id, second.worker_id}
+
+
+@pytest.mark.gen_test
+async def test_a_heartbeat_renews_every_lease_under_which_something_is_held() -> None:
+    async with opened() as shop:
+        first = await shop.leases.current()
+        document = make_import(shop.clock)
+        first.held[document.id] = document
+        first.retired = True
+        second = await shop.leases.current()
+        shop.clock.advance(DURATION - SECOND)
+        assert await shop.leases.beat() == []
+        shop.clock.advance(DURATION - SECOND)
+        await shop.store.recover(1)
+        assert set(shop.store.leases) == {first.worker_id, second.worker_id}
+
+
+@pytest.mark.gen_test
+async def test_a_retired_lease_is_released_when_nothing_is_held_under_it_any_more() -> None:
+    async with opened() as shop:
+        lease = await shop.leases.current()
+        document = make_import(shop.clock)
+        lease.held[document.id] = document
+        lease.retired = True
+        await shop.leases.beat()
+        assert shop.store.leases == [lease.worker_id]
+        lease.held.clear()
+        assert await shop.leases.beat() == [], "released is not lost"
+        assert shop.store.leases == []
+        releases = shop.store.calls["release"]
+        await shop.leases.beat()
+        assert shop.store.calls["release"] == releases
+
+
+@pytest.mark.gen_test
+async def test_a_lost_lease_is_told_once_and_never_claimed_under_again() -> None:
+    async with opened() as shop:
+        lease = await shop.leases.current()
+        shop.clock.advance(DURATION)
+        await shop.store.recover(1)
+        assert await shop.leases.beat() == [lease]
+        assert await shop.leases.beat() == []
+        assert await shop.leases.current() is not lease
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("failing", [1, 2, 3])
+async def test_a_heartbeat_that_fails_hides_no_lost_lease_and_keeps_no_other_from_being_renewed(failing: int) -> None:
+    async with opened() as shop:
+        leases = []
+        for _ in range(3):
+            lease = await shop.leases.current()
+            lease.held["something"] = make_import(shop.clock)
+            lease.retired = True
+            leases.append(lease)
+        lost = [lease for number, lease in enumerate(leases, 1) if number != failing]
+        for lease in lost:
+            await shop.store.release(lease.worker_id)
+        shop.store.fault = lambda name, number: "before" if (name, number) == ("heartbeat", failing) else None
+        assert await shop.leases.beat() == lost
+        assert await shop.leases.beat() == []
+        assert shop.store.leases == [leases[failing - 1].worker_id]
+
+
+@pytest.mark.gen_test
+async def test_a_release_that_fails_is_made_again() -> None:
+    async with opened() as shop:
+        for when in ("before", "after"):
+            lease = await shop.leases.current()
+            lease.retired = True
+            shop.store.fault = lambda name, _number, when=when: when if name == "release" else None  # type: ignore[misc]
+            await shop.leases.beat()
+            shop.store.fault = lambda _name, _number: None
+            assert await shop.leases.beat() == []
+            assert shop.store.leases == []
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_lease_that_cannot_be_begun_is_not_claimed_under(when: Fault) -> None:
+    async with opened() as shop:
+        shop.store.fault = lambda _name, number: when if number == 1 else None
+        with pytest.raises(StoreUnavailable):
+            await shop.leases.current()
+        assert (await shop.leases.current()).worker_id in shop.store.leases
+        shop.store.fault = lambda _name, _number: None
+        assert await shop.leases.beat() == []
+
+
+@pytest.mark.gen_test
+async def test_an_outage_leaves_nothing_to_release_behind() -> None:
+    """Each look at the queue would add one, and there are many looks in an hour."""
+    async with opened() as shop:
+        shop.store.fault = lambda _name, _number: "before"
+        for _ in range(100):
+            with pytest.raises(StoreUnavailable):
+                await shop.leases.current()
+        shop.store.fault = lambda _name, _number: None
+        await shop.leases.release_all()
+        assert shop.store.calls["release"] == 0
+
+
+@pytest.mark.gen_test
+async def test_a_lease_whose_beginning_was_cancelled_is_released() -> None:
+    async with opened() as shop:
+        for nth in (1, 2):
+            cancelled = CancelAt(shop.leases.current(), nth)
+            await cancelled.run()
+            assert cancelled.reached
+            await shop.leases.release_all()
+            assert shop.store.leases == []
+
+
+@pytest.mark.gen_test
+async def test_release_all_releases_what_it_can() -> None:
+    async with opened() as shop:
+        worker_ids = []
+        for _ in range(3):
+            lease = await shop.leases.current()
+            lease.retired = True
+            worker_ids.append(lease.worker_id)
+        shop.store.fault = lambda name, number: "before" if (name, number) == ("release", 2) else None
+        await shop.leases.release_all()
+        assert shop.store.leases == [worker_ids[1]]
+        shop.store.fault = lambda _name, _number: None
+        await shop.leases.release_all()
+        assert shop.store.calls["release"] == 3, "to release twice asks for nothing"
+        assert len(asyncio.all_tasks()) == 1
