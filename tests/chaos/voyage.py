@@ -75,6 +75,7 @@ async def voyage(directory: Path, store: Store, ashore: ExitStack, tell: Callabl
     try:
         async with _aboard(directory, store, figures, ashore, rng) as (deployment, faults, load, auditor, around):
             await _start(deployment, auditor, around)
+            watch = asyncio.create_task(_watch(figures, deployment, random.Random(rng.random())))
             for number in range(SCALE.segments):
                 await _segment(figures, faults, store, load, rng)
                 await auditor.settle(is_last=False)
@@ -82,11 +83,21 @@ async def voyage(directory: Path, store: Store, ashore: ExitStack, tell: Callabl
                 found = {kind: len(texts) for kind, texts in figures.violations.items()} or "nothing"
                 seconds = time.monotonic() - began
                 tell(f"{seconds:.0f} s, segment {number + 1}: {len(auditor.ledger.cargo)} imports, found {found}")
+            await _ended(watch)
             await _land(figures, deployment, auditor)
     finally:
         figures.seconds = time.monotonic() - began
         tell(figures)
     return figures
+
+
+async def _watch(figures: Figures, deployment: Deployment, rng: random.Random) -> None:
+    """No process ends unless it is killed; one that does is started again."""
+    while True:
+        for name, text in deployment.dead().items():
+            figures.found("deaths", text)
+            await deployment.kill_and_start(name, rng)
+        await asyncio.sleep(0.5)
 
 
 async def _segment(figures: Figures, faults: Faults, store: Store, load: Load, rng: random.Random) -> None:

@@ -18,6 +18,7 @@ KINDS: Final = (
     "wrong answers",
     "wrong quotas",
     "leftovers",
+    "deaths",
 )
 """What an auditor counts; each is to be 0."""
 

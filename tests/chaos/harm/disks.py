@@ -18,7 +18,7 @@ import pytest
 
 SIZE: Final = 768 << 20
 """Bytes; the files are sparse."""
-_PIECES: Final = (64 << 20, 1 << 20, 64 << 10, 4 << 10, 1 << 10)
+_PIECES: Final = (64 << 20, 1 << 20, 64 << 10, 4 << 10)
 
 
 class NoMounts(Exception):
@@ -99,7 +99,7 @@ def _disk(directory: Path, name: str) -> Iterator[Disk]:
     with image.open("wb") as file:
         file.truncate(SIZE)
     try:
-        _run("mkfs.ext4", "-q", "-F", "-m", "0", "-b", "1024", "-i", "4096", str(image))
+        _run("mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", "-i", "8192", str(image))
         _run("mount", "-o", "loop,noatime", str(image), str(mount))
     except (OSError, subprocess.CalledProcessError) as error:
         raise NoMounts(str(getattr(error, "stderr", None) or error).strip()) from error

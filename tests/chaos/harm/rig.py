@@ -178,6 +178,11 @@ class Deployment:
                 else:
                     return
 
+    def dead(self) -> dict[str, str]:
+        """What has ended by itself, and with which status and last words."""
+        ended = {name: one for name, one in self.processes.items() if one.process.poll() is not None}
+        return {name: f"{name} has ended: {one.process.returncode}, {one.lines[-1:]}" for name, one in ended.items()}
+
     def kill(self, name: str) -> None:
         """``kill -9``, without a last word."""
         process = self.processes.pop(name)
