@@ -74,16 +74,31 @@ class DocumentStore(ABC):
 
     @abstractmethod
     async def get_by_image(self, image_id: str) -> Import | None:
-        """The done import that stored the image with this id, exactly as written; None where there is none.
+        """The done import whose image has this id, exactly as written; None where there is none.
 
-        Imports that ended with it as ``Import.duplicate`` are not meant.
-
-        Image ids are as unique as ``Import.succeeded`` makes them. Its cost does not depend on how many imports exist.
+        Image ids are as unique as the transitions make them. In documents of earlier versions duplicates have the id of
+        the import that stored the image: that one is answered then, as long as it exists. Its cost does not depend on
+        how many imports exist.
         """
 
     @abstractmethod
-    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
-        """Up to ``limit`` imports whose image was deleted before then and is not purged, the first deleted ones first.
+    async def heir(self, key: str) -> Import | None:
+        """The import with the first ``Import.share`` in the object under this key; None where nobody has one.
+
+        The import that has stored the object is not meant. What was written before the call is seen. Its cost depends
+        neither on how many imports exist nor on how many share the object.
+        """
+
+    @abstractmethod
+    async def shared_keys(self, after: str, limit: int) -> Sequence[str]:
+        """Up to ``limit`` keys of objects that have a ``heir``, in their order, beginning after the key ``after``; none
+        where there are no more. Its cost depends on how many imports share them.
+        """
+
+    @abstractmethod
+    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
+        """Up to ``limit`` imports with something to be removed since before then (``Import.unsettled_at``), those that
+        have waited longest first.
 
         Its cost depends on ``limit``, not on how many imports exist.
         """

@@ -124,7 +124,7 @@ _SPECS = (
     ErrorSpec(
         "still_stopping",
         HTTPStatus.CONFLICT,
-        "What an attempt at the cancelled import has stored is still being removed; try again later.",
+        "What an attempt at the import has stored is still being removed; try again later.",
     ),
     ErrorSpec("image_deleted", HTTPStatus.GONE, "The image was deleted."),
     ErrorSpec("precondition_failed", HTTPStatus.PRECONDITION_FAILED, "The image is not the one that was asked for."),

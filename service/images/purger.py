@@ -1,6 +1,6 @@
 """Removes what is to be gone: images whose deletion was begun and not completed, since its process died or storage
-failed, the previous keys of issuers whose time has ended, and records that have expired. Ends the wait of imports for
-bytes that do not come.
+failed; objects that attempts have left behind; the previous keys of issuers whose time has ended; and records that have
+expired. Ends the wait of imports for bytes that do not come.
 """
 
 import asyncio
@@ -84,6 +84,7 @@ class Purger:
             if await self.store.update(expired):
                 self.images.facts.written(expired)
                 log.info("an import has expired: its bytes did not come", import_id=document.id)
+                await self.images.removal.settle_quietly(expired)
 
     async def sweep(self) -> int:
         """Complete what there is to complete; how many deletions that were.
@@ -98,7 +99,8 @@ class Purger:
         completed = 0
         failure: ApiError | None = None
         in_a_row: Counter[tuple[str, ...]] = Counter()
-        documents = list(await self.store.unpurged(self.clock.now() - AGE, BATCH))
+        before = self.clock.now() - AGE
+        documents = list(await self.store.unpurged(before, BATCH))
         self.rng.shuffle(documents)
         for document in documents:
             places = document.image.places if document.image is not None else ()
@@ -106,17 +108,19 @@ class Purger:
                 continue
             # Others may have completed it since, and the import may have been retried, and have an image by now.
             present = await self.store.get(document.id)
-            if present is None or not present.is_stopping:
+            if present is None or present.unsettled_at is None or present.unsettled_at >= before:
                 continue
             try:
-                await self.images.purge(present)
+                settled = await self.images.removal.settle_for_good(present)
             except ApiError as error:
                 failure = error
                 in_a_row[places] += 1
             else:
-                completed += 1
                 in_a_row[places] = 0
-                log.info("a deletion was completed", import_id=document.id)
+                # It may wait for an import that shares the image, or for what is still to be announced.
+                if settled != present:
+                    completed += 1
+                    log.info("a deletion was completed", import_id=document.id)
         if failure is not None:
             raise failure
         return completed

@@ -1,12 +1,15 @@
 """What the API does with images: show one, read its bytes, delete it. Knows no HTTP but the codes of its errors.
 
-The order of effects of a deletion: the document says that the image is deleted, durably; then the bytes go; then the
-document says that they are gone. From the first step on nobody reads the image. A crash between the steps leaves a
-document that still says which bytes are to go, never one that claims bytes which are gone. Deleting again completes it,
-and so does ``lading.service.images.purger``, should nobody delete again. Where there is a second copy, both go.
+From the first step of a deletion on nobody reads the image; ``lading.service.images.removal`` tells what follows.
+Deleting again
+completes it, and so does ``lading.service.images.purger``, should nobody delete again. Where there is a second copy,
+both go.
+
+Where several imports share an object, each has an image of its own, with its own id, album and file name; the bytes are
+read from where the owner of the object says (``lading.service.storages.sharing``).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,17 +21,17 @@ from ...plugins.content_disposition import content_disposition
 from ...plugins.errors import ContentMismatch, KeyInvalid, ObjectNotFound, PluginError
 from ..documents import DocumentStore
 from ..errors.catalogue import ApiError
-from ..errors.database import RETRY_AFTER_OUTAGE, told_as_outage
-from ..models import MAX_ID_LENGTH, Image, Import, Status
+from ..errors.database import told_as_outage
+from ..models import MAX_ID_LENGTH, Image, Import
 from ..models.clock import Clock
 from ..models.grants import Grant
 from ..storages.routes import Storages
+from ..storages.sharing import image_of
 from ..webhooks.base import Facts
 from .content.ranges import ByteRange
+from .removal import Removal, elsewhere, unavailable
 
 RETRY_AFTER_DOWNLOADS = 1
-WRITE_ATTEMPTS = 5
-"""How often a step of a deletion is tried against others that write the same document: deletions, and who moves it."""
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +106,7 @@ class Images:
         signers: what signs URLs, by the name of its storage, where clients are to be sent there.
         url_lifetime: how long such a URL works.
         facts: announces deletions.
+        removal: removes the bytes.
     """
 
     store: DocumentStore
@@ -112,6 +116,11 @@ class Images:
     signers: Mapping[str, SupportsSignedUrls] = field(default_factory=dict)
     url_lifetime: timedelta = timedelta(seconds=60)
     facts: Facts = field(default_factory=Facts)
+    removal: Removal = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what removes."""
+        object.__setattr__(self, "removal", Removal(self.store, self.storages, self.clock, self.facts))
 
     async def get(self, grant: Grant, image_id: str) -> StoredImage:
         """An image of the grant's organisation.
@@ -133,7 +142,7 @@ class Images:
         found = await self.get(grant, image_id)
         _check_ability(grant, "image_download", found)
         if self._place(found.image, ()) is None:
-            raise _elsewhere(found.image.storage)
+            raise elsewhere(found.image.storage)
         return found
 
     async def signed_url(self, found: StoredImage) -> str | None:
@@ -153,7 +162,7 @@ class Images:
                 content_disposition=found.disposition,
             )
         except PluginError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def read(self, found: StoredImage, part: ByteRange) -> AsyncGenerator[bytes, None]:
         """Some of the bytes, in pieces of at most 1 MiB; to be closed by whoever leaves it before its end.
@@ -167,7 +176,7 @@ class Images:
         """
         sent = 0
         tried: list[str] = []
-        unavailable: PluginError | None = None
+        failure: PluginError | None = None
         while (place := self._place(found.image, tried)) is not None:
             tried.append(place)
             rest = ByteRange(part.offset + sent, part.length - sent)
@@ -180,18 +189,22 @@ class Images:
                 found = await self._still_there(found)
                 log.warning("an image could not be read", import_id=found.document.id, storage=place, reason=str(error))
                 if not isinstance(error, ObjectNotFound | ContentMismatch | KeyInvalid):
-                    unavailable = error
+                    failure = error
             else:
                 return
-        if unavailable is not None:
-            raise _unavailable(unavailable) from unavailable
+        if failure is not None:
+            raise unavailable(failure) from failure
         if found.image.storage not in self.storages.by_name:
-            raise _elsewhere(found.image.storage)
+            raise elsewhere(found.image.storage)
         log.error("no storage holds an image as it was imported", import_id=found.document.id, tried=tried)
         raise ApiError("image_lost", internal=f"it is not in {', '.join(tried)}")
 
     async def delete(self, grant: Grant, image_id: str) -> Import:
-        """Delete an image; when this returns, its bytes are gone, and its document says so. Idempotent.
+        """Delete an image. Idempotent.
+
+        Returns:
+            the import. Its bytes are gone, or another import has them; unless it ``is_stopping``: then an import that
+            runs may yet share them, and they go, or are its, when it has ended.
 
         Raises:
             ApiError: ``not_found``; ``forbidden``; ``image_elsewhere``; ``image_unavailable`` or
@@ -199,54 +212,41 @@ class Images:
         """
         found = await self._find(grant, image_id)
         _check_ability(grant, "image_delete", found)
-        if found.document.image_deleted_at is None:
-            self._check_places(found.image.places)  # before the first step, rather than between two
-        document = await self._write(found.document, lambda one: one.image_deleted_at is not None, Import.image_deleted)
-        return await self.purge(document)
+        document = found.document
+        if document.image_deleted_at is None and document.image is not None:
+            self.removal.check_places(document.image.places)  # before the first step, rather than between two
+        return await self.purge(await self.removal.write(document, _is_image_deleted, Import.image_deleted))
 
     async def purge(self, document: Import) -> Import:
-        """Complete a deletion: remove the bytes of a deleted image, or those that a cancelled attempt may have saved,
-        unless they are known to be gone; and then the import, where it is deleted itself. Idempotent.
+        """Complete a deletion, see ``Removal.settle``. Idempotent.
 
         Raises:
             ApiError: ``image_elsewhere``; ``image_unavailable``.
         """
-        if not document.is_stopping:
-            return document
-        image = document.image
-        places = self.storages.new_places if image is None else image.places
-        self._check_places(places)
-        try:
-            for place in places:
-                await self.storages.by_name[place].delete(document.storage_key)
-        except PluginError as error:
-            raise _unavailable(error) from error
-        if document.deleted_at is None:
-            # One that does not stop any more was purged by another, and may have been retried since.
-            return await self._write(document, lambda one: not one.is_stopping, Import.image_purged)
-        with told_as_outage():
-            # Where others have written it meanwhile, or events are still to be announced, the purger comes to it again.
-            await self.store.remove(document)
-        return document
+        return await self.removal.settle(document)
 
     async def purge_stopped(self, import_id: str) -> None:
-        """Complete a cancellation or deletion whose attempt has just been ended; where that fails, the purger does."""
+        """Remove what an attempt has stored that has just been ended, since its import was cancelled or deleted; where
+        that fails, the purger does.
+        """
         try:
             with told_as_outage():
                 document = await self.store.get(import_id)
-            if document is not None and document.status is Status.CANCELLED:
-                await self.purge(document)
         except ApiError as error:
             log.warning("what a cancelled attempt has stored is removed later", import_id=import_id, reason=str(error))
+        else:
+            if document is not None and document.status.is_final:
+                await self.removal.settle_quietly(document)
 
     async def _find(self, grant: Grant, image_id: str) -> StoredImage:
         if len(image_id) > MAX_ID_LENGTH:
             raise ApiError("not_found")
         with told_as_outage():
             document = await self.store.get_by_image(image_id)
-        if document is None or document.image is None or document.organization_id != grant.organization_id:
+            image = None if document is None else await image_of(self.store, document)
+        if document is None or image is None or document.organization_id != grant.organization_id:
             raise ApiError("not_found")
-        return StoredImage(document, document.image)
+        return StoredImage(document, image)
 
     def _place(self, image: Image, tried: Collection[str]) -> str | None:
         """A configured storage that has the image and was not tried yet, the main one first; or None."""
@@ -265,32 +265,10 @@ class Images:
         """The image as its document is now."""
         with told_as_outage():
             document = await self.store.get(found.document.id)
-        if document is None or document.image is None or document.image_deleted_at is not None:
+            image = None if document is None else await image_of(self.store, document)
+        if document is None or image is None or document.image_deleted_at is not None:
             raise ApiError("image_deleted")
-        return StoredImage(document, document.image)
-
-    async def _write(
-        self,
-        document: Import,
-        is_written: Callable[[Import], bool],
-        transition: Callable[[Import, datetime], Import],
-    ) -> Import:
-        """Write a step of a deletion, unless another deletion has written it; the document with it."""
-        for _ in range(WRITE_ATTEMPTS):
-            if is_written(document):
-                return document
-            with told_as_outage():
-                after = await self.facts.stamp(document, transition(document, self.clock.now()))
-                if await self.store.update(after):
-                    self.facts.written(after)
-                    return after
-                document = await self.store.get(document.id) or document
-        raise ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)
-
-    def _check_places(self, places: tuple[str, ...]) -> None:
-        missing = self.storages.missing(places)
-        if missing is not None:
-            raise _elsewhere(missing)
+        return StoredImage(document, image)
 
 
 def _check_ability(grant: Grant, ability: str, found: StoredImage) -> None:
@@ -298,9 +276,5 @@ def _check_ability(grant: Grant, ability: str, found: StoredImage) -> None:
         raise ApiError("forbidden", ability=ability)
 
 
-def _elsewhere(storage: str) -> ApiError:
-    return ApiError("image_elsewhere", internal=f"[storage] names no storage {storage}", storage=storage)
-
-
-def _unavailable(error: PluginError) -> ApiError:
-    return ApiError("image_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE)
+def _is_image_deleted(document: Import) -> bool:
+    return document.image_deleted_at is not None

@@ -1,5 +1,6 @@
 """What clients do to imports that exist: cancel, retry, delete. Knows no HTTP but the codes of its errors."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,10 @@ from ..work.changes import Changes
 from .accept import RETRY_AFTER_BACKLOG, Imports
 
 RETRY_AFTER_STOPPING = 5
+STOPPING_LOOKS = 20
+STOPPING_PAUSE = 0.1
+"""Seconds between two looks whether the attempt at a deleted import has ended, and so many looks at most: workers of
+other processes see within a second that it has to."""
 WRITE_ATTEMPTS = 10
 """How often a change is tried against others that write the same import: a worker that begins, or ends, an attempt."""
 
@@ -34,6 +39,7 @@ class Actions:
         stopped: called with the id of every import that is not to run any more, so that a worker of this process ends
             its attempt at once; those of others look by themselves.
         expire_after: for how long an import waits for the bytes that its client sends.
+        stopping_looks: how often it is looked whether the attempt at a deleted import has ended.
     """
 
     imports: Imports
@@ -46,6 +52,7 @@ class Actions:
     accepted: Callable[[], None]
     stopped: Callable[[str], None]
     expire_after: timedelta
+    stopping_looks: int = STOPPING_LOOKS
 
     async def cancel(self, grant: Grant, import_id: str) -> Import:
         """Cancel an import that is not final; one that was cancelled before is answered as it is.
@@ -95,28 +102,41 @@ class Actions:
         due = self.store.clock.now()
         return one.retried(due if one.url else due + self.expire_after, now)
 
-    async def delete(self, grant: Grant, import_id: str) -> None:
-        """Delete an import with its image. It is gone for everyone when this returns; what an attempt under way has
-        stored or is storing goes after that.
+    async def delete(self, grant: Grant, import_id: str) -> bool:
+        """Delete an import with its image. It is gone for everyone when this returns.
+
+        Returns:
+            whether its bytes are gone too, or another import has them. Else they go without anybody asking: an attempt
+            at it is still being stopped, or an import that runs may yet share them.
 
         Raises:
             ApiError: ``image_elsewhere`` or ``image_unavailable``, where its image is not gone yet: it goes later.
         """
         document = await self._find(grant, import_id, "image_delete")
-        was_begun = document.abandoned > 0
+        was_running = False
 
         def deleted(one: Import, now: datetime) -> Import | None:
-            nonlocal was_begun
-            # One that waits for another attempt may still be saved by the one before, which has given that up.
-            was_begun = was_begun or (not one.status.is_final and one.revision > 0)
+            nonlocal was_running
+            was_running = one.status is Status.RUNNING
             if one.deleted_at is not None:
                 raise ApiError("not_found")
             return one.deleted(now)
 
         document = await self._write(document, deleted)
         self.stopped(import_id)
-        if not was_begun:
-            await self.images.purge(document)
+        if was_running:
+            return await self._has_stopped(import_id)
+        return not (await self.images.purge(document)).is_stopping
+
+    async def _has_stopped(self, import_id: str) -> bool:
+        """Wait a little for the worker that has the import, which ends its attempt and removes what that has stored."""
+        for _ in range(self.stopping_looks):
+            await asyncio.sleep(STOPPING_PAUSE)
+            with told_as_outage():
+                document = await self.store.get(import_id)
+            if document is None or not document.is_stopping:
+                return True
+        return False
 
     async def _find(self, grant: Grant, import_id: str, ability: str) -> Import:
         document = await self.imports.get(grant, import_id)

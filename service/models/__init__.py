@@ -6,14 +6,18 @@
 The image of a done import may be moved to another storage, mirrored, deleted, and then purged; the import stays done,
 and says so. A deleted import is hidden from everyone until its bytes are purged, and then removed.
 
+A done import may share the object that another import has stored. It says so while it still runs (``referring``), and
+ends only if the image of the owner is not deleted after that (``duplicated``). When the owner goes, a sharer adopts the
+object (``adopted``). ``lading.service.storages.sharing`` tells the order of these writes.
+
 Every transition returns a new value whose ``revision`` is one higher; ``DocumentStore.update`` writes it only over the
 revision before it, so a worker that lost its lease can change nothing.
 """
 
 from .lifecycle import Import
-from .values import Failure, Held, Image, Status
+from .values import Failure, Held, Image, Share, Status
 
-__all__ = ["MAX_ID_LENGTH", "Failure", "Held", "Image", "Import", "Status"]
+__all__ = ["MAX_ID_LENGTH", "Failure", "Held", "Image", "Import", "Share", "Status"]
 
 MAX_ID_LENGTH = 64
 """Characters of an id that are looked up; there are no longer ones."""

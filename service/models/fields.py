@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .values import Failure, Image, Status
+from .values import Failure, Image, Share, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,18 @@ class ImportFields:
         sealed: what is secret in the parameters, for the fetch, sealed by ``lading.service.secrets.vault``. None where
             nothing is secret, and as soon as the import is final.
         image_deleted_at: from when on the image is deleted for everyone who asks, UTC, whole milliseconds; None if not.
-        image_purged_at: from when on its bytes are known to be gone from storage; None if they are not. An import that
-            was cancelled after its work had begun has both too: what an attempt has saved, or is saving, must go.
+        image_purged_at: from when on its bytes are known to be gone from storage, or to be another import's; None if
+            they are not. Earlier versions gave both to cancelled imports too, see ``leftover_at``.
+        leftover_at: since when storage may hold an object of its own that is not its image: an attempt that did not
+            finish has saved it, or is still saving it. None for none. While it is not final, another attempt may
+            finish with that object; when it is final without, the object has to go.
+        leftover_removed_at: when that was removed, for the first time: it is looked for once more, since an attempt may
+            go on that was given up. None where it was not removed yet.
         batch_id: the batch that it came in, or None.
         retried_at: when it was last retried by a client, or None.
         deleted_at: from when on it does not exist for anyone who asks; None if it does.
-        duplicate: the image of another import that this one ended with, in place of one of its own; ``image_id`` is
-            that one's. None for none.
+        duplicate: the image of another import that this one ended with, in place of one of its own, as it was then.
+            While it runs, the one that it is about to end with. None for none.
         outbox: events that are still to be announced, the earliest first, as ``lading.service.webhooks`` writes them.
             Stores keep it apart from the revision: see ``DocumentStore.update`` and ``DocumentStore.announced``.
         new_events: events that the next write adds to the outbox. Never read back; every transition begins with none.
@@ -74,6 +79,8 @@ class ImportFields:
     retried_at: datetime | None = None
     deleted_at: datetime | None = None
     duplicate: Image | None = None
+    leftover_at: datetime | None = None
+    leftover_removed_at: datetime | None = None
     outbox: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     new_events: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     trace: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
@@ -117,21 +124,68 @@ class ImportFields:
 
     @property
     def storage_key(self) -> str:
-        """Where the image is stored, or is going to be: derived from the id alone, so that every attempt has the same
-        one (P5).
+        """Where the image is stored, or is going to be."""
+        return self.image.key if self.image is not None else self.own_key
+
+    @property
+    def own_key(self) -> str:
+        """Where its attempts save: derived from the id alone, so that every attempt has the same key (P5).
 
         256 folders: few enough that a new one is rarely made, each small enough at some millions of images.
         """
-        return self.image.key if self.image is not None else f"{self.id[:2]}/{self.id}"
+        return f"{self.id[:2]}/{self.id}"
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it is deleted, or its image is, or it was cancelled, and its bytes may still be in storage."""
+        """Whether bytes are to go from storage that may still be there: it is deleted, or its image is, or it has ended
+        without the object that one of its attempts may have stored.
+        """
+        return self.has_image_to_go or self.has_leftover_to_go
+
+    @property
+    def has_image_to_go(self) -> bool:
+        """Whether it is deleted, or its image is, and the bytes of the image may still be in storage."""
         return self.image_deleted_at is not None and self.image_purged_at is None
 
     def is_run_of(self, claimed: "ImportFields") -> bool:
         """Whether it runs, and this is the very run that ``claimed`` was given to a worker for."""
         return self.status is Status.RUNNING and (self.worker_id, self.claim) == (claimed.worker_id, claimed.claim)
+
+    @property
+    def has_leftover_to_go(self) -> bool:
+        """Whether it has ended without an object that an attempt may have stored, and that was not removed yet."""
+        return self._has_leftover and self.leftover_removed_at is None
+
+    @property
+    def unsettled_at(self) -> datetime | None:
+        """Since when something of it is to be removed: bytes, an object that is looked for once more, or itself."""
+        moments = (
+            self.deleted_at,
+            self.image_deleted_at if self.has_image_to_go else None,
+            self.leftover_at if self._has_leftover else None,
+        )
+        return min((one for one in moments if one is not None), default=None)
+
+    @property
+    def _has_leftover(self) -> bool:
+        return self.status.is_final and self.leftover_at is not None
+
+    @property
+    def share(self) -> Share | None:
+        """Its part in an object whose key names another import; None where it has none, or its image is deleted."""
+        if self.image_deleted_at is not None or self.deleted_at is not None:
+            return None
+        if self.image is not None:
+            return None if self.image.import_id == self.id else Share.OWNER
+        if self.duplicate is None or self.status not in (Status.RUNNING, Status.DONE):
+            return None
+        return Share.REFERRER if self.status is Status.DONE else Share.CANDIDATE
+
+    @property
+    def shared_key(self) -> str | None:
+        """The key of the object that it has a ``share`` in."""
+        image = self.image or self.duplicate
+        return None if self.share is None or image is None else image.key
 
     @property
     def stored_bytes(self) -> int:

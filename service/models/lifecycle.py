@@ -35,6 +35,9 @@ class Import(ImportFields):
             status=Status.DONE,
             image=image,
             image_id=new_uuid(),
+            duplicate=None,
+            leftover_at=None,
+            leftover_removed_at=None,
             import_type=import_type,
             error=None,
         )
@@ -48,6 +51,7 @@ class Import(ImportFields):
             error=failure,
             import_type=import_type,
             attempts=self.attempts if counted else self.attempts - 1,
+            **self._ended(now),
         )
 
     def requeued(self, failure: Failure, run_at: datetime, now: datetime, *, counted: bool = True) -> Self:
@@ -79,12 +83,15 @@ class Import(ImportFields):
     def recovered(self, now: datetime, run_at: datetime | None = None) -> Self:
         """running -> queued because its worker died: due at once; or waiting, see ``handed_back``.
 
+        The worker may have stored an object, or store it yet, if it was frozen rather than dead.
+
         Args:
             now: the time by the machine's clock.
             run_at: the time by the store's, where that is another.
         """
         self._expect(Status.RUNNING)
-        return self._back(now, run_at or now, abandoned=self.abandoned + 1)
+        back = self._back(now, run_at or now, abandoned=self.abandoned + 1)
+        return replace(back, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
 
     def receiving(self, worker_id: str, now: datetime) -> Self:
         """waiting -> running: the process that holds the lease ``worker_id`` receives the bytes from the client."""
@@ -94,30 +101,53 @@ class Import(ImportFields):
     def expired(self, failure: Failure, now: datetime) -> Self:
         """waiting -> failed: the bytes did not come in time."""
         self._expect(Status.WAITING)
-        return self._changed(now, status=Status.FAILED, error=failure)
+        return self._changed(now, status=Status.FAILED, error=failure, **self._ended(now))
 
-    def duplicated(self, image: Image, image_id: str, import_type: str, now: datetime) -> Self:
-        """running -> done with the image that another import has stored; nothing was stored for this one."""
+    def referring(self, image: Image, now: datetime) -> Self:
+        """Running: it may end with this image of another import, whose object is kept from now on."""
+        self._expect(Status.RUNNING)
+        return self._quietly(now, duplicate=image)
+
+    def unreferring(self, now: datetime) -> Self:
+        """Running: it does not end with the image that it referred to."""
+        self._expect(Status.RUNNING)
+        return self._quietly(now, duplicate=None)
+
+    def duplicated(self, image: Image, import_type: str, now: datetime) -> Self:
+        """running -> done with the image that another import has stored; see ``referring``."""
         self._expect(Status.RUNNING)
         return self._changed(
             now,
             status=Status.DONE,
             duplicate=image,
-            image_id=image_id,
+            image_id=new_uuid(),
             import_type=import_type,
             error=None,
+            **self._ended(now),
         )
 
+    def adopted(self, image: Image, owner_image_id: str | None, now: datetime) -> Self:
+        """Done with the image of another import, which goes: the object is its own image from now on.
+
+        Args:
+            image: as the document of the owner has it.
+            owner_image_id: the id that goes with the owner. Earlier versions gave it to duplicates too: such an import
+                gets an id of its own.
+            now: the time.
+        """
+        self._expect(Status.DONE)
+        if self.duplicate is None or self.image_deleted_at is not None:
+            raise ValueError(f"import {self.id} refers to no image, or has deleted it")
+        image_id = new_uuid() if self.image_id == owner_image_id else self.image_id
+        return self._changed(now, image=image, image_id=image_id, duplicate=None)
+
     def cancelled(self, now: datetime) -> Self:
-        """waiting | queued | running -> cancelled. What was begun may have left bytes in storage: they are to go."""
+        """waiting | queued | running -> cancelled. What an attempt under way has stored is to go."""
         if self.status.is_final:
             raise ValueError(f"import {self.id} is {self.status}")
-        begun = self.revision > 0
-        return self._changed(
-            now,
-            status=Status.CANCELLED,
-            image_deleted_at=truncate_to_milliseconds(now) if begun else None,
-        )
+        is_running = self.status is Status.RUNNING
+        ended = self._ended(now, may_leave=is_running)
+        return self._changed(now, status=Status.CANCELLED, **ended)
 
     def retried(self, run_at: datetime, now: datetime, sealed: str | None = None) -> Self:
         """Failed | cancelled -> queued, due at ``run_at``, or waiting until then, where the client sends the bytes.
@@ -129,6 +159,8 @@ class Import(ImportFields):
 
         Raises:
             ValueError: what an earlier attempt may have stored is not gone yet (``is_stopping``).
+
+        An object that was removed, and is to be looked for once more, stays in mind: attempts may finish with it.
         """
         if self.status not in (Status.FAILED, Status.CANCELLED) or self.is_stopping:
             raise ValueError(f"import {self.id} is {self.status}, or still being stopped")
@@ -144,6 +176,7 @@ class Import(ImportFields):
             import_type=None,
             image_deleted_at=None,
             image_purged_at=None,
+            leftover_removed_at=None,
             sealed=sealed,
         )
 
@@ -155,7 +188,29 @@ class Import(ImportFields):
         after = self._changed(now) if self.status.is_final else self.cancelled(now)
         # Whatever there is of it in storage goes first, as of an image that is deleted; until then it is found by that.
         deleted_at = after.image_deleted_at or moment
-        return replace(after, deleted_at=moment, image_deleted_at=deleted_at, image_purged_at=None)
+        return replace(after, deleted_at=moment, image_deleted_at=deleted_at)
+
+    def with_leftover(self, now: datetime) -> Self:
+        """The same document, of an attempt that had begun to save: where the object did not become its image, storage
+        may hold it. No transition of its own.
+        """
+        if self.image is not None:
+            return self
+        return replace(self, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
+
+    def leftover_found(self, now: datetime) -> Self:
+        """Final: an object that is not its image may be in storage, and whoever writes this removes it."""
+        if not self.status.is_final or (self.image is not None and self.image.key == self.own_key):
+            raise ValueError(f"import {self.id} is {self.status}: the object at its key may be its image")
+        return self._quietly(now, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
+
+    def leftover_removed(self, now: datetime, *, for_good: bool) -> Self:
+        """Final: the object is gone; unless ``for_good``, it is looked for once more."""
+        if not self.status.is_final or self.leftover_at is None:
+            raise ValueError(f"import {self.id} has left nothing, or is {self.status}")
+        if for_good:
+            return self._quietly(now, leftover_at=None, leftover_removed_at=None)
+        return self._quietly(now, leftover_removed_at=truncate_to_milliseconds(now))
 
     def image_moved(self, storage: str, now: datetime) -> Self:
         """Done, with an image: it is read from ``storage`` from now on, which holds its bytes already.
@@ -181,8 +236,8 @@ class Import(ImportFields):
         return self._changed(now, image_deleted_at=truncate_to_milliseconds(now))
 
     def image_purged(self, now: datetime) -> Self:
-        """Done with a deleted image, or cancelled: its bytes are gone from storage."""
-        if self.image_deleted_at is None or self.image_purged_at is not None:
+        """Done with a deleted image, or deleted: its bytes are gone, or another import has adopted them."""
+        if not self.has_image_to_go:
             raise ValueError(f"the image of import {self.id} is not deleted, or purged already")
         return self._changed(now, image_purged_at=truncate_to_milliseconds(now))
 
@@ -205,6 +260,19 @@ class Import(ImportFields):
         due = truncate_to_milliseconds(run_at)
         return self._changed(now, status=Status.QUEUED, run_at=due, **changes)
 
+    def _ended(self, now: datetime, *, may_leave: bool = False) -> dict[str, Any]:
+        """What every end without an own image says of the object that an attempt may have stored.
+
+        Earlier versions counted lost workers and kept no ``leftover_at``.
+        """
+        if not may_leave and self.leftover_at is None and not self.abandoned:
+            return {}
+        return {"leftover_at": truncate_to_milliseconds(now), "leftover_removed_at": None}
+
+    def _quietly(self, now: datetime, **changes: Any) -> Self:
+        """A change that those who look at the import do not see."""
+        return replace(self._changed(now, **changes), updated_at=self.updated_at)
+
     def _expect(self, status: Status) -> None:
         if self.status is not status:
             raise ValueError(f"import {self.id} is {self.status}, not {status}")
@@ -215,5 +283,7 @@ class Import(ImportFields):
             changes["sealed"] = None
         if status is not Status.RUNNING:
             changes |= {"worker_id": None, "claim": None}
+        if status not in (Status.RUNNING, Status.DONE):
+            changes["duplicate"] = None
         moment = truncate_to_milliseconds(now)
         return replace(self, updated_at=moment, revision=self.revision + 1, new_events=(), **changes)

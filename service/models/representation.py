@@ -59,16 +59,13 @@ def _error(document: Import) -> dict[str, Any] | None:
 
 
 def _image(document: Import, timezone: tzinfo) -> dict[str, Any] | None:
-    if document.duplicate is not None:
-        duplicate_of = document.duplicate.key.rpartition("/")[2]
-        return {**image_facts(document.duplicate), "deleted_at": None, "duplicate_of": duplicate_of}
-    if document.image is None:
-        return None
     deleted_at = document.image_deleted_at
-    return {
-        **image_facts(document.image),
-        "deleted_at": None if deleted_at is None else timestamp(deleted_at, timezone),
-    }
+    deleted = {"deleted_at": None if deleted_at is None else timestamp(deleted_at, timezone)}
+    if document.duplicate is not None:
+        if not document.status.is_final:
+            return None
+        return {**image_facts(document.duplicate), **deleted, "duplicate_of": document.duplicate.import_id}
+    return None if document.image is None else {**image_facts(document.image), **deleted}
 
 
 def image_facts(image: Image) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The values that an import document is made of."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Status(StrEnum):
@@ -73,9 +73,25 @@ class Image:
         """The storages that may hold its bytes, the main one first."""
         return (self.storage,) if self.mirror is None else (self.storage, self.mirror)
 
+    @property
+    def import_id(self) -> str:
+        """Id of the import that has stored it, which its key ends with; another may have adopted it since."""
+        return self.key.rpartition("/")[2]
+
     def readable_in(self, storage: str) -> bool:
         """Whether that storage is known to hold the whole of it."""
         return storage == self.storage or (self.is_mirrored and storage == self.mirror)
+
+
+class Share(IntEnum):
+    """The part that an import has in an object that another import has stored. The lowest number comes first."""
+
+    OWNER = 0
+    """It has adopted the object: that is its own image."""
+    REFERRER = 1
+    """It is done, and its image is the object of another."""
+    CANDIDATE = 2
+    """It runs, and may end with that object."""
 
 
 class Held(StrEnum):

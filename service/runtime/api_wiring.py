@@ -12,6 +12,7 @@ from ..api.http.in_flight import InFlight
 from ..api.openapi.document import Description
 from ..api.params import ParamLimits
 from ..config import LimitsSettings
+from ..images.service import Images
 from ..imports.accept import Imports
 from ..imports.actions import Actions
 from ..imports.batches.batches import Batches
@@ -57,7 +58,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         accepted=accepted,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
-    receiving = _receiving(parts, imports)
+    receiving = _receiving(parts, imports, images)
     actions = Actions(
         imports=imports,
         images=images,
@@ -77,7 +78,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         preflight=Preflight(
             imports=imports,
             importer=parts.importer,
-            duplicates=Duplicates(parts.store),
+            duplicates=Duplicates(parts.store, parts.clock),
             storage=parts.storages.main,
             seconds=service.preflight_timeout,
         ),
@@ -130,7 +131,7 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
     )
 
 
-def _receiving(parts: Parts, imports: Imports) -> Receiving:
+def _receiving(parts: Parts, imports: Imports, images: Images) -> Receiving:
     return Receiving(
         imports=imports,
         store=parts.store,
@@ -138,6 +139,7 @@ def _receiving(parts: Parts, imports: Imports) -> Receiving:
         spools=parts.spools,
         quotas=parts.quotas,
         facts=parts.facts,
+        removal=images.removal,
         changes=parts.changes,
         clock=parts.clock,
         rng=parts.rng,

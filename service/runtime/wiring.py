@@ -138,7 +138,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             spools=spools,
             vault=vault,
             admit=quotas.hold,
-            duplicates=Duplicates(store),
+            duplicates=Duplicates(store, clock),
             progress=progress,
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
@@ -193,6 +193,7 @@ def make_worker(parts: Parts) -> Worker:
         rng=parts.rng,
         write_timeout=options.lease,
         quotas=parts.quotas,
+        removal=images.removal,
         changes=parts.changes,
         facts=parts.facts,
         awake=parts.awake,

@@ -16,7 +16,7 @@ from ..documents import DocumentStore, StoreUnavailable
 from ..models import Held, Import
 from ..models.clock import Clock
 from ..observe.outages import Outage
-from .copies import clear, copy_image, record_copy
+from .copies import clear, clear_unwanted, copy_image, record_copy
 from .routes import Storages
 from .sweep import Failed, Outcome, Transfers, images_in
 
@@ -53,7 +53,7 @@ class Copyist:
         image = document.image
         target = self.storages.by_name[name]
         if image is not None and document.image_deleted_at is not None:
-            await target.delete(image.key)  # a copy of an attempt that could not remove it
+            await clear_unwanted(self.store, image.key, target)  # of an attempt that could not remove its copy
         if image is None or self._mirrored(name, document) is None:
             return Outcome.SKIPPED
         copied = await copy_image(document, image, self.storages.by_name[image.storage], target)

@@ -10,6 +10,7 @@ from ...plugins.contracts import ObjectMetadata, StorageBackend
 from ...plugins.errors import ContentMismatch, ObjectExists
 from ..documents import DocumentStore, StoreUnavailable
 from ..models import Image, Import
+from .sharing import owner_of
 
 WRITE_ATTEMPTS = 5
 """How often a document is written against others that write it: deletions, moves, mirrors."""
@@ -56,7 +57,8 @@ async def record_copy(
 ) -> Import | None:
     """Write into a document that ``target`` has a copy of its image.
 
-    Where the image was deleted meanwhile, the copy goes: the deletion does not know of it.
+    Where the image was deleted meanwhile, the copy goes: the deletion does not know of it. It stays where another
+    import has adopted the object, or may adopt it: that import's own copy may be this one.
 
     Args:
         store: keeps the document.
@@ -78,7 +80,7 @@ async def record_copy(
             return after
         found = await store.get(document.id)
         if found is None or found.image_deleted_at is not None:
-            await target.delete(document.storage_key)
+            await clear_unwanted(store, document.storage_key, target)
             return None
         document = found
     raise StoreUnavailable(f"others keep writing the document of import {document.id}")
@@ -90,9 +92,19 @@ async def clear(store: DocumentStore, document: Import, storage: GuardedStorage)
     Raises:
         PluginError, StoreUnavailable: the storage may still have it.
     """
-    now = await store.get(document.id)
+    now = await owner_of(store, document.storage_key) or await store.get(document.id)
     if now is None or now.image is None or storage.name not in now.image.places:
         await storage.delete(document.storage_key)
+
+
+async def clear_unwanted(store: DocumentStore, key: str, storage: GuardedStorage | StorageBackend) -> None:
+    """Remove a copy of an object whose owner's image was deleted; not where another import shares it.
+
+    Raises:
+        PluginError, StoreUnavailable: the storage may still have it.
+    """
+    if await store.heir(key) is None:
+        await storage.delete(key)
 
 
 async def check_image(image: Image, storage: StorageBackend) -> None:

@@ -21,7 +21,7 @@ from ...backends.guard.storage import GuardedStorage
 from ..documents import DocumentStore
 from ..models import Held, Import
 from ..models.clock import Clock
-from .copies import check_image, clear, copy_image, record_copy
+from .copies import check_image, clear, clear_unwanted, copy_image, record_copy
 from .sweep import Outcome, Report, Transfers, images_in
 
 
@@ -61,7 +61,7 @@ class Mover:
         if image is None:
             return Outcome.SKIPPED
         if document.image_deleted_at is not None:
-            await self.target.delete(image.key)  # a copy of an attempt that could not remove it
+            await clear_unwanted(self.store, image.key, self.target)  # of an attempt that could not remove its copy
             return Outcome.SKIPPED
         if image.storage != self.source.name:
             return await self._moved_already(document, image.storage)

@@ -5,7 +5,7 @@ import random
 import time
 import traceback
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -13,6 +13,7 @@ from ...plugins.errors import DetectorStalled, PluginError, PluginFault, Storage
 from ...plugins.host.tracing import tracing
 from ..documents import DocumentStore, StoreUnavailable
 from ..errors.catalogue import HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
+from ..images.removal import Removal
 from ..limits.quotas import Quotas
 from ..models import Failure, Import, Status
 from ..models.clock import Clock
@@ -21,8 +22,9 @@ from ..secrets.vault import SecretsUnreadable
 from ..webhooks.base import Facts
 from .awake import AwakeClock
 from .changes import Changes
+from .pipeline.duplicates import TakenOver
 from .pipeline.importer import Importer
-from .results import Result, ResultNotWritten, Transition
+from .results import Result, ResultNotWritten, Transition, handing_back
 from .retries import RetryPolicy
 
 MAX_ABANDONED = 20
@@ -52,6 +54,23 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class _Decided:
+    """What an attempt leads to.
+
+    Attributes:
+        document: the import as it was written last.
+        transition: what becomes of it.
+        error: why the attempt failed, where a plugin said so.
+        has_saved: whether storage holds an object of its own.
+    """
+
+    document: Import
+    transition: Transition
+    error: PluginError | None = None
+    has_saved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Attempts:
     """Makes attempts.
 
@@ -62,6 +81,7 @@ class Attempts:
         under_way: ids of the imports of which an attempt is made now, until its result is known.
         facts: announces how imports end.
         awake: tells whether this process stood still during an attempt.
+        removal: removes what attempts leave behind when imports end.
     """
 
     store: DocumentStore
@@ -71,6 +91,7 @@ class Attempts:
     rng: random.Random
     write_timeout: float
     quotas: Quotas
+    removal: Removal
     changes: Changes = field(default_factory=Changes)
     under_way: set[str] = field(default_factory=set)
     facts: Facts = field(default_factory=Facts)
@@ -89,20 +110,26 @@ class Attempts:
             began_at = self.clock.now()
             with tracing() as trace:
                 try:
-                    transition, error = await self._decide(document)
+                    decided = await self._decide(document)
                 finally:
                     self.under_way.discard(document.id)
             took = time.monotonic() - started
+            has_left, ended_at = self.importer.has_left(document.id), self.clock.now()
 
             def ended(running: Import) -> Import:
-                after = transition(running)
-                return replace(after, trace=traced(running, after, trace, began_at, took, error))
+                after = decided.transition(running)
+                if has_left:
+                    after = after.with_leftover(ended_at)
+                return replace(after, trace=traced(running, after, trace, began_at, took, decided.error))
 
-            result = await self.write(ended, document)
+            result = await self.write(ended, decided.document)
             self.changes.tell(document.id, document.organization_id)
             is_stored = result is None or result.image is not None
+            if result is None and (has_left or decided.has_saved):
+                await self.removal.settle_lost(document.id)
         finally:
             self.quotas.release(document.id, is_stored=is_stored)
+        error = decided.error
         told = error if self.awake.lost() == lost_before else None
         if result is None:
             return Ended(told, is_outage=False, is_done=False)
@@ -135,7 +162,20 @@ class Attempts:
             else:
                 if written is None:
                     log.warning("result discarded: the import was taken over", import_id=document.id)
+                else:
+                    await self.removal.settle_quietly(written)
                 return written
+
+    def given_back(self, document: Import, run_at: datetime) -> Transition:
+        """What becomes of a claimed import whose attempt was not made, or was ended without a result."""
+        now = self.clock.now()
+        if self.importer.has_left(document.id):
+            return lambda running: running.handed_back(run_at, now).with_leftover(now)
+        return handing_back(run_at, now)
+
+    def forget(self, document: Import) -> None:
+        """The import is not this worker's any more."""
+        self.importer.has_left(document.id)
 
     def without_host(self, document: Import) -> Transition:
         """What becomes of a claimed import, without an attempt, whose host has served nobody for too long."""
@@ -143,9 +183,9 @@ class Attempts:
         _log_result(failed(document), None, 0.0)
         return failed
 
-    async def _decide(self, document: Import) -> tuple[Transition, PluginError | None]:
+    async def _decide(self, document: Import) -> "_Decided":
         if document.abandoned >= MAX_ABANDONED:
-            return lambda one: one.failed(WORKER_LOST, None, self.clock.now()), None
+            return _Decided(document, lambda one: one.failed(WORKER_LOST, None, self.clock.now()))
         lost_before = self.awake.lost()
         try:
             outcome = await self.importer.run(document)
@@ -154,21 +194,21 @@ class Attempts:
                 log.error(  # noqa: TRY400  # the text of a plugin's exception may hold anything
                     "a plugin broke its contract", import_id=document.id, plugin=error.plugin, frames=_frames(error)
                 )
-            return self._after(document, error, stood_still=self.awake.lost() > lost_before), error
+            return _Decided(document, self._after(document, error, stood_still=self.awake.lost() > lost_before), error)
+        except TakenOver:
+            now = self.clock.now()
+            return _Decided(document, handing_back(now, now))  # which is refused: the document has moved on
         except SecretsUnreadable as error:
             log.error("secrets of an import are unreadable", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
             # A key is missing: our own affair, as an outage is; with the attempts the secrets would be gone for good.
-            return self._after_outage(document, SECRETS_UNREADABLE), None
+            return _Decided(document, self._after_outage(document, SECRETS_UNREADABLE))
         except OSError:
             log.exception("the spool failed", import_id=document.id)
-            return self._after_outage(document, INTERNAL), None
+            return _Decided(document, self._after_outage(document, INTERNAL))
         except Exception:
             log.exception("unexpected failure of an attempt", import_id=document.id)
-            return self._again_or_failed(document, INTERNAL, None), None
-        now = self.clock.now()
-        if (image_id := outcome.duplicate_of) is not None:
-            return lambda one: one.duplicated(outcome.image, image_id, outcome.import_type, now), None
-        return lambda one: one.succeeded(outcome.image, outcome.import_type, now), None
+            return _Decided(document, self._again_or_failed(document, INTERNAL, None))
+        return _Decided(outcome.document, outcome.ending(self.clock.now()), has_saved=not outcome.is_duplicate)
 
     def _after(self, document: Import, error: PluginError, *, stood_still: bool) -> Transition:
         failure = failure_of(error)

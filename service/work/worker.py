@@ -20,7 +20,7 @@ from .cancellation import HasStopped, Stops
 from .leases import Lease, Leases
 from .pipeline.importer import Importer
 from .politeness import Politeness, verdict_of
-from .results import Transition, handing_back
+from .results import Transition
 from .slots import Limits, Slots
 from .storage_health import StorageSuspicion
 
@@ -203,7 +203,7 @@ class Worker:
         delay = COOLING_SECONDS * self._rng.uniform(1.0, 2.0)
         if self._slots.has_room_for_issuer(document):
             delay = max(delay, self._politeness.turn(document))
-        return handing_back(now + timedelta(seconds=delay), self._clock.now())
+        return self._attempts.given_back(document, now + timedelta(seconds=delay))
 
     def _cooling_issuers(self) -> set[str]:
         now = asyncio.get_running_loop().time()
@@ -254,9 +254,9 @@ class Worker:
 
     def _forget(self, document: Import) -> None:
         self._slots.finish(document)
+        self._attempts.forget(document)
         self._tasks.pop(document.id, None)
-        lease = self._lease_of.pop(document.id, None)
-        if lease is not None:
+        if (lease := self._lease_of.pop(document.id, None)) is not None:
             lease.held.pop(document.id, None)
 
     @property
@@ -266,8 +266,8 @@ class Worker:
 
     async def _give_back(self, documents: Collection[Import]) -> None:
         """Return claimed imports to the queue without an attempt, due at once."""
-        due, now = self._store.clock.now(), self._clock.now()
-        await asyncio.gather(*(self._part_with(document, handing_back(due, now)) for document in documents))
+        due = self._store.clock.now()
+        await asyncio.gather(*(self._part_with(one, self._attempts.given_back(one, due)) for one in documents))
 
     async def _part_with(self, document: Import, transition: Transition) -> None:
         """Write what becomes of an import that does not run."""

@@ -88,7 +88,7 @@ async def clear(world: World, case: Case) -> None:
 async def _is_at_rest(world: World) -> bool:
     documents = await _documents(world)
     mirrored = all(one.image is None or one.image.is_mirrored or one.image_deleted_at is not None for one in documents)
-    settled = all(one.status.is_final and not one.is_stopping and not one.outbox for one in documents)
+    settled = all(one.status.is_final and one.unsettled_at is None and not one.outbox for one in documents)
     return mirrored and settled and not any(worker._lease_of for worker in world.workers)
 
 

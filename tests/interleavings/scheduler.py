@@ -13,7 +13,20 @@ WRITER: contextvars.ContextVar[str | None] = contextvars.ContextVar("writer", de
 """Whose code runs; tasks that a writer begins inherit it. None for code that is not scheduled."""
 TURNS = 100
 """Turns of the event loop, while no step is under way, after which a writer is taken to wait for another one."""
-READS = ("get", "list", "due", "open", "exists", "ping", "unpurged", "images_in", "count", "stored_bytes", "queued")
+READS = (
+    "get",
+    "list",
+    "due",
+    "open",
+    "exists",
+    "ping",
+    "unpurged",
+    "heir",
+    "images_in",
+    "count",
+    "stored_bytes",
+    "queued",
+)
 READS_OF_SEARCH = ("by_", "held_by", "with_outbox", "expired_waiting", "changed_since", "batch_counts")
 
 

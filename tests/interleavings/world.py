@@ -124,6 +124,7 @@ class World:
             admit=self.quotas.hold,
             mirror=self.mirror,
         )
+        self.images = Images(store, self.storages, clock, Downloads(8), facts=self.facts)
         self.attempts = Attempts(
             store=store,
             importer=self.importer,
@@ -132,9 +133,9 @@ class World:
             rng=self.rng,
             write_timeout=5.0,
             quotas=self.quotas,
+            removal=self.images.removal,
             facts=self.facts,
         )
-        self.images = Images(store, self.storages, clock, Downloads(8), facts=self.facts)
         self.workers = [self._worker(), self._worker()]
         self.purger = Purger(self.images, store, clock, self.rng)
         self.mirroring = Mirroring(Copyist(store, self.storages, clock), self.rng)
@@ -162,6 +163,7 @@ class World:
             lambda: None,
             self._stop_import,
             timedelta(seconds=60),
+            stopping_looks=0,
         )
         self.receiving = Receiving(
             imports=self.imports,
@@ -170,6 +172,7 @@ class World:
             spools=self.spools,
             quotas=self.quotas,
             facts=self.facts,
+            removal=self.images.removal,
             changes=Changes(),
             clock=clock,
             rng=self.rng,

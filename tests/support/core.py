@@ -16,10 +16,12 @@ from lading.plugins.contracts import Source
 from lading.plugins.host.guards import GuardedDetector, GuardedFetcher
 from lading.service.documents import StoreUnavailable
 from lading.service.documents.memory.store import MemoryDocumentStore
+from lading.service.images.removal import Removal
 from lading.service.limits.quotas import Quotas
 from lading.service.models import Import, Status
 from lading.service.models.clock import Clock, SystemClock, TimeCounter
 from lading.service.secrets.vault import Vault
+from lading.service.storages.routes import Storages
 from lading.service.storages.spool import Spools
 from lading.service.work.attempts import Attempts
 from lading.service.work.pipeline.importer import Importer
@@ -158,6 +160,7 @@ class Core:
             admit=self.quotas.hold,
         )
         self.rng = random.Random(7)
+        self.removal = Removal(self.store, Storages({"memory": self.storage}, "memory"), self.clock)
         self.attempts = Attempts(
             store=self.store,
             importer=self.importer,
@@ -166,6 +169,7 @@ class Core:
             rng=self.rng,
             write_timeout=write_timeout,
             quotas=self.quotas,
+            removal=self.removal,
         )
         self.options = WorkerOptions(
             limits=limits or Limits(8, 8, 8),

@@ -15,6 +15,7 @@ from ...images.service import StoredImage
 from ..http.headers import FIXED, FOR_BYTES
 from ..http.response_body import SendingHandler
 from .base import BaseHandler
+from .deleting import answer_deleted
 
 
 class ImageHandler(BaseHandler):
@@ -30,11 +31,11 @@ class ImageHandler(BaseHandler):
     head = get
 
     async def delete(self, image_id: str) -> None:
-        """Delete it; 204, also where it was deleted before."""
+        """Delete it; 204, also where it was deleted before; 202 while an import that runs may yet share its bytes."""
         grant = await self.authenticate()
         document = await self.api.images.delete(grant, image_id)
         self.log_fields["import_id"] = document.id
-        self.answer_nothing()
+        answer_deleted(self, is_gone=not document.is_stopping)
 
 
 @dataclass(frozen=True, slots=True)

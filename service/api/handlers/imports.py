@@ -23,6 +23,7 @@ from ..params.multipart_stream import MultipartStream
 from ..params.prefer import preferred_wait
 from .base import Api, BaseHandler
 from .content import ReceivingHandler
+from .deleting import answer_deleted
 
 ROUTE_PARAMS = {"controller": "api/v1/imports", "action": "create"}
 
@@ -196,11 +197,13 @@ class ImportHandler(WaitingHandler):
         await self.get(import_id)
 
     async def delete(self, import_id: str) -> None:
-        """Delete it with its image; 204. It does not exist from then on: another deletion is answered with 404."""
+        """Delete it with its image; 204, or 202 where its bytes go later.
+
+        It does not exist from then on: another deletion is answered with 404.
+        """
         grant = await self.authenticate()
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
-        await self.api.actions.delete(grant, import_id)
-        self.answer_nothing()
+        answer_deleted(self, is_gone=await self.api.actions.delete(grant, import_id))
 
 
 class TraceHandler(BaseHandler):

@@ -107,6 +107,12 @@ _BY_SCHEMA: Final[Mapping[str, Examples]] = {
     "PreflightForm": {"one": _PARAMETERS},
     "AcceptedImport": {"accepted": _ACCEPTED},
     "Import": {"done": _DONE, "failed": _FAILED},
+    "Deletion": {
+        "bytes go later": {
+            "status": "deleting",
+            "detail": "It is deleted for everyone who asks. Its bytes go when an attempt that still runs has ended.",
+        }
+    },
     "Imports": {"page": {"imports": [_DONE, _FAILED]}},
     "Trace": {"one attempt": {"id": _IMPORT, "status": "done", "attempts": [_ATTEMPT]}},
     "Preflight": {

@@ -93,6 +93,7 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
             },
             parameter={"type": "string"},
         ),
+        "Deletion": _object({"status": {"const": "deleting"}, "detail": {"type": "string"}}),
         "State": _object({"status": {"enum": ["ok", "ready"]}}),
         "ImportParameters": parameters,
         "ImportForm": in_form(parameters),

@@ -71,22 +71,28 @@ class MemoryDocumentStore(DocumentStore):
     async def get_by_image(self, image_id: str) -> Import | None:
         """See ``DocumentStore.get_by_image``; it looks at every import."""
         self._check_open()
-        for document in self._imports.values():
-            is_stored = document.status is Status.DONE and document.duplicate is None
-            if is_stored and document.image_id == image_id:
-                return _detached(document)
-        return None
+        found = [one for one in self._imports.values() if one.status is Status.DONE and one.image_id == image_id]
+        first = min(found, key=lambda one: one.duplicate is not None, default=None)
+        return None if first is None else _detached(first)
 
-    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+    async def heir(self, key: str) -> Import | None:
+        """See ``DocumentStore.heir``; it looks at every import."""
+        self._check_open()
+        shares = [(one.share, one) for one in self._imports.values() if one.share is not None and one.shared_key == key]
+        return _detached(min(shares, key=lambda one: one[0])[1]) if shares else None
+
+    async def shared_keys(self, after: str, limit: int) -> Sequence[str]:
+        """See ``DocumentStore.shared_keys``."""
+        self._check_open()
+        keys = {key for one in self._imports.values() if (key := one.shared_key) is not None and key > after}
+        return sorted(keys)[:limit]
+
+    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.unpurged``; it looks at every import."""
         self._check_open()
-        found = [
-            (document.image_deleted_at, document)
-            for document in self._imports.values()
-            if document.image_deleted_at is not None and document.image_purged_at is None
-        ]
+        found = [(moment, one) for one in self._imports.values() if (moment := one.unsettled_at) is not None]
         found.sort(key=lambda one: one[0])
-        return [_detached(document) for deleted_at, document in found if deleted_at < deleted_before][:limit]
+        return [_detached(document) for moment, document in found if moment < before][:limit]
 
     async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.images_in``; it looks at every import."""

@@ -85,7 +85,19 @@ def state_fields(document: Import) -> dict[str, Any]:
         "retried_at": document.retried_at,
         "deleted_at": document.deleted_at,
         "duplicate": None if document.duplicate is None else asdict(document.duplicate),
+        "leftover_at": document.leftover_at,
+        "leftover_removed_at": document.leftover_removed_at,
+        **share_fields(document),
         "trace": json.dumps(document.trace, ensure_ascii=False) if document.trace else None,
+    }
+
+
+def share_fields(document: Import) -> dict[str, Any]:
+    """The fields by which alone is found what is to be removed and which objects are shared."""
+    return {
+        "unsettled_at": document.unsettled_at,
+        "shared_key": document.shared_key,
+        "share": None if document.share is None else document.share.value,
     }
 
 
@@ -119,6 +131,8 @@ def to_import(found: Mapping[str, Any]) -> Import:
         due_since=found.get("due_since"),
         deleted_at=found.get("deleted_at"),
         duplicate=None if found.get("duplicate") is None else _to_image(found["duplicate"]),
+        leftover_at=found.get("leftover_at"),
+        leftover_removed_at=found.get("leftover_removed_at"),
         outbox=tuple(json.loads(one["event"]) for one in found.get("events", ())),
         trace=tuple(json.loads(found.get("trace") or "[]")),
     )

@@ -48,13 +48,20 @@ QUEUED = Index(IMPORTS, "lading_queued", ("status", "issuer_id", "run_at", "_id"
 RUNNING = Index(IMPORTS, "lading_running", ("status", "worker_id"), "running")
 DONE = Index(IMPORTS, "lading_done", ("status", "image_id"), "done")
 """Done imports by the id of their image."""
-UNPURGED = Index(
+UNSETTLED = Index(
     IMPORTS,
-    "lading_unpurged",
-    ("image_deleted_at",),
-    condition={"image_deleted_at": {"$type": "date"}, "image_purged_at": None},
+    "lading_unsettled",
+    ("unsettled_at",),
+    condition={"unsettled_at": {"$type": "date"}},
 )
-"""Imports whose image is deleted and not purged."""
+"""Imports with something to be removed."""
+SHARED = Index(
+    IMPORTS,
+    "lading_shared",
+    ("shared_key", "share"),
+    condition={"shared_key": {"$type": "string"}},
+)
+"""Imports that share the object of another, by its key."""
 STORED = Index(
     IMPORTS,
     "lading_stored",
@@ -125,7 +132,7 @@ EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
 PREVIOUS = Index(ISSUERS, "lading_previous", ("previous_until",))
 """Issuers by when the key before the present one ends."""
 INDEXES = (
-    *(QUEUED, RUNNING, DONE, UNPURGED, STORED, MIRROR, STORED_BYTES),
+    *(QUEUED, RUNNING, DONE, UNSETTLED, SHARED, STORED, MIRROR, STORED_BYTES),
     *(LISTED, ALBUM, STATE, METADATA, BATCH, CHANGED, WAITING, OUTBOX, SHA256, SOURCE),
     *(OWNED, DUE, EXPIRING, EXPIRES, PREVIOUS),
 )

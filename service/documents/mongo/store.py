@@ -18,21 +18,9 @@ from .connection import LOCAL, Connection, MongoOptions
 from .fields import issuer_fields, rotated_issuer_fields, text, to_import, to_issuer
 from .news import News
 from .records import MongoRecordStore
-from .schema import (
-    IMPORTS,
-    ISSUERS,
-    MIRROR,
-    PINGS,
-    QUEUED,
-    RUNNING,
-    STORED,
-    STORED_BYTES,
-    UNPURGED,
-    WORKERS,
-    check_indexes,
-    ensure_indexes,
-)
+from .schema import IMPORTS, ISSUERS, PINGS, QUEUED, RUNNING, STORED_BYTES, WORKERS, check_indexes, ensure_indexes
 from .search import MongoImportSearch
+from .shares import count_images_in, find_heir, find_images_in, find_shared_keys, find_unpurged
 from .turns import Turns
 from .upgrades import ensure_upgraded
 from .writes import Insertion, Replacement, Writes
@@ -115,32 +103,29 @@ class MongoDocumentStore(DocumentStore):
     async def get_by_image(self, image_id: str) -> Import | None:
         """See ``DocumentStore.get_by_image``."""
         imports = self._connection.collection(IMPORTS)
-        wanted = {"status": "done", "image_id": text(image_id), "duplicate": None}
-        found = await self._connection.run(lambda: imports.find_one(wanted))
+        wanted, null_first = {"status": "done", "image_id": text(image_id)}, [("duplicate", 1)]
+        found = await self._connection.run(lambda: imports.find_one(wanted, sort=null_first))
         return None if found is None else to_import(found)
 
-    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+    async def heir(self, key: str) -> Import | None:
+        """See ``DocumentStore.heir``."""
+        return await find_heir(self._connection, key)
+
+    async def shared_keys(self, after: str, limit: int) -> Sequence[str]:
+        """See ``DocumentStore.shared_keys``."""
+        return await find_shared_keys(self._connection, after, limit)
+
+    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.unpurged``."""
-        imports = self._connection.collection(IMPORTS)
-        # The index is used where the query repeats its condition.
-        wanted = {"image_deleted_at": {"$type": "date", "$lt": deleted_before}, "image_purged_at": None}
-        cursor = imports.find(wanted).sort("image_deleted_at", 1).limit(limit).hint(UNPURGED.name)
-        return [to_import(found) for found in await self._connection.run(lambda: cursor.to_list(None))]
+        return await find_unpurged(self._connection, before, limit)
 
     async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.images_in``."""
-        imports = self._connection.collection(IMPORTS)
-        index = STORED if held is Held.MAIN else MIRROR
-        wanted = {**_held_in(storage, held), "_id": {"$gt": text(after)}}
-        cursor = imports.find(wanted).sort("_id", 1).limit(limit).hint(index.name)
-        return [to_import(found) for found in await self._connection.run(lambda: cursor.to_list(None))]
+        return await find_images_in(self._connection, storage, held, after, limit)
 
     async def count_images_in(self, storage: str) -> int:
         """See ``DocumentStore.count_images_in``."""
-        imports = self._connection.collection(IMPORTS, LOCAL)
-        return await self._connection.run(
-            lambda: imports.count_documents(_held_in(storage, Held.MAIN), hint=STORED.name)
-        )
+        return await count_images_in(self._connection, storage)
 
     async def stored_bytes(self, organization_id: str) -> int:
         """See ``DocumentStore.stored_bytes``; it reads one entry of an index for each stored image."""
@@ -310,11 +295,3 @@ class MongoDocumentStore(DocumentStore):
                 raise DuplicateId(duplicate) from None
 
         await self._connection.run(insert)
-
-
-def _held_in(storage: str, held: Held) -> dict[str, Any]:
-    """The query for what a storage has; it repeats the conditions of the index that serves it."""
-    name = {"$type": "string", "$eq": text(storage)}
-    if held is Held.MAIN:
-        return {"image.storage": name, "image_purged_at": None}
-    return {"image.mirror": name, "image.is_mirrored": held is Held.MIRRORED, "image_purged_at": None}

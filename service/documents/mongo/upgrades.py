@@ -12,7 +12,7 @@ from typing import Any
 from pymongo import UpdateOne
 
 from .connection import Connection
-from .fields import event_fields, search_fields, to_import
+from .fields import event_fields, search_fields, share_fields, to_import
 from .schema import IMPORTS, PINGS
 
 UPGRADE_BATCH = 1000
@@ -82,5 +82,24 @@ async def _part_events(connection: Connection, batch: Mapping[str, Any]) -> None
         await connection.run(lambda: imports.bulk_write(updates, ordered=False))
 
 
-UPGRADES: Mapping[str, Upgrade] = {"stored_bytes": _size, "search": _make_searchable, "events": _part_events}
+async def _share(connection: Connection, batch: Mapping[str, Any]) -> None:
+    """What is to be removed, and which objects are shared."""
+    imports = connection.collection(IMPORTS)
+    old = {**batch, "unsettled_at": {"$exists": False}}
+    cursor = imports.find({**old, "$or": [{"image_deleted_at": {"$type": "date"}}, {"duplicate": {"$type": "object"}}]})
+    found: Sequence[Mapping[str, Any]] = await connection.run(lambda: cursor.to_list(None))
+    updates = [
+        UpdateOne({"_id": one["_id"], "unsettled_at": {"$exists": False}}, {"$set": share_fields(to_import(one))})
+        for one in found
+    ]
+    if updates:
+        await connection.run(lambda: imports.bulk_write(updates, ordered=False))
+
+
+UPGRADES: Mapping[str, Upgrade] = {
+    "stored_bytes": _size,
+    "search": _make_searchable,
+    "events": _part_events,
+    "shares": _share,
+}
 """By the name of the mark that says that all documents have it."""

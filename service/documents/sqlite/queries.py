@@ -73,19 +73,33 @@ def get_import(connection: sqlite3.Connection, import_id: str) -> Import | None:
 
 def get_import_by_image(connection: sqlite3.Connection, image_id: str) -> Import | None:
     """See ``DocumentStore.get_by_image``."""
-    query = "SELECT * FROM imports WHERE status = 'done' AND image_id = ? AND duplicate IS NULL"
+    query = "SELECT * FROM imports WHERE status = 'done' AND image_id = ? ORDER BY duplicate IS NOT NULL LIMIT 1"
     rows = connection.execute(query, (image_id,)).fetchall()
     return to_import(rows[0]) if rows else None
 
 
-def list_unpurged(connection: sqlite3.Connection, deleted_before: datetime, limit: int) -> list[Import]:
+def get_heir(connection: sqlite3.Connection, key: str) -> Import | None:
+    """See ``DocumentStore.heir``."""
+    query = "SELECT * FROM imports WHERE shared_key = ? AND shared_key IS NOT NULL ORDER BY share LIMIT 1"
+    rows = connection.execute(query, (key,)).fetchall()
+    return to_import(rows[0]) if rows else None
+
+
+def list_shared_keys(connection: sqlite3.Connection, after: str, limit: int) -> list[str]:
+    """See ``DocumentStore.shared_keys``."""
+    query = """
+        SELECT DISTINCT shared_key FROM imports WHERE shared_key > ? AND shared_key IS NOT NULL
+        ORDER BY shared_key LIMIT ?
+    """
+    return [row[0] for row in connection.execute(query, (after, limit)).fetchall()]
+
+
+def list_unpurged(connection: sqlite3.Connection, before: datetime, limit: int) -> list[Import]:
     """See ``DocumentStore.unpurged``."""
     query = """
-        SELECT * FROM imports
-        WHERE image_deleted_at IS NOT NULL AND image_purged_at IS NULL AND image_deleted_at < ?
-        ORDER BY image_deleted_at LIMIT ?
+        SELECT * FROM imports WHERE unsettled_at IS NOT NULL AND unsettled_at < ? ORDER BY unsettled_at LIMIT ?
     """
-    rows = connection.execute(query, (to_milliseconds(deleted_before), limit)).fetchall()
+    rows = connection.execute(query, (to_milliseconds(before), limit)).fetchall()
     return [to_import(row) for row in rows]
 
 

@@ -55,6 +55,11 @@ STATE_COLUMNS: Final = (
     "retried_at",
     "deleted_at",
     "duplicate",
+    "leftover_at",
+    "leftover_removed_at",
+    "unsettled_at",
+    "shared_key",
+    "share",
     OUTBOX,
     "trace",
 )
@@ -100,6 +105,11 @@ def state_values(document: Import) -> tuple[Any, ...]:
         _to_milliseconds_or_none(document.retried_at),
         _to_milliseconds_or_none(document.deleted_at),
         None if document.duplicate is None else _to_json(_fields(document.duplicate)),
+        _to_milliseconds_or_none(document.leftover_at),
+        _to_milliseconds_or_none(document.leftover_removed_at),
+        _to_milliseconds_or_none(document.unsettled_at),
+        document.shared_key,
+        document.share,
         _to_json(document.new_events) if document.new_events else None,
         _to_json(document.trace) if document.trace else None,
     )
@@ -143,6 +153,8 @@ def to_import(row: sqlite3.Row | Mapping[str, Any]) -> Import:
         retried_at=_from_milliseconds_or_none(row["retried_at"]),
         deleted_at=_from_milliseconds_or_none(row["deleted_at"]),
         duplicate=None if row["duplicate"] is None else Image(**json.loads(row["duplicate"])),
+        leftover_at=_from_milliseconds_or_none(row["leftover_at"]),
+        leftover_removed_at=_from_milliseconds_or_none(row["leftover_removed_at"]),
         outbox=() if row["outbox"] is None else tuple(json.loads(row["outbox"])),
         trace=() if row["trace"] is None else tuple(json.loads(row["trace"])),
     )

@@ -216,7 +216,31 @@ _CLOCK = (
     "ALTER TABLE imports ADD COLUMN due_since INTEGER",
 )
 
-VERSIONS: Final = (_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS, _RUNS, _SEQUENCE, _CLOCK)
+# Imports share objects, and leave some behind. One index finds who has a share in an object, the other what is to be
+# removed. Duplicates of earlier imports are entered; those whose image was deleted had none of their own.
+_SHARES = (
+    "ALTER TABLE imports ADD COLUMN leftover_at INTEGER",
+    "ALTER TABLE imports ADD COLUMN leftover_removed_at INTEGER",
+    "ALTER TABLE imports ADD COLUMN unsettled_at INTEGER",
+    "ALTER TABLE imports ADD COLUMN shared_key TEXT",
+    "ALTER TABLE imports ADD COLUMN share INTEGER",
+    """
+    UPDATE imports SET unsettled_at = image_deleted_at
+    WHERE image_deleted_at IS NOT NULL AND image_purged_at IS NULL
+    """,
+    """
+    UPDATE imports SET shared_key = duplicate ->> 'key', share = 1
+    WHERE duplicate IS NOT NULL AND status = 'done' AND image_deleted_at IS NULL AND deleted_at IS NULL
+    """,
+    "DROP INDEX imports_unpurged",
+    "CREATE INDEX imports_unsettled ON imports (unsettled_at) WHERE unsettled_at IS NOT NULL",
+    "CREATE INDEX imports_shared ON imports (shared_key, share) WHERE shared_key IS NOT NULL",
+)
+
+VERSIONS: Final = (
+    *(_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS),
+    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES),
+)
 """The statements that lead to each version from the one before it; the first from an empty file."""
 
 SCHEMA_VERSION: Final = len(VERSIONS)

@@ -131,11 +131,17 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.get_by_image``."""
         return await self._readers.run(lambda connection: sqlite_queries.get_import_by_image(connection, image_id))
 
-    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+    async def heir(self, key: str) -> Import | None:
+        """See ``DocumentStore.heir``."""
+        return await self._readers.run(lambda connection: sqlite_queries.get_heir(connection, key))
+
+    async def shared_keys(self, after: str, limit: int) -> Sequence[str]:
+        """See ``DocumentStore.shared_keys``."""
+        return await self._readers.run(lambda connection: sqlite_queries.list_shared_keys(connection, after, limit))
+
+    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.unpurged``."""
-        return await self._readers.run(
-            lambda connection: sqlite_queries.list_unpurged(connection, deleted_before, limit)
-        )
+        return await self._readers.run(lambda connection: sqlite_queries.list_unpurged(connection, before, limit))
 
     async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.images_in``."""

@@ -22,6 +22,7 @@ from ...documents import DocumentStore, DuplicateId, StoreUnavailable
 from ...errors.catalogue import ApiError, failure_of
 from ...errors.database import RETRY_AFTER_OUTAGE, told_as_outage
 from ...errors.disk import is_full, outage
+from ...images.removal import Removal
 from ...limits.quotas import Quotas
 from ...models import Failure, Import, Status
 from ...models.clock import Clock
@@ -32,6 +33,7 @@ from ...storages.spool import Spool, Spools
 from ...webhooks.base import Facts
 from ...work.changes import Changes
 from ...work.leases import Lease, Leases
+from ...work.pipeline.duplicates import TakenOver
 from ...work.pipeline.importer import Importer
 from ...work.results import Result, ResultNotWritten, Transition, handing_back
 from ..accept import Imports
@@ -66,6 +68,7 @@ class Receiving:
     """Receives images; ``run`` keeps the leases.
 
     Args:
+        removal: removes what attempts leave behind when imports end.
         concurrency: how many at once.
         lease: how long an import runs on after the last heartbeat of a process that died.
     """
@@ -79,6 +82,7 @@ class Receiving:
         spools: Spools,
         quotas: Quotas,
         facts: Facts,
+        removal: Removal,
         changes: Changes,
         clock: Clock,
         rng: random.Random,
@@ -91,6 +95,7 @@ class Receiving:
         self.spools = spools
         self._quotas = quotas
         self._facts = facts
+        self._removal = removal
         self._changes = changes
         self._clock = clock
         self._rng = rng
@@ -202,16 +207,18 @@ class Receiving:
             except PluginError as error:
                 is_stored = False
                 raise await self._refused(reception, error) from error
+            except TakenOver as error:
+                reception.is_over = True
+                is_stored = False
+                raise _given_up() from error
             except OSError as error:
                 is_stored = False
                 if not is_full(error):
                     log.exception("the spool of an upload failed", import_id=document.id)
                 raise outage(error) from error
-            now = self._clock.now()
-            if (image_id := outcome.duplicate_of) is not None:
-                is_stored = False
-                return await self._write(reception, lambda one: one.duplicated(outcome.image, image_id, KIND, now))
-            return await self._write(reception, lambda one: one.succeeded(outcome.image, KIND, now))
+            is_stored = not outcome.is_duplicate
+            reception.document = outcome.document
+            return await self._write(reception, outcome.ending(self._clock.now()))
         finally:
             self._quotas.release(document.id, is_stored=is_stored)
 
@@ -239,9 +246,12 @@ class Receiving:
     async def _write(self, reception: Reception, transition: Transition, error: PluginError | None = None) -> Import:
         """Write what has become of the import; it is over with that."""
         seconds = time.monotonic() - reception.started
+        has_left, ended_at = self._importer.has_left(reception.document.id), self._clock.now()
 
         def ended(running: Import) -> Import:
             after = transition(running)
+            if has_left:
+                after = after.with_leftover(ended_at)
             trace = traced(running, after, reception.trace, reception.began_at, seconds, error)
             return replace(after, trace=trace)
 
@@ -250,7 +260,9 @@ class Receiving:
             after = await Result(self._store, self._facts, reception.document, ended).write()
         reception.is_over = True
         if after is None:
+            await self._removal.settle_lost(reception.document.id)
             raise _given_up()
+        await self._removal.settle_quietly(after)
         self._changes.tell(after.id, after.organization_id)
         _log_result(after)
         return after
@@ -261,8 +273,15 @@ class Receiving:
         now = self._clock.now()
         try:
             if not reception.is_over:
-                back = handing_back(self._store.clock.now(), now)
-                await asyncio.shield(Result(self._store, self._facts, document, back).write())
+                has_left = self._importer.has_left(document.id)
+                transition = handing_back(self._store.clock.now(), now)
+                back = Result(
+                    self._store,
+                    self._facts,
+                    document,
+                    lambda one: transition(one).with_leftover(now) if has_left else transition(one),
+                )
+                await asyncio.shield(back.write())
         except ResultNotWritten:
             lease.retired = True
         except BaseException:

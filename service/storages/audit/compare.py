@@ -4,6 +4,8 @@ First the storage is listed; then the documents that name it are read, and what 
 is left is an orphan, unless its document, looked up again, says otherwise: imports and moves go on meanwhile. What
 seems to be missing is looked for once more too.
 
+An object that several imports share is needed as long as one of them has it, see ``lading.service.storages.sharing``.
+
 An import that is under way has a document before it has an object, and the key of the object is made of the import's
 id. So an object without a document belongs to no import of these documents, however young it is.
 """
@@ -22,6 +24,7 @@ from ...models import Held, Image, Import
 from ...models.clock import Clock
 from ..copies import are_one_place, sha256_of
 from ..routes import Storages
+from ..sharing import owner_of
 from .inventory import Inventory
 from .report import Finding, Kind, Totals
 
@@ -94,6 +97,7 @@ class Auditor:
             await self._list()
             for held in Held:
                 await self._check_images(held)
+            await self._check_shared()
             if self._delete:
                 await self._refuse_if_suspicious()
             async with aclosing(self._orphans()) as orphans:
@@ -155,6 +159,20 @@ class Auditor:
             kind, detail = fault
             self._tell(Finding(self._name, kind, image.key, document.id, document.image_id, byte_size, detail=detail))
 
+    async def _check_shared(self) -> None:
+        """Tell of imports that refer to an object which is no import's image any more, and is not here."""
+        after = ""
+        while keys := await self._store.shared_keys(after, BATCH):
+            after = keys[-1]
+            for key in keys:
+                heir = await self._store.heir(key)
+                image = None if heir is None else heir.duplicate
+                if heir is None or image is None or not image.readable_in(self._name):
+                    continue  # it has been adopted, or its storage has another audit
+                if await owner_of(self._store, key) is None and (fault := await self._fault_of(image)) is not None:
+                    kind, detail = fault
+                    self._tell(Finding(self._name, kind, key, heir.id, heir.image_id, detail=detail))
+
     async def _fault_of(self, image: Image) -> tuple[Kind, str] | None:
         try:
             async with self._storage.open(image.key, length=None if self._verify else 0) as stored:
@@ -181,6 +199,8 @@ class Auditor:
             for listed in batch:
                 document = await self._store.get(listed.key.rpartition("/")[2])
                 kind = self._kind_of(listed, document)
+                if kind in (Kind.UNKNOWN, Kind.PURGED) and (heir := await self._store.heir(listed.key)) is not None:
+                    document, kind = heir, self._kind_of(listed, heir) if heir.image is not None else None
                 if kind is not None:
                     yield listed, document, kind
 
@@ -191,7 +211,7 @@ class Auditor:
         if not document.status.is_final:
             return None  # its import has saved it, and is about to say so
         if document.image is None:
-            return Kind.UNUSED
+            return Kind.UNUSED if document.leftover_at is None else None  # else it is to be removed anyway
         if document.image_purged_at is not None:
             return Kind.PURGED
         if self._name in document.image.places:

@@ -15,10 +15,21 @@ SCOPES: Final = ("off", "album", "organization")
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """An image that is there already, and its id."""
+    """An image that is there already.
+
+    Attributes:
+        image: the image.
+        image_id: its id.
+        owner_id: id of the import whose image it is.
+    """
 
     image: Image
     image_id: str
+    owner_id: str
+
+
+class TakenOver(Exception):
+    """The import does not run under the lease of its attempt any more: it was cancelled, or another attempt has it."""
 
 
 def validate_scope(scope: Any) -> None:
@@ -59,4 +70,15 @@ class FindsDuplicates(Protocol):
 
     async def by_source(self, document: Import, source: str | None) -> Duplicate | None:
         """The latest image from that source whose origin gave it an entity tag, where the import wants to know."""
+        ...
+
+    async def refer(self, document: Import, found: Duplicate) -> Import:
+        """Make a running import refer to an image: see ``lading.service.storages.sharing``.
+
+        Returns:
+            the import as it is written now; without a ``duplicate``, where the image was deleted meanwhile.
+
+        Raises:
+            TakenOver: the import is another attempt's by now.
+        """
         ...

@@ -6,8 +6,8 @@ the document says is read off the stored object itself, never off bytes that wer
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from dataclasses import asdict, replace
+from typing import Protocol
 
 from ....plugins.capabilities import SupportsFiles
 from ....plugins.contracts import Fetched, Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
@@ -28,11 +28,14 @@ from ...secrets.vault import Vault
 from ...storages.mirror import Mirror
 from ...storages.saving import Saving
 from ...storages.spool import Spool, Spools
-from .duplicates import FindsDuplicates, source_of
-from .expectations import ExpectationFailed, Facts, check_expectations
+from .duplicates import Duplicate, FindsDuplicates, source_of
+from .expectations import ExpectationFailed, check_expectations
+from .outcomes import Outcome, Preview, facts_in, facts_of
 from .slowness import outage_if_slow, stalled_if_slow
 
 MAX_ETAG_LENGTH = 256
+DUPLICATE_TRIES = 3
+"""How often an image is looked for that is there already, while those that are found are deleted."""
 
 
 class WatchesFetches(Protocol):
@@ -45,31 +48,6 @@ class WatchesFetches(Protocol):
     def end(self, import_id: str) -> None:
         """It has ended, in whatever way."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a finished import's document learns."""
-
-    image: Image
-    import_type: str
-    duplicate_of: str | None = None
-    """Id of the image that was there already, and that ``image`` describes; None where it was stored for the import."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What an attempt that stores nothing has found.
-
-    Attributes:
-        facts: of the image, see ``Facts``.
-        source: the one that has led to it.
-        fetcher: the kind of the fetcher.
-    """
-
-    facts: dict[str, Any]
-    source: Source
-    fetcher: str
 
 
 class Importer:
@@ -114,6 +92,7 @@ class Importer:
         self._admit = admit
         self._duplicates = duplicates
         self._progress = progress
+        self._saves: set[str] = set()
 
     def check(self, source: Source) -> None:
         """Refuse, without I/O, a source that can never be fetched.
@@ -136,11 +115,23 @@ class Importer:
         """
         await self._storage.ping()
 
+    def has_left(self, import_id: str) -> bool:
+        """Whether an attempt at the import that has ended, and was not asked about, may have left an object in storage.
+
+        It has begun to save, and did not return. It is forgotten with this call.
+        """
+        has_left = import_id in self._saves
+        self._saves.discard(import_id)
+        return has_left
+
     async def run(self, document: Import) -> Outcome:
         """One attempt: when this returns, storage holds exactly the image that the outcome describes.
 
+        Where it raises, or is cancelled, ``has_left`` tells whether storage may hold something all the same.
+
         Raises:
             PluginError: the attempt failed.
+            TakenOver: the import is another attempt's by now.
             SecretsUnreadable: what is secret in its parameters was encrypted with another key.
             ValueError: the import has no url.
         """
@@ -171,7 +162,7 @@ class Importer:
                         await spool.fill(fetched.chunks)
                     enter("detect")
                     info = await self._detect(spool)
-                    facts = _facts_of(info, spool)
+                    facts = facts_of(info, spool)
                     check_expectations(document.params.get("expect"), facts)
                     return Preview(asdict(facts), source, fetcher.kind)
             except (FetchError, DetectError, DeadlineExceeded, ExpectationFailed) as error:
@@ -184,23 +175,38 @@ class Importer:
         origin = source_of(source.url, source.headers)
         known = await self._duplicates.by_source(document, origin) if self._duplicates is not None else None
         if known is not None:
-            source = replace(source, if_none_match=known.image.etag)
-        with self._spools.open() as spool:
             try:
-                async with fetcher.open(source) as fetched:
-                    enter("body")
-                    await self._fill(spool, document, fetched)
-                    filename = document.filename or fetched.filename
+                return await self._fetched(document, replace(source, if_none_match=known.image.etag), fetcher, origin)
             except SourceNotModified:
-                if known is None:
-                    raise
-                check_expectations(document.params.get("expect"), _facts(known.image))
-                return Outcome(known.image, fetcher.kind, known.image_id)
+                check_expectations(document.params.get("expect"), facts_in(known.image))
+            document, image = await self._shared(document, known)
+            if image is not None:
+                return Outcome(image, fetcher.kind, document)
+        return await self._fetched(document, source, fetcher, origin)
+
+    async def _fetched(self, document: Import, source: Source, fetcher: Fetcher, origin: str | None) -> Outcome:
+        """Fetch a source and keep what comes.
+
+        Raises:
+            SourceNotModified: the origin says that it is what ``if_none_match`` names.
+        """
+        with self._spools.open() as spool:
+            async with fetcher.open(source) as fetched:
+                enter("body")
+                await self._fill(spool, document, fetched)
+                filename = document.filename or fetched.filename
             outcome = await self.keep(document, spool, filename, fetcher.kind)
             is_fetched = outcome.image.sha256 == spool.sha256  # and not what an earlier attempt has stored
-        if outcome.duplicate_of is not None or not is_fetched:
+        if outcome.is_duplicate or not is_fetched:
             return outcome
         return replace(outcome, image=replace(outcome.image, etag=_short(fetched.etag), source=origin))
+
+    async def _shared(self, document: Import, found: Duplicate) -> tuple[Import, Image | None]:
+        """The import as it is written now, and the image that it shares; None where that was deleted meanwhile."""
+        if self._duplicates is None:
+            return document, None
+        document = await self._duplicates.refer(document, found)
+        return document, document.duplicate
 
     async def _fill(self, spool: Spool, document: Import, fetched: Fetched) -> None:
         if self._progress is None:
@@ -217,16 +223,23 @@ class Importer:
 
         Raises:
             PluginError: it is no image that is allowed, or not as expected, or storage does not take it.
+            TakenOver: the import is another attempt's by now.
         """
         enter("detect")
         info = await self._detect(spool)
         if (expected := document.params.get("expect")) is not None:
-            check_expectations(expected, _facts_of(info, spool))
-        if self._duplicates is not None:
-            found = await self._duplicates.by_bytes(document, spool.sha256)
-            if found is not None:
-                return Outcome(found.image, kind, found.image_id)
-        return Outcome(await self._saved(document, spool, filename, info), kind)
+            check_expectations(expected, facts_of(info, spool))
+        for _ in range(DUPLICATE_TRIES if self._duplicates is not None else 0):
+            found = await self._duplicates.by_bytes(document, spool.sha256) if self._duplicates is not None else None
+            if found is None:
+                break
+            document, image = await self._shared(document, found)
+            if image is not None:
+                return Outcome(image, kind, document)
+        self._saves.discard(document.id)
+        image = await self._saved(document, spool, filename, info)
+        self._saves.discard(document.id)
+        return Outcome(image, kind, document)
 
     async def _saved(self, document: Import, spool: Spool, filename: str | None, info: ImageInfo) -> Image:
         if self._admit is not None:
@@ -239,6 +252,7 @@ class Importer:
             import_id=document.id,
         )
         enter("save")
+        self._saves.add(document.id)
         try:
             with outage_if_slow():
                 await self._saving.save(document.storage_key, spool, metadata)
@@ -285,16 +299,6 @@ class Importer:
             filename=filename,
             mirror=None if self._mirror is None else self._mirror.name,
         )
-
-
-def _facts_of(info: ImageInfo, spool: Spool) -> Facts:
-    sizes = {"width": info.width, "height": info.height, "frames": info.frames, "byte_size": spool.byte_size}
-    return Facts(format=info.format, content_type=info.content_type, sha256=spool.sha256, **sizes)
-
-
-def _facts(image: Image) -> Facts:
-    sizes = {"width": image.width, "height": image.height, "frames": image.frames, "byte_size": image.byte_size}
-    return Facts(format=image.format, content_type=image.content_type, sha256=image.sha256, **sizes)
 
 
 def _short(etag: str | None) -> str | None:

@@ -1,5 +1,6 @@
 """Imports are cancelled, retried and deleted: what becomes of them, who may, and what stands against it."""
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -8,12 +9,17 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
+import lading.service.imports.actions
+from lading.plugins.contracts import ObjectMetadata
 from lading.plugins.errors import StorageUnavailable
+from lading.service.images.purger import AGE
 from lading.service.models import Failure, Import, Status
+from lading.service.runtime.wiring import make_purger
+from lading.service.storages.copies import once
 from tests.api.conftest import Assembled
 from tests.support.clock import SettableClock
 from tests.support.images import noise, path_of, stored_in
-from tests.support.servers.service import OTHER_ISSUER, Client, token
+from tests.support.servers.service import ORGANIZATION, OTHER_ISSUER, Client, token
 
 FAILURE = Failure("fetch_timeout", "It was too slow.", retryable=True)
 FORM = "album_id=imported_album&url=http://origin.example/a.jpg"
@@ -42,6 +48,19 @@ async def written(assembled: Assembled, document: Import) -> Import:
 
 async def begun(client: Client, assembled: Assembled, clock: SettableClock, form: str = FORM) -> Import:
     return await written(assembled, (await posted(client, assembled, form)).claimed("worker", clock.now()))
+
+
+async def left_behind(assembled: Assembled, document: Import) -> None:
+    """An object that an attempt has stored, and did not finish with."""
+    data = noise(100)
+    metadata = ObjectMetadata(len(data), hashlib.sha256(data).hexdigest(), "image/png")
+    await assembled.parts.storage.save(document.own_key, once(data), metadata)
+
+
+async def swept(assembled: Assembled, clock: SettableClock) -> None:
+    """As when the purger has looked, some time later."""
+    clock.advance(2 * AGE)
+    await make_purger(assembled.parts).sweep()
 
 
 @pytest.fixture(autouse=True)
@@ -179,29 +198,104 @@ async def test_an_import_of_which_nothing_is_stored_goes_at_once(
 
 @pytest.mark.gen_test
 async def test_one_that_runs_is_hidden_at_once_and_goes_with_its_attempt(
-    client: Client, assembled: Assembled, clock: SettableClock
+    client: Client, assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lading.service.imports.actions, "STOPPING_PAUSE", 0.0)
     deleter = allowed(client, clock, "image_delete")
     document = await begun(client, assembled, clock)
-    assert (await answer(deleter, document, method="DELETE"))[0] == 204
+    await left_behind(assembled, document)
+    status, body = await answer(deleter, document, method="DELETE")
+    assert (status, body["status"]) == (202, "deleting"), "no worker has said that its attempt has ended"
     assert (await answer(deleter, document, method="GET"))[0] == 404
     assert (await stored(assembled, document.id)).status is Status.CANCELLED
     await assembled.api.images.purge_stopped(document.id)
+    assert not await assembled.parts.storage.exists(document.own_key)
+    await left_behind(assembled, document)  # as by a save that was given up, and went on
+    await swept(assembled, clock)
     assert await assembled.parts.store.get(document.id) is None
+    assert not await assembled.parts.storage.exists(document.own_key)
 
 
 @pytest.mark.gen_test
-async def test_one_that_waits_for_another_attempt_is_hidden_at_once_and_goes_later(
+async def test_the_answer_waits_for_the_worker_that_ends_the_attempt(
+    client: Client, assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lading.service.imports.actions, "STOPPING_PAUSE", 0.0)
+    deleter = allowed(client, clock, "image_delete")
+    document = await begun(client, assembled, clock)
+    get, looks = assembled.parts.store.get, 0
+
+    async def ends_meanwhile(import_id: str) -> Import | None:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            found = await get(import_id)
+            assert found is not None
+            await assembled.api.images.removal.settle_quietly(found)
+        return await get(import_id)
+
+    monkeypatch.setattr(assembled.parts.store, "get", ends_meanwhile)
+    assert (await answer(deleter, document, method="DELETE"))[0] == 204
+
+
+@pytest.mark.gen_test
+async def test_deleted_means_gone_also_where_an_earlier_attempt_lost_its_worker(
     client: Client, assembled: Assembled, clock: SettableClock
 ) -> None:
-    """The attempt before may have given up a save that goes on."""
     deleter = allowed(client, clock, "image_delete")
+    lost = await written(assembled, (await begun(client, assembled, clock)).recovered(clock.now()))
+    failed = (await written(assembled, lost.claimed("worker", clock.now()))).failed(FAILURE, "url", clock.now())
+    await written(assembled, failed)
     running = await begun(client, assembled, clock)
-    queued = await written(assembled, running.requeued(FAILURE, clock.now(), clock.now(), counted=False))
-    assert (queued.attempts, queued.abandoned) == (0, 0)
-    assert (await answer(deleter, queued, method="DELETE"))[0] == 204
-    assert (await answer(deleter, queued, method="GET"))[0] == 404
-    assert (await stored(assembled, queued.id)).deleted_at is not None
+    given_up = running.requeued(FAILURE, clock.now(), clock.now(), counted=False).with_leftover(clock.now())
+    await written(assembled, given_up)
+    for document in (failed, given_up):
+        await left_behind(assembled, document)
+        assert (await answer(deleter, document, method="DELETE"))[0] == 204
+        assert not await assembled.parts.storage.exists(document.own_key)
+        assert (await answer(deleter, document, method="GET"))[0] == 404
+        await left_behind(assembled, document)  # the worker was frozen rather than dead
+    await swept(assembled, clock)
+    for document in (failed, given_up):
+        assert await assembled.parts.store.get(document.id) is None
+        assert not await assembled.parts.storage.exists(document.own_key)
+
+
+@pytest.mark.gen_test
+async def test_deleted_means_that_the_quota_is_freed_whatever_is_still_to_be_announced(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    deleter = allowed(client, clock, "image_delete")
+    store = assembled.parts.store
+    found = await stored_in(assembled.parts, noise(100), outbox=({"id": "evt_1", "event": {}, "url": None},))
+    assert await store.stored_bytes(ORGANIZATION) == 100
+    assert (await answer(deleter, found.document, method="DELETE"))[0] == 204
+    assert await store.stored_bytes(ORGANIZATION) == 0
+    assert not await assembled.parts.storage.exists(found.image.key)
+    hidden = await stored(assembled, found.document.id)
+    assert hidden.outbox, "it is still to be announced"
+    await swept(assembled, clock)
+    assert await store.get(hidden.id) is not None
+    await store.announced(hidden.id, ["evt_1"])
+    await swept(assembled, clock)
+    assert await store.get(hidden.id) is None
+
+
+@pytest.mark.gen_test
+async def test_a_failed_import_is_retried_as_soon_as_what_it_has_left_is_gone(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    running = await begun(client, assembled, clock)
+    failed = await written(assembled, running.failed(FAILURE, "url", clock.now()).with_leftover(clock.now()))
+    await left_behind(assembled, failed)
+    status, body = await answer(client, failed, "/retry")
+    assert (status, body["code"]) == (409, "still_stopping")
+    await assembled.api.images.removal.settle_quietly(failed)
+    assert not await assembled.parts.storage.exists(failed.own_key)
+    assert (await answer(client, failed, "/retry"))[0] == 200
+    await left_behind(assembled, failed)  # late, or by the new attempt: that is what it may finish with
+    await swept(assembled, clock)
+    assert await assembled.parts.storage.exists(failed.own_key)
 
 
 @pytest.mark.gen_test

@@ -16,6 +16,7 @@ from tests.conformance.documents.cases.outbox import OutboxCases
 from tests.conformance.documents.cases.quota import QuotaCases
 from tests.conformance.documents.cases.records import RecordCases
 from tests.conformance.documents.cases.search import SearchCases
+from tests.conformance.documents.cases.shares import ShareCases
 from tests.conformance.documents.cases.workers import WorkerCases
 
 __all__ = ["DocumentStoreSuite", "SettableClock"]
@@ -24,6 +25,7 @@ __all__ = ["DocumentStoreSuite", "SettableClock"]
 class DocumentStoreSuite(
     ImportCases,
     ImageCases,
+    ShareCases,
     QuotaCases,
     OutboxCases,
     ClaimCases,

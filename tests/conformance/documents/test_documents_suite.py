@@ -89,8 +89,31 @@ class ForgetsDeletions(MemoryDocumentStore):
 
 
 class ListsWhatIsPurged(MemoryDocumentStore):
-    async def unpurged(self, deleted_before: datetime, limit: int) -> Sequence[Import]:
+    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
         return [document for document in self._imports.values() if document.image_deleted_at is not None][:limit]
+
+
+class FindsAnyHeir(MemoryDocumentStore):
+    async def heir(self, key: str) -> Import | None:
+        return next((one for one in self._imports.values() if one.shared_key == key), None)
+
+
+class KeepsShares(MemoryDocumentStore):
+    async def update(self, document: Import) -> bool:
+        stored = self._imports.get(document.id)
+        kept = None if stored is None else stored.duplicate
+        return await super().update(replace(document, duplicate=document.duplicate or kept))
+
+
+class CountsSharedBytesTwice(MemoryDocumentStore):
+    async def stored_bytes(self, organization_id: str) -> int:
+        images = [one.image or one.duplicate for one in self._imports.values() if one.image_purged_at is None]
+        return sum(one.byte_size for one in images if one is not None)
+
+
+class ForgetsLeftovers(MemoryDocumentStore):
+    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
+        return [one for one in await super().unpurged(before, 1000) if one.has_image_to_go][:limit]
 
 
 class UnfairClaim(MemoryDocumentStore):
@@ -276,6 +299,10 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (CountsWhatIsPurgedToo, "test_the_sum_is_that_of_the_documents_whatever_happens", {}),
     (ForgetsDeletions, "test_a_deletion_is_written_step_by_step", {}),
     (ListsWhatIsPurged, "test_deletions_in_progress_are_listed_the_first_first", {}),
+    (FindsAnyHeir, "test_who_has_adopted_an_object_comes_before_who_is_done_before_who_runs", {}),
+    (KeepsShares, "test_whose_image_is_deleted_or_whose_attempt_has_ended_is_no_heir", {}),
+    (CountsSharedBytesTwice, "test_bytes_that_are_shared_count_once_and_for_who_has_adopted_them", {}),
+    (ForgetsLeftovers, "test_what_an_ended_import_has_left_is_listed_until_it_is_gone_for_good", {}),
     (UpdateComparesNothing, "test_of_concurrent_deletions_one_is_written", {}),
     (UnfairClaim, "test_a_worker_whose_lease_was_ended_is_given_nothing", {}),
     (UnfairClaim, "test_a_backlog_of_one_issuer_delays_no_other", {}),

@@ -56,14 +56,19 @@ async def test_the_image_that_is_there_is_answered(tmp_path: Path) -> None:
     async with everything(tmp_path, a=answer(A), same=answer(A), b=answer(B)) as (client, origin):
         first = await imported(client, origin.url("/a.jpg"))
         again = await imported(client, origin.url("/same.jpg"), dedupe="album")
-        assert (again["status"], again["image_id"]) == ("done", first["image_id"])
+        assert again["status"] == "done"
         assert again["image"] == {**first["image"], "duplicate_of": first["id"]}
         elsewhere = await imported(client, origin.url("/same.jpg"), "two", dedupe="organization")
-        assert elsewhere["image_id"] == first["image_id"]
+        assert elsewhere["image"]["duplicate_of"] == first["id"]
         assert files(tmp_path) == [A]
+        assert len({one["image_id"] for one in (first, again, elsewhere)}) == 3, "each has an image of its own"
+        for one, album in ((again, "one"), (elsewhere, "two")):
+            shown = json.loads((await client.fetch(f"/api/v1/images/{one['image_id']}")).body)
+            assert (shown["id"], shown["import_id"], shown["album_id"]) == (one["image_id"], one["id"], album)
+            content = await client.fetch(f"/api/v1/images/{one['image_id']}/content")
+            assert (content.code, content.body) == (200, A)
         for album, scope, path in (("two", "album", "/same"), ("one", "off", "/same"), ("one", "organization", "/b")):
             other = await imported(client, origin.url(f"{path}.jpg"), album, dedupe=scope)
-            assert other["image_id"] != first["image_id"]
             assert "duplicate_of" not in other["image"]
         assert len(files(tmp_path)) == 4
         response = await client.fetch(f"/api/v1/images/{first['image_id']}")
@@ -86,10 +91,12 @@ async def test_a_source_that_has_not_changed_costs_a_304(tmp_path: Path) -> None
         url = origin.url("/a.jpg")
         first = await imported(client, url)
         again = await imported(client, url, dedupe="organization")
-        assert again["image_id"] == first["image_id"]
+        assert again["image"] == {**first["image"], "duplicate_of": first["id"]}
+        assert (await client.fetch(f"/api/v1/images/{again['image_id']}/content")).body == A
+        assert files(tmp_path) == [A]
         assert origin.requests[-1].headers["if-none-match"] == '"v1"'
         plain = await imported(client, url)
-        assert plain["image_id"] != first["image_id"]
+        assert "duplicate_of" not in plain["image"]
         assert "if-none-match" not in origin.requests[-1].headers
         origin.routes["/a.jpg"] = versioned(B, '"v2"')
         changed = await imported(client, url, dedupe="organization")

@@ -192,7 +192,10 @@ async def test_what_was_retried_since_a_look_began_keeps_its_image() -> None:
         late = asyncio.create_task(shop.purger.sweep())
         await until(lambda: bool(hung))
         vars(shop.backend)["delete"] = delete
-        assert await Purger(shop.images, shop.store, shop.clock, random.Random(2)).sweep() == 5
+        assert await Purger(shop.images, shop.store, shop.clock, random.Random(2)).sweep() == 4
+        stuck = next(document for document in documents if document.storage_key in hung)
+        with pytest.raises(ValueError, match="still being stopped"):  # no other removes it, and it is not retried
+            (await shop.store.get(stuck.id) or stuck).retried(shop.clock.now(), shop.clock.now())
         (one, *_) = (document for document in documents if document.storage_key not in hung)
         purged = await shop.store.get(one.id)
         assert purged is not None

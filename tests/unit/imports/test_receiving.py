@@ -28,6 +28,7 @@ def receiving(core: Core, clock: SettableClock) -> Receiving:
         spools=core.importer._spools,
         quotas=core.quotas,
         facts=Facts(),
+        removal=core.removal,
         changes=Changes(),
         clock=clock,
         rng=random.Random(1),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lading.service.models import Failure, Image, Import, Status
+from lading.service.models import Failure, Image, Import, Share, Status
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, 789_999, tzinfo=UTC)
 NOW_IN_MILLISECONDS = NOW.replace(microsecond=789_000)
@@ -39,7 +39,7 @@ TRANSITIONS: dict[str, tuple[Callable[[Import], Import], Status, Status]] = {
     "recovered": (lambda document: document.recovered(NOW), Status.RUNNING, Status.QUEUED),
     "receiving": (lambda document: document.receiving("worker", NOW), Status.WAITING, Status.RUNNING),
     "expired": (lambda document: document.expired(FAILURE, NOW), Status.WAITING, Status.FAILED),
-    "duplicated": (lambda document: document.duplicated(IMAGE, "image", "url", NOW), Status.RUNNING, Status.DONE),
+    "duplicated": (lambda document: document.duplicated(IMAGE, "url", NOW), Status.RUNNING, Status.DONE),
     "image_deleted": (lambda document: document.image_deleted(NOW), Status.DONE, Status.DONE),
 }
 BIRTH = ("id", "organization_id", "issuer_id", "params", "created_at", "host")
@@ -162,9 +162,46 @@ def test_what_the_client_sends_is_waited_for_again_when_it_was_not_received() ->
 
 
 def test_a_duplicate_has_no_image_of_its_own() -> None:
-    document = running().duplicated(IMAGE, "image", "url", NOW)
-    assert (document.image, document.duplicate, document.image_id) == (None, IMAGE, "image")
+    document = running().referring(IMAGE, NOW).duplicated(IMAGE, "url", NOW)
+    assert (document.image, document.duplicate) == (None, IMAGE)
+    assert document.image_id is not None
     assert document.stored_bytes == 0
+
+
+def test_a_reference_lasts_as_long_as_the_attempt_or_as_the_image() -> None:
+    shared = replace(IMAGE, key="ab/another")
+    referring = running().referring(shared, NOW)
+    assert (referring.share, referring.shared_key) == (Share.CANDIDATE, "ab/another")
+    assert referring.updated_at == running().updated_at, "nobody who looks at the import sees it"
+    ends = (
+        referring.unreferring(NOW),
+        referring.succeeded(IMAGE, "url", NOW),
+        referring.failed(FAILURE, "url", NOW),
+        referring.requeued(FAILURE, LATER, NOW),
+        referring.handed_back(LATER, NOW),
+        referring.recovered(NOW),
+        referring.cancelled(NOW),
+    )
+    for after in ends:
+        assert after.duplicate is None
+    done = referring.duplicated(shared, "url", NOW)
+    assert (done.share, done.shared_key) == (Share.REFERRER, "ab/another")
+    for gone in (done.image_deleted(NOW), done.deleted(NOW)):
+        assert (gone.share, gone.shared_key) == (None, None)
+
+
+def test_an_adopted_object_is_the_imports_own_image() -> None:
+    moved = replace(IMAGE, key="ab/another", storage="elsewhere")
+    done = running().duplicated(replace(IMAGE, key="ab/another"), "url", NOW)
+    adopted = done.adopted(moved, "the owner's", NOW)
+    assert (adopted.image, adopted.duplicate, adopted.image_id) == (moved, None, done.image_id)
+    assert (adopted.share, adopted.shared_key, adopted.stored_bytes) == (Share.OWNER, "ab/another", IMAGE.byte_size)
+    assert adopted.image_deleted(NOW).share is None
+    old = replace(done, image_id="the owner's").adopted(moved, "the owner's", NOW)
+    assert old.image_id not in (None, "the owner's"), "the id goes with the owner"
+    for refused in (adopted, done.image_deleted(NOW)):
+        with pytest.raises(ValueError, match="refers to no image"):
+            refused.adopted(moved, None, NOW)
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.is_final])
@@ -176,23 +213,77 @@ def test_what_is_final_is_not_cancelled(status: Status) -> None:
 @pytest.mark.parametrize("document", [make_import(url="http://a/"), make_import(Status.WAITING)])
 def test_what_was_never_begun_is_cancelled_and_leaves_nothing(document: Import) -> None:
     cancelled = document.cancelled(NOW)
-    assert (cancelled.status, cancelled.image_deleted_at, cancelled.is_stopping) == (Status.CANCELLED, None, False)
+    assert (cancelled.status, cancelled.leftover_at, cancelled.is_stopping) == (Status.CANCELLED, None, False)
 
 
-@pytest.mark.parametrize("begun", [running(), running().recovered(NOW), running().requeued(FAILURE, LATER, NOW)])
-def test_what_was_begun_is_cancelled_and_may_have_left_bytes(begun: Import) -> None:
-    cancelled = replace(begun, sealed="sealed").cancelled(NOW)
-    assert (cancelled.status, cancelled.worker_id, cancelled.sealed) == (Status.CANCELLED, None, None)
-    assert cancelled.image_deleted_at == NOW_IN_MILLISECONDS
+FRESH = replace(running(), abandoned=0)
+SAVING = FRESH.requeued(FAILURE, LATER, NOW).with_leftover(NOW)
+SHARED = replace(IMAGE, key="ab/another")
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        FRESH.cancelled(LATER),
+        FRESH.recovered(NOW).cancelled(LATER),
+        FRESH.recovered(NOW).claimed("w", NOW).failed(FAILURE, "url", LATER),
+        replace(running(), leftover_at=None).failed(FAILURE, "url", LATER),
+        FRESH.failed(FAILURE, "url", LATER).with_leftover(LATER),
+        SAVING.claimed("w", NOW).failed(FAILURE, "url", LATER),
+        SAVING.claimed("w", NOW).duplicated(SHARED, "url", LATER),
+        SAVING.cancelled(LATER),
+        replace(SAVING, status=Status.WAITING).expired(FAILURE, LATER),
+        SAVING.claimed("w", NOW).handed_back(NOW, NOW).claimed("w", NOW).failed(FAILURE, "url", LATER),
+    ],
+)
+def test_what_an_attempt_may_have_stored_has_to_go_when_the_import_ends_without_it(ended: Import) -> None:
+    later = LATER.replace(microsecond=789_000)
+    assert (ended.leftover_at, ended.is_stopping, ended.unsettled_at) == (later, True, later)
+    if ended.status is not Status.DONE:
+        with pytest.raises(ValueError, match="still being stopped"):
+            ended.retried(NOW, NOW)
+    removed = ended.leftover_removed(LATER, for_good=False)
+    assert (removed.is_stopping, removed.unsettled_at) == (False, later), "it is looked for once more"
+    assert removed.updated_at == ended.updated_at
+    if ended.status is not Status.DONE:
+        retried = removed.retried(NOW, NOW)
+        assert (retried.is_stopping, retried.unsettled_at) == (False, None), "attempts may finish with it"
+        assert retried.claimed("w", NOW).failed(FAILURE, "url", NOW).is_stopping if retried.url else True
+    found = removed.leftover_found(NOW)
+    assert (found.is_stopping, found.leftover_at) == (True, NOW_IN_MILLISECONDS)
+    gone = found.leftover_removed(NOW, for_good=True)
+    assert (gone.is_stopping, gone.unsettled_at, gone.leftover_at) == (False, None, None)
+
+
+def test_an_import_that_ends_with_its_own_object_leaves_nothing() -> None:
+    done = SAVING.claimed("w", NOW).succeeded(replace(IMAGE, key=FRESH.own_key), "url", NOW)
+    assert (done.leftover_at, done.is_stopping, done.unsettled_at) == (None, False, None)
+    assert done.with_leftover(NOW) == done
+    with pytest.raises(ValueError, match="may be its image"):
+        done.leftover_found(NOW)
+    with pytest.raises(ValueError, match="left nothing"):
+        done.leftover_removed(NOW, for_good=True)
+
+
+@pytest.mark.parametrize(
+    "ended", [FRESH.failed(FAILURE, "url", NOW), FRESH.requeued(FAILURE, LATER, NOW).cancelled(NOW)]
+)
+def test_where_nothing_was_saved_nothing_has_to_go(ended: Import) -> None:
+    assert (ended.leftover_at, ended.is_stopping) == (None, False)
+    assert ended.retried(NOW, NOW).status in (Status.QUEUED, Status.WAITING)
+
+
+def test_cancelled_imports_of_earlier_versions_are_retried_when_they_are_purged() -> None:
+    cancelled = replace(make_import(Status.CANCELLED, url="http://a/"), image_deleted_at=NOW_IN_MILLISECONDS)
+    assert (cancelled.is_stopping, cancelled.unsettled_at) == (True, NOW_IN_MILLISECONDS)
     with pytest.raises(ValueError, match="still being stopped"):
         cancelled.retried(NOW, NOW)
-    purged = cancelled.image_purged(NOW)
-    retried = purged.retried(NOW, NOW)
+    retried = cancelled.image_purged(NOW).retried(NOW, NOW)
     assert (retried.status, retried.image_deleted_at, retried.image_purged_at) == (Status.QUEUED, None, None)
 
 
 def test_a_retried_import_begins_anew() -> None:
-    failed = running().failed(FAILURE, "url", NOW)
+    failed = FRESH.failed(FAILURE, "url", NOW)
     assert failed.since == failed.created_at
     retried = failed.retried(LATER, NOW, "sealed")
     assert (retried.status, retried.attempts, retried.abandoned, retried.error) == (Status.QUEUED, 0, 0, None)
@@ -223,7 +314,8 @@ def test_an_import_is_deleted_in_any_state_once(status: Status) -> None:
 def test_an_image_that_was_deleted_before_its_import_keeps_its_time() -> None:
     done = replace(running().succeeded(IMAGE, "url", NOW).image_deleted(NOW), image_purged_at=NOW)
     deleted = done.deleted(LATER)
-    assert (deleted.image_deleted_at, deleted.image_purged_at) == (NOW_IN_MILLISECONDS, None)
+    assert (deleted.image_deleted_at, deleted.image_purged_at) == (NOW_IN_MILLISECONDS, NOW)
+    assert deleted.stored_bytes == 0, "what is gone does not count again"
 
 
 def test_a_transition_begins_without_new_events_and_keeps_the_outbox() -> None:

@@ -51,7 +51,7 @@ def transitions() -> list[tuple[Import, Import, EventType | None]]:
         (waiting, waiting.expired(FAILURE, now), EventType.IMPORT_FAILED),
         (queued, queued.cancelled(now), EventType.IMPORT_CANCELLED),
         (running, running.cancelled(now), EventType.IMPORT_CANCELLED),
-        (running.cancelled(now), running.cancelled(now).image_purged(now), None),
+        (running.cancelled(now), running.cancelled(now).leftover_removed(now, for_good=False), None),
         (failed, failed.retried(now, now), None),
         (done, done.image_moved("s3", now), None),
         (done, done.image_mirrored("s3", now), None),

@@ -19,7 +19,7 @@ from lading.plugins.errors import (
 from lading.service.models import Import, Status
 from lading.service.work.attempts import MAX_ABANDONED, MAX_OUTAGE
 from lading.service.work.awake import AwakeClock
-from lading.service.work.pipeline.importer import Outcome
+from lading.service.work.pipeline.outcomes import Outcome
 from tests.support.attempting import Shop, claimed, raise_where_it_belongs
 from tests.support.clock import Seconds
 from tests.support.plugins.plugin_errors import sample, tree

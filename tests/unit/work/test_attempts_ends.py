@@ -172,7 +172,8 @@ async def test_of_two_runs_under_one_lease_the_first_ends_nothing_of_the_second(
     async with claimed() as shop:
         now = shop.clock.now()
         document = shop.document.cancelled(now)
-        for after in (document, document.image_purged(now), document.image_purged(now).retried(now, now)):
+        removed = document.leftover_removed(now, for_good=False)
+        for after in (document, removed, removed.retried(now, now)):
             assert await shop.store.update(after)
         (again,) = await shop.store.claim("worker", 1)
         assert (again.attempts, again.worker_id) == (shop.document.attempts, shop.document.worker_id)

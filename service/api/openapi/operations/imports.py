@@ -101,7 +101,9 @@ IMPORTS: Final[Sequence[Operation]] = (
         "deleteImport",
         "Imports",
         "Delete an import with its image.",
-        answers={204: {}},
+        "204 when its bytes are gone, and the quota is freed. 202 where a worker still ends its attempt, or an import "
+        "that runs may come to share its image: the bytes go when that has ended. It does not exist from then on.",
+        answers={202: json_of("Deletion"), 204: {}},
         errors=("not_found", "forbidden", "image_elsewhere", "image_unavailable"),
     ),
     Operation(

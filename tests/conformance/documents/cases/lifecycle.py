@@ -31,6 +31,8 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "get": lambda store: store.get("import"),
     "get_by_image": lambda store: store.get_by_image("image"),
     "stored_bytes": lambda store: store.stored_bytes("organization"),
+    "heir": lambda store: store.heir("key"),
+    "shared_keys": lambda store: store.shared_keys("", 1),
     "unpurged": lambda store: store.unpurged(SettableClock().now(), 1),
     "images_in": lambda store: store.images_in("local", Held.MAIN, "", 1),
     "count_images_in": lambda store: store.count_images_in("local"),

@@ -198,6 +198,8 @@ async def test_images_and_deletions_are_found_by_an_index(path: Path) -> None:
     await store._readers.run(lambda connection: connection.set_trace_callback(statements.append))
     await store.get_by_image("image")
     await store.unpurged(clock.now(), 5)
+    await store.heir("key")
+    await store.shared_keys("", 5)
     for held in Held:
         await store.images_in("local", held, "", 5)
     await store.count_images_in("local")
@@ -205,8 +207,10 @@ async def test_images_and_deletions_are_found_by_an_index(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         plans = [connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall() for query in statements]
     assert [[step[-1].partition(" (")[0] for step in plan] for plan in plans] == [
-        ["SEARCH imports USING INDEX imports_done"],
-        ["SEARCH imports USING INDEX imports_unpurged"],
+        ["SEARCH imports USING INDEX imports_done", "USE TEMP B-TREE FOR ORDER BY"],
+        ["SEARCH imports USING INDEX imports_unsettled"],
+        ["SEARCH imports USING INDEX imports_shared"],
+        ["SEARCH imports USING COVERING INDEX imports_shared"],
         ["SEARCH imports USING INDEX imports_stored"],
         ["SEARCH imports USING INDEX imports_mirror"],
         ["SEARCH imports USING INDEX imports_mirror"],

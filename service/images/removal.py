@@ -1,0 +1,222 @@
+"""Removes from storage what documents say has to go: deleted images, and objects that attempts have left behind.
+
+The order of effects: a document says, durably, that something is to go; then the bytes go; then the document says that
+they are gone. A crash between two steps leaves a document that still says which bytes are to go.
+``lading.service.images.purger``
+completes what was begun and not completed. What several imports share goes with the last of them, see
+``lading.service.storages.sharing``.
+
+An object that an attempt has left behind is removed twice. Once at once: from then on the import can be retried. Once
+more by the purger: the attempt may go on in a worker that was frozen, or in a storage whose answer was lost. Whoever
+removes it has written ``leftover_at`` before, so nobody else does at that time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+import structlog
+
+from ...plugins.errors import PluginError
+from ..documents import DocumentStore
+from ..errors.catalogue import ApiError
+from ..errors.database import RETRY_AFTER_OUTAGE, told_as_outage
+from ..models import Image, Import, Share
+from ..models.clock import Clock
+from ..storages.routes import Storages
+from ..storages.sharing import is_wanted
+from ..webhooks.base import Facts
+
+WRITE_ATTEMPTS = 5
+"""How often a step is tried against others that write the same document: deletions, and who moves it."""
+
+log = structlog.get_logger(__name__)
+
+
+class _Fate(Enum):
+    """What becomes of the object of a deleted image."""
+
+    UNWANTED = "it goes"
+    PASSED_ON = "another import has it"
+    UNDECIDED = "an import that runs may yet end with it"
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Completes what documents say is to go.
+
+    Every method raises ``ApiError`` alone: ``image_elsewhere``, ``image_unavailable`` or ``documents_unavailable``, and
+    the purger completes it later.
+
+    Attributes:
+        facts: announces what is written.
+    """
+
+    store: DocumentStore
+    storages: Storages
+    clock: Clock
+    facts: Facts = field(default_factory=Facts)
+
+    async def settle(self, document: Import) -> Import:
+        """Remove what is to go of an import, and then the import, where it is deleted itself. Idempotent.
+
+        Returns:
+            the import as it was last written. It ``is_stopping`` where an import that runs may yet share the image:
+            that is told when the other has ended.
+        """
+        if document.has_image_to_go:
+            document = await self._without_image(document)
+        if document.has_leftover_to_go:
+            document = await self._without_leftover(document, for_good=False)
+        return await self._removed(document)
+
+    async def settle_for_good(self, document: Import) -> Import:
+        """The same, for the purger: what an attempt has left behind is looked for once more, and then forgotten."""
+        if document.leftover_at is not None and document.status.is_final:
+            document = await self.write(document, _has_left_nothing, Import.leftover_found)
+            if document.has_leftover_to_go:
+                document = await self._without_leftover(document, for_good=True)
+        return await self.settle(document)
+
+    async def settle_quietly(self, document: Import) -> None:
+        """``settle`` what has just ended; where that fails, the purger does it."""
+        if not document.is_stopping:
+            return
+        try:
+            await self.settle(document)
+        except ApiError as error:
+            log.warning("what an attempt has left behind is removed later", import_id=document.id, reason=str(error))
+
+    async def settle_lost(self, import_id: str) -> None:
+        """Remove what an attempt has saved whose result was refused, unless the import has ended with it, or may yet.
+
+        Where that fails, the purger removes what the document tells of.
+        """
+        try:
+            with told_as_outage():
+                document = await self.store.get(import_id)
+            if document is None:
+                await self._remove_unowned(import_id)
+            else:
+                await self.settle(await self.write(document, _may_end_with_it, Import.leftover_found))
+        except ApiError as error:
+            log.warning("what an attempt has left behind is removed later", import_id=import_id, reason=str(error))
+
+    async def write(
+        self,
+        document: Import,
+        is_written: Callable[[Import], bool],
+        transition: Callable[[Import, datetime], Import],
+    ) -> Import:
+        """Write a step of a deletion, unless another deletion has written it; the document with it."""
+        for _ in range(WRITE_ATTEMPTS):
+            if is_written(document):
+                return document
+            with told_as_outage():
+                after = await self.facts.stamp(document, transition(document, self.clock.now()))
+                if await self.store.update(after):
+                    self.facts.written(after)
+                    return after
+                document = await self.store.get(document.id) or document
+        raise _contended()
+
+    async def _without_image(self, document: Import) -> Import:
+        """Remove the bytes of the image, unless others share them."""
+        image = document.image
+        if image is None:
+            if document.duplicate is None:  # an earlier version kept no ``leftover_at``
+                await self._delete(document.own_key, self.storages.new_places)
+        else:
+            fate = await self._fate(document, image)
+            if fate is _Fate.UNDECIDED:
+                return document
+            if fate is _Fate.UNWANTED:
+                await self._delete(image.key, image.places)
+        # One that does not stop any more was purged by another, and may have been retried since.
+        return await self.write(document, lambda one: not one.has_image_to_go, Import.image_purged)
+
+    async def _fate(self, document: Import, image: Image) -> "_Fate":
+        """What becomes of the object of a deleted image; where it has a done heir, that has adopted it then."""
+        for _ in range(WRITE_ATTEMPTS):
+            with told_as_outage():
+                heir = await self.store.heir(image.key)
+                if heir is None:
+                    return _Fate.UNWANTED
+                if heir.share is Share.OWNER:
+                    return _Fate.PASSED_ON
+                if heir.share is Share.CANDIDATE:
+                    return _Fate.UNDECIDED
+                adopted = await self.facts.stamp(heir, heir.adopted(image, document.image_id, self.clock.now()))
+                if await self.store.update(adopted):
+                    self.facts.written(adopted)
+                    log.info("an image was passed on", import_id=document.id, to=heir.id)
+                    return _Fate.PASSED_ON
+        raise _contended()
+
+    async def _without_leftover(self, document: Import, *, for_good: bool) -> Import:
+        await self._delete(document.own_key, self.storages.new_places)
+        with told_as_outage():
+            after = document.leftover_removed(self.clock.now(), for_good=for_good)
+            if await self.store.update(after):
+                return after
+            # Others have found it once more, and see to it, or the import was deleted.
+            return await self.store.get(document.id) or document
+
+    async def _removed(self, document: Import) -> Import:
+        """Remove the import itself, where it is deleted and nothing more is to be done about it."""
+        if document.deleted_at is None or document.is_stopping or document.leftover_at is not None:
+            return document
+        with told_as_outage():
+            # Where others have written it meanwhile, or events are still to be announced, the purger comes to it again.
+            await self.store.remove(document)
+        return document
+
+    async def _remove_unowned(self, import_id: str) -> None:
+        """Remove the object of an import that does not exist any more, unless others share it."""
+        key = f"{import_id[:2]}/{import_id}"
+        with told_as_outage():
+            if await is_wanted(self.store, key):
+                return
+        await self._delete(key, self.storages.new_places)
+
+    async def _delete(self, key: str, places: tuple[str, ...]) -> None:
+        self.check_places(places)
+        try:
+            for place in places:
+                await self.storages.by_name[place].delete(key)
+        except PluginError as error:
+            raise unavailable(error) from error
+
+    def check_places(self, places: tuple[str, ...]) -> None:
+        """Refuse to begin where a storage is not configured.
+
+        Raises:
+            ApiError: ``image_elsewhere``.
+        """
+        missing = self.storages.missing(places)
+        if missing is not None:
+            raise elsewhere(missing)
+
+
+def _has_left_nothing(document: Import) -> bool:
+    return document.leftover_at is None or not document.status.is_final
+
+
+def _may_end_with_it(document: Import) -> bool:
+    """Whether the object at an import's own key is its image, or may become that."""
+    return not document.status.is_final or (document.image is not None and document.image.key == document.own_key)
+
+
+def elsewhere(storage: str) -> ApiError:
+    """The answer where an image is in a storage that is not configured."""
+    return ApiError("image_elsewhere", internal=f"[storage] names no storage {storage}", storage=storage)
+
+
+def unavailable(error: PluginError) -> ApiError:
+    """The answer where a storage does not work."""
+    return ApiError("image_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE)
+
+
+def _contended() -> ApiError:
+    return ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)

@@ -1,0 +1,62 @@
+"""One object for several imports: how an import comes to share what another has stored, and who has it when that goes.
+
+The object belongs to one document, its owner. The order of writes, each by compare-and-set, keeps it as long as a done
+import refers to it, whoever dies between two of them:
+
+- A sharer writes that it refers to the object while it still runs. Then it reads the owner again, and ends with the
+  object only if the owner's image is not deleted; else it takes the reference back.
+- An image is deleted by the owner's document saying so. Then the heir is looked for. A done one adopts the object. One
+  that still runs is waited for. Where there is none, the object goes: who refers to it after that look finds, when it
+  reads the owner again, that the image is deleted.
+
+So an object without a living owner and without an heir never comes to life again.
+"""
+
+from ..documents import DocumentStore
+from ..models import Image, Import, Share
+
+
+async def owner_of(store: DocumentStore, key: str) -> Import | None:
+    """The import whose own image is the object under this key, and is not deleted; None where there is none.
+
+    Raises:
+        StoreUnavailable: that cannot be told.
+    """
+    first = await store.get(key.rpartition("/")[2])
+    if first is not None and owns(first, key):
+        return first
+    heir = await store.heir(key)
+    return heir if heir is not None and heir.share is Share.OWNER else None
+
+
+def owns(document: Import, key: str) -> bool:
+    """Whether the object is the import's own image, and not deleted."""
+    return document.image is not None and document.image.key == key and document.image_deleted_at is None
+
+
+async def is_wanted(store: DocumentStore, key: str) -> bool:
+    """Whether anybody needs the object under this key, or may come to need it.
+
+    Raises:
+        StoreUnavailable: that cannot be told.
+    """
+    return await owner_of(store, key) is not None or await store.heir(key) is not None
+
+
+async def image_of(store: DocumentStore, document: Import) -> Image | None:
+    """The image that an import has, or shares: with the places that hold its object now. None where it has none.
+
+    Raises:
+        StoreUnavailable: that cannot be told.
+    """
+    if document.image is not None or document.duplicate is None:
+        return document.image
+    shared = document.duplicate
+    first = await store.get(shared.import_id)
+    # Deleted or not: while nobody has adopted the object, it is where its first owner says.
+    if first is not None and first.image is not None and first.image.key == shared.key and not first.image_purged_at:
+        return first.image
+    heir = await store.heir(shared.key)
+    if heir is not None and heir.image is not None:
+        return heir.image
+    return shared  # its owner goes at this moment, and has moved it hardly ever

@@ -1,0 +1,206 @@
+"""Cases of the document store suite: objects that several imports share, and what attempts leave behind."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lading.service.documents import DocumentStore
+from lading.service.models import Import, Share, Status
+from tests.conformance.documents.cases.base import (
+    FAILURE,
+    IMAGE,
+    SECOND,
+    DocumentStoreCases,
+    SettableClock,
+    add_all,
+    make_import,
+    stored,
+)
+
+
+def running_import(clock: SettableClock, **changes: Any) -> Import:
+    return replace(make_import(clock).claimed("worker", clock.now()), **changes)
+
+
+def owner(clock: SettableClock) -> Import:
+    """A done import with an object of its own."""
+    running = running_import(clock)
+    return running.succeeded(replace(IMAGE, key=running.own_key), "url", clock.now())
+
+
+def sharing(clock: SettableClock, other: Import) -> Import:
+    """A running import that refers to the object of another."""
+    assert other.image is not None
+    return running_import(clock).referring(other.image, clock.now())
+
+
+def ended(one: Import, clock: SettableClock) -> Import:
+    assert one.duplicate is not None
+    return one.duplicated(one.duplicate, "url", clock.now())
+
+
+async def heir(store: DocumentStore, document: Import) -> Import | None:
+    assert document.image is not None
+    return await store.heir(document.image.key)
+
+
+class ShareCases(DocumentStoreCases):
+    @pytest.mark.gen_test
+    async def test_an_object_of_one_import_has_no_heir(self) -> None:
+        clock = SettableClock()
+        documents = [owner(clock), owner(clock), make_import(clock), running_import(clock)]
+        async with self.opened(clock) as store:
+            await add_all(store, documents)
+            assert await heir(store, documents[0]) is None
+            assert await store.heir("") is None
+            assert await store.shared_keys("", 10) == []
+
+    @pytest.mark.gen_test
+    async def test_who_has_adopted_an_object_comes_before_who_is_done_before_who_runs(self) -> None:
+        clock = SettableClock()
+        first = owner(clock)
+        runs = [sharing(clock, first) for _ in range(20)]
+        done = [ended(sharing(clock, first), clock) for _ in range(20)]
+        other = owner(clock)
+        async with self.opened(clock) as store:
+            await add_all(store, [first, other, *runs])
+            found = await heir(store, first)
+            assert found in runs
+            assert found.share is Share.CANDIDATE
+            await add_all(store, done)
+            found = await heir(store, first)
+            assert found in done
+            assert first.image is not None
+            adopted = done[7].adopted(replace(first.image, storage="moved"), first.image_id, clock.now())
+            assert await store.update(adopted)
+            assert await heir(store, first) == adopted == await stored(store, done[7])
+            assert await store.get_by_image(done[7].image_id or "") == adopted
+            assert await heir(store, other) is None
+            assert await store.update(adopted.image_deleted(clock.now()))
+            found = await heir(store, first)
+            assert found in done
+            assert found.share is Share.REFERRER
+
+    @pytest.mark.gen_test
+    async def test_whose_image_is_deleted_or_whose_attempt_has_ended_is_no_heir(self) -> None:
+        clock = SettableClock()
+        first = owner(clock)
+        now = clock.now()
+        async with self.opened(clock) as store:
+            await store.add(first)
+            for end in (
+                lambda one: ended(one, clock).image_deleted(now),
+                lambda one: ended(one, clock).deleted(now),
+                lambda one: one.unreferring(now),
+                lambda one: one.failed(FAILURE, "url", now),
+                lambda one: one.requeued(FAILURE, now, now),
+                lambda one: one.handed_back(now, now),
+                lambda one: one.recovered(now),
+                lambda one: one.cancelled(now),
+                lambda one: one.deleted(now),
+                lambda one: one.succeeded(replace(IMAGE, key=one.own_key), "url", now),
+            ):
+                one = sharing(clock, first)
+                await store.add(one)
+                assert await heir(store, first) == one
+                after = end(one)
+                if after.revision > one.revision + 1:  # two transitions
+                    assert await store.update(ended(one, clock))
+                assert await store.update(after)
+                assert await heir(store, first) is None
+                assert await stored(store, one) == after
+
+    @pytest.mark.gen_test
+    async def test_what_was_written_before_is_seen(self) -> None:
+        """Who deletes an image and who begins to share it: one of them sees the other."""
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            for _ in range(20):
+                first = owner(clock)
+                assert first.image is not None
+                one = running_import(clock)
+                await add_all(store, [first, one])
+                deleted, referring = first.image_deleted(clock.now()), one.referring(first.image, clock.now())
+
+                async def deletes(deleted: Import = deleted) -> bool:
+                    assert await store.update(deleted)
+                    return await heir(store, deleted) is not None
+
+                async def shares(referring: Import = referring, owner_id: str = first.id) -> bool:
+                    assert await store.update(referring)
+                    found = await store.get(owner_id)
+                    return found is not None and found.image_deleted_at is not None
+
+                assert any(await asyncio.gather(deletes(), shares()))
+
+    @pytest.mark.gen_test
+    async def test_shared_keys_come_in_their_order(self) -> None:
+        clock = SettableClock()
+        owners = [owner(clock) for _ in range(5)]
+        sharers = [ended(sharing(clock, one), clock) for one in owners for _ in range(3)]
+        keys = sorted(one.image.key for one in owners if one.image is not None)
+        async with self.opened(clock) as store:
+            await add_all(store, [*owners, *sharers])
+            found: list[str] = []
+            while some := await store.shared_keys(found[-1] if found else "", 2):
+                assert len(some) <= 2
+                found += some
+            assert found == keys
+
+    @pytest.mark.gen_test
+    async def test_a_duplicate_of_an_earlier_version_is_found_when_who_stored_the_image_is_gone(self) -> None:
+        clock = SettableClock()
+        first = owner(clock)
+        old = replace(ended(sharing(clock, first), clock), image_id=first.image_id)
+        async with self.opened(clock) as store:
+            await add_all(store, [old, first])
+            assert await store.get_by_image(first.image_id or "") == first
+            assert await store.remove(first)
+            assert await store.get_by_image(first.image_id or "") == old
+
+    @pytest.mark.gen_test
+    async def test_bytes_that_are_shared_count_once_and_for_who_has_adopted_them(self) -> None:
+        clock = SettableClock()
+        first = owner(clock)
+        done = ended(sharing(clock, first), clock)
+        async with self.opened(clock) as store:
+            await add_all(store, [first, done])
+            assert await store.stored_bytes("organization") == IMAGE.byte_size
+            deleted = first.image_deleted(clock.now())
+            assert first.image is not None
+            adopted = done.adopted(first.image, first.image_id, clock.now())
+            for after in (deleted, adopted, deleted.image_purged(clock.now())):
+                assert await store.update(after)
+            assert await store.stored_bytes("organization") == IMAGE.byte_size
+            gone = adopted.image_deleted(clock.now())
+            assert await store.update(gone)
+            assert await store.update(gone.image_purged(clock.now()))
+            assert await store.stored_bytes("organization") == 0
+
+    @pytest.mark.gen_test
+    async def test_what_an_ended_import_has_left_is_listed_until_it_is_gone_for_good(self) -> None:
+        clock = SettableClock()
+        left = running_import(clock).failed(FAILURE, "url", clock.now()).with_leftover(clock.now())
+        clock.move(SECOND)
+        deleted = owner(clock).image_deleted(clock.now())
+        clock.move(SECOND)
+        hidden = replace(owner(clock).image_deleted(clock.now()).image_purged(clock.now())).deleted(clock.now())
+        still = replace(running_import(clock), leftover_at=left.leftover_at)
+        later = clock.now() + timedelta(hours=1)
+        async with self.opened(clock) as store:
+            await add_all(store, [hidden, still, deleted, left, owner(clock)])
+            assert await store.unpurged(later, 10) == [left, deleted, hidden]
+            assert await store.unpurged(later, 2) == [left, deleted]
+            removed = left.leftover_removed(clock.now(), for_good=False)
+            assert await store.update(removed)
+            assert (await store.unpurged(later, 10))[0] == removed == await stored(store, left)
+            taken = removed.leftover_found(clock.now())
+            assert await store.update(taken)
+            assert (await store.unpurged(later, 10))[0] == deleted
+            assert await store.update(taken.leftover_removed(clock.now(), for_good=True))
+            ending = still.failed(FAILURE, "url", clock.now())
+            assert await store.update(ending)
+            assert [one.status for one in await store.unpurged(later, 10)].count(Status.FAILED) == 1
