@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ...plugins.contracts import Source
-from ...plugins.errors import SourceRefused
-from ...plugins.host.schemes import host_of
 from ..documents import DocumentStore
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
@@ -16,13 +13,13 @@ from ..models import MAX_ID_LENGTH, Import, Status
 from ..models.clock import Clock, truncate_to_milliseconds
 from ..models.grants import Grant
 from ..models.ids import new_uuid
-from ..models.redaction import filtered, webhook_of
 from ..secrets.vault import Vault
 from ..webhooks.management import Endpoints
 from ..work.backlog import Backlog
 from ..work.pipeline.importer import Importer
 from .idempotency import Idempotency, fingerprint_of
-from .validation import ParamRules, validate
+from .validation import ParamRules
+from .wanted import Sealed, authorised, judged, sealed, validated
 
 RETRY_AFTER_BACKLOG = 30
 
@@ -106,19 +103,11 @@ class Imports:
             return Accepted(document, is_replayed)
 
     async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
-        """The import, if nothing stands against it."""
-        validate(params, self.rules)
-        document = self._document(grant, params, request_id, batch_id)
-        if not grant.allows("image_upload", document.album_id):
-            raise ApiError("forbidden", ability="image_upload")
-        if document.url is not None:
-            self._check_sources(params)
-        await self._check_webhook(grant, params)
-        if await self.backlog.is_full():
-            raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
-        if await self.quotas.is_full(grant.organization_id):
-            raise ApiError("quota_exceeded", limit=self.quotas.limit)
-        return document
+        """The document of the import, if nothing stands against it."""
+        wanted = judged(authorised(validated(params, self.rules), grant), self.importer.check)
+        await self._check_webhook(grant, wanted.webhook_url)
+        await self._check_room(grant)
+        return self._document(grant, sealed(wanted, self.vault), request_id, batch_id)
 
     async def prepared(self, grant: Grant, params: Mapping[str, Any]) -> Import:
         """The import that ``create`` would accept, which is not stored.
@@ -149,9 +138,8 @@ class Imports:
             raise ApiError("not_found")
         return document
 
-    async def _check_webhook(self, grant: Grant, params: Mapping[str, Any]) -> None:
+    async def _check_webhook(self, grant: Grant, url: str | None) -> None:
         """Refuse a webhook that can never be sent, and make sure that there is a secret to sign it with."""
-        url = webhook_of(params)
         if url is None:
             return
         if self.endpoints is None:
@@ -159,35 +147,28 @@ class Imports:
         self.endpoints.check_url(url, "webhook[url]")
         await self.endpoints.ensure_secret(grant.issuer_id)
 
-    def _document(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
+    async def _check_room(self, grant: Grant) -> None:
+        """Refuse an import that would wait for hours, or that the organisation has no bytes left for."""
+        if await self.backlog.is_full():
+            raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
+        if await self.quotas.is_full(grant.organization_id):
+            raise ApiError("quota_exceeded", limit=self.quotas.limit)
+
+    def _document(self, grant: Grant, kept: Sealed, request_id: str, batch_id: str | None) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
         due = truncate_to_milliseconds(self.store.clock.now())
-        url = params.get("url")
-        first = url[0] if isinstance(url, list) else url
-        shown = filtered(params)
         return Import(
             id=self.new_id(),
             organization_id=grant.organization_id,
             issuer_id=grant.issuer_id,
-            params=shown,
-            sealed=self.vault.seal(params) if (url or webhook_of(params)) and shown is not params else None,
+            params=kept.params,
+            sealed=kept.secret,
             created_at=now,
             updated_at=now,
-            run_at=due if url else due + self.expire_after,
-            due_since=due if url else None,
-            status=Status.QUEUED if url else Status.WAITING,
-            host=host_of(first) if first else "",
+            run_at=due if kept.has_source else due + self.expire_after,
+            due_since=due if kept.has_source else None,
+            status=Status.QUEUED if kept.has_source else Status.WAITING,
+            host=kept.host,
             request_id=request_id,
             batch_id=batch_id,
         )
-
-    def _check_sources(self, params: Mapping[str, Any]) -> None:
-        urls = params["url"] if isinstance(params["url"], list) else [params["url"]]
-        for number, url in enumerate(urls):
-            try:
-                self.importer.check(Source(url, params.get("headers") or {}))
-            except SourceRefused as error:
-                refusal = ApiError.from_refusal(error)
-                if len(urls) > 1 and refusal.parameter == "url":
-                    refusal.parameter = f"url[{number}]"
-                raise refusal from error

@@ -1,0 +1,106 @@
+"""The way of an import's parameters to its document: each step takes a value and gives the next.
+
+    parameters as sent -> validated -> authorised -> judged -> sealed -> the document that ``accept`` stores
+
+Nothing here does I/O.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...plugins.contracts import Source
+from ...plugins.errors import SourceRefused
+from ...plugins.host.schemes import host_of
+from ..errors.catalogue import ApiError
+from ..models.grants import Grant
+from ..models.redaction import filtered, webhook_of
+from ..secrets.vault import Vault
+from .validation import ParamRules, validate
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The import that a client asks for; its parameters have the shape that they must have.
+
+    Attributes:
+        params: as sent, with the secrets in them.
+        sources: the urls with the headers of the fetch, in the order in which they are tried; empty where the client
+            sends the bytes.
+        webhook_url: where the client wants the end of this import told; None for nowhere.
+    """
+
+    params: Mapping[str, Any] = field(repr=False)
+    sources: tuple[Source, ...]
+    webhook_url: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The parameters as a document keeps them.
+
+    Attributes:
+        params: without the secrets.
+        secret: the secrets, as the vault sealed them; None where there are none, or none that is ever used.
+        host: of the first source in lower case; empty where there is none.
+        has_source: whether the import can be fetched; otherwise it waits for its bytes.
+    """
+
+    params: Mapping[str, Any]
+    secret: str | None = field(repr=False)
+    host: str
+    has_source: bool
+
+
+def validated(params: Mapping[str, Any], rules: ParamRules) -> Wanted:
+    """Refuse parameters of a wrong shape.
+
+    Raises:
+        ApiError: ``parameter_invalid``.
+    """
+    validate(params, rules)
+    url = params.get("url")
+    urls = url if isinstance(url, list) else [url] if url else []
+    headers = params.get("headers") or {}
+    return Wanted(params, tuple(Source(one, headers) for one in urls), webhook_of(params))
+
+
+def authorised(wanted: Wanted, grant: Grant) -> Wanted:
+    """Refuse an import that the token does not allow.
+
+    Raises:
+        ApiError: ``forbidden``.
+    """
+    if not grant.allows("image_upload", wanted.params.get("album_id")):
+        raise ApiError("forbidden", ability="image_upload")
+    return wanted
+
+
+def judged(wanted: Wanted, check: Callable[[Source], None]) -> Wanted:
+    """Refuse a source that can never be fetched, by ``check``, which raises ``SourceRefused``.
+
+    Raises:
+        ApiError: the code of the refusal. Of several sources it names the one at fault.
+    """
+    for number, source in enumerate(wanted.sources):
+        try:
+            check(source)
+        except SourceRefused as error:
+            refusal = ApiError.from_refusal(error)
+            if len(wanted.sources) > 1 and refusal.parameter == "url":
+                refusal.parameter = f"url[{number}]"
+            raise refusal from error
+    return wanted
+
+
+def sealed(wanted: Wanted, vault: Vault) -> Sealed:
+    """Part the secrets from the rest. They are kept where a fetch or a webhook is going to need them."""
+    shown = filtered(wanted.params)
+    is_needed = bool(wanted.sources or wanted.webhook_url) and shown is not wanted.params
+    first = wanted.sources[0].url if wanted.sources else ""
+    return Sealed(
+        params=shown,
+        secret=vault.seal(wanted.params) if is_needed else None,
+        host=host_of(first) if first else "",
+        has_source=bool(wanted.sources),
+    )
