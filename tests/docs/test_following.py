@@ -58,6 +58,15 @@ def test_what_a_page_shows_in_short_is_known_again_under_its_own_ids() -> None:
     assert difference(f"id: {ID}", f"id: {OTHER_REAL}", "text", names)
 
 
+def test_documents_may_come_in_any_order_and_none_stands_for_two() -> None:
+    names = Names()
+    shown = f'{{"line": 1, "id": "{ID}"}} {{"line": 2, "id": "{OTHER}"}}'
+    printed = f'{{"line": 2, "id": "{OTHER_REAL}"}} {{"line": 1, "id": "{REAL}"}}'
+    assert difference(shown, printed, "json", names) == ""
+    assert names.applied(f"{ID} {OTHER}") == f"{REAL} {OTHER_REAL}"
+    assert difference('{"a": 1} {"a": 1}', '{"a": 1} {"a": 2}', "json", names)
+
+
 def test_a_page_is_read_with_its_marks_files_and_states(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(

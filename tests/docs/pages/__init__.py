@@ -3,5 +3,6 @@
 blocks      a page -> its fenced blocks
 comparing   what a command printed, against what the page shows
 stand_ins   what stands for the hosts, buckets and databases that pages name
+quick       ``lading`` without the time that imports take
 reader      a reader with a shell, who follows a page from its top to its end
 """

@@ -24,6 +24,16 @@ class Names:
     def __init__(self) -> None:
         self._meant: dict[str, str] = {}
 
+    def copy(self) -> "Names":
+        """Others that mean the same so far."""
+        other = Names()
+        other.take(self)
+        return other
+
+    def take(self, other: "Names") -> None:
+        """Learn what others mean."""
+        self._meant = dict(other._meant)
+
     def applied(self, text: str) -> str:
         """The text with the ids and secrets of this run."""
         return _CHANGING.sub(lambda found: self._meant.get(found[0], found[0]), text)
@@ -91,10 +101,25 @@ def _lines_difference(wanted: list[str], printed: list[str], names: Names) -> st
 
 
 def _json_difference(expected: str, actual: str, names: Names) -> str:
+    """Several documents may come in any order, as the lines of a batch do."""
     wanted, printed = _documents(expected), _documents(actual)
     if len(wanted) != len(printed):
         return f"{len(printed)} documents where {len(wanted)} are shown"
-    return next(filter(None, (_unlike(one, other, "", names) for one, other in zip(wanted, printed, strict=True))), "")
+    for document in wanted:
+        unlike = [_tried(document, other, names) for other in printed]
+        if "" not in unlike:
+            return unlike[0]
+        del printed[unlike.index("")]
+    return ""
+
+
+def _tried(wanted: Any, printed: Any, names: Names) -> str:
+    """Like ``_unlike``; learns names only where there is no difference."""
+    trial = names.copy()
+    unlike = _unlike(wanted, printed, "", trial)
+    if not unlike:
+        names.take(trial)
+    return unlike
 
 
 def _documents(text: str) -> list[Any]:

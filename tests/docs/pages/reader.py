@@ -6,12 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from tests.docs.pages.blocks import Block, blocks
 from tests.docs.pages.comparing import Names, difference
+from tests.docs.pages.quick import quick_lading
 from tests.docs.pages.stand_ins import ROOT, StandIns
 from tests.support.servers.processes import wait_until
 
@@ -56,6 +58,7 @@ class Reader:
         private = folder.with_name(f"{folder.name}-private")
         private.mkdir()
         self._logs = private
+        self._stack = ExitStack()
         self._environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("LADING_", "AWS_"))},
             **stand_ins.environ,
@@ -69,13 +72,16 @@ class Reader:
         }
 
     def __enter__(self) -> Self:
+        quick = self._stack.enter_context(quick_lading(self._logs))
+        self._environ["PATH"] = f"{quick}{os.pathsep}{self._environ['PATH']}"
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name in [*self._background]:
-            self._stop(name)
+        with self._stack:
+            for name in [*self._background]:
+                self._stop(name)
 
     def follow(self, page: Path) -> int:
         """Do what a page says; how many of its blocks were run.

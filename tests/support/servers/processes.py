@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -46,7 +46,7 @@ def lading(*arguments: str, cwd: Path, environ: dict[str, str] | None = None, st
         given.seek(0)
         answers, theirs = map(stack.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         files = [given.fileno(), stdout.fileno(), stderr.fileno(), theirs.fileno()]
-        socket.send_fds(_command_server(), [json.dumps(command).encode()], files)
+        start_command(command, files)
         theirs.close()
         answers.settimeout(60)
         pid = int(answers.recv(100))
@@ -58,6 +58,17 @@ def lading(*arguments: str, cwd: Path, environ: dict[str, str] | None = None, st
         stdout.seek(0)
         stderr.seek(0)
         return Finished(status, stdout.read(), stderr.read())
+
+
+def start_command(command: Mapping[str, Any], files: Sequence[int]) -> None:
+    """Have a ``lading`` command forked from a process that has imported it.
+
+    Args:
+        command: its ``arguments``, ``cwd`` and ``environ``.
+        files: descriptors of its standard input, output and error, and of a socket that is sent the number of its
+            process, and in the end its exit status.
+    """
+    socket.send_fds(_command_server(), [json.dumps(command).encode()], files)
 
 
 @functools.cache
