@@ -65,6 +65,7 @@ class Reader:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(private),
             "STATE": str(private / "state"),
+            "LADING_SERVICE__ADDRESS": "127.0.0.1",  # whatever a page says: no test leaves loopback
             "LADING_SERVICE__PORT": str(stand_ins.port),
             "PYTHONASYNCIODEBUG": "",
             "AWS_EC2_METADATA_DISABLED": "true",
