@@ -3,7 +3,8 @@
 Errors are in ``lading.plugins.errors``, help for fetchers that open sockets in ``lading.plugins.net``, the test kit in
 ``lading.plugins.testing``. This package imports neither ``lading.service`` nor ``lading.backends``.
 
-Each name is imported when it is first used: a child process that needs one module of this package loads no other.
+Begin with ``contracts``. Each name is imported when it is first used: a child process that needs one module of this
+package loads no other.
 """
 
 from importlib import import_module

@@ -2,6 +2,9 @@
 
 Installed with ``pip install lading[testing]``. See ``docs/tutorials/first-plugin.md`` for how to use it.
 
+It may use every other room of ``lading.plugins`` but ``suites``. Begin with ``suite``, then one of ``fetcher``,
+``detector`` and ``storage``.
+
 The names below are imported when they are asked for: pytest loads this package wherever Lading is installed.
 """
 

@@ -1,1 +1,5 @@
-"""The commands of ``lading`` that are too many for ``lading.service.cli.main``, and what all commands share."""
+"""The command ``lading``: one module or room for each group of subcommands.
+
+It may use every room; no room uses it.
+Begin with ``main``, the list of commands; ``common`` has what commands share.
+"""

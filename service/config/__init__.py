@@ -1,12 +1,9 @@
 """Configuration: ``service.conf`` and the environment become ``Settings``, with every fault reported at once.
 
-ini            text -> sections of text
-environment    LADING_<SECTION>__<KEY> put over them
-references     $env:NAME and $file:path become the values they refer to
-fields         what options are made of
-models         the typed model of every section: the one place where an option is declared
-loader         all of that in order
-components     the configured plugins, loaded, with their options
+It may use ``secrets`` and ``models``, and the registry of plugins.
+Begin with ``sections/``, which declares every option, then ``loader``, which reads the text (``ini``), applies the
+environment (``environment``), resolves ``$env:`` and ``$file:`` (``references``) and validates. ``components`` loads
+the configured plugins with their options.
 """
 
 from .components import Component, Components, load_components

@@ -2,7 +2,10 @@
 
 ``sqlite`` is the embedded default, ``mongo`` for many nodes, ``memory`` the reference. The store is the truth: workers
 share the work through it alone. One conformance suite (``tests/conformance/documents/suite.py``) holds every store to
-what is written here.
+this contract.
+
+It may use ``models`` alone. ``runtime.wiring`` picks the store; no other room knows which store is configured.
+Begin with ``DocumentStore`` below, then ``search`` and ``records``.
 """
 
 from abc import ABC, abstractmethod

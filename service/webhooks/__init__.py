@@ -5,4 +5,7 @@ import's outbox; the *announcer* makes a delivery for every receiver out of it, 
 sends each delivery until it is accepted, or 24 hours have passed. Ids are derived from what they stand for, so a step
 that is made twice, by two processes or after a crash, makes nothing twice. A request may arrive more than once, always
 with the same ``webhook-id``.
+
+It may use ``limits`` and every room below, and fetchers that can post.
+Begin with ``outbox`` (the event), then ``delivery/`` (the request); ``management`` and ``endpoints`` serve the API.
 """

@@ -57,9 +57,7 @@ class WorkerOptions:
 
 
 class Worker:
-    """Runs imports until it is stopped; ``run`` owns every task of it. For ``has_stopped`` see
-    ``lading.service.work.cancellation``.
-    """
+    """Runs imports until it is stopped; ``run`` owns every task of it. ``cancellation`` explains ``has_stopped``."""
 
     def __init__(
         self,

@@ -1,13 +1,10 @@
 """Tokens: from an ``Authorization`` header to the grant it stands for, and how the command line makes tokens.
 
-A token is a JWT (RFC 7519) signed with the key of an issuer. It is checked as RFC 8725 asks: one algorithm per issuer,
-every claim looked at, and nothing in a token's header leads anywhere.
+A token is a JWT (RFC 7519) signed with the key of an issuer. The authenticator follows RFC 8725: one algorithm per
+issuer, every claim is checked, and no URL or key in a token's header is used.
 
-credentials     the header's value -> the token
-authenticator   the token -> the grant
-grants          what a token allows, and why one is refused
-keys            what may verify or sign; the only module that imports PyJWT
-issuing         new tokens
+It may use ``secrets``, ``documents`` and ``models``; of a request it knows the value of one header field.
+Begin with ``credentials`` (header -> token), then ``authenticator`` (token -> grant); ``issuing`` signs new tokens.
 """
 
 from ...models.grants import Grant, Reason, Unauthorized

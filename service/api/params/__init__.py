@@ -7,6 +7,9 @@ nothing but ``ParamsError``.
 Nothing is dropped from what was sent. In particular ``tags[]`` is ``{"tags": [None]}`` and JSON ``[null]`` stays, as
 in Rack. Rails removes nulls from arrays (``config.action_dispatch.perform_deep_munge``; Rails security guide, "Unsafe
 Query Generation"), which shields ActiveRecord's queries and has no use where parameters are only kept and echoed.
+
+It may use ``errors`` and the items of batches, and knows neither handlers nor what a parameter means.
+Begin with ``body``, which picks the parser; ``nested`` has Rack's rules.
 """
 
 from ...errors.params import (

@@ -1,1 +1,5 @@
-"""``lading demo``: the main job end to end, on one machine and without the internet."""
+"""``lading demo``: one import end to end, on one machine and without the internet.
+
+It may use every room, and Tornado for its origin and its client.
+Begin with ``run``.
+"""

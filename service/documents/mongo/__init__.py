@@ -9,6 +9,7 @@ some time are judged by the primary's clock, whatever the clocks of the nodes sa
 servers together, as MongoDB asks: where the primary's clock steps forward, leases end early, and their imports begin
 again.
 
-Only this package imports motor, pymongo and bson. What it uses of motor's client, ``pymongo.AsyncMongoClient`` has
-under the same names.
+Only this room imports motor, pymongo and bson. ``pymongo.AsyncMongoClient`` has every method of motor's client that it
+uses, under the same name.
+Begin with ``store``; ``connection`` opens the client, ``schema`` and ``upgrades`` prepare the collections.
 """

@@ -1,5 +1,5 @@
 """Server-sent events: how imports change, for every listener of a process.
 
-Feeds read the document store; the handlers of ``api`` send the events.
+It may use the document store, which its feeds read; the handlers of ``api`` send the events.
 Begin with ``stream``.
 """

@@ -1,5 +1,5 @@
 """Compares what a storage holds with what documents say: ``lading storage audit``.
 
-It reads listings and documents, and deletes orphans where it is asked to.
+It may use ``routes`` and ``documents``. It deletes orphans when the operator asks for that.
 Begin with ``compare``.
 """

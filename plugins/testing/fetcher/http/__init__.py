@@ -1,5 +1,5 @@
 """The suite of fetchers that speak HTTP.
 
-It runs the kit's own origin.
+It uses the suite of all fetchers, and runs the kit's own origin.
 Begin with ``suite`` and ``support``.
 """

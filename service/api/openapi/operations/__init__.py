@@ -1,4 +1,8 @@
-"""Every operation of the API. ``lading.service.api.openapi.declaration`` says how one is declared."""
+"""Every operation of the API, one module a resource.
+
+It may use ``lading.service.api.openapi.declaration``, whose docstring shows how an operation is declared.
+Begin with ``service``, which is short; ``common`` has parameters and errors that resources share.
+"""
 
 from collections.abc import Sequence
 from typing import Final

@@ -9,8 +9,8 @@ from lading.plugins.contracts import Source
 from lading.plugins.errors import FetchError
 from lading.plugins.testing.judging import bounded_memory
 from lading.plugins.testing.origin import Behaviour, Origin, head, repeat, stall
+from tests.unit.plugins.fetchers.http.test_hostile import CHUNKED
 from tests.unit.plugins.fetchers.support import http_fetcher
-from tests.unit.plugins.fetchers.test_http_hostile import CHUNKED
 
 MIB = 1 << 20
 CAP = 4 * MIB

@@ -10,7 +10,7 @@ from lading.plugins.host.tracing import tracing
 from lading.plugins.testing.origin import Origin, answer, redirect
 from tests.unit.plugins.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 
-CERTIFICATES = Path(__file__).parent / "certificates"
+CERTIFICATES = Path(__file__).parents[1] / "certificates"
 
 
 @pytest.fixture
