@@ -151,7 +151,8 @@ class Unread:
     """What a listener of an organisation has not read yet: each import as it is now, in the order of the changes.
 
     Attributes:
-        has_missed: whether there was more than is kept.
+        has_missed: whether there was more than is kept. Nothing is kept from then on: later changes would move the
+            listener beyond the missed ones.
     """
 
     def __init__(self) -> None:
@@ -160,6 +161,8 @@ class Unread:
 
     def put(self, key: str, item: Any) -> None:
         """Add an item; an earlier one of that key is not told any more."""
+        if self.has_missed:
+            return
         self._items.pop(key, None)
         self._items[key] = item
         if len(self._items) > UNREAD:
