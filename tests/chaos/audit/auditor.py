@@ -52,9 +52,8 @@ class Auditor:
         self.ledger.figures.notes["longest settling, s"] = max(
             self.ledger.figures.notes["longest settling, s"], round(time.monotonic() - began)
         )
-        rows = await asyncio.to_thread(self.database.imports)
+        rows, sums = await asyncio.to_thread(self.database.snapshot)
         await self._compare_contents(documents, {row.id: row for row in rows})
-        sums = await asyncio.to_thread(self.database.stored_bytes)
         await asyncio.to_thread(self.inspection.compare, rows, sums, is_last=is_last)
         self.compare_deliveries(await asyncio.to_thread(self.database.deliveries))
 

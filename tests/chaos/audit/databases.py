@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pymongo import MongoClient
+
+from tests.chaos.audit.ledger import FINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Row:
     image_deleted: bool
     image_purged: bool
     deleted: bool
+    has_leftover: bool
+    """Whether it has ended without an object that an attempt may have stored."""
     announces: bool
     """Whether events of it are still to be announced."""
 
@@ -40,8 +45,8 @@ class Row:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether bytes of it are still to be removed."""
-        return self.image_deleted and not self.image_purged
+        """Whether bytes of it are still to be removed, or looked for once more."""
+        return self.has_leftover or (self.image_deleted and not self.image_purged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,11 @@ class Database(Protocol):
 
     def imports(self) -> list[Row]: ...
 
-    def deliveries(self) -> list[Sent]: ...
-
-    def stored_bytes(self) -> dict[str, int]:
-        """The sum that quotas go by, of each organisation."""
+    def snapshot(self) -> tuple[list[Row], dict[str, int]]:
+        """All imports, and the sum that quotas go by of each organisation, as they are at one moment."""
         ...
+
+    def deliveries(self) -> list[Sent]: ...
 
     def shrink(self) -> None:
         """Have it take as little room as it can, just before its disk is filled."""
@@ -85,6 +90,7 @@ def _row(found: Mapping[str, Any], image: Mapping[str, Any] | None, shared: Mapp
         image_deleted=found["image_deleted_at"] is not None,
         image_purged=found["image_purged_at"] is not None,
         deleted=found["deleted_at"] is not None,
+        has_leftover=found["status"] in FINAL and found.get("leftover_at") is not None,
         announces=bool(found["outbox"]) and found["outbox"] != "[]",
     )
 
@@ -96,18 +102,19 @@ class SqliteFile:
     path: Path
 
     def imports(self) -> list[Row]:
+        return self.snapshot()[0]
+
+    def snapshot(self) -> tuple[list[Row], dict[str, int]]:
         with self._open() as database:
+            database.execute("BEGIN")
             rows = database.execute("SELECT * FROM imports").fetchall()
-        return [_row(dict(row), _parsed(row["image"]), _parsed(row["duplicate"])) for row in rows]
+            sums = dict(map(tuple, database.execute("SELECT id, stored_bytes FROM organizations")))
+        return [_row(dict(row), _parsed(row["image"]), _parsed(row["duplicate"])) for row in rows], sums
 
     def deliveries(self) -> list[Sent]:
         with self._open() as database:
             rows = database.execute("SELECT id, owner, data FROM records WHERE kind = 'delivery'").fetchall()
         return [_sent(row["id"], row["owner"], row["data"]) for row in rows]
-
-    def stored_bytes(self) -> dict[str, int]:
-        with self._open() as database:
-            return dict(map(tuple, database.execute("SELECT id, stored_bytes FROM organizations")))
 
     def shrink(self) -> None:
         """Empty the write-ahead log, so that the next write needs room for it; nothing where others hold the file."""
@@ -128,19 +135,17 @@ class MongoDatabase:
     name: str
 
     def imports(self) -> list[Row]:
-        return [
-            _row({"outbox": None, **one, "id": one["_id"]}, one.get("image"), one.get("duplicate"))
-            for one in self._all("imports", {})
-        ]
+        return self.snapshot()[0]
+
+    def snapshot(self) -> tuple[list[Row], dict[str, int]]:
+        rows, sums = [], Counter[str]()
+        for one in self._all("imports", {}):
+            rows.append(_row({"outbox": None, **one, "id": one["_id"]}, one.get("image"), one.get("duplicate")))
+            sums[one["organization_id"]] += one["stored_bytes"]
+        return rows, dict(sums)
 
     def deliveries(self) -> list[Sent]:
         return [_sent(one["id"], one["owner"], one["data"]) for one in self._all("records", {"kind": "delivery"})]
-
-    def stored_bytes(self) -> dict[str, int]:
-        sums: dict[str, int] = {}
-        for one in self._all("imports", {}):
-            sums[one["organization_id"]] = sums.get(one["organization_id"], 0) + one["stored_bytes"]
-        return sums
 
     def shrink(self) -> None:
         """Nothing: its disk is not filled."""
