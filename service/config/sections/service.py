@@ -131,7 +131,7 @@ class DocumentsSettings(Section):
 
 
 class SqliteSettings(Section):
-    """``[documents.sqlite]``."""
+    """``[documents.sqlite]``: the embedded document store, for one machine."""
 
     path: PathOption = Field(Path("lading-data/lading.sqlite3"), description="the database file; its folder is created")
     busy_timeout: Seconds = Field(
@@ -140,7 +140,7 @@ class SqliteSettings(Section):
 
 
 class MongoSettings(Section):
-    """``[documents.mongo]``."""
+    """``[documents.mongo]``: the document store for many machines."""
 
     uri: Annotated[SecretStr, AfterValidator(mongodb_uri)] = Field(
         SecretStr("mongodb://127.0.0.1:27017"), description="connection string of a replica set or a sharded cluster"

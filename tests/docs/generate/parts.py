@@ -1,0 +1,21 @@
+"""All generated parts, by the pages that they stand in."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from tests.docs.generate.configuration import options
+from tests.docs.generate.kit import cases
+from tests.docs.generate.marks import filled
+
+ROOT: Final = Path(__file__).parents[3]
+REFERENCE: Final = ROOT / "docs" / "reference"
+PARTS: Final[Mapping[Path, Mapping[str, Callable[[], str]]]] = {
+    REFERENCE / "configuration.md": {"options": options},
+    REFERENCE / "kit.md": {"cases": cases},
+}
+
+
+def generated(page: Path) -> str:
+    """The page with its generated parts as they are now."""
+    return filled(page.read_text(encoding="utf-8"), {name: make() for name, make in PARTS[page].items()})
