@@ -19,7 +19,9 @@ class MemoryStorageOptions(PluginOptions):
     """Options of ``MemoryStorage``."""
 
     max_total_bytes: int = Field(
-        default=256 * 1024 * 1024, ge=1, description="Size of all objects together, including those being saved."
+        default=256 * 1024 * 1024,
+        ge=1,
+        description="Total size of all images in bytes, including images that are being saved.",
     )
 
 

@@ -15,19 +15,25 @@ _NAME = re.compile(r"[A-Za-z0-9!_.*'()/-]*")
 class CloudOptions(PluginOptions):
     """Options of every storage in a cloud."""
 
-    bucket: str = Field(min_length=1, max_length=222, description="The bucket. It must exist.")
-    prefix: str = Field(default="", max_length=255, description="Put before the name of every object, as it is.")
+    bucket: str = Field(min_length=1, max_length=222, description="Name of the bucket, which must exist.")
+    prefix: str = Field(
+        default="", max_length=255, description="Text before the name of every object, such as images/."
+    )
     key_template: str = Field(
         default=PLACEHOLDER,
         max_length=255,
-        description="Name of an object below the prefix; {key} in it stands for the storage key.",
+        description="Name of an object below the prefix. {key} stands for the storage key.",
     )
-    threads: int = Field(default=16, ge=2, le=64, description="How many requests run at the same time.")
-    connect_timeout: float = Field(default=5, ge=0.1, le=60, description="How long connecting may take, in seconds.")
+    threads: int = Field(
+        default=16, ge=2, le=64, description="Requests that run at once, and images that are sent at once."
+    )
+    connect_timeout: float = Field(default=5, ge=0.1, le=60, description="Seconds that connecting may take.")
     read_timeout: float = Field(
         default=15, ge=0.1, le=120, description="Longest wait for the next bytes of an answer, in seconds."
     )
-    attempts: int = Field(default=3, ge=1, le=10, description="How often a request is tried before the call fails.")
+    attempts: int = Field(
+        default=3, ge=1, le=10, description="Attempts of a request, with random pauses, before the operation fails."
+    )
 
     @field_validator("prefix", "key_template")
     @classmethod

@@ -50,9 +50,9 @@ class LocalStorageOptions(PluginOptions):
 
     path: PathOption = Field(
         default=Path("lading-data/images"),
-        description="Folder that images are kept in; relative to the working directory if not absolute.",
+        description="Folder of the images. Lading creates it.",
     )
-    threads: int = Field(default=8, ge=1, le=64, description="How many file operations run at the same time.")
+    threads: int = Field(default=8, ge=1, le=64, description="File operations that run at once.")
 
 
 class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):

@@ -10,25 +10,42 @@ from ..cloud.options import CloudOptions
 class S3StorageOptions(CloudOptions):
     """Options of ``S3Storage``."""
 
-    region: str = Field(default="", description="Region of the bucket; empty for that of the environment or profile.")
+    region: str = Field(
+        default="", description="Region of the bucket. Empty takes the region of the environment or profile."
+    )
     endpoint: str = Field(
         default="",
         pattern=r"^(https?://[^\s?#@]+)?$",
-        description="URL of another server that speaks S3 (MinIO, Ceph, R2); empty for Amazon's.",
+        description="URL of another server that speaks S3 (MinIO, Ceph, R2). Empty picks Amazon's.",
     )
     addressing: Literal["auto", "path", "virtual"] = Field(
-        default="auto", description="Where the bucket is named: in the URL's path, in its host (virtual), or auto."
+        default="auto", description="Place of the bucket's name in a URL: path, virtual (in the host name) or auto."
     )
-    profile: str = Field(default="", description="Profile of the shared AWS configuration; empty for the usual one.")
-    access_key_id: str = Field(default="", description="Access key, where the usual chain of credentials has none.")
-    secret_access_key: SecretStr = Field(default=SecretStr(""), description="Secret that belongs to it.")
+    profile: str = Field(
+        default="", description="Profile of the shared AWS configuration. Empty takes the default profile."
+    )
+    access_key_id: str = Field(
+        default="",
+        description=(
+            "Access key, for when the default credential chain (environment, profile, machine role) has no credentials."
+        ),
+    )
+    secret_access_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret of the access key. Use $env:NAME or $file:PATH to keep it out of this file.",
+    )
     storage_class: str = Field(
-        default="", pattern=r"^[A-Z0-9_]*$", description="Storage class such as STANDARD_IA; empty for the bucket's."
+        default="",
+        pattern=r"^[A-Z0-9_]*$",
+        description="Storage class of new objects, such as STANDARD_IA. Empty takes the bucket's default.",
     )
     encryption: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = Field(
-        default="", description="Server-side encryption; empty for the bucket's."
+        default="",
+        description="Server-side encryption: AES256, aws:kms or aws:kms:dsse. Empty takes the bucket's default.",
     )
-    kms_key_id: str = Field(default="", description="KMS key for it; empty for the account's own.")
+    kms_key_id: str = Field(
+        default="", description="KMS key for the encryption. Empty takes the account's default key."
+    )
     acl: Literal[
         "",
         "private",
@@ -38,9 +55,18 @@ class S3StorageOptions(CloudOptions):
         "aws-exec-read",
         "bucket-owner-read",
         "bucket-owner-full-control",
-    ] = Field(default="", description="Canned ACL of each object; empty for none, as buckets without ACLs want it.")
+    ] = Field(
+        default="",
+        description=(
+            "Canned ACL of each object, such as public-read. Empty sends no ACL, as buckets without ACLs require."
+        ),
+    )
     create_only: bool = Field(
-        default=True, description="Whether the server refuses to replace an object (If-None-Match), as Amazon's does."
+        default=True,
+        description=(
+            "Whether the server refuses to replace an object (If-None-Match), as Amazon's does. If false,"
+            " Lading first checks whether the object exists."
+        ),
     )
 
     @model_validator(mode="after")

@@ -24,7 +24,14 @@ _HEADER = re.compile(rf"(?P<type>{_TYPE})?(?:;[^;,=]+=[^;,]*)*(?P<base64>;base64
 class DataOptions(PluginOptions):
     """The options of the ``data`` fetcher: section ``[fetch.data]`` of ``service.conf``."""
 
-    max_bytes: int = Field(default=1024**2, ge=1, le=32 * 1024**2, description="Longest image, in bytes.")
+    max_bytes: int = Field(
+        default=1024**2,
+        ge=1,
+        le=32 * 1024**2,
+        description=(
+            "Longest image in a data: URL, in bytes. The whole URL must also fit into body_max_bytes of [service]."
+        ),
+    )
 
 
 class DataFetcher(Fetcher):

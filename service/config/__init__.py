@@ -9,18 +9,10 @@ the configured plugins with their options.
 from .components import Component, Components, load_components
 from .faults import Fault, SettingsError
 from .loader import load_all, load_settings
-from .sections.service import (
-    AuthSettings,
-    DetectSettings,
-    DocumentsSettings,
-    FetchSettings,
-    LimitsSettings,
-    ServiceSettings,
-    Settings,
-    SqliteSettings,
-    WorkerSettings,
-)
+from .sections.documents import DocumentsSettings, SqliteSettings
+from .sections.service import AuthSettings, LimitsSettings, ServiceSettings, Settings
 from .sections.storage import ImagesSettings, StorageSettings
+from .sections.worker import DetectSettings, FetchSettings, WorkerSettings
 
 __all__ = [
     "AuthSettings",

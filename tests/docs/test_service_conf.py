@@ -1,10 +1,9 @@
 """The shipped ``service.conf``: loads as it is, equals the built-in defaults, documents every option and no other."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 
 from lading.plugins.host import registry
@@ -66,14 +65,27 @@ def models() -> dict[str, type[BaseModel]]:
     return {**SECTIONS, ISSUER: IssuerSection, **plugin_models()}
 
 
-def bounds(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """Option and number, for every inclusive bound of a core option and every upper bound of a plugin's."""
-    for key, field in model.model_fields.items():
-        for constraint in field.metadata:
-            if isinstance(constraint, Le):
-                yield key, str(constraint.le)
-            elif isinstance(constraint, Ge) and model in SECTIONS.values():
-                yield key, str(constraint.ge)
+def range_of(model: type[BaseModel], key: str) -> str:
+    """The sentence about an option's range; empty where the option has none."""
+    least = most = ""
+    for constraint in model.model_fields[key].metadata:
+        if isinstance(constraint, Ge):
+            least = str(constraint.ge)
+        elif isinstance(constraint, Gt):
+            least = f"more than {constraint.gt}"
+        elif isinstance(constraint, Le):
+            most = str(constraint.le)
+    if most:
+        return f"Range: {least} to {most}."
+    return f"Minimum: {least}." if least else ""
+
+
+def expected(model: type[BaseModel], key: str) -> str:
+    """The comment of an option: its description, whether it is required, and its range."""
+    field = model.model_fields[key]
+    return " ".join(
+        part for part in (field.description, "Required." if field.is_required() else "", range_of(model, key)) if part
+    )
 
 
 def test_it_loads_without_a_fault_and_equals_the_built_in_defaults() -> None:
@@ -120,15 +132,19 @@ def test_every_option_is_written_in_the_order_of_its_model_and_has_its_line_of_h
     assert [place for place, comment in helped.items() if len(comment) < 10] == []
 
 
-def test_help_names_the_range() -> None:
+def test_the_comment_of_an_option_is_its_description_and_its_range() -> None:
     helped = documented()
-    wrong = [
-        (name, key, number)
+    wrong = {
+        (name, key): expected(model, key)
         for name, model in models().items()
-        for key, number in bounds(model)
-        if not re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.]*\d)", helped[name, key])
-    ]
-    assert wrong == []
+        for key in option_names(model)
+        if helped[name, key] != expected(model, key)
+    }
+    assert wrong == {}
+
+
+def test_lines_are_short_enough_to_read() -> None:
+    assert [line for line in CONF.read_text().splitlines() if len(line) > 100] == []
 
 
 def test_help_names_every_choice() -> None:

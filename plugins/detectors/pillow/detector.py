@@ -75,32 +75,41 @@ class PillowOptions(PluginOptions):
     """Options of the ``pillow`` detector."""
 
     formats: Annotated[Names, AfterValidator(_known_formats)] = Field(
-        tuple(CONTENT_TYPES), description="Allowed formats, as Pillow names them. MPO is a JPEG with several pictures."
+        tuple(CONTENT_TYPES),
+        description="Allowed formats, by Pillow's names. MPO is a JPEG file with several pictures.",
     )
-    max_pixels: int = Field(50_000_000, ge=1, description="Most pixels of one frame.")
-    max_side: int = Field(20_000, ge=1, description="Most pixels of one side.")
-    max_frames: int = Field(1000, ge=1, description="Most frames, pages or pictures of one image.")
-    max_total_pixels: int = Field(1_000_000_000, ge=1, description="Most pixels of all frames together.")
+    max_pixels: int = Field(50_000_000, ge=1, description="Maximum pixels of one frame.")
+    max_side: int = Field(20_000, ge=1, description="Maximum pixels of one side.")
+    max_frames: int = Field(1000, ge=1, description="Maximum frames, pages or pictures of one image.")
+    max_total_pixels: int = Field(1_000_000_000, ge=1, description="Maximum pixels of all frames together.")
     verify: Literal["pixels", "structure"] = Field(
         "pixels",
         description=(
-            "pixels decodes every frame, JPEGs with an eighth of their sides, which finds the same damage;"
-            " structure reads headers alone and lets damaged pixels through."
+            "Depth of the check: pixels or structure. pixels decodes every frame and finds damaged pixels. It"
+            " decodes JPEGs at 1/8 scale, which finds the same damage. structure reads headers only and accepts"
+            " damaged pixels."
         ),
     )
     memory_limit: int = Field(
         1 << 30,
         ge=1 << 27,
-        description="Address space of a decoding process in bytes; at least 64 MiB and 17 for each of max_pixels.",
+        description="Address space of a decoding process, in bytes. At least 67108864 + 17 * max_pixels.",
     )
-    cpu_limit: int = Field(10, ge=1, description="CPU time for one image, in whole seconds.")
+    cpu_limit: int = Field(10, ge=1, description="CPU time that decoding one image may take, in whole seconds.")
     wall_limit: float = Field(
         20.0,
         gt=0,
-        description="Seconds that a decoding process may go without using CPU time; then another one is asked.",
+        description=(
+            "Seconds that a decoding process may go without using CPU time. Then Lading ends the process and"
+            " asks another."
+        ),
     )
-    processes: int = Field(2, ge=1, le=64, description="Decoding processes; as many images are decoded at once.")
-    recycle_after: int = Field(10_000, ge=1, description="Images after which a decoding process is replaced.")
+    processes: int = Field(
+        2, ge=1, le=64, description="Number of decoding processes. Each decodes one image at a time."
+    )
+    recycle_after: int = Field(
+        10_000, ge=1, description="Images that a decoding process decodes before a new process replaces it."
+    )
 
     @model_validator(mode="after")
     def _check_memory(self) -> Self:

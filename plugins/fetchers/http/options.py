@@ -46,53 +46,83 @@ class HttpOptions(PluginOptions):
 
     allow_networks: Networks = Field(
         default=(),
-        description="Networks that may be fetched from although they are not public, such as 10.1.0.0/16.",
+        description="Networks that Lading may fetch from although they are not public, such as 10.1.0.0/16.",
     )
     deny_networks: Networks = Field(
         default=(),
-        description="Networks that may never be fetched from; they beat allow_networks.",
+        description=(
+            "Networks that Lading never fetches from. This list overrides allow_networks. You need not list"
+            " addresses that are not public: Lading denies them anyway."
+        ),
     )
     allow_hosts: Hosts = Field(
         default=(),
-        description="Hosts beside which none may be fetched from, such as images.example.org, or .example.org with"
-        " every name below it.",
+        description=(
+            "If set, the only hosts that Lading fetches from, such as images.example.org, or .example.org"
+            " for the host and every name below it. Lading still checks the addresses of these hosts, and"
+            " refuses a URL that has an address in place of a host name."
+        ),
     )
     deny_hosts: Hosts = Field(
         default=(),
-        description="Hosts that may not be fetched from; they beat allow_hosts.",
+        description=(
+            "Hosts that Lading never fetches from, in the syntax of allow_hosts. This list overrides"
+            " allow_hosts. It does not block the hosts' addresses, which other names may share: use"
+            " deny_networks to block addresses."
+        ),
     )
     ports: Ports = Field(
         default=(PortRange(80, 80), PortRange(443, 443), PortRange(8000, 8999)),
         min_length=1,
-        description="Ports and ranges of ports that may be fetched from.",
+        description="Ports and port ranges that Lading may fetch from.",
     )
-    max_bytes: int = Field(default=32 * 1024**2, ge=1, le=1024**3, description="Longest body, in bytes.")
-    max_redirects: int = Field(default=5, ge=0, le=20, description="Redirects that are followed.")
+    max_bytes: int = Field(default=32 * 1024**2, ge=1, le=1024**3, description="Longest response body, in bytes.")
+    max_redirects: int = Field(
+        default=5,
+        ge=0,
+        le=20,
+        description="Maximum redirects that Lading follows. Each redirect passes every check again.",
+    )
     url_max_bytes: int = Field(default=8192, ge=16, le=65536, description="Longest URL, in bytes.")
-    dns_timeout: float = Field(default=3, gt=0, le=60, description="Seconds that looking up a host may take.")
-    connect_timeout: float = Field(default=5, gt=0, le=60, description="Seconds that connecting and TLS may take.")
+    dns_timeout: float = Field(default=3, gt=0, le=60, description="Seconds that a name lookup may take.")
+    connect_timeout: float = Field(
+        default=5, gt=0, le=60, description="Seconds that connecting may take, including the TLS handshake."
+    )
     head_timeout: float = Field(
-        default=10, gt=0, le=120, description="Seconds from the request to the end of the response's head."
+        default=10, gt=0, le=120, description="Seconds from the request to the end of the response head."
     )
     head_max_bytes: int = Field(
-        default=32768, ge=1024, le=262144, description="Longest response head, interim responses included, in bytes."
+        default=32768, ge=1024, le=262144, description="Longest response head, including interim responses, in bytes."
     )
-    read_timeout: float = Field(default=15, gt=0, le=120, description="Longest gap within the body, in seconds.")
+    read_timeout: float = Field(default=15, gt=0, le=120, description="Longest pause within the body, in seconds.")
     total_timeout: float = Field(
-        default=60, gt=0, le=3600, description="Seconds that the whole fetch may take, redirects and body included."
+        default=60,
+        gt=0,
+        le=3600,
+        description="Seconds that the whole fetch may take, including redirects and the body.",
     )
-    min_rate: int = Field(default=1024, ge=1, le=1024**3, description="Slowest body that is put up with, in bytes/s.")
-    min_rate_window: float = Field(default=30, gt=0, le=3600, description="Seconds over which min_rate is measured.")
+    min_rate: int = Field(
+        default=1024,
+        ge=1,
+        le=1024**3,
+        description="Slowest transfer rate of a body that Lading accepts, in bytes per second.",
+    )
+    min_rate_window: float = Field(
+        default=30, gt=0, le=3600, description="Seconds over which Lading measures min_rate."
+    )
     user_agent: str = Field(
         default="Lading",
         pattern=r"^[!-~](?:[ -~]{0,254}[!-~])?$",
-        description="User-Agent header, unless the client sets one.",
+        description="User-Agent header of a fetch whose client sets no other.",
     )
     connections: int = Field(
-        default=100, ge=1, le=4096, description="Fetches at once; up to as many idle connections are kept besides."
+        default=100,
+        ge=1,
+        le=4096,
+        description="Fetches that run at once. The pool keeps up to as many idle connections besides.",
     )
     keep_alive: float = Field(
-        default=15, gt=0, le=300, description="Seconds that an idle connection is kept for the next fetch."
+        default=15, gt=0, le=300, description="Seconds that an idle connection stays open for the next fetch."
     )
 
     def port_verdict(self, port: int) -> Verdict:

@@ -17,21 +17,39 @@ class IssuerSection(Section):
     keys.
     """
 
-    organization_id: str = Field(min_length=1, max_length=255, description="the organisation its imports belong to")
+    organization_id: str = Field(
+        min_length=1, max_length=255, description="Organisation that owns the issuer's imports."
+    )
     algorithm: Algorithm = Field(
-        Algorithm.HS256, description="HS256, HS384, HS512, RS256, ES256 or EdDSA; no other is accepted from it"
+        Algorithm.HS256,
+        description=(
+            "The only algorithm that Lading accepts from the issuer: HS256, HS384 or HS512 with a secret;"
+            " RS256, ES256 or EdDSA with a public key."
+        ),
     )
     secret: Key = Field(
         None,
-        description="key of the HMAC; at least 32, 48 or 64 bytes for HS256, HS384 or HS512 (RFC 7518 section 3.2)",
+        description=(
+            "HMAC key: at least 32 bytes for HS256, 48 for HS384, 64 for HS512 (RFC 7518 section 3.2). These"
+            " algorithms require it."
+        ),
     )
-    previous_secret: Key = Field(None, description="the secret before, which is accepted besides")
+    previous_secret: Key = Field(
+        None, description="Previous HMAC key. Lading accepts it as well as secret, so that you can rotate the key."
+    )
     public_key: Key = Field(
-        None, description="public key in PEM: RSA of 2048 bits at least for RS256, P-256 for ES256, Ed25519 for EdDSA"
+        None,
+        description=(
+            "Public key in PEM, such as $file:partner.pem: RSA with 2048 to 8192 bits for RS256, P-256 for"
+            " ES256, Ed25519 for EdDSA. These algorithms require it."
+        ),
     )
-    previous_public_key: Key = Field(None, description="the public key before, which is accepted besides")
-    enabled: bool = Field(True, description="whether its tokens are accepted")
-    require_exp: bool = Field(True, description="whether its tokens must expire")
+    previous_public_key: Key = Field(
+        None,
+        description="Previous public key. Lading accepts it as well as public_key, so that you can rotate the key.",
+    )
+    enabled: bool = Field(True, description="Whether Lading accepts the issuer's tokens.")
+    require_exp: bool = Field(True, description="Whether the issuer's tokens must have an expiry time (exp).")
 
     @field_validator("secret", "previous_secret", "public_key", "previous_public_key")
     @classmethod

@@ -1,13 +1,13 @@
-"""The typed model of every section of ``service.conf``: name, type, default, range and help of each option.
+"""``Settings``, the whole configuration, and the typed models of ``[service]``, ``[auth]`` and ``[limits]``.
 
-Durations are seconds and sizes bytes. No limit can be switched off. The options of plugins are declared beside the
-plugins; here their sections are kept as text.
+A description is the option's comment in ``service.conf`` word for word, and its line in the reference. Durations are in
+seconds and sizes in bytes. No limit has an "unlimited" default that is dangerous. Plugins declare their own options;
+``Settings`` keeps their sections as text.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -18,208 +18,176 @@ from pydantic import (
     Field,
     InstanceOf,
     IPvAnyNetwork,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
 )
 
 from ....plugins.host.registry import Kind
-from ....plugins.options import CommaSeparated, PathOption
+from ....plugins.options import CommaSeparated
 from ...models.issuers import Issuer
 from ..fields import (
-    EncryptionKey,
-    PluginNames,
     Seconds,
     Section,
-    mongodb_uri,
-    none_if_empty,
     quotas,
     time_zone,
     web_origins,
 )
 from ..ini import Sections
+from .documents import DocumentsSettings, MongoSettings, SqliteSettings
 from .storage import ImagesSettings, StorageSettings
 from .uploads import BatchesSettings, EventsSettings, UploadsSettings
 from .webhooks import WebhooksSettings
+from .worker import DetectSettings, FetchSettings, WorkerSettings
 
 
 class ServiceSettings(Section):
-    """``[service]``: the web service itself."""
+    """``[service]``: the HTTP server."""
 
     address: str = Field(
-        "127.0.0.1", pattern=r"^[A-Za-z0-9.:_%-]+$", description="IP address or host name to listen on"
+        "127.0.0.1", pattern=r"^[A-Za-z0-9.:_%-]+$", description="IP address or host name that the service listens on."
     )
-    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes any free one")
-    processes: int = Field(1, ge=1, le=64, description="how many service processes share the port")
+    port: int = Field(8080, ge=0, le=65535, description="Port that the service listens on. 0 picks any free port.")
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description=(
+            "Number of service processes that share the port. Each runs its own worker. With more than one,"
+            " a supervisor process restarts those that die."
+        ),
+    )
     timezone: Annotated[InstanceOf[tzinfo], BeforeValidator(time_zone)] = Field(
-        UTC, description="time zone of created_at and updated_at in answers, by its IANA name"
+        UTC, description="Time zone of created_at and updated_at in answers: an IANA name such as Europe/Vienna."
     )
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], CommaSeparated] = Field(
-        (), description="networks of reverse proxies whose X-Forwarded-For is believed"
+        (),
+        description=(
+            "Networks of your reverse proxies, such as 10.0.0.0/8, ::1/128. Lading believes X-Forwarded-For"
+            " from these addresses only."
+        ),
     )
     allow_origins: Annotated[tuple[str, ...], CommaSeparated, AfterValidator(web_origins)] = Field(
         (),
-        description="origins of web pages that may use the API in browsers, such as https://app.example.org; * is all",
+        description=(
+            "Web origins whose pages may call the API from a browser (CORS), such as"
+            " https://app.example.org, http://localhost:3000. * allows every origin. Tokens still decide"
+            " which requests succeed."
+        ),
     )
-    body_max_bytes: int = Field(256 * 1024, ge=1024, le=16 * 1024**2, description="longest request body, in bytes")
-    head_max_bytes: int = Field(16 * 1024, ge=1024, le=1024**2, description="longest request head, in bytes")
-    idle_timeout: Seconds = Field(30, ge=1, le=3600, description="seconds a connection may be idle between requests")
-    body_timeout: Seconds = Field(10, ge=1, le=600, description="seconds a request body may take to arrive")
-    params_max_depth: int = Field(32, ge=1, le=100, description="how deep parameters may nest")
-    params_max_pairs: int = Field(4096, ge=1, le=65536, description="how many parameters a request may have")
-    metadata_max_bytes: int = Field(16 * 1024, ge=2, le=1024**2, description="largest metadata of an import, in bytes")
-    filename_max_bytes: int = Field(255, ge=1, le=1024, description="longest filename of an import, in bytes")
-    album_id_max_bytes: int = Field(255, ge=1, le=4096, description="longest album_id of an import, in bytes")
+    body_max_bytes: int = Field(
+        256 * 1024,
+        ge=1024,
+        le=16 * 1024**2,
+        description="Longest request body, in bytes. Lading refuses a longer body with status 413.",
+    )
+    head_max_bytes: int = Field(
+        16 * 1024, ge=1024, le=1024**2, description="Longest request line plus header fields, in bytes."
+    )
+    idle_timeout: Seconds = Field(
+        30, ge=1, le=3600, description="Seconds that a connection may stay idle between two requests."
+    )
+    body_timeout: Seconds = Field(10, ge=1, le=600, description="Seconds that a request body may take to arrive.")
+    params_max_depth: int = Field(32, ge=1, le=100, description="Maximum nesting depth of parameters.")
+    params_max_pairs: int = Field(4096, ge=1, le=65536, description="Maximum number of parameters in a request.")
+    metadata_max_bytes: int = Field(
+        16 * 1024, ge=2, le=1024**2, description="Largest metadata of an import, in bytes of compact JSON."
+    )
+    filename_max_bytes: int = Field(255, ge=1, le=1024, description="Longest filename of an import, in bytes of UTF-8.")
+    album_id_max_bytes: int = Field(255, ge=1, le=4096, description="Longest album_id of an import, in bytes of UTF-8.")
     idempotency_lifetime: Seconds = Field(
-        86_400, ge=60, le=2_592_000, description="seconds for which an Idempotency-Key is remembered"
+        86_400, ge=60, le=2_592_000, description="Seconds that Lading remembers the Idempotency-Key of a request."
     )
-    preflight_timeout: Seconds = Field(20, ge=1, le=600, description="seconds that a preflight may take")
-    wait_max: Seconds = Field(60, ge=0, le=600, description="longest wait that a client may ask for (Prefer: wait)")
+    preflight_timeout: Seconds = Field(
+        20,
+        ge=1,
+        le=600,
+        description="Seconds that a preflight may take. A preflight fetches an image without storing it.",
+    )
+    wait_max: Seconds = Field(
+        60,
+        ge=0,
+        le=600,
+        description='Longest wait, in seconds, that a client may request with "Prefer: wait=N". 0 turns waiting off.',
+    )
     shutdown_timeout: Seconds = Field(
         30,
         ge=0,
         le=3600,
-        description="seconds that running imports may go on after SIGTERM; then they are queued again",
+        description=(
+            "Seconds that running imports may continue after SIGTERM. Then Lading puts them back in the queue."
+        ),
     )
     log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="console for people, json for machines; auto is console on a terminal only"
+        "auto",
+        description=(
+            "Format of log lines: console for people, json for machines. auto picks console on a terminal"
+            " and json elsewhere."
+        ),
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least level that is logged"
+        "info", description="Lowest level that Lading logs: debug, info, warning or error."
     )
 
 
 class AuthSettings(Section):
     """``[auth]``: tokens."""
 
-    leeway: Seconds = Field(30, ge=0, le=300, description="seconds by which the clocks of issuers may differ from ours")
-    token_max_bytes: int = Field(8192, ge=256, le=65536, description="longest Authorization header, in bytes")
+    leeway: Seconds = Field(
+        30, ge=0, le=300, description="Seconds by which an issuer's clock may differ from the service's clock."
+    )
+    token_max_bytes: int = Field(8192, ge=256, le=65536, description="Longest Authorization header, in bytes.")
     issuer_cache: Seconds = Field(
-        5, ge=0, le=300, description="seconds after which a change of a managed issuer is certain to be seen"
+        5,
+        ge=0,
+        le=300,
+        description=(
+            'Seconds that Lading caches an issuer managed with "lading issuer". A change takes effect within this time.'
+        ),
     )
 
 
 class LimitsSettings(Section):
-    """``[limits]``: what an issuer and an organisation may use; 0 sets no limit."""
+    """``[limits]``: limits of an issuer and of an organisation; 0 sets no limit."""
 
     issuer_requests: int = Field(
-        0, ge=0, le=1_000_000, description="requests to create an import that an issuer may send in each issuer_window"
+        0,
+        ge=0,
+        le=1_000_000,
+        description=(
+            "Requests to create an import that an issuer may send per issuer_window. The issuer may send all"
+            " of them at once. Lading refuses further requests with status 429. Each item of a batch counts"
+            " as a request; Lading accepts the items within the limit and refuses each other item with code"
+            " rate_limited in its line of the answer. 0 sets no limit."
+        ),
     )
-    issuer_window: int = Field(60, ge=1, le=86400, description="seconds")
+    issuer_window: int = Field(60, ge=1, le=86400, description="Seconds that issuer_requests covers.")
     issuer_exceptions: Annotated[Mapping[str, Annotated[int, Field(ge=0, le=1_000_000)]], BeforeValidator(quotas)] = (
-        Field({}, description="issuers with issuer_requests of their own, as <id>=<number>")
+        Field(
+            {},
+            description=(
+                "Issuers with their own limit instead of issuer_requests, each as id=number, such as"
+                " fa355b5e-d1e4-4155-adfa-0b00de50629d=6000. 0 sets no limit for the issuer."
+            ),
+        )
     )
     organization_requests: int = Field(
-        0, ge=0, le=1_000_000, description="the same for all issuers of an organisation together"
+        0,
+        ge=0,
+        le=1_000_000,
+        description=(
+            "Requests to create an import that all issuers of an organisation together may send per"
+            " organization_window. 0 sets no limit."
+        ),
     )
-    organization_window: int = Field(60, ge=1, le=86400, description="seconds")
+    organization_window: int = Field(60, ge=1, le=86400, description="Seconds that organization_requests covers.")
     organization_stored_bytes: int = Field(
-        0, ge=0, le=2**60, description="size of all stored images of an organisation together"
+        0,
+        ge=0,
+        le=2**60,
+        description=(
+            "Total size of an organisation's stored images, in bytes. Above the limit, Lading refuses new"
+            " imports with status 403 and does not store an image that would exceed it. Other processes learn"
+            " of a stored image within two seconds. 0 sets no limit."
+        ),
     )
-
-
-class DocumentsSettings(Section):
-    """``[documents]``: where import documents are kept."""
-
-    backend: Literal["sqlite", "mongo", "memory"] = Field(
-        "sqlite",
-        description="sqlite for one machine, mongo for many; memory is lost when the service ends, for experiments",
-    )
-    encryption_keys: Annotated[tuple[EncryptionKey, ...], CommaSeparated] = Field(
-        (), description="keys for what is secret in the parameters of imports; the first encrypts, all decrypt"
-    )
-
-
-class SqliteSettings(Section):
-    """``[documents.sqlite]``: the embedded document store, for one machine."""
-
-    path: PathOption = Field(Path("lading-data/lading.sqlite3"), description="the database file; its folder is created")
-    busy_timeout: Seconds = Field(
-        5, ge=0, le=60, description="seconds to wait for another process that holds the database"
-    )
-
-
-class MongoSettings(Section):
-    """``[documents.mongo]``: the document store for many machines."""
-
-    uri: Annotated[SecretStr, AfterValidator(mongodb_uri)] = Field(
-        SecretStr("mongodb://127.0.0.1:27017"), description="connection string of a replica set or a sharded cluster"
-    )
-    database: str = Field("lading", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="name of the database")
-    connect_timeout: Seconds = Field(5, ge=0.1, le=60, description="seconds until a connection is up")
-    timeout: Seconds = Field(
-        5,
-        ge=0.1,
-        le=120,
-        description="seconds for the whole of one operation, the wait for a primary, retries and replication included",
-    )
-    pool_size: int = Field(20, ge=4, le=500, description="connections to each server, at most")
-
-
-class WorkerSettings(Section):
-    """``[worker]``: how imports are worked off."""
-
-    enabled: bool = Field(True, description="whether the service runs a worker in its own process")
-    concurrency: int = Field(64, ge=1, le=1024, description="how many imports run at once in a process")
-    per_issuer: int = Field(8, ge=1, le=1024, description="how many of them may be of one issuer")
-    per_host: int = Field(4, ge=1, le=1024, description="how many of them may fetch from one origin host")
-    host_patience: Seconds = Field(
-        600,
-        ge=1,
-        le=86400,
-        description="seconds for which imports wait for a host that is down or asks to wait",
-    )
-    backlog: int = Field(
-        100_000, ge=1, le=10_000_000, description="queued imports above which new ones are refused (503)"
-    )
-    attempts: int = Field(5, ge=1, le=20, description="how often an import is tried")
-    retry_base: Seconds = Field(2, ge=0.1, le=3600, description="seconds before the second attempt; doubled each time")
-    retry_max: Seconds = Field(600, ge=0.1, le=86400, description="most seconds between two attempts")
-    lease: Seconds = Field(
-        30, ge=3, le=3600, description="seconds without a heartbeat after which a worker is given up"
-    )
-    blocking_limit: Seconds = Field(
-        5,
-        ge=0.5,
-        le=60,
-        description="seconds after which a plugin that blocks the event loop is cut off, and half of lease at most",
-    )
-    poll_interval: Seconds = Field(1, ge=0.05, le=60, description="seconds between two looks at an empty queue")
-    spool_memory_bytes: int = Field(
-        1024**2, ge=0, le=16 * 1024**2, description="bytes of an image kept in memory before it is spooled to disk"
-    )
-    spool_directory: Annotated[PathOption | None, BeforeValidator(none_if_empty)] = Field(
-        None, description="folder for spooled images; empty for the storage's own place, or else the system's"
-    )
-
-    @field_validator("retry_max")
-    @classmethod
-    def _not_below_retry_base(cls, value: float, info: ValidationInfo) -> float:
-        if value < info.data.get("retry_base", value):
-            raise ValueError("is less than retry_base")
-        return value
-
-
-class FetchSettings(Section):
-    """``[fetch]``: the fetchers; each has its options in ``[fetch.<name>]``."""
-
-    plugins: PluginNames = Field(("http", "data"), description="the fetchers, by name")
-    deadline: Seconds = Field(
-        120, ge=1, le=7200, description="seconds after which a fetch is ended whatever its fetcher's own limits are"
-    )
-    concurrency: int = Field(64, ge=1, le=1024, description="how many fetches of one fetcher run at once in a process")
-
-
-class DetectSettings(Section):
-    """``[detect]``: the type detectors; each has its options in ``[detect.<name>]``."""
-
-    plugins: PluginNames = Field(
-        ("pillow",), description="the detectors, by name, in the order in which they are asked"
-    )
-    deadline: Seconds = Field(
-        300, ge=1, le=7200, description="seconds after which a detection is ended, its wait for its turn included"
-    )
-    concurrency: int = Field(64, ge=1, le=1024, description="how many calls of one detector run at once in a process")
 
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(

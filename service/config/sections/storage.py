@@ -11,15 +11,40 @@ from ..fields import PluginName, Seconds, Section, none_if_empty, without_repeti
 class StorageSettings(Section):
     """``[storage]``: where images are kept; each storage has its options in ``[storage.<name>]``."""
 
-    backend: PluginName = Field("local", description="the storage that new images are saved in, by name")
+    backend: PluginName = Field(
+        "local",
+        description=(
+            "Storage that receives new images: local, s3, gcs, memory (for experiments; it loses everything"
+            " when the service stops), or the name of another storage. Each storage has its options in the"
+            " section [storage.<name>]. The name is that of a plugin, unless the section names the plugin:"
+            ' "plugin = local" in [storage.archive] makes "archive" a second local storage with its own path.'
+        ),
+    )
     mirror: Annotated[PluginName | None, BeforeValidator(none_if_empty)] = Field(
-        None, description="the storage that a second copy of each new image is kept in; empty for none"
+        None,
+        description=(
+            "Storage that keeps a second copy of each new image. Lading reads the copy when the backend"
+            " fails. While the mirror is down, imports continue and Lading makes their copies later. Empty"
+            " turns mirroring off."
+        ),
     )
     others: Annotated[tuple[PluginName, ...], CommaSeparated, AfterValidator(without_repetition)] = Field(
-        (), description="further storages that images are in, and are read from: those that images move from or to"
+        (),
+        description=(
+            'Further storages that hold images and that Lading reads from: those that "lading storage copy"'
+            " moves images from or to."
+        ),
     )
-    deadline: Seconds = Field(60, ge=1, le=3600, description="seconds that one operation of a storage may take")
-    concurrency: int = Field(64, ge=1, le=1024, description="how many operations of a storage run at once in a process")
+    deadline: Seconds = Field(60, ge=1, le=3600, description="Seconds that one operation of a storage may take.")
+    concurrency: int = Field(
+        64,
+        ge=1,
+        le=1024,
+        description=(
+            "Operations of one storage that a process runs at once. Further operations wait for a free slot,"
+            " within the deadline."
+        ),
+    )
 
     @field_validator("mirror")
     @classmethod
@@ -36,14 +61,38 @@ class StorageSettings(Section):
 
 
 class ImagesSettings(Section):
-    """``[images]``: how stored images are read back."""
+    """``[images]``: how clients read stored images."""
 
     redirect: bool = Field(
-        False, description="whether clients are sent to a URL of the storage for the bytes, where it can sign URLs"
+        False,
+        description=(
+            "Whether Lading redirects (status 302) a client that reads an image to a short-lived signed URL"
+            " of the storage, which then sends the bytes. The service does not start if the storage cannot"
+            " sign URLs."
+        ),
     )
-    redirect_lifetime: Seconds = Field(60, ge=1, le=604800, description="seconds for which such a URL works")
+    redirect_lifetime: Seconds = Field(60, ge=1, le=604800, description="Seconds that a signed URL is valid.")
     max_age: int = Field(
-        3600, ge=0, le=31_536_000, description="seconds for which a client may use its copy without asking again"
+        3600,
+        ge=0,
+        le=31_536_000,
+        description=(
+            "Seconds that a client may use its cached copy of an image without asking again, even after the"
+            " image was deleted."
+        ),
     )
-    max_downloads: int = Field(128, ge=1, le=4096, description="how many images a process sends at once")
-    stall_timeout: Seconds = Field(30, ge=0.1, le=3600, description="seconds a client may take for each 64 KiB")
+    max_downloads: int = Field(
+        128,
+        ge=1,
+        le=4096,
+        description=(
+            "Images that a process sends at once. Lading answers further requests with status 503 and"
+            " Retry-After. Each image needs 1 to 2 MiB of memory."
+        ),
+    )
+    stall_timeout: Seconds = Field(
+        30,
+        ge=0.1,
+        le=3600,
+        description="Seconds that a client may take for each 64 KiB of an image. Then Lading resets the connection.",
+    )

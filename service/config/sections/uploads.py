@@ -12,36 +12,79 @@ class UploadsSettings(Section):
     """``[uploads]``: images whose bytes the client sends."""
 
     max_bytes: int = Field(
-        32 * 1024**2, ge=1024, le=1024**4, description="longest image that a client may send, in bytes"
+        32 * 1024**2, ge=1024, le=1024**4, description="Longest image that a client may send, in bytes."
     )
-    concurrency: int = Field(64, ge=1, le=4096, description="how many images a process receives at once")
+    concurrency: int = Field(
+        64,
+        ge=1,
+        le=4096,
+        description=(
+            "Images that a process receives at once. Lading answers further requests with status 503 and Retry-After."
+        ),
+    )
     stall_timeout: Seconds = Field(
-        30, ge=1, le=3600, description="seconds for which a client may send nothing of an image"
+        30,
+        ge=1,
+        le=3600,
+        description="Seconds that a client may pause while it sends an image. Then Lading closes the connection.",
     )
     directory: PathOption = Field(
-        Path("lading-data/uploads"), description="folder of uploads that can be resumed, until they are complete"
+        Path("lading-data/uploads"),
+        description=(
+            "Folder for unfinished resumable uploads. Lading creates it. With several machines, share the"
+            " folder between them, or let the balancer send all requests of an upload to the same machine."
+        ),
     )
     expire_after: Seconds = Field(
-        86_400, ge=60, le=2_592_000, description="seconds for which an import waits for its bytes before it fails"
+        86_400, ge=60, le=2_592_000, description="Seconds that an import waits for its bytes. Then it fails."
     )
 
 
 class BatchesSettings(Section):
     """``[batches]``: many imports in one request."""
 
-    max_items: int = Field(100_000, ge=1, le=10_000_000, description="most items of one batch")
-    max_bytes: int = Field(1024**3, ge=1024, le=1024**4, description="longest body of a batch, in bytes")
+    max_items: int = Field(
+        100_000,
+        ge=1,
+        le=10_000_000,
+        description="Maximum items of one batch. Each item also counts towards backlog of [worker].",
+    )
+    max_bytes: int = Field(1024**3, ge=1024, le=1024**4, description="Longest body of a batch, in bytes.")
     keep: Seconds = Field(
-        2_592_000, ge=3600, le=31_536_000, description="seconds for which a batch can be looked at as a whole"
+        2_592_000,
+        ge=3600,
+        le=31_536_000,
+        description="Seconds that Lading keeps the summary of a batch. The batch's imports stay.",
     )
 
 
 class EventsSettings(Section):
-    """``[events]``: streams of events."""
+    """``[events]``: streams of server-sent events."""
 
-    max_streams: int = Field(500, ge=1, le=100_000, description="how many streams a process has open at once")
-    per_issuer: int = Field(100, ge=1, le=100_000, description="how many of them may be of one issuer")
-    max_duration: Seconds = Field(3600, ge=1, le=86_400, description="seconds after which a stream is ended")
+    max_streams: int = Field(
+        500,
+        ge=1,
+        le=100_000,
+        description=(
+            "Event streams that a process has open at once. Lading answers further requests with status 503"
+            " and Retry-After."
+        ),
+    )
+    per_issuer: int = Field(
+        100, ge=1, le=100_000, description="Event streams of one issuer that a process has open at once."
+    )
+    max_duration: Seconds = Field(
+        3600,
+        ge=1,
+        le=86_400,
+        description="Seconds after which Lading ends a stream. The client reconnects and misses no event.",
+    )
     heartbeat: Seconds = Field(
-        15, ge=0.1, le=300, description="seconds after which a stream that has nothing to tell sends a comment"
+        15,
+        ge=0.1,
+        le=300,
+        description=(
+            "Seconds without an event after which a stream sends a comment, so that proxies do not close the"
+            " connection as idle."
+        ),
     )
