@@ -210,7 +210,7 @@ class Receiving:
             except TakenOver as error:
                 reception.is_over = True
                 is_stored = False
-                raise _given_up() from error
+                raise await self._overtaken(document.id) from error
             except OSError as error:
                 is_stored = False
                 if not is_full(error):
@@ -227,7 +227,7 @@ class Receiving:
         with told_as_outage():
             present = await self._store.get(reception.document.id)
         if present is None or not present.is_run_of(reception.document):
-            raise _given_up()  # ``_leave`` sees to it
+            raise await self._overtaken(reception.document.id)  # ``_leave`` sees to the import
         reception.document = present
 
     async def _refused(self, reception: Reception, error: PluginError) -> ApiError:
@@ -261,11 +261,20 @@ class Receiving:
         reception.is_over = True
         if after is None:
             await self._removal.settle_lost(reception.document.id)
-            raise _given_up()
+            raise await self._overtaken(reception.document.id)
         await self._removal.settle_quietly(after)
         self._changes.tell(after.id, after.organization_id)
         _log_result(after)
         return after
+
+    async def _overtaken(self, import_id: str) -> ApiError:
+        """What a client is told whose bytes were not taken, since the import is not this request's any more."""
+        with told_as_outage():
+            present = await self._store.get(import_id)
+        if present is None or present.status.is_final:
+            return ApiError("content_not_expected", status="deleted" if present is None else present.status.value)
+        # Its lease was lost: it waits for its bytes again, or another request sends them by now.
+        return ApiError("content_in_progress", retry_after=RETRY_AFTER_UPLOADS)
 
     async def _leave(self, reception: Reception) -> None:
         """The import waits again, unless it is over; where that cannot be written, it is recovered."""
@@ -289,10 +298,6 @@ class Receiving:
             raise
         finally:
             lease.held.pop(document.id, None)
-
-
-def _given_up() -> ApiError:
-    return ApiError("content_not_expected", status="cancelled, or was given up")
 
 
 def _check_waits(document: Import) -> None:

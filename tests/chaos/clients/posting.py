@@ -142,7 +142,7 @@ class Posting:
         answer = await self.asking.once("POST", "/api/v1/imports", form)
         if answer.status == 200:
             self._acknowledged(Cargo(answer.document["id"], body, DONE))
-        elif answer.status != 503:
+        elif answer.status != 503 and answer.code != "content_in_progress":
             self._wrong("POST of a form", answer.body)
 
     async def in_one_piece(self) -> None:

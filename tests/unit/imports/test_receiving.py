@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lading.service.errors.catalogue import ApiError
-from lading.service.imports.uploads.receiving import Receiving
+from lading.service.imports.uploads.receiving import RETRY_AFTER_UPLOADS, Receiving
 from lading.service.models import Import, Status
 from lading.service.storages.spool import Spool
 from lading.service.webhooks.base import Facts
@@ -100,10 +100,25 @@ async def test_an_upload_that_runs_anew_under_the_same_lease_is_recovered() -> N
             again = back.receiving(reception.lease.worker_id, clock.now())
             assert await core.store.update(back)
             assert await core.store.update(again)
-            with pytest.raises(ApiError):
+            with pytest.raises(ApiError) as caught:
                 await receiver.finish(reception, spool)
+        assert (caught.value.code, caught.value.retry_after) == ("content_in_progress", RETRY_AFTER_UPLOADS)
         assert await core.get(document) == again
         assert reception.lease.retired
         await receiver._leases.beat()
         await core.store.recover(10)
+        assert (await core.get(document)).status is Status.WAITING
+
+
+@pytest.mark.gen_test
+async def test_a_request_whose_lease_was_lost_is_told_to_come_again() -> None:
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, spool):
+        async with receiver.reception(document) as reception:
+            running = await core.get(document)
+            assert await core.store.update(running.recovered(clock.now()))
+            with pytest.raises(ApiError) as caught:
+                await receiver.finish(reception, spool)
+        assert (caught.value.code, caught.value.retry_after) == ("content_in_progress", RETRY_AFTER_UPLOADS)
         assert (await core.get(document)).status is Status.WAITING
