@@ -20,7 +20,6 @@ from tornado.httputil import (
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from .handlers.base import Api, BaseHandler, NotFoundHandler
 from .handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
 from .handlers.content import ContentHandler
 from .handlers.cors import CorsPreflightHandler
@@ -44,8 +43,10 @@ from .handlers.webhooks import (
     SecretHandler,
     SecretRotationHandler,
 )
+from .http.base import BaseHandler, NotFoundHandler
 from .http.cors import is_preflight
 from .http.methods import methods_of
+from .resources import Resources
 
 log = structlog.get_logger(__name__)
 _std = logging.getLogger(__name__)
@@ -62,10 +63,12 @@ class Route:
 
     Attributes:
         path: with its variables in braces, as of OpenAPI.
+        uses: the field of ``Resources`` that the handler is given as its ``api``; empty where it needs none.
     """
 
     path: str
     handler: type[BaseHandler]
+    uses: str = ""
 
     @property
     def pattern(self) -> str:
@@ -74,38 +77,38 @@ class Route:
 
 
 ROUTES: Final[Sequence[Route]] = (
-    Route("/api/v1/imports", ImportsHandler),
-    Route("/api/v1/imports/batch", BatchHandler),
-    Route("/api/v1/batches/{batch_id}", BatchSummaryHandler),
-    Route("/api/v1/batches/{batch_id}/failures", BatchFailuresHandler),
-    Route("/api/v1/batches/{batch_id}/retry", BatchRetryHandler),
-    Route("/api/v1/imports/preflight", PreflightHandler),
-    Route("/api/v1/imports/{import_id}", ImportHandler),
-    Route("/api/v1/imports/{import_id}/trace", TraceHandler),
-    Route("/api/v1/imports/{import_id}/events", ImportEventsHandler),
-    Route("/api/v1/events", AlbumEventsHandler),
-    Route("/api/v1/imports/{import_id}/content", ContentHandler),
-    Route("/api/v1/imports/{import_id}/cancel", CancelHandler),
-    Route("/api/v1/imports/{import_id}/retry", RetryHandler),
-    Route("/api/v1/imports/{import_id}/deliveries", ImportDeliveriesHandler),
-    Route("/api/v1/imports/{import_id}/deliveries/{delivery_id}", ImportDeliveryHandler),
-    Route("/api/v1/imports/{import_id}/deliveries/{delivery_id}/replay", ImportReplayHandler),
-    Route("/api/v1/webhooks", EndpointsHandler),
-    Route("/api/v1/webhooks/secret", SecretHandler),
-    Route("/api/v1/webhooks/secret/rotate", SecretRotationHandler),
-    Route("/api/v1/webhooks/{endpoint_id}", EndpointHandler),
-    Route("/api/v1/webhooks/{endpoint_id}/rotate", EndpointRotationHandler),
-    Route("/api/v1/webhooks/{endpoint_id}/test", EndpointTestHandler),
-    Route("/api/v1/webhooks/{endpoint_id}/deliveries", DeliveriesHandler),
-    Route("/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}", DeliveryHandler),
-    Route("/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}/replay", ReplayHandler),
-    Route("/api/v1/uploads", UploadsHandler),
-    Route("/api/v1/uploads/{upload_id}", UploadHandler),
-    Route("/api/v1/images/{image_id}", ImageHandler),
-    Route("/api/v1/images/{image_id}/content", ImageContentHandler),
+    Route("/api/v1/imports", ImportsHandler, "imports"),
+    Route("/api/v1/imports/batch", BatchHandler, "batches"),
+    Route("/api/v1/batches/{batch_id}", BatchSummaryHandler, "batches"),
+    Route("/api/v1/batches/{batch_id}/failures", BatchFailuresHandler, "batches"),
+    Route("/api/v1/batches/{batch_id}/retry", BatchRetryHandler, "batches"),
+    Route("/api/v1/imports/preflight", PreflightHandler, "imports"),
+    Route("/api/v1/imports/{import_id}", ImportHandler, "imports"),
+    Route("/api/v1/imports/{import_id}/trace", TraceHandler, "imports"),
+    Route("/api/v1/imports/{import_id}/events", ImportEventsHandler, "events"),
+    Route("/api/v1/events", AlbumEventsHandler, "events"),
+    Route("/api/v1/imports/{import_id}/content", ContentHandler, "imports"),
+    Route("/api/v1/imports/{import_id}/cancel", CancelHandler, "imports"),
+    Route("/api/v1/imports/{import_id}/retry", RetryHandler, "imports"),
+    Route("/api/v1/imports/{import_id}/deliveries", ImportDeliveriesHandler, "webhooks"),
+    Route("/api/v1/imports/{import_id}/deliveries/{delivery_id}", ImportDeliveryHandler, "webhooks"),
+    Route("/api/v1/imports/{import_id}/deliveries/{delivery_id}/replay", ImportReplayHandler, "webhooks"),
+    Route("/api/v1/webhooks", EndpointsHandler, "webhooks"),
+    Route("/api/v1/webhooks/secret", SecretHandler, "webhooks"),
+    Route("/api/v1/webhooks/secret/rotate", SecretRotationHandler, "webhooks"),
+    Route("/api/v1/webhooks/{endpoint_id}", EndpointHandler, "webhooks"),
+    Route("/api/v1/webhooks/{endpoint_id}/rotate", EndpointRotationHandler, "webhooks"),
+    Route("/api/v1/webhooks/{endpoint_id}/test", EndpointTestHandler, "webhooks"),
+    Route("/api/v1/webhooks/{endpoint_id}/deliveries", DeliveriesHandler, "webhooks"),
+    Route("/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}", DeliveryHandler, "webhooks"),
+    Route("/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}/replay", ReplayHandler, "webhooks"),
+    Route("/api/v1/uploads", UploadsHandler, "uploads"),
+    Route("/api/v1/uploads/{upload_id}", UploadHandler, "uploads"),
+    Route("/api/v1/images/{image_id}", ImageHandler, "images"),
+    Route("/api/v1/images/{image_id}/content", ImageContentHandler, "images"),
     Route("/healthz", HealthHandler),
-    Route("/readyz", ReadinessHandler),
-    Route("/openapi.json", DescriptionHandler),
+    Route("/readyz", ReadinessHandler, "readiness"),
+    Route("/openapi.json", DescriptionHandler, "description"),
     Route("/docs", DocsHandler),
     Route("/docs/{file}", DocsFileHandler),
 )
@@ -130,23 +133,27 @@ class LadingApplication(Application):
         **kwargs: Any,
     ) -> Any:
         """See ``tornado.web.Application.get_handler_delegate``. What browsers ask first has an answer of its own."""
-        if target_kwargs is not None and target_kwargs["api"].cors is not None and is_preflight(request):
+        if target_kwargs is not None and target_kwargs["common"].cors is not None and is_preflight(request):
             target_kwargs = {**target_kwargs, "methods": methods_of(target_class)}
             target_class = CorsPreflightHandler
         return super().get_handler_delegate(request, target_class, target_kwargs, *args, **kwargs)
 
 
-def make_app(api: Api) -> Application:
-    """The application: every route, and one log line for each request."""
+def make_app(resources: Resources) -> Application:
+    """The application: every route with the value that its handler works with, and one log line for each request."""
     # Tornado parses the query of every request for itself; what it holds is bounded by the head, and judged by ours.
     set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=2**31)))
-    context = {"api": api}
     return LadingApplication(
-        [(route.pattern, route.handler, context) for route in ROUTES],
+        [(route.pattern, route.handler, _arguments(resources, route.uses)) for route in ROUTES],
         default_handler_class=NotFoundHandler,
-        default_handler_args=context,
+        default_handler_args=_arguments(resources, ""),
         log_function=log_request,
     )
+
+
+def _arguments(resources: Resources, uses: str) -> dict[str, Any]:
+    """What Tornado gives to a handler's ``initialize``."""
+    return {"common": resources.common, "api": getattr(resources, uses) if uses else None}
 
 
 def make_server(app: Application, *, head_max_bytes: int, idle_timeout: float, body_timeout: float) -> HTTPServer:

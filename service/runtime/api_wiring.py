@@ -5,12 +5,12 @@ from datetime import timedelta
 
 from ..api.auth import Authenticator
 from ..api.auth.directory import IssuerDirectory
-from ..api.handlers.base import Api
 from ..api.http.cors import Cors
 from ..api.http.event_streams import Streams
 from ..api.http.in_flight import InFlight
 from ..api.openapi.document import Description
 from ..api.params import ParamLimits
+from ..api.resources import BatchesApi, Common, EventsApi, ImagesApi, ImportsApi, RequestLimits, Resources, UploadsApi
 from ..config import LimitsSettings
 from ..images.service import Images
 from ..imports.accept import Imports
@@ -32,7 +32,9 @@ from ..work.pipeline.lookup import Duplicates
 from .wiring import Parts, make_images
 
 
-def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str], None] = lambda _: None) -> Api:
+def make_resources(
+    parts: Parts, accepted: Callable[[], None], stopped: Callable[[str], None] = lambda _: None
+) -> Resources:
     """What the handlers work with.
 
     Args:
@@ -42,22 +44,9 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
     """
     settings = parts.settings
     service = settings.service
-    directory = IssuerDirectory(settings.issuers, parts.store, settings.auth.issuer_cache)
     backlog = Backlog(parts.store, settings.worker.backlog)
     images = make_images(parts)
-    imports = Imports(
-        store=parts.store,
-        importer=parts.importer,
-        backlog=backlog,
-        quotas=parts.quotas,
-        rules=_param_rules(parts),
-        clock=parts.clock,
-        vault=parts.vault,
-        endpoints=None if parts.webhooks is None else parts.webhooks.api.endpoints,
-        idempotency=Idempotency(parts.store, timedelta(seconds=service.idempotency_lifetime)),
-        accepted=accepted,
-        expire_after=timedelta(seconds=settings.uploads.expire_after),
-    )
+    imports = _imports(parts, backlog, accepted)
     receiving = _receiving(parts, imports, images)
     actions = Actions(
         imports=imports,
@@ -71,35 +60,43 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
         stopped=stopped,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
-    return Api(
-        imports=imports,
-        listing=Listing(parts.store),
-        actions=actions,
-        preflight=Preflight(
+    return Resources(
+        common=_common(parts),
+        imports=ImportsApi(
             imports=imports,
-            importer=parts.importer,
-            duplicates=Duplicates(parts.store, parts.clock),
-            storage=parts.storages.main,
-            seconds=service.preflight_timeout,
-        ),
-        batches=Batches(
-            imports=imports,
+            listing=Listing(parts.store),
             actions=actions,
-            store=parts.store,
-            clock=parts.clock,
-            keep=timedelta(seconds=settings.batches.keep),
-            max_items=settings.batches.max_items,
+            preflight=Preflight(
+                imports=imports,
+                importer=parts.importer,
+                duplicates=Duplicates(parts.store, parts.clock),
+                storage=parts.storages.main,
+                seconds=service.preflight_timeout,
+            ),
+            waiting=Waiting(parts.store, parts.changes, service.wait_max),
+            receiving=receiving,
         ),
-        batch_max_bytes=settings.batches.max_bytes,
+        batches=_batches(parts, imports, actions, receiving),
+        uploads=_uploads(parts, imports, actions, receiving),
+        images=ImagesApi(images, settings.images.max_age),
+        events=EventsApi(
+            imports=imports,
+            events=Events(parts.store, parts.changes, parts.progress, service.timezone),
+            streams=Streams(settings.events.max_streams, settings.events.per_issuer),
+            stream_seconds=settings.events.max_duration,
+            heartbeat=settings.events.heartbeat,
+        ),
+        readiness=Readiness({"documents": parts.store.ping, "storage": parts.storages.backend.ping}),
         description=Description(imports.rules, settings.uploads.max_bytes),
-        events=Events(parts.store, parts.changes, parts.progress, service.timezone),
-        streams=Streams(settings.events.max_streams, settings.events.per_issuer),
-        stream_seconds=settings.events.max_duration,
-        heartbeat=settings.events.heartbeat,
-        waiting=Waiting(parts.store, parts.changes, service.wait_max),
-        images=images,
-        image_max_age=settings.images.max_age,
-        stall_timeout=settings.images.stall_timeout,
+        webhooks=None if parts.webhooks is None else parts.webhooks.api,
+    )
+
+
+def _common(parts: Parts) -> Common:
+    settings = parts.settings
+    service = settings.service
+    directory = IssuerDirectory(settings.issuers, parts.store, settings.auth.issuer_cache)
+    return Common(
         authenticator=Authenticator(
             directory.get,
             parts.clock,
@@ -107,28 +104,63 @@ def make_api(parts: Parts, accepted: Callable[[], None], stopped: Callable[[str]
             leeway=settings.auth.leeway,
             max_token_bytes=settings.auth.token_max_bytes,
         ),
-        readiness=Readiness({"documents": parts.store.ping, "storage": parts.storages.backend.ping}),
-        timezone=service.timezone,
         rates=_rates(settings.limits),
-        param_limits=ParamLimits(service.params_max_depth, service.params_max_pairs),
-        head_max_bytes=service.head_max_bytes,
-        body_max_bytes=service.body_max_bytes,
-        body_timeout=service.body_timeout,
+        limits=RequestLimits(
+            params=ParamLimits(service.params_max_depth, service.params_max_pairs),
+            head_max_bytes=service.head_max_bytes,
+            body_max_bytes=service.body_max_bytes,
+            body_timeout=service.body_timeout,
+            upload_max_bytes=settings.uploads.max_bytes,
+            upload_stall_timeout=settings.uploads.stall_timeout,
+            stall_timeout=settings.images.stall_timeout,
+        ),
+        timezone=service.timezone,
         trusted_proxies=service.trusted_proxies,
         in_flight=InFlight(),
-        receiving=receiving,
-        uploads=Uploads(
-            imports=imports,
-            receiving=receiving,
-            store=parts.store,
-            folder=UploadFolder(settings.uploads.directory),
-            max_bytes=settings.uploads.max_bytes,
-        ),
-        upload_max_bytes=settings.uploads.max_bytes,
-        upload_stall_timeout=settings.uploads.stall_timeout,
-        webhooks=None if parts.webhooks is None else parts.webhooks.api,
         cors=Cors(service.allow_origins) if service.allow_origins else None,
     )
+
+
+def _imports(parts: Parts, backlog: Backlog, accepted: Callable[[], None]) -> Imports:
+    settings = parts.settings
+    return Imports(
+        store=parts.store,
+        importer=parts.importer,
+        backlog=backlog,
+        quotas=parts.quotas,
+        rules=_param_rules(parts),
+        clock=parts.clock,
+        vault=parts.vault,
+        endpoints=None if parts.webhooks is None else parts.webhooks.api.endpoints,
+        idempotency=Idempotency(parts.store, timedelta(seconds=settings.service.idempotency_lifetime)),
+        accepted=accepted,
+        expire_after=timedelta(seconds=settings.uploads.expire_after),
+    )
+
+
+def _batches(parts: Parts, imports: Imports, actions: Actions, receiving: Receiving) -> BatchesApi:
+    options = parts.settings.batches
+    batches = Batches(
+        imports=imports,
+        actions=actions,
+        store=parts.store,
+        clock=parts.clock,
+        keep=timedelta(seconds=options.keep),
+        max_items=options.max_items,
+    )
+    return BatchesApi(batches, receiving, options.max_bytes)
+
+
+def _uploads(parts: Parts, imports: Imports, actions: Actions, receiving: Receiving) -> UploadsApi:
+    options = parts.settings.uploads
+    uploads = Uploads(
+        imports=imports,
+        receiving=receiving,
+        store=parts.store,
+        folder=UploadFolder(options.directory),
+        max_bytes=options.max_bytes,
+    )
+    return UploadsApi(uploads, receiving, actions)
 
 
 def _receiving(parts: Parts, imports: Imports, images: Images) -> Receiving:

@@ -21,10 +21,11 @@ from ...backends.guard.storage import GuardedStorage
 from ...plugins.errors import PluginError
 from ..api.app import bind, make_app, make_server
 from ..api.http.in_flight import InFlight
+from ..api.resources import Resources
 from ..config import Components, Settings
 from ..models.clock import Clock
 from ..work.worker import Worker
-from .api_wiring import make_api
+from .api_wiring import make_resources
 from .collector import settle
 from .wiring import Parts, make_mirroring, make_purger, make_worker, open_parts
 
@@ -127,20 +128,26 @@ async def running(
         await stack.enter_async_context(_in_the_background(parts.progress.run, "progress"))
         await stack.enter_async_context(_in_the_background(make_purger(parts).run, "purger"))
         await stack.enter_async_context(_in_the_background(make_mirroring(parts).run, "mirroring"))
-        api = make_api(parts, worker.wake, worker.stop_import) if worker else make_api(parts, lambda: None)
-        await stack.enter_async_context(_in_the_background(api.receiving.run, "uploads"))
-        await stack.enter_async_context(_in_the_background(api.uploads.run, "files of uploads"))
-        stack.push_async_callback(api.events.feeds.close)
-        stack.push_async_callback(api.imports.backlog.close)
+        resources = _resources(parts, worker)
+        await stack.enter_async_context(_in_the_background(resources.imports.receiving.run, "uploads"))
+        await stack.enter_async_context(_in_the_background(resources.uploads.uploads.run, "files of uploads"))
+        stack.push_async_callback(resources.events.events.feeds.close)
+        stack.push_async_callback(resources.imports.imports.backlog.close)
         server = make_server(
-            make_app(api),
+            make_app(resources),
             head_max_bytes=options.head_max_bytes,
             idle_timeout=options.idle_timeout,
             body_timeout=options.body_timeout,
         )
         server.add_sockets(list(sockets))
-        stack.push_async_callback(_stop_server, server, api.in_flight)
+        stack.push_async_callback(_stop_server, server, resources.common.in_flight)
         yield RunningService(parts, url_of(sockets[0]), task)
+
+
+def _resources(parts: Parts, worker: Worker | None) -> Resources:
+    if worker is None:
+        return make_resources(parts, lambda: None)
+    return make_resources(parts, worker.wake, worker.stop_import)
 
 
 def listen(address: str, port: int) -> Sequence[socket.socket]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from ..api.handlers.base import PROBLEM
+from ..api.http.answers import PROBLEM
 from ..api.http.headers import FIXED, http_date
 from ..errors.catalogue import ApiError, problem_of, reason_phrase
 from ..models.representation import encode

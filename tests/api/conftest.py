@@ -11,10 +11,10 @@ from tornado.ioloop import IOLoop
 from tornado.web import Application
 
 from lading.service.api.app import make_app
-from lading.service.api.handlers.base import Api
+from lading.service.api.resources import Resources
 from lading.service.config import load_all
 from lading.service.imports.uploads.files import UploadFolder
-from lading.service.runtime.api_wiring import make_api
+from lading.service.runtime.api_wiring import make_resources
 from lading.service.runtime.wiring import Parts, open_parts
 from tests.support.clock import SettableClock
 from tests.support.servers.service import CONF, Client, environment, token
@@ -25,7 +25,7 @@ class Assembled:
     """What a test may look into beside the HTTP surface."""
 
     parts: Parts
-    api: Api
+    resources: Resources
     accepted: list[None]
 
 
@@ -52,7 +52,7 @@ def assembled(io_loop: IOLoop, tmp_path: Path, clock: SettableClock, overrides: 
     async def assemble() -> Assembled:
         parts = await stack.enter_async_context(open_parts(settings, components, clock))
         accepted: list[None] = []
-        return Assembled(parts, make_api(parts, lambda: accepted.append(None)), accepted)
+        return Assembled(parts, make_resources(parts, lambda: accepted.append(None)), accepted)
 
     yield io_loop.run_sync(assemble)
     io_loop.run_sync(stack.aclose)
@@ -60,14 +60,22 @@ def assembled(io_loop: IOLoop, tmp_path: Path, clock: SettableClock, overrides: 
 
 @pytest.fixture
 def api_changes() -> dict[str, Any]:
-    """Fields of ``Api`` that a test module wants otherwise."""
+    """Fields of ``Resources`` that a test module wants otherwise, by their dotted names."""
     return {}
+
+
+def changed(value: Any, changes: dict[str, Any]) -> Any:
+    """A frozen value with other fields, and with other fields of its fields."""
+    for name, field in changes.items():
+        first, _, rest = name.partition(".")
+        value = replace(value, **{first: changed(getattr(value, first), {rest: field}) if rest else field})
+    return value
 
 
 @pytest.fixture
 def app(assembled: Assembled, api_changes: dict[str, Any]) -> Application:
-    assembled.api = replace(assembled.api, **api_changes)
-    return make_app(assembled.api)
+    assembled.resources = changed(assembled.resources, api_changes)
+    return make_app(assembled.resources)
 
 
 @pytest.fixture
@@ -84,4 +92,4 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def uploads_prepared(io_loop: IOLoop, assembled: Assembled, folder: Path) -> None:
     io_loop.run_sync(assembled.parts.storage.ping)
-    object.__setattr__(assembled.api.uploads, "folder", UploadFolder(folder))
+    object.__setattr__(assembled.resources.uploads.uploads, "folder", UploadFolder(folder))

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 from lading.plugins.errors import PluginError
 from lading.service.api.app import ROUTES, make_app
+from lading.service.api.resources import Resources
 from tests.docs.test_errors import existing, tree
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +39,16 @@ def test_every_route_has_a_test() -> None:
     text = text_of_tests()
     assert [route.path for route in ROUTES if route.path.partition("{")[0] not in text] == []
     assert make_app.__doc__
+
+
+def test_every_handler_is_given_what_it_says_that_it_works_with() -> None:
+    fields = get_type_hints(Resources)
+    wrong = {
+        route.path: (route.uses, said)
+        for route in ROUTES
+        if (said := get_type_hints(route.handler)["api"]) != (fields[route.uses] if route.uses else object)
+    }
+    assert wrong == {}
 
 
 def test_every_error_code_has_a_test() -> None:

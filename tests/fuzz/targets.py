@@ -16,10 +16,11 @@ from yarl import URL
 from lading.plugins.errors import SourceRefused
 from lading.plugins.net.urls import HttpUrl, parse_http_url, resolve_reference
 from lading.service.api.auth import Authenticator, issue_token, token_from_header
-from lading.service.api.handlers.base import Api, BaseHandler
+from lading.service.api.http.base import BaseHandler
 from lading.service.api.http.in_flight import InFlight
 from lading.service.api.params import ParamLimits, merge, parse_form, parse_json, parse_multipart, parse_query
 from lading.service.api.params.body import parse_body
+from lading.service.api.resources import Common
 from lading.service.errors.catalogue import CATALOGUE, ApiError, TusStatus
 from lading.service.errors.params import ParamsError
 from lading.service.models.grants import Unauthorized
@@ -135,7 +136,7 @@ def authenticate(data: bytes) -> None:
 
 _LOOP: Final = asyncio.new_event_loop()
 _APPLICATION: Final = Application(log_function=lambda _: None)
-_API: Final = cast("Api", type("OnlyInFlight", (), {"in_flight": InFlight(), "cors": None}))
+_COMMON: Final = cast("Common", type("OnlyInFlight", (), {"in_flight": InFlight(), "cors": None}))
 """Of an application's parts, the writing of errors needs these alone."""
 _CODES: Final = tuple(CATALOGUE)
 _FACTS: Final = re.compile(r"{(\w+)}")
@@ -202,7 +203,7 @@ async def _check_problem(text: str, sent_id: str, error: BaseException) -> None:
         start_line=RequestStartLine("GET", "/api/v1/imports", "HTTP/1.1"),
     )
     request._body_future = _LOOP.create_future()
-    handler = BaseHandler(_APPLICATION, request, api=_API)
+    handler = BaseHandler(_APPLICATION, request, common=_COMMON, api=None)
     handler._transforms = []  # as Tornado sets it before it runs a method
     handler.write_error(500, exc_info=(type(error), error, None))
     ((start_line, written),) = recorder.heads

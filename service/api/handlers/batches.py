@@ -15,10 +15,11 @@ from ...imports.idempotency import key_of
 from ...models import MAX_ID_LENGTH, Status
 from ...models.grants import Grant
 from ...models.representation import encode, timestamp
+from ..http.base import DISCARD_FACTOR, BaseHandler
 from ..http.response_body import SendingHandler, Stopped
 from ..params.body import UnsupportedMediaType, check_encoding
 from ..params.items import READERS, ItemReader
-from .base import DISCARD_FACTOR, Api, BaseHandler
+from ..resources import BatchesApi, Common
 from .content import ReceivingHandler
 from .imports import ROUTE_PARAMS, count_against_rates
 
@@ -34,14 +35,15 @@ class BatchHandler(SendingHandler, ReceivingHandler):
     everything is served too: what it does not take waits in a file. When it has sent everything, it must read.
     """
 
+    api: BatchesApi
     batch: Batch
     reader: ItemReader
     results: Results
 
-    def initialize(self, api: Api) -> None:
+    def initialize(self, common: Common, api: object) -> None:
         """Take what handlers work with."""
-        super().initialize(api)
-        self.max_body_bytes = api.batch_max_bytes
+        super().initialize(common, api)
+        self.max_body_bytes = self.api.max_bytes
         self._places = asyncio.Semaphore(IN_FLIGHT)
         self._items: set[asyncio.Task[None]] = set()
         self._key: str | None = None
@@ -63,7 +65,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
             media_type = ""
         if media_type not in READERS:
             raise ApiError.of(UnsupportedMediaType.code, UnsupportedMediaType.status, _UNSUPPORTED)
-        self.reader = READERS[media_type](self.api.param_limits)
+        self.reader = READERS[media_type](self.common.limits.params)
         await self.opened.enter_async_context(self.api.receiving.place())
         self.batch = await self.api.batches.begin(grant)
         self.log_fields["batch_id"] = self.batch.id
@@ -144,7 +146,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
             self._is_counted = True  # the request itself
             return item
         grant = self.grant
-        decision = None if grant is None else self.api.rates.admit(grant.issuer_id, grant.organization_id)
+        decision = None if grant is None else self.common.rates.admit(grant.issuer_id, grant.organization_id)
         if decision is None or decision.retry_after is None:
             return item
         return Item(item.number, None, ApiError("rate_limited", seconds=decision.retry_after))
@@ -202,6 +204,8 @@ class BatchHandler(SendingHandler, ReceivingHandler):
 class BatchSummaryHandler(BaseHandler):
     """One batch."""
 
+    api: BatchesApi
+
     async def get(self, batch_id: str) -> None:
         """Sum it up; any valid token of its organisation may read this."""
         grant = await self.authenticate()
@@ -218,7 +222,7 @@ class BatchSummaryHandler(BaseHandler):
         return {
             "id": record.id,
             "organization_id": record.owner,
-            "created_at": timestamp(record.created_at, self.api.timezone),
+            "created_at": timestamp(record.created_at, self.common.timezone),
             "complete": record.data["complete"],
             # Those that are there, where its process died before it wrote how many they are.
             "accepted": max(record.data["accepted"], sum(summary.counts.values())),
@@ -232,6 +236,8 @@ class BatchSummaryHandler(BaseHandler):
 
 class BatchFailuresHandler(SendingHandler):
     """What of a batch has failed."""
+
+    api: BatchesApi
 
     async def get(self, batch_id: str) -> None:
         """The parameters of the failed imports, one line each: a batch that can be posted again."""
@@ -256,6 +262,8 @@ class BatchFailuresHandler(SendingHandler):
 
 class BatchRetryHandler(BaseHandler):
     """Another beginning of what has failed of a batch."""
+
+    api: BatchesApi
 
     async def post(self, batch_id: str) -> None:
         """Queue the failed imports anew, and answer with how many."""

@@ -11,15 +11,15 @@ from ...models.representation import detailed
 from ...storages.spool import Spool
 from ..http.request_body import StreamingHandler
 from ..params.body import is_encoded
-from .base import Api
+from ..resources import Common, ImportsApi
 
 
 class ReceivingHandler(StreamingHandler):
     """A handler that has things open while a body comes: ``opened`` closes them, however the request ends."""
 
-    def initialize(self, api: Api) -> None:
+    def initialize(self, common: Common, api: object) -> None:
         """Take what handlers work with."""
-        super().initialize(api)
+        super().initialize(common, api)
         self._opened: AsyncExitStack | None = None
         self._is_finishing = False
 
@@ -42,11 +42,11 @@ class ReceivingHandler(StreamingHandler):
         self._is_finishing = True
         # The request counts as under way until then, so that a stopping service does not close the store before.
         closing = asyncio.create_task(self._opened.aclose(), name="close what a request had open")
-        self.api.in_flight.begin(closing)
+        self.common.in_flight.begin(closing)
         closing.add_done_callback(self._closed)
 
     def _closed(self, closing: "asyncio.Task[None]") -> None:
-        self.api.in_flight.end(closing)
+        self.common.in_flight.end(closing)
         if not closing.cancelled() and closing.exception() is not None:
             self.log_exception(None, closing.exception(), None)
 
@@ -54,6 +54,7 @@ class ReceivingHandler(StreamingHandler):
 class ContentHandler(ReceivingHandler):
     """The bytes of one import."""
 
+    api: ImportsApi
     reception: Reception
     spool: Spool
 
@@ -86,4 +87,4 @@ class ContentHandler(ReceivingHandler):
                 raise ApiError("content_missing")
             await self.spool.complete()
             document = await self.api.receiving.finish(self.reception, self.spool)
-        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+        self.answer(HTTPStatus.OK, detailed(document, self.common.timezone))

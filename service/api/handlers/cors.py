@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
+from ..http.base import BaseHandler
 from ..http.cors import ALLOWED_HEADERS, MAX_AGE
-from .base import Api, BaseHandler
+from ..resources import Common
 
 
 class CorsPreflightHandler(BaseHandler):
     """What a page may send to some path."""
 
-    def initialize(self, api: Api, methods: Sequence[str]) -> None:  # type: ignore[override]  # one more
+    def initialize(self, common: Common, api: object, methods: Sequence[str]) -> None:  # type: ignore[override]  # one more
         """Take what handlers work with, and the methods of the path."""
-        super().initialize(api)
+        super().initialize(common, api)
         self._methods = methods
 
     async def options(self, *_: str) -> None:

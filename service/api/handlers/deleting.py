@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from .base import BaseHandler
+from ..http.base import BaseHandler
 
 DELETING: Final = "It is deleted for everyone who asks. Its bytes go when an attempt that still runs has ended."
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from ...errors.catalogue import ApiError
-from .base import BaseHandler
+from ..http.base import BaseHandler
+from ..openapi.document import Description
 
 FILES: Final[Mapping[str, tuple[str, str]]] = {
     "swagger-ui-bundle.js": ("javascripts", "text/javascript"),
@@ -46,9 +47,11 @@ _POLICY: Final = (
 class DescriptionHandler(BaseHandler):
     """The description for programs."""
 
+    api: Description
+
     async def get(self) -> None:
         """OpenAPI 3.1, and 304 to who has it already (RFC 9110 section 13.1.2)."""
-        description = self.api.description
+        description = self.api
         for name in ("Pragma", "Expires"):
             self.clear_header(name)
         self.set_header("Cache-Control", "no-cache")  # it may be kept, and is to be asked for again

@@ -13,7 +13,7 @@ from ...imports.events.stream import Event
 from ...imports.lists import listed_albums
 from ...models.grants import Grant
 from ..http.response_body import SendingHandler, Stopped
-from .base import Api
+from ..resources import Common, EventsApi
 
 RETRY_MILLISECONDS: Final = 2000
 UNSENT_BYTES: Final = 128 * 1024
@@ -25,9 +25,11 @@ class EventsHandler(SendingHandler):
     token expires.
     """
 
-    def initialize(self, api: Api) -> None:
+    api: EventsApi
+
+    def initialize(self, common: Common, api: object) -> None:
         """Take what handlers work with."""
-        super().initialize(api)
+        super().initialize(common, api)
         self._ended = asyncio.Event()
 
     def on_connection_close(self) -> None:
@@ -55,7 +57,7 @@ class EventsHandler(SendingHandler):
             ApiError: ``too_many_streams``, or what the first event raises.
         """
         async with aclosing(events):
-            with self.api.streams.one(grant.issuer_id), self.api.in_flight.wakes(self._ended):
+            with self.api.streams.one(grant.issuer_id), self.common.in_flight.wakes(self._ended):
                 first = await anext(events)  # before anything is sent, so that an error is answered as such
                 connection = self.connected_socket()
                 if connection is not None:

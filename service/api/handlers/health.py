@@ -3,7 +3,8 @@
 from http import HTTPStatus
 
 from ...errors.catalogue import ApiError
-from .base import BaseHandler
+from ...observe.readiness import Readiness
+from ..http.base import BaseHandler
 
 
 class HealthHandler(BaseHandler):
@@ -19,9 +20,11 @@ class HealthHandler(BaseHandler):
 class ReadinessHandler(BaseHandler):
     """Readiness: answers 200 while imports can be accepted and stored."""
 
+    api: Readiness
+
     async def get(self) -> None:
         """200, or 503 naming the parts that do not work."""
-        failing = await self.api.readiness.failing()
+        failing = await self.api.failing()
         if failing:
             raise ApiError("not_ready", components=", ".join(failing), retry_after=1)
         self.answer(HTTPStatus.OK, {"status": "ready"})

@@ -12,21 +12,24 @@ from ...images.content.preconditions import Conditions, Verdict, evaluate
 from ...images.content.ranges import ByteRange, RangeNotSatisfiable, range_applies, wanted_ranges
 from ...images.document import image_document
 from ...images.service import StoredImage
+from ..http.base import BaseHandler
 from ..http.headers import FIXED, FOR_BYTES
 from ..http.response_body import SendingHandler
-from .base import BaseHandler
+from ..resources import ImagesApi
 from .deleting import answer_deleted
 
 
 class ImageHandler(BaseHandler):
     """One image."""
 
+    api: ImagesApi
+
     async def get(self, image_id: str) -> None:
         """Answer with its document; any valid token of its organisation may read it."""
         grant = await self.authenticate()
         found = await self.api.images.get(grant, image_id)
         self.log_fields["import_id"] = found.document.id
-        self.answer(HTTPStatus.OK, image_document(found, self.api.timezone))
+        self.answer(HTTPStatus.OK, image_document(found, self.common.timezone))
 
     head = get
 
@@ -57,6 +60,8 @@ class _Body:
 
 class ImageContentHandler(SendingHandler):
     """The bytes of one image."""
+
+    api: ImagesApi
 
     async def get(self, image_id: str) -> None:
         """Answer with the bytes, or with what the request's conditions and ranges lead to."""
@@ -140,7 +145,7 @@ class ImageContentHandler(SendingHandler):
         for name, _ in FIXED:
             self.clear_header(name)
         self.clear_header("X-token")  # a credential: not to be kept by whoever keeps the bytes
-        max_age = self.api.image_max_age
+        max_age = self.api.max_age
         fresh = f"max-age={max_age}, immutable" if max_age else "no-cache"
         self.set_status(body.status)
         for name, value in (

@@ -17,11 +17,12 @@ from ...models.grants import Grant
 from ...models.representation import accepted, detailed
 from ...observe.traces import trace_document
 from ...storages.spool import Spool
+from ..http.base import BaseHandler
 from ..params import merge, parse_query
 from ..params.body import check_encoding, media_type_of, parse_body
 from ..params.multipart_stream import MultipartStream
 from ..params.prefer import preferred_wait
-from .base import Api, BaseHandler
+from ..resources import Common, ImportsApi
 from .content import ReceivingHandler
 from .deleting import answer_deleted
 
@@ -31,9 +32,11 @@ ROUTE_PARAMS = {"controller": "api/v1/imports", "action": "create"}
 class WaitingHandler(BaseHandler):
     """A handler whose client may prefer to wait until an import is final (RFC 7240 section 4.3)."""
 
-    def initialize(self, api: Api) -> None:
+    api: ImportsApi
+
+    def initialize(self, common: Common, api: object) -> None:
         """Take what handlers work with."""
-        super().initialize(api)
+        super().initialize(common, api)
         self._gone = asyncio.Event()
 
     def on_connection_close(self) -> None:
@@ -48,7 +51,7 @@ class WaitingHandler(BaseHandler):
         if seconds is None:
             return document
         self.set_header("Preference-Applied", f"wait={seconds:g}")
-        with self.api.in_flight.wakes(self._gone):
+        with self.common.in_flight.wakes(self._gone):
             return await self.api.waiting.final(document, seconds, self._gone)
 
 
@@ -57,9 +60,9 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
 
     spool: Spool | None
 
-    def initialize(self, api: Api) -> None:
+    def initialize(self, common: Common, api: object) -> None:
         """Take what handlers work with."""
-        super().initialize(api)
+        super().initialize(common, api)
         self.spool = None
         self._multipart: MultipartStream | None = None
 
@@ -75,10 +78,10 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
 
     async def accept_body(self) -> None:
         """Begin to read a multipart body."""
-        self.max_body_bytes += self.api.body_max_bytes
-        headers, limits = self.request.headers, self.api.param_limits
+        self.max_body_bytes += self.common.limits.body_max_bytes
+        headers, limits = self.request.headers, self.common.limits.params
         check_encoding(headers.get("Content-Type", ""), headers.get("Content-Encoding", ""))
-        self._multipart = MultipartStream(headers.get("Content-Type", ""), limits, self.api.body_max_bytes)
+        self._multipart = MultipartStream(headers.get("Content-Type", ""), limits, self.common.limits.body_max_bytes)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:  # type: ignore[override]  # Tornado awaits it
         """See ``prepare``."""
@@ -96,8 +99,8 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
                 await self.authenticate()  # before anything of a file is kept
                 await self.opened.enter_async_context(self.api.receiving.place())
                 self.spool = self.opened.enter_context(self.api.receiving.spools.open())
-            if self.spool.byte_size + len(piece) > self.api.upload_max_bytes:
-                raise ApiError("request_body_too_large", limit=self.api.upload_max_bytes)
+            if self.spool.byte_size + len(piece) > self.common.limits.upload_max_bytes:
+                raise ApiError("request_body_too_large", limit=self.common.limits.upload_max_bytes)
             await self.spool.write(piece)
 
     # --- answers ------------------------------------------------------------------------------------------------------
@@ -123,9 +126,9 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
             self.set_header("Idempotent-Replayed", "true")
         document = await self.waited(document)
         if "Preference-Applied" in self._headers and document.status.is_final:
-            self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+            self.answer(HTTPStatus.OK, detailed(document, self.common.timezone))
         else:
-            self.answer(HTTPStatus.OK, accepted(document, self.api.timezone, params))
+            self.answer(HTTPStatus.OK, accepted(document, self.common.timezone, params))
 
     async def _with_file(self, grant: Grant, params: dict[str, Any], key: str | None, filename: str) -> Accepted:
         """Accept an import that brings its bytes, and make of them what is to be made of them."""
@@ -155,23 +158,23 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
     async def get(self) -> None:
         """Answer with a page of the imports that the token may list, the newest first."""
         grant = await self.authenticate()
-        query = Query.of(parse_query(self.request.query, self.api.param_limits))
+        query = Query.of(parse_query(self.request.query, self.common.limits.params))
         page = await self.api.listing.page(grant, query)
         if page.next is not None:
             self.set_header("Link", f'</api/v1/imports?{query.following(page.next)}>; rel="next"')
-        documents = [detailed(document, self.api.timezone) for document in page.documents]
+        documents = [detailed(document, self.common.timezone) for document in page.documents]
         self.answer(HTTPStatus.OK, {"imports": documents})
 
     head = get
 
     def params(self) -> dict[str, Any]:
         """What the client sent, and then, as in Rails, what the route says, which a client cannot set."""
-        limits = self.api.param_limits
+        limits = self.common.limits.params
         sent = merge(parse_query(self.request.query, limits), self._body_params())
         return {name: value for name, value in sent.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
 
     def _body_params(self) -> dict[str, Any]:
-        headers, limits = self.request.headers, self.api.param_limits
+        headers, limits = self.request.headers, self.common.limits.params
         if self.body_error is None and self._multipart is None:
             content_type, encoding = headers.get("Content-Type", ""), headers.get("Content-Encoding", "")
             return parse_body(self.body(), content_type, encoding, limits)
@@ -190,7 +193,7 @@ class ImportHandler(WaitingHandler):
         grant = await self.authenticate()
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         document = await self.waited(await self.api.imports.get(grant, import_id))
-        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+        self.answer(HTTPStatus.OK, detailed(document, self.common.timezone))
 
     async def head(self, import_id: str) -> None:
         """The same without a body."""
@@ -209,6 +212,8 @@ class ImportHandler(WaitingHandler):
 class TraceHandler(BaseHandler):
     """What the attempts at an import did."""
 
+    api: ImportsApi
+
     async def get(self, import_id: str) -> None:
         """Answer with each attempt; any valid token of its organisation may read this."""
         grant = await self.authenticate()
@@ -224,7 +229,7 @@ class PreflightHandler(WaitingHandler):
         """Try it, up to where it would be stored, and answer with what was found."""
         grant = await self.authenticate()
         count_against_rates(self, grant)
-        headers, limits = self.request.headers, self.api.param_limits
+        headers, limits = self.request.headers, self.common.limits.params
         body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
         sent = merge(parse_query(self.request.query, limits), body)
         async with self.api.receiving.place():
@@ -234,23 +239,27 @@ class PreflightHandler(WaitingHandler):
 class CancelHandler(BaseHandler):
     """The end of an import before its time."""
 
+    api: ImportsApi
+
     async def post(self, import_id: str) -> None:
         """Cancel it, and answer with its document."""
         grant = await self.authenticate()
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         document = await self.api.actions.cancel(grant, import_id)
-        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+        self.answer(HTTPStatus.OK, detailed(document, self.common.timezone))
 
 
 class RetryHandler(BaseHandler):
     """Another beginning of an import that has failed or was cancelled."""
+
+    api: ImportsApi
 
     async def post(self, import_id: str) -> None:
         """Queue it anew, and answer with its document."""
         grant = await self.authenticate()
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         document = await self.api.actions.retry(grant, import_id)
-        self.answer(HTTPStatus.OK, detailed(document, self.api.timezone))
+        self.answer(HTTPStatus.OK, detailed(document, self.common.timezone))
 
 
 def count_against_rates(handler: BaseHandler, grant: Grant) -> None:
@@ -259,7 +268,7 @@ def count_against_rates(handler: BaseHandler, grant: Grant) -> None:
     Raises:
         ApiError: ``rate_limited``.
     """
-    decision = handler.api.rates.admit(grant.issuer_id, grant.organization_id)
+    decision = handler.common.rates.admit(grant.issuer_id, grant.organization_id)
     handler.keep_headers(rate_limit_headers(decision.standings))
     if decision.retry_after is not None:
         raise ApiError("rate_limited", retry_after=decision.retry_after, seconds=decision.retry_after)

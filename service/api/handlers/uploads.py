@@ -18,7 +18,7 @@ from ...models import MAX_ID_LENGTH, Status
 from ...storages.spool import Spool
 from ..http.on_disk import DiskHandler
 from ..params.upload_metadata import parse_upload_metadata
-from .base import Api
+from ..resources import Common, UploadsApi
 from .content import ReceivingHandler
 from .imports import ROUTE_PARAMS, count_against_rates
 
@@ -34,9 +34,11 @@ _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 class TusHandler(DiskHandler):
     """What all requests of the protocol have in common."""
 
-    def initialize(self, api: Api) -> None:
+    api: UploadsApi
+
+    def initialize(self, common: Common, api: object) -> None:
         """Take what handlers work with."""
-        super().initialize(api)
+        super().initialize(common, api)
         self.keep_headers({"Tus-Resumable": VERSION})
         method = self.request.headers.get("X-HTTP-Method-Override")
         if method in self.allowed_methods():
@@ -46,7 +48,7 @@ class TusHandler(DiskHandler):
         """Say what the service can do; without a token, as the protocol has it."""
         self.set_header("Tus-Version", VERSION)
         self.set_header("Tus-Extension", EXTENSIONS)
-        self.set_header("Tus-Max-Size", str(self.api.upload_max_bytes))
+        self.set_header("Tus-Max-Size", str(self.common.limits.upload_max_bytes))
         self.set_header("Tus-Checksum-Algorithm", ",".join(ALGORITHMS))
         self.answer_nothing()
 
@@ -89,9 +91,9 @@ class AppendingHandler(TusHandler, ReceivingHandler):
     file: UploadFile
     spool: Spool | None
 
-    def initialize(self, api: Api) -> None:
+    def initialize(self, common: Common, api: object) -> None:
         """Take what handlers work with."""
-        super().initialize(api)
+        super().initialize(common, api)
         self.spool = None
         self._gathered = bytearray()
         self._digest: Any = None
@@ -199,7 +201,7 @@ class UploadsHandler(AppendingHandler):
             if self.announced_bytes() > length:
                 raise ApiError("request_body_too_large", limit=length)
         params: dict[str, Any] = parse_upload_metadata(
-            self.request.headers.get("Upload-Metadata", ""), self.api.param_limits
+            self.request.headers.get("Upload-Metadata", ""), self.common.limits.params
         )
         params = {name: value for name, value in params.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
         self.upload = await self.api.uploads.create(grant, length, params, self.request_id)

@@ -11,15 +11,17 @@ from ...webhooks.endpoint_params import Wishes, wishes_of
 from ...webhooks.history import MAX_PAGE, PAGE, DeliveryLog, DeliveryPage, Webhooks
 from ...webhooks.management import check_ability
 from ...webhooks.views import delivery_view, endpoint_view
+from ..http.base import BaseHandler
 from ..params import merge, parse_query
 from ..params.body import parse_body
-from .base import BaseHandler
 
 _MAX_DIGITS = 6
 
 
 class WebhookHandler(BaseHandler):
     """What the handlers of webhooks share."""
+
+    api: Webhooks | None
 
     async def manager(self) -> tuple[Grant, Webhooks]:
         """The grant of one who may manage webhooks, and what does it.
@@ -29,10 +31,10 @@ class WebhookHandler(BaseHandler):
             ApiError: ``forbidden``; ``not_found`` where there are no webhooks.
         """
         grant = await self.authenticate()
-        if self.api.webhooks is None:
+        if self.api is None:
             raise ApiError("not_found")
         check_ability(grant)
-        return grant, self.api.webhooks
+        return grant, self.api
 
     def wishes(self) -> Wishes:
         """What the request says of an endpoint.
@@ -40,7 +42,7 @@ class WebhookHandler(BaseHandler):
         Raises:
             ParamsError, ApiError: it cannot be read.
         """
-        headers, limits = self.request.headers, self.api.param_limits
+        headers, limits = self.request.headers, self.common.limits.params
         body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
         return wishes_of(merge(parse_query(self.request.query, limits), body))
 
@@ -50,7 +52,7 @@ class WebhookHandler(BaseHandler):
             query = {"status": status.value} if status else {}
             link = urlencode({**query, "limit": limit, "cursor": page.next})
             self.set_header("Link", f'<{self.request.path}?{link}>; rel="next"')
-        views = [delivery_view(one, self.api.timezone, log.shown) for one in page.deliveries]
+        views = [delivery_view(one, self.common.timezone, log.shown) for one in page.deliveries]
         self.answer(HTTPStatus.OK, {"deliveries": views})
 
     def page_wanted(self) -> tuple[DeliveryStatus | None, int, str | None]:
@@ -59,7 +61,7 @@ class WebhookHandler(BaseHandler):
         Raises:
             ParamsError, ApiError: they cannot be read.
         """
-        query = parse_query(self.request.query, self.api.param_limits)
+        query = parse_query(self.request.query, self.common.limits.params)
         status, limit, cursor = (query.get(name) for name in ("status", "limit", "cursor"))
         names = [one.value for one in DeliveryStatus]
         if status is not None and status not in names:
@@ -78,14 +80,14 @@ class EndpointsHandler(WebhookHandler):
         """List them."""
         grant, webhooks = await self.manager()
         found = await webhooks.endpoints.list(grant)
-        self.answer(HTTPStatus.OK, {"webhooks": [endpoint_view(one, self.api.timezone) for one in found]})
+        self.answer(HTTPStatus.OK, {"webhooks": [endpoint_view(one, self.common.timezone) for one in found]})
 
     async def post(self) -> None:
         """Add one; the answer alone has its secret."""
         grant, webhooks = await self.manager()
         endpoint, secret = await webhooks.endpoints.create(grant, self.wishes())
         self.set_header("Location", f"/api/v1/webhooks/{endpoint.id}")
-        self.answer(HTTPStatus.CREATED, endpoint_view(endpoint, self.api.timezone, secret))
+        self.answer(HTTPStatus.CREATED, endpoint_view(endpoint, self.common.timezone, secret))
 
 
 class EndpointHandler(WebhookHandler):
@@ -95,13 +97,13 @@ class EndpointHandler(WebhookHandler):
         """Show it."""
         grant, webhooks = await self.manager()
         endpoint = await webhooks.endpoints.get(grant, endpoint_id)
-        self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.api.timezone))
+        self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.common.timezone))
 
     async def patch(self, endpoint_id: str) -> None:
         """Change what the request says, and nothing else."""
         grant, webhooks = await self.manager()
         endpoint = await webhooks.endpoints.change(grant, endpoint_id, self.wishes())
-        self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.api.timezone))
+        self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.common.timezone))
 
     async def delete(self, endpoint_id: str) -> None:
         """Remove it."""
@@ -119,7 +121,7 @@ class EndpointRotationHandler(WebhookHandler):
         """Change it; the answer alone has the new one."""
         grant, webhooks = await self.manager()
         endpoint, secret = await webhooks.endpoints.rotate(grant, endpoint_id)
-        self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.api.timezone, secret))
+        self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.common.timezone, secret))
 
 
 class EndpointTestHandler(WebhookHandler):
@@ -130,7 +132,7 @@ class EndpointTestHandler(WebhookHandler):
         grant, webhooks = await self.manager()
         delivery = await webhooks.log.ping(grant, endpoint_id)
         self.set_header("Location", f"/api/v1/webhooks/{endpoint_id}/deliveries/{delivery.id}")
-        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.api.timezone, webhooks.log.shown, whole=True))
+        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.common.timezone, webhooks.log.shown, whole=True))
 
 
 class SecretHandler(WebhookHandler):
@@ -188,7 +190,7 @@ class DeliveryHandler(ReceiverHandler):
         """Show it with what is sent."""
         log, owner = await self.receiver(name)
         delivery = await log.one(owner, delivery_id)
-        self.answer(HTTPStatus.OK, delivery_view(delivery, self.api.timezone, log.shown, whole=True))
+        self.answer(HTTPStatus.OK, delivery_view(delivery, self.common.timezone, log.shown, whole=True))
 
 
 class ReplayHandler(ReceiverHandler):
@@ -198,7 +200,7 @@ class ReplayHandler(ReceiverHandler):
         """Send it again; the answer is the delivery, to be looked at again."""
         log, owner = await self.receiver(name)
         delivery = await log.replay(owner, delivery_id)
-        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.api.timezone, log.shown, whole=True))
+        self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.common.timezone, log.shown, whole=True))
 
 
 class ImportDeliveriesHandler(DeliveriesHandler):

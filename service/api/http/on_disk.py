@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...errors.disk import is_outage, outage
-from ..handlers.base import BaseHandler
+from .base import BaseHandler
 
 
 class DiskHandler(BaseHandler):

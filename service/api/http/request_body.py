@@ -8,7 +8,7 @@ from ...errors.catalogue import ApiError
 from ...errors.disk import is_outage, outage
 from ...errors.params import ParamsError
 from ...models.grants import Unauthorized
-from ..handlers.base import Api
+from ..resources import Common
 from .on_disk import DiskHandler
 
 MIN_RATE: Final = 1024
@@ -28,10 +28,10 @@ class StreamingHandler(DiskHandler):
 
     max_body_bytes: int
 
-    def initialize(self, api: Api) -> None:
+    def initialize(self, common: Common, api: object) -> None:
         """Take what handlers work with."""
-        super().initialize(api)
-        self.max_body_bytes = api.upload_max_bytes
+        super().initialize(common, api)
+        self.max_body_bytes = common.limits.upload_max_bytes
         self.body_bytes = 0
         self.body_error: ApiError | ParamsError | Unauthorized | None = None
         self._is_wanted = True
@@ -118,7 +118,7 @@ class StreamingHandler(DiskHandler):
 
     def _watch(self) -> None:
         self._stop_watching()
-        timeout = self.api.upload_stall_timeout
+        timeout = self.common.limits.upload_stall_timeout
         self._stalled = asyncio.get_running_loop().call_later(timeout, self._timed_out)
 
     def _stop_watching(self) -> None:

@@ -13,7 +13,8 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from ...errors.catalogue import ApiError
-from ..handlers.base import Api, BaseHandler
+from ..resources import Common
+from .base import BaseHandler
 
 SLICE = 64 * 1024
 """Bytes that are handed to the connection at once: what a reader has to take within ``stall_timeout``."""
@@ -31,9 +32,9 @@ class Stopped(Exception):
 class SendingHandler(BaseHandler):
     """A handler that sends bodies which do not fit into memory. Its status and headers are set before ``send``."""
 
-    def initialize(self, api: Api) -> None:
+    def initialize(self, common: Common, api: object) -> None:
         """See ``BaseHandler.initialize``."""
-        super().initialize(api)
+        super().initialize(common, api)
         self._gone: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def check_etag_header(self) -> bool:
@@ -53,7 +54,7 @@ class SendingHandler(BaseHandler):
         sent = 0
         self.pace()
         # The request counts as under way until what it has opened is closed, also when its client has gone.
-        self.api.in_flight.begin(rest)
+        self.common.in_flight.begin(rest)
         try:
             await self.send_piece(first)
             sent += len(first)
@@ -69,7 +70,7 @@ class SendingHandler(BaseHandler):
             self._reset()
             raise
         finally:
-            self.api.in_flight.end(rest)
+            self.common.in_flight.end(rest)
         self.finish()
 
     def on_connection_close(self) -> None:
@@ -110,7 +111,7 @@ class SendingHandler(BaseHandler):
         """
         # Tornado forgets the future of a write when the connection closes: only the two together always end.
         ends = {written, self._gone}
-        await asyncio.wait(ends, timeout=self.api.stall_timeout, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, timeout=self.common.limits.stall_timeout, return_when=asyncio.FIRST_COMPLETED)
         if self._gone.done() or (written.done() and isinstance(written.exception(), StreamClosedError)):
             raise Stopped("client_gone")
 

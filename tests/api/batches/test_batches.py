@@ -154,7 +154,7 @@ async def test_who_may(client: Client, clock: SettableClock) -> None:
 
 @pytest.mark.gen_test
 async def test_a_batch_that_is_too_long(client: Client, assembled: Assembled) -> None:
-    object.__setattr__(assembled.api.batches, "max_items", 2)
+    object.__setattr__(assembled.resources.batches.batches, "max_items", 2)
     found, last = answers(await post(client, lines(*map(params, range(4)))))
     assert [line.get("code") for line in found] == [None, None, "batch_too_long", "batch_too_long"]
     assert (last["accepted"], last["complete"]) == (2, True)
@@ -163,7 +163,7 @@ async def test_a_batch_that_is_too_long(client: Client, assembled: Assembled) ->
 class TestABodyThatIsTooLong:
     @pytest.fixture
     def api_changes(self) -> dict[str, Any]:
-        return {"batch_max_bytes": 1000}
+        return {"batches.max_bytes": 1000}
 
     @pytest.mark.gen_test
     async def test_what_fits_is_accepted(self, client: Client) -> None:

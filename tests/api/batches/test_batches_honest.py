@@ -50,7 +50,7 @@ def test_a_line_break_within_a_column_costs_its_lines_alone() -> None:
 class TestRates:
     @pytest.fixture
     def api_changes(self) -> dict[str, Any]:
-        return {"rates": Rates(Policy("issuer", 3, 86_400), Policy("organization", 0, 60))}
+        return {"common.rates": Rates(Policy("issuer", 3, 86_400), Policy("organization", 0, 60))}
 
     @pytest.mark.gen_test
     async def test_each_item_counts(self, client: Client) -> None:
@@ -66,7 +66,7 @@ async def test_what_was_accepted_is_told_of_a_batch_whose_process_died(
     client: Client, assembled: Assembled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[int, dict[str, int]]] = []
-    end = type(assembled.api.batches).end
+    end = type(assembled.resources.batches.batches).end
 
     async def watched(batches: Any, batch: Batch, *, complete: bool) -> None:
         await end(batches, batch, complete=complete)
@@ -74,7 +74,7 @@ async def test_what_was_accepted_is_told_of_a_batch_whose_process_died(
         assert record is not None
         written.append((batch.accepted, dict(record.data["rejected"])))
 
-    monkeypatch.setattr(type(assembled.api.batches), "end", watched)
+    monkeypatch.setattr(type(assembled.resources.batches.batches), "end", watched)
     reader, writer = await asyncio.open_connection("127.0.0.1", int(client.base.rpartition(":")[2]))
     head = f"POST /api/v1/imports/batch HTTP/1.1\r\nHost: x\r\nContent-Type: {NDJSON}\r\nContent-Length: 10000000\r\n"
     bad = lines(*[{"url": "a.jpg"}] * (NOTED_ITEMS + 200))
@@ -87,7 +87,7 @@ async def test_what_was_accepted_is_told_of_a_batch_whose_process_died(
     assert told["accepted"] == 1
     assert told["rejected"]["url_scheme_missing"] >= NOTED_ITEMS - 200
     writer.close()
-    await assembled.api.in_flight.drained(10)
+    await assembled.resources.common.in_flight.drained(10)
 
 
 @pytest.mark.gen_test
@@ -134,7 +134,7 @@ async def test_a_disk_that_fails_ends_a_batch_and_loses_no_line(
 class TestAClientThatDoesNotRead:
     @pytest.fixture
     def api_changes(self) -> dict[str, Any]:
-        return {"stall_timeout": 0.2}
+        return {"common.limits.stall_timeout": 0.2}
 
     @pytest.mark.gen_test(timeout=30)
     async def test_it_is_left(self, client: Client, assembled: Assembled) -> None:
@@ -149,6 +149,6 @@ class TestAClientThatDoesNotRead:
         poll = select.poll()
         poll.register(deaf, 0)
         await until(lambda: bool(poll.poll(0)))  # the connection is reset
-        await until(lambda: assembled.api.receiving._running == 0)
-        await assembled.api.in_flight.drained(10)
+        await until(lambda: assembled.resources.imports.receiving._running == 0)
+        await assembled.resources.common.in_flight.drained(10)
         deaf.close()

@@ -94,7 +94,7 @@ async def test_failures_that_break_off_do_not_look_complete(
             yield {"text": "x" * 50_000}
         raise ApiError("documents_unavailable")
 
-    monkeypatch.setattr(type(assembled.api.batches), "failures", failures)
+    monkeypatch.setattr(type(assembled.resources.batches.batches), "failures", failures)
     assert (await client.fetch(path)).code == 503
     amount = 100
     reader, writer = await asyncio.open_connection("127.0.0.1", int(client.base.rpartition(":")[2]))

@@ -13,7 +13,7 @@ from tornado.ioloop import IOLoop
 from lading.service.api.app import make_app
 from lading.service.api.auth import issue_token
 from lading.service.models.issuers import Issuer
-from tests.api.conftest import Assembled
+from tests.api.conftest import Assembled, changed
 from tests.support.clock import SettableClock
 from tests.support.servers.service import ISSUER, ORGANIZATION, SECRET
 
@@ -47,9 +47,10 @@ def signed_token(clock: SettableClock) -> str:
 
 @pytest.fixture
 def app(assembled: Assembled) -> object:
-    imports = replace(assembled.api.imports, new_id=lambda: RESPONSE_BODY["id"])
+    imports = replace(assembled.resources.imports.imports, new_id=lambda: RESPONSE_BODY["id"])
     # The contract's example was made in a time zone two hours ahead of UTC.
-    return make_app(replace(assembled.api, imports=imports, timezone=timezone(timedelta(hours=2))))
+    changes = {"imports.imports": imports, "common.timezone": timezone(timedelta(hours=2))}
+    return make_app(changed(assembled.resources, changes))
 
 
 def exchange(port: int, request: bytes) -> bytes:

@@ -28,7 +28,7 @@ def origins() -> tuple[str, ...]:
 
 @pytest.fixture
 def api_changes(origins: tuple[str, ...]) -> dict[str, Any]:
-    return {"cors": Cors(origins) if origins else None}
+    return {"common.cors": Cors(origins) if origins else None}
 
 
 def told(response: HTTPResponse) -> dict[str, str]:
@@ -95,7 +95,7 @@ async def test_tus_is_asked_both_ways(client: Client) -> None:
 async def test_without_the_option_nothing_is_said(
     client: Client, assembled: Assembled, origins: tuple[str, ...]
 ) -> None:
-    assert (assembled.api.cors, origins) == (None, ())
+    assert (assembled.resources.common.cors, origins) == (None, ())
     asked = await preflight(client, "/api/v1/imports")
     assert (asked.code, told(asked)) == (405, {})
     answer = await client.fetch("/healthz", headers={"Origin": PAGE})

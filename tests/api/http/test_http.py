@@ -18,7 +18,7 @@ FORM = f"album_id=imported_album&url={URL}"
 
 @pytest.fixture
 def api_changes() -> dict[str, Any]:
-    return {"body_max_bytes": 1000, "body_timeout": 0.3}
+    return {"common.limits.body_max_bytes": 1000, "common.limits.body_timeout": 0.3}
 
 
 @pytest.mark.parametrize("sent", ["abc-123", "a" * 255, "A.b_c@d=e+f/g"])
@@ -276,5 +276,5 @@ async def test_in_flight_requests_are_counted_down(client: Client, assembled: As
     await writer.drain()
     await asyncio.sleep(0.05)
     writer.close()
-    await assembled.api.in_flight.drained(5)
-    assert not assembled.api.in_flight._requests
+    await assembled.resources.common.in_flight.drained(5)
+    assert not assembled.resources.common.in_flight._requests

@@ -13,7 +13,7 @@ from lading.service.config import load_all
 from lading.service.errors.catalogue import ApiError
 from lading.service.models.clock import SystemClock
 from lading.service.models.grants import Grant
-from lading.service.runtime.api_wiring import make_api
+from lading.service.runtime.api_wiring import make_resources
 from lading.service.runtime.wiring import Parts, open_parts
 from tests.support.images import noise, stored_in
 from tests.support.servers.service import CONF, ISSUER, ORGANIZATION, environment
@@ -37,7 +37,7 @@ async def delete_and_die(conf: Path, environ: dict[str, str], image_id: str, ste
 
 
 async def content(parts: Parts, image_id: str) -> bytes:
-    images = make_api(parts, lambda: None).images
+    images = make_resources(parts, lambda: None).images.images
     found = await images.readable(GRANT, image_id)
     return b"".join([chunk async for chunk in images.read(found, found.whole)])
 
@@ -72,7 +72,7 @@ async def test_killed(
         assert await parts.storage.exists(found.image.key) is bytes_left
         assert (document.image_deleted_at is None) is readable
         assert (document.image_purged_at is not None) is purged
-        after = await make_api(parts, lambda: None).images.delete(GRANT, image_id)
+        after = await make_resources(parts, lambda: None).images.images.delete(GRANT, image_id)
         assert after.image_purged_at is not None
         assert not await parts.storage.exists(found.image.key)
         assert await parts.store.get_by_image(image_id) == after

@@ -42,7 +42,7 @@ def requests_are_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture
 def api_changes() -> dict[str, Any]:
-    return {"image_max_age": 0}
+    return {"images.max_age": 0}
 
 
 class Watched:
@@ -95,9 +95,9 @@ async def stored(assembled: Assembled, data: bytes = DATA) -> StoredImage:
 
 
 async def nothing_is_left(assembled: Assembled, watched: Watched) -> None:
-    await until(lambda: watched.opened == 0 and assembled.api.images.downloads.running == 0)
-    await assembled.api.in_flight.drained(10)
-    assert not assembled.api.in_flight._requests
+    await until(lambda: watched.opened == 0 and assembled.resources.images.images.downloads.running == 0)
+    await assembled.resources.common.in_flight.drained(10)
+    assert not assembled.resources.common.in_flight._requests
 
 
 class Reader:
@@ -184,7 +184,7 @@ async def test_storage_is_read_no_faster_than_the_reader_takes_it(
     await nothing_is_left(assembled, watched)
 
 
-@pytest.mark.parametrize("api_changes", [{"stall_timeout": 0.3}])
+@pytest.mark.parametrize("api_changes", [{"common.limits.stall_timeout": 0.3}])
 @pytest.mark.gen_test(timeout=60)
 async def test_a_reader_that_stops_is_cut_off_and_told(
     assembled: Assembled, watched: Watched, http_port: int, headers: dict[str, str], api_changes: dict[str, Any]
@@ -255,7 +255,7 @@ async def test_more_than_allowed_are_asked_to_come_back(
     assembled: Assembled, watched: Watched, http_port: int, headers: dict[str, str]
 ) -> None:
     found = await stored(assembled)
-    downloads = assembled.api.images.downloads
+    downloads = assembled.resources.images.images.downloads
     downloads._limit = 2
     async with reading(http_port, found, headers) as one, reading(http_port, found, headers) as other:
         await until(lambda: downloads.running == 2)

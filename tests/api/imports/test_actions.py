@@ -102,7 +102,7 @@ async def test_what_runs_is_cancelled_and_what_it_may_have_stored_goes(
     assert not await assembled.parts.store.update(document.handed_back(clock.now(), clock.now()))
     status, body = await answer(client, document, "/retry")
     assert (status, body["code"]) == (409, "still_stopping")
-    await assembled.api.images.purge_stopped(document.id)
+    await assembled.resources.images.images.purge_stopped(document.id)
     assert not (await stored(assembled, document.id)).is_stopping
     status, body = await answer(client, document, "/retry")
     assert (status, body["status"]) == (200, "queued")
@@ -208,7 +208,7 @@ async def test_one_that_runs_is_hidden_at_once_and_goes_with_its_attempt(
     assert (status, body["status"]) == (202, "deleting"), "no worker has said that its attempt has ended"
     assert (await answer(deleter, document, method="GET"))[0] == 404
     assert (await stored(assembled, document.id)).status is Status.CANCELLED
-    await assembled.api.images.purge_stopped(document.id)
+    await assembled.resources.images.images.purge_stopped(document.id)
     assert not await assembled.parts.storage.exists(document.own_key)
     await left_behind(assembled, document)  # as by a save that was given up, and went on
     await swept(assembled, clock)
@@ -231,7 +231,7 @@ async def test_the_answer_waits_for_the_worker_that_ends_the_attempt(
         if looks == 5:
             found = await get(import_id)
             assert found is not None
-            await assembled.api.images.removal.settle_quietly(found)
+            await assembled.resources.images.images.removal.settle_quietly(found)
         return await get(import_id)
 
     monkeypatch.setattr(assembled.parts.store, "get", ends_meanwhile)
@@ -290,7 +290,7 @@ async def test_a_failed_import_is_retried_as_soon_as_what_it_has_left_is_gone(
     await left_behind(assembled, failed)
     status, body = await answer(client, failed, "/retry")
     assert (status, body["code"]) == (409, "still_stopping")
-    await assembled.api.images.removal.settle_quietly(failed)
+    await assembled.resources.images.images.removal.settle_quietly(failed)
     assert not await assembled.parts.storage.exists(failed.own_key)
     assert (await answer(client, failed, "/retry"))[0] == 200
     await left_behind(assembled, failed)  # late, or by the new attempt: that is what it may finish with
@@ -315,7 +315,7 @@ async def test_what_storage_keeps_goes_later(
     assert (await answer(deleter, found.document, method="GET"))[0] == 404
     clock.advance(timedelta(minutes=2))
     (unpurged,) = await assembled.parts.store.unpurged(clock.now(), 10)
-    await assembled.api.images.purge(unpurged)
+    await assembled.resources.images.images.purge(unpurged)
     assert await assembled.parts.store.get(found.document.id) is None
     assert not await assembled.parts.storage.exists(found.image.key)
 

@@ -115,7 +115,7 @@ async def test_an_upload_expires_when_it_should_and_says_so_in_the_machines_time
     post: Callable[..., Any], assembled: Assembled, clock: SettableClock, ticks: Ticks, step: timedelta
 ) -> None:
     parts = assembled.parts
-    images = assembled.api.images
+    images = assembled.resources.images.images
     purger = Purger(images, parts.store, clock, random.Random(1))
     lasts = timedelta(seconds=parts.settings.uploads.expire_after)
     headers = {"Tus_Resumable": "1.0.0", "Upload_Length": "10", "Upload_Metadata": f"album_id {ALBUM}"}

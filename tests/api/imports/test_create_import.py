@@ -216,7 +216,7 @@ async def test_an_error_names_the_parameter(client: Client) -> None:
 
 @pytest.mark.gen_test
 async def test_a_full_backlog_is_503_with_retry_after(client: Client, assembled: Assembled) -> None:
-    assembled.api.imports.backlog._limit = 3
+    assembled.resources.imports.imports.backlog._limit = 3
     for _ in range(3):
         assert (await client.post(f"album_id=imported_album&url={URL}")).code == 200
     response = await client.post(f"album_id=imported_album&url={URL}")

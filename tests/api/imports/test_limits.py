@@ -22,7 +22,7 @@ NAMES = ("RateLimit", "RateLimit-Policy", "Retry-After")
 
 @pytest.fixture
 def api_changes() -> dict[str, object]:
-    return {"rates": Rates(Policy("issuer", 3, 3600, {OTHER_ISSUER: 0}), Policy("organization", 0, 60))}
+    return {"common.rates": Rates(Policy("issuer", 3, 3600, {OTHER_ISSUER: 0}), Policy("organization", 0, 60))}
 
 
 async def test_a_sender_over_its_limit_is_429_until_it_has_waited(client: Client, assembled: Assembled) -> None:
@@ -64,8 +64,8 @@ async def test_an_issuer_without_a_limit_is_told_of_none(client: Client) -> None
 
 async def test_an_organisation_whose_quota_is_used_up_is_403(client: Client, assembled: Assembled) -> None:
     quotas = Quotas(assembled.parts.store, 100, max_age=0)
-    imports = replace(assembled.api.imports, quotas=quotas)
-    object.__setattr__(assembled.api, "imports", imports)
+    imports = replace(assembled.resources.imports.imports, quotas=quotas)
+    object.__setattr__(assembled.resources.imports, "imports", imports)
     assert (await client.post(BODY)).code == 200
     store = assembled.parts.store
     document = done_import()

@@ -35,7 +35,7 @@ def prepared(io_loop: IOLoop, assembled: Assembled) -> None:
 
 @pytest.fixture
 def api_changes() -> dict[str, Any]:
-    return {"upload_max_bytes": 200_000, "upload_stall_timeout": 0.5}
+    return {"common.limits.upload_max_bytes": 200_000, "common.limits.upload_stall_timeout": 0.5}
 
 
 async def waiting(client: Client, form: str = FORM) -> str:
@@ -107,10 +107,7 @@ async def test_an_import_is_fed(client: Client, assembled: Assembled, tmp_path: 
     ("body", "code"), [(b"no image at all", "not_an_image"), (next(iter(bombs().values())), "image_too_complex")]
 )
 @pytest.mark.gen_test
-async def test_what_is_no_good_image_fails_the_import(
-    client: Client, tmp_path: Path, assembled: Assembled, body: bytes, code: str
-) -> None:
-    assembled.api = replace(assembled.api, upload_max_bytes=2**30)
+async def test_what_is_no_good_image_fails_the_import(client: Client, tmp_path: Path, body: bytes, code: str) -> None:
     import_id = await waiting(client)
     response = await put(client, import_id, body[:150_000])
     status, found = code_of(response)
@@ -220,7 +217,7 @@ async def test_one_that_was_cancelled_meanwhile_stays_so(client: Client, assembl
 
 @pytest.mark.gen_test
 async def test_so_many_at_once_and_no_more(client: Client, assembled: Assembled) -> None:
-    receiving = assembled.api.receiving
+    receiving = assembled.resources.imports.receiving
     receiving._concurrency = 1
     first, second = await waiting(client), await waiting(client)
     async with half_sent(client, first):
@@ -393,7 +390,7 @@ async def test_nothing_of_a_file_is_kept_without_a_token(client: Client, assembl
         opened.append(spools)
         yield
 
-    assembled.api.receiving.place = never  # type: ignore[method-assign]
+    assembled.resources.imports.receiving.place = never  # type: ignore[method-assign]
     response = await post(replace(client, token="none"), ALBUM, FILE)
     assert code_of(response) == (401, "unauthorized")
     assert opened == []

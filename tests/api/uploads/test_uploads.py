@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("uploads_prepared")
 
 @pytest.fixture
 def api_changes() -> dict[str, Any]:
-    return {"upload_stall_timeout": 60.0}  # none of these uploads is to end by it
+    return {"common.limits.upload_stall_timeout": 60.0}  # none of these uploads is to end by it
 
 
 async def tus(client: Client, method: str, path: str = "", body: bytes | None = None, **headers: str) -> HTTPResponse:
@@ -273,7 +273,7 @@ async def test_files_of_uploads_that_are_over_are_removed(
     assert await assembled.parts.store.update(document.cancelled(clock.now()))
     (folder / "other.part").write_bytes(b"x")
     (folder / ("0" * 36 + ".part")).write_bytes(b"x")
-    assert await assembled.api.uploads.sweep() == 2
+    assert await assembled.resources.uploads.uploads.sweep() == 2
     assert sorted(path.name for path in folder.iterdir()) == sorted([f"{alive[1:]}.part", "other.part"])
     found = await assembled.parts.store.get(alive[1:])
     assert found is not None

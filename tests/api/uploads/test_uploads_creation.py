@@ -38,7 +38,7 @@ def requests() -> int:
 @pytest.fixture
 def api_changes(requests: int) -> dict[str, Any]:
     rates = Rates(Policy("issuer", requests, 60), Policy("organization", 0, 60))
-    return {"upload_stall_timeout": 0.5, "rates": rates}
+    return {"common.limits.upload_stall_timeout": 0.5, "common.rates": rates}
 
 
 async def create(client: Client, body: bytes, length: int = len(DATA), **headers: str) -> HTTPResponse:

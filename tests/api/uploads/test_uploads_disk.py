@@ -79,7 +79,7 @@ async def test_a_spool_that_has_no_room(
     code: str,
 ) -> None:
     if where == "_flush":  # while the bytes come, rather than when they have come
-        object.__setattr__(assembled.api.receiving.spools, "memory_bytes", 10)
+        object.__setattr__(assembled.resources.imports.receiving.spools, "memory_bytes", 10)
     import_id = (await client.post_json({"album_id": "imported_album"})).body.split(b'"id":"')[1][:36].decode()
     content = f"/api/v1/imports/{import_id}/content"
     boundary = b"--x\r\nContent-Disposition: form-data; name="
@@ -112,14 +112,14 @@ async def test_an_upload_that_ends_just_before_it_is_opened(
     document = await assembled.parts.store.get(path[1:])
     assert document is not None
     store = assembled.parts.store
-    found = type(assembled.api.uploads).find
+    found = type(assembled.resources.uploads.uploads).find
 
     async def late(*arguments: Any) -> Any:
         upload = await found(*arguments)
         await store.update(document.cancelled(clock.now()))
         return upload
 
-    monkeypatch.setattr(type(assembled.api.uploads), "find", late)
+    monkeypatch.setattr(type(assembled.resources.uploads.uploads), "find", late)
     assert code_of(await patch(client, path, 0, DATA)) == (410, "upload_gone")
     assert list(folder.iterdir()) == []
 
@@ -128,7 +128,7 @@ async def test_an_upload_that_ends_just_before_it_is_opened(
 async def test_a_lease_is_given_up_only_where_the_store_may_have_written(
     assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receiving = assembled.api.receiving
+    receiving = assembled.resources.imports.receiving
     lease = await receiving._leases.current()
     waiting = make_import(clock, params={}, status=Status.WAITING)
     with pytest.raises(ApiError, match="not_found"):

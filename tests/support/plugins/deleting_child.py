@@ -15,7 +15,7 @@ from lading.service.config import load_all
 from lading.service.models import Import
 from lading.service.models.clock import SystemClock
 from lading.service.models.grants import Grant
-from lading.service.runtime.api_wiring import make_api
+from lading.service.runtime.api_wiring import make_resources
 from lading.service.runtime.wiring import open_parts
 from tests.support.servers.service import ISSUER, ORGANIZATION
 
@@ -43,7 +43,7 @@ async def main(conf: Path, image_id: str, step: str) -> None:
 
         store.update = dying_update
         grant = Grant(issuer_id=ISSUER, organization_id=ORGANIZATION, token="", admin=True)
-        await make_api(parts, lambda: None).images.delete(grant, image_id)
+        await make_resources(parts, lambda: None).images.images.delete(grant, image_id)
 
 
 if __name__ == "__main__":

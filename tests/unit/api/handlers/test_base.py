@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from tornado.web import RequestHandler
 
-from lading.service.api.handlers.base import BaseHandler
+from lading.service.api.http.base import BaseHandler
 
 
 class Answer(SimpleNamespace):

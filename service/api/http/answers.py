@@ -1,0 +1,177 @@
+"""What every answer has: request id, headers, the echo of the token, and the one writer of error bodies."""
+
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from tornado.web import HTTPError, RequestHandler
+
+from ...errors.catalogue import AnyStatus, ApiError, problem_of, reason_phrase
+from ...errors.database import told_as_outage
+from ...errors.params import ParamsError
+from ...models.grants import Grant, Unauthorized
+from ...models.representation import encode
+from ..resources import Common
+from .client_address import client_address
+from .headers import FIXED, WireHeaders, http_date
+from .methods import methods_of
+from .request_head import request_id_of
+
+PROBLEM = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+
+class AnsweringHandler(RequestHandler):
+    """A handler whose every answer, errors included, has the headers of the contract."""
+
+    common: Common
+    api: object
+    """The value of its resource; each handler says of which type."""
+    grant: Grant | None
+    kept_headers: dict[str, str]
+    """Headers of the answer whatever it is, an error too."""
+    request_id: str
+    log_fields: dict[str, Any]
+    """What the request's log line says beside the request itself."""
+
+    def initialize(self, common: Common, api: object) -> None:
+        """Take what the handler works with.
+
+        Args:
+            common: what every handler needs.
+            api: the value that the route names.
+        """
+        self.common = common
+        self.api = api
+        self.grant = None
+        self.kept_headers = {}
+        self.log_fields = {}
+        common.in_flight.begin(self)
+        if common.cors is not None:
+            self.keep_headers(common.cors.headers(self.request))
+
+    def on_finish(self) -> None:
+        """Release what the request held; called by Tornado when the answer was handed to the connection."""
+        self._release()
+
+    def on_connection_close(self) -> None:
+        """Release what the request held; called by Tornado when the client went away."""
+        super().on_connection_close()
+        self._release()
+
+    def _release(self) -> None:
+        self.common.in_flight.end(self)
+
+    # --- headers ------------------------------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """Begin the answer anew; see ``RequestHandler.clear``, which makes headers of its own first."""
+        self._write_buffer, self._status_code, self._reason = [], HTTPStatus.OK.value, HTTPStatus.OK.phrase
+        self._headers = WireHeaders()
+        self._headers["Date"] = http_date(int(time.time()))
+        for name, value in FIXED:
+            self._headers[name] = value
+        if not hasattr(self, "request_id"):
+            self.request_id = request_id_of(self.request.headers.get("X-Request-Id"))
+        self._headers["X-Request-Id"] = self.request_id
+        if getattr(self, "grant", None) is not None:
+            self._headers["X-token"] = self.grant.token  # type: ignore[union-attr]
+        for name, value in getattr(self, "kept_headers", {}).items():
+            self._headers[name] = value
+
+    def keep_headers(self, headers: Mapping[str, str]) -> None:
+        """Set headers, also of an error that follows."""
+        self.kept_headers |= headers
+        for name, value in headers.items():
+            self.set_header(name, value)
+
+    @property
+    def client_address(self) -> str:
+        """Who sent the request, for the log."""
+        forwarded_for = ",".join(self.request.headers.get_list("X-Forwarded-For"))
+        return client_address(self.request.remote_ip or "", forwarded_for, self.common.trusted_proxies)
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:  # noqa: ARG002
+        """A segment of the path; one that is not UTF-8 names nothing, rather than being an error of its own."""
+        return value.decode("utf-8", "replace")
+
+    def compute_etag(self) -> None:
+        """No ``Etag``: an answer that says ``no-store`` has no use for one."""
+
+    def answer(self, status: AnyStatus, body: dict[str, Any], content_type: str = "application/json") -> None:
+        """Finish with a JSON body."""
+        self.set_status(status, reason_phrase(status))
+        self.set_header("Content-Type", f"{content_type}; charset=utf-8")
+        self.set_header("Content-Length", str(len(payload := encode(body))))
+        if not self.request._body_future.done():  # noqa: SLF001  # nothing public tells
+            # Tornado closes the connection rather than reading what is left of the request.
+            self.set_header("Connection", "close")
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.finish(payload)
+
+    def answer_nothing(self) -> None:
+        """Finish with 204."""
+        self.set_status(HTTPStatus.NO_CONTENT)
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self.finish()
+
+    # --- errors -------------------------------------------------------------------------------------------------------
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ARG002
+        """Answer with ``application/problem+json`` (RFC 9457), whatever went wrong; called by Tornado."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        self.answer_error(_api_error(error, self.request.method or ""))
+
+    def answer_error(self, error: ApiError) -> None:
+        """Finish with the error."""
+        self.log_fields |= {"code": error.code, "reason": error.internal or error.detail}
+        if error.code in ("unauthorized", "forbidden"):
+            self.set_header("X-message", "Access denied")
+        if error.status is HTTPStatus.UNAUTHORIZED:
+            self.set_header("WWW-Authenticate", 'Token realm="Application"')
+        if error.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.allowed_methods()))
+        if error.retry_after is not None:
+            self.set_header("Retry-After", str(error.retry_after))
+        self.answer(error.status, problem_of(error, self.request_id), PROBLEM)
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Log only what was not expected; what was is part of the request's own line."""
+        if not isinstance(value, ApiError | ParamsError | Unauthorized | HTTPError):
+            log.error("unexpected failure of a request", request_id=self.request_id, exc_info=(typ, value, tb))
+
+    def allowed_methods(self) -> tuple[str, ...]:
+        """The methods that the resource has (RFC 9110 section 10.2.1)."""
+        return methods_of(type(self))
+
+    # --- tokens -------------------------------------------------------------------------------------------------------
+
+    async def authenticate(self) -> Grant:
+        """The grant of the request's token, which the answer then echoes as ``X-token``.
+
+        Raises:
+            Unauthorized: no valid token.
+            ApiError: ``documents_unavailable``.
+        """
+        values = self.request.headers.get_list("Authorization")
+        with told_as_outage():
+            self.grant = await self.common.authenticator.authenticate(values[0] if len(values) == 1 else None)
+        self.set_header("X-token", self.grant.token)
+        self.log_fields["issuer_id"] = self.grant.issuer_id
+        return self.grant
+
+
+def _api_error(error: BaseException | None, method: str) -> ApiError:
+    """The answer to whatever a handler raised."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, Unauthorized):
+        return ApiError("unauthorized", internal=str(error))
+    if isinstance(error, ParamsError):
+        return ApiError.of(error.code, error.status, error.detail, parameter=error.parameter)
+    if isinstance(error, HTTPError) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return ApiError("method_not_allowed", method=method)
+    return ApiError("internal_error")

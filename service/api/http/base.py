@@ -1,0 +1,104 @@
+"""What every handler is made of: answers, and a body that is gathered in memory within its limits."""
+
+import asyncio
+
+from tornado.web import stream_request_body
+
+from ...errors.catalogue import ApiError
+from ..resources import Common
+from .answers import AnsweringHandler
+from .request_head import head_bytes
+
+DISCARD_FACTOR = 32
+"""A refused body is read to its end up to this multiple of the limit, so that its client reads the answer rather than a
+reset connection; of a longer one nothing is read."""
+MAX_LENGTH_DIGITS = 18
+"""Digits of a ``Content-Length`` that are read; more of them are beyond any limit, whatever they are."""
+
+
+@stream_request_body
+class BaseHandler(AnsweringHandler):
+    """A handler whose request has a small body, or none."""
+
+    def initialize(self, common: Common, api: object) -> None:
+        """See ``AnsweringHandler.initialize``."""
+        super().initialize(common, api)
+        self._body = bytearray()
+        self._discarded = 0
+        self._refusal: ApiError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def prepare(self) -> None:
+        """Decide whether the body may come, before any of it is read."""
+        self.check_head()
+        self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
+        announced = self.announced_bytes()
+        if announced > self.common.limits.body_max_bytes:
+            self._refuse_body()
+            if announced > DISCARD_FACTOR * self.common.limits.body_max_bytes or "Expect" in self.request.headers:
+                self.body()
+        if announced or "Transfer-Encoding" in self.request.headers:
+            self._timer = asyncio.get_running_loop().call_later(self.common.limits.body_timeout, self._body_timed_out)
+
+    def check_head(self) -> None:
+        """Judge the request's head.
+
+        Raises:
+            ApiError: ``request_head_too_large``.
+        """
+        if head_bytes(self.request) > self.common.limits.head_max_bytes:
+            raise ApiError("request_head_too_large", limit=self.common.limits.head_max_bytes)
+
+    def announced_bytes(self) -> int:
+        """Length of the body as its sender has announced it; 0 where it has not."""
+        length = self.request.headers.get("Content-Length", "")
+        digits = length.lstrip("0")[:MAX_LENGTH_DIGITS]
+        return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+    def data_received(self, chunk: bytes) -> None:
+        """Gather the body; beyond the limit, count what is thrown away."""
+        if self._refusal is None and len(self._body) + len(chunk) > self.common.limits.body_max_bytes:
+            self._refuse_body()
+        if self._refusal is None:
+            self._body += chunk
+            return
+        self._discarded += len(chunk)
+        if self._discarded > DISCARD_FACTOR * self.common.limits.body_max_bytes and not self._finished:
+            self.answer_error(self._refusal)
+
+    def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            ApiError: ``request_body_too_large``.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._refusal is not None:
+            raise self._refusal
+        return bytes(self._body)
+
+    def _release(self) -> None:
+        super()._release()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._body = bytearray()
+
+    def _refuse_body(self) -> None:
+        self._refusal = ApiError("request_body_too_large", limit=self.common.limits.body_max_bytes)
+        self._discarded = len(self._body)
+        self._body = bytearray()
+
+    def _body_timed_out(self) -> None:
+        if not self._finished:
+            self.answer_error(ApiError("request_timeout", seconds=round(self.common.limits.body_timeout)))
+
+
+class NotFoundHandler(BaseHandler):
+    """Any path that no route has."""
+
+    async def get(self) -> None:
+        """404."""
+        raise ApiError("not_found")
+
+    head = post = put = patch = delete = options = get

@@ -1,0 +1,152 @@
+"""What handlers work with: a common part for all of them, and a value for each resource of the API.
+
+The composition root makes them; the route table names for each path the value that its handler is given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from ipaddress import IPv4Network, IPv6Network
+
+from ..images.service import Images
+from ..imports.accept import Imports
+from ..imports.actions import Actions
+from ..imports.batches.batches import Batches
+from ..imports.events.stream import Events
+from ..imports.lists import Listing
+from ..imports.preflight import Preflight
+from ..imports.uploads.receiving import Receiving
+from ..imports.uploads.resumable import Uploads
+from ..imports.waiting import Waiting
+from ..limits.rates import Rates
+from ..observe.readiness import Readiness
+from ..webhooks.history import Webhooks
+from .auth import Authenticator
+from .http.cors import Cors
+from .http.event_streams import Streams
+from .http.in_flight import InFlight
+from .openapi.document import Description
+from .params import ParamLimits
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How much a request may send, and how long it and the reading of its answer may take.
+
+    Attributes:
+        params: depth and number of parameters.
+        head_max_bytes: of the request line and the header fields.
+        body_max_bytes: of a body that is gathered in memory.
+        body_timeout: seconds for such a body.
+        upload_max_bytes: of a body that is an image.
+        upload_stall_timeout: seconds that a body taken piece by piece may make no progress.
+        stall_timeout: seconds that the reader of a long answer may take nothing.
+    """
+
+    params: ParamLimits
+    head_max_bytes: int
+    body_max_bytes: int
+    body_timeout: float
+    upload_max_bytes: int
+    upload_stall_timeout: float
+    stall_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every handler needs.
+
+    Attributes:
+        timezone: of the times in answers.
+        cors: which other origins may read answers; None for none.
+    """
+
+    authenticator: Authenticator
+    rates: Rates
+    limits: RequestLimits
+    timezone: tzinfo
+    trusted_proxies: Sequence[IPv4Network | IPv6Network]
+    in_flight: InFlight
+    cors: Cors | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportsApi:
+    """For ``/api/v1/imports`` and what is below it."""
+
+    imports: Imports
+    listing: Listing
+    actions: Actions
+    preflight: Preflight
+    waiting: Waiting
+    receiving: Receiving
+
+
+@dataclass(frozen=True, slots=True)
+class BatchesApi:
+    """For ``/api/v1/imports/batch`` and ``/api/v1/batches``.
+
+    Attributes:
+        max_bytes: of the body of a batch.
+    """
+
+    batches: Batches
+    receiving: Receiving
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadsApi:
+    """For ``/api/v1/uploads``."""
+
+    uploads: Uploads
+    receiving: Receiving
+    actions: Actions
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesApi:
+    """For ``/api/v1/images``.
+
+    Attributes:
+        max_age: seconds for which a client may keep an image.
+    """
+
+    images: Images
+    max_age: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventsApi:
+    """For the streams of events.
+
+    Attributes:
+        streams: the bound on them.
+        stream_seconds: how long a stream may go on.
+        heartbeat: seconds without an event after which a comment is sent.
+    """
+
+    imports: Imports
+    events: Events
+    streams: Streams
+    stream_seconds: float
+    heartbeat: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Everything that the API serves. The route table takes it apart; no handler sees it.
+
+    Attributes:
+        webhooks: None where they are switched off.
+    """
+
+    common: Common
+    imports: ImportsApi
+    batches: BatchesApi
+    uploads: UploadsApi
+    images: ImagesApi
+    events: EventsApi
+    readiness: Readiness
+    description: Description
+    webhooks: Webhooks | None = None
