@@ -77,12 +77,16 @@ async def voyage(directory: Path, store: Store, ashore: ExitStack, tell: Callabl
             await _start(deployment, auditor, around)
             watch = asyncio.create_task(_watch(figures, deployment, random.Random(rng.random())))
             for number in range(SCALE.segments):
+                found = {kind: len(texts) for kind, texts in figures.violations.items()}
                 await _segment(figures, faults, store, load, rng)
                 await auditor.settle(is_last=False)
                 around.forget()
-                found = {kind: len(texts) for kind, texts in figures.violations.items()} or "nothing"
-                seconds = time.monotonic() - began
-                tell(f"{seconds:.0f} s, segment {number + 1}: {len(auditor.ledger.cargo)} imports, found {found}")
+                seconds, news = time.monotonic() - began, figures.news(found)
+                done = f"{figures.kills.total()} kills, {figures.faults.total()} faults"
+                imports = f"{len(auditor.ledger.cargo)} imports"
+                tell(
+                    "\n".join([f"{seconds:.0f} s, segment {number + 1}: {done}, {imports}", *(news or ["    nothing"])])
+                )
             await _ended(watch)
             await _land(figures, deployment, auditor)
     finally:

@@ -1,7 +1,7 @@
 """What clients have been told, and what they have done: the outside view of every import that was acknowledged."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -109,11 +109,17 @@ class Figures:
             f"  seen: {_counts(self.notes)}",
             "  found: " + ", ".join(f"{self.count(kind)} {kind}" for kind in KINDS),
         ]
+        return "\n".join([*rows, *self.news(since={})])
+
+    def news(self, since: Mapping[str, int]) -> list[str]:
+        """Lines that tell of what was found beyond so many of each kind."""
+        lines = []
         for kind, texts in self.violations.items():
-            rows += [f"    {kind}: {text}" for text in texts[:SHOWN]]
-            if len(texts) > SHOWN:
-                rows.append(f"    {kind}: and {len(texts) - SHOWN} more")
-        return "\n".join(rows)
+            new = texts[since.get(kind, 0) :]
+            lines += [f"    {kind}: {text}" for text in new[:SHOWN]]
+            if len(new) > SHOWN:
+                lines.append(f"    {kind}: and {len(new) - SHOWN} more")
+        return lines
 
 
 SHOWN: Final = 12

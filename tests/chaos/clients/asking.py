@@ -14,7 +14,7 @@ from tests.chaos.audit.ledger import Ledger
 
 UNANSWERED: Final = (aiohttp.ClientError, TimeoutError, OSError)
 TIMEOUT: Final = aiohttp.ClientTimeout(total=20)
-PATIENCE: Final = 90.0
+PATIENCE: Final = 240.0
 """Seconds for which a client repeats one request; then the service counts as gone."""
 
 
