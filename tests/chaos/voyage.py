@@ -25,7 +25,7 @@ from tests.chaos.clients.streams import Listener
 from tests.chaos.harm.clocks import without_clocks
 from tests.chaos.harm.disks import Disk, NoMounts, disks, without_mounts
 from tests.chaos.harm.faults import Fault, Faults
-from tests.chaos.harm.rig import NAMES, ONLY, SCALE, SETTLE, Deployment, in_thread
+from tests.chaos.harm.rig import NAMES, ONLY, QUICK, SCALE, SETTLE, Deployment, in_thread
 from tests.support.servers.processes import lading
 from tests.support.servers.service import token
 
@@ -172,7 +172,9 @@ async def _ended(task: "asyncio.Task[None]") -> None:
 
 async def _start(deployment: Deployment, auditor: Auditor, around: World) -> None:
     """Start the processes, once the receiver is known and the listeners listen."""
+    began = time.monotonic()
     await in_thread(deployment.start, "service")
+    auditor.patience *= max(1.0, (time.monotonic() - began) / QUICK)
     asking = auditor.asking
     made = json.dumps({"url": around.hooks.url("/hook")})
     answer = await asking.once("POST", "/api/v1/webhooks", made, {"Content-Type": "application/json"})

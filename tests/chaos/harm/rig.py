@@ -20,6 +20,8 @@ from tests.support.servers.service import CONF, environment
 LEASE: Final = 3.0
 SETTLE: Final = LEASE + 60.0
 """Seconds from the last fault within which every accepted import must be final (P2)."""
+QUICK: Final = 3.0
+"""Seconds that a start takes on a machine with nothing else to do. Where it takes longer, so does all patience."""
 PATIENCE: Final = 120.0
 """Seconds within which a process that does not start is started again and again."""
 NAMES: Final = ("service", "worker")
@@ -120,6 +122,7 @@ class Deployment:
                 "LADING_WORKER__RETRY_MAX": "2",
                 "LADING_WEBHOOKS__RETRY_BASE": "0.2",
                 "LADING_WEBHOOKS__TIMEOUT": "3",
+                "LADING_WEBHOOKS__PER_HOST": "32",
                 "LADING_WEBHOOKS__ENDPOINT_CACHE": "1",
                 **overrides,
             },
