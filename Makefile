@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs docs-serve docs-pages unit test-long chaos bench bench-quick bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
+.PHONY: help run test lint docs docs-serve docs-pages docs-answers unit test-long chaos bench bench-quick bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ docs-serve: $(VENV)/.installed-docs  ## Show the documentation at http://127.0.0
 
 docs-pages: $(VENV)/.installed-test  ## Write the generated parts of the reference: options, cases of the kit.
 	$(BIN)/python -m tests.docs.generate
+
+docs-answers: $(VENV)/.installed-test  ## Record the answers that the API's reference shows, with a running service.
+	$(BIN)/python -m tests.docs.pages.recording
 
 unit: $(VENV)/.installed-test  ## All tests.
 	$(BIN)/pytest -n auto --dist worksteal

@@ -12,7 +12,8 @@ from tests.support.servers.processes import origin_process
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-PAGES = [README, DOCS / "tutorials" / "first-import.md", *sorted((DOCS / "how-to").rglob("*.md"))]
+API = [page for page in sorted((DOCS / "reference" / "api").glob("*.md")) if page.stem != "index"]
+PAGES = [README, DOCS / "tutorials" / "first-import.md", *sorted((DOCS / "how-to").rglob("*.md")), *API]
 MOST_SKIPS = 4
 A_SERVICE = """\
 lading issuer create --id my-issuer --organization my-organization

@@ -14,7 +14,7 @@ PAGES = [
 TO_BE_REWRITTEN = {
     ROOT / "CHANGELOG.md",
     *(ROOT / "docs" / "explanation" / f"{name}.md" for name in ("performance", "promises")),
-    *(ROOT / "docs" / "reference" / f"{name}.md" for name in ("api/index", "errors")),
+    *(ROOT / "docs" / "reference" / f"{name}.md" for name in ("errors",)),
 }
 """Pages that come from before this rule."""
 

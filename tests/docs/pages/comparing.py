@@ -12,8 +12,8 @@ from typing import Any, Final
 _UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _SECRET: Final = r"(?:whsec_[A-Za-z0-9+/]+=*|(?:dlv|evt)_[0-9a-f]{32})"
 _JWT: Final = r"eyJ[\w-]+\.[\w-]+\.[\w-]+"
-_TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
-_CHANGING: Final = re.compile(rf"(?P<named>{_UUID}|{_SECRET}|{_JWT})|(?P<time>{_TIME})|(?P<any>…)")
+TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
+_CHANGING: Final = re.compile(rf"(?P<named>{_UUID}|{_SECRET}|{_JWT})|(?P<time>{TIME})|(?P<any>…)")
 _MEASURED: Final = re.compile(r".*(?:\.ms|milliseconds)")
 """Keys of numbers that differ from run to run."""
 
@@ -38,6 +38,12 @@ class Names:
         """The text with the ids and secrets of this run."""
         return _CHANGING.sub(lambda found: self._meant.get(found[0], found[0]), text)
 
+    def undone(self, text: str) -> str:
+        """The text of this run with the ids and secrets of the page."""
+        for shown, meant in self._meant.items():
+            text = text.replace(meant, shown)
+        return text
+
     def match(self, expected: str, actual: str) -> bool:
         """Whether a text is as expected; learns the names in it."""
         new: list[str] = []
@@ -53,7 +59,7 @@ class Names:
         if piece["any"]:
             return ".*?"
         if piece["time"]:
-            return _TIME
+            return TIME
         name = piece["named"]
         if name in self._meant:
             return re.escape(self._meant[name])
@@ -76,13 +82,13 @@ def _pieces(text: str) -> Iterator[re.Match[str] | str]:
 def difference(expected: str, actual: str, language: str, names: Names) -> str:
     """Where an output is not as expected; empty where it is."""
     if language == "json":
-        return _json_difference(expected, actual, names)
+        return json_difference(expected, actual, names)
     wanted, printed = expected.splitlines(), actual.splitlines()
-    return _lines_difference(wanted, printed, names)
+    return lines_difference(wanted, printed, names)
 
 
-def _lines_difference(wanted: list[str], printed: list[str], names: Names) -> str:
-    """A line ``…`` stands for any number of lines."""
+def lines_difference(wanted: list[str], printed: list[str], names: Names) -> str:
+    """Where lines are not as expected; a line ``…`` stands for any number of lines."""
     rest = list(printed)
     anything = False
     for line in wanted:
@@ -100,9 +106,9 @@ def _lines_difference(wanted: list[str], printed: list[str], names: Names) -> st
     return f"the line {rest[0]!r} is not shown" if rest and not anything else ""
 
 
-def _json_difference(expected: str, actual: str, names: Names) -> str:
-    """Several documents may come in any order, as the lines of a batch do."""
-    wanted, printed = _documents(expected), _documents(actual)
+def json_difference(expected: str, actual: str, names: Names) -> str:
+    """Where JSON is not as expected. Several documents may come in any order, as the lines of a batch do."""
+    wanted, printed = documents(expected), documents(actual)
     if len(wanted) != len(printed):
         return f"{len(printed)} documents where {len(wanted)} are shown"
     for document in wanted:
@@ -122,7 +128,7 @@ def _tried(wanted: Any, printed: Any, names: Names) -> str:
     return unlike
 
 
-def _documents(text: str) -> list[Any]:
+def documents(text: str) -> list[Any]:
     """The JSON documents of a text, one after another."""
     decoder, found = json.JSONDecoder(), []
     text = text.strip()

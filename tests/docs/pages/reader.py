@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.docs.pages.answers import answer_difference
 from tests.docs.pages.blocks import Block, blocks
 from tests.docs.pages.comparing import Names, difference
 from tests.docs.pages.quick import quick_lading
@@ -52,8 +53,8 @@ class Reader:
     def __init__(self, folder: Path, stand_ins: StandIns) -> None:
         self._folder = folder
         self._stand_ins = stand_ins
-        self._names = Names()
-        self._printed: str | None = None
+        self.names = Names()
+        self.printed: str | None = None
         self._background: dict[str, subprocess.Popen[bytes]] = {}
         private = folder.with_name(f"{folder.name}-private")
         private.mkdir()
@@ -114,7 +115,7 @@ class Reader:
 
     def _run(self, code: str, place: str, status: int = 0) -> str:
         """Run lines of a shell; what they print, with the names of the page."""
-        script = _SCRIPT.format(code=self._names.applied(self._stand_ins.applied(code)))
+        script = _SCRIPT.format(code=self.names.applied(self._stand_ins.applied(code)))
         done = subprocess.run(
             ["sh", "-c", script],
             cwd=self._folder,
@@ -135,27 +136,39 @@ class Reader:
         if block.file:
             path = self._folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self._names.applied(self._stand_ins.applied(block.code)), encoding="utf-8")
+            path.write_text(self.names.applied(self._stand_ins.applied(block.code)), encoding="utf-8")
         elif block.is_output:
-            if self._printed is None:
-                return  # a picture: nothing was run yet that could have printed it
-            if unlike := difference(block.code, self._printed, block.language, self._names):
-                raise Strayed(f"{place}: {unlike}\nThe command printed:\n{self._printed}\n{self._logged()}")
+            self.output(block, place)
         elif block.language == "sh":
-            self._printed = self.shell(block.code, place, block.status)
+            self.printed = self.shell(block.code, place, block.status)
         elif block.language == "python":
             file = self._logs / f"block_{block.line}.py"
             file.write_text(self._stand_ins.applied(block.code), encoding="utf-8")
-            self._printed = self._run(f"python {file}", place)
+            self.printed = self._run(f"python {file}", place)
         else:
             raise Strayed(f"{place}: nobody knows how to follow a block of {block.language or 'no language'}")
+
+    def output(self, block: Block, place: str) -> None:
+        """Compare what a page shows with what the command before it has printed.
+
+        Raises:
+            Strayed: they differ.
+        """
+        if self.printed is None:
+            return  # a picture: nothing was run yet that could have printed it
+        if block.language == "http":
+            unlike = answer_difference(block.code, self.printed, self.names)
+        else:
+            unlike = difference(block.code, self.printed, block.language, self.names)
+        if unlike:
+            raise Strayed(f"{place}: {unlike}\nThe command printed:\n{self.printed}\n{self._logged()}")
 
     def _start(self, command: str, line: str, place: str) -> None:
         """Start what stays, in place of the one of its kind that runs: a reader's Ctrl-C comes before."""
         kind = "serve" if "make" in command else command
         self._stop(kind)
         log = self._logs / f"{len(list(self._logs.iterdir()))}.log"
-        line = self._names.applied(self._stand_ins.applied(line))
+        line = self.names.applied(self._stand_ins.applied(line))
         script = _SCRIPT.format(code=line).replace('export -p > "$STATE"\n', "")
         with log.open("wb") as file:
             self._background[kind] = process = subprocess.Popen(
