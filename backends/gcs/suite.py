@@ -16,7 +16,7 @@ from google.api_core.exceptions import NotFound
 
 from ...plugins.contracts import StorageBackend
 from ...plugins.testing import StorageBackendSuite
-from ...plugins.testing.clouds.processes import GcsEndpoint
+from ...plugins.testing.clouds.processes import PAGE, GcsEndpoint
 from ...plugins.testing.storage.support import StorageHarness
 from .access import client_over, open_session
 from .options import GcsStorageOptions
@@ -40,6 +40,7 @@ class GcsHarness(StorageHarness):
         if not isinstance(options, GcsStorageOptions):
             endpoint = request.getfixturevalue("gcs_endpoint")
             options = gcs_options(endpoint, endpoint.new_bucket())
+            self.many = 2 * PAGE + 5
         self.options = options.model_copy(update={"prefix": f"{options.prefix}lading-check-{uuid.uuid4().hex}/"})
 
     @asynccontextmanager

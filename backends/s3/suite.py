@@ -18,7 +18,7 @@ from botocore.session import Session
 
 from ...plugins.contracts import StorageBackend
 from ...plugins.testing import StorageBackendSuite
-from ...plugins.testing.clouds.processes import S3Endpoint
+from ...plugins.testing.clouds.processes import PAGE, S3Endpoint
 from ...plugins.testing.storage.support import StorageHarness
 from .options import S3StorageOptions
 from .storage import S3Storage
@@ -49,6 +49,7 @@ class S3Harness(StorageHarness):
         if not isinstance(options, S3StorageOptions):
             endpoint = request.getfixturevalue("s3_endpoint")
             options = s3_options(endpoint, endpoint.new_bucket())
+            self.many = 2 * PAGE + 5
         self.options = options.model_copy(update={"prefix": f"{options.prefix}lading-check-{uuid.uuid4().hex}/"})
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """How many imports a worker holds, and which of them may run now. Pure accounting, no I/O."""
 
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -116,3 +117,20 @@ def _decrement(counter: Counter[str], key: str) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]
+
+
+class Cooling:
+    """Issuers that the worker does not claim from for a moment, after it had to hand back an import of theirs."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, issuer_id: str, seconds: float) -> None:
+        """Leave an issuer alone for so many seconds from now."""
+        self._until[issuer_id] = time.monotonic() + seconds
+
+    def issuers(self) -> set[str]:
+        """The issuers to leave alone now; the others are forgotten."""
+        now = time.monotonic()
+        self._until = {issuer_id: until for issuer_id, until in self._until.items() if until > now}
+        return set(self._until)

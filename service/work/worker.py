@@ -21,7 +21,7 @@ from .leases import Lease, Leases
 from .pipeline.importer import Importer
 from .politeness import Politeness, verdict_of
 from .results import Transition
-from .slots import Limits, Slots
+from .slots import Cooling, Limits, Slots
 from .storage_health import StorageSuspicion
 
 CLAIM_SECONDS = 0.02
@@ -85,7 +85,7 @@ class Worker:
         self._leases = Leases(store, options.lease)
         self._lease_of: dict[str, Lease] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._cooling: dict[str, float] = {}
+        self._cooling = Cooling()
         self._claiming = asyncio.Lock()
         self._claimed_at = -math.inf
         self._storage = StorageSuspicion(importer)
@@ -159,7 +159,7 @@ class Worker:
             documents = await self._store.claim(
                 lease.worker_id,
                 self._slots.free,
-                exclude_issuers={*self._slots.full_issuers(), *self._cooling_issuers()},
+                exclude_issuers={*self._slots.full_issuers(), *self._cooling.issuers()},
                 per_issuer=self._options.limits.per_issuer,
             )
         except StoreUnavailable as error:
@@ -183,7 +183,7 @@ class Worker:
             self._start(document)
         elif not self._slots.wait(document):
             cooling = PAUSED_COOLING_SECONDS if self._politeness.pause(document) else COOLING_SECONDS
-            self._cooling[document.issuer_id] = asyncio.get_running_loop().time() + cooling
+            self._cooling.add(document.issuer_id, cooling)
             return False
         return True
 
@@ -202,11 +202,6 @@ class Worker:
         if self._slots.has_room_for_issuer(document):
             delay = max(delay, self._politeness.turn(document))
         return self._attempts.given_back(document, now + timedelta(seconds=delay))
-
-    def _cooling_issuers(self) -> set[str]:
-        now = asyncio.get_running_loop().time()
-        self._cooling = {issuer_id: until for issuer_id, until in self._cooling.items() if until > now}
-        return set(self._cooling)
 
     async def _idle(self, news: SupportsWaiting | None) -> None:
         """Wait for something to do, no longer than the poll interval."""

@@ -1,12 +1,14 @@
 """The servers that the kit starts for storages in clouds."""
 
 import importlib.util
+import json
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
-from lading.plugins.testing.clouds.processes import Endpoint, GcsEndpoint, S3Endpoint, serving
+from lading.plugins.testing.clouds.processes import PAGE, REGION, Endpoint, GcsEndpoint, S3Endpoint, serving
 
 KINDS = [S3Endpoint, GcsEndpoint]
 
@@ -41,3 +43,32 @@ def test_a_server_ends_with_those_who_started_it(kind: type[Endpoint]) -> None:
         assert int(server.stdout.readline()) > 0
         server.stdin.close()
         assert server.wait(30) == 0
+
+
+def asked(url: str, method: str = "GET") -> bytes:
+    signature = f"AWS4-HMAC-SHA256 Credential=testing/20200101/{REGION}/s3/aws4_request"
+    body = b"x" if method != "GET" else None
+    request = urllib.request.Request(url, body, {"Authorization": signature}, method=method)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        content: bytes = response.read()
+        return content
+
+
+def test_s3_lists_in_pages(s3_endpoint: S3Endpoint) -> None:
+    place = f"{s3_endpoint.url}/{s3_endpoint.new_bucket()}"
+    for number in range(PAGE + 1):
+        asked(f"{place}/{number}", "PUT")
+    page = asked(f"{place}?list-type=2")
+    assert (page.count(b"<Key>"), b"<IsTruncated>true<" in page) == (PAGE, True)
+
+
+def test_gcs_lists_in_pages(gcs_endpoint: GcsEndpoint) -> None:
+    bucket = gcs_endpoint.new_bucket()
+    for number in range(PAGE + 1):
+        asked(f"{gcs_endpoint.url}/upload/storage/v1/b/{bucket}/o?uploadType=media&name=o{number:02}", "POST")
+    place = f"{gcs_endpoint.url}/storage/v1/b/{bucket}/o"
+    first = json.loads(asked(f"{place}?maxResults=1000"))
+    second = json.loads(asked(f"{place}?pageToken={first['nextPageToken']}"))
+    assert [len(page["items"]) for page in (first, second)] == [PAGE, 1]
+    assert "nextPageToken" not in second
+    assert len(json.loads(asked(f"{place}?maxResults=3&prefix=o"))["items"]) == 3

@@ -1,8 +1,8 @@
 """A server that speaks Google Cloud Storage's JSON API: gcp-storage-emulator's, in this process, with what it lacks.
 
 It prints its port, and ends when its standard input does. Added are conditions (``ifGenerationMatch``), the checksum of
-a resumable upload, its end (``DELETE``), connections that are kept, and ``/unfinished``: GET names the uploads under
-way, DELETE ends them.
+a resumable upload, its end (``DELETE``), listings in pages, connections that are kept, and ``/unfinished``: GET names
+the uploads under way, DELETE ends them.
 """
 
 import io
@@ -20,8 +20,14 @@ from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.server import RequestHandler, Router
 from gcp_storage_emulator.storage import Storage
 
+from .processes import PAGE
+
 _LOCK: Final = threading.Lock()
 """One request is worked on at a time: the emulator is made for that, and conditions need it."""
+
+
+_NOT_PAGED: Final = {"delimiter", "matchGlob", "softDeleted"}
+"""Parameters of listings that the emulator answers itself."""
 
 
 class InMemory(Storage):  # type: ignore[misc]  # the emulator has no types
@@ -68,6 +74,8 @@ class Righted(RequestHandler):  # type: ignore[misc]  # the emulator has no type
             self._end(upload)
         elif upload is not None and upload not in self.storage.resumable:
             self._reply(404)
+        elif self.command == "GET" and address.path.endswith("/o") and query.keys().isdisjoint(_NOT_PAGED):
+            self._list(unquote(address.path.partition("/b/")[2].removesuffix("/o")), query)
         elif not self._condition_holds(address.path, query, body):
             self._reply(412)
         else:
@@ -107,6 +115,20 @@ class Righted(RequestHandler):  # type: ignore[misc]  # the emulator has no type
         kind, _, value = self.headers.get("X-Goog-Hash", "").partition("=")
         if kind == "crc32c":
             entry["crc32c"] = value  # which the emulator compares at the end
+
+    def _list(self, bucket: str, query: dict[str, str]) -> None:
+        """One page; its token is the last name in it, as nobody may know."""
+        try:
+            found, _ = self.storage.get_file_list(bucket, query.get("prefix"))
+        except NotFound:
+            self._reply(404)
+            return
+        rest = [entry for entry in found if entry["name"] > query.get("pageToken", "")]
+        page = rest[: min(PAGE, int(query.get("maxResults", PAGE)))]
+        answer = {"kind": "storage#objects", "items": page}
+        if len(page) < len(rest):
+            answer["nextPageToken"] = page[-1]["name"]
+        self._reply(200, json.dumps(answer).encode())
 
     def _end(self, upload: str) -> None:
         if self.storage.resumable.pop(upload, None) is None:

@@ -21,6 +21,9 @@ import pytest
 REGION: Final = "us-east-1"
 _HINT: Final = "pip install 'lading[testing]'"
 
+PAGE: Final = 20
+"""Objects in a page of a listing of either server: few, so that few objects are several pages."""
+
 _Served = TypeVar("_Served", bound="Endpoint")
 
 

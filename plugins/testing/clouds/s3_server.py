@@ -16,6 +16,8 @@ from typing import Any, Final
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from .processes import PAGE
+
 _CHECKSUM: Final = "HTTP_X_AMZ_CHECKSUM_SHA256"
 _ERROR: Final = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>{}</Message></Error>'
 
@@ -53,6 +55,7 @@ def _refused(start_response: StartResponse, code: str) -> Iterable[bytes]:
 
 def main() -> None:
     """Serve until standard input ends."""
+    os.environ["MOTO_S3_DEFAULT_MAX_KEYS"] = str(PAGE)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", 0, Righted(DomainDispatcherApplication(create_backend_app)), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -16,8 +16,6 @@ from ..suite import UNSUPPORTED
 from .saving import Gate
 from .support import KEY, StorageHarness
 
-MANY = 1100
-"""More than a page of most services that list, and than a batch."""
 CLOCKS = timedelta(hours=1)
 """How far the clock of a storage may be from ours."""
 
@@ -107,10 +105,10 @@ class ListingCases(StorageHarness):
             assert set(await self.listed(backend)) == {KEY}
 
     async def test_many_objects_are_listed_each_once(self) -> None:
-        keys = [f"{number % 7:02x}/{number}" for number in range(MANY)]
+        keys = [f"{number % 7:02x}/{number}" for number in range(self.many)]
         async with self.opened() as backend:
             self.lister(backend)
-            for start in range(0, MANY, 50):
+            for start in range(0, self.many, 50):
                 await asyncio.gather(*(self.write_raw(key, b"x") for key in keys[start : start + 50]))
             assert set(await self.listed(backend)) == set(keys)
 

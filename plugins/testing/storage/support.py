@@ -21,10 +21,12 @@ class StorageHarness(Suite):
 
     Attributes:
         max_key_length: the longest key that the harness can use, where it puts something before every key.
+        many: objects that the longest listing writes: more than a page of the storage, and of most services.
     """
 
     optional: ClassVar[frozenset[str]] = frozenset({"bounded_memory"})
     max_key_length: ClassVar[int] = 255
+    many: int = 1100
 
     @abstractmethod
     def make_backend(self) -> StorageBackend:

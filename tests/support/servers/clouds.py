@@ -115,7 +115,13 @@ class GcsPlace:
 
     def names(self) -> list[str]:
         """Of all images."""
-        return [entry["name"] for entry in json.loads(_get(self._base))["items"]]
+        names, token = [], ""
+        while True:
+            page = json.loads(_get(f"{self._base}?pageToken={quote(token, safe='')}"))
+            names += [entry["name"] for entry in page["items"]]
+            token = page.get("nextPageToken", "")
+            if not token:
+                return names
 
     def found(self, name: str) -> Found:
         url = f"{self._base}/{quote(name, safe='')}"

@@ -1,69 +1,23 @@
-"""Imports: what their properties read from ``params``, and that only the documented transitions exist."""
+"""Imports: only the documented transitions exist, and values are frozen."""
 
 import uuid
-from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from lading.service.models import Failure, Image, Import, Share, Status
-
-NOW = datetime(2026, 2, 3, 4, 5, 6, 789_999, tzinfo=UTC)
-NOW_IN_MILLISECONDS = NOW.replace(microsecond=789_000)
-LATER = NOW + timedelta(seconds=90)
-FAILURE = Failure(code="fetch_timeout", detail="The origin was too slow.", retryable=True)
-IMAGE = Image(
-    format="PNG",
-    content_type="image/png",
-    width=2,
-    height=1,
-    frames=1,
-    byte_size=70,
-    sha256="00" * 32,
-    storage="local",
-    key="ab/cd/abcd",
+from tests.unit.models.samples import (
+    BIRTH,
+    FAILURE,
+    IMAGE,
+    LATER,
+    NOW,
+    NOW_IN_MILLISECONDS,
+    TRANSITIONS,
+    make_import,
+    running,
 )
-
-# Each transition, the only state that it leads out of, and the one that it leads to.
-TRANSITIONS: dict[str, tuple[Callable[[Import], Import], Status, Status]] = {
-    "claimed": (lambda document: document.claimed("worker", NOW), Status.QUEUED, Status.RUNNING),
-    "succeeded": (lambda document: document.succeeded(IMAGE, "url", NOW), Status.RUNNING, Status.DONE),
-    "failed": (lambda document: document.failed(FAILURE, "url", NOW), Status.RUNNING, Status.FAILED),
-    "requeued": (lambda document: document.requeued(FAILURE, LATER, NOW), Status.RUNNING, Status.QUEUED),
-    "handed_back": (lambda document: document.handed_back(LATER, NOW), Status.RUNNING, Status.QUEUED),
-    "recovered": (lambda document: document.recovered(NOW), Status.RUNNING, Status.QUEUED),
-    "receiving": (lambda document: document.receiving("worker", NOW), Status.WAITING, Status.RUNNING),
-    "expired": (lambda document: document.expired(FAILURE, NOW), Status.WAITING, Status.FAILED),
-    "duplicated": (lambda document: document.duplicated(IMAGE, "url", NOW), Status.RUNNING, Status.DONE),
-    "image_deleted": (lambda document: document.image_deleted(NOW), Status.DONE, Status.DONE),
-}
-BIRTH = ("id", "organization_id", "issuer_id", "params", "created_at", "host")
-
-
-def make_import(status: Status = Status.QUEUED, **params: Any) -> Import:
-    created_at = datetime(2026, 1, 1, tzinfo=UTC)
-    return Import(
-        id="f60ae96b-2681-4885-8437-356e9fae9f6e",
-        organization_id="organization",
-        issuer_id="issuer",
-        params=params,
-        created_at=created_at,
-        updated_at=created_at,
-        run_at=created_at,
-        status=status,
-    )
-
-
-def running() -> Import:
-    return replace(
-        make_import(Status.RUNNING, url="http://a/"), attempts=3, abandoned=1, revision=5, worker_id="worker"
-    )
-
 
 # --- states and transitions -------------------------------------------------------------------------------------------
 
@@ -351,130 +305,6 @@ def test_an_image_is_deleted_once_and_then_purged_once() -> None:
     for again in (purged.image_deleted, purged.image_purged):
         with pytest.raises(ValueError, match="already"):
             again(LATER)
-
-
-class Life(RuleBasedStateMachine):
-    """Any order of transitions, beside a count of what happened."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.document = make_import()
-        self.writes = 0
-        self.claims = 0
-        self.deaths = 0
-        self.returns = 0
-
-    def move(self, name: str) -> None:
-        self.document = TRANSITIONS[name][0](self.document)
-        self.writes += 1
-
-    @precondition(lambda self: self.document.status is Status.QUEUED)
-    @rule()
-    def claim(self) -> None:
-        self.move("claimed")
-        self.claims += 1
-
-    @precondition(lambda self: self.document.status is Status.RUNNING)
-    @rule(name=st.sampled_from(["succeeded", "failed", "requeued", "handed_back", "recovered"]))
-    def leave_running(self, name: str) -> None:
-        self.move(name)
-        self.deaths += name == "recovered"
-        self.returns += name == "handed_back"
-
-    @precondition(lambda self: self.document.status is Status.DONE and self.document.image_deleted_at is None)
-    @rule()
-    def delete_image(self) -> None:
-        self.move("image_deleted")
-
-    @rule(name=st.sampled_from(list(TRANSITIONS)))
-    def try_what_is_not_allowed(self, name: str) -> None:
-        if TRANSITIONS[name][1] is not self.document.status:
-            with pytest.raises(ValueError, match=" is "):
-                TRANSITIONS[name][0](self.document)
-
-    @invariant()
-    def everything_was_counted(self) -> None:
-        assert self.document.revision == self.writes
-        assert self.document.attempts == self.claims - self.returns
-        assert self.document.abandoned == self.deaths <= self.document.attempts
-
-    @invariant()
-    def fields_agree_with_the_state(self) -> None:
-        document = self.document
-        assert (document.worker_id is not None) == (document.status is Status.RUNNING)
-        assert (document.image is not None) == (document.image_id is not None) == (document.status is Status.DONE)
-        assert document.image_deleted_at is None or document.status is Status.DONE
-        assert document.error is None or document.status is not Status.DONE
-        assert document.error is not None or document.status is not Status.FAILED
-
-
-TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=50, deadline=None)
-
-
-# --- what is read from the parameters ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "url"),
-    [
-        ("http://a/", "http://a/"),
-        (["http://a/", "http://b/"], "http://a/"),
-        ("", None),
-        (None, None),
-        ([], None),
-        ([{}, ""], None),
-        ({"a": "b"}, None),
-        (1, None),
-    ],
-)
-def test_url_is_a_string_that_is_not_empty(value: object, url: str | None) -> None:
-    assert make_import(url=value).url == url
-
-
-@pytest.mark.parametrize(("value", "album_id"), [("a", "a"), ("", ""), (None, None), (["a"], None), ({}, None)])
-def test_album_id_is_a_string(value: object, album_id: str | None) -> None:
-    assert make_import(album_id=value).album_id == album_id
-
-
-@pytest.mark.parametrize(("value", "filename"), [("../a", "../a"), ("", None), (None, None), ([], None), (1, None)])
-def test_filename_is_a_string_that_is_not_empty(value: object, filename: str | None) -> None:
-    assert make_import(filename=value).filename == filename
-
-
-@pytest.mark.parametrize(
-    ("value", "headers"), [({"Accept": "image/*"}, {"Accept": "image/*"}), ("a: b", {}), (["a"], {}), (None, {})]
-)
-def test_headers_are_a_mapping(value: object, headers: dict[str, str]) -> None:
-    assert make_import(headers=value).headers == headers
-
-
-@pytest.mark.parametrize(
-    ("params", "metadata"),
-    [({}, None), ({"metadata": {"a": 1}}, {"a": 1}), ({"metadatas": {"b": 1}}, {"b": 1}), ({"metadata": None}, None)],
-)
-def test_metadata_has_two_names(params: dict[str, Any], metadata: Any) -> None:
-    assert make_import(**params).metadata == metadata
-
-
-def test_where_nothing_was_sent() -> None:
-    document = make_import()
-    assert (document.url, document.album_id, document.filename, document.headers) == (None, None, None, {})
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
-)
-
-
-@given(params=st.dictionaries(st.sampled_from(["url", "album_id", "filename", "headers"]) | st.text(), json_values))
-def test_no_parameters_break_a_property(params: dict[str, Any]) -> None:
-    document = replace(make_import(), params=params)
-    for text in (document.url, document.album_id, document.filename):
-        assert text is None or isinstance(text, str)
-    assert isinstance(document.headers, dict)
 
 
 # --- the value itself -------------------------------------------------------------------------------------------------

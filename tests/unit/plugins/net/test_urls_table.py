@@ -13,7 +13,7 @@ from yarl import URL
 
 from lading.plugins.errors import SourceRefused, UrlInvalid, UrlSchemeMissing, UrlSchemeNotAllowed
 from lading.plugins.net.urls import HttpUrl, parse_http_url, resolve_reference
-from tests.unit.plugins.net.url_cases import ACCEPTED, REFUSED
+from tests.unit.plugins.net.urls import ACCEPTED, REFUSED
 
 ERRORS: Final = {"no scheme": UrlSchemeMissing, "another scheme": UrlSchemeNotAllowed}
 BASE: Final = parse_http_url("https://base.example:8443/a/b?c")
