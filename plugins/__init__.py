@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         SupportsPosting,
         SupportsSignedUrls,
     )
-    from .content_disposition import content_disposition
     from .contracts import (
         CONTRACT_VERSION,
         Fetched,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         StoredObject,
         TypeDetector,
     )
+    from .disposition import content_disposition
     from .keys import MAX_KEY_LENGTH, is_key
     from .options import CommaSeparated, Names, PathOption, PluginOptions
 
@@ -77,7 +77,6 @@ _MODULES: Final = {
         "SupportsPosting",
         "SupportsSignedUrls",
     ),
-    "content_disposition": ("content_disposition",),
     "contracts": (
         "CONTRACT_VERSION",
         "Fetched",
@@ -89,6 +88,7 @@ _MODULES: Final = {
         "StoredObject",
         "TypeDetector",
     ),
+    "disposition": ("content_disposition",),
     "keys": ("MAX_KEY_LENGTH", "is_key"),
     "options": ("CommaSeparated", "Names", "PathOption", "PluginOptions"),
 }

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from tests.support.installed import Distributions, shared_distributions
 from tests.support.servers.mongod import ReplicaSet, replica_set
 
 LONG: Final = os.environ.get("LADING_TESTS") == "long"
@@ -95,3 +96,10 @@ def mongo_environ(mongo_set: ReplicaSet) -> Iterator[dict[str, str]]:
     }
     with mongo_set.client() as client:
         client.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
+    """The sdist of this tree and the wheel of that, built once for all processes of the test run."""
+    base = tmp_path_factory.getbasetemp()
+    return shared_distributions((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "distributions")

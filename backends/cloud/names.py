@@ -3,8 +3,8 @@
 from typing import Final
 from urllib.parse import quote
 
-from ...plugins.content_disposition import content_disposition
 from ...plugins.contracts import ObjectMetadata
+from ...plugins.disposition import content_disposition
 from ...plugins.keys import is_key
 
 PLACEHOLDER: Final = "{key}"

@@ -33,11 +33,16 @@ def python_command(module: str) -> tuple[str, ...]:
 
 def _import_path() -> list[str]:
     """The folders of ``sys.path``, absolute; the one that Lading itself is in stays, wherever it comes from."""
-    own = Path(__file__).absolute().parents[3]
+    own = _normalised(str(Path(__file__).parents[3]))
     added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    strange = {Path.cwd(), *(Path(entry).absolute() for entry in added)} - {own}
-    folders = (Path(entry).absolute() for entry in sys.path)
-    return [str(folder) for folder in folders if folder not in strange]
+    strange = {_normalised(entry) for entry in ("", *added)} - {own}
+    folders = map(_normalised, sys.path)
+    return [folder for folder in folders if folder not in strange]
+
+
+def _normalised(folder: str) -> str:
+    """The folder, absolute and without ``..``, as Python writes the entries of ``PYTHONPATH`` into ``sys.path``."""
+    return os.path.abspath(folder)  # noqa: PTH100 - resolve() would follow links, which Python does not
 
 
 def child_environment() -> dict[str, str]:

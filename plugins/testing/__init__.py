@@ -12,16 +12,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from .bodies import Body
     from .detector.suite import TypeDetectorSuite
     from .detector.support import Refused
     from .fetcher.http.suite import HttpFetcherSuite
     from .fetcher.suite import FetcherSuite
-    from .fetcher.support import FetchLimits, Flaw
+    from .fetcher.support import FetcherHarness, FetchLimits, Flaw
     from .images import Sample
+    from .judging import assert_well_formed, bounded_memory
+    from .leaks import no_leaks
     from .storage.suite import StorageBackendSuite
 
 __all__ = [
+    "Body",
     "FetchLimits",
+    "FetcherHarness",
     "FetcherSuite",
     "Flaw",
     "HttpFetcherSuite",
@@ -29,10 +34,15 @@ __all__ = [
     "Sample",
     "StorageBackendSuite",
     "TypeDetectorSuite",
+    "assert_well_formed",
+    "bounded_memory",
+    "no_leaks",
 ]
 
 _MODULES: Final = {
+    "Body": "bodies",
     "FetchLimits": "fetcher.support",
+    "FetcherHarness": "fetcher.support",
     "FetcherSuite": "fetcher.suite",
     "Flaw": "fetcher.support",
     "HttpFetcherSuite": "fetcher.http.suite",
@@ -40,6 +50,9 @@ _MODULES: Final = {
     "Sample": "images",
     "StorageBackendSuite": "storage.suite",
     "TypeDetectorSuite": "detector.suite",
+    "assert_well_formed": "judging",
+    "bounded_memory": "judging",
+    "no_leaks": "leaks",
 }
 
 

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from ...plugins.capabilities import SupportsSignedUrls
-from ...plugins.content_disposition import content_disposition
+from ...plugins.disposition import content_disposition
 from ...plugins.errors import ContentMismatch, KeyInvalid, ObjectNotFound, PluginError
 from ..documents import DocumentStore
 from ..errors.catalogue import ApiError

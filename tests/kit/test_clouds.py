@@ -29,7 +29,7 @@ def test_without_its_package_a_server_is_skipped_unless_it_is_required(
 ) -> None:
     monkeypatch.setenv("LADING_REQUIRE", required.format(kind.name))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(outcome, match=r"lading\[testing\]"), serving(kind):
+    with pytest.raises(outcome, match=r"lading\[testing-clouds\]"), serving(kind):
         pytest.fail("nothing can be started")
 
 

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncssh
 
-from lading.plugins.contracts import Fetched, Fetcher, Source
+from lading.plugins import Fetched, Fetcher, Source
 from lading.plugins.errors import BodyEmpty, BodyTooLarge, HeaderNotAllowed, UrlPortNotAllowed
 from lading_sftp.clock import Clock
 from lading_sftp.connecting import connect, disconnect

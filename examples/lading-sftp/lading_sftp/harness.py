@@ -13,14 +13,14 @@ from typing import Any, ClassVar
 import asyncssh
 import pytest
 
-from lading.plugins.contracts import Fetcher, Source
-from lading.plugins.testing.bodies import MIB, Body
-from lading.plugins.testing.fetcher.support import FetcherHarness, FetchLimits, Flaw
+from lading.plugins import Fetcher, Source
+from lading.plugins.testing import Body, FetcherHarness, FetchLimits, Flaw
 from lading_sftp.fetcher import SftpFetcher
 from lading_sftp.options import SftpOptions
 from lading_sftp.server import LOOPBACK, RunningServer, ServerFacts, ServerSettings, start_server
 
 USERNAME = "lading"
+MIB = 1024 * 1024
 
 
 class TestServer:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Self
 import asyncssh
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from lading.plugins.options import CommaSeparated, Names, PathOption, PluginOptions
+from lading.plugins import CommaSeparated, Names, PathOption, PluginOptions
 
 DEFAULT_PORT = 22
 

@@ -1,6 +1,6 @@
 """The kit's cases for ``SftpFetcher``, against a real SFTP server."""
 
-from lading.plugins.testing.fetcher.suite import FetcherSuite
+from lading.plugins.testing import FetcherSuite
 from lading_sftp.harness import SftpHarness
 
 

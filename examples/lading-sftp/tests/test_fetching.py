@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from lading.plugins.contracts import Fetched, Source
+from lading.plugins import Fetched, Source
 from lading.plugins.errors import (
     BodyEmpty,
     BodyTooLarge,
@@ -18,13 +18,14 @@ from lading.plugins.errors import (
     OriginNotFound,
     OriginRejected,
 )
-from lading.plugins.testing.bodies import MIB, Body
-from lading.plugins.testing.fetcher.support import FetchLimits, Flaw
+from lading.plugins.testing import Body, FetchLimits, Flaw
 from lading_sftp.errors import FileChanged, NotAFile, NotSftp
 from lading_sftp.fetcher import SftpFetcher
 from lading_sftp.harness import SftpHarness
 from lading_sftp.reading import AHEAD_BYTES, PIECE_BYTES
 from lading_sftp.server import LOOPBACK
+
+MIB = 1024 * 1024
 
 
 async def collected(opened: Fetched) -> bytes:

@@ -6,9 +6,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from lading.plugins.contracts import Source
+from lading.plugins import Source
 from lading.plugins.errors import ConnectionLost, FetchError
-from lading.plugins.testing.bodies import Body
+from lading.plugins.testing import Body
 from lading_sftp.errors import (
     CredentialsUnusable,
     HandshakeFailed,

@@ -12,14 +12,7 @@ from lading_sftp.fetcher import SftpFetcher
 from lading_sftp.harness import SftpHarness
 
 ROOT = Path(__file__).parent.parent
-RUNNING = {
-    "lading.plugins.contracts",
-    "lading.plugins.errors",
-    "lading.plugins.options",
-    "asyncssh",
-    "pydantic",
-    "lading_sftp",
-}
+RUNNING = {"lading.plugins", "lading.plugins.errors", "asyncssh", "pydantic", "lading_sftp"}
 TESTING = RUNNING | {"lading.plugins.testing", "pytest"}
 FOR_TESTS = {"harness.py", "server.py", "suite.py"}
 
@@ -39,7 +32,8 @@ def strangers(path: Path, allowed: set[str]) -> list[str]:
         name
         for name in imported(path)
         if name.partition(".")[0] not in sys.stdlib_module_names
-        and not any(name == known or name.startswith(known + ".") for known in allowed)
+        and name not in allowed
+        and (name.startswith("lading.") or name.partition(".")[0] not in allowed)
     ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lading.plugins.contracts import Source
+from lading.plugins import Source
 from lading.plugins.errors import (
     HeaderNotAllowed,
     SourceRefused,

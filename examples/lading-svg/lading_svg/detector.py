@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from lading.plugins.contracts import ImageInfo, TypeDetector
+from lading.plugins import ImageInfo, TypeDetector
 from lading.plugins.errors import ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
 from lading_svg.errors import DetectorClosed, TooLarge
 from lading_svg.options import SvgOptions

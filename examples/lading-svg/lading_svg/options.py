@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from lading.plugins.options import Names, PluginOptions
+from lading.plugins import Names, PluginOptions
 from lading_svg.embedded import SIGNATURES
 
 

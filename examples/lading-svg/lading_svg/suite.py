@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lading.plugins.contracts import TypeDetector
+from lading.plugins import TypeDetector
 from lading.plugins.testing import Refused, Sample, TypeDetectorSuite
 from lading_svg import samples
 from lading_svg.detector import SvgDetector

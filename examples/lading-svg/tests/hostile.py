@@ -1,7 +1,7 @@
 """Hostile documents, each with what it must be refused for. The key says what it tries."""
 
 from lading.plugins.errors import DetectError, ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
-from lading.plugins.testing.images import SVG_EXTERNAL, svg_entities
+from lading.plugins.testing import images
 from lading_svg.errors import (
     ActiveContent,
     CircularUse,
@@ -257,7 +257,7 @@ _PROLOGS: dict[str, tuple[str | bytes, type[DetectError]]] = {
     "an internal subset": (f"<!DOCTYPE svg []>{svg()}", DoctypeNotAllowed),
     "an entity": (f'<!DOCTYPE svg [<!ENTITY a "b">]>{svg("&a;")}', DoctypeNotAllowed),
     "an entity behind the good name": (f'<!DOCTYPE svg PUBLIC {DTD} [<!ENTITY a "b">]>{svg("&a;")}', DoctypeNotAllowed),
-    "an external entity": (SVG_EXTERNAL, DoctypeNotAllowed),
+    "an external entity": (images.SVG_EXTERNAL, DoctypeNotAllowed),
     "a parameter entity": (f'<!DOCTYPE svg [<!ENTITY % a SYSTEM "{ELSEWHERE}"> %a;]>{svg()}', DoctypeNotAllowed),
     "an attribute of every g": (f'<!DOCTYPE svg [<!ATTLIST g onload CDATA "1">]>{svg("<g/>")}', DoctypeNotAllowed),
     "a document type of elsewhere": (f'<!DOCTYPE svg SYSTEM "{ELSEWHERE}.dtd">{svg()}', DoctypeNotAllowed),
@@ -341,7 +341,7 @@ def bombs() -> dict[str, tuple[str | bytes, type[DetectError]]]:
     prefixes = " ".join(f'xmlns:p{number}="urn:{number}"' for number in range(70))
     long_space = f'xmlns:a="urn:{"x" * 500_000}"' + "".join(f' a:b{number}=""' for number in range(2000))
     return {
-        "a billion laughs": (svg_entities(), DoctypeNotAllowed),
+        "a billion laughs": (images.svg_entities(), DoctypeNotAllowed),
         "one large entity many times": (
             f'<!DOCTYPE svg [<!ENTITY a "{"a" * 20_000}">]>{svg("&a;" * 20_000)}',
             DoctypeNotAllowed,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from lading.plugins.contracts import ImageInfo
+from lading.plugins import ImageInfo
 from lading.plugins.errors import PluginError
 from lading_svg.detector import inspect
 from lading_svg.options import SvgOptions

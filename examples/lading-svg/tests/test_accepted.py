@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lading.plugins.contracts import ImageInfo
+from lading.plugins import ImageInfo
 from lading.plugins.testing import Sample
 from lading_svg.samples import samples
 from tests.accepted import ACCEPTED

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lading.plugins.contracts import ImageInfo
-from lading.plugins.testing.leaks import no_leaks
+from lading.plugins import ImageInfo
+from lading.plugins.testing import no_leaks
 from lading_svg.detector import SvgDetector, inspect
 from lading_svg.errors import DetectorClosed, FileUnreadable
 from lading_svg.options import SvgOptions

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lading.plugins.contracts import ImageInfo
+from lading.plugins import ImageInfo
 from lading.plugins.testing import Sample
 from lading_svg.samples import samples
 from tests.accepted import ACCEPTED

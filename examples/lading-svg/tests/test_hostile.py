@@ -5,17 +5,18 @@ from pathlib import Path
 import pytest
 
 from lading.plugins.errors import DetectError, ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
-from lading.plugins.testing.detector.support import MEMORY
-from lading.plugins.testing.judging import assert_well_formed, bounded_memory
+from lading.plugins.testing import assert_well_formed, bounded_memory
 from lading_svg.errors import SvgRefused
 from tests.hostile import HOSTILE
 from tests.support import outcome
+
+MOST_MEMORY = 32 * 1024 * 1024
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_refused(name: str, tmp_path: Path) -> None:
     document, expected = HOSTILE[name]
-    with bounded_memory(name, MEMORY):
+    with bounded_memory(name, MOST_MEMORY):
         refused = outcome(tmp_path / "image.svg", document)
     assert type(refused) is expected, f"{refused!r}"
     assert isinstance(refused, DetectError)

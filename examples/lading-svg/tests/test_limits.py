@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lading.plugins.contracts import ImageInfo
+from lading.plugins import ImageInfo
 from lading.plugins.errors import ImageTooComplex, PluginError, SideTooLong, TooManyPixels
 from lading_svg.detector import inspect
 from lading_svg.errors import TooComplex, TooLarge

@@ -13,7 +13,7 @@ from lading_svg.suite import SvgSuite
 from tests.support import README
 
 PACKAGE, TESTS = README.parent / "lading_svg", README.parent / "tests"
-RUNNING = {"lading.plugins.contracts", "lading.plugins.errors", "lading.plugins.options", "pydantic", "lading_svg"}
+RUNNING = {"lading.plugins", "lading.plugins.errors", "lading.plugins.options", "pydantic", "lading_svg"}
 TESTING = RUNNING | {"lading.plugins.testing", "pytest", "hypothesis", "tests"}
 FOR_TESTS = {"samples.py", "suite.py"}
 MODULES = sorted(PACKAGE.glob("*.py"))
@@ -34,7 +34,8 @@ def strangers(path: Path, allowed: set[str]) -> list[str]:
         name
         for name in imported(path)
         if name.partition(".")[0] not in sys.stdlib_module_names
-        and not any(name == known or name.startswith(known + ".") for known in allowed)
+        and name not in allowed
+        and (name.startswith("lading.") or name.partition(".")[0] not in allowed)
     ]
 
 

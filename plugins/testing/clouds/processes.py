@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 import uuid
 from abc import ABC, abstractmethod
@@ -18,8 +17,10 @@ from typing import ClassVar, Final, TypeVar
 
 import pytest
 
+from ...host.children import python_command
+
 REGION: Final = "us-east-1"
-_HINT: Final = "pip install 'lading[testing]'"
+_HINT: Final = "pip install 'lading[testing-clouds]'"
 
 PAGE: Final = 20
 """Objects in a page of a listing of either server: few, so that few objects are several pages."""
@@ -107,11 +108,13 @@ def serving(kind: type[_Served]) -> Iterator[_Served]:
         if kind.name in os.environ.get("LADING_REQUIRE", "").split(","):
             pytest.fail(f"{kind.name} is required: {reason}")
         pytest.skip(reason)
-    command = [sys.executable, "-m", kind.module]
+    command = python_command(kind.module)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         assert process.stdout is not None
         try:
-            yield kind(f"http://127.0.0.1:{int(process.stdout.readline())}")
+            port = process.stdout.readline()
+            assert port, f"the server {kind.module} does not start"
+            yield kind(f"http://127.0.0.1:{int(port)}")
         finally:
             process.terminate()
             process.wait(10)

@@ -128,7 +128,14 @@ async def _process(task: Task) -> AsyncIterator[asyncio.subprocess.Process]:
     """The process with its task; on exit nothing of its group is left."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *_COMMAND, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, limit=_LONGEST_NEWS
+        *_COMMAND,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        # Neither the working directory (-P) nor PYTHONPATH decides what the child imports (CWE-427).
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        start_new_session=True,
+        limit=_LONGEST_NEWS,
     )
     try:
         if process.stdin is not None:  # it stays open: its end tells the process that this one is gone

@@ -198,6 +198,8 @@ def _start() -> Check | None:
     output = _reserved_output()
     task = Task.parse(sys.stdin.readline())
     _end_with_parent()
+    # A plugin may be installed where PYTHONPATH named it. At the end of the path it takes no other module's place.
+    sys.path += [folder for folder in task.installed if folder not in sys.path]
     try:
         return Check(task, _pytest(), output)
     except (CheckRefused, SettingsError) as error:

@@ -23,7 +23,7 @@ from .explain import explain
 from .listing import as_json, as_text
 from .new import NOUNS, NewRefused, new_plugin, write
 from .score import card, heading
-from .suites import CheckRefused, Task, find_suite, kind_of, subject
+from .suites import CheckRefused, Task, find_suite, installed_at, kind_of, subject
 
 
 @click.group("plugins", cls=InOrder, invoke_without_command=True)
@@ -86,7 +86,8 @@ def check_command(name: str, kind: Kind | None, config: Path | None, timeout: fl
         for line in heading(about, suite.value):
             click.echo(line)
         with tempfile.TemporaryDirectory(prefix="lading-check-") as folder:
-            score = asyncio.run(_until_stopped(run_suite(Task(kind, name, config, Path(folder)), timeout, _progress)))
+            task = Task(kind, name, config, Path(folder), installed_at(kind, name))
+            score = asyncio.run(_until_stopped(run_suite(task, timeout, _progress)))
     except SettingsError as error:
         raise refused(error) from error
     except CheckRefused as error:

@@ -41,23 +41,25 @@ class Task(NamedTuple):
         kind, name: of the plugin.
         config: the ``service.conf``, or None.
         folder: an empty folder for its files.
+        installed: where the distributions are installed that declare the plugin and its suite.
     """
 
     kind: Kind
     name: str
     config: Path | None
     folder: Path
+    installed: tuple[str, ...] = ()
 
     def line(self) -> bytes:
         """As one line of JSON."""
         config = None if self.config is None else str(self.config)
-        return json.dumps([self.kind, self.name, config, str(self.folder)]).encode() + b"\n"
+        return json.dumps([self.kind, self.name, config, str(self.folder), self.installed]).encode() + b"\n"
 
     @classmethod
     def parse(cls, line: str) -> Self:
         """From what ``line`` gave."""
-        kind, name, config, folder = json.loads(line)
-        return cls(kind, name, None if config is None else Path(config), Path(folder))
+        kind, name, config, folder, installed = json.loads(line)
+        return cls(kind, name, None if config is None else Path(config), Path(folder), tuple(installed))
 
 
 class Subject(NamedTuple):
@@ -147,6 +149,13 @@ def find_suite(plugin: LoadedPlugin[Any]) -> EntryPoint:
         values = " and ".join(sorted(point.value for point in found))
         raise CheckRefused(f"the suite '{name}' of the group {GROUP} is declared {len(found)} times: by {values}")
     return found[0]
+
+
+def installed_at(kind: Kind, name: str) -> tuple[str, ...]:
+    """The folders that hold the distributions of a plugin and of its suite, absolute."""
+    points = (*entry_points(group=GROUPS[kind], name=name), *entry_points(group=GROUP, name=f"{kind}.{name}"))
+    folders = (str(Path(str(point.dist.locate_file(""))).absolute()) for point in points if point.dist is not None)
+    return tuple(dict.fromkeys(folders))
 
 
 def load_suite(point: EntryPoint) -> type[Any]:

@@ -1,28 +1,22 @@
 """The example plugins as strangers use them: installed beside Lading in a fresh environment, tested there, and run."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from lading.plugins.testing import images
+from tests.support.installed import NOT_COPIED, Distributions, Environment, build_wheels
 from tests.support.servers.processes import HttpClient, ServiceProcess
 from tests.support.servers.service import CONF, environment, token
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ("lading-sftp", "lading-svg")
-NOT_COPIED = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "lading-data")
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect width="40" height="30"/></svg>'
 PASSWORD = "a password"
 MAKE_KEY = "import asyncssh; print(asyncssh.generate_private_key('ssh-ed25519').export_public_key().decode())"
@@ -41,86 +35,21 @@ plugins = pillow, svg
 """
 
 
-class Environment:
-    """A virtual environment with Lading and the examples, installed as wheels from copies of their folders.
-
-    What Lading declares to need is linked from the environment of the tests; pip adds what is missing then, so that
-    each package has what it declares, and no more.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.python = folder / "venv" / "bin" / "python"
-        venv.create(folder / "venv", with_pip=False)
-        shutil.copytree(ROOT, folder / "lading", ignore=NOT_COPIED)
-        for example in EXAMPLES:
-            shutil.move(folder / "lading" / "examples" / example, folder / example)
-        link_needed("lading[testing]", Path(self.run("-c", "import site; print(site.getsitepackages()[0])").strip()))
-        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
-        sources = [str(folder / name) for name in ("lading", *EXAMPLES)]
-        wheels = folder / "wheels"
-        self._run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), *sources)
-        wheel = {path.name.partition("-")[0].replace("_", "-"): path for path in wheels.iterdir()}
-        packages = [f"{wheel['lading']}[testing]", *(f"{wheel[example]}[test]" for example in EXAMPLES)]
-        self._run(*pip, "--python", str(self.python), "install", *packages)
-
-    def run(self, *arguments: str, cwd: Path | None = None) -> str:
-        """Run this environment's Python to its end; what it printed."""
-        return self._run(str(self.python), *arguments, cwd=cwd)
-
-    def _run(self, *command: str, cwd: Path | None = None) -> str:
-        done = subprocess.run(
-            command,
-            cwd=cwd or self.folder,
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}"
-        return done.stdout
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """Nothing of the environment of the tests themselves but where programs are."""
-        return {"PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.folder)}
-
-
-def link_needed(requirement: str, site: Path) -> None:
-    """Link the distributions that a requirement asks for, and those that they ask for, into a site folder.
-
-    The first is left out: it is installed otherwise.
-    """
-    first = Requirement(requirement)
-    waiting, seen = [(first.name, extra) for extra in ("", *first.extras)], set[tuple[str, str]]()
-    while waiting:
-        name, extra = waiting.pop()
-        if (name, extra) in seen:
-            continue
-        seen.add((name, extra))
-        found = distribution(name)
-        for needed in map(Requirement, found.requires or ()):
-            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
-                waiting += [(canonicalize_name(needed.name), each) for each in ("", *needed.extras)]
-    for name in {name for name, _ in seen} - {first.name}:
-        for file in distribution(name).files or ():
-            source, target = Path(str(file.locate())), site / file
-            if ".." not in file.parts and source.is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if not target.exists():
-                    target.symlink_to(source)
-
-
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return Environment(tmp_path_factory.mktemp("fresh"))
+def fresh(tmp_path_factory: pytest.TempPathFactory, distributions: Distributions) -> Environment:
+    environment = Environment(tmp_path_factory.mktemp("fresh"))
+    environment.link_needed("lading[testing]")
+    for example in EXAMPLES:
+        shutil.copytree(ROOT / "examples" / example, environment.folder / example, ignore=NOT_COPIED)
+    wheels = build_wheels([environment.folder / example for example in EXAMPLES], environment.folder / "wheels")
+    environment.install(f"{distributions.wheel}[testing]", *(f"{wheel}[test]" for wheel in wheels))
+    return environment
 
 
 @contextmanager
 def sftp_server(fresh: Environment, root: Path) -> Iterator[dict[str, Any]]:
     """The example's own SFTP server, in a process of the fresh environment; what it says of itself."""
-    command = [str(fresh.python), "-m", "lading_sftp.server"]
+    command = [str(fresh.python), "-P", "-m", "lading_sftp.server"]
     public_key = fresh.run("-c", MAKE_KEY).strip()
     settings = {"root": str(root), "username": "lading", "password": PASSWORD, "client_key": public_key}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:

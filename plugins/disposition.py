@@ -4,7 +4,7 @@ import unicodedata
 from typing import Final
 from urllib.parse import quote
 
-MAX_LENGTH: Final = 255
+_MAX_LENGTH: Final = 255
 """Characters of a file name that are kept."""
 
 _ATTR_CHARS: Final = "!#$&+-.^_`|~"  # beside letters and digits: RFC 8187 section 3.2.1
@@ -20,7 +20,7 @@ def content_disposition(filename: str | None, *, inline: bool) -> str:
         inline: whether a browser may show the bytes rather than save them.
     """
     kind = "inline" if inline else "attachment"
-    name = "".join("_" if _is_unwanted(character) else character for character in (filename or "")[:MAX_LENGTH])
+    name = "".join("_" if _is_unwanted(character) else character for character in (filename or "")[:_MAX_LENGTH])
     if not name.strip("._ "):
         return kind
     ascii_name = "".join(character if character.isascii() else "_" for character in name)
