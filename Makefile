@@ -69,6 +69,17 @@ fuzz: $(VENV)/.installed-test  ## 1,000,000 hostile inputs for the parsers (half
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'atheris>=3' || true
 	nice $(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) --seconds $(or $(SECONDS),1800)
 
+.PHONY: dist
+dist: $(VENV)/.installed-test  ## Build the sdist and the wheel into dist/, check them, and try the wheel in a fresh environment.
+	rm -rf dist
+	@# -P, or the folder build/ would be taken for the package.
+	$(BIN)/python -P -m build --no-isolation --outdir dist .
+	$(BIN)/python -P -m twine check --strict dist/*
+	$(BIN)/python -m venv --clear build/dist
+	build/dist/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build/dist && bin/lading demo --once --port 0
+	build/dist/bin/lading --version
+
 format: $(VENV)/.installed-test  ## Format the code and mend what ruff can mend.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

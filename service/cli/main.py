@@ -20,6 +20,7 @@ from ..runtime.checks import probe
 from ..runtime.serving import WorkerDied, serve, stop_on_signals, work
 from ..runtime.supervisor import serve_as_child, supervise
 from .common import InOrder, config_option, documents_place, everything_from, keeps_documents, refused
+from .config import config_command
 from .demo.run import DemoFailed, run_demo
 from .fetch.command import fetch_group
 from .issuers import issuer_group
@@ -136,6 +137,7 @@ def check_command(config: Path | None) -> None:
     click.echo(f"ok: documents in {documents_place(settings)}, images in {' and '.join(components.storages)}")
 
 
+main.add_command(config_command)
 main.add_command(plugins_group)
 main.add_command(fetch_group)
 main.add_command(issuer_group)

@@ -12,7 +12,6 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 TO_BE_REWRITTEN = {
-    ROOT / "CHANGELOG.md",
     *(ROOT / "docs" / "explanation" / f"{name}.md" for name in ("performance", "promises")),
     *(ROOT / "docs" / "reference" / f"{name}.md" for name in ("errors",)),
 }

@@ -131,13 +131,13 @@ def _options(fields: Mapping[str, FieldInfo]) -> tuple[OptionEntry, ...]:
 
 def _option(name: str, field: FieldInfo) -> OptionEntry:
     secret = mentions_secret(field.annotation)
-    shown = None if secret or field.is_required() else written(_default(field))
+    shown = None if secret or field.is_required() else written(default_of(field))
     return OptionEntry(
         name, _type(field), shown, field.is_required(), secret, " ".join((field.description or "").split())
     )
 
 
-def _default(field: FieldInfo) -> Any:
+def default_of(field: FieldInfo) -> Any:
     """The default, unless its factory needs the other options to make it."""
     if field.default_factory is not None and field.default_factory_takes_validated_data:
         return None
@@ -154,7 +154,9 @@ def written(value: Any) -> str:
     if isinstance(value, enum.Enum):
         return str(value.value)
     if isinstance(value, float):
-        return f"{value:g}"
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{written(key)}={written(each)}" for key, each in value.items())
     # A named tuple is one value and has its own way to be written.
     if (
         isinstance(value, Sequence | frozenset | set)

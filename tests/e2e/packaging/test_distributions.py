@@ -58,6 +58,20 @@ def test_both_carry_service_conf_and_no_links(distributions: Distributions) -> N
         assert member.read() == conf
 
 
+def test_what_is_installed_prints_its_service_conf(installed: Environment) -> None:
+    assert installed.lading("config") == (ROOT / "service.conf").read_text(encoding="utf-8")
+    assert installed.lading("config", "--diff", environ={"LADING_SERVICE__PORT": "9000"}) == (
+        "[service]\n# default: 8080\nport = 9000\n"
+    )
+
+
+def test_a_shell_completes_its_commands(installed: Environment) -> None:
+    typed = {"_LADING_COMPLETE": "bash_complete", "COMP_WORDS": "lading sto", "COMP_CWORD": "1"}
+    assert installed.lading(environ=typed) == "plain,storage\n"
+    typed = {"_LADING_COMPLETE": "bash_complete", "COMP_WORDS": "lading config --di", "COMP_CWORD": "2"}
+    assert installed.lading(environ=typed) == "plain,--diff\n"
+
+
 def test_there_is_one_version(distributions: Distributions, installed: Environment, tmp_path: Path) -> None:
     places = [
         path.name for path in (ROOT / "setup.py", ROOT / "pyproject.toml") if lading.__version__ in path.read_text()

@@ -68,7 +68,7 @@ def test_each_name_is_that_of_its_module(module: Path) -> None:
 
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(ImportError, match="Fetchers"):
-        from lading.plugins import Fetchers  # type: ignore[attr-defined]  # noqa: F401, PLC0415
+        from lading.plugins import Fetchers  # noqa: F401, PLC0415
 
 
 def test_a_process_that_imports_it_loads_nothing_else() -> None:
