@@ -57,8 +57,9 @@ async def record_copy(
 ) -> Import | None:
     """Write into a document that ``target`` has a copy of its image.
 
-    Where the image was deleted meanwhile, the copy goes: the deletion does not know of it. It stays where another
-    import has adopted the object, or may adopt it: that import's own copy may be this one.
+    Where the image was deleted meanwhile, the copy is that of the import which has adopted the object. Where there is
+    none, the copy goes: the deletion does not know of it. It stays where one may yet adopt the object: another run may
+    have found this copy, and made it that import's own.
 
     Args:
         store: keeps the document.
@@ -67,11 +68,12 @@ async def record_copy(
         transition: makes of the document, as it is by then, what is to be written; None where nothing is to be.
 
     Returns:
-        the document as it is now; None where its image was deleted.
+        the document as it is now, of the import that has the object now; None where its image was deleted.
 
     Raises:
         PluginError, StoreUnavailable: it is not known to be written.
     """
+    key = document.storage_key
     for _ in range(WRITE_ATTEMPTS):
         after = transition(document)
         if after is None:
@@ -80,7 +82,9 @@ async def record_copy(
             return after
         found = await store.get(document.id)
         if found is None or found.image_deleted_at is not None:
-            await clear_unwanted(store, document.storage_key, target)
+            found = await owner_of(store, key)
+        if found is None:
+            await clear_unwanted(store, key, target)
             return None
         document = found
     raise StoreUnavailable(f"others keep writing the document of import {document.id}")

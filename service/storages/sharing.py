@@ -53,10 +53,12 @@ async def image_of(store: DocumentStore, document: Import) -> Image | None:
         return document.image
     shared = document.duplicate
     first = await store.get(shared.import_id)
-    # Deleted or not: while nobody has adopted the object, it is where its first owner says.
-    if first is not None and first.image is not None and first.image.key == shared.key and not first.image_purged_at:
+    if first is not None and first.image is not None and owns(first, shared.key):
         return first.image
+    # Its first owner goes. An import that has adopted the object may have moved it since.
     heir = await store.heir(shared.key)
     if heir is not None and heir.image is not None:
         return heir.image
+    if first is not None and first.image is not None and first.image.key == shared.key:
+        return first.image
     return shared  # its owner goes at this moment, and has moved it hardly ever
