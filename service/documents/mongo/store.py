@@ -103,8 +103,12 @@ class MongoDocumentStore(DocumentStore):
     async def get_by_image(self, image_id: str) -> Import | None:
         """See ``DocumentStore.get_by_image``."""
         imports = self._connection.collection(IMPORTS)
-        wanted, null_first = {"status": "done", "image_id": text(image_id)}, [("duplicate", 1)]
-        found = await self._connection.run(lambda: imports.find_one(wanted, sort=null_first))
+        wanted = {"status": "done", "image_id": text(image_id)}
+        found = await self._connection.run(lambda: imports.find_one(wanted))
+        if found is not None and found.get("duplicate") is not None:
+            # In documents of earlier versions the one that has stored the image may have the same id.
+            first = await self._connection.run(lambda: imports.find_one({**wanted, "duplicate": None}))
+            found = first or found
         return None if found is None else to_import(found)
 
     async def heir(self, key: str) -> Import | None:

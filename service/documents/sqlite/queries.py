@@ -73,8 +73,11 @@ def get_import(connection: sqlite3.Connection, import_id: str) -> Import | None:
 
 def get_import_by_image(connection: sqlite3.Connection, image_id: str) -> Import | None:
     """See ``DocumentStore.get_by_image``."""
-    query = "SELECT * FROM imports WHERE status = 'done' AND image_id = ? ORDER BY duplicate IS NOT NULL LIMIT 1"
-    rows = connection.execute(query, (image_id,)).fetchall()
+    query = "SELECT * FROM imports WHERE status = 'done' AND image_id = ?"
+    rows = connection.execute(f"{query} LIMIT 1", (image_id,)).fetchall()
+    if rows and rows[0]["duplicate"] is not None:
+        # In files of earlier versions the import that has stored the image may have the same id.
+        rows = connection.execute(f"{query} AND duplicate IS NULL LIMIT 1", (image_id,)).fetchall() or rows
     return to_import(rows[0]) if rows else None
 
 

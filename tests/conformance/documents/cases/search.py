@@ -129,7 +129,7 @@ class SearchCases(DocumentStoreCases):
 
     @pytest.mark.gen_test
     async def test_a_page_looks_at_a_bounded_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in ("memory_search", "mongo.search", "sqlite_search"):
+        for module in ("memory.search", "mongo.search", "sqlite.search"):
             monkeypatch.setattr(f"lading.service.documents.{module}.MAX_EXAMINED", 3)
         clock = SettableClock()
         async with self.opened(clock) as store:
