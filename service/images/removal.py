@@ -147,7 +147,9 @@ class Removal:
                     return _Fate.PASSED_ON
                 if heir.share is Share.CANDIDATE:
                     return _Fate.UNDECIDED
-                adopted = await self.facts.stamp(heir, heir.adopted(image, document.image_id, self.clock.now()))
+                namesake = await self.store.get_by_image(heir.image_id or "")
+                taken_id = None if namesake is None or namesake.id == heir.id else namesake.image_id
+                adopted = await self.facts.stamp(heir, heir.adopted(image, taken_id, self.clock.now()))
                 if await self.store.update(adopted):
                     self.facts.written(adopted)
                     log.info("an image was passed on", import_id=document.id, to=heir.id)

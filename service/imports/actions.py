@@ -129,13 +129,20 @@ class Actions:
         return not (await self.images.purge(document)).is_stopping
 
     async def _has_stopped(self, import_id: str) -> bool:
-        """Wait a little for the worker that has the import, which ends its attempt and removes what that has stored."""
+        """Wait a little for the worker that has the import, which ends its attempt and removes what that has stored.
+
+        A worker that does not may be lost. So what there is by then is removed here; should the worker live, and store
+        it after that, the worker removes it, or the purger does.
+        """
+        document: Import | None = None
         for _ in range(self.stopping_looks):
             await asyncio.sleep(STOPPING_PAUSE)
             with told_as_outage():
                 document = await self.store.get(import_id)
             if document is None or not document.is_stopping:
                 return True
+        if document is not None:
+            await self.images.removal.settle_quietly(document)
         return False
 
     async def _find(self, grant: Grant, import_id: str, ability: str) -> Import:

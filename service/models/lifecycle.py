@@ -126,19 +126,19 @@ class Import(ImportFields):
             **self._ended(now),
         )
 
-    def adopted(self, image: Image, owner_image_id: str | None, now: datetime) -> Self:
+    def adopted(self, image: Image, taken_id: str | None, now: datetime) -> Self:
         """Done with the image of another import, which goes: the object is its own image from now on.
 
         Args:
             image: as the document of the owner has it.
-            owner_image_id: the id that goes with the owner. Earlier versions gave it to duplicates too: such an import
-                gets an id of its own.
+            taken_id: the image id of another import. Earlier versions gave duplicates the id of the import that they
+                share the object of: such an import gets an id of its own.
             now: the time.
         """
         self._expect(Status.DONE)
         if self.duplicate is None or self.image_deleted_at is not None:
             raise ValueError(f"import {self.id} refers to no image, or has deleted it")
-        image_id = new_uuid() if self.image_id == owner_image_id else self.image_id
+        image_id = new_uuid() if self.image_id == taken_id else self.image_id
         return self._changed(now, image=image, image_id=image_id, duplicate=None)
 
     def cancelled(self, now: datetime) -> Self:

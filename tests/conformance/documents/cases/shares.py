@@ -1,14 +1,23 @@
 """Cases of the document store suite: objects that several imports share, and what attempts leave behind."""
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from lading.backends.guard.storage import GuardedStorage
+from lading.backends.memory import MemoryStorage, MemoryStorageOptions
+from lading.plugins.contracts import ObjectMetadata
 from lading.service.documents import DocumentStore
+from lading.service.images.service import Downloads, Images
 from lading.service.models import Import, Share, Status
+from lading.service.models.grants import Grant
+from lading.service.storages.copies import once
+from lading.service.storages.routes import Storages
+from lading.service.storages.sharing import image_of
 from tests.conformance.documents.cases.base import (
     FAILURE,
     IMAGE,
@@ -19,6 +28,8 @@ from tests.conformance.documents.cases.base import (
     make_import,
     stored,
 )
+
+DATA = b"the bytes of an image"
 
 
 def running_import(clock: SettableClock, **changes: Any) -> Import:
@@ -45,6 +56,49 @@ def ended(one: Import, clock: SettableClock) -> Import:
 async def heir(store: DocumentStore, document: Import) -> Import | None:
     assert document.image is not None
     return await store.heir(document.image.key)
+
+
+def duplicates_of_an_earlier_version(clock: SettableClock) -> list[Import]:
+    """Three imports of one object, all with one image id; the first has stored it."""
+    first = owner(clock)
+    assert first.image is not None
+    first = replace(first, image=replace(first.image, byte_size=len(DATA), sha256=hashlib.sha256(DATA).hexdigest()))
+    others = [replace(ended(sharing(clock, first), clock), image_id=first.image_id) for _ in range(2)]
+    return [first, *others]
+
+
+async def check_that_they_are_deleted_one_by_one(
+    store: DocumentStore, clock: SettableClock, documents: list[Import]
+) -> None:
+    """They are read until the last is deleted, and count once; with that the bytes go."""
+    first, *others = documents
+    assert first.image is not None
+    backend = GuardedStorage(
+        MemoryStorage(MemoryStorageOptions()), name=first.image.storage, deadline=30 * SECOND.seconds
+    )
+    metadata = ObjectMetadata(len(DATA), first.image.sha256, first.image.content_type)
+    await backend.save(first.image.key, once(DATA), metadata)
+    images = Images(store, Storages({backend.name: backend}, backend.name, None), clock, Downloads(1))
+    grant = Grant("issuer", "organization", "token", admin=True)
+    assert (await images.get(grant, first.image_id or "")).document == first
+    assert await store.stored_bytes("organization") == len(DATA)
+    deleted = await images.delete(grant, first.image_id or "")
+    assert not deleted.is_stopping
+    for left in (2, 1):
+        assert await store.stored_bytes("organization") == len(DATA), "they count once"
+        heirs = [await stored(store, one) for one in others]
+        owners = [one for one in heirs if one is not None and one.share is Share.OWNER]
+        (has_it,) = owners
+        assert has_it.image_id != first.image_id, "that is the first one's"
+        for one in heirs:
+            if one is not None and one.image_deleted_at is None:
+                image = await image_of(store, one)
+                assert image is not None
+                async with backend.open(image.key) as read:
+                    assert b"".join([chunk async for chunk in read.chunks]) == DATA
+        await images.delete(grant, has_it.image_id or "")
+        assert await backend.exists(first.image.key) is (left == 2)
+    assert await store.stored_bytes("organization") == 0
 
 
 class ShareCases(DocumentStoreCases):
@@ -160,6 +214,14 @@ class ShareCases(DocumentStoreCases):
             assert await store.get_by_image(first.image_id or "") == first
             assert await store.remove(first)
             assert await store.get_by_image(first.image_id or "") == old
+
+    @pytest.mark.gen_test
+    async def test_duplicates_of_an_earlier_version_are_deleted_one_by_one(self) -> None:
+        clock = SettableClock()
+        documents = duplicates_of_an_earlier_version(clock)
+        async with self.opened(clock) as store:
+            await add_all(store, documents)
+            await check_that_they_are_deleted_one_by_one(store, clock, documents)
 
     @pytest.mark.gen_test
     async def test_bytes_that_are_shared_count_once_and_for_who_has_adopted_them(self) -> None:

@@ -20,6 +20,10 @@ from lading.service.models.clock import SystemClock, TimeCounter, count_nanoseco
 from lading.service.models.issuers import Issuer
 from tests.conformance.documents.cases.base import FAILURE, IMAGE, LEASE, SECOND, add_all, make_import, make_imports
 from tests.conformance.documents.cases.clock import PassingTime
+from tests.conformance.documents.cases.shares import (
+    check_that_they_are_deleted_one_by_one,
+    duplicates_of_an_earlier_version,
+)
 from tests.conformance.documents.mongo.support import commands_counted, opened, profiled
 from tests.conformance.documents.suite import DocumentStoreSuite, SettableClock
 from tests.support.servers.mongod import ReplicaSet
@@ -156,6 +160,26 @@ async def test_what_earlier_versions_have_stored_is_counted_once(
             async with opened(mongo_options, clock):
                 pass
         assert counts == {"update": 0}
+
+
+@pytest.mark.gen_test
+async def test_duplicates_of_an_earlier_version_are_deleted_one_by_one(
+    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    documents = duplicates_of_an_earlier_version(clock)
+    going = make_import(clock).claimed("worker", clock.now()).cancelled(clock.now())
+    going = replace(going, leftover_at=None, image_deleted_at=going.updated_at)  # as earlier versions cancelled
+    async with opened(mongo_options, clock) as store:
+        await add_all(store, [*documents, going])
+    with mongo_set.client() as client:
+        database = client[mongo_options.database]
+        fields = ("unsettled_at", "shared_key", "share", "leftover_at", "leftover_removed_at")
+        database["imports"].update_many({}, {"$unset": dict.fromkeys(fields, "")})
+        database["pings"].delete_one({"_id": "shares"})
+    async with opened(mongo_options, clock) as store:
+        assert await store.unpurged(clock.now() + SECOND, 5) == [going]
+        assert await store.shared_keys("", 5) == [documents[0].storage_key]
+        await check_that_they_are_deleted_one_by_one(store, clock, documents)
 
 
 @pytest.mark.gen_test

@@ -15,13 +15,17 @@ from lading.service.documents.positions import numbered
 from lading.service.documents.search import Filter, Position
 from lading.service.documents.sqlite.engine.file import APPLICATION_ID, connect_writer, create_file
 from lading.service.documents.sqlite.rows import IMPORT_COLUMNS, STATE_COLUMNS
-from lading.service.documents.sqlite.schema import SCHEMA_VERSION, VERSIONS
+from lading.service.documents.sqlite.schema import _SHARES, SCHEMA_VERSION, VERSIONS
 from lading.service.documents.sqlite.store import SqliteDocumentStore
 from lading.service.documents.sqlite.writes import _claiming, _insertion, _replacement
 from lading.service.models import Held, Import, Status
 from lading.service.models.clock import truncate_to_milliseconds
 from lading.service.models.issuers import Algorithm, Issuer
-from tests.conformance.documents.cases.base import FAILURE, SECOND, SettableClock, make_import
+from tests.conformance.documents.cases.base import FAILURE, SECOND, SettableClock, add_all, make_import
+from tests.conformance.documents.cases.shares import (
+    check_that_they_are_deleted_one_by_one,
+    duplicates_of_an_earlier_version,
+)
 
 IMAGE = {
     "format": "PNG",
@@ -136,6 +140,36 @@ async def test_an_image_of_an_earlier_file_is_deleted(path: Path) -> None:
     deleted = found.image_deleted(clock.now())
     assert await store.update(deleted)
     assert await store.get("import") == deleted
+    await store.close()
+
+
+@pytest.mark.gen_test
+async def test_duplicates_of_an_earlier_file_are_deleted_one_by_one(path: Path, tmp_path: Path) -> None:
+    clock = SettableClock()
+    documents = duplicates_of_an_earlier_version(clock)
+    going = make_import(clock).claimed("worker", clock.now()).cancelled(clock.now())
+    going = replace(going, leftover_at=None, image_deleted_at=going.updated_at)  # as earlier versions cancelled
+    store = SqliteDocumentStore(tmp_path / "new.db", clock)
+    await store.open()
+    await add_all(store, [*documents, going])
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        version = VERSIONS.index(_SHARES)
+        for statements in VERSIONS[:version]:
+            for statement in statements:
+                connection.execute(statement)
+        columns = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(imports)"))
+        assert "shared_key" not in columns
+        connection.execute("ATTACH ? AS new", (str(tmp_path / "new.db"),))
+        connection.execute(f"INSERT INTO imports ({columns}) SELECT {columns} FROM new.imports")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.commit()
+    store = SqliteDocumentStore(path, clock)
+    await store.open()
+    assert await store.unpurged(clock.now() + SECOND, 5) == [going]
+    assert await store.shared_keys("", 5) == [documents[0].storage_key]
+    await check_that_they_are_deleted_one_by_one(store, clock, documents)
     await store.close()
 
 
