@@ -12,9 +12,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from lading.service.models import Failure, Import, Share, Status
-from tests.support.stepping import DATA, Actor, World, every_death, every_order, finish
+from tests.support.orders import every_death, every_order, finish
+from tests.support.stepping import DATA, World
 
 FAILURE = Failure("origin_not_found", "It is not there any more.", retryable=False)
+
+
+Actor = Callable[[World], Coroutine[Any, Any, Any]]
 
 
 @pytest.fixture(autouse=True)
