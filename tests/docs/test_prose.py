@@ -12,7 +12,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 TO_BE_REWRITTEN = {
-    *(ROOT / "docs" / "explanation" / f"{name}.md" for name in ("performance", "promises")),
+    *(ROOT / "docs" / "explanation" / f"{name}.md" for name in ("performance",)),
     *(ROOT / "docs" / "reference" / f"{name}.md" for name in ("errors",)),
 }
 """Pages that come from before this rule."""
