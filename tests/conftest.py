@@ -80,8 +80,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def mongo_set() -> Iterator[ReplicaSet]:
-    """One replica set for each process of the test run."""
-    with replica_set() as running:
+    """One replica set for each process of the test run.
+
+    A store that is closed waits until the server's answer about news has come: the tests close hundreds of them.
+    """
+    with replica_set() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lading.service.documents.mongo.news.AWAIT_MILLISECONDS", 100)
         yield running
 
 

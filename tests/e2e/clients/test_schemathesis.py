@@ -48,7 +48,7 @@ def test_every_operation_does_as_it_is_described(tmp_path: Path) -> None:
             cwd=tmp_path,
             env={
                 **os.environ,
-                "PYTHONPATH": str(HERE.parents[1]),
+                "PYTHONPATH": str(HERE.parents[2]),
                 "SCHEMATHESIS_HOOKS": "tests.e2e.clients.schemathesis_hooks",
                 "PYTHONASYNCIODEBUG": "",
             },

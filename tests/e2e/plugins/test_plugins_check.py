@@ -16,7 +16,7 @@ from lading.service.cli.plugins.suites import GROUP, subject
 from tests.support.plugins.distributions import Site
 from tests.support.servers.processes import LADING, Finished, lading, session_members, wait_until
 
-CONFORMANCE = Path(__file__).parents[1] / "conformance"
+CONFORMANCE = Path(__file__).parents[2] / "conformance"
 DETECTOR = """
     import asyncio
     from pydantic import Field, SecretStr
@@ -170,7 +170,7 @@ def test_every_built_in_plugin_has_a_suite_that_is_run_by_the_tests() -> None:
     built_in = {f"{kind}.{one.name}": one for kind in GROUPS for one in installed(kind) if one.distribution == "lading"}
     suites = {point.name: point.load() for point in entry_points(group=GROUP)}
     assert built_in.keys() <= suites.keys()
-    text = "".join(path.read_text(encoding="utf-8") for path in CONFORMANCE.glob("test_*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in CONFORMANCE.rglob("test_*.py"))
     assert [name for name in built_in if suites[name].__name__ not in text] == []
 
 
