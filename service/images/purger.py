@@ -6,13 +6,14 @@ expired. Ends the wait of imports for bytes that do not come.
 import asyncio
 import random
 from collections import Counter
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import structlog
 
 from ..documents import DocumentStore, StoreUnavailable
 from ..errors.catalogue import CONTENT_EXPIRED, ApiError
+from ..models import Import
 from ..models.clock import Clock
 from ..observe.outages import Outage
 from .service import Images
@@ -21,6 +22,8 @@ INTERVAL = 60.0
 """Seconds between two looks."""
 AGE = timedelta(seconds=60)
 """How long ago a deletion has begun at least: a younger one may still be under way."""
+_HORIZON = timedelta(days=36_500)
+"""Whatever time it was by the clock of the machine that began a deletion, it was before this from now."""
 BATCH = 1000
 """How many deletions are completed at a look, at most: the oldest. While so many cannot be, younger ones wait."""
 FAILURES = 3
@@ -31,12 +34,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Purger:
-    """Looks again and again. Several processes may do so at once: what one does, another finds done."""
+    """Looks again and again. Several processes may do so at once: what one does, another finds done.
+
+    When a deletion began is written by the clock of a machine, which may have been ahead. So the age of one that seems
+    to begin later counts from when the purger saw it first, by the clock of the store, which never steps.
+    """
 
     images: Images
     store: DocumentStore
     clock: Clock
     rng: random.Random
+    _seen: dict[tuple[str, datetime | None], datetime] = field(default_factory=dict, init=False)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -99,8 +107,7 @@ class Purger:
         completed = 0
         failure: ApiError | None = None
         in_a_row: Counter[tuple[str, ...]] = Counter()
-        before = self.clock.now() - AGE
-        documents = list(await self.store.unpurged(before, BATCH))
+        documents = await self._old_ones()
         self.rng.shuffle(documents)
         for document in documents:
             places = document.image.places if document.image is not None else ()
@@ -108,7 +115,7 @@ class Purger:
                 continue
             # Others may have completed it since, and the import may have been retried, and have an image by now.
             present = await self.store.get(document.id)
-            if present is None or present.unsettled_at is None or present.unsettled_at >= before:
+            if present is None or present.unsettled_at is None or not self._is_old(present):
                 continue
             try:
                 settled = await self.images.removal.settle_for_good(present)
@@ -124,3 +131,22 @@ class Purger:
         if failure is not None:
             raise failure
         return completed
+
+    async def _old_ones(self) -> list[Import]:
+        listed = await self.store.unpurged(self.clock.now() + _HORIZON, BATCH)
+        now = self.store.clock.now()
+        seen = {key: self._seen.get(key, now) for key in map(_key, listed)}
+        self._seen.clear()
+        self._seen.update(seen)
+        return [document for document in listed if self._is_old(document)]
+
+    def _is_old(self, document: Import) -> bool:
+        began_at, first_seen = document.unsettled_at, self._seen.get(_key(document))
+        if began_at is not None and began_at < self.clock.now() - AGE:
+            return True
+        return first_seen is not None and first_seen < self.store.clock.now() - AGE
+
+
+def _key(document: Import) -> tuple[str, datetime | None]:
+    """A deletion: one that begins anew is another."""
+    return document.id, document.unsettled_at

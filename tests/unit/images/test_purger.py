@@ -76,6 +76,21 @@ async def test_an_old_one_is_completed_and_a_young_one_left_to_its_request() -> 
 
 
 @pytest.mark.gen_test
+async def test_one_that_a_clock_ahead_began_waits_no_longer_than_others() -> None:
+    async with opened() as shop:
+        shop.clock.advance(timedelta(hours=1))
+        ahead = await shop.begun()
+        shop.clock.advance(-timedelta(hours=1))
+        assert await shop.purger.sweep() == 0, "it may still be under way"
+        shop.clock.advance(AGE)
+        assert await shop.purger.sweep() == 0, "exactly as old is not older"
+        shop.clock.advance(timedelta(milliseconds=1))
+        assert await shop.purger.sweep() == 1
+        assert await shop.is_completed(ahead)
+        assert (await shop.purger.sweep(), shop.purger._seen) == (0, {})
+
+
+@pytest.mark.gen_test
 async def test_several_at_once_complete_each_once() -> None:
     async with opened() as shop:
         documents = [await shop.begun() for _ in range(20)]
