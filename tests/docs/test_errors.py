@@ -50,10 +50,13 @@ def test_the_table_has_every_code_and_no_other() -> None:
     assert documented() == existing()
 
 
-def test_every_row_has_a_cause_and_a_remedy() -> None:
+def test_every_row_has_a_cause_and_a_remedy_in_sentences() -> None:
+    sentences = re.compile(r"[A-Z`].*[.]")
     for code, _, cause, remedy in ROW.findall(TEXT):
-        assert cause.strip(), code
-        assert remedy.strip(), code
+        for text in (cause, remedy):
+            assert sentences.fullmatch(text), code
+            assert len(text.split()) >= 3, code
+            assert not re.search(r"\b(?:anew|mend|those that)\b|^None[.]|^See\b|; operators", text, re.IGNORECASE), code
 
 
 def test_codes_are_unique_and_texts_are_sentences() -> None:
