@@ -145,8 +145,6 @@ async def _aboard(
         deployment = Deployment(directory, folders, store.overrides, store.service_processes)
         if reason := without_clocks():
             figures.left_out.append(f"clocks that step: {reason}")
-        else:
-            deployment.add_clocks()
         ashore.callback(deployment.abandon)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         around = await stack.enter_async_context(world())
@@ -160,7 +158,7 @@ async def _aboard(
         database = store.database(folders["database"])
         inspection = Inspection(ledger, places)
         auditor = Auditor(asking, ledger, database, inspection, around.receiver.received, listeners, SETTLE)
-        faults = Faults(deployment, mounted, database, random.Random(rng.random()), SCALE.is_long)
+        faults = Faults(deployment, mounted, database, random.Random(rng.random()), SCALE.is_long, not reason)
         yield deployment, faults, Load(Posting(asking, around), folders["images"]), auditor, around
 
 

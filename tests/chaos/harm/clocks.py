@@ -1,9 +1,11 @@
 """Clocks that can be set, for processes that are started with ``environment``: libfaketime, before all other libraries.
 
-Only the time of day is faked. Monotonic time and times of files stay as they are.
+Only the time of day is faked. Monotonic time and times of files stay as they are. Such processes run on asyncio's loop,
+not on uvloop.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,12 +13,24 @@ from typing import Final
 import pytest
 
 LIBRARY: Final = next(iter(sorted(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"))), None)
-_SLEEP: Final = '''"""libfaketime 0.9.10 fails each clock_nanosleep(2) of monotonic time: EINVAL."""
+_REPAIRS: Final = '''"""What libfaketime 0.9.10 breaks is gone around.
+
+Each clock_nanosleep(2) of monotonic time fails (EINVAL). And it wraps condition variables with a lock, which may be
+held when the process forks: uvloop then waits for ever for its child, which makes such variables. asyncio's loop spawns
+children that run nothing of Python's.
+"""
+import asyncio
 import select
+import sys
 import time
+import types
 
 time.sleep = lambda seconds: select.select((), (), (), seconds) and None
+sys.modules["uvloop"] = types.ModuleType("uvloop")
+sys.modules["uvloop"].run = asyncio.run
 '''
+_LEFT: Final = ("faketime_shm_{}", "sem.faketime_sem_{}")
+"""What the library leaves in shared memory when a process is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,7 @@ class SettableClock:
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        (self.folder / "sitecustomize.py").write_text(_SLEEP, encoding="utf-8")
+        (self.folder / "sitecustomize.py").write_text(_REPAIRS, encoding="utf-8")
         self.set(0)
 
     def set(self, seconds: int) -> None:
@@ -51,6 +65,13 @@ class SettableClock:
             "NO_FAKE_STAT": "1",
             "PYTHONPATH": str(self.folder),
         }
+
+
+def forget(pids: Iterable[int]) -> None:
+    """Remove what processes have left that were killed."""
+    for pid in pids:
+        for name in _LEFT:
+            Path("/dev/shm", name.format(pid)).unlink(missing_ok=True)
 
 
 def without_clocks() -> str:

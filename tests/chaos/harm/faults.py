@@ -21,6 +21,7 @@ class Faults:
 
     Attributes:
         long: whether faults may take their time.
+        can_step: whether clocks can be set.
     """
 
     deployment: Deployment
@@ -28,6 +29,7 @@ class Faults:
     database: Database
     rng: random.Random
     long: bool
+    can_step: bool
     _clocks: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def kills(self) -> dict[str, Fault]:
@@ -48,7 +50,7 @@ class Faults:
             "freezes of a process": self._freeze_one,
             "freezes of all processes": self._freeze_all,
         }
-        if self.deployment.clocks:
+        if self.can_step:
             found["steps of an hour ahead"] = lambda: self._step(HOUR)
             found["steps of an hour back"] = lambda: self._step(-HOUR)
         return found
@@ -98,14 +100,26 @@ class Faults:
             await in_thread(harmed.__exit__, None, None, None)
 
     async def _step(self, seconds: int) -> None:
-        """Set clocks and, some of the time, kill who has written by them; then set them right again."""
+        """Set the clocks of a machine, kill some of the time who goes by them, and set them right again."""
         async with self._clocks:
-            names = self.deployment.step(seconds, self.rng)
+            names = self.deployment.one_machine(self.rng)
+            self.deployment.give_clocks(names)
+            await self._restart(names)
+            self._set(names, seconds)
             await asyncio.sleep(self.rng.uniform(2.5, 5.0) if self.long else 2.5)
             if self.rng.random() < 0.5:
                 await self.deployment.kill_and_start(self.rng.choice(names), self.rng)
-            self.deployment.step(0, self.rng)
-            await asyncio.sleep(1.0)
+            self._set(names, 0)
+            await asyncio.sleep(1.5)
+            self.deployment.take_clocks(names)
+            await self._restart(names)
+
+    async def _restart(self, names: list[str]) -> None:
+        await asyncio.gather(*(self.deployment.kill_and_start(name, self.rng) for name in names))
+
+    def _set(self, names: list[str], seconds: int) -> None:
+        for name in names:
+            self.deployment.clocks[name].set(seconds)
 
 
 def on_mongod(mongo: ReplicaSet, rng: random.Random, *, long: bool) -> dict[str, Fault]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.chaos.harm.clocks import SettableClock
+from tests.chaos.harm.clocks import SettableClock, forget
+from tests.chaos.harm.pids import children_of, command_of, kill_one, send
 from tests.support.servers.processes import ServiceProcess
 from tests.support.servers.service import CONF, environment
 
@@ -101,6 +103,7 @@ class Deployment:
         self.port = lasting_port()
         self.processes: dict[str, ServiceProcess] = {}
         self.clocks: dict[str, SettableClock] = {}
+        self._clock_numbers = itertools.count()
         self.refused_starts = 0
         self._service_processes = service_processes
         self._locks: dict[str, asyncio.Lock] = {}
@@ -137,23 +140,26 @@ class Deployment:
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def add_clocks(self) -> None:
-        """Have each process go by a clock that can be set."""
-        self.clocks = {name: SettableClock(self.directory / f"clock-{name}") for name in NAMES}
+    def one_machine(self, rng: random.Random) -> list[str]:
+        """The names of what shares a clock: on SQLite everything, on MongoDB each may be a machine of its own."""
+        return [rng.choice(NAMES)] if self.is_supervised else list(NAMES)
 
-    def step(self, seconds: int, rng: random.Random) -> list[str]:
-        """Set clocks so far from the right time; the names of who goes by them. On SQLite all have the machine's time,
-        on MongoDB each may be a machine of its own."""
-        chosen = [rng.choice(NAMES)] if seconds and self.is_supervised else list(NAMES)
-        for name in chosen:
-            self.clocks[name].set(seconds)
-        return chosen
+    def give_clocks(self, names: Iterable[str]) -> None:
+        """Have these go by clocks that can be set, once they are started again."""
+        for name in names:
+            number = next(self._clock_numbers)
+            self.clocks[name] = SettableClock(self.directory / f"clock-{number}")
+
+    def take_clocks(self, names: Iterable[str]) -> None:
+        """Have these go by the right time, once they are started again."""
+        for name in names:
+            self.clocks.pop(name, None)
 
     def start(self, name: str) -> None:
         """Start ``service`` or ``worker`` and wait until it listens or works; AssertionError where it does not."""
         is_service = name == "service"
         command = ("serve", "--processes", str(self._service_processes)) if is_service else ("worker",)
-        environ = self.environ | (self.clocks[name].environment if self.clocks else {})
+        environ = self.environ | (self.clocks[name].environment if name in self.clocks else {})
         process = ServiceProcess((*command, "--config", str(self.directory / "service.conf")), environ)
         try:
             process.wait_for("listening" if is_service else "working")
@@ -189,13 +195,15 @@ class Deployment:
     def kill(self, name: str) -> None:
         """``kill -9``, without a last word."""
         process = self.processes.pop(name)
+        pids = [process.process.pid, *process.children]
         process.kill(patience=1)
+        forget(pids)
         _keep_log(name, process)
 
     def kill_a_child(self, rng: random.Random, of: str) -> bool:
         """``kill -9`` of one process that decodes or saves images, if there is one now."""
         children = [pid for parent in self.servers() for pid in children_of(parent)]
-        return kill_one(rng, [pid for pid in children if of in _command_of(pid)])
+        return kill_one(rng, [pid for pid in children if of in command_of(pid)])
 
     def kill_a_served_process(self, rng: random.Random) -> bool:
         """``kill -9`` of one process behind a supervisor, which is to start another."""
@@ -224,11 +232,11 @@ class Deployment:
         frozen = list(pids)
         try:
             for pid in frozen:
-                _signal(pid, signal.SIGSTOP)
+                send(pid, signal.SIGSTOP)
             await asyncio.sleep(seconds)
         finally:
             for pid in frozen:
-                _signal(pid, signal.SIGCONT)
+                send(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End everything that still runs, politely; each must end well."""
@@ -257,35 +265,6 @@ def lasting_port() -> int:
         with contextlib.closing(socket.socket()) as listening, contextlib.suppress(OSError):
             listening.bind(("127.0.0.1", port))
             return port
-
-
-def kill_one(rng: random.Random, pids: list[int]) -> bool:
-    """``kill -9`` of one of them; False where there is none."""
-    if not pids:
-        return False
-    _signal(rng.choice(pids), signal.SIGKILL)
-    return True
-
-
-def children_of(pid: int) -> list[int]:
-    """Pids of a process's children (proc(5)); empty where it has gone."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += [int(child) for child in (task / "children").read_text().split()]
-    return found
-
-
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def _command_of(pid: int) -> str:
-    """The program that a child of Lading's runs; empty where it has gone."""
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[4]
-    return ""
 
 
 def _keep_log(name: str, process: ServiceProcess) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Exchange, Origin, answer, origin_in_thread
-from tests.chaos.harm.clocks import SettableClock, without_clocks
+from tests.chaos.harm.clocks import SettableClock, forget, without_clocks
 from tests.support.servers.processes import ServiceProcess, wait_until
 from tests.support.servers.service import CONF, environment, token
 
@@ -139,9 +139,7 @@ class Machine:
         """``kill -9`` of the whole machine's processes, in effect: what is left of them notices and ends."""
         pids = {self.process.process.pid, *self.process.children}
         self.process.kill()
-        for pid in pids:  # what the library leaves in shared memory
-            for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
-                Path("/dev/shm", name).unlink(missing_ok=True)
+        forget(pids)
 
 
 @pytest.fixture

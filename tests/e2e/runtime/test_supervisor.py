@@ -17,7 +17,7 @@ from lading.service.api.app import bind
 from lading.service.runtime import standby
 from lading.service.runtime.standby import answering
 from lading.service.runtime.supervisor import LONGEST_PAUSE
-from tests.chaos.harm.rig import children_of
+from tests.chaos.harm.pids import children_of
 from tests.support.servers.processes import ServiceProcess
 from tests.support.servers.service import CONF, Client, environment, final, token
 
