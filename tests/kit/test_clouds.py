@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,16 @@ def test_without_its_package_a_server_is_skipped_unless_it_is_required(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(outcome, match=r"lading\[testing-clouds\]"), serving(kind):
         pytest.fail("nothing can be started")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_imports_nothing_from_the_working_directory(
+    kind: type[Endpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('this is not the json that was meant')\n")
+    monkeypatch.chdir(tmp_path)
+    with serving(kind) as endpoint:
+        assert endpoint.new_bucket()
 
 
 @pytest.mark.parametrize("kind", KINDS)
