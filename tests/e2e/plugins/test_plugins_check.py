@@ -12,7 +12,8 @@ import pytest
 
 from lading.backends.memory import MemoryStorageOptions
 from lading.plugins.host.registry import GROUPS, installed
-from lading.service.cli.plugins.suites import GROUP, subject
+from lading.service.cli.plugins import check_child
+from lading.service.cli.plugins.suites import GROUP, CheckRefused, subject
 from tests.support.plugins.distributions import Site
 from tests.support.servers.processes import LADING, Finished, lading, session_members, wait_until
 
@@ -216,10 +217,20 @@ def test_wrong_options(site: Site) -> None:
     assert "did you mean 'max_side'?" in refusal(check(site, "probe", "--config", "service.conf"))
 
 
-def test_without_pytest_it_says_how_to_install_it(site: Site) -> None:
+def test_without_pytest_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        monkeypatch.setenv(name, "")  # which the process of a suite removes; here they are put back
+    monkeypatch.setitem(sys.modules, "pytest", None)
+    with pytest.raises(CheckRefused, match=r"pip install 'lading\[testing\]'"):
+        check_child._pytest()
+
+
+def test_modules_beside_the_plugin_take_no_other_place(site: Site) -> None:
     install(site)
-    (site.folder / "pytest.py").write_text("raise ImportError('no pytest')\n", encoding="utf-8")
-    assert "pip install 'lading[testing]'" in refusal(check(site, "probe"))
+    for name in ("pytest", "json", "asyncio"):
+        (site.folder / f"{name}.py").write_text("raise SystemExit('this is not what was meant')\n", encoding="utf-8")
+    done = check(site, "probe")
+    assert done.status == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
