@@ -99,9 +99,8 @@ class DocumentStore(ABC):
         """
 
     @abstractmethod
-    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
-        """Up to ``limit`` imports with something to be removed since before then (``Import.unsettled_at``), those that
-        have waited longest first.
+    async def unpurged(self, limit: int) -> Sequence[Import]:
+        """Up to ``limit`` imports with something to be removed, in the order of ``Import.unsettled_at``.
 
         Its cost depends on ``limit``, not on how many imports exist.
         """

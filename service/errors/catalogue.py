@@ -170,7 +170,11 @@ _SPECS = (
     ErrorSpec("image_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Storage is unavailable; try again later."),
     ErrorSpec("too_many_downloads", HTTPStatus.SERVICE_UNAVAILABLE, "Too many images are being sent; try again later."),
     ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are waiting; try again later."),
-    ErrorSpec("documents_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The database is unavailable; try again later."),
+    ErrorSpec(
+        "documents_unavailable",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The database does not answer, or has not confirmed a change: whether it was made is unknown; try again later.",
+    ),
     ErrorSpec("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: {components}."),
 )
 

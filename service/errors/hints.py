@@ -30,7 +30,7 @@ HINTS: Final[Mapping[str, str]] = {
     "disk_unavailable": "Try again after `Retry-After` seconds. Operators check the folders of spools and uploads.",
     "dns_failed": "Wait. Operators check the resolver.",
     "docs_not_installed": "Install `lading[docs]`, or read `/openapi.json`, which needs no package.",
-    "documents_unavailable": "Try again after `Retry-After` seconds.",
+    "documents_unavailable": "Try again after `Retry-After` seconds. An `Idempotency-Key` makes that safe.",
     "endpoint_deleted": "There is nothing to do.",
     "endpoint_disabled": "Enable the endpoint, and replay the delivery.",
     "expectation_failed": "Correct the expectation or the source.",

@@ -1,6 +1,9 @@
 """Removes what is to be gone: images whose deletion was begun and not completed, since its process died or storage
 failed; objects that attempts have left behind; the previous keys of issuers whose time has ended; and records that have
 expired. Ends the wait of imports for bytes that do not come.
+
+How old a deletion is, is counted from the look that has found it first, by the clock of the document store. The moment
+in the document is by the clock of some machine, which may be wrong, or may have been set since.
 """
 
 import asyncio
@@ -18,12 +21,10 @@ from ..models.clock import Clock
 from ..observe.outages import Outage
 from .service import Images
 
-INTERVAL = 60.0
+INTERVAL = 30.0
 """Seconds between two looks."""
 AGE = timedelta(seconds=60)
-"""How long ago a deletion has begun at least: a younger one may still be under way."""
-_HORIZON = timedelta(days=36_500)
-"""Whatever time it was by the clock of the machine that began a deletion, it was before this from now."""
+"""How long ago a deletion was found at least: a younger one may still be under way."""
 BATCH = 1000
 """How many deletions are completed at a look, at most: the oldest. While so many cannot be, younger ones wait."""
 FAILURES = 3
@@ -31,20 +32,23 @@ FAILURES = 3
 
 log = structlog.get_logger(__name__)
 
+_Deletion = tuple[str, datetime | None]
+"""The id of an import, and what it says of when the deletion began: an import that was retried may leave another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Purger:
     """Looks again and again. Several processes may do so at once: what one does, another finds done.
 
-    When a deletion began is written by the clock of a machine, which may have been ahead. So the age of one that seems
-    to begin later counts from when the purger saw it first, by the clock of the store, which never steps.
+    Attributes:
+        found: when each deletion that the last look has found was found first, by the clock of the store.
     """
 
     images: Images
     store: DocumentStore
     clock: Clock
     rng: random.Random
-    _seen: dict[tuple[str, datetime | None], datetime] = field(default_factory=dict, init=False)
+    found: dict["_Deletion", datetime] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -115,7 +119,7 @@ class Purger:
                 continue
             # Others may have completed it since, and the import may have been retried, and have an image by now.
             present = await self.store.get(document.id)
-            if present is None or present.unsettled_at is None or not self._is_old(present):
+            if present is None or _deletion(present) != _deletion(document):
                 continue
             try:
                 settled = await self.images.removal.settle_for_good(present)
@@ -133,20 +137,14 @@ class Purger:
         return completed
 
     async def _old_ones(self) -> list[Import]:
-        listed = await self.store.unpurged(self.clock.now() + _HORIZON, BATCH)
+        """What was found ``AGE`` ago, or earlier, and is still to be completed."""
+        documents = await self.store.unpurged(BATCH)
         now = self.store.clock.now()
-        seen = {key: self._seen.get(key, now) for key in map(_key, listed)}
-        self._seen.clear()
-        self._seen.update(seen)
-        return [document for document in listed if self._is_old(document)]
-
-    def _is_old(self, document: Import) -> bool:
-        began_at, first_seen = document.unsettled_at, self._seen.get(_key(document))
-        if began_at is not None and began_at < self.clock.now() - AGE:
-            return True
-        return first_seen is not None and first_seen < self.store.clock.now() - AGE
+        found = {_deletion(one): self.found.get(_deletion(one), now) for one in documents}
+        self.found.clear()
+        self.found.update(found)
+        return [one for one in documents if now - found[_deletion(one)] >= AGE]
 
 
-def _key(document: Import) -> tuple[str, datetime | None]:
-    """A deletion: one that begins anew is another."""
+def _deletion(document: Import) -> _Deletion:
     return document.id, document.unsettled_at

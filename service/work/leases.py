@@ -45,23 +45,32 @@ class Leases:
         self._store = store
         self._duration = duration
         self._leases: list[Lease] = []
+        self._beginning = asyncio.Lock()
         self._outage = Outage("the heartbeat")
 
     async def current(self) -> Lease:
-        """The lease to claim under; begun where there is none.
+        """The lease to claim under; begun where there is none. Callers of the same time wait for the same one.
 
         Raises:
             StoreUnavailable: it cannot be begun.
         """
-        if not self._leases or self._leases[-1].retired:
-            lease = Lease()
-            self._leases.append(lease)  # first, so that it is released if this call is cancelled
-            try:
-                await self._store.register(lease.worker_id, self._duration)
-            except StoreUnavailable:
-                self._leases.remove(lease)  # if it began all the same, it expires by itself
-                raise
-        return self._leases[-1]
+        async with self._beginning:
+            if not self._leases or self._leases[-1].retired:
+                await self._begin()
+            return self._leases[-1]
+
+    async def _begin(self) -> None:
+        """Register a lease. Nobody works under it, or renews it, before the store knows it."""
+        lease = Lease()
+        try:
+            await self._store.register(lease.worker_id, self._duration)
+        except StoreUnavailable:
+            raise  # if it began all the same, it expires by itself
+        except BaseException:
+            lease.retired = True  # whether it began is not known: it is released with the next heartbeat
+            self._leases.append(lease)
+            raise
+        self._leases.append(lease)
 
     async def beat(self) -> Sequence[Lease]:
         """Renew every lease, and release the retired ones under which nothing is held.

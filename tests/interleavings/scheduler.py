@@ -6,13 +6,12 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 WRITER: contextvars.ContextVar[str | None] = contextvars.ContextVar("writer", default=None)
 """Whose code runs; tasks that a writer begins inherit it. None for code that is not scheduled."""
-TURNS = 100
-"""Turns of the event loop, while no step is under way, after which a writer is taken to wait for another one."""
 READS = (
     "get",
     "list",
@@ -28,6 +27,7 @@ READS = (
     "queued",
 )
 READS_OF_SEARCH = ("by_", "held_by", "with_outbox", "expired_waiting", "changed_since", "batch_counts")
+STORAGES = ("a", "b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,16 @@ class Step:
     def is_read(self) -> bool:
         return self.name.startswith(READS) or self.name.startswith(READS_OF_SEARCH)
 
+    @property
+    def is_removal(self) -> bool:
+        """Whether it removes an object: who does so first is told nothing else than who does so again."""
+        return self.place in STORAGES and self.name == "delete"
+
     def commutes(self, other: "Step") -> bool:
         """Whether the order of the two makes no difference to anybody."""
-        return self.place != other.place or (self.is_read and other.is_read)
+        if self.place != other.place or (self.is_read and other.is_read):
+            return True
+        return self.is_removal and other.is_removal
 
 
 @dataclass(slots=True)
@@ -90,26 +97,35 @@ class Inline(ThreadPoolExecutor):
         return done
 
 
-class Stepped:
-    """Any object with asynchronous methods, each a step."""
+class Counted:
+    """Any object with asynchronous methods, which are awaited, and no steps: they read what no writer writes."""
 
-    def __init__(self, inner: Any, place: str, steps: Steps) -> None:
+    def __init__(self, inner: Any, steps: Steps) -> None:
         self._inner = inner
-        self._place = place
         self._steps = steps
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._inner, name)
+        found = getattr(self._inner, name)
+        return partial(self._call, name, found) if callable(found) else Counted(found, self._steps)
 
-        async def stepped(*args: Any, **options: Any) -> Any:
-            await self._steps.turn(self._place, name)
-            return await self._steps.made(method(*args, **options))
+    async def _call(self, name: str, method: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
+        return await self._steps.made(method(*args, **options))
 
-        return stepped
+
+class Stepped(Counted):
+    """Any object with asynchronous methods, each a step."""
+
+    def __init__(self, inner: Any, place: str, steps: Steps) -> None:
+        super().__init__(inner, steps)
+        self._place = place
+
+    async def _call(self, name: str, method: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
+        await self._steps.turn(self._place, name)
+        return await super()._call(name, method, *args, **options)
 
 
 Sleepers = Mapping[str, Step]
-Prefix = tuple[str, ...]
+Prefix = tuple[tuple[str, Step], ...]
 
 
 @dataclass(slots=True)
@@ -120,12 +136,12 @@ class Explorer:
     Methods for the Verification of Concurrent Systems", 1996, chapter 5).
 
     Attributes:
-        rng: chooses orders at random, where not all are wanted.
+        rng: chooses which order comes next, so that some of them are a fair sample of all.
         open: prefixes that are still to be explored, and the writers whose next step was explored before.
         explored: how many orders were.
     """
 
-    rng: random.Random | None = None
+    rng: random.Random
     open: list[tuple[Prefix, Sleepers]] = field(default_factory=lambda: [((), {})])
     explored: int = 0
 
@@ -135,29 +151,29 @@ class Explorer:
         Returns:
             the steps in their order; None where it was an order that differs from an earlier one in nothing.
         """
-        prefix, asleep = self.open.pop() if self.rng is None else ((), {})
+        prefix, asleep = self.open.pop(self.rng.randrange(len(self.open)))
         steps.waiting = {name: [] for name in writers}
         tasks = {name: begin(name, writer, steps) for name, writer in writers.items()}
-        made: list[str] = []
-        order: list[str] = []
+        order: list[tuple[str, Step]] = []
         try:
             async for ready in ready_ones(steps, tasks):
                 if len(order) < len(prefix):
-                    name = prefix[len(order)]
+                    name, step = prefix[len(order)]
+                    assert ready.get(name) == step, f"{name} came to {ready.get(name)} instead of {step}"
                 else:
                     awake = [one for one in ready if one not in asleep]
                     if not awake:
                         return None
-                    name = awake[0] if self.rng is None else self.rng.choice(awake)
-                    if self.rng is None:
-                        self._put_off(tuple(order), awake, ready, asleep)
+                    self.rng.shuffle(awake)
+                    name = awake[0]
+                    self._put_off(tuple(order), awake, ready, asleep)
                     asleep = _still(asleep, ready[name])
-                order.append(name)
-                made.append(f"{name}: {ready[name].place}.{ready[name].name}")
+                order.append((name, ready[name]))
                 turn = steps.waiting[name].pop(0)[1]
                 if not turn.done():  # else its writer was cancelled just now
                     turn.set_result(None)
             for task in tasks.values():
+                assert task.done(), f"a writer waits for what is no step: {task.get_stack()}"
                 task.result()
         finally:
             steps.waiting = {}
@@ -165,13 +181,13 @@ class Explorer:
                 task.cancel()
             await asyncio.wait(tasks.values())
         self.explored += 1
-        return made
+        return [f"{name}: {step.place}.{step.name}" for name, step in order]
 
     def _put_off(self, order: Prefix, awake: list[str], ready: Mapping[str, Step], asleep: Sleepers) -> None:
         earlier = dict(asleep)
         for before, name in pairwise(awake):
             earlier[before] = ready[before]
-            self.open.append(((*order, name), _still(earlier, ready[name])))
+            self.open.append(((*order, (name, ready[name])), _still(earlier, ready[name])))
 
 
 def _still(asleep: Sleepers, step: Step) -> Sleepers:
@@ -192,19 +208,29 @@ def begin(name: str, write: Callable[[], Awaitable[None]], steps: Steps) -> asyn
 
 
 async def ready_ones(steps: Steps, tasks: Mapping[str, asyncio.Task[None]]) -> AsyncIterator[Mapping[str, Step]]:
-    """The next step of each writer, again and again, when each has one or has ended; or waits for another one."""
+    """The next step of each writer that has one, again and again, until none has.
+
+    The others have ended, or wait for another writer.
+    """
     while True:
-        turns = 0
-        while not all(task.done() or steps.waiting[name] for name, task in tasks.items()) and turns < TURNS:
-            if steps.under_way:
-                steps.changed.clear()
-                await steps.changed.wait()
-                turns = 0
-            else:
-                # The first turns take no time; the others leave some to a thread that nobody counts.
-                await asyncio.sleep(0 if turns < TURNS // 2 else 0.005)
-                turns += 1
+        await come_to_a_halt(steps)
         ready = {name: steps.waiting[name][0][0] for name in tasks if steps.waiting[name]}
         if not ready:
             return
         yield ready
+
+
+async def come_to_a_halt(steps: Steps) -> None:
+    """Return when nothing goes on before the next step is made.
+
+    By counting alone: no step is under way, in a thread or a server, and the event loop has nothing to call. What
+    writers wait for is then the turn of a step, or another writer.
+    """
+    loop: Any = asyncio.get_running_loop()
+    while True:
+        while steps.under_way:
+            steps.changed.clear()
+            await steps.changed.wait()
+        await asyncio.sleep(0)
+        if not loop._ready and not steps.under_way:
+            return

@@ -42,7 +42,7 @@ from lading.service.work.pipeline.importer import Importer
 from lading.service.work.retries import RetryPolicy
 from lading.service.work.slots import Limits
 from lading.service.work.worker import Worker, WorkerOptions
-from tests.interleavings.scheduler import WRITER, Stepped, Steps
+from tests.interleavings.scheduler import WRITER, Counted, Stepped, Steps
 from tests.support.clock import SettableClock
 from tests.support.plugins.scripted import ScriptedDetector, ScriptedFetcher
 from tests.support.plugins.storages import ScriptedStorage
@@ -50,6 +50,8 @@ from tests.support.plugins.storages import ScriptedStorage
 GRANT = Grant("issuer", "organization", "token", admin=True)
 LEASE = timedelta(seconds=30)
 ENDPOINT = "end_1"
+DEADLINE = 3600.0
+"""Seconds that a plugin's call may take: more than any test, so that no clock decides."""
 
 
 class WatchedStore(Stepped):
@@ -104,10 +106,11 @@ class World:
         self.backends = {"a": ScriptedStorage(), "b": ScriptedStorage()}
         for name, backend in self.backends.items():
             backend.before = self._before(name)
-        guards = {name: GuardedStorage(one, name=name, deadline=30.0) for name, one in self.backends.items()}
+        guards = {name: GuardedStorage(one, name=name, deadline=DEADLINE) for name, one in self.backends.items()}
         self.storages = Storages(guards, "a", "b")
         self.vault = Vault()
-        self.directory = EndpointDirectory(inner, 3600)
+        remembered = cast("DocumentStore", Counted(inner, self.steps))
+        self.directory = EndpointDirectory(remembered, 3600)
         self.facts = AnnouncedFacts(self.directory, self.vault, UTC, lambda: None)
         self.fetcher = ScriptedFetcher()
         self.fetcher.on_open = self._fetch
@@ -115,8 +118,8 @@ class World:
         self.spools = Spools(1024 * 1024, None, executor)
         self.mirror = Mirror(guards["b"])
         self.importer = Importer(
-            fetchers={"test": GuardedFetcher(self.fetcher, "scripted", 30.0)},
-            detectors=(GuardedDetector(ScriptedDetector(), "scripted", 30.0),),
+            fetchers={"test": GuardedFetcher(self.fetcher, "scripted", DEADLINE)},
+            detectors=(GuardedDetector(ScriptedDetector(), "scripted", DEADLINE),),
             storage=guards["a"],
             storage_name="a",
             spools=self.spools,
@@ -140,7 +143,7 @@ class World:
         self.purger = Purger(self.images, store, clock, self.rng)
         self.mirroring = Mirroring(Copyist(store, self.storages, clock), self.rng)
         self.progress = Progress(store)
-        self.backlog = Backlog(inner, 1000, max_age=3600)
+        self.backlog = Backlog(remembered, 1000, max_age=3600)
         self.imports = Imports(
             store=store,
             importer=self.importer,

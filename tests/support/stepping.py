@@ -256,8 +256,7 @@ class World:
         """Let the purger look often enough."""
         for _ in range(3):
             self.clock.advance(2 * AGE)
-            before = self.clock.now() - AGE
-            for one in finish(self.store.unpurged(before, 100)):
+            for one in finish(self.store.unpurged(100)):
                 finish(self.images.removal.settle_for_good(one))
 
     # --- what must be so ----------------------------------------------------------------------------------------------

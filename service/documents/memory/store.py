@@ -87,12 +87,12 @@ class MemoryDocumentStore(DocumentStore):
         keys = {key for one in self._imports.values() if (key := one.shared_key) is not None and key > after}
         return sorted(keys)[:limit]
 
-    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
+    async def unpurged(self, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.unpurged``; it looks at every import."""
         self._check_open()
         found = [(moment, one) for one in self._imports.values() if (moment := one.unsettled_at) is not None]
         found.sort(key=lambda one: one[0])
-        return [_detached(document) for moment, document in found if moment < before][:limit]
+        return [_detached(document) for _, document in found[:limit]]
 
     async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.images_in``; it looks at every import."""

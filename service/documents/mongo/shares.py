@@ -1,7 +1,6 @@
 """How the MongoDB store finds images: those of a storage, who shares an object, what is to be removed."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from ...models import Held, Import
@@ -27,11 +26,11 @@ async def find_shared_keys(connection: Connection, after: str, limit: int) -> Se
     return sorted({one["shared_key"] for one in found})
 
 
-async def find_unpurged(connection: Connection, before: datetime, limit: int) -> Sequence[Import]:
+async def find_unpurged(connection: Connection, limit: int) -> Sequence[Import]:
     """See ``DocumentStore.unpurged``."""
     imports = connection.collection(IMPORTS)
     # The index is used where the query repeats its condition.
-    wanted = {"unsettled_at": {"$type": "date", "$lt": before}}
+    wanted = {"unsettled_at": {"$type": "date"}}
     cursor = imports.find(wanted).sort("unsettled_at", 1).limit(limit).hint(UNSETTLED.name)
     return [to_import(found) for found in await connection.run(lambda: cursor.to_list(None))]
 

@@ -119,9 +119,9 @@ class MongoDocumentStore(DocumentStore):
         """See ``DocumentStore.shared_keys``."""
         return await find_shared_keys(self._connection, after, limit)
 
-    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
+    async def unpurged(self, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.unpurged``."""
-        return await find_unpurged(self._connection, before, limit)
+        return await find_unpurged(self._connection, limit)
 
     async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.images_in``."""

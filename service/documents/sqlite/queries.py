@@ -97,12 +97,10 @@ def list_shared_keys(connection: sqlite3.Connection, after: str, limit: int) -> 
     return [row[0] for row in connection.execute(query, (after, limit)).fetchall()]
 
 
-def list_unpurged(connection: sqlite3.Connection, before: datetime, limit: int) -> list[Import]:
+def list_unpurged(connection: sqlite3.Connection, limit: int) -> list[Import]:
     """See ``DocumentStore.unpurged``."""
-    query = """
-        SELECT * FROM imports WHERE unsettled_at IS NOT NULL AND unsettled_at < ? ORDER BY unsettled_at LIMIT ?
-    """
-    rows = connection.execute(query, (to_milliseconds(before), limit)).fetchall()
+    query = "SELECT * FROM imports WHERE unsettled_at IS NOT NULL ORDER BY unsettled_at LIMIT ?"
+    rows = connection.execute(query, (limit,)).fetchall()
     return [to_import(row) for row in rows]
 
 

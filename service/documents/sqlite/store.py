@@ -139,9 +139,9 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.shared_keys``."""
         return await self._readers.run(lambda connection: sqlite_queries.list_shared_keys(connection, after, limit))
 
-    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
+    async def unpurged(self, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.unpurged``."""
-        return await self._readers.run(lambda connection: sqlite_queries.list_unpurged(connection, before, limit))
+        return await self._readers.run(lambda connection: sqlite_queries.list_unpurged(connection, limit))
 
     async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
         """See ``DocumentStore.images_in``."""

@@ -1,6 +1,7 @@
 """The machine's clock steps while clients use the API: nothing that they have begun ends early for that, or late."""
 
 import base64
+import hashlib
 import json
 import random
 from collections.abc import Callable
@@ -12,14 +13,17 @@ import pytest
 from tornado.httpclient import HTTPResponse
 
 import lading.service.runtime.wiring
+from lading.plugins.contracts import ObjectMetadata
 from lading.service.config import Settings
 from lading.service.documents.memory.store import MemoryDocumentStore
-from lading.service.images.purger import Purger
+from lading.service.images.purger import AGE, Purger
 from lading.service.models import Import, Status
 from lading.service.models.clock import Clock, truncate_to_milliseconds
 from lading.service.models.issuers import Issuer
+from lading.service.storages.copies import once
 from tests.api.conftest import Assembled
 from tests.support.clock import SettableClock, Ticks
+from tests.support.images import noise
 from tests.support.servers.service import ORGANIZATION, SECRET, Client, token
 
 HOUR = timedelta(hours=1)
@@ -143,6 +147,33 @@ async def test_an_upload_expires_when_it_should_and_says_so_in_the_machines_time
 def base_of(response: HTTPResponse) -> str:
     """The base of the service that has answered."""
     return response.effective_url.partition("/api/")[0]
+
+
+@STEPS
+@pytest.mark.gen_test
+async def test_what_an_attempt_may_have_left_is_removed_for_good_when_it_should(
+    post: Callable[..., Any], assembled: Assembled, clock: SettableClock, ticks: Ticks, step: timedelta
+) -> None:
+    store, storage = assembled.parts.store, assembled.parts.storage
+    await storage.ping()
+    purger = Purger(assembled.resources.images.images, store, clock, random.Random(1))
+    running = (await stored(assembled, await post())).claimed("worker", clock.now())
+    assert await store.update(running)
+    assert await store.update(running.cancelled(clock.now()))
+    await purger.sweep()
+    clock.advance(step)
+    data = noise(100)
+    metadata = ObjectMetadata(len(data), hashlib.sha256(data).hexdigest(), "image/png")
+    await storage.save(running.own_key, once(data), metadata)  # the attempt goes on
+    ticks.passes(AGE - SECOND)
+    await purger.sweep()
+    assert await storage.exists(running.own_key)
+    ticks.passes(SECOND)
+    await purger.sweep()
+    assert not await storage.exists(running.own_key)
+    found = await store.get(running.id)
+    assert found is not None
+    assert found.unsettled_at is None
 
 
 @STEPS

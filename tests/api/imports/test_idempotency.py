@@ -106,28 +106,36 @@ async def test_what_is_no_key_is_told(client: Client, assembled: Assembled, key:
     assert await count(assembled) == 0
 
 
+@pytest.mark.parametrize("is_written", [False, True], ids=["not written", "written and not confirmed"])
 @pytest.mark.gen_test
 async def test_one_whose_process_died_in_between_is_completed_by_a_later_request(
-    client: Client, assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+    client: Client, assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch, is_written: bool
 ) -> None:
     store = assembled.parts.store
+    add = store.add
     ids: list[str] = []
 
     async def dies(document: Import) -> None:
         ids.append(document.id)
+        if is_written:
+            await add(document)
         raise StoreUnavailable("the process died")
 
     with monkeypatch.context() as patched:
         patched.setattr(store, "add", dies)
-        assert code_of(await post(client, "key")) == (503, "documents_unavailable")
-    response = await post(client, "key")
-    assert code_of(response) == (409, "idempotency_in_progress")
-    assert response.headers["Retry-After"] == "1"
+        response = await post(client, "key")
+        assert code_of(response) == (503, "documents_unavailable")
+        assert "unknown" in json.loads(response.body)["detail"], "it may be written"
+    if not is_written:
+        response = await post(client, "key")
+        assert code_of(response) == (409, "idempotency_in_progress")
+        assert response.headers["Retry-After"] == "1"
     assert code_of(await post(client, "key", FORM + "2")) == (422, "idempotency_key_reused")
     clock.advance(GRACE)
     responses = [await post(client, "key") for _ in range(2)]
     assert [json.loads(response.body)["id"] for response in responses] == [ids[0], ids[0]]
-    assert [response.headers.get("Idempotent-Replayed") for response in responses] == [None, "true"]
+    replayed = [response.headers.get("Idempotent-Replayed") for response in responses]
+    assert replayed == ["true" if is_written else None, "true"]
     assert await count(assembled) == 1
 
 

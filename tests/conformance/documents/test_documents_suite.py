@@ -89,7 +89,7 @@ class ForgetsDeletions(MemoryDocumentStore):
 
 
 class ListsWhatIsPurged(MemoryDocumentStore):
-    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
+    async def unpurged(self, limit: int) -> Sequence[Import]:
         return [document for document in self._imports.values() if document.image_deleted_at is not None][:limit]
 
 
@@ -112,8 +112,8 @@ class CountsSharedBytesTwice(MemoryDocumentStore):
 
 
 class ForgetsLeftovers(MemoryDocumentStore):
-    async def unpurged(self, before: datetime, limit: int) -> Sequence[Import]:
-        return [one for one in await super().unpurged(before, 1000) if one.has_image_to_go][:limit]
+    async def unpurged(self, limit: int) -> Sequence[Import]:
+        return [one for one in await super().unpurged(1000) if one.has_image_to_go][:limit]
 
 
 class UnfairClaim(MemoryDocumentStore):

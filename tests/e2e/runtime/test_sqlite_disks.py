@@ -21,7 +21,9 @@ from tests.support.disks import disk_with_attributes, full, immutable, small_dis
 from tests.support.servers.processes import ServiceProcess
 from tests.support.servers.service import CONF, environment, token
 
-FULL_DISK_MEGABYTES = 4
+FULL_DISK_MEGABYTES = 16
+"""SQLite folds its log into the file when that has 1000 pages, 4.1 MB: a disk with less room than that for the log is
+full by the log alone, whoever else makes room, and refuses writes until the last process has closed the file."""
 METADATA = "metadata[color]=blue&metadata[note]=" + "x" * 12_000
 """Long enough that the log has to grow; the color has a row of its own, hence the import a transaction of several."""
 ENDINGS = ("", "-wal")

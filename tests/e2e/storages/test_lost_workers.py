@@ -162,7 +162,7 @@ async def test_killed_between_its_save_and_its_end(tmp_path: Path, overrides: di
                 assert document["image"]["duplicate_of"] == other["id"]
             await until_settled(tmp_path, [DATA] if document["status"] == "done" else [])
             assert await running.parts.store.stored_bytes(ORGANIZATION) == len(DATA) * len(objects(tmp_path))
-            while await running.parts.store.unpurged(running.parts.clock.now(), 1):
+            while await running.parts.store.unpurged(1):
                 await asyncio.sleep(0.05)
         await check_audit(tmp_path, overrides)
 

@@ -5,6 +5,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -48,6 +49,11 @@ class Shop:
         assert await self.store.update(deleted)
         return deleted
 
+    async def grow_old(self) -> None:
+        """What was begun is found, and old enough after that."""
+        assert await self.purger.sweep() == 0
+        self.clock.advance(AGE)
+
     async def is_completed(self, document: Import) -> bool:
         found = await self.store.get(document.id)
         assert found is not None
@@ -66,9 +72,10 @@ async def opened() -> AsyncIterator[Shop]:
 async def test_an_old_one_is_completed_and_a_young_one_left_to_its_request() -> None:
     async with opened() as shop:
         old = await shop.begun()
-        shop.clock.advance(AGE)
+        await shop.grow_old()
+        shop.clock.advance(-timedelta(milliseconds=1))
         young = await shop.begun()
-        assert await shop.purger.sweep() == 0, "exactly as old is not older"
+        assert await shop.purger.sweep() == 0
         shop.clock.advance(timedelta(milliseconds=1))
         assert await shop.purger.sweep() == 1
         assert (await shop.is_completed(old), await shop.is_completed(young)) == (True, False)
@@ -82,19 +89,41 @@ async def test_one_that_a_clock_ahead_began_waits_no_longer_than_others() -> Non
         ahead = await shop.begun()
         shop.clock.advance(-timedelta(hours=1))
         assert await shop.purger.sweep() == 0, "it may still be under way"
-        shop.clock.advance(AGE)
-        assert await shop.purger.sweep() == 0, "exactly as old is not older"
+        shop.clock.advance(AGE - timedelta(milliseconds=1))
+        assert await shop.purger.sweep() == 0
         shop.clock.advance(timedelta(milliseconds=1))
         assert await shop.purger.sweep() == 1
         assert await shop.is_completed(ahead)
-        assert (await shop.purger.sweep(), shop.purger._seen) == (0, {})
+        assert (await shop.purger.sweep(), shop.purger.found) == (0, {})
+
+
+@pytest.mark.gen_test
+async def test_what_is_left_anew_is_as_young_as_that() -> None:
+    """The clock of the machine has stepped back meanwhile, so that the second moment is the earlier one."""
+    async with opened() as shop:
+        left = await shop.begun()
+        await shop.grow_old()
+        anew = replace(left, revision=left.revision + 1, image_deleted_at=shop.clock.now() - timedelta(hours=1))
+        assert await shop.store.update(anew)
+        await shop.grow_old()
+        assert await shop.purger.sweep() == 1
+
+
+@pytest.mark.gen_test
+async def test_it_remembers_nothing_that_is_completed() -> None:
+    async with opened() as shop:
+        await shop.begun()
+        await shop.grow_old()
+        assert await shop.purger.sweep() == 1
+        assert await shop.purger.sweep() == 0
+        assert shop.purger.found == {}
 
 
 @pytest.mark.gen_test
 async def test_several_at_once_complete_each_once() -> None:
     async with opened() as shop:
         documents = [await shop.begun() for _ in range(20)]
-        shop.clock.advance(2 * AGE)
+        await shop.grow_old()
         await asyncio.gather(*(shop.purger.sweep() for _ in range(5)))
         for document in documents:
             assert await shop.is_completed(document)
@@ -107,7 +136,7 @@ async def test_several_at_once_complete_each_once() -> None:
 async def test_one_that_fails_keeps_no_other_from_being_completed() -> None:
     async with opened() as shop:
         first, elsewhere, last = [await shop.begun(name) for name in ("memory", "glacier", "memory")]
-        shop.clock.advance(2 * AGE)
+        await shop.grow_old()
         with pytest.raises(ApiError, match="image_elsewhere"):
             await shop.purger.sweep()
         done = [await shop.is_completed(document) for document in (first, elsewhere, last)]
@@ -124,7 +153,8 @@ async def test_storage_that_does_not_work_is_left_alone_for_the_rest_of_a_look()
         purger = Purger(images, shop.store, shop.clock, random.Random(7))
         stuck = [await shop.begun("dead") for _ in range(20)]
         others = [await shop.begun() for _ in range(20)]
-        shop.clock.advance(2 * AGE)
+        assert await purger.sweep() == 0
+        shop.clock.advance(AGE)
         dead.before = failing(StorageUnavailable("down"), "delete")
         with pytest.raises(ApiError, match="image_unavailable"):
             await purger.sweep()
@@ -141,7 +171,7 @@ async def test_it_goes_on_through_outages_and_bugs(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(lading.service.images.purger, "INTERVAL", 0.001)
     async with opened() as shop:
         document = await shop.begun()
-        shop.clock.advance(2 * AGE)
+        await shop.grow_old()
         errors: list[Exception | None] = [StorageUnavailable("down"), StorageUnavailable("down"), None]
         delete = shop.backend.delete
         backend: Any = shop.backend
@@ -173,7 +203,7 @@ async def test_previous_keys_of_issuers_are_dropped_also_while_storage_fails(mon
     monkeypatch.setattr(lading.service.images.purger, "INTERVAL", 0.01)
     async with opened() as shop:
         await shop.begun("elsewhere")
-        shop.clock.advance(2 * AGE)
+        await shop.grow_old()
         issuer = Issuer("key", "organization", "new", previous_key="old", previous_until=shop.clock.now())
         await shop.store.add_issuer(issuer)
         task = asyncio.create_task(shop.purger.run())
@@ -194,7 +224,9 @@ async def test_what_was_retried_since_a_look_began_keeps_its_image() -> None:
             running = document.claimed("worker", shop.clock.now())
             assert await shop.store.update(running)
             assert await shop.store.update(running.cancelled(shop.clock.now()))
-        shop.clock.advance(2 * AGE)
+        another = Purger(shop.images, shop.store, shop.clock, random.Random(2))
+        assert await another.sweep() == 0
+        await shop.grow_old()
         delete, go_on = shop.backend.delete, asyncio.Event()
         hung: list[str] = []
 
@@ -207,7 +239,7 @@ async def test_what_was_retried_since_a_look_began_keeps_its_image() -> None:
         late = asyncio.create_task(shop.purger.sweep())
         await until(lambda: bool(hung))
         vars(shop.backend)["delete"] = delete
-        assert await Purger(shop.images, shop.store, shop.clock, random.Random(2)).sweep() == 4
+        assert await another.sweep() == 4
         stuck = next(document for document in documents if document.storage_key in hung)
         with pytest.raises(ValueError, match="still being stopped"):  # no other removes it, and it is not retried
             (await shop.store.get(stuck.id) or stuck).retried(shop.clock.now(), shop.clock.now())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +12,7 @@ from lading.service.documents import StoreUnavailable
 from lading.service.work.leases import Leases
 from tests.support.clock import SettableClock
 from tests.support.core import Fault, ScriptedStore
-from tests.support.plugins.scripted import SECOND, make_import
+from tests.support.plugins.scripted import SECOND, make_import, until
 
 DURATION = 30 * SECOND
 
@@ -41,6 +42,56 @@ async def test_one_lease_serves_until_it_is_retired() -> None:
         second = await shop.leases.current()
         assert second.worker_id != first.worker_id
         assert set(shop.store.leases) == {first.worker_id, second.worker_id}
+
+
+class SlowToRegister(ScriptedStore):
+    """Registers a lease when it is told to."""
+
+    def __init__(self, clock: SettableClock) -> None:
+        super().__init__(clock)
+        self.asked: list[str] = []
+        self.may_answer = asyncio.Event()
+
+    async def register(self, worker_id: str, duration: timedelta) -> None:
+        self.asked.append(worker_id)
+        await self.may_answer.wait()
+        await super().register(worker_id, duration)
+
+
+@pytest.mark.gen_test
+async def test_nobody_works_under_a_lease_that_the_store_does_not_know_yet() -> None:
+    store = SlowToRegister(SettableClock())
+    await store.open()
+    leases = Leases(store, DURATION)
+    callers = [asyncio.create_task(leases.current()) for _ in range(3)]
+    await until(lambda: bool(store.asked))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not any(caller.done() for caller in callers)
+    assert await leases.beat() == [], "what is not registered yet is not lost"
+    store.may_answer.set()
+    found = await asyncio.gather(*callers)
+    assert {lease.worker_id for lease in found} == set(store.leases)
+    assert store.asked == [found[0].worker_id]
+    assert not found[0].retired
+    await store.close()
+
+
+@pytest.mark.gen_test
+async def test_who_waits_for_a_lease_that_is_given_up_begins_another() -> None:
+    store = SlowToRegister(SettableClock())
+    await store.open()
+    leases = Leases(store, DURATION)
+    first, second = (asyncio.create_task(leases.current()) for _ in range(2))
+    await until(lambda: bool(store.asked))
+    first.cancel()
+    store.may_answer.set()
+    lease = await second
+    assert first.cancelled()
+    assert store.asked[1:] == [lease.worker_id]
+    assert await leases.beat() == []
+    assert set(store.leases) == {lease.worker_id}
+    await store.close()
 
 
 @pytest.mark.gen_test

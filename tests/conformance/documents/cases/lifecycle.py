@@ -33,7 +33,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "stored_bytes": lambda store: store.stored_bytes("organization"),
     "heir": lambda store: store.heir("key"),
     "shared_keys": lambda store: store.shared_keys("", 1),
-    "unpurged": lambda store: store.unpurged(SettableClock().now(), 1),
+    "unpurged": lambda store: store.unpurged(1),
     "images_in": lambda store: store.images_in("local", Held.MAIN, "", 1),
     "count_images_in": lambda store: store.count_images_in("local"),
     "update": lambda store: store.update(make_import(SettableClock())),

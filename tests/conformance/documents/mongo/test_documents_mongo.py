@@ -177,7 +177,7 @@ async def test_duplicates_of_an_earlier_version_are_deleted_one_by_one(
         database["imports"].update_many({}, {"$unset": dict.fromkeys(fields, "")})
         database["pings"].delete_one({"_id": "shares"})
     async with opened(mongo_options, clock) as store:
-        assert await store.unpurged(clock.now() + SECOND, 5) == [going]
+        assert await store.unpurged(5) == [going]
         assert await store.shared_keys("", 5) == [documents[0].storage_key]
         await check_that_they_are_deleted_one_by_one(store, clock, documents)
 

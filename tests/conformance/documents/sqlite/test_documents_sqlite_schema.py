@@ -167,7 +167,7 @@ async def test_duplicates_of_an_earlier_file_are_deleted_one_by_one(path: Path, 
         connection.commit()
     store = SqliteDocumentStore(path, clock)
     await store.open()
-    assert await store.unpurged(clock.now() + SECOND, 5) == [going]
+    assert await store.unpurged(5) == [going]
     assert await store.shared_keys("", 5) == [documents[0].storage_key]
     await check_that_they_are_deleted_one_by_one(store, clock, documents)
     await store.close()
@@ -231,7 +231,7 @@ async def test_images_and_deletions_are_found_by_an_index(path: Path) -> None:
     statements: list[str] = []
     await store._readers.run(lambda connection: connection.set_trace_callback(statements.append))
     await store.get_by_image("image")
-    await store.unpurged(clock.now(), 5)
+    await store.unpurged(5)
     await store.heir("key")
     await store.shared_keys("", 5)
     for held in Held:
