@@ -1,16 +1,19 @@
-"""One call to a plugin, step by step: its deadline, its cancellation, and what becomes of it where it is deaf to both.
+"""One call to a plugin of any kind, third parties' included: the guards make every call through this.
 
-``lading.plugins.host.care`` is what the guards are made of; this is its innermost part.
+A deadline that also ends what is deaf to cancellation, a bound on how many calls run at once, nothing but the errors of
+the kind coming out, a record of each call, and a watch for what blocks the event loop.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from time import monotonic
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
-from ..errors import PluginBlocked
+from ..errors import DeadlineExceeded, PluginBlocked, PluginError
+from .record import Observer, PluginCall, ignore
+from .stamping import Stamp
 from .watch import Step, StoodStill, Unwatched, Watch
 
 Result = TypeVar("Result")
@@ -19,7 +22,163 @@ PATIENCE_SECONDS: Final = 5.0
 """How long a call that was cancelled may take to release what it holds; then it is left to itself."""
 
 
-def take_step(step: Step, watch: Watch | Unwatched, function: Callable[[], Result]) -> Result:
+def _never(_error: Exception) -> bool:
+    return False
+
+
+class Caller:
+    """Makes the calls to one plugin. Made inside the running event loop.
+
+    Args:
+        kind: of the plugin, by its section of ``service.conf``.
+        name: its entry-point name, which is stamped on every error.
+        raises: the errors that its contract allows.
+        concurrency: how many calls run at once; more wait for their turn within their deadline.
+        observer: told of every call.
+        watch: watches the event loop, or None.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        raises: type[PluginError],
+        *,
+        concurrency: int,
+        observer: Observer = ignore,
+        watch: Watch | None = None,
+    ) -> None:
+        self.name = name
+        self.stamp = Stamp(name, raises)
+        self._turns = asyncio.Semaphore(concurrency)
+        self._kind = kind
+        self._observer = observer
+        self._watch = watch or Unwatched()
+
+    async def call(
+        self,
+        operation: str,
+        begin: Callable[[], Awaitable[Result]],
+        seconds: float,
+        *,
+        in_turn: bool = False,
+        unchanged: Callable[[Exception], bool] = _never,
+    ) -> Result:
+        """Make one call. A plugin that turns its caller's cancellation into an error of its own does not undo it.
+
+        Args:
+            operation: what is called, for logs.
+            begin: makes the call.
+            seconds: how long it may take; where none are left, it is not made.
+            in_turn: whether it is one of those that are bounded in number, and waits for its turn first.
+            unchanged: tells the errors that are not the plugin's own and pass as they are.
+
+        Raises:
+            DeadlineExceeded: the call took longer.
+            PluginBlocked: it blocked the event loop and was cut off.
+            PluginFault: the plugin raised something that its contract does not allow.
+            PluginError: what the plugin raised.
+        """
+        began = monotonic()
+        outcome = "cancelled"
+        try:
+            if in_turn:
+                await self._take_turn(operation, seconds)
+            try:
+                result = await self._in_time(operation, begin, began + seconds, unchanged)
+            finally:
+                if in_turn:
+                    self._turns.release()
+        except Exception as error:
+            outcome = error.code if isinstance(error, PluginError) and not unchanged(error) else "source_failed"
+            raise
+        else:
+            outcome = "ok"
+            return result
+        finally:
+            self._observer(PluginCall(self._kind, self.name, operation, outcome, monotonic() - began))
+
+    @asynccontextmanager
+    async def turn(self, seconds: float) -> AsyncIterator[None]:
+        """Around several calls that are bounded in number together.
+
+        Raises:
+            DeadlineExceeded: the turn did not come within so many seconds.
+        """
+        await self._take_turn("the wait for its turn", seconds)
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def call_now(self, operation: str, function: Callable[[], Result]) -> Result:
+        """Make one call to a method that is no coroutine. Raises as ``call``, ``DeadlineExceeded`` aside."""
+        began = monotonic()
+        outcome = "cancelled"
+        self._watch.begins()
+        try:
+            result = _take(Step(self.name), self._watch, function)
+        except Exception as error:  # noqa: BLE001 - judged, and raised as what it is
+            failure = self.stamp.judged(error, operation)
+            outcome = failure.code
+            _raise(failure, error)
+        else:
+            outcome = "ok"
+            return result
+        finally:
+            self._watch.ends()
+            self._observer(PluginCall(self._kind, self.name, operation, outcome, monotonic() - began))
+
+    async def _take_turn(self, operation: str, seconds: float) -> None:
+        """Wait for a turn, which the caller gives back; mostly one is free, and no timer is needed."""
+        if seconds <= 0:
+            raise self._exceeded(operation)
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise self._exceeded(operation) from error
+
+    async def _in_time(
+        self,
+        operation: str,
+        begin: Callable[[], Awaitable[Result]],
+        end: float,
+        unchanged: Callable[[Exception], bool],
+    ) -> Result:
+        if end <= monotonic():  # a call that never has to wait could not be interrupted by a timer
+            raise self._exceeded(operation)
+        call = _Call(self.name, begin, end, self._watch)
+        try:
+            return await call
+        except asyncio.CancelledError as error:
+            if call.is_cancelled or not call.is_overdue:
+                raise
+            raise self._exceeded(operation) from error
+        except Exception as error:
+            if call.is_cancelled:
+                raise asyncio.CancelledError from error
+            if call.is_overdue:
+                raise self._exceeded(operation) from error
+            if unchanged(error):
+                raise
+            _raise(self.stamp.judged(error, operation), error)
+
+    def _exceeded(self, operation: str) -> PluginError:
+        return self.stamp.judged(DeadlineExceeded(f"{operation} did not end before its deadline"), operation)
+
+
+def _raise(failure: PluginError, error: Exception) -> NoReturn:
+    """Raise what an error was judged to be."""
+    if failure is error:
+        raise failure
+    raise failure from error
+
+
+def _take(step: Step, watch: Watch | Unwatched, function: Callable[[], Result]) -> Result:
     """What a plugin does without giving the loop a turn.
 
     Raises:
@@ -34,7 +193,7 @@ def take_step(step: Step, watch: Watch | Unwatched, function: Callable[[], Resul
         watch.at_work = outer
 
 
-class Call(Generic[Result]):
+class _Call(Step, Generic[Result]):
     """Awaits what a plugin gives, step by step, within its time. Made in the task that awaits it, which it does once.
 
     The watch knows at each step who is at work. At the deadline the task is cancelled, as ``asyncio.timeout`` does it,
@@ -42,37 +201,29 @@ class Call(Generic[Result]):
     ended ``PATIENCE_SECONDS`` later, it is left to itself: the caller goes on as if it had ended.
 
     Args:
+        plugin: its entry-point name.
         begin: makes the call.
-        seconds: how long it may take, from now on.
-        step: the plugin's.
-        watch: told of the step.
+        end: when it is to have ended, on the monotonic clock.
+        watch: told of each step.
 
     Attributes:
         is_overdue: whether its deadline has passed before it ended.
     """
 
-    __slots__ = (
-        "_begin",
-        "_deadline",
-        "_end",
-        "_left",
-        "_patience",
-        "_requests",
-        "_step",
-        "_task",
-        "_watch",
-        "is_overdue",
-    )
+    __slots__ = ("_begin", "_deadline", "_end", "_left", "_patience", "_requests", "_task", "_watch", "is_overdue")
 
     def __init__(
-        self, begin: Callable[[], Awaitable[Result]], seconds: float, step: Step, watch: Watch | Unwatched
+        self, plugin: str, begin: Callable[[], Awaitable[Result]], end: float, watch: Watch | Unwatched
     ) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a plugin is called outside of a task")
+        super().__init__(plugin)
         self._begin = begin
-        self._end = monotonic() + seconds
-        self._step = step
+        self._end = end
         self._watch = watch
-        self._task = _current_task()
-        self._requests = self._task.cancelling()
+        self._task = task
+        self._requests = task.cancelling()
         self._deadline: asyncio.TimerHandle | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._left = False
@@ -86,12 +237,12 @@ class Call(Generic[Result]):
     def __await__(self) -> Generator[Any, Any, Result]:
         self._watch.begins()
         try:
-            steps = take_step(self._step, self._watch, lambda: self._begin().__await__())
+            steps = _take(self, self._watch, lambda: self._begin().__await__())
             resume: Callable[[], Any] = steps.__next__
             try:
                 while True:
                     try:
-                        awaited = take_step(self._step, self._watch, resume)
+                        awaited = _take(self, self._watch, resume)
                     except StopIteration as end:
                         return end.value  # type: ignore[no-any-return]
                     if self._deadline is None:
@@ -143,10 +294,3 @@ class Call(Generic[Result]):
             return  # it was a timeout of the plugin's own, which it has dealt with
         self._left = True
         self._task.cancel()
-
-
-def _current_task() -> "asyncio.Task[Any]":
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a plugin is called outside of a task")
-    return task

@@ -1,6 +1,6 @@
-"""The care that every fetcher and detector needs, third parties' included, around it rather than in it.
+"""The guards of fetchers and detectors: the rules of each contract that a plugin, a third party's too, might break.
 
-A deadline, a bound on concurrency, the plugin's name on every error, and nothing but the errors of its kind coming out.
+Types of results, streams that are left early, the time that a whole body may take. Every call is made by ``calls``.
 ``lading.backends.guard.storage`` does the same for storage.
 """
 
@@ -14,8 +14,8 @@ from typing import TypeVar
 from ..capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
 from ..contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from ..errors import DetectError, FetchError, PluginError
-from .care import Care
-from .observing import Observer, ignore
+from .calls import Caller
+from .record import Observer, ignore
 from .watch import Watch
 
 Piece = TypeVar("Piece")
@@ -28,7 +28,7 @@ CONCURRENCY = 64
 
 
 class GuardedFetcher(Fetcher):
-    """A fetcher with care around it; it owns the fetcher.
+    """A fetcher made safe to call; the guard owns the fetcher.
 
     Beyond what ``Fetcher`` says, ``open`` and its stream raise ``DeadlineExceeded``, and every method ``PluginFault``
     where the fetcher raises what is no ``FetchError``, and ``PluginBlocked`` where it blocked the event loop.
@@ -38,7 +38,7 @@ class GuardedFetcher(Fetcher):
         name: its entry-point name.
         deadline: seconds from opening a source to the end of its body. The plugin's own limits are to end it first.
         concurrency: how many sources are open at once; more wait their turn, within their deadline.
-        observer, watch: see ``lading.plugins.host.care.Care``.
+        observer, watch: see ``lading.plugins.host.calls.Caller``.
     """
 
     def __init__(
@@ -53,31 +53,31 @@ class GuardedFetcher(Fetcher):
     ) -> None:
         self._fetcher = fetcher
         self._deadline = deadline
-        self._care = Care("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
+        self._caller = Caller("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
         self.kind = fetcher.kind  # type: ignore[misc]  # the contract's class attributes, read off this instance
         self.schemes = fetcher.schemes  # type: ignore[misc]
         self.explainer: SupportsExplaining | None = None
-        """What explains its verdicts, with the same care; None where it cannot."""
+        """What explains its verdicts, through the same caller; None where it cannot."""
         if isinstance(fetcher, SupportsExplaining):
-            self.explainer = _GuardedExplainer(fetcher, self._care, deadline)
+            self.explainer = _GuardedExplainer(fetcher, self._caller, deadline)
         self.poster: SupportsPosting | None = None
-        """What posts, with care of its own: it does not wait for the turns of fetches. None where it cannot."""
+        """What posts, through a caller of its own: it does not wait for the turns of fetches. None where it cannot."""
         if isinstance(fetcher, SupportsPosting):
-            care = Care("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
-            self.poster = _GuardedPoster(fetcher, care)
+            caller = Caller("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
+            self.poster = _GuardedPoster(fetcher, caller)
 
     def check(self, source: Source) -> None:
         """See ``Fetcher.check``."""
-        self._care.call_now("check", lambda: self._fetcher.check(source))
+        self._caller.call_now("check", lambda: self._fetcher.check(source))
 
     @asynccontextmanager
     async def open(self, source: Source) -> AsyncIterator[Fetched]:
         """See ``Fetcher.open``."""
         end = monotonic() + self._deadline
-        async with self._care.turn(self._deadline):
-            opened, fetched = await self._care.call("open", lambda: self._enter(source), end - monotonic())
+        async with self._caller.turn(self._deadline):
+            opened, fetched = await self._caller.call("open", lambda: self._enter(source), end - monotonic())
             try:
-                pieces = _pieces(self._care, "read", self._checked(fetched).chunks, bytes, end)
+                pieces = _pieces(self._caller, "read", self._checked(fetched).chunks, bytes, end)
                 async with aclosing(pieces) as chunks:
                     yield replace(fetched, chunks=chunks)
             except BaseException:
@@ -88,7 +88,7 @@ class GuardedFetcher(Fetcher):
 
     async def close(self) -> None:
         """See ``Fetcher.close``."""
-        await self._care.call("close", self._fetcher.close, CLOSE_SECONDS)
+        await self._caller.call("close", self._fetcher.close, CLOSE_SECONDS)
 
     async def _enter(self, source: Source) -> tuple[AbstractAsyncContextManager[Fetched], Fetched]:
         opened = self._fetcher.open(source)
@@ -96,7 +96,7 @@ class GuardedFetcher(Fetcher):
 
     def _checked(self, fetched: Fetched) -> Fetched:
         if not isinstance(fetched, Fetched):
-            raise self._care.fault(f"open gave {type(fetched).__name__}")
+            raise self._caller.stamp.fault(f"open gave {type(fetched).__name__}")
         return fetched
 
     async def _release(self, opened: AbstractAsyncContextManager[Fetched], fetched: Fetched) -> None:
@@ -109,22 +109,22 @@ class GuardedFetcher(Fetcher):
             finally:
                 await opened.__aexit__(None, None, None)
 
-        await self._care.call("release", leave, CLOSE_SECONDS)
+        await self._caller.call("release", leave, CLOSE_SECONDS)
 
 
 class _GuardedExplainer(SupportsExplaining):
-    """The explaining of verdicts made safe to call, with the care around its fetcher."""
+    """The explaining of verdicts made safe to call, through the caller of its fetcher."""
 
-    def __init__(self, explainer: SupportsExplaining, care: Care, deadline: float) -> None:
+    def __init__(self, explainer: SupportsExplaining, caller: Caller, deadline: float) -> None:
         self._explainer = explainer
-        self._care = care
+        self._caller = caller
         self._deadline = deadline
 
     async def explain(self, source: Source, *, follow: bool) -> AsyncGenerator[Finding, None]:
         """See ``SupportsExplaining.explain``."""
         end = monotonic() + self._deadline
-        findings = self._care.call_now("explain", lambda: self._explainer.explain(source, follow=follow))
-        async with aclosing(_pieces(self._care, "explain", findings, Finding, end)) as pieces:
+        findings = self._caller.call_now("explain", lambda: self._explainer.explain(source, follow=follow))
+        async with aclosing(_pieces(self._caller, "explain", findings, Finding, end)) as pieces:
             async for finding in pieces:
                 yield finding
 
@@ -132,45 +132,45 @@ class _GuardedExplainer(SupportsExplaining):
 class _GuardedPoster(SupportsPosting):
     """The posting of a fetcher made safe to call."""
 
-    def __init__(self, poster: SupportsPosting, care: Care) -> None:
+    def __init__(self, poster: SupportsPosting, caller: Caller) -> None:
         self._poster = poster
-        self._care = care
+        self._caller = caller
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
         """See ``SupportsPosting.post``. The plugin has ``POST_GRACE`` seconds more, to end by itself."""
-        answer = await self._care.call(
+        answer = await self._caller.call(
             "post",
             lambda: self._poster.post(url, headers, body, timeout=timeout),
             timeout + POST_GRACE,
             in_turn=True,
         )
         if not isinstance(answer, PostAnswer):
-            raise self._care.fault(f"post gave {type(answer).__name__}")
+            raise self._caller.stamp.fault(f"post gave {type(answer).__name__}")
         return answer
 
 
 async def _pieces(
-    care: Care, operation: str, pieces: AsyncIterator[Piece], kind: type[Piece], end: float
+    caller: Caller, operation: str, pieces: AsyncIterator[Piece], kind: type[Piece], end: float
 ) -> AsyncGenerator[Piece, None]:
     """What a plugin gives piece by piece, each within what is left of the time until ``end``."""
     while True:
-        piece: Piece | object = await care.call(operation, lambda: anext(pieces, _END), end - monotonic())
+        piece: Piece | object = await caller.call(operation, lambda: anext(pieces, _END), end - monotonic())
         if piece is _END:
             return
         if not isinstance(piece, kind):
-            raise care.fault(f"{operation} gave {type(piece).__name__}")
+            raise caller.stamp.fault(f"{operation} gave {type(piece).__name__}")
         yield piece
 
 
 class GuardedDetector(TypeDetector):
-    """A detector with care around it; it owns the detector. Errors: as ``GuardedFetcher``, for ``DetectError``.
+    """A detector made safe to call; the guard owns the detector. Errors: as ``GuardedFetcher``, for ``DetectError``.
 
     Args:
         detector: the plugin.
         name: its entry-point name.
         deadline: seconds that one call may take.
         concurrency: how many calls run at once; more wait their turn, within their deadline.
-        observer, watch: see ``lading.plugins.host.care.Care``.
+        observer, watch: see ``lading.plugins.host.calls.Caller``.
     """
 
     def __init__(
@@ -185,15 +185,15 @@ class GuardedDetector(TypeDetector):
     ) -> None:
         self._detector = detector
         self._deadline = deadline
-        self._care = Care("detect", name, DetectError, concurrency=concurrency, observer=observer, watch=watch)
+        self._caller = Caller("detect", name, DetectError, concurrency=concurrency, observer=observer, watch=watch)
 
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``."""
-        info = await self._care.call("detect", lambda: self._detector.detect(path), self._deadline, in_turn=True)
+        info = await self._caller.call("detect", lambda: self._detector.detect(path), self._deadline, in_turn=True)
         if not isinstance(info, ImageInfo):
-            raise self._care.fault(f"detect gave {type(info).__name__}")
+            raise self._caller.stamp.fault(f"detect gave {type(info).__name__}")
         return info
 
     async def close(self) -> None:
         """See ``TypeDetector.close``."""
-        await self._care.call("close", self._detector.close, CLOSE_SECONDS)
+        await self._caller.call("close", self._detector.close, CLOSE_SECONDS)

@@ -5,7 +5,7 @@ import socket
 from typing import Any
 from weakref import WeakSet
 
-from ..host.tracing import enter
+from ..host.record import enter
 from .addresses import AddressPolicy
 
 AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]

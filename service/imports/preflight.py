@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from ...plugins.contracts import Source
 from ...plugins.errors import DeadlineExceeded, DetectError, FetchError, PluginError
+from ...plugins.host.record import tracing
 from ...plugins.host.schemes import fetcher_for
-from ...plugins.host.tracing import tracing
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
 from ..models import Import

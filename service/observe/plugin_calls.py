@@ -4,7 +4,7 @@ import logging
 
 import structlog
 
-from ...plugins.host.observing import PluginCall
+from ...plugins.host.record import PluginCall
 from ...plugins.host.watch import Blocking
 
 log = structlog.get_logger(__name__)
@@ -12,7 +12,7 @@ _std = logging.getLogger(__name__)
 
 
 def log_call(call: PluginCall) -> None:
-    """An observer (``lading.plugins.host.observing.Observer``)."""
+    """An observer (``lading.plugins.host.record.Observer``)."""
     if _std.isEnabledFor(logging.DEBUG):  # a fetch has a call for each piece
         log.debug(
             "plugin call",

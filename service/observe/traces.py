@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ...plugins.errors import PluginError
-from ...plugins.host.tracing import Trace
+from ...plugins.host.record import Trace
 from ..errors.hints import HINTS
 from ..models import Import
 from ..models.clock import truncate_to_milliseconds

@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ...backends.guard.files import files_of
-from ...backends.guard.storage import GuardedStorage, signer_of
+from ...backends.guard.capabilities import files_of, signer_of
+from ...backends.guard.storage import GuardedStorage
 from ...plugins.host.watch import Watch
 from ..config import Components, Settings
 from ..documents import DocumentStore

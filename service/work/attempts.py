@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from ...plugins.errors import DetectorStalled, PluginError, PluginFault, StorageFull, StorageUnavailable
-from ...plugins.host.tracing import tracing
+from ...plugins.host.record import tracing
 from ..documents import DocumentStore, StoreUnavailable
 from ..errors.catalogue import HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
 from ..images.removal import Removal

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from lading.backends.guard.files import files_of
+from lading.backends.guard.capabilities import files_of
 from lading.backends.guard.storage import GuardedStorage
 from lading.backends.s3.storage import S3Storage
 from lading.backends.s3.suite import S3Harness

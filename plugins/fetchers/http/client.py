@@ -26,7 +26,7 @@ from ...errors import (
     OriginProtocolError,
     TlsFailed,
 )
-from ...host.tracing import enter
+from ...host.record import enter
 from ...net.addresses import AddressPolicy
 from ...net.resolver import HostResolver
 from ...net.sockets import AddressDenied, CheckedSockets

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from ...host.tracing import enter
+from ...host.record import enter
 
 after_connect: Final[ContextVar[str]] = ContextVar("ladingafter_connect", default="send")
 """The phase that follows when the connection of the present request is up."""

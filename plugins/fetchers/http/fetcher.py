@@ -19,7 +19,7 @@ from typing import Final
 from ...capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
 from ...contracts import Fetched, Fetcher, Source
 from ...errors import SourceNotModified, TooManyRedirects
-from ...host.tracing import redirected
+from ...host.record import redirected
 from ...net.resolver import LOOKUP_THREADS, HostResolver, Lookup, system_lookup
 from ...net.targets import TargetPolicy
 from ...net.urls import HttpUrl, parse_http_url

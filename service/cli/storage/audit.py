@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ....backends.guard.storage import lister_of
+from ....backends.guard.capabilities import lister_of
 from ...documents import DocumentStore
 from ...models.clock import SystemClock
 from ...storages.audit.compare import Auditor, TooManyUnknown

@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from ....plugins.errors import PluginError, StorageFull, StorageUnavailable
-from ....plugins.host.tracing import Trace, tracing
+from ....plugins.host.record import Trace, tracing
 from ...documents import DocumentStore, DuplicateId, StoreUnavailable
 from ...errors.catalogue import ApiError, failure_of
 from ...errors.database import RETRY_AFTER_OUTAGE, told_as_outage

@@ -16,7 +16,8 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 
-from ....backends.guard.storage import GuardedStorage, lister_of
+from ....backends.guard.capabilities import lister_of
+from ....backends.guard.storage import GuardedStorage
 from ....plugins.capabilities import ListedObject
 from ....plugins.errors import ObjectNotFound, PluginError
 from ...documents import DocumentStore

@@ -21,8 +21,8 @@ from ....plugins.errors import (
     PluginError,
     SourceNotModified,
 )
+from ....plugins.host.record import enter
 from ....plugins.host.schemes import fetcher_for, scheme_of
-from ....plugins.host.tracing import enter
 from ...models import Image, Import
 from ...secrets.vault import Vault
 from ...storages.mirror import Mirror

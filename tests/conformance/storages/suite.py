@@ -2,8 +2,8 @@
 
 import pytest
 
-from lading.backends.guard.files import files_of
-from lading.backends.guard.storage import GuardedStorage, lister_of
+from lading.backends.guard.capabilities import files_of, lister_of
+from lading.backends.guard.storage import GuardedStorage
 from lading.plugins.capabilities import SupportsFiles, SupportsListing
 from lading.plugins.contracts import StorageBackend
 from lading.plugins.errors import ContentMismatch, KeyInvalid, PluginError

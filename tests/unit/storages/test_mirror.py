@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 import lading.service.storages.backfill
 import lading.service.storages.mirror
 import lading.service.storages.sweep
-from lading.backends.guard.files import files_of
+from lading.backends.guard.capabilities import files_of
 from lading.backends.guard.storage import GuardedStorage
 from lading.backends.local.storage import LocalStorage, LocalStorageOptions
 from lading.plugins.contracts import ObjectMetadata

@@ -8,7 +8,7 @@ from typing import Any
 from lading.backends.guard.storage import GuardedStorage
 from lading.backends.memory import MemoryStorage, MemoryStorageOptions
 from lading.plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
-from lading.plugins.host.observing import PluginCall
+from lading.plugins.host.record import PluginCall
 from lading.plugins.testing.bodies import Body
 from lading.plugins.testing.storage.support import KEY, every_call
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lading.backends.guard.storage import lister_of
+from lading.backends.guard.capabilities import lister_of
 from lading.plugins.contracts import StorageBackend
 from lading.plugins.errors import (
     ContentMismatch,
@@ -258,7 +258,7 @@ async def test_a_listing_that_is_none_is_a_fault(broken: str) -> None:
 @pytest.mark.gen_test
 async def test_waiting_for_a_turn_counts() -> None:
     storage = guarded(Scripted(), max_concurrency=1, deadline=0.05)
-    async with storage._care.turn(30):
+    async with storage._caller.turn(30):
         for call in (storage.ping(), read(storage, KEY), save(storage)):
             assert type(await attempt(call)) is DeadlineExceeded
     await storage.ping()

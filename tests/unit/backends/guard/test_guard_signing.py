@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lading.backends.guard.storage import signer_of
+from lading.backends.guard.capabilities import signer_of
 from lading.plugins.capabilities import SupportsSignedUrls
 from lading.plugins.errors import DeadlineExceeded, KeyInvalid, PluginFault, StorageDenied
 from lading.plugins.testing.storage.support import KEY

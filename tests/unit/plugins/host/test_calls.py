@@ -1,198 +1,314 @@
-"""Calls to plugins against ``asyncio.timeout``: whatever a plugin and its caller do, a deadline means the same."""
+"""Calls to plugins: whose errors pass, how many run at once, and what is deaf to cancellation."""
 
 import asyncio
-import selectors
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass
+import gc
+import warnings
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 import lading.plugins.host.calls
-import lading.plugins.host.care
-from lading.plugins.errors import ConnectionLost, DeadlineExceeded, FetchError
-from lading.plugins.host.care import Care
-
-TOLD = ("raise", "swallow", "convert")
-PATIENCE = 1000.0
-"""Longer than any of the plays: who is deaf for longer is in ``test_care``."""
-
-
-class _Jumping(selectors.SelectSelector):
-    """Waits for nothing: the time that it was to wait has passed."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.now += max(timeout or 0.0, 0.0)
-        return super().select(0)
-
-
-class Clockwork(asyncio.SelectorEventLoop):
-    """An event loop whose time passes only where it has nothing to do, and where a play says so."""
-
-    def __init__(self) -> None:
-        self.clock = _Jumping()
-        super().__init__(self.clock)
-
-    def time(self) -> float:
-        return self.clock.now
-
-
-@dataclass(frozen=True)
-class Wait:
-    """The plugin waits, within a timeout of its own or none, and does something about what it is told meanwhile."""
-
-    seconds: float
-    told: str
-    own: float | None
-
-
-@dataclass(frozen=True)
-class Play:
-    """What a plugin does, and when its caller wants to cancel it.
-
-    Attributes:
-        scenes: a number of seconds for which the plugin does not give the loop a turn, or how it waits.
-        fails: whether it raises an error at its end.
-        deadline: seconds.
-        cancellations: when, in seconds.
-    """
-
-    scenes: Sequence[float | Wait]
-    fails: bool
-    deadline: float
-    cancellations: Sequence[float]
-
-
-async def plugin(play: Play, clock: _Jumping) -> str:
-    for scene in play.scenes:
-        if not isinstance(scene, Wait):
-            clock.now += scene
-            continue
-        try:
-            async with asyncio.timeout(scene.own):
-                await asyncio.sleep(scene.seconds)
-        except TimeoutError:
-            pass
-        except asyncio.CancelledError:
-            if scene.told == "raise":
-                raise
-            if scene.told == "convert":
-                raise ConnectionLost("told") from None
-    if play.fails:
-        raise ConnectionLost("by itself")
-    return "answer"
-
-
-async def reference(begin: Callable[[], Awaitable[str]], seconds: float) -> str:
-    """What ``Care.call`` is to do, with a timer for every call."""
-    task = asyncio.current_task()
-    assert task is not None
-    before = task.cancelling()
-    timeout = asyncio.timeout(seconds)
-    try:
-        async with timeout:
-            return await begin()
-    except Exception as error:
-        if task.cancelling() > before:
-            raise asyncio.CancelledError from error
-        if timeout.expired():
-            raise DeadlineExceeded from error
-        raise
-
-
-def performed(play: Play, call: Callable[[Callable[[], Awaitable[str]], float], Coroutine[Any, Any, str]]) -> list[Any]:
-    """How it ends and when, how many requests to cancel the task are left, and until when the task can wait then."""
-    told: list[Any] = []
-
-    async def perform(loop: Clockwork) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            told.append(await call(lambda: plugin(play, loop.clock), play.deadline))
-        except BaseException as error:  # noqa: BLE001 - that is the question
-            told.append(type(error))
-        told.extend((round(loop.time(), 6), task.cancelling()))
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(100)
-        told.append(round(loop.time(), 6))
-
-    async def watch(loop: Clockwork) -> None:
-        task = asyncio.create_task(perform(loop))
-        for moment in play.cancellations:
-            loop.call_at(moment, task.cancel)
-        await asyncio.wait((task,))
-
-    loop = Clockwork()
-    loop.set_debug(False)
-    with closing(loop), pytest.MonkeyPatch.context() as patched:
-        patched.setattr(lading.plugins.host.calls, "monotonic", loop.time)
-        patched.setattr(lading.plugins.host.care, "monotonic", loop.time)
-        patched.setattr(lading.plugins.host.calls, "PATIENCE_SECONDS", PATIENCE)
-        loop.run_until_complete(watch(loop))
-    return told
-
-
-# No two of these add up to the same moment, at which either could be the first.
-waits = st.builds(
-    Wait,
-    st.integers(0, 6).map(float),
-    st.sampled_from(TOLD),
-    st.none() | st.integers(0, 5).map(lambda number: number + 0.01),
+from lading.plugins.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    FetchError,
+    NotAnImage,
+    PluginBlocked,
+    PluginError,
+    PluginFault,
+    StorageUnavailable,
+    UrlInvalid,
 )
-plays = st.builds(
-    Play,
-    st.lists(waits | st.integers(1, 30).map(lambda number: number / 10), max_size=4),
-    st.booleans(),
-    st.integers(0, 12).map(lambda number: number + 0.003),
-    st.lists(st.integers(0, 12).map(lambda number: number + 0.0007), max_size=2, unique=True),
-)
+from lading.plugins.host.calls import Caller
+from lading.plugins.host.record import PluginCall
+from lading.plugins.host.stamping import malformed
+from tests.support.plugins.misbehaviour import hang, raising
+from tests.support.plugins.plugin_errors import sample, tree
+from tests.support.plugins.scripted import until
+
+SOON = 0.02
 
 
-@pytest.mark.parametrize("in_turn", [False, True])
-@given(play=plays)
-@example(play=Play([Wait(4, "swallow", None), Wait(4, "raise", None)], False, 2.003, [3.0007]))
-@example(play=Play([Wait(4, "swallow", None), Wait(4, "raise", None)], False, 3.003, [2.0007]))
-@example(play=Play([2.5, Wait(4, "raise", None)], False, 2.003, []))
-def test_a_deadline_means_what_it_means_to_asyncio(in_turn: bool, play: Play) -> None:
-    async def with_care(begin: Callable[[], Awaitable[str]], seconds: float) -> str:
-        care = Care("fetch", "acme", FetchError, concurrency=1)
-        return await care.call("open", begin, seconds, in_turn=in_turn)
-
-    async def nested(begin: Callable[[], Awaitable[str]], seconds: float) -> str:
-        outer = Care("fetch", "outer", FetchError, concurrency=1)
-        return await outer.call("open", lambda: with_care(begin, seconds), 10_000)
-
-    expected = performed(play, reference)
-    assert performed(play, with_care) == expected
-    assert performed(play, nested) == expected
+def caller(**options: Any) -> Caller:
+    return Caller("fetch", "acme", FetchError, **{"concurrency": 8, **options})
 
 
-def test_the_wait_for_a_turn_is_part_of_the_time() -> None:
-    async def call(begin: Callable[[], Awaitable[str]], seconds: float) -> str:
-        care = Care("fetch", "acme", FetchError, concurrency=1)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(care.call("open", lambda: asyncio.sleep(2), 9, in_turn=True))
-            await asyncio.sleep(0)
-            return await care.call("open", begin, seconds, in_turn=True)
+async def failure(begin: Callable[[], Awaitable[object]], seconds: float = 30, **options: Any) -> Exception:
+    with pytest.raises(PluginError) as caught:
+        await caller(**options).call("open", begin, seconds)
+    return caught.value
 
-    def play(seconds: float) -> Play:
-        return Play([Wait(seconds, "convert", None)], False, 3.003, [])
 
-    assert performed(play(1), call)[:2] == ["answer", 3]
-    assert performed(play(2), call)[:2] == [ExceptionGroup, 3.003]
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("in_turn", [False, True])
-async def test_a_call_that_never_waits_sets_no_timer(in_turn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    care = Care("fetch", "acme", FetchError, concurrency=1)
-    loop = asyncio.get_running_loop()
-    for name in ("call_at", "call_later", "call_soon"):
-        monkeypatch.setattr(loop, name, None)
-    assert await care.call("read", lambda: plugin(Play((), False, 9, ()), _Jumping()), 9, in_turn=in_turn) == "answer"
-    monkeypatch.undo()
+@pytest.mark.parametrize("cls", list(tree(FetchError)), ids=lambda cls: cls.__name__)
+async def test_an_error_of_its_kind_passes(cls: type[PluginError]) -> None:
+    error = sample(cls)
+    assert await failure(raising(error)) is error
+    assert error.plugin == "acme"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("error", [StorageUnavailable(), NotAnImage(), PluginError()])
+async def test_an_error_of_another_kind_is_a_fault(error: PluginError) -> None:
+    """A fetcher's StorageUnavailable would be taken for an outage of storage, and stop the whole worker."""
+    fault = await failure(raising(error))
+    assert type(fault) is PluginFault
+    assert fault.__cause__ is error
+    assert "which is no FetchError" in fault.internal
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("error", [DeadlineExceeded(), PluginBlocked(), PluginFault("mine")])
+async def test_errors_of_any_kind_pass(error: PluginError) -> None:
+    assert await failure(raising(error)) is error
+
+
+class OddCode(FetchError):
+    code = "Not A Code"
+
+
+class NoCode(FetchError):
+    code = None  # type: ignore[assignment]
+
+
+class OddRetryable(FetchError):
+    retryable = "yes"  # type: ignore[assignment]
+
+
+class Speechless(FetchError):
+    public_text = "  "
+
+
+class Unprintable(FetchError):
+    public_text = "two\nlines"
+
+
+class Changeable(FetchError):
+    """Its text has no place for facts until it has been made."""
+
+    public_text = "good"
+
+
+def changed() -> Changeable:
+    error = Changeable()
+    error.public_text = "{missing}"  # type: ignore[misc]
+    return error
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    "error",
+    [
+        OddCode(),
+        NoCode(),
+        OddRetryable(),
+        Speechless(),
+        Unprintable(),
+        changed(),
+        ConnectionLost(7),  # type: ignore[arg-type]
+        ConnectionLost(retry_after=-1),
+        ConnectionLost(retry_after=float("nan")),
+        ConnectionLost(retry_after=float("inf")),
+        ConnectionLost(retry_after="soon"),  # type: ignore[arg-type]
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_an_error_that_cannot_be_shown_or_acted_upon_is_a_fault(error: PluginError) -> None:
+    assert malformed(error)
+    fault = await failure(raising(error))
+    assert type(fault) is PluginFault
+    assert type(error).__name__ in fault.internal
+
+
+def test_a_call_without_a_wait_is_judged_alike() -> None:
+    def refuse() -> None:
+        raise UrlInvalid(reason="x")
+
+    def break_down() -> None:
+        raise ValueError("secret")
+
+    with pytest.raises(UrlInvalid) as caught:
+        caller().call_now("check", refuse)
+    assert caught.value.plugin == "acme"
+    with pytest.raises(PluginFault) as fault:
+        caller().call_now("check", break_down)
+    assert "secret" not in str(fault.value)
+    assert caller().call_now("check", lambda: 7) == 7
+
+
+# --- how many at once -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_turns_are_taken() -> None:
+    running = peak = 0
+
+    async def work() -> None:
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    async def hold(one: Caller) -> None:
+        async with one.turn(30):
+            await work()
+
+    one = caller(concurrency=3)
+    await asyncio.gather(
+        *(one.call("open", work, 30, in_turn=True) for _ in range(20)), *(hold(one) for _ in range(20))
+    )
+    assert peak == 3
+
+
+@pytest.mark.gen_test
+async def test_the_wait_for_a_turn_has_a_deadline_and_gives_it_back() -> None:
+    one = caller(concurrency=1)
+    async with one.turn(30):
+        with pytest.raises(DeadlineExceeded, match="its turn"):
+            async with one.turn(SOON):
+                raise AssertionError("there was no turn")
+    async with one.turn(30):
+        pass
+
+
+# --- who is told ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_every_call_is_observed() -> None:
+    calls: list[PluginCall] = []
+    one = caller(observer=calls.append)
+    assert await one.call("open", lambda: asyncio.sleep(0, 7), 30) == 7
+    for error in (ConnectionLost(), ValueError()):
+        with pytest.raises(PluginError):
+            await one.call("open", raising(error), 30)
+    own = OSError("the caller's own")
+    with pytest.raises(OSError, match="own"):
+        await one.call("save", raising(own), 30, unchanged=lambda found: found is own)
+    one.call_now("check", lambda: None)
+    task = asyncio.create_task(one.call("read", hang, 30))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait((task,))
+    assert [(call.operation, call.outcome) for call in calls] == [
+        ("open", "ok"),
+        ("open", "connection_lost"),
+        ("open", "plugin_fault"),
+        ("save", "source_failed"),
+        ("check", "ok"),
+        ("read", "cancelled"),
+    ]
+    assert {(call.kind, call.plugin) for call in calls} == {("fetch", "acme")}
+
+
+# --- what is deaf to cancellation -------------------------------------------------------------------------------------
+
+
+async def deaf_for(seconds: float, done: list[str]) -> None:
+    """Swallows whatever it is told until its time is up."""
+    end = asyncio.get_running_loop().time() + seconds
+    while (rest := end - asyncio.get_running_loop().time()) > 0:
+        try:
+            await asyncio.sleep(rest)
+        except asyncio.CancelledError:
+            done.append("told")
+    done.append("done")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lading.plugins.host.calls, "PATIENCE_SECONDS", 0.1)
+
+
+@pytest.mark.gen_test
+async def test_a_plugin_that_never_returns_and_is_deaf_is_left_at_its_deadline() -> None:
+    told: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it complains that it was left, which is true
+        assert type(await failure(lambda: deaf_for(3600, told), SOON)) is DeadlineExceeded
+        gc.collect()
+    assert told[0] == "told"
+    assert "done" not in told
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+@pytest.mark.gen_test
+async def test_a_plugin_that_is_slow_to_release_gets_the_time() -> None:
+    told: list[str] = []
+
+    async def slow() -> None:
+        try:
+            await hang()
+        finally:
+            await asyncio.sleep(0.03)
+            told.append("released")
+
+    assert type(await failure(slow, SOON)) is DeadlineExceeded
+    assert told == ["released"]
+
+
+@pytest.mark.gen_test
+async def test_the_caller_s_cancellation_is_not_waited_for_either() -> None:
+    told: list[str] = []
+    task = asyncio.create_task(caller().call("open", lambda: deaf_for(3600, told), 3600))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait((task,))
+    assert task.cancelled()
+    assert told[0] == "told"
+
+
+@pytest.mark.gen_test
+async def test_a_plugin_that_swallows_its_deadline_and_ends_has_ended() -> None:
+    told: list[str] = []
+    await caller().call("close", lambda: deaf_for(0.06, told), SOON)
+    assert told == ["told", "done"]
+
+
+@pytest.mark.gen_test
+async def test_a_plugin_s_own_timeout_is_no_request_to_end_the_call() -> None:
+    async def retry() -> str:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await hang()
+        child = asyncio.create_task(hang())
+        await asyncio.sleep(0)
+        child.cancel()
+        with suppress(asyncio.CancelledError):
+            await child
+        await asyncio.sleep(0.3)  # thrice the patience
+        return "the second try"
+
+    assert await caller().call("open", retry, 30) == "the second try"
+
+
+@pytest.mark.gen_test
+async def test_a_deaf_plugin_with_a_timeout_of_its_own_is_left_all_the_same() -> None:
+    told: list[str] = []
+
+    async def retry() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await hang()
+        await deaf_for(3600, told)
+
+    assert type(await failure(retry, 0.2)) is DeadlineExceeded
+    assert told[0] == "told"
+
+
+@pytest.mark.gen_test
+async def test_a_turn_that_was_left_is_free_again() -> None:
+    one = caller(concurrency=1)
+    told: list[str] = []
+    with pytest.raises(DeadlineExceeded):
+        await one.call("open", lambda: deaf_for(3600, told), SOON, in_turn=True)
+    await one.call("open", lambda: asyncio.sleep(0), 30, in_turn=True)
+    await until(lambda: "told" in told)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lading.backends.guard.files import GuardedFiles, files_of
+from lading.backends.guard.capabilities import GuardedFiles, files_of
 from lading.backends.guard.storage import GuardedStorage
 from lading.backends.local.storage import LocalStorage, LocalStorageOptions
 from lading.plugins.contracts import ImageInfo, ObjectMetadata

@@ -6,7 +6,7 @@ import pytest
 
 from lading.plugins.errors import RedirectNotAllowed, TlsFailed
 from lading.plugins.fetchers.http.connector import make_tls_context
-from lading.plugins.host.tracing import tracing
+from lading.plugins.host.record import tracing
 from lading.plugins.testing.origin import Origin, answer, redirect
 from tests.unit.plugins.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 

@@ -4,7 +4,7 @@ import pytest
 
 from lading.plugins.contracts import Source
 from lading.plugins.fetchers.http.fetcher import HttpFetcher
-from lading.plugins.host.tracing import MAX_ENTRIES, Trace, enter, redirected, tracing
+from lading.plugins.host.record import MAX_ENTRIES, Trace, enter, redirected, tracing
 from lading.plugins.testing.origin import Origin, answer
 from tests.unit.plugins.fetchers.support import http_fetcher
 

@@ -1,12 +1,13 @@
-"""What an attempt spends its time on: a stopwatch that plugins may use, and that costs nothing where nobody looks.
+"""The record of plugins: each call, for logs and metrics, and the phases of an attempt, for its trace.
 
     enter("connect")     # what was before has ended, and this begins
 
-It is of the task that runs the attempt, and of those that this begins. A phase that is entered again goes on.
+A trace is a stopwatch that plugins may use, and that costs nothing where nobody looks. It is of the task that runs the
+attempt, and of those that this begins. A phase that is entered again goes on.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -14,6 +15,38 @@ from typing import Final, NamedTuple
 
 MAX_ENTRIES: Final = 100
 """Phases, and redirects, that are remembered of one attempt."""
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+class PluginCall(NamedTuple):
+    """One call to a plugin that has ended.
+
+    Attributes:
+        kind: ``fetch``, ``detect`` or ``storage``.
+        plugin: entry-point name.
+        operation: the method, such as ``save``; ``read`` is one piece of a stream, ``release`` the end of an ``open``.
+        outcome: ``ok``, ``cancelled``, ``source_failed`` (a stream that was to be saved broke), or an error's code.
+        seconds: how long it took, waiting for its turn included.
+    """
+
+    kind: str
+    plugin: str
+    operation: str
+    outcome: str
+    seconds: float
+
+
+Observer = Callable[[PluginCall], None]
+"""Told of every call to every plugin, for logs and metrics. Must not block or raise."""
+
+
+def ignore(_call: PluginCall) -> None:
+    """The observer that is not interested."""
+
+
+# --- traces -----------------------------------------------------------------------------------------------------------
 
 
 class Phase(NamedTuple):

@@ -1,0 +1,114 @@
+"""What some backends can do beside the contract, made safe to call through the guard around the same backend."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from ...plugins.capabilities import ListedObject, SupportsFiles, SupportsListing, SupportsSignedUrls
+from ...plugins.contracts import ObjectMetadata
+from ...plugins.errors import PluginError, PluginFault
+from ...plugins.keys import is_key
+from .storage import GuardedStorage
+
+
+class GuardedFiles(SupportsFiles):
+    """See ``SupportsFiles``; calls raise what those of ``GuardedStorage`` do.
+
+    Args:
+        guard: around the backend.
+        files: the backend itself.
+    """
+
+    def __init__(self, guard: GuardedStorage, files: SupportsFiles) -> None:
+        self._guard = guard
+        self._files = files
+
+    async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
+        """See ``SupportsFiles.save_file``."""
+        await self._guard.call("save", lambda: self._files.save_file(key, path, metadata), key=key)
+
+    def make_file(self) -> int | None:
+        """See ``SupportsFiles.make_file``; None too where the backend raises."""
+        try:
+            return self._files.make_file()
+        except Exception:  # noqa: BLE001 - there are other places for a body
+            return None
+
+
+class GuardedSigner(SupportsSignedUrls):
+    """The signing of URLs made safe to call, through the guard.
+
+    Args:
+        guard: around the backend.
+        signer: the backend itself.
+    """
+
+    def __init__(self, guard: GuardedStorage, signer: SupportsSignedUrls) -> None:
+        self._guard = guard
+        self._signer = signer
+
+    async def signed_url(
+        self, key: str, *, expires: timedelta, content_type: str | None = None, content_disposition: str | None = None
+    ) -> str:
+        """See ``SupportsSignedUrls.signed_url``."""
+
+        def sign() -> Awaitable[str]:
+            return self._signer.signed_url(
+                key, expires=expires, content_type=content_type, content_disposition=content_disposition
+            )
+
+        return await self._guard.call("signed_url", sign, key=key)
+
+
+class GuardedLister(SupportsListing):
+    """A listing made safe to call, each object through the guard. What is no key is not listed.
+
+    Args:
+        guard: around the backend.
+        lister: the backend itself.
+    """
+
+    def __init__(self, guard: GuardedStorage, lister: SupportsListing) -> None:
+        self._guard = guard
+        self._lister = lister
+
+    async def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
+        """See ``SupportsListing.list_objects``."""
+        objects: AsyncIterator[ListedObject] | None = None
+
+        async def following() -> ListedObject | None:
+            nonlocal objects
+            if objects is None:
+                objects = self._lister.list_objects(prefix)
+            listed: object = await anext(objects, None)
+            if listed is None or isinstance(listed, ListedObject):
+                return listed
+            raise PluginFault(f"list_objects gave {type(listed).__name__}")
+
+        try:
+            while (listed := await self._guard.call("list", following)) is not None:
+                if is_key(listed.key):
+                    yield listed
+        finally:
+            if isinstance(objects, AsyncGenerator):
+                with suppress(PluginError):
+                    await self._guard.call("release", objects.aclose)
+
+
+def files_of(guard: GuardedStorage) -> GuardedFiles | None:
+    """What saves files in the guarded backend, or None where it cannot."""
+    backend = guard.backend
+    return GuardedFiles(guard, backend) if isinstance(backend, SupportsFiles) else None
+
+
+def lister_of(guard: GuardedStorage) -> GuardedLister | None:
+    """What lists the guarded backend's objects, or None where it cannot."""
+    backend = guard.backend
+    return GuardedLister(guard, backend) if isinstance(backend, SupportsListing) else None
+
+
+def signer_of(guard: GuardedStorage) -> SupportsSignedUrls | None:
+    """What signs URLs of the guarded backend's objects, or None where it cannot."""
+    backend = guard.backend
+    return GuardedSigner(guard, backend) if isinstance(backend, SupportsSignedUrls) else None
