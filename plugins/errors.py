@@ -66,7 +66,7 @@ class PluginBlocked(PluginError):
     """A plugin blocked the event loop, and with it the whole service, for longer than it may; it was cut off."""
 
     code = "plugin_blocked"
-    public_text = "A component of the service stood still and was cut off."
+    public_text = "A component of the service hung and was stopped."
 
 
 # --- sources and fetching ---------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class UrlPortNotAllowed(SourceRefused):
 
 class HeaderNotAllowed(SourceRefused):
     code = "header_not_allowed"
-    public_text = "The request header '{name}' cannot be set for a fetch: {reason}."
+    public_text = "The request header '{name}' is not allowed in a fetch: {reason}."
 
 
 class AddressNotAllowed(SourceRefused):
@@ -151,7 +151,7 @@ class DnsFailed(FetchError):
 class ConnectFailed(FetchError):
     code = "connect_failed"
     retryable = True
-    public_text = "No connection to the origin could be made."
+    public_text = "The service could not connect to the origin."
 
 
 class TlsFailed(FetchError):
@@ -194,7 +194,7 @@ class OriginRejected(FetchError):
 class OriginUnavailable(FetchError):
     code = "origin_unavailable"
     retryable = True
-    public_text = "The origin is unavailable at present (status {status})."
+    public_text = "The origin is currently unavailable (status {status})."
 
 
 class TooManyRedirects(FetchError):
@@ -204,12 +204,12 @@ class TooManyRedirects(FetchError):
 
 class RedirectNotAllowed(FetchError):
     code = "redirect_not_allowed"
-    public_text = "The origin redirected to a place that is not allowed: {reason}."
+    public_text = "The origin's redirect is not allowed: {reason}."
 
 
 class ContentEncodingNotAllowed(FetchError):
     code = "content_encoding_not_allowed"
-    public_text = "The origin sent a content encoding that was not asked for."
+    public_text = "The origin sent a content encoding that the service did not request."
 
 
 class BodyTooLarge(FetchError):
@@ -257,7 +257,7 @@ class ImageNotSupported(DetectError):
     """A sound image, as far as its header tells, of a kind of its format that the decoder does not read."""
 
     code = "image_not_supported"
-    public_text = "The image is of a kind of {format} that cannot be read."
+    public_text = "The image uses a variant of {format} that the service cannot read."
 
 
 class TooManyPixels(DetectError):
@@ -282,7 +282,7 @@ class ImageTooComplex(DetectError):
     """
 
     code = "image_too_complex"
-    public_text = "Decoding the image needs more {resource} than is allowed."
+    public_text = "Decoding the image needs more {resource} than the limit allows."
 
 
 class DetectorCrashed(DetectError):
@@ -301,7 +301,7 @@ class DetectorStalled(DetectError):
 
     code = "detector_stalled"
     retryable = True
-    public_text = "The image was not decoded in time."
+    public_text = "The service did not decode the image in time."
 
 
 # --- storage ----------------------------------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ class ObjectNotFound(StorageError):
 class StorageUnavailable(StorageError):
     code = "storage_unavailable"
     retryable = True
-    public_text = "Storage is unavailable at present."
+    public_text = "Storage is currently unavailable."
 
 
 class StorageFull(StorageError):
@@ -353,4 +353,4 @@ class ContentMismatch(StorageError):
 
     code = "storage_content_mismatch"
     retryable = True
-    public_text = "Storage received other bytes than were announced."
+    public_text = "Storage received different bytes than announced."

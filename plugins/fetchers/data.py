@@ -96,7 +96,7 @@ def _split(url: str, max_bytes: int) -> tuple[str | None, bool, str]:
     header, comma, data = rest.partition(",")
     match = _HEADER.fullmatch(header) if comma else None
     if match is None:
-        raise DataUrlInvalid(reason="it does not read data:[type][;parameters][;base64],data")
+        raise DataUrlInvalid(reason="it does not have the form data:[type][;parameters][;base64],data")
     # An escape takes three characters, and base64 four for three bytes: nothing takes more than four for one byte.
     if len(data) > 4 * max_bytes + _SLICE_CHARACTERS:
         raise _too_large(max_bytes)

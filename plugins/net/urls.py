@@ -229,7 +229,7 @@ def _ipv4(host: str) -> str:
     try:
         return str(IPv4Address(host))
     except AddressValueError as error:
-        raise UrlInvalid(reason="its host is no host name and no dotted IPv4 address") from error
+        raise UrlInvalid(reason="its host is neither a host name nor a dotted IPv4 address") from error
 
 
 class _Label(NamedTuple):

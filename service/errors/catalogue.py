@@ -56,20 +56,26 @@ _SPECS = (
     ErrorSpec(
         "idempotency_in_progress",
         HTTPStatus.CONFLICT,
-        "The first request with this Idempotency-Key is still under way; try again.",
+        "The first request with this Idempotency-Key is still running; try again.",
     ),
     ErrorSpec(
         "idempotency_key_reused",
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        "Another request was sent with this Idempotency-Key; each key is for one request.",
+        "Another request used this Idempotency-Key; use a new key for each request.",
     ),
-    ErrorSpec("docs_not_installed", HTTPStatus.NOT_FOUND, "The page is not installed: pip install 'lading[docs]'."),
     ErrorSpec(
-        "service_restarting", HTTPStatus.SERVICE_UNAVAILABLE, "No process of the service is up now; try again later."
+        "docs_not_installed",
+        HTTPStatus.NOT_FOUND,
+        "The documentation page is not installed; run: pip install 'lading[docs]'.",
     ),
-    ErrorSpec("too_many_streams", HTTPStatus.SERVICE_UNAVAILABLE, "Too many streams of events are open."),
     ErrorSpec(
-        "batch_too_long", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The batch has more than {limit} items; post another."
+        "service_restarting", HTTPStatus.SERVICE_UNAVAILABLE, "No process of the service is running; try again later."
+    ),
+    ErrorSpec("too_many_streams", HTTPStatus.SERVICE_UNAVAILABLE, "Too many event streams are open; try again later."),
+    ErrorSpec(
+        "batch_too_long",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "The batch has more than {limit} items; post the rest as another batch.",
     ),
     ErrorSpec("header_invalid", HTTPStatus.BAD_REQUEST, "The header field {header} {reason}."),
     ErrorSpec(
@@ -81,57 +87,65 @@ _SPECS = (
         "The Content-Type must be application/offset+octet-stream.",
     ),
     ErrorSpec(
-        "upload_offset_mismatch", HTTPStatus.CONFLICT, "The upload has come to {offset} bytes; go on from there."
+        "upload_offset_mismatch",
+        HTTPStatus.CONFLICT,
+        "The service has {offset} bytes of the upload; continue from there.",
     ),
-    ErrorSpec("upload_locked", HTTPStatus.LOCKED, "Another request sends bytes of the upload; try again."),
+    ErrorSpec("upload_locked", HTTPStatus.LOCKED, "Another request is sending bytes of this upload; try again."),
     ErrorSpec(
         "upload_checksum_mismatch",
         TusStatus.CHECKSUM_MISMATCH,
-        "The bytes do not have the checksum that Upload-Checksum names; they were not kept.",
+        "The bytes do not match Upload-Checksum; the service discarded them.",
     ),
-    ErrorSpec("upload_gone", HTTPStatus.GONE, "The upload is over; begin another one."),
-    ErrorSpec("content_missing", HTTPStatus.UNPROCESSABLE_ENTITY, "The image has no bytes."),
+    ErrorSpec("upload_gone", HTTPStatus.GONE, "This upload has ended; start another upload."),
+    ErrorSpec("content_missing", HTTPStatus.UNPROCESSABLE_ENTITY, "The request has no image bytes."),
     ErrorSpec(
-        "content_in_progress", HTTPStatus.CONFLICT, "The bytes of the import are being received already; try again."
+        "content_in_progress", HTTPStatus.CONFLICT, "Another request is sending the bytes of this import; try again."
     ),
     ErrorSpec(
         "content_not_expected",
         HTTPStatus.CONFLICT,
-        "The import is {status}; bytes are taken for one that is waiting alone.",
+        "The import is {status}; an import accepts bytes only while it is waiting.",
     ),
     ErrorSpec(
-        "too_many_uploads", HTTPStatus.SERVICE_UNAVAILABLE, "Too many images are being received; try again later."
+        "too_many_uploads", HTTPStatus.SERVICE_UNAVAILABLE, "The service is receiving too many images; try again later."
     ),
     ErrorSpec(
-        "disk_full", HTTPStatus.SERVICE_UNAVAILABLE, "The service has no room for the bytes now; try again later."
+        "disk_full", HTTPStatus.SERVICE_UNAVAILABLE, "The service has no disk space for the bytes; try again later."
     ),
     ErrorSpec(
-        "disk_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The service cannot keep the bytes now; try again later."
+        "disk_unavailable",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The service cannot write the bytes to its disk; try again later.",
     ),
     ErrorSpec(
         "not_cancellable",
         HTTPStatus.CONFLICT,
-        "The import is {status}; only one that is waiting, queued or running is cancelled.",
+        "The import is {status}; only a waiting, queued or running import can be cancelled.",
     ),
     ErrorSpec(
-        "not_retryable", HTTPStatus.CONFLICT, "The import is {status}; only a failed or cancelled one is tried again."
+        "not_retryable",
+        HTTPStatus.CONFLICT,
+        "The import is {status}; only a failed or cancelled import can be retried.",
     ),
     ErrorSpec(
         "secrets_dropped",
         HTTPStatus.CONFLICT,
-        "The secrets in the headers or the url of the import were dropped when it ended; post it again with them.",
+        "The service dropped the secrets in the headers or the url when the import ended; post the import again.",
     ),
     ErrorSpec(
         "still_stopping",
         HTTPStatus.CONFLICT,
-        "What an attempt at the import has stored is still being removed; try again later.",
+        "The service is still removing what an attempt at the import stored; try again later.",
     ),
     ErrorSpec("image_deleted", HTTPStatus.GONE, "The image was deleted."),
-    ErrorSpec("precondition_failed", HTTPStatus.PRECONDITION_FAILED, "The image is not the one that was asked for."),
+    ErrorSpec(
+        "precondition_failed", HTTPStatus.PRECONDITION_FAILED, "The image does not meet the request's precondition."
+    ),
     ErrorSpec(
         "range_not_satisfiable",
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-        "The requested range is malformed, or beyond the {size} bytes of the image.",
+        "The requested range is malformed or begins beyond the {size} bytes of the image.",
     ),
     ErrorSpec("request_timeout", HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive within {seconds} s."),
     ErrorSpec(
@@ -150,26 +164,30 @@ _SPECS = (
         "Too many requests; try again in {seconds} s.",
     ),
     ErrorSpec(
-        "quota_exceeded", HTTPStatus.FORBIDDEN, "The organisation's images have reached the {limit} bytes it may store."
+        "quota_exceeded",
+        HTTPStatus.FORBIDDEN,
+        "The organisation's images have reached the limit of {limit} stored bytes.",
     ),
     ErrorSpec("parameter_invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "The parameter '{parameter}' {reason}."),
-    ErrorSpec("webhooks_full", HTTPStatus.CONFLICT, "The issuer has {limit} endpoints already, the most it may have."),
-    ErrorSpec("webhook_disabled", HTTPStatus.CONFLICT, "The endpoint is disabled, and nothing is sent to it."),
+    ErrorSpec("webhooks_full", HTTPStatus.CONFLICT, "The issuer already has {limit} endpoints, which is the maximum."),
+    ErrorSpec("webhook_disabled", HTTPStatus.CONFLICT, "The endpoint is disabled; the service sends it nothing."),
     ErrorSpec(
         "webhook_secret_unreadable",
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "The secret can no longer be decrypted; rotate it to get another.",
+        "The service can no longer decrypt the secret; rotate it to get a new secret.",
     ),
     ErrorSpec("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed unexpectedly."),
     ErrorSpec("image_lost", HTTPStatus.INTERNAL_SERVER_ERROR, "Storage no longer holds the image as it was imported."),
     ErrorSpec(
         "image_elsewhere",
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "The image is in the storage '{storage}', which this service is not configured to read.",
+        "The image is in the storage '{storage}', which the configuration of this service does not name.",
     ),
     ErrorSpec("image_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Storage is unavailable; try again later."),
-    ErrorSpec("too_many_downloads", HTTPStatus.SERVICE_UNAVAILABLE, "Too many images are being sent; try again later."),
-    ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are waiting; try again later."),
+    ErrorSpec(
+        "too_many_downloads", HTTPStatus.SERVICE_UNAVAILABLE, "The service is sending too many images; try again later."
+    ),
+    ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are queued; try again later."),
     ErrorSpec(
         "documents_unavailable",
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -191,20 +209,22 @@ def reason_phrase(status: AnyStatus) -> str:
     return _RENAMED.get(status, status.phrase)
 
 
-WORKER_LOST = Failure("worker_lost", "The workers that ran this import died again and again.", retryable=True)
+WORKER_LOST = Failure("worker_lost", "The workers that ran this import died repeatedly.", retryable=True)
 SECRETS_UNREADABLE = Failure(
-    "secrets_unreadable", "The headers or the url of this import can no longer be decrypted.", retryable=True
+    "secrets_unreadable", "The service can no longer decrypt the headers or the url of this import.", retryable=True
 )
-CONTENT_EXPIRED = Failure("content_expired", "The bytes of the image did not come in time.", retryable=True)
+CONTENT_EXPIRED = Failure("content_expired", "The bytes of the image did not arrive in time.", retryable=True)
 HOST_UNAVAILABLE = Failure(
-    "host_unavailable", "The host of the url could not be reached, or asked to wait, for too long.", retryable=True
+    "host_unavailable",
+    "The host of the url was unreachable, or asked the service to wait, for too long.",
+    retryable=True,
 )
 RECEIVER_REFUSED = Failure("receiver_refused", "The receiver did not answer with a 2xx status.", retryable=True)
-RECEIVER_GONE = Failure("receiver_gone", "The receiver answered with 410: it wants nothing any more.", retryable=False)
-ENDPOINT_DISABLED = Failure("endpoint_disabled", "The endpoint was disabled.", retryable=False)
-ENDPOINT_DELETED = Failure(
-    "endpoint_deleted", "The endpoint, or the secret to sign with, was deleted.", retryable=False
+RECEIVER_GONE = Failure(
+    "receiver_gone", "The receiver answered with status 410: it accepts no further requests.", retryable=False
 )
+ENDPOINT_DISABLED = Failure("endpoint_disabled", "The endpoint was disabled.", retryable=False)
+ENDPOINT_DELETED = Failure("endpoint_deleted", "The endpoint or its signing secret was deleted.", retryable=False)
 DELIVERY_FAILURES = (RECEIVER_REFUSED, RECEIVER_GONE, ENDPOINT_DISABLED, ENDPOINT_DELETED)
 """Why the attempt of a delivery failed, beside what fetchers raise."""
 INTERNAL = Failure("internal_error", CATALOGUE["internal_error"].text, retryable=True)

@@ -49,7 +49,7 @@ class ParameterConflict(ParamsError):
 
     def __init__(self, parameter: str, key: str, expected: str) -> None:
         super().__init__(
-            f"The parameter '{shown(parameter)}' needs '{shown(key)}' to be {expected}, which it is not.",
+            f"The parameter '{shown(parameter)}' needs '{shown(key)}' to be {expected}, but it is not.",
             parameter=parameter,
         )
 

@@ -57,7 +57,7 @@ class Query:
         """
         for name in params:
             if name not in _NAMES:
-                raise _invalid(name, f"is unknown here; there are {', '.join(_NAMES)}")
+                raise _invalid(name, f"is unknown; the parameters of this list are {', '.join(_NAMES)}")
         return cls(
             album_id=_text(params, "album_id"),
             status=_status(params),
@@ -138,7 +138,7 @@ def listed_albums(grant: Grant, album_id: str | None) -> tuple[str, ...] | None:
 def _text(params: Mapping[str, Any], name: str, max_length: int = 4096) -> str | None:
     value = params.get(name)
     if value is not None and (not isinstance(value, str) or not value or len(value) > max_length):
-        raise _invalid(name, "must be a string that is not empty")
+        raise _invalid(name, "must be a non-empty string")
     return value
 
 
@@ -174,7 +174,7 @@ def _metadata(params: Mapping[str, Any]) -> tuple[str, str] | None:
         raise _invalid("metadata", "must be one name with its value: metadata[name]=value")
     ((name, text),) = value.items()
     if not isinstance(text, str) or len(name) + len(text) > MAX_PAIR_LENGTH:
-        raise _invalid("metadata", f"must be a text; name and text have {MAX_PAIR_LENGTH} characters at most")
+        raise _invalid("metadata", f"must be a string; its name and value have at most {MAX_PAIR_LENGTH} characters")
     return name, text
 
 
@@ -194,7 +194,7 @@ def _position(params: Mapping[str, Any]) -> Position | None:
     except (binascii.Error, ValueError):
         match = None
     if match is None:
-        raise _invalid("cursor", "is not a cursor that a list has given")
+        raise _invalid("cursor", "is not a cursor from a list")
     return Position(_EPOCH + int(match[1]) * _MILLISECOND, match[2])
 
 

@@ -91,7 +91,7 @@ def _metadata(about: str) -> Declared:
 def _validate_url(url: Any) -> None:
     if isinstance(url, list):
         if not 1 <= len(url) <= MAX_URLS or not all(isinstance(one, str) and one for one in url):
-            raise _invalid("url", f"must be a string, or a list of 1 to {MAX_URLS} strings that are not empty")
+            raise _invalid("url", f"must be a string, or a list of 1 to {MAX_URLS} non-empty strings")
     elif not isinstance(url, str | None):
         raise _invalid("url", "must be a string")
 
@@ -116,7 +116,7 @@ def _validate_webhook(webhook: Any) -> None:
     if not isinstance(webhook, Mapping):
         raise _invalid("webhook", "must be an object with a url")
     if not isinstance(webhook.get("url"), str) or not webhook["url"]:
-        raise _invalid("webhook[url]", "must be a string that is not empty")
+        raise _invalid("webhook[url]", "must be a non-empty string")
 
 
 def _invalid(parameter: str, reason: str) -> ApiError:

@@ -24,7 +24,7 @@ class StorageQuotaExceeded(StorageError):
     """The image was not saved; no plugin's doing, but it ends an attempt as what plugins raise does."""
 
     code = "storage_quota_exceeded"
-    public_text = "The image would exceed the {limit} bytes that may be stored."
+    public_text = "The image would exceed the organisation's limit of {limit} stored bytes."
 
 
 @dataclass(slots=True)

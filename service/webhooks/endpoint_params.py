@@ -43,7 +43,7 @@ def wishes_of(params: Mapping[str, Any]) -> Wishes:
     """
     for name in params:
         if name not in _SCHEMAS:
-            raise _invalid(name, f"is not known; known are {', '.join(_SCHEMAS)}")
+            raise _invalid(name, f"is unknown; the parameters of an endpoint are {', '.join(_SCHEMAS)}")
     url = _text(params, "url")
     if url == "":
         raise _invalid("url", "is empty")

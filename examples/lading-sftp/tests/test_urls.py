@@ -136,7 +136,7 @@ def test_refused_urls(url: str, error: type[SourceRefused]) -> None:
 def test_headers_are_refused_since_sftp_has_none() -> None:
     with pytest.raises(HeaderNotAllowed) as raised:
         check("sftp://files.example/a.png", {"Authorization": "Basic secret"})
-    assert raised.value.detail == "The request header 'Authorization' cannot be set for a fetch: SFTP has no headers."
+    assert raised.value.detail == "The request header 'Authorization' is not allowed in a fetch: SFTP has no headers."
 
 
 def test_the_name_of_a_header_is_made_harmless() -> None:

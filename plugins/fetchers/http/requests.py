@@ -50,7 +50,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     size = 0
     for count, (name, value) in enumerate(headers.items(), start=1):
         if not _is_allowed(name, value):
-            raise _refusal(name, "it is not a client's to set, or is malformed")
+            raise _refusal(name, "clients may not set it, or it is malformed")
         size += len(name) + len(value) + len(": \r\n")
         if count > MAX_HEADERS:
             raise _refusal(name, f"there are more than {MAX_HEADERS}")

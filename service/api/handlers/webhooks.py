@@ -69,7 +69,7 @@ class WebhookHandler(BaseHandler):
         if limit is not None and not _is_number(limit):
             raise ApiError("parameter_invalid", parameter="limit", reason=f"must be 1 to {MAX_PAGE}")
         if cursor is not None and (not isinstance(cursor, str) or not cursor):
-            raise ApiError("parameter_invalid", parameter="cursor", reason="must be a string that is not empty")
+            raise ApiError("parameter_invalid", parameter="cursor", reason="must be a non-empty string")
         return DeliveryStatus(status) if status else None, int(limit) if limit else PAGE, cursor
 
 

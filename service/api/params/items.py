@@ -260,7 +260,7 @@ class ArrayReader(ItemReader):
             self._element += text
 
     def _broken(self, detail: str) -> Item:
-        self.fault = JsonInvalid(f"{detail} What follows is not read.")
+        self.fault = JsonInvalid(f"{detail} The service does not read the rest of the batch.")
         return Item(self._number, None, self.fault)
 
 

@@ -92,7 +92,7 @@ class MultipartStream:
         if segment.filename:
             if segment.name != FILE or self.filename is not None:
                 raise FilePartNotSupported(
-                    f"The parameter '{shown(segment.name)}' is a file; one, called '{FILE}', is accepted.",
+                    f"The parameter '{shown(segment.name)}' is a file; a request may have one file, named '{FILE}'.",
                     parameter=segment.name,
                 )
             self.filename = segment.filename

@@ -92,7 +92,7 @@ def validate_expectations(expect: Any, formats: Mapping[str, frozenset[str]] | N
         raise _invalid("expect", "must be an object")
     for name, value in expect.items():
         if name not in RULES:
-            raise _invalid(f"expect[{name}]"[:100], f"is unknown; there are {', '.join(RULES)}")
+            raise _invalid(f"expect[{name}]"[:100], f"is unknown; the expectations are {', '.join(RULES)}")
         if not RULES[name].pattern.fullmatch(_text(value, RULES[name])):
             raise _invalid(f"expect[{name}]", f"must be {RULES[name].form}")
     for measure in _MEASURES:

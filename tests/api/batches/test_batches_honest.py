@@ -33,7 +33,7 @@ async def test_an_array_that_breaks_is_not_complete(client: Client, end: bytes, 
     found, last = answers(await post(client, body, "application/json"))
     assert (last["complete"], last["code"]) == (False, "json_invalid")
     assert last["detail"] == found[-1]["detail"]
-    assert "What follows is not read." in last["detail"]
+    assert "The service does not read the rest of the batch." in last["detail"]
     told = await summary(client, last["batch_id"])
     assert (told["complete"], told["accepted"]) == (False, last["accepted"])
     assert 1 <= last["accepted"] <= accepted

@@ -91,7 +91,7 @@ async def test_an_image_that_spins_costs_its_own_import_alone(tmp_path: Path) ->
             assert document["status"] == "done", document["error"]
         else:
             assert document["error"]["code"] == "image_too_complex"
-            assert document["error"]["detail"] == "Decoding the image needs more CPU time than is allowed."
+            assert document["error"]["detail"] == "Decoding the image needs more CPU time than the limit allows."
     assert len(stored_files(tmp_path)) == len(files)
 
 

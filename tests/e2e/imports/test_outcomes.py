@@ -137,7 +137,7 @@ async def test_a_retryable_failure_is_tried_again_and_then_succeeds(tmp_path: Pa
             assert document["status"] in ("queued", "running")
             assert document["error"] == {
                 "code": "origin_unavailable",
-                "detail": "The origin is unavailable at present (status 503).",
+                "detail": "The origin is currently unavailable (status 503).",
                 "retryable": True,
             }
             origin.routes["/a.jpg"] = answer(JPEG)

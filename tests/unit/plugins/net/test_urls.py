@@ -132,7 +132,7 @@ def test_invalid_urls_are_refused_with_their_reason(sent: str, reason: str) -> N
 def test_hosts_that_end_in_a_number_must_be_dotted_quads(host: str) -> None:
     with pytest.raises(UrlInvalid) as caught:
         parse_http_url(f"http://{host}/")
-    assert caught.value.facts["reason"] == "its host is no host name and no dotted IPv4 address"
+    assert caught.value.facts["reason"] == "its host is neither a host name nor a dotted IPv4 address"
 
 
 @pytest.mark.parametrize(
