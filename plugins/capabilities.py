@@ -1,8 +1,8 @@
-"""What a plugin may be able to do beyond its contract: each a small interface of its own.
+"""Optional capabilities of plugins, each a small interface of its own.
 
-A plugin that can do it inherits the interface beside ``StorageBackend``, ``Fetcher`` or ``TypeDetector``. It is looked
-up once, on the class, and shown by ``lading plugins``; what needs a capability that the configured plugin lacks does
-not exist.
+A plugin with a capability inherits its interface in addition to ``StorageBackend``, ``Fetcher`` or ``TypeDetector``.
+Lading looks the interface up once, on the class, and ``lading plugins`` prints it. Routes and fields that need a
+capability do not exist if the configured plugin lacks it.
 """
 
 from abc import ABC, abstractmethod
@@ -20,12 +20,12 @@ from .options import PluginOptions
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object as a listing tells of it.
+    """An object in a listing.
 
     Attributes:
-        key: its key.
-        byte_size: its size in bytes.
-        last_modified: when it was saved, by the clock of the storage; aware.
+        key: the object's key.
+        byte_size: the object's size in bytes.
+        last_modified: the time of the save by the storage's clock, timezone-aware.
     """
 
     key: str
@@ -34,15 +34,16 @@ class ListedObject:
 
 
 class SupportsListing(ABC):
-    """A storage backend that can tell which objects it holds."""
+    """A storage backend that can list its objects."""
 
     @abstractmethod
     def list_objects(self, prefix: str = "") -> AsyncIterator[ListedObject]:
-        """The objects whose key begins with ``prefix``, a plain string, in any order.
+        """List the objects whose key begins with ``prefix``, a plain string, in any order.
 
-        What is there from beginning to end is listed exactly once; what is saved or deleted meanwhile, at most once.
-        Unfinished saves, temporary files and other things that are no objects are not listed. Must hold no more than
-        a few thousand objects in memory. To be iterated once; it may be left before its end.
+        The listing yields an object that exists from beginning to end exactly once, and an object that is saved or
+        deleted meanwhile at most once. It omits unfinished saves, temporary files and anything else that is no object.
+        The backend must hold at most a few thousand objects in memory. Lading iterates the listing once, and may stop
+        before its end.
 
         Raises:
             StorageError: while iterated.
@@ -50,50 +51,52 @@ class SupportsListing(ABC):
 
 
 class SupportsSignedUrls(ABC):
-    """A storage backend whose objects can be read by URL, for a while, without credentials."""
+    """A storage backend that can sign URLs, which read an object without credentials for a limited time."""
 
     @abstractmethod
     async def signed_url(
         self, key: str, *, expires: timedelta, content_type: str | None = None, content_disposition: str | None = None
     ) -> str:
-        """A URL under which GET answers with the object until it expires. Makes no request to the object itself.
+        """Return a URL whose GET answers with the object until the URL expires. Send no request for the object.
 
         Args:
-            key: of the object; whether there is one need not be checked.
-            expires: from now, 1 second to 7 days.
-            content_type: ``Content-Type`` of the answer, or None for that of the object.
-            content_disposition: ``Content-Disposition`` of the answer, or None for that of the object.
+            key: key of the object. The backend need not check that the object exists.
+            expires: lifetime from now, 1 second to 7 days.
+            content_type: ``Content-Type`` of the answer, or None for the object's own.
+            content_disposition: ``Content-Disposition`` of the answer, or None for the object's own.
 
         Raises:
-            StorageError: no URL can be signed.
+            StorageError: the backend cannot sign a URL.
         """
 
 
 class SupportsFiles(ABC):
-    """A storage backend that saves what a file holds without its bytes passing through this process."""
+    """A storage backend that saves a file without copying its bytes through this process."""
 
     @abstractmethod
     async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
-        """As ``StorageBackend.save``, with all that the file at ``path`` holds as the body.
+        """As ``StorageBackend.save``, with the content of the file at ``path`` as the body.
 
-        The caller guarantees that the file is complete, readable by this user and unchanged until the call returns. The
-        backend changes nothing of it, but may make it the object itself where it has no name yet (its link count says
-        so): it may be offered to another backend after this one. ``path`` may be a name under ``/proc`` that means
-        another file as soon as the call has ended, or was left.
+        Lading guarantees that the file is complete, readable by this user and unchanged until the call returns. The
+        backend must not change the file, since Lading may offer it to another backend afterwards. It may make the file
+        itself the object if the file has no name yet (its link count is 0). ``path`` may be a name under ``/proc`` that
+        means another file once the call has ended or was cancelled.
 
         Raises:
-            ObjectExists: the key is taken.
+            ObjectExists: the key already has an object.
             ContentMismatch: the file has more or fewer bytes than ``metadata.byte_size``.
             StorageError: any other failure.
         """
 
     @abstractmethod
     def make_file(self) -> int | None:
-        """Make an empty file without a name, for a body that ``save_file`` then need not copy. Blocks; called in any
-        thread, also while the storage is not available, or closed.
+        """Make an empty file without a name, for a body that ``save_file`` then need not copy.
+
+        Blocks. Lading calls it in any thread, also while the storage is unavailable or closed.
 
         Returns:
-            its descriptor, open for reading and writing and the caller's to close; None where there is no such file.
+            the file's descriptor, open for reading and writing, which Lading closes; None if the backend can make no
+            such file.
         """
 
 
@@ -107,14 +110,14 @@ STORAGE_CAPABILITIES: Mapping[str, type] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a fetcher judged of a source, for the operator.
+    """One verdict of a fetcher about a source, for the operator.
 
     Attributes:
-        hop: number of the request that it belongs to, from 1; each redirect is one more.
-        url: what that request asks for, without user name, password and query.
-        subject: what was judged: ``port 80``, ``address 192.0.2.1``.
+        hop: number of the request, from 1; each redirect adds one.
+        url: the request's url, without user name, password and query.
+        subject: the subject of the verdict: ``port 80``, ``address 192.0.2.1``.
         allowed: the verdict.
-        rule: what decided: ``allow_networks 10.0.0.0/8``, ``loopback (RFC 1122)``.
+        rule: the rule that decided: ``allow_networks 10.0.0.0/8``, ``loopback (RFC 1122)``.
     """
 
     hop: int
@@ -125,28 +128,28 @@ class Finding:
 
 
 class SupportsExplaining(ABC):
-    """A fetcher that can tell the operator why it would fetch a source, or would not."""
+    """A fetcher that can explain to the operator why it fetches or refuses a source."""
 
     @abstractmethod
     def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
-        """Judge the source as ``open`` would, by the same code, and tell of each verdict as it is reached.
+        """Check the source by the same code as ``open``, and yield each verdict as soon as the fetcher reaches it.
 
-        Names may be looked up. Nothing else is sent anywhere unless ``follow`` is set: then the requests are made that
-        lead to the body, redirects included, and no body is read. To be iterated once, to its end. Nothing secret may
-        be in a finding: no query of a url, no value of a header.
+        The fetcher may look up names. It sends nothing else, unless ``follow`` is set: then it sends the requests that
+        lead to the body, redirects included, and reads no body. Lading iterates the findings once, to their end. A
+        finding must contain no secret: no query of a url, no value of a header.
 
         Raises:
-            FetchError: the one that ``open`` would raise, at once or after the findings that led to it.
+            FetchError: the error that ``open`` raises, at once or after the findings that led to it.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class PostAnswer:
-    """What was answered to a POST. Its body is not handed on: nobody is to read with it what stands at a url.
+    """The answer to a POST request, without its body: a webhook must not become a way to read a url.
 
     Attributes:
         status: the status code, 200 to 599.
-        retry_after: seconds for which the other side asks to wait (RFC 9110 section 10.2.3), or None.
+        retry_after: seconds that the receiver asks to wait (RFC 9110 section 10.2.3), or None.
     """
 
     status: int
@@ -154,24 +157,24 @@ class PostAnswer:
 
 
 class SupportsPosting(ABC):
-    """A fetcher that can also send a small body to a url of its schemes, as for webhooks."""
+    """A fetcher that can also send a small body to a url of its schemes, for webhooks."""
 
     @abstractmethod
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
-        """Send one POST request where ``open`` might fetch from: every check of ``open`` is made here as well.
+        """Send one POST request to a url that passes every check of ``open``.
 
-        Redirects are not followed: they are answers like others. May be called concurrently, and again for the same
-        url. A request whose connection is lost before the answer may be sent once more, so its receiver must be able to
-        tell that it has it already.
+        The fetcher returns a redirect as an answer and does not follow it. Lading may call it concurrently, and again
+        for the same url. If the connection is lost before the answer, the fetcher may send the request once more, so
+        receivers must recognise a repeated request.
 
         Args:
-            url: where to. Neither its query nor a header's value may be in an error or a log.
-            headers: sent as they are, within the rules for those of a ``Source``.
+            url: url of the receiver. No error and no log may contain its query or the value of a header.
+            headers: headers to send unchanged. The rules for the headers of a ``Source`` apply.
             body: at most 1 MiB.
-            timeout: seconds for all of it; the plugin's own limits apply as well.
+            timeout: seconds for the whole request; the plugin's own limits apply as well.
 
         Raises:
-            FetchError: no answer came, or nothing was sent: ``SourceRefused`` where nothing ever can be.
+            FetchError: no answer came, or the fetcher sent nothing; ``SourceRefused`` if it can never send to this url.
         """
 
 
@@ -185,13 +188,13 @@ FETCHER_CAPABILITIES: Mapping[str, type] = MappingProxyType(
 
 
 class SupportsFormats(ABC):
-    """A detector that can tell beforehand what it may recognise: what can never come is then not waited for."""
+    """A detector that can list its formats, so that Lading refuses expectations that no image can meet."""
 
     @classmethod
     @abstractmethod
     def formats(cls, options: PluginOptions) -> Mapping[str, Sequence[str]]:
-        """Every ``ImageInfo.format`` that ``detect`` may give with these options, each with the ``content_type`` that
-        it may give for it. Does no I/O.
+        """Return every ``ImageInfo.format`` that ``detect`` may return with these options, each with every
+        ``content_type`` that ``detect`` may return for it. Do no I/O.
         """
 
 

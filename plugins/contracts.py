@@ -2,13 +2,14 @@
 
 Common to all three:
 
-- A plugin is constructed once, inside the running event loop, with its validated options. The constructor does no I/O.
-- Its coroutines never block the event loop: files, DNS and CPU-bound work go to threads or processes.
-- Any method may be called concurrently from several tasks of one event loop, and any call may be cancelled at every
-  ``await``; a cancelled call leaves nothing behind (no task, file, socket or child).
-- Only ``lading.plugins.errors`` leave a plugin; library errors are translated with ``raise ... from``.
-- ``close`` releases everything, may be called twice, and may be called while another call is under way; that call then
-  ends with an error. Nothing else is called after it.
+- Lading constructs a plugin once, inside the running event loop, with its validated options. The constructor does no
+  I/O.
+- The plugin's coroutines never block the event loop. Run file access, DNS and CPU-bound work in threads or processes.
+- Lading may call any method concurrently from several tasks of one event loop, and may cancel any call at every
+  ``await``. A cancelled call leaves nothing behind: no task, file, socket or child process.
+- A plugin raises errors of ``lading.plugins.errors`` only. Translate library errors with ``raise ... from``.
+- ``close`` releases everything. Lading may call it twice, and while another call is running; that call then ends with
+  an error. Lading calls no other method after ``close``.
 """
 
 from abc import ABC, abstractmethod
@@ -21,19 +22,22 @@ from typing import ClassVar, Final
 from .options import PluginOptions
 
 CONTRACT_VERSION: Final = 1
-"""The version of the three contracts. It rises when a plugin that kept the last one may have to be changed; a plugin
-says which one it keeps with ``contract_version = 1``, as a number of its own, and is refused where it is another."""
+"""The version of the three contracts. It rises when plugins for the previous version may need changes. A plugin
+declares the version that it implements as a literal number, ``contract_version = 1``. Lading refuses any other
+version."""
 
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a client asked to be imported.
+    """The source that a client asks Lading to import.
 
-    ``url`` is as the client sent it. ``headers`` are sent with the fetch; they may hold secrets, so they have no repr.
-    ``if_none_match`` is the entity tag of a version that is known already, as ``Fetched.etag`` told it: a fetcher may
-    find out that there is no other, and raise ``SourceNotModified`` then; or it may leave it unread.
+    Attributes:
+        url: as the client sent it.
+        headers: request headers for the fetch. They may hold secrets, so the repr omits them.
+        if_none_match: the entity tag of a version that Lading already has, from ``Fetched.etag``, or None. A fetcher
+            may raise ``SourceNotModified`` if the source still has this tag, or ignore the attribute.
     """
 
     url: str = field(repr=False)
@@ -43,14 +47,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An opened source: its bytes as a stream, and what is known of it before the first byte.
+    """An opened source: its bytes as a stream, and the facts that the origin announces before the first byte.
 
     Attributes:
-        chunks: the body, in order, in non-empty pieces of at most 1 MiB; to be iterated once. It raises a
-            ``FetchError`` where the body breaks, is too long or too short.
-        content_length: announced size in bytes, or None. Not to be trusted: ``chunks`` decides.
-        content_type: announced media type, lower case and without parameters, or None. Not to be trusted either.
-        filename: the origin's own name for the file, or None; data from a stranger, never a path.
+        chunks: the body, in order, in non-empty pieces of at most 1 MiB. Lading iterates it once. It raises a
+            ``FetchError`` if the body breaks off, or is too long or too short.
+        content_length: announced size in bytes, or None. Lading does not trust it and counts ``chunks``.
+        content_type: announced media type in lower case, without parameters, or None. Lading does not trust it.
+        filename: the origin's name for the file, or None. Untrusted data, never a path.
         etag: the origin's entity tag as sent, or None.
         last_modified: the origin's ``Last-Modified`` as sent, or None.
     """
@@ -67,11 +71,11 @@ class Fetcher(ABC):
     """Opens sources of certain URL schemes as streams of bytes.
 
     Class attributes:
-        contract_version: which version of this contract it keeps; see ``CONTRACT_VERSION``.
-        kind: what an import's ``import_type`` becomes when this fetcher served it, such as ``url``.
-        schemes: the URL schemes it serves, in lower case; a url may write them in capitals. Two configured fetchers may
-            not share one.
-        Options: its options model.
+        contract_version: version of this contract that the fetcher implements; see ``CONTRACT_VERSION``.
+        kind: the ``import_type`` of imports that this fetcher serves, such as ``url``.
+        schemes: URL schemes that the fetcher serves, in lower case. A url may write a scheme in capitals. No two
+            configured fetchers may share a scheme.
+        Options: the options model.
     """
 
     contract_version: ClassVar[int]
@@ -85,27 +89,26 @@ class Fetcher(ABC):
 
     @abstractmethod
     def check(self, source: Source) -> None:
-        """Refuse what can be refused without I/O: bad syntax, a forbidden port, a private address literal.
+        """Refuse, without I/O, an unacceptable source: bad syntax, a forbidden port, a private address literal.
 
-        Called before an import is accepted, and quick (under a millisecond), since the client waits for it.
+        Lading calls it before it accepts an import. The client waits for the answer, so return within a millisecond.
 
         Raises:
-            SourceRefused: the source can never be fetched.
+            SourceRefused: no fetch of the source can ever succeed.
         """
 
     @abstractmethod
     def open(self, source: Source) -> AbstractAsyncContextManager[Fetched]:
-        """Open the source; the body streams while the context is open, and everything is released when it exits.
+        """Open the source. The body streams while the context is open; leaving the context releases everything.
 
-        Must repeat every check of ``check``, and apply its own limits on size and time. Must hold no more than 8 MiB of
-        the body in memory. May be called again for the same source. Neither the query of a url nor the value of a
-        header may be in an error, its causes included, or in a log.
+        The fetcher must repeat every check of ``check``, apply its own limits on size and time, and hold at most 8 MiB
+        of the body in memory. Lading may open the same source again. No error (its causes included) and no log may
+        contain the query of a url or the value of a header.
 
         Raises:
-            FetchError: on entering, or from ``Fetched.chunks`` later. Its class is the one of ``lading.plugins.errors``
-                that
-                says what happened, or a subclass of it, and is ``retryable`` where the origin was unavailable or slow,
-                or the body broke off. A body that is empty or over the plugin's limit is an error too.
+            FetchError: on entering, or later from ``Fetched.chunks``. Raise the class of ``lading.plugins.errors`` that
+                describes the failure, or a subclass of it. It is ``retryable`` if the origin was unavailable or slow,
+                or the body broke off. An empty body is an error, and so is a body above the plugin's limit.
         """
 
     @abstractmethod
@@ -118,11 +121,11 @@ class Fetcher(ABC):
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What the bytes are.
+    """The format and the size of an image.
 
     Attributes:
-        format: name of the format as Pillow writes it, upper case: ``JPEG``, ``PNG``.
-        content_type: the media type that belongs to the format, whatever the origin announced.
+        format: Pillow's name of the format, in upper case: ``JPEG``, ``PNG``.
+        content_type: the media type of the format, whatever the origin announced.
         width, height: pixels, at least 1, before any EXIF orientation.
         frames: number of frames, at least 1.
     """
@@ -135,11 +138,11 @@ class ImageInfo:
 
 
 class TypeDetector(ABC):
-    """Says what a file is, or refuses it with a coded reason.
+    """Recognises the type of a file, or refuses the file with a coded reason.
 
     Class attributes:
-        contract_version: which version of this contract it keeps; see ``CONTRACT_VERSION``.
-        Options: its options model.
+        contract_version: version of this contract that the detector implements; see ``CONTRACT_VERSION``.
+        Options: the options model.
     """
 
     contract_version: ClassVar[int]
@@ -151,19 +154,20 @@ class TypeDetector(ABC):
 
     @abstractmethod
     async def detect(self, path: Path) -> ImageInfo:
-        """Recognise the whole file at ``path``, whose bytes come from a stranger.
+        """Recognise the whole file at ``path``. Its bytes are untrusted.
 
-        The caller guarantees that the file is complete, readable by this user and unchanged until the call returns.
-        The detector opens it read-only, bounds its own memory and CPU time, and checks sizes before it decodes.
-        Only what the bytes cost in memory and CPU time may refuse them: the machine may be busy, or the process paused.
-        Where wall time is over and CPU time is not, the detector raises ``DetectorStalled``: the call is made again.
-        It must not trust a file name or an announced type; it is given neither. ``path`` may be a name under ``/proc``.
+        Lading guarantees that the file is complete, readable by this user and unchanged until the call returns. The
+        detector opens the file read-only, bounds its own memory and CPU time, and checks sizes before it decodes. Only
+        the memory and the CPU time that the bytes cost may decide a refusal, since the machine may be busy and the
+        process may be paused. If wall time runs out before CPU time, raise ``DetectorStalled``: Lading repeats the
+        call. The detector gets no file name and no announced type. ``path`` may be a name under ``/proc``.
 
         Raises:
-            NotAnImage: not a format this detector knows; the next configured detector is asked.
-            FormatNotAllowed: a format that it knows and does not accept; another may, so the next one is asked as well.
-            DetectorStalled: decoding came to no end in time; another attempt may.
-            DetectError: the file is refused for good, unless ``retryable``; no other detector is asked.
+            NotAnImage: the detector does not know the format. Lading asks the next configured detector.
+            FormatNotAllowed: the detector knows the format and does not accept it. Lading asks the next detector, which
+                may accept it.
+            DetectorStalled: decoding did not end in time; another attempt may succeed.
+            DetectError: the file is refused, for good unless ``retryable``. Lading asks no other detector.
         """
 
     @abstractmethod
@@ -176,13 +180,13 @@ class TypeDetector(ABC):
 
 @dataclass(frozen=True, slots=True)
 class ObjectMetadata:
-    """What is known of an object before it is saved.
+    """The facts about an object before Lading saves it.
 
     Attributes:
         byte_size: exact size in bytes.
         sha256: lower-case hexadecimal SHA-256 of the bytes.
         content_type: media type of the detected format.
-        filename: the name the client or the origin gave, or None; data, never a path.
+        filename: the client's or the origin's name for the file, or None. Untrusted data, never a path.
         import_id: id of the import that the object belongs to.
     """
 
@@ -198,8 +202,8 @@ class StoredObject:
     """An object opened for reading.
 
     Attributes:
-        byte_size: size in bytes of the whole object, whatever range was asked for.
-        chunks: the bytes asked for, in order, in non-empty pieces of at most 1 MiB; to be iterated once.
+        byte_size: size of the whole object in bytes, whatever the requested range.
+        chunks: the requested bytes, in order, in non-empty pieces of at most 1 MiB. Lading iterates it once.
     """
 
     byte_size: int
@@ -207,15 +211,15 @@ class StoredObject:
 
 
 class StorageBackend(ABC):
-    """Keeps immutable objects under keys.
+    """Stores immutable objects under keys.
 
-    A key is what ``lading.backends.guard.storage`` lets through: 1 to 255 characters of ``a-z 0-9 - _ . /``, made of
-    non-empty segments that do not begin with a dot. An object is visible under its key whole or not at all. Of two keys
-    such as ``a`` and ``a/b`` a backend may refuse the second with ``KeyInvalid`` while an object is under the first.
+    A key has 1 to 255 characters of ``a-z 0-9 - _ . /``, in non-empty segments that do not begin with a dot; Lading
+    checks every key before it calls the backend. An object is visible under its key completely or not at all. While an
+    object is under the key ``a``, a backend may refuse a key such as ``a/b`` with ``KeyInvalid``.
 
     Class attributes:
-        contract_version: which version of this contract it keeps; see ``CONTRACT_VERSION``.
-        Options: its options model.
+        contract_version: version of this contract that the backend implements; see ``CONTRACT_VERSION``.
+        Options: the options model.
     """
 
     contract_version: ClassVar[int]
@@ -227,17 +231,17 @@ class StorageBackend(ABC):
 
     @abstractmethod
     async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
-        """Create the object; when this returns, it is durable and readable under ``key``.
+        """Create the object. When this call returns, the object is durable and readable under ``key``.
 
-        Create-only and atomic: of several concurrent saves of one key exactly one succeeds, and an existing object is
-        never changed. Must stream with at most 8 MiB of the body in memory. Must count the bytes. Whatever goes wrong
-        (``chunks`` raises, the count differs, the call is cancelled), nothing is visible under the key and nothing is
-        left behind; an error that ``chunks`` raises passes through unchanged. A cancellation that comes when the
-        object is visible already comes too late: the call returns as if it had not been cancelled.
+        A save is create-only and atomic: of several concurrent saves of one key exactly one succeeds, and a save never
+        changes an existing object. The backend must stream with at most 8 MiB of the body in memory, and count the
+        bytes. After a failure (``chunks`` raises, the count differs, Lading cancels the call) no object is visible
+        under the key and nothing is left behind. An error from ``chunks`` passes through unchanged. A cancellation
+        after the object has become visible is too late: the call returns as if Lading had not cancelled it.
 
         Raises:
-            ObjectExists: the key is taken. ``chunks`` may have been read in part.
-            ContentMismatch: ``chunks`` gave more or fewer bytes than ``metadata.byte_size``.
+            ObjectExists: the key already has an object. The backend may have read a part of ``chunks``.
+            ContentMismatch: ``chunks`` has more or fewer bytes than ``metadata.byte_size``.
             StorageError: any other failure.
         """
 
@@ -245,21 +249,21 @@ class StorageBackend(ABC):
     def open(
         self, key: str, *, offset: int = 0, length: int | None = None
     ) -> AbstractAsyncContextManager[StoredObject]:
-        """Open the object for reading, or the range of ``length`` bytes from ``offset`` (both >= 0) of it.
+        """Open the object for reading, or a range of it: ``length`` bytes from ``offset`` (both >= 0).
 
-        A range that reaches past the end is cut there; an offset at or past the end gives no bytes.
+        A range beyond the end stops at the end. An offset at or beyond the end yields no bytes.
 
         Raises:
-            ObjectNotFound: no object under the key.
+            ObjectNotFound: the key has no object.
             StorageError: any other failure, on entering or from ``chunks`` later.
         """
 
     @abstractmethod
     async def delete(self, key: str) -> None:
-        """Remove the object. Idempotent: a key without an object is no error.
+        """Delete the object. Idempotent: a key without an object is no error.
 
         Raises:
-            StorageError: the object may still be there.
+            StorageError: the object may still exist.
         """
 
     @abstractmethod
@@ -267,18 +271,19 @@ class StorageBackend(ABC):
         """Whether an object is visible under the key.
 
         Raises:
-            StorageError: it cannot be told.
+            StorageError: the backend cannot tell.
         """
 
     @abstractmethod
     async def ping(self) -> None:
-        """Make sure that objects can be saved: the place exists, is reachable and writable.
+        """Check that the backend can save objects: the place exists, and is reachable and writable.
 
-        Called once before anything else, when missing folders may be created and leftovers of a killed process are
-        removed, and again for every readiness probe; so it is cheap when nothing is wrong.
+        Lading calls it once before any other method; this first call may create missing folders and removes the
+        leftovers of killed processes. Lading calls it again for every readiness probe, so it must be cheap while
+        everything works.
 
         Raises:
-            StorageError: it cannot save at present.
+            StorageError: the backend currently cannot save objects.
         """
 
     @abstractmethod

@@ -1,11 +1,10 @@
 """The one exception tree of fetchers, detectors and storages.
 
-Every class has a stable ``code``, says whether another attempt may succeed (``retryable``) and carries the sentence
-that a client may read (``public_text``, a ``str.format`` template filled from the error's ``facts``). What only the
-operator may read goes into ``internal`` and reaches the log alone. The tree knows no HTTP:
-``lading.service.errors.catalogue`` maps it.
+Every class has a stable ``code``, says whether another attempt may succeed (``retryable``), and carries the sentence
+that a client reads: ``public_text``, a ``str.format`` template that the error's ``facts`` fill. ``internal`` is text
+for the operator, which only the log gets. The tree does not know HTTP; ``lading.service.errors.catalogue`` maps it.
 
-A third-party plugin raises these classes, or subclasses of its own with a code of its own.
+A third-party plugin raises these classes, or its own subclasses with their own codes.
 """
 
 from collections.abc import Mapping
@@ -16,12 +15,13 @@ class PluginError(Exception):
     """Base of everything a plugin may raise.
 
     Args:
-        internal: text for the operator's log; never shown to a client. It must hold no secret.
-        retry_after: seconds the other side asked to wait before the next attempt (RFC 9110 section 10.2.3), or None.
-        facts: values for the placeholders of ``public_text``, all of them; each is shown to the client.
+        internal: text for the operator's log. No client sees it. It must contain no secret.
+        retry_after: seconds that the other side asks to wait before the next attempt (RFC 9110 section 10.2.3), or
+            None.
+        facts: a value for every placeholder of ``public_text``. The client sees each value.
 
     Raises:
-        KeyError: a placeholder has no fact; seen here, where it is missing, rather than where the text is wanted.
+        KeyError: a placeholder has no fact. The constructor raises it, so that the mistake shows where it is made.
     """
 
     code: ClassVar[str] = "plugin_error"
@@ -34,7 +34,7 @@ class PluginError(Exception):
         self.retry_after = retry_after
         self.facts: Mapping[str, str | int] = facts
         self.plugin: str | None = None
-        """Name of the plugin that raised, stamped by the wrapper around it."""
+        """Name of the plugin that raised the error; the wrapper around the plugin sets it."""
         self.public_text.format(**facts)
 
     @property
@@ -63,7 +63,7 @@ class DeadlineExceeded(PluginError):
 
 
 class PluginBlocked(PluginError):
-    """A plugin blocked the event loop, and with it the whole service, for longer than it may; it was cut off."""
+    """A plugin blocked the event loop, and so the whole service, for too long; Lading stopped the call."""
 
     code = "plugin_blocked"
     public_text = "A component of the service hung and was stopped."
@@ -80,14 +80,14 @@ class FetchError(PluginError):
 
 
 class SourceNotModified(FetchError):
-    """The source is the one that ``Source.if_none_match`` names: no failure, and only an answer to that."""
+    """The source still has the tag in ``Source.if_none_match``. No failure; valid only if that attribute is set."""
 
     code = "source_not_modified"
     public_text = "The source has not changed."
 
 
 class SourceRefused(FetchError):
-    """Base of refusals that depend on the source alone: no request was sent and no attempt will ever succeed."""
+    """Base of refusals that depend on the source alone: the fetcher sent no request, and no attempt can succeed."""
 
     code = "source_refused"
     public_text = "The source is not acceptable."
@@ -126,7 +126,7 @@ class AddressNotAllowed(SourceRefused):
 
 
 class HostNotAllowed(SourceRefused):
-    """The operator's lists of host names do not let it pass."""
+    """The operator's lists of host names refuse the host."""
 
     code = "host_not_allowed"
     public_text = "The host of the url is not allowed."
@@ -254,7 +254,7 @@ class ImageCorrupt(DetectError):
 
 
 class ImageNotSupported(DetectError):
-    """A sound image, as far as its header tells, of a kind of its format that the decoder does not read."""
+    """The image's header is sound, but the decoder does not read this variant of the format."""
 
     code = "image_not_supported"
     public_text = "The image uses a variant of {format} that the service cannot read."
@@ -276,9 +276,9 @@ class TooManyFrames(DetectError):
 
 
 class ImageTooComplex(DetectError):
-    """Decoding needed more memory, or more CPU time, than it is given.
+    """Decoding needed more memory or more CPU time than the limit allows.
 
-    A verdict about the image: it never rests on wall time, which a busy or a paused machine spends as well.
+    Wall time never causes this verdict, since a busy or paused machine spends wall time as well.
     """
 
     code = "image_too_complex"
@@ -286,7 +286,7 @@ class ImageTooComplex(DetectError):
 
 
 class DetectorCrashed(DetectError):
-    """The decoding process died; the image may be innocent (the process may have been killed), so it is tried again."""
+    """The decoding process died. Something else may have killed it, so Lading retries the import."""
 
     code = "detector_crashed"
     retryable = True
@@ -294,9 +294,9 @@ class DetectorCrashed(DetectError):
 
 
 class DetectorStalled(DetectError):
-    """Decoding came to no end in time, though not for want of CPU time: the process was stuck, or the machine busy.
+    """Decoding did not end in time although CPU time was left: the process hung, or the machine was busy.
 
-    It says nothing of the image, so it is tried again, and the attempt is not counted.
+    The error says nothing about the image. Lading retries the import and does not count the attempt.
     """
 
     code = "detector_stalled"
@@ -320,7 +320,7 @@ class KeyInvalid(StorageError):
 
 
 class ObjectExists(StorageError):
-    """``save`` found an object under the key already. Saves are create-only; nothing was changed."""
+    """The key already has an object. Saves are create-only: ``save`` changed nothing."""
 
     code = "storage_object_exists"
     public_text = "Storage already holds an object for this import."
@@ -349,7 +349,7 @@ class StorageDenied(StorageError):
 
 
 class ContentMismatch(StorageError):
-    """The bytes streamed into ``save``, or read back, are not those that were announced."""
+    """The bytes streamed into ``save``, or read back, differ from the announced bytes."""
 
     code = "storage_content_mismatch"
     retryable = True

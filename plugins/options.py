@@ -9,9 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 class PluginOptions(BaseModel):
     """Base of every plugin's options model.
 
-    A plugin declares its options as annotated fields with ``Field(default, description=...)``; they are read from the
-    plugin's own section of ``service.conf`` (``[storage.local]`` for the storage entry point ``local``). Unknown keys
-    are errors, and instances are frozen. A secret is declared as ``pydantic.SecretStr``, so that it prints redacted.
+    Declare each option as an annotated field with ``Field(default, description=...)``. Lading reads the options from
+    the plugin's own section of ``service.conf`` (``[storage.local]`` for the storage entry point ``local``). Unknown
+    keys are errors, and instances are frozen. Declare a secret as ``pydantic.SecretStr``, so that it prints redacted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
@@ -36,7 +36,7 @@ def _path(value: Any) -> Any:
 
 
 PathOption = Annotated[Path, BeforeValidator(_path)]
-"""A path; relative ones start from the working directory."""
+"""A path. A relative path starts from the working directory."""
 
 Names = Annotated[tuple[str, ...], CommaSeparated]
-"""A comma-separated list of names, in the order written."""
+"""A comma-separated list of names, in their order in ``service.conf``."""

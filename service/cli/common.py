@@ -26,7 +26,7 @@ config_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     envvar="LADING_CONFIG",
     show_envvar=True,
-    help="The service.conf; without it, every option has its default.",
+    help="Path of service.conf. Without it, every option has its default.",
 )
 
 
@@ -74,7 +74,7 @@ def parse_issuer_id(text: str) -> str:
         ValueError: it is empty, longer than 255 characters, not printable, or has spaces.
     """
     if not is_issuer_id(text):
-        raise ValueError(f"{text!r} is not an id of 1 to {MAX_ISSUER_ID} printable characters without spaces")
+        raise ValueError(f"{text!r} is not an issuer id: 1 to {MAX_ISSUER_ID} printable characters without spaces")
     return text
 
 
@@ -85,7 +85,7 @@ def parse_name(text: str) -> str:
         ValueError: it is empty, longer than 255 characters, or not printable.
     """
     if not text.isprintable() or not 1 <= len(text) <= MAX_NAME:
-        raise ValueError(f"{text!r} does not have 1 to {MAX_NAME} printable characters")
+        raise ValueError(f"{text!r} is not a name of 1 to {MAX_NAME} printable characters")
     return text
 
 
@@ -163,7 +163,7 @@ def on_store(settings: Settings, use: Callable[[DocumentStore], Coroutine[Any, A
         ClickException: the documents are in memory, or the store does not work.
     """
     if not keeps_documents(settings):
-        raise click.ClickException("[documents] backend = memory keeps no issuers; declare them in service.conf")
+        raise click.ClickException("[documents] backend = memory stores no issuers; declare them in service.conf")
 
     async def call() -> Result:
         store = make_store(settings, SystemClock())
@@ -186,7 +186,7 @@ def no_issuer(settings: Settings, issuer_id: str) -> click.ClickException:
     places = (
         f"the configuration or in {documents_place(settings)}" if keeps_documents(settings) else "the configuration"
     )
-    return click.ClickException(f"there is no issuer {issuer_id!r} in {places}; see 'lading issuer list'")
+    return click.ClickException(f"no issuer {issuer_id!r} exists in {places}; see 'lading issuer list'")
 
 
 # --- output -----------------------------------------------------------------------------------------------------------

@@ -33,21 +33,21 @@ from .common import (
 Answer = TypeVar("Answer")
 
 secret_file_option = click.option(
-    "--secret-file", type=click.File("rb"), help="Read the secret from a file, - for standard input."
+    "--secret-file", type=click.File("rb"), help="File to read the secret from; - reads standard input."
 )
 public_key_option = click.option(
     "--public-key",
     "public_key_file",
     type=click.File("rb"),
-    help="Read the public key in PEM from a file, - for standard input; for RS256, ES256 and EdDSA.",
+    help="File to read the public key (PEM) from; - reads standard input. For RS256, ES256 and EdDSA.",
 )
 
 
 @click.group("issuer", cls=InOrder)
 def issuer_group() -> None:
-    """Manage issuers: API keys that sign tokens.
+    """Manage issuers: the API keys that sign tokens.
 
-    They are kept in the document store. Those of service.conf are managed there.
+    These commands change issuers in the document store. Change the issuers of service.conf in that file.
     """
 
 
@@ -58,19 +58,19 @@ def issuer_group() -> None:
     "organization_id",
     required=True,
     callback=checked(parse_name),
-    help="Id of the organisation that its imports belong to.",
+    help="Id of the organisation that owns the issuer's imports.",
 )
-@click.option("--id", "issuer_id", callback=checked(parse_issuer_id), help="Its id.  [default: a new UUID]")
+@click.option("--id", "issuer_id", callback=checked(parse_issuer_id), help="Id of the issuer.  [default: a new UUID]")
 @click.option(
     "--algorithm",
     type=click.Choice([a.value for a in Algorithm]),
     default="HS256",
     show_default=True,
-    help="The only one accepted from it.",
+    help="The only algorithm that Lading accepts from the issuer.",
 )
 @secret_file_option
 @public_key_option
-@click.option("--no-require-exp", is_flag=True, help="Accept its tokens also when they never expire.")
+@click.option("--no-require-exp", is_flag=True, help="Also accept tokens without an expiry time.")
 def issuer_create(
     config: Path | None,
     organization_id: str,
@@ -82,7 +82,7 @@ def issuer_create(
 ) -> None:
     """Create an issuer.
 
-    Prints its id, and its secret where it was made here. The secret is shown this once.
+    Prints the issuer's id, and the secret if this command made it. Lading shows the secret only once.
     """
     settings = settings_from(config, os.environ)
     key, is_new_secret = _key(Algorithm(algorithm), secret_file, public_key_file)
@@ -94,11 +94,11 @@ def issuer_create(
         require_exp=not no_require_exp,
     )
     if issuer.id in settings.issuers:
-        raise click.ClickException(f"the issuer {issuer.id!r} is in the configuration already")
+        raise click.ClickException(f"the configuration already has the issuer {issuer.id!r}")
     try:
         on_store(settings, lambda store: store.add_issuer(issuer))
     except DuplicateId as error:
-        raise click.ClickException(f"the issuer {issuer.id!r} exists already") from error
+        raise click.ClickException(f"the issuer {issuer.id!r} already exists") from error
     click.echo(f"id: {issuer.id}")
     if is_new_secret:
         click.echo(f"secret: {key}")
@@ -115,7 +115,7 @@ def issuer_create(
     callback=checked(lambda text: None if text == "none" else parse_duration(text)),
     default="1d",
     show_default=True,
-    help="How long the present key is accepted besides: 15m, 4h, 30d; none if it has leaked.",
+    help="Time for which Lading still accepts the current key: 15m, 4h, 30d. Use none if the key has leaked.",
 )
 def issuer_rotate(
     config: Path | None,
@@ -124,11 +124,11 @@ def issuer_rotate(
     public_key_file: BinaryIO | None,
     grace: timedelta | None,
 ) -> None:
-    """Give an issuer a new key, of the same algorithm.
+    """Give an issuer a new key for the same algorithm.
 
-    The present key is accepted besides for a time, so that those who sign can change over; a key that was so accepted
-    until now is refused. Prints the new secret where it was made here; it is shown this once. A running service takes
-    up the change within [auth] issuer_cache seconds.
+    Lading accepts the current key for the grace period as well, so that signers can change over. It refuses any earlier
+    key from now on. Prints the new secret if this command made it; Lading shows the secret only once. A running service
+    applies the change within [auth] issuer_cache seconds.
     """
     settings = settings_from(config, os.environ)
     if issuer_id in settings.issuers:
@@ -143,14 +143,14 @@ def issuer_rotate(
     now = truncate_to_milliseconds(clock.now())
     keep_until = None if grace is None else now + grace
     if key in issuer.keys(now):
-        raise click.ClickException(f"this is a key of the issuer {issuer_id!r} already")
+        raise click.ClickException(f"the issuer {issuer_id!r} already has this key")
     on_store(settings, lambda store: store.rotate_issuer(issuer_id, key, keep_until))
     click.echo(f"id: {issuer.id}")
     if is_new_secret:
         click.echo(f"secret: {key}")
     click.echo(f"previous key: {_accepted(keep_until, clock)}")
     if len(issuer.keys(now)) > 1:
-        click.echo("The key before the previous one is refused from now on.", err=True)
+        click.echo("Lading now refuses the key before the previous key.", err=True)
 
 
 @issuer_group.command("list")
@@ -172,7 +172,7 @@ def issuer_list(config: Path | None) -> None:
     if len(rows) > 1:
         print_table(rows)
     else:
-        click.echo(f"There are no issuers in the configuration or in {documents_place(settings)}.", err=True)
+        click.echo(f"The configuration and {documents_place(settings)} have no issuers.", err=True)
 
 
 @issuer_group.command("disable")
@@ -181,7 +181,7 @@ def issuer_list(config: Path | None) -> None:
 def issuer_disable(config: Path | None, issuer_id: str) -> None:
     """Refuse the tokens of an issuer.
 
-    A running service does so within [auth] issuer_cache seconds.
+    A running service applies the change within [auth] issuer_cache seconds.
     """
     _set_enabled(config, issuer_id, enabled=False)
 
@@ -192,7 +192,7 @@ def issuer_disable(config: Path | None, issuer_id: str) -> None:
 def issuer_enable(config: Path | None, issuer_id: str) -> None:
     """Accept the tokens of an issuer again.
 
-    A running service does so within [auth] issuer_cache seconds.
+    A running service applies the change within [auth] issuer_cache seconds.
     """
     _set_enabled(config, issuer_id, enabled=True)
 
@@ -213,9 +213,9 @@ def _key(algorithm: Algorithm, secret_file: BinaryIO | None, public_key_file: Bi
         ClickException: the file is none for the algorithm, is missing, or holds no usable key.
     """
     if algorithm.uses_secret and public_key_file is not None:
-        raise click.UsageError(f"{algorithm} has a secret; --public-key is for RS256, ES256 and EdDSA")
+        raise click.UsageError(f"{algorithm} uses a secret; --public-key is for RS256, ES256 and EdDSA")
     if not algorithm.uses_secret and (public_key_file is None or secret_file is not None):
-        raise click.UsageError(f"{algorithm} has a public key: give --public-key, and no --secret-file")
+        raise click.UsageError(f"{algorithm} uses a public key: give --public-key and no --secret-file")
     file = secret_file or public_key_file
     if file is None:
         return secrets.token_urlsafe(64), True

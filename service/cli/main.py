@@ -32,7 +32,7 @@ from .tokens import token_command
 @click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("lading"), prog_name="lading")
 def main() -> None:
-    """Lading imports images by URL: fetched, recognised, stored."""
+    """Lading imports images by URL: it fetches, recognises and stores them."""
 
 
 @main.command("demo")
@@ -41,37 +41,38 @@ def main() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default=".lading-demo",
     show_default=True,
-    help="Folder for all that it writes.",
+    help="Folder for everything that the demo writes.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="Listen here, or where this is taken, on a free port.",
+    help="Port to listen on. If it is taken, the demo picks a free port.",
 )
-@click.option("--once", is_flag=True, help="End after the sample image was imported.")
+@click.option("--once", is_flag=True, help="Stop after the import of the sample image.")
 def demo_command(directory: Path, port: int, once: bool) -> None:
-    """Try it: import a sample image by URL.
+    """Try Lading: import a sample image by URL.
 
-    Runs the service and an origin for the sample, both on loopback, until Ctrl-C, which is exit status 0.
+    Runs the service and an origin for the sample, both on loopback, until you press Ctrl-C (exit status 0).
     """
     _run(lambda: run_demo(directory, port, once=once))
 
 
 @main.command("serve")
 @config_option
-@click.option("--address", help="Listen here instead of [service] address.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Listen here instead of [service] port.")
-@click.option("--processes", type=click.IntRange(1, 64), help="Run so many instead of [service] processes.")
+@click.option("--address", help="Address to listen on, instead of [service] address.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, instead of [service] port.")
+@click.option("--processes", type=click.IntRange(1, 64), help="Number of processes, instead of [service] processes.")
 @click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)
 def serve_command(
     config: Path | None, address: str | None, port: int | None, processes: int | None, descriptors: tuple[int, ...]
 ) -> None:
     """Run the service.
 
-    A worker runs inside it, unless [worker] enabled = false. SIGTERM or Ctrl-C lets running imports finish within
-    [service] shutdown_timeout; a second one ends the process at once. What did not finish is done after the next start.
+    The process also runs a worker, unless [worker] enabled = false. After SIGTERM or Ctrl-C, running imports may finish
+    within [service] shutdown_timeout; a second signal ends the process at once. The next start continues unfinished
+    imports.
     """
     environ = dict(os.environ)
     if address is not None:
@@ -83,7 +84,7 @@ def serve_command(
     settings, components = everything_from(config, environ)
     if not settings.worker.enabled and not keeps_documents(settings):
         raise click.ClickException(
-            "[worker] enabled = false with [documents] backend = memory: no worker could reach the imports"
+            "[worker] enabled = false with [documents] backend = memory: no worker can reach the imports"
         )
     if descriptors:
         _run_until_stopped(settings, lambda clock, stop: serve_as_child(settings, components, clock, stop, descriptors))
@@ -94,19 +95,19 @@ def serve_command(
         arguments = ("serve", *(("--config", str(config)) if config else ()))
         _run_until_stopped(settings, lambda _clock, stop: supervise(settings, arguments, environ, stop))
     else:
-        raise click.ClickException("[documents] backend = memory cannot be shared by several processes")
+        raise click.ClickException("several processes cannot share [documents] backend = memory")
 
 
 @main.command("worker")
 @config_option
 def worker_command(config: Path | None) -> None:
-    """Run a worker alone.
+    """Run a worker without the service.
 
-    It shares the documents and the storage of a service, and stops like one.
+    The worker shares the documents and the storage of a service, and stops on the same signals.
     """
     settings, components = everything_from(config, os.environ)
     if not keeps_documents(settings):
-        raise click.ClickException("[documents] backend = memory cannot be shared with another process")
+        raise click.ClickException("a worker cannot share [documents] backend = memory with another process")
     _refuse_memory_storage(settings)
     _run_until_stopped(settings, lambda clock, stop: work(settings, components, clock, stop))
 
@@ -114,16 +115,17 @@ def worker_command(config: Path | None) -> None:
 def _refuse_memory_storage(settings: Settings) -> None:
     """What one process keeps in memory, others do not find."""
     if "memory" in (settings.storage.backend, settings.storage.mirror):
-        raise click.ClickException("[storage] memory cannot be shared by several processes")
+        raise click.ClickException("several processes cannot share the storage memory of [storage]")
 
 
 @main.command("check")
 @config_option
 def check_command(config: Path | None) -> None:
-    """Find what is wrong with a configuration.
+    """Check a configuration.
 
-    Validates all of it, loads the plugins, and tries the database, the storage and the folders of bytes under way.
-    Prints every fault; the exit status is 1 where there is any.
+    Validates every option, loads the plugins, and tests the database, the storages and the folders for spools and
+    uploads.
+    Prints every fault. The exit status is 1 if there is any.
     """
     try:
         settings, components = load_all(config, os.environ)

@@ -54,11 +54,11 @@ class Progress:
         """
         copied, found, skipped = (self.outcomes[one] for one in Outcome)
         click.echo(
-            f"{what}: {copied + found} ({copied} copied, {found} were there already); "
-            f"nothing to do, or deleted or moved meanwhile: {skipped}; failed: {self.failed}"
+            f"{what}: {copied + found} ({copied} copied, {found} already there); "
+            f"skipped, deleted or moved meanwhile: {skipped}; failed: {self.failed}"
         )
         if not finished:
-            raise click.ClickException(f"given up after {GIVE_UP_AFTER} failures in a row; start it again later")
+            raise click.ClickException(f"gave up after {GIVE_UP_AFTER} failures in a row; run the command again later")
         if self.failed:
             sys.exit(1)
 

@@ -26,37 +26,41 @@ from .common import (
 @click.command("token")
 @config_option
 @click.option(
-    "--issuer", "issuer_id", required=True, callback=checked(parse_issuer_id), help="Id of the issuer that signs it."
+    "--issuer",
+    "issuer_id",
+    required=True,
+    callback=checked(parse_issuer_id),
+    help="Id of the issuer that signs the token.",
 )
 @click.option(
     "--album",
     "albums",
     multiple=True,
     callback=checked(parse_name),
-    help="Album it is for; may be given several times.",
+    help="Album that the token is for. Repeatable.",
 )
 @click.option(
     "--ability",
     "abilities",
     multiple=True,
     callback=checked(parse_name),
-    help="Ability it grants there, and no other; may be given several times."
+    help="Ability that the token grants in the albums, instead of the default. Repeatable."
     f"  [default: {', '.join(DEFAULT_ABILITIES)}]",
 )
-@click.option("--admin", is_flag=True, help="Allow everything in the issuer's organisation.")
+@click.option("--admin", is_flag=True, help="Grant everything in the issuer's organisation.")
 @click.option(
     "--expires",
     metavar="DURATION",
     callback=checked(parse_duration),
     default="4h",
     show_default=True,
-    help="How long it is valid: 90s, 15m, 4h, 30d.",
+    help="Time for which the token is valid: 90s, 15m, 4h, 30d.",
 )
 @click.option(
     "--private-key",
     "private_key_file",
     type=click.File("rb"),
-    help="Read the private key in PEM from a file, - for standard input; for an issuer with a public key.",
+    help="File to read the private key (PEM) from; - reads standard input. For an issuer with a public key.",
 )
 def token_command(
     config: Path | None,
@@ -67,9 +71,9 @@ def token_command(
     expires: timedelta,
     private_key_file: BinaryIO | None,
 ) -> None:
-    """Print a token, signed by an issuer."""
+    """Sign a token for an issuer and print it."""
     if not albums and not admin:
-        raise click.UsageError("name at least one --album, or give --admin")
+        raise click.UsageError("give at least one --album, or --admin")
     settings = settings_from(config, os.environ)
     issuer = settings.issuers.get(issuer_id)
     if issuer is None and keeps_documents(settings):
@@ -80,7 +84,7 @@ def token_command(
         raise click.ClickException(f"the issuer {issuer_id!r} is disabled")
     if not issuer.algorithm.uses_secret and private_key_file is None:
         raise click.ClickException(
-            f"the issuer {issuer_id!r} has a public key alone, which cannot sign: give the key of those who sign with"
+            f"the issuer {issuer_id!r} has only a public key, which cannot sign: give the private key with"
             " --private-key"
         )
     granted = dict.fromkeys(albums, abilities or DEFAULT_ABILITIES)

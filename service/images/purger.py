@@ -63,7 +63,7 @@ class Purger:
             except (ApiError, StoreUnavailable) as error:
                 outage.failed(str(error))
             except Exception:
-                log.exception("the removal of deleted images failed unexpectedly")
+                log.exception("removing deleted images failed unexpectedly")
             await asyncio.sleep(INTERVAL * self.rng.uniform(0.8, 1.2))
 
     async def drop_keys(self) -> None:
@@ -73,7 +73,7 @@ class Purger:
             StoreUnavailable: the database does not answer.
         """
         if dropped := await self.store.drop_previous_keys():
-            log.info("previous keys of issuers were dropped", keys=dropped)
+            log.info("dropped previous keys of issuers", keys=dropped)
 
     async def drop_records(self) -> None:
         """Remove records that have expired, in batches.
@@ -95,7 +95,7 @@ class Purger:
             expired = await self.images.facts.stamp(document, expired)
             if await self.store.update(expired):
                 self.images.facts.written(expired)
-                log.info("an import has expired: its bytes did not come", import_id=document.id)
+                log.info("an import expired: its bytes did not arrive", import_id=document.id)
                 await self.images.removal.settle_quietly(expired)
 
     async def sweep(self) -> int:
@@ -131,7 +131,7 @@ class Purger:
                 # It may wait for an import that shares the image, or for what is still to be announced.
                 if settled != present:
                     completed += 1
-                    log.info("a deletion was completed", import_id=document.id)
+                    log.info("completed a deletion", import_id=document.id)
         if failure is not None:
             raise failure
         return completed

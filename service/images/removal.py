@@ -86,7 +86,11 @@ class Removal:
         try:
             await self.settle(document)
         except ApiError as error:
-            log.warning("what an attempt has left behind is removed later", import_id=document.id, reason=str(error))
+            log.warning(
+                "could not remove the object of an attempt; the purger retries",
+                import_id=document.id,
+                reason=str(error),
+            )
 
     async def settle_lost(self, import_id: str) -> None:
         """Remove what an attempt has saved whose result was refused, unless the import has ended with it, or may yet.
@@ -101,7 +105,9 @@ class Removal:
             else:
                 await self.settle(await self.write(document, _may_end_with_it, Import.leftover_found))
         except ApiError as error:
-            log.warning("what an attempt has left behind is removed later", import_id=import_id, reason=str(error))
+            log.warning(
+                "could not remove the object of an attempt; the purger retries", import_id=import_id, reason=str(error)
+            )
 
     async def write(
         self,
@@ -152,7 +158,7 @@ class Removal:
                 adopted = await self.facts.stamp(heir, heir.adopted(image, taken_id, self.clock.now()))
                 if await self.store.update(adopted):
                     self.facts.written(adopted)
-                    log.info("an image was passed on", import_id=document.id, to=heir.id)
+                    log.info("passed an image on to a duplicate", import_id=document.id, to=heir.id)
                     return _Fate.PASSED_ON
         raise _contended()
 

@@ -187,7 +187,7 @@ class Images:
                         yield chunk
             except PluginError as error:
                 found = await self._still_there(found)
-                log.warning("an image could not be read", import_id=found.document.id, storage=place, reason=str(error))
+                log.warning("could not read an image", import_id=found.document.id, storage=place, reason=str(error))
                 if not isinstance(error, ObjectNotFound | ContentMismatch | KeyInvalid):
                     failure = error
             else:
@@ -233,7 +233,11 @@ class Images:
             with told_as_outage():
                 document = await self.store.get(import_id)
         except ApiError as error:
-            log.warning("what a cancelled attempt has stored is removed later", import_id=import_id, reason=str(error))
+            log.warning(
+                "could not remove the object of a cancelled attempt; the purger retries",
+                import_id=import_id,
+                reason=str(error),
+            )
         else:
             if document is not None and document.status.is_final:
                 await self.removal.settle_quietly(document)

@@ -19,11 +19,11 @@ class Outage:
     def failed(self, reason: str) -> None:
         """It did not work just now."""
         if not self._failing:
-            log.warning("does not work", component=self._what, reason=reason)
+            log.warning("a component is down", component=self._what, reason=reason)
         self._failing = True
 
     def worked(self) -> None:
         """It worked just now."""
         if self._failing:
-            log.warning("works again", component=self._what)
+            log.warning("a component recovered", component=self._what)
         self._failing = False

@@ -81,7 +81,7 @@ async def _probe_storages(settings: Settings, components: Components) -> list[st
 async def _probe_distinct(one: GuardedStorage, other: GuardedStorage) -> None:
     """A second copy in the same place would be none."""
     if await are_one_place(one, other):
-        raise ProbeFailed(f"is the same place as {one.name}, under another name")
+        raise ProbeFailed(f"is the same place as {one.name} under another name")
 
 
 async def _construct_the_others(settings: Settings, components: Components) -> None:
@@ -106,9 +106,9 @@ async def _save_and_delete(storage: StorageBackend) -> None:
     finally:
         await storage.delete(key)
     if read != content:
-        raise ProbeFailed("what was read back is not what was saved")
+        raise ProbeFailed("the bytes read back differ from the bytes saved")
     if await storage.exists(key):
-        raise ProbeFailed("an object is still there after it was deleted")
+        raise ProbeFailed("an object still exists after its deletion")
 
 
 def _probe_spool(settings: Settings) -> None:

@@ -173,7 +173,7 @@ async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
         remedy = "declare an [issuer.<id>] in service.conf"
     else:
         remedy = "lading issuer create --organization NAME"
-    log.warning("there are no issuers, so nobody can sign a token", remedy=remedy)
+    log.warning("no issuer exists, so nobody can sign a token", remedy=remedy)
 
 
 async def _first_ping(parts: Parts) -> None:
@@ -186,7 +186,7 @@ async def _prepared(name: str, storage: GuardedStorage) -> None:
         async with asyncio.timeout(STARTUP_PING_TIMEOUT):
             await storage.ping()
     except (PluginError, TimeoutError) as error:
-        log.error("storage is unavailable; what needs it will wait", storage=name, reason=str(error))  # noqa: TRY400
+        log.error("storage is unavailable; imports wait for it", storage=name, reason=str(error))  # noqa: TRY400
 
 
 @asynccontextmanager

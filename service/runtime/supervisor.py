@@ -110,15 +110,15 @@ class Supervisor:
                 async with asyncio.timeout(PATIENCE):
                     await self.serving.by_some.wait()
                 continue
-            log.warning("no child serves; requests are answered with 503")
+            log.warning("no child process serves; the supervisor answers requests with 503")
             try:
                 async with answering(self.sockets):
                     await self.serving.by_some.wait()
             except OSError as error:
-                log.error("requests cannot be answered with 503", reason=str(error))  # noqa: TRY400  # its text says it all
+                log.error("the supervisor cannot answer requests with 503", reason=str(error))  # noqa: TRY400  # its text says it all
                 await asyncio.sleep(PATIENCE)
                 continue
-            log.info("a child serves; no more requests are answered with 503")
+            log.info("a child process serves; the supervisor stops answering requests")
 
     async def _keep(self, number: int, stop: asyncio.Event) -> None:
         """Run one child after another."""
@@ -134,9 +134,11 @@ class Supervisor:
             else:
                 pause, young_deaths = min(2 * pause, LONGEST_PAUSE), young_deaths + 1
             if young_deaths <= 1:
-                log.error("a child died and is started again", child=number, status=status, pause=pause)
+                log.error(
+                    "a child process died; the supervisor starts it again", child=number, status=status, pause=pause
+                )
             elif young_deaths == SAID_AFTER:
-                log.error("a child dies whenever it is started", child=number, status=status, pause=LONGEST_PAUSE)
+                log.error("a child process dies at every start", child=number, status=status, pause=LONGEST_PAUSE)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await stop.wait()
@@ -151,7 +153,7 @@ class Supervisor:
 
     async def _until_ended(self, number: int, child: Process, ours: socket.socket, stop: asyncio.Event) -> int:
         """Look after a child that was started; its exit status."""
-        log.debug("a child was started", child=number, child_pid=child.pid)
+        log.debug("started a child process", child=number, child_pid=child.pid)
         news = asyncio.create_task(self._listen_to(number, ours), name=f"news of child {number}")
         ended = asyncio.create_task(child.wait())
         stopped = asyncio.create_task(stop.wait())
@@ -162,7 +164,7 @@ class Supervisor:
                 await asyncio.wait({ended}, timeout=self.grace + KILL_AFTER_GRACE)
         finally:
             if child.returncode is None:
-                log.error("a child did not stop and is killed", child=number)
+                log.error("a child process did not stop; the supervisor kills it", child=number)
                 child.kill()
             stopped.cancel()
             status = await ended
@@ -174,7 +176,7 @@ class Supervisor:
         """Wait until a child says that it serves."""
         ours.setblocking(False)
         if await asyncio.get_running_loop().sock_recv(ours, len(SERVING)) == SERVING:
-            log.info("a child serves", child=number)
+            log.info("a child process serves", child=number)
             self.serving.begins(number)
 
     async def _start(self, stdin: socket.socket) -> Process:

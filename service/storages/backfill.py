@@ -71,7 +71,7 @@ class Copyist:
             await clear(self.store, document, self.storages.by_name[earlier])
         except (PluginError, StoreUnavailable) as error:
             log.warning(
-                "the copy of an earlier mirror was not removed",
+                "could not remove the copy in an earlier mirror",
                 import_id=document.id,
                 storage=earlier,
                 reason=str(error),
@@ -102,7 +102,7 @@ class Mirroring:
             except (PluginError, StoreUnavailable) as error:
                 outage.failed(str(error))
             except Exception:
-                log.exception("the making of second copies failed unexpectedly")
+                log.exception("making second copies failed unexpectedly")
             await asyncio.sleep(INTERVAL * self.rng.uniform(0.8, 1.2))
 
     async def sweep(self) -> int:
@@ -120,7 +120,7 @@ class Mirroring:
                 failure = outcome
             elif outcome is not Outcome.SKIPPED:
                 made += 1
-                log.info("a second copy was made", import_id=document.id)
+                log.info("made a second copy", import_id=document.id)
 
         store = self.copyist.store
         for name, target in self.copyist.storages.by_name.items():

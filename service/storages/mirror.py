@@ -63,7 +63,7 @@ class Mirror:
         except ObjectExists:
             is_saved = False  # of an earlier attempt: it is to be compared first
         except OSError as error:
-            log.warning("an image cannot be read for its second copy, which follows", key=key, reason=str(error))
+            log.warning("could not read an image for its second copy, which follows later", key=key, reason=str(error))
             return False  # no fault of the mirror, nor of the import, whose image is stored
         except PluginError as error:
             self._failed = True

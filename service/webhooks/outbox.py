@@ -57,5 +57,5 @@ class AnnouncedFacts(Facts):
         try:
             return self.vault.webhook_url(document)
         except SecretsUnreadable as error:
-            log.error("the webhook of an import is unreadable", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
+            log.error("cannot decrypt the webhook of an import", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
             return None

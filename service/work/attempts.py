@@ -161,7 +161,7 @@ class Attempts:
                 pause = min(2 * pause, 2.0)
             else:
                 if written is None:
-                    log.warning("result discarded: the import was taken over", import_id=document.id)
+                    log.warning("discarded a result: the import was taken over", import_id=document.id)
                 else:
                     await self.removal.settle_quietly(written)
                 return written
@@ -199,14 +199,14 @@ class Attempts:
             now = self.clock.now()
             return _Decided(document, handing_back(now, now))  # which is refused: the document has moved on
         except SecretsUnreadable as error:
-            log.error("secrets of an import are unreadable", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
+            log.error("cannot decrypt the secrets of an import", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
             # A key is missing: our own affair, as an outage is; with the attempts the secrets would be gone for good.
             return _Decided(document, self._after_outage(document, SECRETS_UNREADABLE))
         except OSError:
-            log.exception("the spool failed", import_id=document.id)
+            log.exception("spooling failed", import_id=document.id)
             return _Decided(document, self._after_outage(document, INTERNAL))
         except Exception:
-            log.exception("unexpected failure of an attempt", import_id=document.id)
+            log.exception("an attempt failed unexpectedly", import_id=document.id)
             return _Decided(document, self._again_or_failed(document, INTERNAL, None))
         return _Decided(outcome.document, outcome.ending(self.clock.now()), has_saved=not outcome.is_duplicate)
 

@@ -75,5 +75,5 @@ class AwakeClock:
             self._lost += late
             if self._logged_at is None or now - self._logged_at > QUIET:
                 self._logged_at = now
-                log.warning("the process stood still", seconds=round(late, 3))
+                log.warning("the process was paused", seconds=round(late, 3))
         return now

@@ -67,7 +67,7 @@ class Stops:
             except StoreUnavailable as error:
                 outage.failed(str(error))
             except Exception:
-                log.exception("cancelled imports were not stopped")
+                log.exception("could not stop cancelled imports")
 
     async def look(self, asked: Collection[str] = ()) -> None:
         """End the attempts at imports that do not run under their lease any more.
@@ -90,7 +90,7 @@ class Stops:
         ]
         if not gone:
             return
-        log.info("attempts were ended: their imports were cancelled", imports=[one.id for one in gone])
+        log.info("ended the attempts of cancelled imports", imports=[one.id for one in gone])
         await self._abandon(gone)
         if self._has_stopped is not None:
             await asyncio.gather(*(self._has_stopped(one.id) for one in gone))

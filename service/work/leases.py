@@ -105,4 +105,4 @@ class Leases:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await asyncio.gather(*(self._store.release(lease.worker_id) for lease in leases))
         except (StoreUnavailable, TimeoutError) as error:
-            log.warning("leases could not be released and will expire", leases=len(leases), reason=str(error) or None)
+            log.warning("could not release leases; they will expire", leases=len(leases), reason=str(error) or None)

@@ -230,7 +230,7 @@ class Worker:
         try:
             ended = await self._attempts.run(document)
         except Exception:
-            log.exception("a result was not written; the import will be recovered", import_id=document.id)
+            log.exception("could not write a result; the import will be recovered", import_id=document.id)
             lease.retired = True
         else:
             self._storage.is_suspect |= ended.is_outage
@@ -270,7 +270,7 @@ class Worker:
         try:
             await self._attempts.write(transition, document)
         except Exception:
-            log.exception("an import was not given back; it will be recovered", import_id=document.id)
+            log.exception("could not return an import to the queue; it will be recovered", import_id=document.id)
             lease.retired = True
         self._forget(document)
 
@@ -304,7 +304,7 @@ class Worker:
 
     async def _lost(self, lease: Lease) -> None:
         """Stop what ran under a lease that the store has ended: others run it now."""
-        log.error("a lease was lost; its imports are left to other workers", imports=len(lease.held))
+        log.error("lost the lease; other workers take over its imports", imports=len(lease.held))
         await self._abandon(tuple(lease.held.values()))
 
     async def _abandon(self, documents: Collection[Import]) -> None:

@@ -52,7 +52,7 @@ def test_the_command_line_is_told_as_lading_tells_it(site: Path) -> None:
     for command in (
         "lading storage copy [OPTIONS]",
         "lading issuer rotate [OPTIONS] ISSUER_ID",
-        "How long it is valid: 90s, 15m, 4h, 30d.",
+        "Time for which the token is valid: 90s, 15m, 4h, 30d.",
     ):
         assert command in told
     assert "Sentinel" not in told

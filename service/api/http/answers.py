@@ -141,7 +141,7 @@ class AnsweringHandler(RequestHandler):
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log only what was not expected; what was is part of the request's own line."""
         if not isinstance(value, ApiError | ParamsError | Unauthorized | HTTPError):
-            log.error("unexpected failure of a request", request_id=self.request_id, exc_info=(typ, value, tb))
+            log.error("a request failed unexpectedly", request_id=self.request_id, exc_info=(typ, value, tb))
 
     def allowed_methods(self) -> tuple[str, ...]:
         """The methods that the resource has (RFC 9110 section 10.2.1)."""

@@ -64,7 +64,7 @@ class SendingHandler(BaseHandler):
         except Stopped as stop:
             self.break_off(str(stop), f"after {sent} bytes or more")
         except ApiError as error:
-            log.error("the source of an answer failed", request_id=self.request_id, reason=str(error))  # noqa: TRY400
+            log.error("could not read the body of an answer", request_id=self.request_id, reason=str(error))  # noqa: TRY400
             self.break_off(error.code, f"after {sent} bytes: {error}")
         except BaseException:
             self._reset()

@@ -37,7 +37,7 @@ TOKEN_LIFETIME = timedelta(hours=4)
 
 MARK = "# Written by 'lading demo'"
 CONF = f"""\
-{MARK}, and again by the next one in this folder. The distribution's service.conf explains every option.
+{MARK},and overwritten by the next demo in this folder. Lading's own service.conf explains every option.
 
 [service]
 log_level = warning
@@ -125,7 +125,7 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
                 await wait_for_stop(stop, service.worker_task)
                 click.echo("\nStopping.")
         elif once:
-            raise DemoFailed("stopped before the sample image was imported")
+            raise DemoFailed("the demo was stopped before the import of the sample image ended")
 
 
 async def _import_sample(
@@ -139,7 +139,7 @@ async def _import_sample(
     click.secho(f"\n1. A client posts a URL to {service.url}/api/v1/imports", bold=True)
     click.echo(f"\n{form}\n")
     document = await client.post(form)
-    click.secho("2. It gets the import document back at once", bold=True)
+    click.secho("2. The client gets the import document back at once", bold=True)
     _show(document)
     try:
         async with asyncio.timeout(IMPORT_TIMEOUT):
@@ -149,8 +149,8 @@ async def _import_sample(
                 await asyncio.sleep(0.05)
                 document = await client.get(document["id"])
     except TimeoutError:
-        raise DemoFailed(f"the import is not finished after {IMPORT_TIMEOUT:.0f} s: {document}") from None
-    click.secho(f"3. GET {service.url}/api/v1/imports/{document['id']} shows what became of it", bold=True)
+        raise DemoFailed(f"the import has not finished after {IMPORT_TIMEOUT:.0f} s: {document}") from None
+    click.secho(f"3. GET {service.url}/api/v1/imports/{document['id']} shows the result", bold=True)
     _show(document)
     stored = await service.parts.store.get(document["id"])
     if stored is None or stored.image is None:
@@ -158,20 +158,20 @@ async def _import_sample(
     path = directory / "images" / stored.image.key
     if path.read_bytes() != SAMPLE.read_bytes():
         raise DemoFailed(f"the image at {path} is not the origin's")
-    click.secho(f"4. The image lies at {path}", bold=True)
-    click.echo(f"\n{stored.image.byte_size} bytes, the same bytes as the origin's.\n")
+    click.secho(f"4. The image is stored at {path}", bold=True)
+    click.echo(f"\n{stored.image.byte_size} bytes, identical to the origin's.\n")
     return True
 
 
 def _explain(base: str, token: str, conf: Path) -> None:
     hours = int(TOKEN_LIFETIME.total_seconds() // 3600)
     curl = "curl -sS --fail-with-body"
-    click.secho(f"Now import an image of your own. This token is valid for {hours} hours:", bold=True)
+    click.secho(f"Now import your own image. This token is valid for {hours} hours:", bold=True)
     click.echo(
         f"\nTOKEN={token}\n"
         f'{curl} {base}/api/v1/imports -H "Authorization: Bearer $TOKEN" \\\n'
         f"  -d album_id={ALBUM} --data-urlencode 'url=https://YOUR-HOST/YOUR-IMAGE.jpg'\n"
-        f"\nThe answer has the id of the import. Read its document again, list the album, and fetch the image by"
+        f"\nThe answer has the id of the import. Read the import document, list the album, and download the image by"
         f" its image_id:\n"
         f'\n{curl} {base}/api/v1/imports/ID -H "Authorization: Bearer $TOKEN"\n'
         f'{curl} "{base}/api/v1/imports?album_id={ALBUM}" -H "Authorization: Bearer $TOKEN"\n'
@@ -202,7 +202,7 @@ def _free_port(wanted: int) -> int:
         for listening in bind("127.0.0.1", wanted):
             listening.close()
     except OSError as error:
-        click.echo(f"Port {wanted} cannot be used ({error.strerror}); a free one is.")
+        click.echo(f"Port {wanted} is not available ({error.strerror}); the demo picks a free port.")
         return 0
     return wanted
 
@@ -211,7 +211,7 @@ def _write_conf(directory: Path, port: int) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     conf = directory / "service.conf"
     if conf.exists() and not conf.read_text(encoding="utf-8", errors="replace").startswith(MARK):
-        raise DemoFailed(f"{conf} was not written by the demo and would be lost; choose another --directory")
+        raise DemoFailed(f"the demo did not write {conf} and would overwrite it; choose another --directory")
     conf.touch(mode=0o600)
     conf.write_text(
         CONF.format(

@@ -14,19 +14,19 @@ from .explain import explain_fetch
 
 @click.group("fetch", cls=InOrder)
 def fetch_group() -> None:
-    """See what may be fetched, and what may not."""
+    """Explain which URLs Lading may fetch."""
 
 
 @fetch_group.command("explain")
 @click.argument("url")
 @config_option
-@click.option("--follow", is_flag=True, help="Send the requests too, redirects included; no body is read.")
+@click.option("--follow", is_flag=True, help="Also send the requests and follow redirects, without reading a body.")
 def explain_command(url: str, config: Path | None, follow: bool) -> None:
     """Say whether a URL may be fetched, and which rule decides.
 
-    Looks its host up, and judges port, host and every address as a fetch would; nothing is connected to unless --follow
-    is given. Then the same is told of each redirect. The last lines are what the client of an import would read. The
-    exit status is 0 where nothing is refused. Of URLs, no more than scheme, host and path is printed.
+    Looks up the host and checks the port, the host and every address as a fetch does. Without --follow, Lading opens no
+    connection; with it, Lading checks each redirect too. The last lines are the answer that the client of an import
+    gets. The exit status is 0 if Lading refuses nothing. Prints no part of a URL but scheme, host and path.
     """
     settings, components = everything_from(config, os.environ)
     try:

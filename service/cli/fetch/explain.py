@@ -16,9 +16,9 @@ from ..plugins.explain import redacted
 Tell = Callable[[str], None]
 
 _COLUMN: Final = 11
-_NO_MORE: Final = "accepts the url; it cannot explain more"
-_NOT_ASKED: Final = "allowed as far as this tells; its origin was not asked (--follow asks it)"
-_ANSWERED: Final = "allowed; whether the body is an image was not asked"
+_NO_MORE: Final = "accepts the url; the fetcher cannot explain more"
+_NOT_ASKED: Final = "allowed so far; Lading did not ask the origin (use --follow)"
+_ANSWERED: Final = "allowed; Lading did not check whether the body is an image"
 
 
 async def explain_fetch(url: str, settings: Settings, components: Components, *, follow: bool, tell: Tell) -> bool:

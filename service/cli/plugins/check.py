@@ -110,7 +110,7 @@ async def run_suite(task: Task, seconds: float, progress: Callable[[Score], None
                 await reading
         except TimeoutError:
             if process.returncode is None:
-                raise CheckRefused(f"the suite was ended after {seconds:g} s{score.place}") from None
+                raise CheckRefused(f"Lading ended the suite after {seconds:g} s{score.place}") from None
         finally:
             reading.cancel()
             await asyncio.wait((reading,))

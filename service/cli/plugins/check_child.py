@@ -89,7 +89,7 @@ class Check:
             cls = type(plugin)
             if cls not in told and not isinstance(plugin, expected):
                 told.add(cls)
-                self.tell(event="refused", text=f"the suite tests {cls.__module__}:{cls.__qualname__}, another class")
+                self.tell(event="refused", text=f"the suite tests another class, {cls.__module__}:{cls.__qualname__}")
             return suite.made(instance, plugin)
 
         return made
@@ -189,7 +189,7 @@ def _pytest() -> Any:
     try:
         import pytest  # noqa: PLC0415 - not installed with the service
     except ImportError as error:
-        raise CheckRefused("pytest, which runs the suites, is not installed: pip install 'lading[testing]'") from error
+        raise CheckRefused("pytest is not installed, which runs the suites: pip install 'lading[testing]'") from error
     return pytest
 
 

@@ -28,17 +28,17 @@ from .suites import CheckRefused, Task, find_suite, installed_at, kind_of, subje
 
 @click.group("plugins", cls=InOrder, invoke_without_command=True)
 @config_option
-@click.option("--json", "json_wanted", is_flag=True, help="Print JSON, for machines.")
+@click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_context
 def plugins_group(context: click.Context, config: Path | None, json_wanted: bool) -> None:
-    """List the installed plugins, or look after one.
+    """List the installed plugins, or work with one of them.
 
-    Without a command: every plugin with what it can do and its options. Loads all of them; where that fails, the
-    reason stands in the place of its options.
+    Without a command, prints every plugin with its capabilities and options. Loads every plugin; if that fails, prints
+    the reason instead of the options.
     """
     if context.invoked_subcommand is not None:
         if json_wanted or context.get_parameter_source("config") is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"options of '{context.invoked_subcommand}' are written behind it")
+            raise click.UsageError(f"write the options of '{context.invoked_subcommand}' after its name")
         return
     entries = catalogue(settings_from(config, os.environ).plugin_names)
     click.echo(as_json(entries) if json_wanted else "\n".join(as_text(entries)))
@@ -50,8 +50,8 @@ def plugins_group(context: click.Context, config: Path | None, json_wanted: bool
 def explain_command(url: str, config: Path | None) -> None:
     """Say which plugins would serve a URL.
 
-    Asks the configured fetchers whether they would accept it; nothing is connected to. The exit status is 0 where one
-    does. Of the URL, no more than scheme, host and path is printed.
+    Asks the configured fetchers whether they accept the URL, without opening a connection. The exit status is 0 if a
+    fetcher accepts it. Prints no part of the URL but scheme, host and path.
     """
     settings, components = everything_from(config, os.environ)
     try:
@@ -64,20 +64,22 @@ def explain_command(url: str, config: Path | None) -> None:
 
 @plugins_group.command("check")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(list(GROUPS)), help="Where several kinds have a plugin of this name.")
+@click.option(
+    "--kind", type=click.Choice(list(GROUPS)), help="Kind of the plugin, if several kinds have a plugin of this name."
+)
 @config_option
 @click.option(
     "--timeout",
     type=click.FloatRange(1, 86400),
     default=900,
     show_default=True,
-    help="Seconds after which the suite is ended.",
+    help="Seconds after which Lading ends the suite.",
 )
 def check_command(name: str, kind: Kind | None, config: Path | None, timeout: float) -> None:
     """Test a plugin with its suite.
 
-    Runs the suite that its distribution declares, with the options of service.conf, in a process of its own, and
-    prints a score card. The exit status is 0 where all cases passed. Needs pytest: pip install 'lading[testing]'.
+    Runs the suite that the plugin's distribution declares, with the options of service.conf, in a separate process, and
+    prints a score card. The exit status is 0 if all cases pass. Needs pytest: pip install 'lading[testing]'.
     """
     try:
         kind = kind or kind_of(name)
@@ -120,12 +122,13 @@ async def _until_stopped(run: Coroutine[Any, Any, Score]) -> Score:
     type=click.Path(file_okay=False, path_type=Path),
     default=".",
     show_default=True,
-    help="Folder to make the package's folder in.",
+    help="Folder in which to create the package's folder.",
 )
 def new_command(kind: str, name: str, directory: Path) -> None:
-    """Write the package of a new plugin.
+    """Create the package of a new plugin.
 
-    It installs with pip, works, and passes the test kit; then it is yours to change. Nothing is overwritten.
+    The package installs with pip, works, and passes the test kit. Change it into your own plugin. Lading overwrites
+    nothing.
     """
     try:
         plugin = new_plugin(kind, name)
@@ -133,12 +136,12 @@ def new_command(kind: str, name: str, directory: Path) -> None:
     except (NewRefused, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(
-        f"wrote {folder}: the {kind} '{plugin.name}', which works and is yours to change. Next:\n\n"
+        f"wrote {folder}: the {kind} '{plugin.name}', which works as it is. Next:\n\n"
         f"  cd {shlex.quote(str(folder))}\n"
         "  pip install -e '.[test]'\n"
         "  python -m pytest\n"
         "  lading plugins\n\n"
-        f"{plugin.package}/{kind}.py is the plugin, {plugin.package}/suite.py how the kit tests it; "
-        "'Fill in' marks what is to become yours.\n"
+        f"{plugin.package}/{kind}.py is the plugin; {plugin.package}/suite.py tells the kit how to test it. "
+        "'Fill in' marks the parts to replace.\n"
         "README.md says how to configure it."
     )

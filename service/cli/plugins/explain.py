@@ -102,14 +102,14 @@ def _fetcher(url: str, components: Components) -> Iterator[str]:
 
 def _verdict(refusal: PluginError | None, url: str, components: Components) -> Iterator[str]:
     if refusal is None:
-        yield "accepts the url; what it leads to is seen when it is fetched"
+        yield "accepts the url; only a fetch shows what is behind it"
         return
     yield f"refused: {refusal.code}: {refusal.detail}"
     if isinstance(refusal, UrlSchemeNotAllowed | UrlSchemeMissing) and refusal.plugin is None:
         yield f"configured: {'; '.join(map(_schemes, (one.plugin for one in components.fetchers)))}"
         yield from _unconfigured(scheme_of(url), components)
     elif not isinstance(refusal, SourceRefused):
-        yield f"this is a fault of the plugin: {refusal.internal}"
+        yield f"the plugin has a fault: {refusal.internal}"
 
 
 def _schemes(plugin: LoadedPlugin[Fetcher]) -> str:
@@ -122,22 +122,22 @@ def _unconfigured(scheme: str, components: Components) -> Iterator[str]:
     for one in fetchers_of(scheme):
         if one.name not in names:
             yield f"installed: {one.name} ({one.distribution} {one.version}) serves {scheme}:"
-            yield f"           [fetch] plugins = {', '.join((*names, one.name))} would configure it"
+            yield f"           [fetch] plugins = {', '.join((*names, one.name))} configures it"
 
 
 # --- detectors and storage --------------------------------------------------------------------------------------------
 
 
 def _detectors(components: Components) -> Iterator[str]:
-    yield "asked in the order of [detect] plugins, once the bytes are here:"
+    yield "Lading asks them in the order of [detect] plugins, once it has the bytes:"
     last = len(components.detectors)
     for number, component in enumerate(components.detectors, 1):
         yield f"{number}. {_named(component.plugin)}"
         if number == last:
-            yield "   the last one: what it recognises goes to storage, and its refusal stands"
+            yield "   the last detector: an image that it recognises goes to storage; its refusal is final"
         else:
-            yield f"   what it recognises goes to storage; after {_NEXT} number {number + 1} is asked;"
-            yield "   any other refusal stands"
+            yield f"   an image that it recognises goes to storage; after {_NEXT} Lading asks number {number + 1};"
+            yield "   any other refusal is final"
 
 
 def _storage(settings: Settings, components: Components) -> Iterator[str]:

@@ -39,7 +39,7 @@ def as_text(entries: Sequence[PluginEntry], width: int | None = None) -> Iterato
         width: of the lines; that of the terminal, within ``WIDTHS``, unless it is given.
     """
     width = width or min(max(shutil.get_terminal_size(_UNKNOWN_TERMINAL).columns, WIDTHS[0]), WIDTHS[-1])
-    yield "A * marks what is configured. Options are shown with their defaults."
+    yield "A * marks a configured plugin. Options have their defaults."
     for kind, group in groupby(entries, lambda entry: entry.kind):
         yield ""
         yield _TITLES[kind]

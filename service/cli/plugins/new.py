@@ -21,8 +21,8 @@ MAX_NAME: Final = 40
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PREFIX: Final = "lading-"
 _DOES: Mapping[str, str] = {
-    "storage": "It keeps images as files of one folder.",
-    "fetcher": "It fetches files of one folder, by URLs such as `$name:///pictures/ship.jpg`.",
+    "storage": "It keeps images as files in one folder.",
+    "fetcher": "It fetches files from one folder, by URLs such as `$name:///pictures/ship.jpg`.",
     "detector": "It recognises Farbfeld images.",
 }
 _CONF: Mapping[str, str] = {
@@ -119,10 +119,10 @@ def new_plugin(noun: str, name: str) -> NewPlugin:
         )
     taken = next((one for one in installed(NOUNS[noun]) if one.name == short), None)
     if taken is not None:
-        raise NewRefused(f"a {noun} '{short}' is installed already, by {taken.distribution} {taken.version}")
+        raise NewRefused(f"a {noun} '{short}' is already installed, by {taken.distribution} {taken.version}")
     others = fetchers_of(short) if noun == "fetcher" else []
     if others:
-        raise NewRefused(f"the scheme '{short}' is served already, by the fetcher '{others[0].name}'")
+        raise NewRefused(f"the fetcher '{others[0].name}' already serves the scheme '{short}'")
     return NewPlugin(noun, short)
 
 
@@ -138,7 +138,7 @@ def write(plugin: NewPlugin, directory: Path) -> Path:
     try:
         folder.mkdir()
     except FileExistsError as error:
-        raise NewRefused(f"{folder} exists already; nothing was written") from error
+        raise NewRefused(f"{folder} already exists; nothing was written") from error
     for name, text in plugin.files.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)

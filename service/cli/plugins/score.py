@@ -35,7 +35,7 @@ def heading(about: Subject, suite: str) -> Iterator[str]:
 def _options(about: Subject) -> str:
     section = f"[{about.plugin.kind}.{about.plugin.name}]"
     if about.options is None:
-        return f"the suite's own, since {section} is not written and has required options"
+        return f"the suite's own, since {section} is missing and has required options"
     if not about.written:
         return f"the defaults of {section}"
     values = {name: getattr(about.options, field) for field, name in _names(about.options).items()}
@@ -57,7 +57,7 @@ def card(score: Score, options: PluginOptions | None) -> Iterator[str]:
     secrets = _secrets(options)
     yield ""
     yield from table(_rows(score.cases))
-    for title, outcome in (("unsupported", "unsupported"), ("skipped, so that nothing is known of them", "skipped")):
+    for title, outcome in (("unsupported", "unsupported"), ("skipped, with unknown result", "skipped")):
         reasons = Counter(case.text for case in score.cases if case.outcome == outcome)
         if reasons:
             yield ""
@@ -80,13 +80,13 @@ def _failures(cases: Sequence[Case], secrets: Sequence[str]) -> Iterator[str]:
         yield ""
         yield from (f"FAILED {name}" for name in names[:_MOST_NAMES])
         if len(names) > _MOST_NAMES:
-            yield f"FAILED {len(names) - _MOST_NAMES} more in the same way"
+            yield f"FAILED {len(names) - _MOST_NAMES} more cases for the same reason"
         lines = _clean(text, secrets).splitlines()
         shown = lines if len(lines) <= _MOST_LINES else [*lines[: _MOST_LINES - 2], "...", lines[-1]]
         yield from (f"    {line}" for line in shown)
     if len(causes) > _MOST_CAUSES:
         yield ""
-        yield f"and failures of {len(causes) - _MOST_CAUSES} more kinds"
+        yield f"and {len(causes) - _MOST_CAUSES} more reasons of failures"
 
 
 def _rows(cases: Sequence[Case]) -> list[tuple[str, ...]]:

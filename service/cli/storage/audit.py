@@ -22,8 +22,8 @@ from .scope import check_configured, loaded, on_storages
 
 @click.command("audit")
 @config_option
-@click.option("--storage", "name", metavar="NAME", help="Audit this storage alone.  [default: every configured one]")
-@click.option("--verify", is_flag=True, help="Read every image, and compare its SHA-256 with its document.")
+@click.option("--storage", "name", metavar="NAME", help="Audit only this storage.  [default: every configured storage]")
+@click.option("--verify", is_flag=True, help="Read every image and compare its SHA-256 with its document.")
 @click.option("--delete-orphans", is_flag=True, help="Delete objects that no document needs.")
 @click.option(
     "--grace",
@@ -31,21 +31,21 @@ from .scope import check_configured, loaded, on_storages
     callback=checked(parse_duration),
     default="1d",
     show_default=True,
-    help="Leave alone what was written less than this ago: 90s, 15m, 4h, 30d.",
+    help="Ignore objects younger than this: 90s, 15m, 4h, 30d.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def audit_command(
     config: Path | None, name: str | None, verify: bool, delete_orphans: bool, grace: timedelta, as_json: bool
 ) -> None:
-    """Compare what storages have with the documents.
+    """Compare the objects in storages with the documents.
 
-    Finds objects that no document needs (orphans), and documents whose object is missing or is another. Services may
-    run meanwhile; what is under way is no finding. Prints each finding; the exit status is 1 while any is left.
+    Finds objects that no document needs (orphans), and documents whose object is missing or differs. Services may run
+    meanwhile; the audit ignores unfinished work. Prints each finding. The exit status is 1 if any finding remains.
 
-    Orphans: "unknown" to the documents; "unused", of an import that failed; "purged", of a deleted image; "copy", of an
-    image that is in another storage by now; "foreign", with a key that Lading does not make, which is never deleted. A
-    copy is deleted only if the other storage has the image. Do not use --delete-orphans on a storage that "lading
-    storage copy" is moving images to.
+    Kinds of orphans: "unknown", no document has the key; "unused", the import failed; "purged", the image was deleted;
+    "copy", the image has moved to another storage; "foreign", Lading does not make such keys, and never deletes the
+    object. Lading deletes a copy only if the other storage has the image. Do not use --delete-orphans on a storage that
+    "lading storage copy" is moving images to.
     """
     settings, components = loaded(config)
     if name is not None:
@@ -58,7 +58,7 @@ def audit_command(
         nonlocal remaining
         for one in names:
             if lister_of(storages.by_name[one]) is None:
-                click.echo(f"Note: {one} cannot list its objects, so that orphans are not found there.", err=True)
+                click.echo(f"Note: {one} cannot list its objects, so the audit finds no orphans there.", err=True)
             await storages.by_name[one].ping()
             auditor = Auditor(
                 store, storages, one, SystemClock(), show, verify=verify, delete=delete_orphans, grace=grace

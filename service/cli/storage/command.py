@@ -24,22 +24,22 @@ from .scope import check_configured, loaded, on_storages
 
 @click.group("storage", cls=InOrder)
 def storage_group() -> None:
-    """Move stored images, and look after them."""
+    """Move, mirror and audit stored images."""
 
 
 @storage_group.command("copy")
 @config_option
-@click.option("--from", "source", required=True, metavar="NAME", help="Storage that the images are in.")
-@click.option("--to", "target", required=True, metavar="NAME", help="Storage that they move to.")
-@click.option("--verify", is_flag=True, help="Read each copy back and compare it, before its document is written.")
-@click.option("--delete-source", is_flag=True, help="Remove each image from the first storage when it was moved.")
-@click.option("--dry-run", is_flag=True, help="Say how many images would be moved, and change nothing.")
+@click.option("--from", "source", required=True, metavar="NAME", help="Storage that has the images.")
+@click.option("--to", "target", required=True, metavar="NAME", help="Storage that the images move to.")
+@click.option("--verify", is_flag=True, help="Read each copy back and compare it before changing the document.")
+@click.option("--delete-source", is_flag=True, help="Delete each moved image from the source.")
+@click.option("--dry-run", is_flag=True, help="Print how many images would move, and change nothing.")
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 64),
     default=4,
     show_default=True,
-    help="How many images are copied at once.",
+    help="Images to copy at once.",
 )
 def copy_command(
     config: Path | None,
@@ -52,13 +52,13 @@ def copy_command(
 ) -> None:
     """Move images from one storage to another.
 
-    Services may run meanwhile, and serve both, when [storage] names both: the new one as backend, the old one among
-    others. Each image is copied, and its size and SHA-256 are compared on the way; then its document is changed to name
-    the new storage. What was moved stays in the old one too, unless --delete-source is given. Two copies in opposite
-    directions must not run at once.
+    Services may run meanwhile. They read from both storages when [storage] names both: the new storage as backend, the
+    old storage among others. Lading copies each image, compares its size and SHA-256, and then changes its document to
+    name the new storage. The old storage keeps the image, unless you give --delete-source. Do not run two copies in
+    opposite directions at once.
 
-    The command may be ended at any time and started again: it goes on where it was. Exit status 1 when images could not
-    be moved; each is named.
+    You can stop the command at any time and run it again: it continues where it stopped. Names each image that could
+    not move; then the exit status is 1.
     """
     settings, components = loaded(config)
     for name in (source, target):
@@ -78,10 +78,10 @@ def copy_command(
         progress.end(f"moved to {target}", finished=finished)
         rest = await store.images_in(source, Held.MAIN, "", BATCH)
         if any(document.image_deleted_at is None for document in rest):
-            click.echo(f"Images were imported into {source} meanwhile; start it again for them.")
+            click.echo(f"Services imported images into {source} meanwhile; run the command again to move them.")
 
     if source == settings.storage.backend and not dry_run:
-        click.echo(f"Note: new images are still saved in {source}, which is [storage] backend.", err=True)
+        click.echo(f"Note: services still save new images in {source}, which is [storage] backend.", err=True)
     on_storages(settings, components, run)
 
 
@@ -96,7 +96,7 @@ async def _told(store: DocumentStore, source: str, target: str) -> str:
             if document.image is not None and document.image_deleted_at is None:
                 number += 1
                 byte_size += document.image.byte_size
-    return f"would be moved from {source} to {target}: {number} ({byte_size} bytes)"
+    return f"would move from {source} to {target}: {number} ({byte_size} bytes)"
 
 
 async def _prepare(source: GuardedStorage, target: GuardedStorage, delete_source: bool) -> None:
@@ -110,6 +110,6 @@ async def _prepare(source: GuardedStorage, target: GuardedStorage, delete_source
     except PluginError as error:
         if delete_source:
             raise
-        click.echo(f"Note: only images that {target.name} has already can be moved: {error}", err=True)
+        click.echo(f"Note: only images that {target.name} already has can move: {error}", err=True)
     if delete_source and await are_one_place(source, target):
-        raise click.ClickException(f"{source.name} and {target.name} are one place under two names")
+        raise click.ClickException(f"{source.name} and {target.name} are the same place under two names")

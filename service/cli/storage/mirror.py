@@ -28,17 +28,17 @@ from .scope import loaded, on_storages
     type=click.IntRange(1, 64),
     default=4,
     show_default=True,
-    help="How many images are copied at once.",
+    help="Images to copy at once.",
 )
 def mirror_command(config: Path | None, concurrency: int) -> None:
-    """Make the second copies that images lack.
+    """Make missing second copies in the mirror.
 
-    Services make those of new images by themselves, also after an outage of the mirror. This makes those of images that
-    were imported before [storage] mirror was set, or set to another storage. The copy of an earlier mirror is removed
-    where [storage] still names that one; "lading storage audit --delete-orphans" removes those that stay.
+    Services copy new images by themselves, also after an outage of the mirror. This command copies images from before
+    you set or changed [storage] mirror. It removes the copy in an earlier mirror if [storage] still names that storage;
+    "lading storage audit --delete-orphans" removes the other copies.
 
-    Services may run meanwhile. The command may be ended at any time and started again. Exit status 1 when images could
-    not be copied; each is named.
+    Services may run meanwhile. You can stop the command at any time and run it again. Names each image that it could
+    not copy; then the exit status is 1.
     """
     settings, components = loaded(config)
     mirror = settings.storage.mirror

@@ -25,7 +25,7 @@ def loaded(config: Path | None) -> tuple[Settings, Components]:
     """
     settings, components = everything_from(config, os.environ)
     if not keeps_documents(settings):
-        raise click.ClickException("[documents] backend = memory keeps no documents that this command could see")
+        raise click.ClickException("this command cannot see the documents of [documents] backend = memory")
     return settings, components
 
 
@@ -38,7 +38,7 @@ def check_configured(settings: Settings, name: str) -> None:
     if name not in settings.storage.names:
         names = ", ".join(settings.storage.names)
         raise click.ClickException(
-            f"[storage] names no storage '{name}' (it names {names}); add it to others, also for the services that run"
+            f"[storage] names no storage '{name}' (it names {names}); add it to others, also for running services"
         )
 
 

@@ -97,7 +97,7 @@ class News:
         except (PyMongoError, StoreUnavailable) as error:
             self._retry_at = asyncio.get_running_loop().time() + RETRY_SECONDS
             if not self._failing:
-                log.warning("there is no change stream; the queue is polled", reason=reason_of(error))
+                log.warning("no change stream is available; polling the queue", reason=reason_of(error))
             self._failing = True
 
     async def _read(self, stream: Any) -> None:

@@ -141,7 +141,7 @@ class Batches:
         except Exception as fault:
             error = fault if isinstance(fault, ApiError | ParamsError) else ApiError("internal_error")
             if error is not fault:
-                log.exception("an item of a batch failed unexpectedly", batch_id=batch.id, item=item.number)
+                log.exception("a batch item failed unexpectedly", batch_id=batch.id, item=item.number)
             batch.rejected[error.code] += 1
             parameter = {"parameter": error.parameter} if error.parameter is not None else {}
             answer = {"line": item.number, "status": error.status.value, "code": error.code, "detail": error.detail}
@@ -194,7 +194,7 @@ class Batches:
                 batch.record = found  # an earlier write was made although its answer was lost
                 await self.store.records.replace(found.changed(data=data))
         except StoreUnavailable as error:
-            log.error("the end of a batch was not written", batch_id=batch.id, reason=str(error))  # noqa: TRY400
+            log.error("could not write the end of a batch", batch_id=batch.id, reason=str(error))  # noqa: TRY400
 
     async def summary(self, grant: Grant, batch_id: str) -> Summary:
         """A batch of the grant's organisation.

@@ -103,7 +103,7 @@ class Feed(ABC):
                     await wait(news, pause)
         except Exception as error:
             self._failure = ApiError("internal_error", internal=str(error))
-            log.exception("a feed of events failed")
+            log.exception("an event feed failed")
         finally:
             self.is_over = True
             self._has_looked.set()

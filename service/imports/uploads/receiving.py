@@ -112,7 +112,7 @@ class Receiving:
                 await asyncio.sleep(self._lease.total_seconds() / 3 * self._rng.uniform(0.8, 1.0))
                 try:
                     if await self._leases.beat():
-                        log.error("a lease of uploads was lost; what they end with is discarded")
+                        log.error("lost the lease of uploads; their results are discarded")
                     outage.worked()
                 except StoreUnavailable as error:
                     outage.failed(str(error))
@@ -214,7 +214,7 @@ class Receiving:
             except OSError as error:
                 is_stored = False
                 if not is_full(error):
-                    log.exception("the spool of an upload failed", import_id=document.id)
+                    log.exception("spooling an upload failed", import_id=document.id)
                 raise outage(error) from error
             is_stored = not outcome.is_duplicate
             reception.document = outcome.document

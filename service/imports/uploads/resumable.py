@@ -201,7 +201,7 @@ class Uploads:
                 await self._blocking(self.folder.remove, upload_id)
                 removed += 1
         if removed:
-            log.info("files of uploads that are over were removed", files=removed)
+            log.info("removed files of ended uploads", files=removed)
         return removed
 
     async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:

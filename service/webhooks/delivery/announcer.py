@@ -64,7 +64,7 @@ class Announcer:
             except StoreUnavailable as error:
                 outage.failed(str(error))
             except Exception:
-                log.exception("the announcement of events failed unexpectedly")
+                log.exception("announcing events failed unexpectedly")
             try:
                 async with asyncio.timeout(self.poll_interval * self.rng.uniform(0.8, 1.2)):
                     await self._news.wait()

@@ -78,7 +78,7 @@ class Attempting:
         try:
             url, signing, endpoint = await self._receiver(delivery)
         except SecretsUnreadable as error:
-            log.error("secrets of a webhook are unreadable", delivery_id=delivery.id, reason=str(error))  # noqa: TRY400  # its text says it all
+            log.error("cannot decrypt the secrets of a webhook", delivery_id=delivery.id, reason=str(error))  # noqa: TRY400  # its text says it all
             return delivery.due(self._now() + KEY_PAUSE)
         except _Ended as ended:
             attempt = Attempt(began, None, 0, ended.code)
@@ -144,7 +144,7 @@ class Attempting:
         now = truncate_to_milliseconds(self.clock.now())
         changed = endpoint.changed(now, enabled=False, disabled_reason="gone")
         if await self.store.records.replace(changed.record):
-            log.warning("an endpoint is gone and was disabled", endpoint_id=endpoint.id)
+            log.warning("disabled an endpoint whose receiver is gone", endpoint_id=endpoint.id)
 
 
 def leased_until(now: datetime, timeout: float) -> datetime:

@@ -87,7 +87,7 @@ class Deliverer:
                 except StoreUnavailable as error:
                     outage.failed(str(error))
                 except Exception:
-                    log.exception("the delivery of events failed unexpectedly")
+                    log.exception("delivering events failed unexpectedly")
                 await self._idle()
         finally:
             await self._stop()
@@ -177,13 +177,11 @@ class Deliverer:
             if await self._store.records.replace(leased.record):
                 after = await self._attempting.run(leased)
                 if not await self._store.records.replace(after.record):
-                    log.info("the result of an attempt was discarded: it was replayed", delivery_id=delivery.id)
+                    log.info("discarded the result of an attempt: the delivery was replayed", delivery_id=delivery.id)
         except StoreUnavailable as error:
-            log.warning(
-                "an attempt was not recorded; it will be made again", delivery_id=delivery.id, reason=str(error)
-            )
+            log.warning("could not record an attempt; it will be repeated", delivery_id=delivery.id, reason=str(error))
         except Exception:
-            log.exception("unexpected failure of an attempt", delivery_id=delivery.id)
+            log.exception("an attempt failed unexpectedly", delivery_id=delivery.id)
         finally:
             self._tasks.pop(delivery.id, None)
             self._hosts.end(delivery.host, time.monotonic() - started)

@@ -249,7 +249,7 @@ async def test_storage_that_fails_midway_resets_the_connection(
     assert isinstance(ending, ConnectionResetError)
     (line,) = [line for line in lines if line["event"] == "request"]
     assert line["code"] == "image_unavailable"
-    assert not [line for line in lines if line["event"] == "unexpected failure of a request"]
+    assert not [line for line in lines if line["event"] == "a request failed unexpectedly"]
 
 
 @pytest.mark.gen_test(timeout=60)

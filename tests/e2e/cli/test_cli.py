@@ -90,7 +90,7 @@ def test_an_issuer_from_its_creation_to_its_disabling(folder: Path) -> None:
     assert jwt.decode(signed.stdout.strip(), secret, algorithms=["HS256"])["iss"] == "mine"
 
     again = lading(*CREATE, "--config", "service.conf", "--id", "mine", cwd=folder)
-    assert (again.status, again.stdout, again.stderr) == (1, "", "Error: the issuer 'mine' exists already\n")
+    assert (again.status, again.stdout, again.stderr) == (1, "", "Error: the issuer 'mine' already exists\n")
 
     disabled = lading("issuer", "disable", "mine", "--config", "service.conf", cwd=folder)
     assert (disabled.status, disabled.stdout) == (0, "mine is disabled\n")
@@ -141,7 +141,7 @@ def test_where_there_are_no_issuers_the_list_says_where_it_looked(tmp_path: Path
     printed = lading("issuer", "list", cwd=tmp_path)
     assert (printed.status, printed.stdout) == (0, "")
     place = tmp_path / "lading-data" / "lading.sqlite3"
-    assert printed.stderr == f"There are no issuers in the configuration or in sqlite {place}.\n"
+    assert printed.stderr == f"The configuration and sqlite {place} have no issuers.\n"
 
 
 # --- check ------------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def test_a_demo_stays_up_for_an_import_of_ones_own_and_beside_it_runs_another(tm
         # In the same folder, on the port that is taken: either may run the import of the other.
         beside = lading("demo", "--once", "--port", str(port), cwd=tmp_path)
         assert (beside.status, beside.stderr) == (0, "")
-        assert f"Port {port} cannot be used (Address already in use); a free one is." in beside.stdout
+        assert f"Port {port} is not available (Address already in use); the demo picks a free port." in beside.stdout
         assert SAME.search(beside.stdout)
 
         assert len(session_members(demo.process.pid)) > 1

@@ -44,7 +44,7 @@ def test_verdicts_are_told_without_a_connection(origin: Origin, tmp_path: Path) 
         f"           allowed  port {origin.port}: ports 1-65535",
         "           allowed  host 127.0.0.1: no allow_hosts",
         "           allowed  address 127.0.0.1: allow_networks 127.0.0.1/32",
-        "verdict    allowed as far as this tells; its origin was not asked (--follow asks it)",
+        "verdict    allowed so far; Lading did not ask the origin (use --follow)",
     ]
     assert origin.connections == 0
 
@@ -113,7 +113,7 @@ def test_where_redirects_end_the_client_reads_what_a_fetch_would_tell(
 @pytest.mark.parametrize(
     ("behaviour", "verdict", "status"),
     [
-        (answer(b"image"), "verdict allowed; whether the body is an image was not asked", 0),
+        (answer(b"image"), "verdict allowed; Lading did not check whether the body is an image", 0),
         (answer(b"", 404), "client origin_not_found: The origin has no such image (status 404).", 1),
         (raw(b"SSH-2.0\x1b[31m\r\n\r\n"), "client origin_protocol_error: ", 1),
     ],
@@ -154,7 +154,7 @@ def test_what_is_refused_without_a_look(url: str, told: str, tmp_path: Path) -> 
 
 
 def test_a_fetcher_that_cannot_explain_is_asked_whether_it_accepts(tmp_path: Path) -> None:
-    assert lines_of(explain(tmp_path, "data:,x")) == ["verdict accepts the url; it cannot explain more"]
+    assert lines_of(explain(tmp_path, "data:,x")) == ["verdict accepts the url; the fetcher cannot explain more"]
 
 
 def test_a_plugin_that_explains_badly_is_told_of(tmp_path: Path) -> None:

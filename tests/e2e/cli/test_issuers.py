@@ -40,7 +40,7 @@ def test_a_secret_is_changed_and_the_one_before_it_stays_for_a_day(tmp_path: Pat
     assert jwt.decode(lading(*TOKEN, cwd=tmp_path).stdout.strip(), match[1], algorithms=["HS256"])["iss"] == "mine"
 
     again = lading(*ROTATE, "--grace", "30d", cwd=tmp_path)
-    assert again.stderr == "The key before the previous one is refused from now on.\n"
+    assert again.stderr == "Lading now refuses the key before the previous key.\n"
     assert until(previous_of(tmp_path)) - datetime.now(UTC) > timedelta(days=29)
 
     leaked = lading(*ROTATE, "--grace", "none", cwd=tmp_path)
@@ -66,7 +66,7 @@ def test_an_issuer_with_a_public_key(tmp_path: Path) -> None:
     for wrong, says in (
         (ROTATE, "ES256 has a public key"),
         ((*ROTATE, "--secret-file", "public-1.pem"), "ES256 has a public key"),
-        ((*ROTATE, "--public-key", "public-0.pem"), "a key of the issuer 'mine' already"),
+        ((*ROTATE, "--public-key", "public-0.pem"), "the issuer 'mine' already has this key"),
         ((*ROTATE, "--public-key", "private-1.pem"), "this is a private key"),
     ):
         refused = lading(*wrong, cwd=tmp_path)

@@ -59,5 +59,5 @@ def test_every_operation_does_as_it_is_described(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-2000:]
         assert process.process.poll() is None
-        unexpected = [line for line in process.lines if line.get("event") == "unexpected failure of a request"]
+        unexpected = [line for line in process.lines if line.get("event") == "a request failed unexpectedly"]
         assert unexpected == []

@@ -125,7 +125,7 @@ def test_what_is_skipped_does_not_pass(site: Site) -> None:
     install(site, case="async def test_it(self): pytest.skip('no server')")
     done = check(site, "probe")
     assert done.status == 1
-    assert "skipped, so that nothing is known of them:\n  no server (1 case)" in done.stdout
+    assert "skipped, with unknown result:\n  no server (1 case)" in done.stdout
 
 
 def test_the_options_of_service_conf_are_used_and_their_secrets_are_kept(site: Site) -> None:

@@ -21,10 +21,10 @@ def test_a_url_that_is_served(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == [
         "url        https://example.org/ship.png",
         f"fetcher    http (lading {version}), the configured fetcher that serves the scheme 'https'",
-        "           accepts the url; what it leads to is seen when it is fetched",
-        "detectors  asked in the order of [detect] plugins, once the bytes are here:",
+        "           accepts the url; only a fetch shows what is behind it",
+        "detectors  Lading asks them in the order of [detect] plugins, once it has the bytes:",
         f"           1. pillow (lading {version})",
-        "              the last one: what it recognises goes to storage, and its refusal stands",
+        "              the last detector: an image that it recognises goes to storage; its refusal is final",
         f"storage    local (lading {version}), as [storage] backend says",
     ]
 
@@ -46,7 +46,7 @@ def test_what_follows_each_answer_of_a_detector(tmp_path: Path) -> None:
     lines = explain(tmp_path, "data:,x", **environ).stdout.splitlines()
     first = lines.index("           1. probe (acme-probe 1.2)")
     assert "after not_an_image and after format_not_allowed number 2 is asked" in lines[first + 1]
-    assert "any other refusal stands" in lines[first + 2]
+    assert "any other refusal is final" in lines[first + 2]
     assert lines[first + 3].startswith("           2. pillow (lading ")
 
 

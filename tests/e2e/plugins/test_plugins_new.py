@@ -126,9 +126,9 @@ def test_long_names_are_no_fault_of_style(kind: str, tmp_path: Path) -> None:
         ("storage", "a-", "did you mean 'a'?"),
         ("storage", "größe", "is not a name"),
         ("storage", "x" * (MAX_NAME + 1), "is not a name"),
-        ("storage", "local", "a storage 'local' is installed already, by lading"),
-        ("fetcher", "lading-http", "a fetcher 'http' is installed already"),
-        ("fetcher", "https", "the scheme 'https' is served already, by the fetcher 'http'"),
+        ("storage", "local", "a storage 'local' is already installed, by lading"),
+        ("fetcher", "lading-http", "a fetcher 'http' is already installed"),
+        ("fetcher", "https", "the fetcher 'http' already serves the scheme 'https'"),
     ],
 )
 def test_a_name_that_cannot_be(kind: str, name: str, says: str, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (package / "setup.py").write_text("mine")
     done = lading("plugins", "new", "storage", "harbour", cwd=tmp_path)
     assert (done.status, done.stdout) == (1, "")
-    assert "lading-harbour exists already" in done.stderr
+    assert "lading-harbour already exists" in done.stderr
     assert {path for path in package.rglob("*") if path.is_file()} == set(before)
     assert (package / "setup.py").read_text() == "mine"
 

@@ -115,7 +115,7 @@ def test_a_stranger_starts_in_an_empty_folder_and_is_told_what_to_do(tmp_path: P
     environ = {"LADING_AUTH__ISSUER_CACHE": "0.3"}
     with ServiceProcess(("serve", "--port", "0"), environ, tmp_path) as service:
         base = service.wait_for("listening")["address"]
-        hint = service.wait_for("there are no issuers, so nobody can sign a token")
+        hint = service.wait_for("no issuer exists, so nobody can sign a token")
         assert hint["remedy"] == "lading issuer create --organization NAME"
         assert HttpClient(base).get("/healthz") == (200, {"status": "ok"})
         assert HttpClient(base).get("/readyz") == (200, {"status": "ready"})

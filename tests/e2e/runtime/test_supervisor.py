@@ -102,7 +102,7 @@ async def test_while_children_die_again_and_again_requests_are_answered_and_then
     spoil_database(tmp_path)
     with start(tmp_path) as service:
         address = service.wait_for("supervising")["address"]
-        while len(events(service, "a child dies whenever it is started")) < PROCESSES:
+        while len(events(service, "a child process dies at every start")) < PROCESSES:
             await asyncio.sleep(0.05)
         for method, body in (("GET", None), ("POST", b"url=" + b"a" * 200_000), ("HEAD", None)):
             response = await asked(address, method, body)
@@ -118,9 +118,9 @@ async def test_while_children_die_again_and_again_requests_are_answered_and_then
         while (await asked(address)).code != 401:  # a child's answer: there is no token
             await asyncio.sleep(0.05)
         took = time.monotonic() - restored
-        assert len(events(service, "no child serves; requests are answered with 503")) == 1
-        assert len(events(service, "a child dies whenever it is started")) == PROCESSES
-        assert len(events(service, "a child died and is started again")) == PROCESSES
+        assert len(events(service, "no child process serves; the supervisor answers requests with 503")) == 1
+        assert len(events(service, "a child process dies at every start")) == PROCESSES
+        assert len(events(service, "a child process died; the supervisor starts it again")) == PROCESSES
         assert {line["pause"] for line in service.lines if "pause" in line} == {1.0, LONGEST_PAUSE}
         assert took < LONGEST_PAUSE + 25, "on an idle machine it is 3 s"
         await until_listening(service, PROCESSES)
@@ -154,7 +154,7 @@ async def test_a_child_that_always_dies_is_not_started_in_a_frenzy(tmp_path: Pat
     with start(tmp_path) as service:
         service.wait_for("supervising")
         began = time.monotonic()
-        while len(events(service, "a child dies whenever it is started")) < PROCESSES:
+        while len(events(service, "a child process dies at every start")) < PROCESSES:
             await asyncio.sleep(0.05)
         assert time.monotonic() - began >= 1.0 + LONGEST_PAUSE
         assert service.terminate() == 0

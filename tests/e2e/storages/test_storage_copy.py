@@ -89,7 +89,7 @@ async def test_killed_half_way_and_started_again(tmp_path: Path, environ: dict[s
                 assert held[name][document.id] == bodies[document.id], "each document names a storage that has it"
     done = await asyncio.to_thread(lading, *COPY, "--delete-source", "--verify", cwd=tmp_path, environ=environ)
     assert (done.status, done.stderr) == (0, "")
-    assert re.match(r"moved to new: \d+ \(\d+ copied, \d+ were there already\); .*: 0; failed: 0", done.stdout)
+    assert re.match(r"moved to new: \d+ \(\d+ copied, \d+ already there\); .*: 0; failed: 0", done.stdout)
     assert {one.id for one in await documents_in(tmp_path, environ, "new")} == {one.id for one in documents}
     assert files(tmp_path / "new") == bodies
     # A run that was killed between writing a document and removing its source leaves that behind, and nothing else.
@@ -147,7 +147,7 @@ async def test_a_dry_run_tells_and_changes_nothing(tmp_path: Path, conf: dict[st
     before = files(tmp_path / "old")
     done = await asyncio.to_thread(lading, *COPY, "--dry-run", "--delete-source", cwd=tmp_path, environ=conf)
     assert (done.status, done.stderr) == (0, "")
-    assert done.stdout == "would be moved from old to new: 3 (153 bytes)\n"
+    assert done.stdout == "would move from old to new: 3 (153 bytes)\n"
     assert (files(tmp_path / "old"), files(tmp_path / "new")) == (before, {})
     assert len(await documents_in(tmp_path, conf, "old")) == 3
 
@@ -159,7 +159,7 @@ async def test_each_failure_is_named(tmp_path: Path, conf: dict[str, str]) -> No
     (tmp_path / "old" / lost.storage_key).unlink()
     done = await asyncio.to_thread(lading, *COPY, cwd=tmp_path, environ=conf)
     assert done.status == 1
-    assert done.stdout.startswith("moved to new: 1 (1 copied, 0 were there already); ")
+    assert done.stdout.startswith("moved to new: 1 (1 copied, 0 already there); ")
     lines = done.stderr.splitlines()
     assert len(lines) == 2
     for document, code in ((damaged, "[new] storage_content_mismatch"), (lost, "[old] storage_object_not_found")):
@@ -214,7 +214,7 @@ async def test_moving_out_of_the_storage_that_new_images_go_to_is_pointed_out(
     environ: dict[str, Any] = {**conf, "LADING_STORAGE__BACKEND": "old"}
     done = await asyncio.to_thread(lading, *COPY, cwd=tmp_path, environ=environ)
     assert done.status == 0
-    assert done.stderr == "Note: new images are still saved in old, which is [storage] backend.\n"
+    assert done.stderr == "Note: services still save new images in old, which is [storage] backend.\n"
 
 
 def test_check_tries_every_storage(tmp_path: Path, conf: dict[str, str]) -> None:

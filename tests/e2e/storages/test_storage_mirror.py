@@ -101,8 +101,8 @@ async def test_the_mirror_takes_over_from_a_lost_disk(tmp_path: Path, overrides:
     after["LADING_STORAGE_NEW__PATH"] = "/proc/no/such/disk"
     moved = await command(tmp_path, after, "copy", "--from", "new", "--to", "old")
     assert moved.status == 0
-    assert moved.stdout.startswith("moved to old: 3 (0 copied, 3 were there already); ")
-    assert moved.stderr.startswith("Note: only images that old has already can be moved: [new] ")
+    assert moved.stdout.startswith("moved to old: 3 (0 copied, 3 already there); ")
+    assert moved.stderr.startswith("Note: only images that old already has can move: [new] ")
     after = {name: value for name, value in after.items() if "_NEW__" not in name} | {"LADING_STORAGE__OTHERS": ""}
     async with running_service(tmp_path, None, **after) as running:
         client = Client(running.url, token(abilities=ALL))
@@ -119,11 +119,11 @@ async def test_images_of_before_the_mirror_are_copied_by_command(tmp_path: Path,
     (tmp_path / "old" / documents[0].storage_key).unlink()
     done = await command(tmp_path, swapped, "mirror")
     assert done.status == 1
-    assert done.stdout.startswith("second copies in new: 3 (3 copied, 0 were there already); ")
+    assert done.stdout.startswith("second copies in new: 3 (3 copied, 0 already there); ")
     assert done.stderr.startswith(f"failed: image {documents[0].image_id} of import {documents[0].id}: [old] ")
     assert files(tmp_path / "new") == files(tmp_path / "old")
     again = await command(tmp_path, swapped, "mirror", "--concurrency", "1")
-    assert again.stdout.startswith("second copies in new: 0 (0 copied, 0 were there already); ")
+    assert again.stdout.startswith("second copies in new: 0 (0 copied, 0 already there); ")
     third = {
         "LADING_STORAGE__MIRROR": "third",
         "LADING_STORAGE__OTHERS": "old, new, third",
@@ -131,7 +131,7 @@ async def test_images_of_before_the_mirror_are_copied_by_command(tmp_path: Path,
         "LADING_STORAGE_THIRD__PATH": str(tmp_path / "third"),
     }
     changed = await command(tmp_path, {**swapped, **third}, "mirror")
-    assert changed.stdout.startswith("second copies in third: 3 (3 copied, 0 were there already); ")
+    assert changed.stdout.startswith("second copies in third: 3 (3 copied, 0 already there); ")
     assert files(tmp_path / "third") == files(tmp_path / "old")
     assert files(tmp_path / "new") == {}
     none = await command(tmp_path, {**overrides, "LADING_STORAGE__MIRROR": ""}, "mirror")

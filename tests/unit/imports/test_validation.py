@@ -47,7 +47,7 @@ def test_a_url_is_a_string_or_several(value: Any) -> None:
     assert refused({"url": value}) == ("url", "The parameter 'url' must be a string.")
     for several in ([], [""], [1], ["a"] * 9):
         parameter, detail = refused({"url": several})
-        assert (parameter, "a list of 1 to 8 strings" in detail) == ("url", True)
+        assert (parameter, "a list of 1 to 8 non-empty strings" in detail) == ("url", True)
 
 
 @pytest.mark.parametrize("name", ["album_id", "filename", "import_type"])

@@ -298,8 +298,8 @@ async def test_no_secret_stands_in_any_line_of_an_import(
         outcome = await final(client, json.loads(response.body)["id"])
         assert outcome["error"]["code"] == "internal_error"
     text = stream.getvalue()
-    assert text.count("unexpected failure of an attempt") == 2
-    assert "unexpected failure of a request" in text
+    assert text.count("an attempt failed unexpectedly") == 2
+    assert "a request failed unexpectedly" in text
     for document in documents:
         assert document["id"] in text
     for secret in (QUERY, HEADER, REDIRECT, SECRET, good, good.rpartition(".")[2], "signature="):

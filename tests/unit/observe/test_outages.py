@@ -15,8 +15,8 @@ def test_one_line_when_it_begins_and_one_when_it_ends() -> None:
         outage.worked()
         outage.failed("again")
     assert [(line["event"], line.get("reason")) for line in lines] == [
-        ("does not work", "gone"),
-        ("works again", None),
-        ("does not work", "again"),
+        ("a component is down", "gone"),
+        ("a component recovered", None),
+        ("a component is down", "again"),
     ]
     assert {line["component"] for line in lines} == {"the database"}

@@ -125,7 +125,7 @@ async def test_a_mirror_that_fails_fails_no_import(error: Exception) -> None:
             image = await image_of(mirrored(shop, backend))
         assert (image.mirror, image.is_mirrored) == ("mirror", False)
         assert shop.stored == {DOCUMENT.storage_key: DATA}
-        assert [line["component"] for line in lines if line["event"] == "does not work"] == ["the mirror mirror"]
+        assert [line["component"] for line in lines if line["event"] == "a component is down"] == ["the mirror mirror"]
 
 
 @pytest.mark.gen_test

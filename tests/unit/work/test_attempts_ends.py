@@ -55,7 +55,7 @@ async def test_a_spool_that_cannot_be_written_is_an_outage_of_our_own() -> None:
             assert (await shop.attempts.run(shop.document)).is_outage
         found = await shop.result()
         assert (found.status, found.attempts, found.error) == (Status.QUEUED, 0, INTERNAL)
-        assert any(line["event"] == "the spool failed" and line["log_level"] == "error" for line in logs)
+        assert any(line["event"] == "spooling failed" and line["log_level"] == "error" for line in logs)
 
 
 @pytest.mark.gen_test
@@ -72,7 +72,7 @@ async def test_a_defect_of_the_service_uses_an_attempt_up_and_tells_the_client_n
                 assert not (await shop.attempts.run(shop.document)).is_outage
             found = await shop.result()
             assert (found.status, found.attempts, found.error) == (status, 1, INTERNAL)
-            assert any(line["event"] == "unexpected failure of an attempt" and line["exc_info"] for line in logs)
+            assert any(line["event"] == "an attempt failed unexpectedly" and line["exc_info"] for line in logs)
 
 
 @pytest.mark.gen_test

@@ -51,4 +51,4 @@ async def test_it_ticks_by_itself_and_says_once_that_the_process_stood_still() -
         while looks < 4:
             await asyncio.sleep(0.01)
         assert clock.lost() == (looks - 1) * (10 - TICK)
-    assert [line["event"] for line in lines] == ["the process stood still"]
+    assert [line["event"] for line in lines] == ["the process was paused"]

@@ -94,7 +94,7 @@ class HeldConnection:
         self.close()  # the fresh one is open already, so no other is the last to close the file, and folds its log
         self._connection = fresh
         self._is_doubtful = False
-        log.warning("a database connection was replaced", reason=reason)
+        log.warning("replaced a database connection", reason=reason)
 
 
 def _close(connection: sqlite3.Connection) -> None:
