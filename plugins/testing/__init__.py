@@ -1,11 +1,11 @@
-"""The conformance kit for plugins: one suite for each contract, and what tests of plugins need besides.
+"""The conformance kit for plugins: one suite for each contract, and helpers for tests of plugins.
 
-Installed with ``pip install lading[testing]``. See ``docs/tutorials/first-plugin.md`` for how to use it.
+``pip install lading[testing]`` installs what it needs. ``lading plugins new`` writes a plugin that uses it.
 
 It may use every other room of ``lading.plugins`` but ``suites``. Begin with ``suite``, then one of ``fetcher``,
 ``detector`` and ``storage``.
 
-The names below are imported when they are asked for: pytest loads this package wherever Lading is installed.
+The names below are imported on first use, since pytest loads this package wherever Lading is installed.
 """
 
 from importlib import import_module

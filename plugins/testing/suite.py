@@ -1,14 +1,14 @@
-"""What the suites have in common: how a case is run, what it may not leave behind, and what an author may change.
+"""The base of the suites: how the kit runs a case, which leftovers fail it, and what an author may change.
 
-A suite is a class of cases, ``async def test_...``; the pytest plugin of this package runs each in an event loop of its
-own, in asyncio's debug mode. A case fails, whatever it tests, where
+A suite is a class of cases, ``async def test_...``. The pytest plugin of this package runs each case in its own event
+loop, in asyncio's debug mode. Whatever a case tests, it fails if
 
-- a task, thread, file descriptor or child process is left when all is closed,
-- the event loop was blocked (``lading.plugins.testing.blocking``),
-- an error was left to the loop's exception handler,
-- it does not end within ``case_seconds``.
+- a task, thread, file descriptor or child process is left at the end,
+- the plugin blocks the event loop (``lading.plugins.testing.blocking``),
+- an error reaches the loop's exception handler,
+- the case does not end within ``case_seconds``.
 
-Servers that a harness starts belong into a thread or a process of their own, and into ``running``.
+Start servers in ``running``, in a thread or a process of their own.
 """
 
 import asyncio
@@ -30,19 +30,20 @@ Made = TypeVar("Made", Fetcher, TypeDetector, StorageBackend)
 
 KIT = __name__.rpartition(".")[0] + "."
 UNSUPPORTED = "unsupported: "
-"""How the reason begins with which a case is skipped because of what its plugin lacks."""
+"""The beginning of the reason of a case that is skipped because the plugin lacks an ability."""
 
 
 class Suite(ABC):
     """Base of the suites.
 
     Attributes:
-        unsupported: what the plugin cannot do, each with the reason. Its cases are skipped and the reason is printed.
-        optional: what may be in ``unsupported``; everything else is required of every plugin.
-        case_seconds: how long a case may take before it is ended.
-        configured: the options of ``service.conf``, where ``lading plugins check`` runs the suite; else None.
-        place: a fresh folder for each case; it does not exist yet.
-        subject: the plugin that the case works with, for messages.
+        unsupported: abilities that the plugin lacks, each with the reason. The kit skips their cases and prints the
+            reason.
+        optional: abilities that ``unsupported`` may name; every plugin must have all others.
+        case_seconds: seconds after which the kit ends a case.
+        configured: the options of ``service.conf`` if ``lading plugins check`` runs the suite, else None.
+        place: a new folder for each case, which does not exist yet.
+        subject: the plugin under test, for messages.
     """
 
     unsupported: ClassVar[Mapping[str, str]] = {}
@@ -53,26 +54,26 @@ class Suite(ABC):
     subject: str = "the plugin"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a suite with a case taken out or changed, or one that declares what cannot be unsupported.
+        """Refuse a suite that overrides a case, or declares a required ability as unsupported.
 
         Raises:
-            TypeError: naming it.
+            TypeError: the message names the case or the ability.
         """
         super().__init_subclass__(**kwargs)
         overridden = sorted(name for name in _cases(cls) if not _is_of_kit(_owner(cls, name)))
         if overridden:
             raise TypeError(
                 f"{cls.__name__} overrides {', '.join(overridden)}; the cases are the contract. "
-                "What a plugin cannot do is declared, with the reason, in 'unsupported'"
+                "Declare missing abilities, with the reason, in 'unsupported'"
             )
         unknown = sorted(set(cls.unsupported) - cls.optional)
         if unknown:
             optional = ", ".join(sorted(cls.optional)) or "nothing"
             raise TypeError(
-                f"{cls.__name__} declares {', '.join(unknown)} as unsupported; what may be missing is: {optional}"
+                f"{cls.__name__} declares {', '.join(unknown)} as unsupported; optional are only: {optional}"
             )
         if not all(isinstance(reason, str) and reason.strip() for reason in cls.unsupported.values()):
-            raise TypeError(f"{cls.__name__} declares something as unsupported without saying why")
+            raise TypeError(f"{cls.__name__} declares an ability as unsupported without a reason")
 
     @pytest.fixture(autouse=True)
     def _fresh_place(self, tmp_path: Path) -> None:
@@ -80,27 +81,27 @@ class Suite(ABC):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Around each case: override it to start what the plugin needs, and to end it."""
+        """Runs around each case. Override it to start and stop the servers that the plugin needs."""
         yield
 
     def made(self, plugin: Made) -> Made:
-        """Remember what the case works with; every plugin that a factory makes passes through here."""
+        """Remember the plugin under test. Every plugin that a factory makes passes through this method."""
         self.subject = type(plugin).__name__
         return plugin
 
     def require(self, ability: str) -> None:
-        """Skip the case where the plugin has declared that it lacks the ability."""
+        """Skip the case if the suite declares the ability as unsupported."""
         assert ability in self.optional
         if ability in self.unsupported:
             pytest.skip(f"{UNSUPPORTED}{ability}: {self.unsupported[ability]}")
 
 
 def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
-    """Run one case of the suite in an event loop of its own. Blocks.
+    """Run one case of the suite in its own event loop. Blocks.
 
     Raises:
-        AssertionError: it failed, or one of the rules above was broken.
-        TimeoutError: it took longer than ``case_seconds``.
+        AssertionError: the case failed, or broke one of the rules above.
+        TimeoutError: the case took longer than ``case_seconds``.
     """
     unhandled: list[str] = []
     # With a factory, the loop that other tests have set for this thread stays theirs.

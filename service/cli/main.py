@@ -115,7 +115,7 @@ def worker_command(config: Path | None) -> None:
 def _refuse_memory_storage(settings: Settings) -> None:
     """What one process keeps in memory, others do not find."""
     if "memory" in (settings.storage.backend, settings.storage.mirror):
-        raise click.ClickException("several processes cannot share the storage memory of [storage]")
+        raise click.ClickException("several processes cannot share [storage] memory")
 
 
 @main.command("check")

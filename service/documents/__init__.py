@@ -1,10 +1,10 @@
-"""The ``DocumentStore`` contract: what the service asks of its database.
+"""The ``DocumentStore`` contract: everything that the service requires of its database.
 
-``sqlite`` is the embedded default, ``mongo`` for many nodes, ``memory`` the reference. The store is the truth: workers
-share the work through it alone. One conformance suite (``tests/conformance/documents/suite.py``) holds every store to
-this contract.
+``sqlite`` is the embedded default, ``mongo`` serves several nodes, ``memory`` is the reference. The store is the truth:
+workers share the work only through the store. One conformance suite (``tests/conformance/documents/suite.py``) tests
+every store.
 
-It may use ``models`` alone. ``runtime.wiring`` picks the store; no other room knows which store is configured.
+It may use ``models`` only. ``runtime.wiring`` picks the store; no other room knows which store is configured.
 Begin with ``DocumentStore`` below, then ``search`` and ``records``.
 """
 

@@ -1,4 +1,4 @@
-"""What document stores raise."""
+"""The errors of document stores."""
 
 
 class StoreError(Exception):

@@ -1,7 +1,7 @@
-"""How a place in the order of an organisation's changes is written: as text, which clients keep as ``Last-Event-ID``.
+"""The text form of a place in the order of an organisation's changes, which clients keep as ``Last-Event-ID``.
 
-Stores that number the changes share the form here. Versions before kept a place in the order of ``updated_at``; such a
-position still tells a moment.
+Stores that number the changes share this form. Earlier versions kept a place in the order of ``updated_at``; such a
+position still names a moment.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""Small documents other than imports: keys of idempotency, batches, endpoints of webhooks, deliveries, uploads.
+"""Small documents other than imports: idempotency keys, batches, webhook endpoints, deliveries, uploads.
 
-The part of the ``DocumentStore`` contract that keeps them. What they hold is up to those who write them.
+This is the part of the ``DocumentStore`` contract that keeps them. Their writers decide on their content.
 """
 
 from abc import ABC, abstractmethod

@@ -1,7 +1,7 @@
-"""Finding imports by what they hold: the part of the ``DocumentStore`` contract that reads and never writes.
+"""Searches for imports by their content: the part of the ``DocumentStore`` contract that reads and never writes.
 
-No cost here depends on how many imports exist, but where it says so. Deleted imports (``Import.deleted_at``) are not
-found, except by ``expired_waiting``, ``with_outbox`` and ``held_by``, which serve the service itself.
+No cost depends on the number of imports, except where a method says so. Searches do not find deleted imports
+(``Import.deleted_at``), except ``expired_waiting``, ``with_outbox`` and ``held_by``, which serve the service itself.
 """
 
 from abc import ABC, abstractmethod

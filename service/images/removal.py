@@ -1,14 +1,13 @@
-"""Removes from storage what documents say has to go: deleted images, and objects that attempts have left behind.
+"""Removes deleted images, and objects that attempts left behind, from storage.
 
-The order of effects: a document says, durably, that something is to go; then the bytes go; then the document says that
-they are gone. A crash between two steps leaves a document that still says which bytes are to go.
-``lading.service.images.purger``
-completes what was begun and not completed. What several imports share goes with the last of them, see
-``lading.service.storages.sharing``.
+The order of effects: a document states, durably, that an object has to go; then the bytes go; then the document states
+that they are gone. A crash between two steps leaves a document that still names the bytes to remove.
+``lading.service.images.purger`` completes unfinished removals. An object that several imports share goes with the last
+import, see ``lading.service.storages.sharing``.
 
-An object that an attempt has left behind is removed twice. Once at once: from then on the import can be retried. Once
-more by the purger: the attempt may go on in a worker that was frozen, or in a storage whose answer was lost. Whoever
-removes it has written ``leftover_at`` before, so nobody else does at that time.
+Lading removes an object that an attempt left behind twice: at once, so that the import can be retried, and a second
+time by the purger, since the attempt may continue in a worker that was frozen, or in a storage whose answer was lost.
+Whoever removes the object first writes ``leftover_at``, so that nobody else removes it at that time.
 """
 
 from collections.abc import Callable

@@ -1,12 +1,11 @@
-"""What the API does with images: show one, read its bytes, delete it. Knows no HTTP but the codes of its errors.
+"""The API's operations on images: show, read, delete. It knows no HTTP but the codes of its errors.
 
-From the first step of a deletion on nobody reads the image; ``lading.service.images.removal`` tells what follows.
-Deleting again
-completes it, and so does ``lading.service.images.purger``, should nobody delete again. Where there is a second copy,
-both go.
+From the first step of a deletion on, nobody can read the image; ``lading.service.images.removal`` describes the further
+steps. Another deletion request completes the deletion; otherwise ``lading.service.images.purger`` does. A deletion
+removes the second copy too.
 
-Where several imports share an object, each has an image of its own, with its own id, album and file name; the bytes are
-read from where the owner of the object says (``lading.service.storages.sharing``).
+If several imports share an object, each has an image of its own, with its own id, album and file name. The document of
+the object's owner says where the bytes are (``lading.service.storages.sharing``).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping

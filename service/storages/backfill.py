@@ -1,4 +1,4 @@
-"""Makes second copies of images that are stored already: those that are pending, and those of earlier images."""
+"""Makes second copies of stored images: pending copies, and copies of images from before the mirror."""
 
 import asyncio
 import random

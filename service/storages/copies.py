@@ -1,4 +1,4 @@
-"""Copies of images from one storage to another: exactly the bytes that were imported, or nothing."""
+"""Copies images from one storage to another: exactly the imported bytes, or nothing."""
 
 import asyncio
 import hashlib

@@ -1,16 +1,16 @@
 """Moves images from one storage to another while services run: ``lading storage copy``.
 
-The order of effects for each image: its bytes are in the target, whole and durable; then its document says so; then, if
-that is wanted, they go from the source. So at every moment the document names a storage that has them. What was moved
-already is told by the documents alone, so a run that was killed is simply started again.
+The order of effects for each image: the target has the bytes, complete and durable; then the document names the target;
+then, if requested, the source loses the bytes. So the document always names a storage that has the bytes. Only the
+documents record which images have moved, so you can simply restart a run that was killed.
 
-Somebody may make the source a place of the image again before its bytes go from there: a move back, or a mirror. The
-document is looked up once more, and such bytes stay. A moment is left between that and their removal, so two runs in
-opposite directions are not to be started at once.
+Before the bytes go from the source, the source may become a place of the image again, by a move back or as a mirror.
+The run therefore reads the document once more, and keeps such bytes. A moment remains between this read and the
+removal, so do not run two moves in opposite directions at once.
 
-Deletions and other writers may come between: the document is written by compare-and-set, and where it was deleted
-meanwhile the copy is removed again, since the deletion knows nothing of it. Only a run that is killed between copying
-and that leaves such a copy behind, for ``lading storage audit`` to find.
+Deletions and other writers may interfere: the run writes the document by compare-and-set, and removes the copy again if
+the image was deleted meanwhile, since the deletion does not know of the copy. Only a run that is killed between the
+copy and this check leaves such a copy behind; ``lading storage audit`` finds it.
 """
 
 import random

@@ -1,10 +1,10 @@
-"""The second copy of each image: where it is kept, how it is made, and how it is made up for after an outage.
+"""The second copy of each image: its place, its making, and its repair after an outage.
 
-- An import saves its image in the backend, then in the mirror, then its document is done and says that both have it.
-- Where the mirror fails, the import is done all the same: its document says that the second copy is pending. Until the
-  mirror works again, no import waits for it but the one that tries it, from time to time.
-- Every service looks for pending copies and makes them (``lading.service.storages.backfill``). What is pending is in
-  the documents alone, so it survives everything that they survive, however long the mirror is away.
+- An import saves its image in the backend, then in the mirror. Then its document is done and states that both have it.
+- If the mirror fails, the import is done nevertheless: its document states that the second copy is pending. Until the
+  mirror recovers, no import waits for it, except one that probes it from time to time.
+- Every service looks for pending copies and makes them (``lading.service.storages.backfill``). Only the documents
+  record pending copies, so these survive everything that the documents survive, however long the mirror is away.
 - A deletion is complete when both copies are gone.
 """
 

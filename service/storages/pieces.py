@@ -1,4 +1,4 @@
-"""Pieces of a body that wait to be written together, without being copied one by one."""
+"""Pieces of a body that wait for one common write, without being copied one by one."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The configured storages by their names: the one that new images are saved in, and all that images are read from."""
+"""The configured storages by name: the storage for new images, and all storages to read from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

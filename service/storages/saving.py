@@ -1,4 +1,4 @@
-"""How what a spool holds comes into a storage: as the file that it is, where the storage takes files."""
+"""Saves the content of a spool in a storage: as a file, if the storage takes files."""
 
 from dataclasses import dataclass
 

@@ -1,15 +1,15 @@
-"""One object for several imports: how an import comes to share what another has stored, and who has it when that goes.
+"""One object for several imports: how an import starts to share another import's object, and who inherits the object.
 
-The object belongs to one document, its owner. The order of writes, each by compare-and-set, keeps it as long as a done
-import refers to it, whoever dies between two of them:
+The object belongs to one document, its owner. The order of writes, each by compare-and-set, keeps the object as long as
+a done import refers to it, whichever process dies between two writes:
 
-- A sharer writes that it refers to the object while it still runs. Then it reads the owner again, and ends with the
-  object only if the owner's image is not deleted; else it takes the reference back.
-- An image is deleted by the owner's document saying so. Then the heir is looked for. A done one adopts the object. One
-  that still runs is waited for. Where there is none, the object goes: who refers to it after that look finds, when it
-  reads the owner again, that the image is deleted.
+- A sharer writes, while it still runs, that it refers to the object. Then it reads the owner again. It finishes with
+  the object only if the owner's image is not deleted; else it withdraws the reference.
+- A deletion first writes to the owner's document. Then it looks for an heir. A done heir adopts the object. The
+  deletion waits for an heir that still runs. Without an heir, the object goes: a sharer that refers to it after that
+  look reads the owner again, and finds that the image is deleted.
 
-So an object without a living owner and without an heir never comes to life again.
+So an object without a living owner and without an heir never comes back.
 """
 
 from ..documents import DocumentStore

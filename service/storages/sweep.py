@@ -1,4 +1,4 @@
-"""Work on many stored images, one by one and some at once, while others work on them too."""
+"""Runs work on many stored images, several at once, while services and other commands work on them too."""
 
 import asyncio
 import random

@@ -1,9 +1,9 @@
-"""Webhooks: signed requests that tell receivers what became of imports, by Standard Webhooks.
+"""Webhooks: signed requests that tell receivers what happened to imports, by Standard Webhooks.
 
-A fact is announced in three steps, each durable before the next: the write that makes it true puts its event into the
-import's outbox; the *announcer* makes a delivery for every receiver out of it, and clears the outbox; the *deliverer*
-sends each delivery until it is accepted, or 24 hours have passed. Ids are derived from what they stand for, so a step
-that is made twice, by two processes or after a crash, makes nothing twice. A request may arrive more than once, always
+An event passes three steps, each durable before the next. The write that makes the event true puts it into the import's
+outbox. The *announcer* makes a delivery of it for every receiver, and clears the outbox. The *deliverer* sends each
+delivery until the receiver accepts it, or 24 hours have passed. Ids derive from the things that they name, so a step
+that runs twice, in two processes or after a crash, creates nothing twice. A request may arrive more than once, always
 with the same ``webhook-id``.
 
 It may use ``limits`` and every room below, and fetchers that can post.

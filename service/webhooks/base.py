@@ -1,4 +1,4 @@
-"""Facts about imports that others are to be told of, where the documents are written."""
+"""Events of imports, as the writers of documents see them."""
 
 from ..models import Import
 

@@ -1,4 +1,4 @@
-"""Who listens: the endpoints of issuers, remembered for a moment."""
+"""The endpoints of issuers, cached for a moment."""
 
 import time
 from collections import OrderedDict

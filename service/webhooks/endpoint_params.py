@@ -1,4 +1,4 @@
-"""What a client says of an endpoint, as far as it says it."""
+"""The parameters of an endpoint in a client's request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

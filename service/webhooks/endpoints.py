@@ -1,4 +1,4 @@
-"""Endpoints: where an issuer wants to be told of events, and with which secret that is signed."""
+"""Endpoints: the url at which an issuer receives events, and the secret that signs them."""
 
 import hashlib
 import json

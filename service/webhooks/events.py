@@ -1,4 +1,4 @@
-"""What an event says: which fact it is, its id, and its body."""
+"""An event: its type, its id and its body."""
 
 import uuid
 from collections.abc import Mapping

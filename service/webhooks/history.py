@@ -1,4 +1,4 @@
-"""What the API does with deliveries: list them, show one, send one again, try an endpoint."""
+"""The API's operations on deliveries: list, show, send again, and test an endpoint."""
 
 import uuid
 from collections.abc import Callable, Sequence

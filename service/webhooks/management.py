@@ -1,7 +1,7 @@
-"""What the API does with endpoints. Knows no HTTP but the codes of its errors.
+"""The API's operations on endpoints. It knows no HTTP but the codes of its errors.
 
-Whoever has a token with ``admin: true``, or with the ability ``webhook_manage`` in any album, manages the endpoints of
-the token's issuer: an endpoint hears of all imports that this issuer's tokens made, whatever their album.
+A token with ``admin: true``, or with the ability ``webhook_manage`` in any album, manages the endpoints of its issuer.
+An endpoint receives the events of all imports that this issuer's tokens created, whatever their album.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Puts facts into the outbox of the import that they are about, in the write that makes them true."""
+"""Puts events into the outbox of their import, in the write that makes them true."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

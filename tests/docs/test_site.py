@@ -48,7 +48,7 @@ def test_it_builds_strictly_and_every_page_is_in_it(site: Path) -> None:
 
 def test_the_command_line_is_told_as_lading_tells_it(site: Path) -> None:
     page = html.unescape((site / "reference" / "command-line.html").read_text(encoding="utf-8"))
-    told = re.sub(r"<[^>]+>", "", page)
+    told = " ".join(re.sub(r"<[^>]+>", "", page).split())  # click wraps what is long
     for command in (
         "lading storage copy [OPTIONS]",
         "lading issuer rotate [OPTIONS] ISSUER_ID",

@@ -53,7 +53,7 @@ def _server(value: Any) -> Any:
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise ValueError("is not a file, or may not be looked at")
+        raise ValueError("is not a file, or is not readable")
     return path
 
 
@@ -74,43 +74,44 @@ KnownHosts = Annotated[tuple[Annotated[str, AfterValidator(_known_host)], ...], 
 
 
 class SftpOptions(PluginOptions):
-    """Servers, credentials and limits. No limit can be switched off, and neither can the check of host keys."""
+    """Servers, credentials and limits. You can switch off no limit, and not the check of host keys."""
 
     hosts: Servers = Field(
-        min_length=1, description="Servers that may be fetched from, each host or host:port; no other is connected to."
+        min_length=1, description="The only servers that Lading connects to, each host or host:port."
     )
     username: str = Field(pattern=_USER, max_length=255, description="User name for the login.")
     password: SecretStr = Field(default=SecretStr(""), description="Password for the login; empty for none.")
     private_key: ExistingFile | None = Field(
         default=None, description="File of the private key for the login, in any format of ssh-keygen."
     )
-    passphrase: SecretStr = Field(
-        default=SecretStr(""), description="Passphrase that private_key is encrypted with; empty for none."
-    )
+    passphrase: SecretStr = Field(default=SecretStr(""), description="Passphrase of private_key; empty for none.")
     known_hosts: ExistingFile | None = Field(
         default=None, description="File of the servers' host keys, as ssh-keyscan writes it."
     )
     host_keys: KnownHosts = Field(
-        default=(), description="Host keys beside those of known_hosts, each written as in that file: host type key."
+        default=(), description="Further host keys, each as a line of known_hosts: host type key."
     )
     allow_users: Names = Field(
-        default=(), description="User names that a url may ask for instead of username, with the same credentials."
+        default=(), description="User names that a url may name instead of username, with the same credentials."
     )
     root: str = Field(
         default="/",
         pattern=r"^/[^\x00-\x1f\x7f]*$",
-        description="Folder on the servers that the paths of urls start from; nothing outside of it is asked for.",
+        description="Folder on the servers that the paths of urls start from. Lading requests nothing outside of it.",
     )
     max_bytes: int = Field(default=32 * 1024**2, ge=1, le=1024**3, description="Longest file, in bytes.")
     connect_timeout: float = Field(
-        default=10, gt=0, le=60, description="Seconds that connecting may take, name lookup and login included."
+        default=10, gt=0, le=60, description="Seconds that connecting may take, including name lookup and login."
     )
     read_timeout: float = Field(
-        default=15, gt=0, le=120, description="Seconds that opening the file, and each wait for its bytes, may take."
+        default=15, gt=0, le=120, description="Seconds that opening the file and each wait for its bytes may take."
     )
     total_timeout: float = Field(default=60, gt=0, le=3600, description="Seconds that the whole fetch may take.")
     connections: int = Field(
-        default=8, ge=1, le=256, description="Fetches at once, each with a connection of its own; others wait."
+        default=8,
+        ge=1,
+        le=256,
+        description="Fetches that run at once, each with its own connection. Other fetches wait.",
     )
 
     @model_validator(mode="after")

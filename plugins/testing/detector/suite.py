@@ -1,6 +1,6 @@
-"""The suite of type detectors: what ``lading.plugins.contracts.TypeDetector`` says, as hostile cases.
+"""The suite of type detectors: the contract ``lading.plugins.contracts.TypeDetector`` as hostile cases.
 
-An author subclasses it and gives a factory, good files and files to be refused::
+Subclass it with a factory, good files, and files that the detector must refuse::
 
     class TestMyDetector(TypeDetectorSuite):
         def make_detector(self) -> TypeDetector:
@@ -12,8 +12,8 @@ An author subclasses it and gives a factory, good files and files to be refused:
         def refused(self) -> Sequence[Refused]:
             return [Refused("no-end", PLAIN[:-1], ImageCorrupt), Refused("bomb", BOMB, TooManyPixels)]
 
-Every case runs over all samples; messages name the one that failed. A detector that cannot tell that a file was cut off
-declares ``truncation`` as unsupported. See ``lading.plugins.testing.suite`` for what holds for every case.
+Every case runs over all samples, and its message names the sample that failed. If a detector cannot recognise a
+truncated file, declare ``truncation`` as unsupported. ``lading.plugins.testing.suite`` has the rules for every case.
 """
 
 from .life import LifeCases
@@ -22,4 +22,4 @@ from .refusing import RefusingCases
 
 
 class TypeDetectorSuite(RecognisingCases, RefusingCases, LifeCases):
-    """The cases that every type detector passes."""
+    """The cases that every type detector must pass."""

@@ -1,4 +1,4 @@
-"""What the detector suite is made of: the harness that an author fills in, and how answers are judged."""
+"""The base of the detector suite: the harness that an author fills in, and the checks of answers."""
 
 import itertools
 from abc import abstractmethod
@@ -39,24 +39,24 @@ class Refused:
 
 
 class DetectorHarness(Suite):
-    """What an author gives, and what the cases use."""
+    """The methods that an author defines, and the helpers that the cases use."""
 
     optional: ClassVar[frozenset[str]] = frozenset({"truncation"})
 
     @abstractmethod
     def make_detector(self) -> TypeDetector:
-        """A new detector. Called inside the running event loop."""
+        """Make a new detector. The kit calls it inside the running event loop."""
 
     @abstractmethod
     def samples(self) -> Sequence[Sample]:
-        """Good files of every format that the detector knows, with what it is to say of them; at least one.
+        """Return good files of every format that the detector knows, with the expected answers; at least one file.
 
-        They need each of their bytes, except for white space at the end: what is cut off must be missed.
+        A file must need each of its bytes, except for white space at the end, so that the detector notices truncation.
         """
 
     @abstractmethod
     def refused(self) -> Sequence[Refused]:
-        """Files of its formats that it refuses: damaged, too large, malicious; at least one."""
+        """Return files of its formats that the detector refuses: damaged, too large, malicious; at least one file."""
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[TypeDetector]:

@@ -1,6 +1,6 @@
-"""The suite of fetchers: what ``lading.plugins.contracts.Fetcher`` says, as hostile cases.
+"""The suite of fetchers: the contract ``lading.plugins.contracts.Fetcher`` as hostile cases.
 
-An author subclasses it and gives a factory, an origin, good and bad, and urls to be refused::
+Subclass it with a factory, good and flawed origins, and urls that the fetcher must refuse::
 
     class TestMyFetcher(FetcherSuite):
         unsupported = {Flaw.REDIRECT_LOOP: "the protocol has no redirects"}
@@ -13,10 +13,10 @@ An author subclasses it and gives a factory, an origin, good and bad, and urls t
 
         async def serve_flawed(self, flaw: Flaw, body: Body) -> Source: ...
 
-``running`` is where to start a server, in a thread or a process of its own. What an origin cannot have is declared in
-``unsupported``; sources that cannot be as large as 64 MB say so with ``largest_body``. For what speaks HTTP there is
-``lading.plugins.testing.fetcher.http.suite``, which brings the origin. See ``lading.plugins.testing.suite`` for what
-holds for every case.
+Start a server in ``running``, in a thread or a process of its own. Declare flaws that an origin cannot have in
+``unsupported``. Set ``largest_body`` if sources cannot be as large as 64 MB. A fetcher that speaks HTTP uses
+``lading.plugins.testing.fetcher.http.suite``, which has an origin. ``lading.plugins.testing.suite`` has the rules for
+every case.
 """
 
 from .flaws import FlawCases
@@ -26,4 +26,4 @@ from .refusing import RefusingCases
 
 
 class FetcherSuite(ReadingCases, RefusingCases, FlawCases, LifeCases):
-    """The cases that every fetcher passes."""
+    """The cases that every fetcher must pass."""

@@ -1,4 +1,4 @@
-"""What the fetcher suite is made of: the harness that an author fills in, and how fetches are judged."""
+"""The base of the fetcher suite: the harness that an author fills in, and the checks of fetches."""
 
 import asyncio
 import traceback
@@ -32,11 +32,11 @@ MOST: Final = 16 * MIB
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """The limits that a case wants a fetcher to have.
+    """The limits of a fetcher in a case.
 
     Attributes:
-        max_bytes: longest body.
-        seconds: how long the whole fetch may take.
+        max_bytes: longest body in bytes.
+        seconds: seconds that the whole fetch may take.
     """
 
     max_bytes: int = 128 * MIB
@@ -44,7 +44,7 @@ class FetchLimits:
 
 
 class Flaw(StrEnum):
-    """What may be wrong with an origin."""
+    """A flaw of an origin."""
 
     MISSING = auto()
     """It has no such object."""
@@ -88,11 +88,11 @@ class Fetch:
 
 
 class FetcherHarness(Suite):
-    """What an author gives, and what the cases use.
+    """The methods that an author defines, and the helpers that the cases use.
 
     Attributes:
-        refused_urls: malformed or forbidden urls of the fetcher's own schemes, at least one; ``check`` refuses them.
-        largest_body: size in bytes of the largest body that its sources can have, where that is less than 64 MB.
+        refused_urls: malformed or forbidden urls of the fetcher's own schemes, which ``check`` refuses; at least one.
+        largest_body: size in bytes of the largest body that a source can have, if that is less than 64 MB.
     """
 
     optional: ClassVar[frozenset[str]] = frozenset(Flaw)
@@ -101,15 +101,15 @@ class FetcherHarness(Suite):
 
     @abstractmethod
     def make_fetcher(self, limits: FetchLimits) -> Fetcher:
-        """A new fetcher with these limits, and room for eight fetches at once. Called inside the running event loop."""
+        """Make a new fetcher with these limits, for up to eight fetches at once, inside the running event loop."""
 
     @abstractmethod
     async def serve(self, body: Body) -> Source:
-        """Have the origin serve the body under a url of its own; the source that leads there."""
+        """Serve the body under a url of its own, and return its source."""
 
     @abstractmethod
     async def serve_flawed(self, flaw: Flaw, body: Body) -> Source:
-        """The same with something wrong; never called for a flaw in ``unsupported``."""
+        """Serve the body with the flaw. The kit never calls it for a flaw in ``unsupported``."""
 
     @asynccontextmanager
     async def opened(self, limits: FetchLimits | None = None) -> AsyncIterator[Fetcher]:

@@ -1,6 +1,6 @@
-"""The suite of storage backends: what ``lading.plugins.contracts.StorageBackend`` says, as hostile cases.
+"""The suite of storage backends: the contract ``lading.plugins.contracts.StorageBackend`` as hostile cases.
 
-An author subclasses it and gives a factory and two helpers that go around the backend::
+Subclass it with a factory and two helpers that bypass the backend::
 
     class TestMyStorage(StorageBackendSuite):
         def make_backend(self) -> StorageBackend:
@@ -10,8 +10,8 @@ An author subclasses it and gives a factory and two helpers that go around the b
 
         async def write_raw(self, key: str, body: bytes) -> None: ...
 
-and, where the backend can leave something behind, ``leftovers``. See ``lading.plugins.testing.suite`` for what holds
-for every case.
+and ``leftovers``, if the backend can leave anything behind. ``lading.plugins.testing.suite`` has the rules for every
+case.
 """
 
 from .files import FilesCases
@@ -21,4 +21,4 @@ from .saving import SavingCases
 
 
 class StorageBackendSuite(SavingCases, ReadingCases, ListingCases, FilesCases):
-    """The cases that every storage backend passes; those of a capability, where its class has it."""
+    """The cases that every storage backend must pass, with those of each capability that its class has."""

@@ -1,4 +1,4 @@
-"""What the storage suite is made of: the harness that an author fills in, and what the cases share."""
+"""The base of the storage suite: the harness that an author fills in, and helpers that the cases share."""
 
 import hashlib
 from abc import abstractmethod
@@ -17,10 +17,10 @@ KEY = "ab/cd/object"
 
 
 class StorageHarness(Suite):
-    """What an author gives, and what the cases use.
+    """The methods that an author defines, and the helpers that the cases use.
 
     Attributes:
-        max_key_length: the longest key that the harness can use, where it puts something before every key.
+        max_key_length: length of the longest key that the cases use; lower it if the harness adds a prefix.
         many: objects that the longest listing writes: more than a page of the storage, and of most services.
     """
 
@@ -30,18 +30,18 @@ class StorageHarness(Suite):
 
     @abstractmethod
     def make_backend(self) -> StorageBackend:
-        """A new backend over the place. Called inside the running event loop."""
+        """Make a new backend over the place. The kit calls it inside the running event loop."""
 
     @abstractmethod
     async def read_raw(self, key: str) -> bytes | None:
-        """What lies under the key, read without the backend; None where there is nothing."""
+        """Return the object under the key, read without the backend, or None if the key has no object."""
 
     @abstractmethod
     async def write_raw(self, key: str, body: bytes) -> None:
-        """Put an object under the key without the backend, as the backend itself would have."""
+        """Write an object under the key without the backend, in the form that the backend uses."""
 
     async def leftovers(self) -> Collection[str]:
-        """Whatever lies in the place that is not an object: temporary files, unfinished uploads."""
+        """Return everything in the place that is not an object: temporary files, unfinished uploads."""
         return ()
 
     @asynccontextmanager

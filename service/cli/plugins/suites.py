@@ -143,7 +143,7 @@ def find_suite(plugin: LoadedPlugin[Any]) -> EntryPoint:
     if not found:
         raise CheckRefused(
             f"{plugin.distribution} {plugin.version} has no suite for '{plugin.name}': it declares no entry point "
-            f"'{name}' in the group {GROUP} (docs/tutorials/first-plugin.md, section 3, says how)"
+            f"'{name}' in the group {GROUP}"
         )
     if len(found) > 1:
         values = " and ".join(sorted(point.value for point in found))

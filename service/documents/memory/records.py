@@ -1,4 +1,4 @@
-"""How the reference store keeps records: in a dictionary. See ``RecordStore``."""
+"""Records of the reference store, in a dictionary. See ``RecordStore``."""
 
 import copy
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""How the reference store finds imports: by looking at every one. See ``ImportSearch``."""
+"""Searches of the reference store, which scan every import. See ``ImportSearch``."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

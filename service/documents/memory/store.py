@@ -1,6 +1,6 @@
-"""The reference of the ``DocumentStore`` contract: dictionaries, for tests. Nothing outlives the process.
+"""The reference of the ``DocumentStore`` contract: dictionaries, for tests. The process keeps nothing on disk.
 
-No method awaits anything, so each is one step of the event loop, and atomic by that.
+No method awaits, so each method is one step of the event loop, and therefore atomic.
 """
 
 import copy

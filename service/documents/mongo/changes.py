@@ -1,10 +1,10 @@
-"""The order of an organisation's changes: a change stream's, which is that of the commits.
+"""The order of an organisation's changes: the order of a change stream, which is the order of commits.
 
-Every write of an import sets its field ``change`` to the organisation and the revision. By that the server picks the
-events of an organisation out of the log without reading an import; a write that leaves the field alone is no change.
-A position is a resume token, hexadecimal, which may be compared and sorted
-(https://www.mongodb.com/docs/manual/changeStreams/#resume-tokens). The log has an end: what it has no more is read by
-``updated_at``.
+Every write of an import sets its field ``change`` to the organisation and the revision. By this field the server
+selects an organisation's events from the oplog without reading an import. A write that leaves the field alone is no
+change. A position is a resume token in hexadecimal, which can be compared and sorted
+(https://www.mongodb.com/docs/manual/changeStreams/#resume-tokens). The oplog is finite: the store reads older changes
+by ``updated_at``.
 """
 
 import asyncio

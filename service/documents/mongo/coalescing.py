@@ -1,4 +1,4 @@
-"""Concurrent writes share one command: what gathers while earlier ones are under way goes together."""
+"""Concurrent writes share one command: writes that arrive during a command go out together in the next."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence

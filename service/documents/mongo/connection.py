@@ -1,4 +1,4 @@
-"""The connection to MongoDB: client, collections, what its errors mean, and the server's time."""
+"""The connection to MongoDB: client, collections, translation of errors, and the server's time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

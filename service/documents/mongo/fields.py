@@ -1,7 +1,7 @@
-"""How imports and issuers are written as MongoDB documents, and read back.
+"""The form of imports and issuers as MongoDB documents, and the way back.
 
-``params`` is kept as JSON text: keys that clients chose (``$set``, ``a.b``, with NUL, empty) come back as they were and
-are never keys of a MongoDB document, where they could act as operators or paths.
+``params`` is JSON text: keys that clients chose (``$set``, ``a.b``, with NUL, empty) come back unchanged, and never
+become keys of a MongoDB document, where they could act as operators or paths.
 """
 
 import json

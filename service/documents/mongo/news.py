@@ -1,4 +1,4 @@
-"""Learning of queued imports without asking for them: a change stream, open while a worker is idle."""
+"""Wakes idle workers when an import is queued, by a change stream that is open while a worker is idle."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""How the MongoDB store keeps records. See ``RecordStore``."""
+"""Records of the MongoDB store. See ``RecordStore``."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The collections, and the indexes without which queries would read everything."""
+"""The collections, and the indexes that keep queries from scanning everything."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How the MongoDB store finds imports. See ``ImportSearch``."""
+"""Searches of the MongoDB store. See ``ImportSearch``."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime

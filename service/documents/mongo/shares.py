@@ -1,4 +1,4 @@
-"""How the MongoDB store finds images: those of a storage, who shares an object, what is to be removed."""
+"""Queries of the MongoDB store about images: images of a storage, sharers of an object, objects to remove."""
 
 from collections.abc import Sequence
 from typing import Any

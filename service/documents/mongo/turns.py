@@ -1,8 +1,8 @@
-"""Which queued imports a claim tries to take: those of all issuers in turn, at a cost that no backlog changes.
+"""The queued imports that a claim tries to take: those of all issuers in turn, at a cost independent of the backlog.
 
-The index ``QUEUED`` is read in pages from the issuer after the one served last. A page that ends within an issuer's
-queue is followed by one that begins with the next issuer, however much that one has queued. What is read is a hint: the
-claim itself is a compare-and-set.
+The claim reads the index ``QUEUED`` in pages, from the issuer after the last served issuer. After a page that ends
+within an issuer's queue, the next page begins with the next issuer, however long that queue is. The pages are only a
+hint: the claim itself is a compare-and-set.
 """
 
 import random

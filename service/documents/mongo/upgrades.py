@@ -1,7 +1,7 @@
-"""What documents of earlier versions lack, written into them once.
+"""Adds fields that documents of earlier versions lack, once.
 
-Several processes may do so at once. Those of an earlier version are to be stopped before: what they write afterwards
-would not be found.
+Several processes may do so at once. Stop processes of earlier versions first: the store does not find the documents
+that they write afterwards.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Batches of writes to ``imports``: new ones, and compare-and-set of a revision.
+"""Batches of writes to ``imports``: inserts, and compare-and-set updates of a revision.
 
-Neither command says all that has to be known: one that was interrupted may have been made and then be tried again, and
-a bulk of updates says how many matched, not which. So each write adds a random token of its own to the last tokens of
-the document, and where there is doubt the tokens are read: whoever finds its own there has written.
+No command reports everything that the store must know. The driver may retry an interrupted command that succeeded, and
+a bulk update reports how many documents matched, not which. So each write adds its own random token to the document's
+last tokens. If in doubt, the store reads the tokens: a write that finds its token has succeeded.
 """
 
 import secrets

@@ -1,6 +1,6 @@
-"""Learning that somebody has written into the SQLite file, so that idle workers see what other processes have queued.
+"""Notices writes to the SQLite file, so that idle workers see the imports that other processes queue.
 
-What becomes due, such as a retry, is no write: a worker finds it when it looks at the queue by itself.
+An import that becomes due, such as a retry, is no write: a worker finds it when it polls the queue.
 """
 
 import asyncio

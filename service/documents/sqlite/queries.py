@@ -1,5 +1,5 @@
 """What the SQLite store does to its tables: plain functions, to be run in a transaction by the thread that writes, or
-by itself in one that reads. ``sqlite_turns`` chooses what is claimed.
+by itself in one that reads. ``turns`` chooses the imports of a claim.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""How the SQLite store keeps records. See ``RecordStore``."""
+"""Records of the SQLite store. See ``RecordStore``."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How imports and issuers are written into the columns of ``sqlite_schema``, and read back."""
+"""The form of imports and issuers as rows of the tables in ``schema``, and the way back."""
 
 import json
 import sqlite3

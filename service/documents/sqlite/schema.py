@@ -1,7 +1,7 @@
 """The tables of the SQLite file, version by version.
 
-A file is brought from its version to the newest when it is opened, whole or not at all. Processes of an earlier version
-of Lading are to be stopped before: what newer ones write they may not understand.
+Opening a file upgrades it from its version to the newest, completely or not at all. Stop processes of earlier Lading
+versions first: they may not understand what newer processes write.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""How the SQLite store finds imports. See ``ImportSearch``."""
+"""Searches of the SQLite store. See ``ImportSearch``."""
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence

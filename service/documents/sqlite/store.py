@@ -1,15 +1,15 @@
 """The embedded default: documents in one SQLite file, on a local disk, shared by all Lading processes of one machine.
 
-For operators. Beside the file (mode 0600: it holds the secrets of issuers) SQLite keeps two more, ``-wal`` and
-``-shm``; while a process runs, they belong to the data. Copy the file only when every process has ended, or with
-``sqlite3 FILE '.backup COPY'`` at any time. A network file system will not do: write-ahead logging needs shared memory
-(https://sqlite.org/wal.html). The user that Lading runs as must be able to write the file and its folder.
+For operators. Next to the file (mode 0600, since it holds the secrets of issuers) SQLite keeps two more files, ``-wal``
+and ``-shm``; while a process runs, they belong to the data. Copy the file only after every process has ended, or at any
+time with ``sqlite3 FILE '.backup COPY'``. Do not use a network file system: write-ahead logging needs shared memory
+(https://sqlite.org/wal.html). Lading's user must be able to write the file and its folder.
 
-While the file cannot be written, because the disk is full, broken or read-only, writes end with ``StoreUnavailable``.
-They work again as soon as the disk does: nothing need be restarted.
+While the disk is full, broken or read-only, writes raise ``StoreUnavailable``. They work again as soon as the disk
+works: you need not restart anything.
 
-Within a process one thread writes. It commits what has gathered in its queue as one transaction, so that many writes
-share one sync of the disk. Readers have threads of their own, and never wait for the writer.
+One thread of each process writes. It commits the calls in its queue as one transaction, so that many writes share one
+sync of the disk. Readers have their own threads, and never wait for the writer.
 """
 
 import asyncio

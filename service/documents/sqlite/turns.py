@@ -1,7 +1,7 @@
-"""Which queued imports are claimed next: those of all issuers in turn, at a cost that no backlog changes.
+"""The queued imports that a claim takes next: those of all issuers in turn, at a cost independent of the backlog.
 
-The index ``imports_queued`` holds the queued imports by issuer and due time. One step in it finds the next issuer and
-when its first import is due, however many it has queued.
+The index ``imports_queued`` orders queued imports by issuer and due time. One step in the index finds the next issuer
+and the due time of its first import, however long its queue is.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""Imports written many at a time: one statement for many rows, and where it can be, one for the whole transaction.
+"""Writes of many imports at a time: one statement for many rows, and if possible one statement per transaction.
 
-SQLite gives the interpreter's lock back while a statement runs. After each, the thread that writes has to wait for the
-lock, behind the event loop, which holds it under load; and in a transaction of several statements the other processes
-wait with it. A statement by itself is a transaction as well (https://sqlite.org/lang_transaction.html), which begins,
-writes and is synced while the event loop goes on.
+SQLite releases the interpreter's lock during a statement. After each statement the writer thread must wait for the
+lock, behind the event loop, which holds the lock under load. In a transaction of several statements, other processes
+wait as well. A single statement is a transaction of its own (https://sqlite.org/lang_transaction.html), which begins,
+writes and syncs while the event loop continues.
 """
 
 import functools

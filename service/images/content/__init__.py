@@ -1,4 +1,4 @@
-"""Serving bytes over HTTP as RFC 9110 has it, without knowing where they come from or which server sends them.
+"""Serves bytes over HTTP by RFC 9110, without knowledge of their source or of the HTTP server.
 
 It uses the standard library alone.
 Begin with ``preconditions`` (does the client have these bytes?), then ``ranges``; ``multipart`` joins several ranges.

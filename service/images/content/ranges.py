@@ -1,8 +1,8 @@
-"""``Range`` and ``If-Range``: which bytes of a representation are wanted (RFC 9110 sections 13.1.5 and 14).
+"""``Range`` and ``If-Range``: the requested bytes of a representation (RFC 9110 sections 13.1.5 and 14).
 
-Where the RFC leaves a choice, the answer is nginx's: what cannot be read, or names no byte that exists, is refused
-(416); ranges that are too many, or together longer than the whole, are ignored, so that nobody gets a body that is
-larger than the image or costs more than a few reads.
+Where the RFC leaves a choice, Lading does what nginx does. It refuses ranges that are malformed or name no existing
+byte (416). It ignores ranges that are too many, or together longer than the whole, so that no body is larger than the
+image or costs more than a few reads.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""Compares what a storage holds with what documents say: ``lading storage audit``.
+"""Compares the objects of a storage with the documents: ``lading storage audit``.
 
-It may use ``routes`` and ``documents``. It deletes orphans when the operator asks for that.
+It may use ``routes`` and ``documents``. It deletes orphans if the operator asks for it.
 Begin with ``compare``.
 """

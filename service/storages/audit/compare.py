@@ -1,13 +1,13 @@
-"""Compares what a storage has with what documents say that it has: ``lading storage audit``.
+"""Compares the objects of a storage with the documents that name the storage: ``lading storage audit``.
 
-First the storage is listed; then the documents that name it are read, and what they name is struck from the list; what
-is left is an orphan, unless its document, looked up again, says otherwise: imports and moves go on meanwhile. What
-seems to be missing is looked for once more too.
+The audit first lists the storage, then reads the documents that name the storage, and strikes their objects from the
+list. A remaining object is an orphan, unless a second look at its document shows otherwise, since imports and moves
+continue meanwhile. The audit also looks a second time for every object that seems to be missing.
 
 An object that several imports share is needed as long as one of them has it, see ``lading.service.storages.sharing``.
 
-An import that is under way has a document before it has an object, and the key of the object is made of the import's
-id. So an object without a document belongs to no import of these documents, however young it is.
+A running import has a document before it has an object, and the object's key derives from the import's id. So an object
+without a document belongs to no import of these documents, however young the object is.
 """
 
 import asyncio

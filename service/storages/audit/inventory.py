@@ -1,7 +1,7 @@
-"""What a storage has, on disk rather than in memory: a million objects take about 100 MB there.
+"""The list of a storage's objects, on disk rather than in memory: a million objects take about 100 MB of disk.
 
-A temporary SQLite database without a name (https://sqlite.org/inmemorydb.html, "temporary databases"), which is gone
-when it is closed, or when the process is killed.
+It is a temporary SQLite database without a name (https://sqlite.org/inmemorydb.html, "temporary databases"), which
+disappears when it is closed or the process is killed.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What an audit of a storage finds, and what it has seen."""
+"""The findings and totals of an audit of a storage."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,7 @@
-"""Makes deliveries out of what is in the outboxes of imports, and clears those.
+"""Makes deliveries from the outboxes of imports, and clears the outboxes.
 
-The order of effects: the deliveries first, then the outbox. Whoever dies between leaves an outbox that is worked off
-again; ids are derived, so the same deliveries come of it, and those that are there already stay as they are.
+The order of effects: first the deliveries, then the outbox. A process that dies between them leaves an outbox that the
+next run handles again. Ids are derived, so it makes the same deliveries, and existing deliveries stay unchanged.
 """
 
 import asyncio

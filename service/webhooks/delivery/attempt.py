@@ -1,4 +1,4 @@
-"""One attempt at a delivery: sign it, send it, say what becomes of it."""
+"""One attempt of a delivery: sign it, send it, and record the result."""
 
 import random
 import time

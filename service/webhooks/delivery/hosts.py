@@ -1,4 +1,4 @@
-"""How many requests each host has under way, and when those that it has no room for may come back."""
+"""The number of running requests to each host, and the time at which postponed deliveries may return."""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Sends requests by the fetchers that can, so that no webhook goes where no fetch may."""
+"""Sends requests by fetchers that can post, so that webhooks reach only addresses that fetches may reach."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A delivery: one event on its way to one receiver, and what became of every attempt."""
+"""A delivery: one event for one receiver, with the result of every attempt."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""When a delivery that was not accepted is tried again."""
+"""The time of the next attempt of a delivery."""
 
 import random
 from dataclasses import dataclass

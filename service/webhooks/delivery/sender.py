@@ -1,6 +1,7 @@
-"""Sends the deliveries that are due, so many at once, and so many to one host.
+"""Sends due deliveries, within the limits of a process and of each host.
 
-A delivery is leased by moving its ``due_at`` beyond the attempt: who dies during it leaves one that is due again.
+The sender leases a delivery: it moves ``due_at`` beyond the attempt. If the process dies during the attempt, the
+delivery is due again.
 """
 
 import asyncio

@@ -271,7 +271,7 @@ WRONG: dict[str, dict[str, Wrong]] = {
         "id that is no text": Wrong(("issuer", "enable", os.fsdecode(b"\xff")), ("ISSUER_ID",), USAGE),
         "empty organisation": Wrong(("issuer", "create", "--organization", ""), ("--organization",), USAGE),
         "secret in the arguments": Wrong((*CREATE, f"--secret={SECRET}"), ("--secret", "--secret-file"), USAGE),
-        "public key for a secret": Wrong((*CREATE, "--public-key", "a-file"), ("HS256 has a secret",), USAGE),
+        "public key for a secret": Wrong((*CREATE, "--public-key", "a-file"), ("HS256 uses a secret",), USAGE),
         "secret for a public key": Wrong(
             (*CREATE, "--algorithm", "ES256", "--secret-file", "a-file"), ("ES256 has a public key",), USAGE
         ),

@@ -57,7 +57,7 @@ def test_an_issuer_with_a_public_key(tmp_path: Path) -> None:
     assert (created.status, created.stdout, created.stderr) == (0, "id: mine\n", "")
     unsigned = lading(*TOKEN, cwd=tmp_path)
     assert (unsigned.status, unsigned.stdout) == (1, "")
-    assert "'mine' has a public key alone, which cannot sign" in unsigned.stderr
+    assert "'mine' has only a public key, which cannot sign" in unsigned.stderr
     assert "--private-key" in unsigned.stderr
     signed = lading(*TOKEN, "--private-key", "private-0.pem", cwd=tmp_path)
     public = (tmp_path / "public-0.pem").read_text()

@@ -74,7 +74,7 @@ def import_an_image(service: ServiceProcess, *, supervised: bool = False) -> Non
     """An import through all of it: its image is decoded by a child, and saved by another."""
     address = service.wait_for("supervising" if supervised else "listening")["address"]
     if supervised:
-        service.wait_for("a child serves")
+        service.wait_for("a child process serves")
     client = HttpClient(address, token())
     document = client.final(client.accepted(f"album_id=imported_album&url={PIXEL.replace('+', '%2B')}"))
     assert document["status"] == "done", document

@@ -45,7 +45,7 @@ def test_what_follows_each_answer_of_a_detector(tmp_path: Path) -> None:
     environ = {"PYTHONPATH": str(site.folder), "LADING_DETECT__PLUGINS": "probe, pillow"}
     lines = explain(tmp_path, "data:,x", **environ).stdout.splitlines()
     first = lines.index("           1. probe (acme-probe 1.2)")
-    assert "after not_an_image and after format_not_allowed number 2 is asked" in lines[first + 1]
+    assert "after not_an_image and after format_not_allowed Lading asks number 2" in lines[first + 1]
     assert "any other refusal is final" in lines[first + 2]
     assert lines[first + 3].startswith("           2. pillow (lading ")
 

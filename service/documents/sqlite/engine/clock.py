@@ -1,9 +1,9 @@
 """The clock of the SQLite store: one for all processes of the machine, which never steps while the machine runs.
 
-The file keeps when the machine was started, by this clock. What has passed since then the kernel counts, alike for all
-processes (``CLOCK_BOOTTIME``), whatever anybody sets the machine's own clock to. After a restart of the machine the
-clock goes on from the machine's own clock, but never from before the last moment that was noted in the boot before; the
-heartbeats of workers note it. No process has survived a restart, so every lease has ended.
+The file keeps the start of the machine by this clock. The kernel counts the time since then, equally for all processes
+(``CLOCK_BOOTTIME``), whatever anybody sets the machine's own clock to. After a restart of the machine, the clock
+continues from the machine's own clock, but never from before the last moment that the heartbeats of workers noted. No
+process survives a restart, so every lease has ended.
 """
 
 import sqlite3

@@ -1,4 +1,4 @@
-"""How the thread that writes makes one transaction of many calls."""
+"""Combines many calls into one transaction of the writer thread."""
 
 import sqlite3
 from collections import defaultdict

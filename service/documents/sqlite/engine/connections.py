@@ -1,4 +1,4 @@
-"""The connection of a thread: it is outside of any transaction between two uses, or it is replaced."""
+"""The connection of a thread: between two uses it is outside of any transaction, or the thread replaces it."""
 
 import contextlib
 import sqlite3

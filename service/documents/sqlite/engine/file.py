@@ -1,4 +1,4 @@
-"""The SQLite file: how it is created, checked, upgraded and connected to, and what its errors mean to an operator."""
+"""The SQLite file: creation, checks, upgrades, connections, and error texts for operators."""
 
 import contextlib
 import os

@@ -1,8 +1,8 @@
-"""Transactions and savepoints of the SQLite file: every one is begun and ended here.
+"""Transactions and savepoints of the SQLite file: this module begins and ends all of them.
 
-A statement that ends a transaction can fail like any other: the disk is full, or does not work. SQLite may have rolled
-the transaction back then, or may have left it open (https://sqlite.org/lang_transaction.html, section 3). Here neither
-is left to chance: whatever is raised, the transaction is over, or the connection is replaced, see ``sqlite_threads``.
+A statement that ends a transaction can fail like any other, for example because the disk is full. SQLite may then have
+rolled the transaction back, or left it open (https://sqlite.org/lang_transaction.html, section 3). This module leaves
+neither to chance: after any error the transaction is over, or the thread replaces the connection; see ``threads``.
 """
 
 import contextlib
