@@ -92,7 +92,7 @@ def test_a_fault_of_a_fetchers_own_check_is_said_to_be_one(tmp_path: Path) -> No
     done = explain(tmp_path, "probe:x", **environ)
     assert (done.status, done.stderr) == (1, "")
     assert "refused: plugin_fault" in done.stdout
-    assert "a fault of the plugin: check raised ZeroDivisionError" in done.stdout
+    assert "the plugin has a fault: check raised ZeroDivisionError" in done.stdout
 
 
 def test_nothing_is_asked_of_the_network(tmp_path: Path) -> None:
