@@ -73,7 +73,7 @@ async def test_an_organisation_whose_quota_is_used_up_is_403(client: Client, ass
     refused = await client.post(BODY)
     assert refused.code == 403
     assert json.loads(refused.body)["code"] == "quota_exceeded"
-    assert "100 bytes" in json.loads(refused.body)["detail"]
+    assert "100 stored bytes" in json.loads(refused.body)["detail"]
     assert [name for name in ("X-message", "Retry-After") if name in refused.headers] == []
     deleted = document.image_deleted(document.updated_at)
     assert await store.update(deleted)

@@ -59,7 +59,7 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
 def test_the_help_lists_the_commands_in_the_order_in_which_one_needs_them(tmp_path: Path) -> None:
     printed = lading("--help", cwd=tmp_path)
     listed = re.findall(r"^  ([a-z]+)  ", printed.stdout.partition("Commands:")[2], flags=re.MULTILINE)
-    assert listed == ["demo", "serve", "worker", "check", "plugins", "fetch", "issuer", "token", "storage"]
+    assert listed == ["demo", "serve", "worker", "check", "config", "plugins", "fetch", "issuer", "token", "storage"]
 
 
 def test_without_a_command_it_says_what_there_is(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ WRONG: dict[str, dict[str, Wrong]] = {
         "secret in the arguments": Wrong((*CREATE, f"--secret={SECRET}"), ("--secret", "--secret-file"), USAGE),
         "public key for a secret": Wrong((*CREATE, "--public-key", "a-file"), ("HS256 uses a secret",), USAGE),
         "secret for a public key": Wrong(
-            (*CREATE, "--algorithm", "ES256", "--secret-file", "a-file"), ("ES256 has a public key",), USAGE
+            (*CREATE, "--algorithm", "ES256", "--secret-file", "a-file"), ("ES256 uses a public key",), USAGE
         ),
         "no public key": Wrong((*CREATE, "--algorithm", "RS256"), ("--public-key",), USAGE),
         "empty public key": Wrong((*CREATE, "--algorithm", "RS256", "--public-key", "a-file"), ("PEM", "2048")),

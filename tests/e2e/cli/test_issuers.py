@@ -64,8 +64,8 @@ def test_an_issuer_with_a_public_key(tmp_path: Path) -> None:
     assert jwt.decode(signed.stdout.strip(), public, algorithms=["ES256"])["iss"] == "mine"
 
     for wrong, says in (
-        (ROTATE, "ES256 has a public key"),
-        ((*ROTATE, "--secret-file", "public-1.pem"), "ES256 has a public key"),
+        (ROTATE, "ES256 uses a public key"),
+        ((*ROTATE, "--secret-file", "public-1.pem"), "ES256 uses a public key"),
         ((*ROTATE, "--public-key", "public-0.pem"), "the issuer 'mine' already has this key"),
         ((*ROTATE, "--public-key", "private-1.pem"), "this is a private key"),
     ):

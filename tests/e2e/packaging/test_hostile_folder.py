@@ -102,7 +102,7 @@ def work(tmp_path: Path) -> Path:
 @pytest.mark.timeout(300)
 def test_the_demo(installed: Environment, trap: Trap, work: Path) -> None:
     printed = installed.lading("demo", "--once", "--port", "0", "--directory", str(work / "demo"), cwd=trap.folder)
-    assert "the same bytes as the origin's" in printed
+    assert "identical to the origin's" in printed
     assert trap.caught() == []
 
 

@@ -26,5 +26,5 @@ def test_it_builds_both_and_tries_the_wheel(tmp_path: Path) -> None:
         f"lading-{version}.tar.gz",
     }
     assert printed.count("PASSED") == 2
-    assert "the same bytes as the origin's" in printed
+    assert "identical to the origin's" in printed
     assert printed.rstrip().endswith(f"lading, version {version}")

@@ -182,4 +182,4 @@ def test_a_configuration_with_faults_is_refused(folder: Path) -> None:
 def test_options_of_the_list_are_not_those_of_its_commands(folder: Path) -> None:
     done = plugins(folder, "--json", "explain", "https://example.org/a.png")
     assert done.status == 2
-    assert "options of 'explain' are written behind it" in done.stderr
+    assert "write the options of 'explain' after its name" in done.stderr

@@ -105,19 +105,24 @@ async def test_killed_while_the_first_of_three_is_deleted(
     await check_audit(tmp_path, overrides)
     async with running_service(tmp_path, None, **overrides) as running:
         client = Client(running.url, token(admin=True))
+        answers: set[int] = set()
         for (first, *others), body in zip(groups, bodies, strict=True):
             for other in others:
                 assert await content(client, other) == (200, body)
-            assert (await client.fetch(path_of(kind, first), method="DELETE")).code in (204, 404)
+            answers.add((await client.fetch(path_of(kind, first), method="DELETE")).code)
             assert (await content(client, first))[0] in (404, 410)
             for other in others:
                 assert await content(client, other) == (200, body)
-        assert await running.parts.store.stored_bytes(ORGANIZATION) == sum(map(len, bodies))
+        assert answers <= {204, 404}
+        # An import whose deletion died is hidden already: the purger completes that, and counts its bytes until then.
+        is_settled = answers == {204}
+        stored = await running.parts.store.stored_bytes(ORGANIZATION)
+        assert stored == sum(map(len, bodies)) if is_settled else stored >= sum(map(len, bodies))
         for _, *others in groups:
             for other in others:
                 assert (await client.fetch(path_of(kind, other), method="DELETE")).code == 204
         assert objects(tmp_path) == []
-        assert await running.parts.store.stored_bytes(ORGANIZATION) == 0
+        assert not is_settled or await running.parts.store.stored_bytes(ORGANIZATION) == 0
         await check_audit(tmp_path, overrides)
 
 

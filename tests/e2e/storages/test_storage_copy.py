@@ -192,7 +192,7 @@ def test_what_it_refuses(
 
 def test_documents_in_memory_are_refused(tmp_path: Path, conf: dict[str, str]) -> None:
     done = lading(*COPY, cwd=tmp_path, environ={**conf, "LADING_DOCUMENTS__BACKEND": "memory"})
-    assert (done.status, "keeps no documents" in done.stderr) == (1, True)
+    assert (done.status, "cannot see the documents" in done.stderr) == (1, True)
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -201,7 +201,7 @@ async def test_one_place_under_two_names_loses_nothing(tmp_path: Path, conf: dic
     before = files(tmp_path / "old")
     (tmp_path / "new").symlink_to(tmp_path / "old")
     done = await asyncio.to_thread(lading, *COPY, "--delete-source", cwd=tmp_path, environ=conf)
-    assert (done.status, done.stderr) == (1, "Error: old and new are one place under two names\n")
+    assert (done.status, done.stderr) == (1, "Error: old and new are the same place under two names\n")
     assert files(tmp_path / "old") == before
     assert len(await documents_in(tmp_path, conf, "old")) == 2
 

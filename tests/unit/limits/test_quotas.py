@@ -75,7 +75,7 @@ async def test_a_quota_is_used_to_its_last_byte_and_no_further() -> None:
     rig = Rig(100, stored=60)
     assert not await rig.quotas.is_full("organization")
     await rig.quotas.hold(make_import(), 39)
-    with pytest.raises(StorageQuotaExceeded, match="100 bytes"):
+    with pytest.raises(StorageQuotaExceeded, match="100 stored bytes"):
         await rig.quotas.hold(make_import(), 2)
     await rig.quotas.hold(make_import(), 1)
     assert await rig.quotas.is_full("organization")
