@@ -247,7 +247,9 @@ async def _stop_with_parent(stop: asyncio.Event) -> None:
     pipe = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     try:
-        await reader.read()
+        # A supervisor that dies before it has read that this process serves ends the socket with a reset.
+        with contextlib.suppress(OSError):
+            await reader.read()
         stop.set()
     finally:
         transport.close()

@@ -29,7 +29,7 @@ class Handling:
             answer, _ = await self.posting.asking.until_answered("GET", f"/api/v1/imports/{cargo.id}")
             if answer.status == 200:
                 cargo.saw(answer.document)
-            else:
+            elif not cargo.delete:  # which another client may have asked for meanwhile
                 self._missed(cargo, answer)
 
     async def cancel(self) -> None:

@@ -110,6 +110,7 @@ class Deployment:
         self.environ = environment(
             directory,
             **{
+                "PYTHONFAULTHANDLER": "1",  # should one die of itself, its log says where
                 "LADING_SERVICE__LOG_FORMAT": "json",
                 "LADING_SERVICE__PORT": str(self.port),
                 "LADING_DOCUMENTS_SQLITE__PATH": str(folders["database"] / "lading.sqlite3"),
