@@ -102,7 +102,7 @@ class Faults:
     async def _step(self, seconds: int) -> None:
         """Set the clocks of a machine, kill some of the time who goes by them, and set them right again."""
         async with self._clocks:
-            names = self.deployment.one_machine(self.rng)
+            names = self.deployment.machine
             self.deployment.give_clocks(names)
             await self._restart(names)
             self._set(names, seconds)

@@ -141,9 +141,12 @@ class Deployment:
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def one_machine(self, rng: random.Random) -> list[str]:
-        """The names of what shares a clock: on SQLite everything, on MongoDB each may be a machine of its own."""
-        return [rng.choice(NAMES)] if self.is_supervised else list(NAMES)
+    @property
+    def machine(self) -> list[str]:
+        """The names of what goes by a clock that can be set: on SQLite everything has one time; on MongoDB the worker
+        may be a machine of its own. (A supervisor keeps from its children what repairs libfaketime, PYTHONPATH.)
+        """
+        return ["worker"] if self.is_supervised else list(NAMES)
 
     def give_clocks(self, names: Iterable[str]) -> None:
         """Have these go by clocks that can be set, once they are started again."""
