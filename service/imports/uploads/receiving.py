@@ -291,7 +291,7 @@ class Receiving:
                     lambda one: transition(one).with_leftover(now) if has_left else transition(one),
                 )
                 await asyncio.shield(back.write())
-        except ResultNotWritten:
+        except (ResultNotWritten, StoreUnavailable):
             lease.retired = True
         except BaseException:
             lease.retired = True

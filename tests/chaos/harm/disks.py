@@ -64,9 +64,16 @@ class Disk:
     @contextmanager
     def read_only(self) -> Iterator[None]:
         """Nothing can be opened for writing, created or removed within the block (EROFS)."""
-        _run("mount", "--bind", str(self.folder), str(self.folder))
+        # Made read-only where nobody knows it: here somebody might open a file for writing in between.
+        hidden = self.mount / "read-only"
+        hidden.mkdir(exist_ok=True)
+        _run("mount", "--bind", str(self.folder), str(hidden))
         try:
-            _run("mount", "-o", "remount,bind,ro", str(self.folder))
+            _run("mount", "-o", "remount,bind,ro", str(hidden))
+            _run("mount", "--bind", str(hidden), str(self.folder))
+        finally:
+            _run("umount", str(hidden))
+        try:
             yield
         finally:
             _run("umount", "--lazy", str(self.folder))

@@ -122,3 +122,20 @@ async def test_a_request_whose_lease_was_lost_is_told_to_come_again() -> None:
                 await receiver.finish(reception, spool)
         assert (caught.value.code, caught.value.retry_after) == ("content_in_progress", RETRY_AFTER_UPLOADS)
         assert (await core.get(document)).status is Status.WAITING
+
+
+@pytest.mark.gen_test
+async def test_an_upload_that_the_database_does_not_let_go_is_recovered_and_answered_as_it_ended() -> None:
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, _):
+        with pytest.raises(ApiError) as caught:
+            async with receiver.reception(document) as reception:
+                core.store.fault = lambda name, _: "before" if name == "update" else None
+                raise ApiError("content_missing")
+        assert caught.value.code == "content_missing"
+        assert reception.lease.retired
+        core.store.fault = lambda *_: None
+        await receiver._leases.beat()
+        await core.store.recover(10)
+        assert (await core.get(document)).status is Status.WAITING
