@@ -146,9 +146,8 @@ async def _aboard(
         if reason := without_clocks():
             figures.left_out.append(f"clocks that step: {reason}")
         ashore.callback(deployment.abandon)
-        # Where a connection is used again, the library repeats requests that it takes for harmless, DELETE too.
-        connector = aiohttp.TCPConnector(limit=0, force_close=True)
-        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        session._retry_connection = False  # of itself it repeats DELETE, whose second answer is 404
         around = await stack.enter_async_context(world())
         ledger = Ledger(figures)
         bearer = token(admin=True, expires=timedelta(hours=12))

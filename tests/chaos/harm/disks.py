@@ -80,9 +80,15 @@ class Disk:
 
     @contextmanager
     def immutable(self) -> Iterator[None]:
-        """Not even files that are open can be written to within the block (chattr +i, EPERM)."""
+        """Not even files that are open can be written to within the block (chattr +i, EPERM).
+
+        Memory that is mapped from such a file cannot be written either: the kernel ends who does (SIGBUS). That would
+        be a kill like others, so SQLite's shared memory is left alone.
+        """
         try:
-            _run("chattr", "-R", "-f", "+i", str(self.folder))
+            for path in (self.folder, *self.folder.rglob("*")):
+                if not path.name.endswith("-shm"):
+                    _run("chattr", "+i", str(path))
             yield
         finally:
             _run("chattr", "-R", "-f", "-i", str(self.folder))
