@@ -61,10 +61,10 @@ def test_every_row_has_a_cause_and_a_remedy_in_sentences() -> None:
 
 def test_codes_are_unique_and_texts_are_sentences() -> None:
     errors = list(tree(PluginError))
-    # A test that imports a module anew defines its classes anew: those are no second error.
-    assert len({error.code for error in errors}) == len(
-        {f"{error.__module__}.{error.__qualname__}" for error in errors}
-    )
+    # A test that imports a module anew defines its classes anew: those are no second error. A class that inherits its
+    # code is the same error.
+    owners = {f"{error.__module__}.{error.__qualname__}": error.code for error in errors if "code" in vars(error)}
+    assert len(set(owners.values())) == len(owners)
     for error in errors:
         assert error.public_text.endswith("."), error
         facts = {name: 1 for _, name, _, _ in Formatter().parse(error.public_text) if name}
