@@ -196,6 +196,16 @@ async def test_what_a_client_has_asked_for_is_no_fault(sound: Sound) -> None:
     assert await sound.audit() == {}
 
 
+@pytest.mark.gen_test
+async def test_an_import_that_waits_unknown_to_any_client_may_have_an_object(sound: Sound) -> None:
+    waiting = replace(OWN, id="dd4", status="waiting", image_id=None, key=None, byte_size=0, sha256="", url=False)
+    sound.rows.append(waiting)
+    sound.put("dd/dd4")
+    assert await sound.audit() == {}
+    sound.rows[-1] = replace(waiting, status="failed")
+    assert set(await sound.audit()) == {"orphans", "wrong quotas"}
+
+
 def test_the_auditor_knows_no_module_of_lading() -> None:
     root = Path(__file__).parents[3]
     todo, seen = {"tests.chaos.audit.auditor"}, set[str]()
