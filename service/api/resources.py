@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from ipaddress import IPv4Network, IPv6Network
 
-from ..images.service import Images
+from ..images.operations import Images
 from ..imports.accept import Imports
 from ..imports.actions import Actions
 from ..imports.batches.batches import Batches
 from ..imports.events.stream import Events
 from ..imports.lists import Listing
+from ..imports.prefer_wait import Waiting
 from ..imports.preflight import Preflight
 from ..imports.uploads.receiving import Receiving
 from ..imports.uploads.resumable import Uploads
-from ..imports.waiting import Waiting
 from ..limits.rates import Rates
 from ..observe.readiness import Readiness
 from ..webhooks.history import Webhooks

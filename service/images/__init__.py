@@ -1,5 +1,5 @@
 """Stored images: read them back, delete them, purge their bytes.
 
 It may use ``storages`` and every room below. ``content/`` has the ranges and conditions of RFC 9110.
-Begin with ``service``; ``purger`` completes deletions.
+Begin with ``operations``; ``purger`` completes deletions.
 """

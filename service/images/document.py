@@ -4,7 +4,7 @@ from datetime import tzinfo
 from typing import Any
 
 from ..models.representation import image_facts, timestamp
-from .service import StoredImage
+from .operations import StoredImage
 
 
 def image_document(found: StoredImage, timezone: tzinfo) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ..errors.catalogue import CONTENT_EXPIRED, ApiError
 from ..models import Import
 from ..models.clock import Clock
 from ..observe.outages import Outage
-from .service import Images
+from .operations import Images
 
 INTERVAL = 30.0
 """Seconds between two looks."""
@@ -92,9 +92,9 @@ class Purger:
         """
         for document in await self.store.search.expired_waiting(self.store.clock.now(), BATCH):
             expired = document.expired(CONTENT_EXPIRED, self.clock.now())
-            expired = await self.images.facts.stamp(document, expired)
+            expired = await self.images.outbox.with_event(document, expired)
             if await self.store.update(expired):
-                self.images.facts.written(expired)
+                self.images.outbox.written(expired)
                 log.info("an import expired: its bytes did not arrive", import_id=document.id)
                 await self.images.removal.settle_quietly(expired)
 

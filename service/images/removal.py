@@ -25,7 +25,7 @@ from ..models import Image, Import, Share
 from ..models.clock import Clock
 from ..storages.routes import Storages
 from ..storages.sharing import is_wanted
-from ..webhooks.base import Facts
+from ..webhooks.outbox import Outbox
 
 WRITE_ATTEMPTS = 5
 """How often a step is tried against others that write the same document: deletions, and who moves it."""
@@ -49,13 +49,13 @@ class Removal:
     the purger completes it later.
 
     Attributes:
-        facts: announces what is written.
+        outbox: takes the events of deletions.
     """
 
     store: DocumentStore
     storages: Storages
     clock: Clock
-    facts: Facts = field(default_factory=Facts)
+    outbox: Outbox = field(default_factory=Outbox)
 
     async def settle(self, document: Import) -> Import:
         """Remove what is to go of an import, and then the import, where it is deleted itself. Idempotent.
@@ -119,9 +119,9 @@ class Removal:
             if is_written(document):
                 return document
             with told_as_outage():
-                after = await self.facts.stamp(document, transition(document, self.clock.now()))
+                after = await self.outbox.with_event(document, transition(document, self.clock.now()))
                 if await self.store.update(after):
-                    self.facts.written(after)
+                    self.outbox.written(after)
                     return after
                 document = await self.store.get(document.id) or document
         raise _contended()
@@ -154,9 +154,9 @@ class Removal:
                     return _Fate.UNDECIDED
                 namesake = await self.store.get_by_image(heir.image_id or "")
                 taken_id = None if namesake is None or namesake.id == heir.id else namesake.image_id
-                adopted = await self.facts.stamp(heir, heir.adopted(image, taken_id, self.clock.now()))
+                adopted = await self.outbox.with_event(heir, heir.adopted(image, taken_id, self.clock.now()))
                 if await self.store.update(adopted):
-                    self.facts.written(adopted)
+                    self.outbox.written(adopted)
                     log.info("passed an image on to a duplicate", import_id=document.id, to=heir.id)
                     return _Fate.PASSED_ON
         raise _contended()

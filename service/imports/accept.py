@@ -18,8 +18,8 @@ from ..webhooks.management import Endpoints
 from ..work.backlog import Backlog
 from ..work.pipeline.importer import Importer
 from .idempotency import Idempotency, fingerprint_of
+from .parameters import SealedParams, authorised, judged, sealed, validated
 from .validation import ParamRules
-from .wanted import Sealed, authorised, judged, sealed, validated
 
 RETRY_AFTER_BACKLOG = 30
 
@@ -154,7 +154,7 @@ class Imports:
         if await self.quotas.is_full(grant.organization_id):
             raise ApiError("quota_exceeded", limit=self.quotas.limit)
 
-    def _document(self, grant: Grant, kept: Sealed, request_id: str, batch_id: str | None) -> Import:
+    def _document(self, grant: Grant, kept: SealedParams, request_id: str, batch_id: str | None) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
         due = truncate_to_milliseconds(self.store.clock.now())
         return Import(

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from ..documents import DocumentStore
 from ..errors.catalogue import ApiError
 from ..errors.database import RETRY_AFTER_OUTAGE, told_as_outage
-from ..images.service import Images
+from ..images.operations import Images
 from ..models import Import, Status
 from ..models.clock import Clock
 from ..models.grants import Grant
 from ..models.redaction import has_secrets
-from ..webhooks.base import Facts
+from ..webhooks.outbox import Outbox
 from ..work.backlog import Backlog
 from ..work.changes import Changes
 from .accept import RETRY_AFTER_BACKLOG, Imports
@@ -47,7 +47,7 @@ class Actions:
     store: DocumentStore
     backlog: Backlog
     changes: Changes
-    facts: Facts
+    outbox: Outbox
     clock: Clock
     accepted: Callable[[], None]
     stopped: Callable[[str], None]
@@ -158,9 +158,9 @@ class Actions:
             if after is None:
                 return document
             with told_as_outage():
-                after = await self.facts.stamp(document, after)
+                after = await self.outbox.with_event(document, after)
                 if await self.store.update(after):
-                    self.facts.written(after)
+                    self.outbox.written(after)
                     self.changes.tell(after.id, after.organization_id)
                     return after
                 found = await self.store.get(document.id)

@@ -16,10 +16,9 @@ from ..models import Import
 from ..models.grants import Grant
 from ..models.redaction import filtered_url
 from ..observe.traces import hint_of
-from ..work.pipeline.duplicates import source_of
+from ..work.pipeline.duplicates import Duplicates, source_of
 from ..work.pipeline.expectations import ExpectationFailed
 from ..work.pipeline.importer import Importer
-from ..work.pipeline.lookup import Duplicates
 from ..work.pipeline.outcomes import Preview
 from .accept import Imports
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors.catalogue import ApiError
-from ..work.pipeline.duplicates import SCOPES, validate_dedupe, validate_scope
 from ..work.pipeline.expectations import expectations_schema, validate_expectations
 
 Schema = Mapping[str, Any]
 
 MAX_URLS = 8
 """Mirrors that an import may name."""
+SCOPES: Final = ("off", "album", "organization")
+"""Values of ``dedupe``: where the import looks for an image with the same bytes."""
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -57,7 +58,8 @@ def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
     """
     for name, declared in PARAMETERS.items():
         declared.judge(name, params.get(name), rules)
-    validate_dedupe(params)  # which needs another parameter to make sense
+    if params.get("dedupe") == "album" and not params.get("album_id"):
+        raise _invalid("dedupe", "needs an album_id to look in an album")
 
 
 def _text(limit: Callable[[ParamRules], int], about: str) -> Declared:
@@ -119,6 +121,11 @@ def _validate_webhook(webhook: Any) -> None:
         raise _invalid("webhook[url]", "must be a non-empty string")
 
 
+def _validate_scope(scope: Any) -> None:
+    if scope is not None and scope not in SCOPES:
+        raise _invalid("dedupe", f"must be one of {', '.join(SCOPES)}")
+
+
 def _invalid(parameter: str, reason: str) -> ApiError:
     return ApiError("parameter_invalid", parameter=parameter, reason=reason)
 
@@ -157,7 +164,7 @@ PARAMETERS: Final[Mapping[str, Declared]] = {
     ),
     "dedupe": Declared(
         "Where an image with the same bytes will do.",
-        lambda _name, value, _rules: validate_scope(value),
+        lambda _name, value, _rules: _validate_scope(value),
         lambda _: {"enum": [*SCOPES, None]},
     ),
     "expect": Declared(

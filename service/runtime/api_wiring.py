@@ -12,23 +12,23 @@ from ..api.openapi.document import Description
 from ..api.params import ParamLimits
 from ..api.resources import BatchesApi, Common, EventsApi, ImagesApi, ImportsApi, RequestLimits, Resources, UploadsApi
 from ..config import LimitsSettings
-from ..images.service import Images
+from ..images.operations import Images
 from ..imports.accept import Imports
 from ..imports.actions import Actions
 from ..imports.batches.batches import Batches
 from ..imports.events.stream import Events
 from ..imports.idempotency import Idempotency
 from ..imports.lists import Listing
+from ..imports.prefer_wait import Waiting
 from ..imports.preflight import Preflight
 from ..imports.uploads.files import UploadFolder
 from ..imports.uploads.receiving import Receiving
 from ..imports.uploads.resumable import Uploads
 from ..imports.validation import ParamRules
-from ..imports.waiting import Waiting
 from ..limits.rates import Policy, Rates
 from ..observe.readiness import Readiness
 from ..work.backlog import Backlog
-from ..work.pipeline.lookup import Duplicates
+from ..work.pipeline.duplicates import Duplicates
 from .wiring import Parts, make_images
 
 
@@ -54,7 +54,7 @@ def make_resources(
         store=parts.store,
         backlog=backlog,
         changes=parts.changes,
-        facts=parts.facts,
+        outbox=parts.outbox,
         clock=parts.clock,
         accepted=accepted,
         stopped=stopped,
@@ -170,7 +170,7 @@ def _receiving(parts: Parts, imports: Imports, images: Images) -> Receiving:
         importer=parts.importer,
         spools=parts.spools,
         quotas=parts.quotas,
-        facts=parts.facts,
+        outbox=parts.outbox,
         removal=images.removal,
         changes=parts.changes,
         clock=parts.clock,

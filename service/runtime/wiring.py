@@ -17,8 +17,8 @@ from ..config import Components, Settings
 from ..documents import DocumentStore
 from ..documents.memory.store import MemoryDocumentStore
 from ..documents.sqlite.store import SqliteDocumentStore
+from ..images.operations import Downloads, Images
 from ..images.purger import Purger
-from ..images.service import Downloads, Images
 from ..imports.events.progress import Progress
 from ..limits.quotas import Quotas
 from ..models.clock import Clock
@@ -28,13 +28,13 @@ from ..storages.backfill import Copyist, Mirroring
 from ..storages.mirror import Mirror
 from ..storages.routes import Storages
 from ..storages.spool import Spools
-from ..webhooks.base import Facts
+from ..webhooks.outbox import Outbox
 from ..webhooks.wiring import WebhookParts, make_webhooks
 from ..work.attempts import Attempts
 from ..work.awake import AwakeClock
 from ..work.changes import Changes
+from ..work.pipeline.duplicates import Duplicates
 from ..work.pipeline.importer import Importer
-from ..work.pipeline.lookup import Duplicates
 from ..work.retries import RetryPolicy
 from ..work.slots import Limits
 from ..work.worker import Worker, WorkerOptions
@@ -70,9 +70,9 @@ class Parts:
         return self.storages.backend
 
     @property
-    def facts(self) -> Facts:
-        """What announces facts about imports."""
-        return Facts() if self.webhooks is None else self.webhooks.facts
+    def outbox(self) -> Outbox:
+        """The outbox that writers of documents fill."""
+        return Outbox() if self.webhooks is None else self.webhooks.outbox
 
 
 def make_store(settings: Settings, clock: Clock) -> DocumentStore:
@@ -195,7 +195,7 @@ def make_worker(parts: Parts) -> Worker:
         quotas=parts.quotas,
         removal=images.removal,
         changes=parts.changes,
-        facts=parts.facts,
+        outbox=parts.outbox,
         awake=parts.awake,
     )
     return Worker(
@@ -227,7 +227,7 @@ def make_images(parts: Parts) -> Images:
         downloads=Downloads(options.max_downloads),
         signers=signers if options.redirect else {},
         url_lifetime=timedelta(seconds=options.redirect_lifetime),
-        facts=parts.facts,
+        outbox=parts.outbox,
     )
 
 

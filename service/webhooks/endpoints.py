@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from ..documents.records import Record
 from ..secrets.vault import Vault
 from .delivery.signing import new_secret
-from .event_types import EventType
+from .events import EventType
 
 ENDPOINT: Final = "webhook"
 SECRET: Final = "webhook-secret"  # noqa: S105  # the kind of a record

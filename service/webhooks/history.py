@@ -15,8 +15,7 @@ from ..models.grants import Grant
 from ..models.representation import encode
 from .delivery.record import DELIVERY, Delivery, DeliveryStatus, delivery_id, import_owner, receiver_host
 from .endpoints import ENDPOINT, Endpoint
-from .event_types import EventType
-from .events import event
+from .events import EventType, event
 from .management import WRITE_ATTEMPTS, Endpoints, busy, check_ability
 
 PAGE: Final = 50

@@ -1,4 +1,4 @@
-"""Puts events into the outbox of their import, in the write that makes them true."""
+"""The transactional outbox: the write that makes an event true also puts the event into the outbox of its import."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,22 +9,41 @@ import structlog
 
 from ..models import Import
 from ..secrets.vault import SecretsUnreadable, Vault
-from .base import Facts
 from .directory import EndpointDirectory
-from .events import about, event, event_id, fact_of
+from .events import about, event, event_id, event_type_of
 
 log = structlog.get_logger(__name__)
 
 
+class Outbox:
+    """The outbox of a service without webhooks, which stays empty. Writers of documents know no other."""
+
+    async def with_event(self, before: Import, after: Import) -> Import:
+        """The document to write for a transition: with the event that the transition makes true, if anybody listens.
+
+        Args:
+            before: the document as the writer read it.
+            after: the document after the transition, not written yet.
+
+        Raises:
+            StoreUnavailable: the database does not say who listens.
+        """
+        del before
+        return after
+
+    def written(self, document: Import) -> None:
+        """The writer calls this when the result of ``with_event`` is durable."""
+
+
 @dataclass(frozen=True, slots=True)
-class AnnouncedFacts(Facts):
-    """See ``Facts``. An import that nobody is to be told of costs nothing.
+class WebhookOutbox(Outbox):
+    """See ``Outbox``. An import without a listener costs nothing.
 
     Attributes:
-        directory: who listens.
-        vault: opens, and seals again, where an import itself wants its end to be told.
+        directory: the endpoints that listen.
+        vault: decrypts the webhook url of an import, and encrypts it again for the outbox.
         timezone: of the times in events.
-        added: called when an outbox was written: the announcer is to look.
+        added: called after an event was written, so that the announcer looks at once.
     """
 
     directory: EndpointDirectory
@@ -32,9 +51,9 @@ class AnnouncedFacts(Facts):
     timezone: tzinfo
     added: Callable[[], None]
 
-    async def stamp(self, before: Import, after: Import) -> Import:
-        """See ``Facts.stamp``."""
-        kind = fact_of(before, after)
+    async def with_event(self, before: Import, after: Import) -> Import:
+        """See ``Outbox.with_event``."""
+        kind = event_type_of(before, after)
         if kind is None:
             return after
         url = self._own_url(before)
@@ -48,12 +67,12 @@ class AnnouncedFacts(Facts):
         return replace(after, new_events=(entry,))
 
     def written(self, document: Import) -> None:
-        """See ``Facts.written``."""
+        """See ``Outbox.written``."""
         if document.new_events:
             self.added()
 
     def _own_url(self, document: Import) -> str | None:
-        """Where the import itself wants to be told of; None also where that is no longer known."""
+        """The webhook url of the import itself; None without one, or if no key decrypts it."""
         try:
             return self.vault.webhook_url(document)
         except SecretsUnreadable as error:

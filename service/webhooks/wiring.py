@@ -10,7 +10,6 @@ from ..config import Settings
 from ..documents import DocumentStore
 from ..models.clock import Clock
 from ..secrets.vault import Vault
-from .base import Facts
 from .delivery.announcer import Announcer
 from .delivery.attempt import Attempting
 from .delivery.post import Posting
@@ -19,7 +18,7 @@ from .delivery.sender import Deliverer
 from .directory import EndpointDirectory
 from .history import DeliveryLog, Webhooks
 from .management import Endpoints
-from .outbox import AnnouncedFacts
+from .outbox import Outbox, WebhookOutbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,12 @@ class WebhookParts:
     """Webhooks, as one process has them.
 
     Attributes:
-        facts: puts events into outboxes.
+        outbox: takes the events of imports.
         announcer, deliverer: work them off; their ``run`` is the caller's to own.
         api: what handlers work with.
     """
 
-    facts: Facts
+    outbox: Outbox
     announcer: Announcer
     deliverer: Deliverer
     api: Webhooks
@@ -68,7 +67,7 @@ def make_webhooks(
     )
     endpoints = Endpoints(store, directory, posting, vault, clock, options.endpoints)
     return WebhookParts(
-        facts=AnnouncedFacts(directory, vault, timezone, announcer.wake),
+        outbox=WebhookOutbox(directory, vault, timezone, announcer.wake),
         announcer=announcer,
         deliverer=deliverer,
         api=Webhooks(endpoints, DeliveryLog(store, endpoints, clock, timezone, keep, deliverer.wake)),

@@ -19,11 +19,11 @@ from ..models import Failure, Import, Status
 from ..models.clock import Clock
 from ..observe.traces import traced
 from ..secrets.vault import SecretsUnreadable
-from ..webhooks.base import Facts
+from ..webhooks.outbox import Outbox
 from .awake import AwakeClock
 from .changes import Changes
-from .pipeline.duplicates import TakenOver
 from .pipeline.importer import Importer
+from .pipeline.outcomes import TakenOver
 from .results import Result, ResultNotWritten, Transition, handing_back
 from .retries import RetryPolicy
 
@@ -79,7 +79,7 @@ class Attempts:
         quotas: told when what it holds for an import is written, or is not going to be.
         changes: told of every result that is written.
         under_way: ids of the imports of which an attempt is made now, until its result is known.
-        facts: announces how imports end.
+        outbox: takes the events of finished imports.
         awake: tells whether this process stood still during an attempt.
         removal: removes what attempts leave behind when imports end.
     """
@@ -94,7 +94,7 @@ class Attempts:
     removal: Removal
     changes: Changes = field(default_factory=Changes)
     under_way: set[str] = field(default_factory=set)
-    facts: Facts = field(default_factory=Facts)
+    outbox: Outbox = field(default_factory=Outbox)
     awake: AwakeClock = field(default_factory=AwakeClock)
 
     async def run(self, document: Import) -> Ended:
@@ -150,7 +150,7 @@ class Attempts:
         """
         give_up = time.monotonic() + self.write_timeout
         pause = 0.1
-        result = Result(self.store, self.facts, document, transition)
+        result = Result(self.store, self.outbox, document, transition)
         while True:
             try:
                 written = await result.write()

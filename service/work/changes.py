@@ -1,6 +1,6 @@
 """News of imports within a process: who waits for one is woken when it was written here.
 
-What other processes write shows by looking at the store; see ``lading.service.imports.waiting`` and
+What other processes write shows by looking at the store; see ``lading.service.imports.prefer_wait`` and
 ``lading.service.imports.events.stream``.
 """
 

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from ..documents import DocumentStore
 from ..models import Import, Status
-from ..webhooks.base import Facts
+from ..webhooks.outbox import Outbox
 
 MISSES = 10
 """How often the document is read anew. Only the worker writes an import that runs and goes on running."""
@@ -36,14 +36,14 @@ class Result:
     """What becomes of an import, until it is written.
 
     Args:
-        facts: announces it.
+        outbox: takes the event of the transition.
         claimed: the import as it was claimed, or as it was read since.
         transition: made of the import as it is when it is written; it may be called more than once.
     """
 
-    def __init__(self, store: DocumentStore, facts: Facts, claimed: Import, transition: Transition) -> None:
+    def __init__(self, store: DocumentStore, outbox: Outbox, claimed: Import, transition: Transition) -> None:
         self._store = store
-        self._facts = facts
+        self._outbox = outbox
         self._claimed = claimed
         self._transition = transition
         self._before = claimed
@@ -60,14 +60,14 @@ class Result:
             ResultNotWritten: it is known not to be, and will not be.
         """
         for _ in range(MISSES):
-            stamped = await self._facts.stamp(self._before, self._after)
-            if await self._store.update(stamped):
-                self._facts.written(stamped)
-                return stamped
+            after = await self._outbox.with_event(self._before, self._after)
+            if await self._store.update(after):
+                self._outbox.written(after)
+                return after
             present = await self._store.get(self._claimed.id)
-            if present is not None and _is_same(present, stamped):  # by an earlier call, whose answer was lost
-                self._facts.written(stamped)
-                return stamped
+            if present is not None and _is_same(present, after):  # by an earlier call, whose answer was lost
+                self._outbox.written(after)
+                return after
             if present is None or not _is_of_worker(present, self._claimed):
                 return None
             if not present.is_run_of(self._claimed):

@@ -64,7 +64,7 @@ async def check(world: World, case: Case) -> None:
     ended = world.watched.lives["ended"] - world.watched.lives["retried"]
     assert ended == 1, f"it ended {world.watched.lives['ended']} times, and was retried less often"
     told = Counter(await world.deliveries())
-    assert told == Counter(world.watched.facts), f"{told} instead of {world.watched.facts}"
+    assert told == Counter(world.watched.events), f"{told} instead of {world.watched.events}"
     assert [dict(worker._lease_of) for worker in world.workers] == [{}, {}]
     assert not any(lease.held for lease in world.receiving._leases._leases)
 

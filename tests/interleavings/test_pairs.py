@@ -83,7 +83,7 @@ async def announce_as_it_was(store: MemoryDocumentStore, import_id: str, event_i
 
 async def write_as_it_was(result: Any) -> Import | None:
     """As it was once: who loses forgets the import."""
-    stamped = await result._facts.stamp(result._before, result._after)
+    stamped = await result._outbox.with_event(result._before, result._after)
     return stamped if await result._store.update(stamped) else None
 
 

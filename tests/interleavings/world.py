@@ -14,8 +14,8 @@ from lading.plugins.contracts import Source
 from lading.plugins.errors import ConnectFailed, OriginNotFound
 from lading.plugins.host.guards import GuardedDetector, GuardedFetcher
 from lading.service.documents import DocumentStore
+from lading.service.images.operations import Downloads, Images
 from lading.service.images.purger import Purger
-from lading.service.images.service import Downloads, Images
 from lading.service.imports.accept import Imports
 from lading.service.imports.actions import Actions
 from lading.service.imports.events.progress import Progress
@@ -33,8 +33,8 @@ from lading.service.webhooks.delivery.announcer import Announcer
 from lading.service.webhooks.delivery.record import DELIVERY
 from lading.service.webhooks.directory import EndpointDirectory
 from lading.service.webhooks.endpoints import Endpoint, Signing
-from lading.service.webhooks.events import event_id, fact_of
-from lading.service.webhooks.outbox import AnnouncedFacts
+from lading.service.webhooks.events import event_id, event_type_of
+from lading.service.webhooks.outbox import WebhookOutbox
 from lading.service.work.attempts import Attempts
 from lading.service.work.backlog import Backlog
 from lading.service.work.changes import Changes
@@ -58,7 +58,7 @@ class WatchedStore(Stepped):
     """A document store whose steps are scheduled, and that remembers what became of the import.
 
     Attributes:
-        facts: the event ids of all that was written that receivers are to be told of.
+        events: the ids of the written events that receivers are to be told of.
         ends: how often the import became final.
     """
 
@@ -67,15 +67,15 @@ class WatchedStore(Stepped):
         self.search = Stepped(inner.search, "documents", steps)
         self.records = Stepped(inner.records, "records", steps)
         self.clock = inner.clock
-        self.facts: list[str] = []
+        self.events: list[str] = []
         self.lives: Counter[str] = Counter()
 
     async def update(self, document: Import) -> bool:
         await self._steps.turn("documents", "update")
         before, written = await self._steps.made(self._update(document))
         if written:
-            if fact_of(before, document) is not None:
-                self.facts.append(event_id(document))
+            if event_type_of(before, document) is not None:
+                self.events.append(event_id(document))
             if document.status.is_final and not before.status.is_final:
                 self.lives["ended"] += 1
             elif before.status.is_final and not document.status.is_final:
@@ -111,7 +111,7 @@ class World:
         self.vault = Vault()
         remembered = cast("DocumentStore", Counted(inner, self.steps))
         self.directory = EndpointDirectory(remembered, 3600)
-        self.facts = AnnouncedFacts(self.directory, self.vault, UTC, lambda: None)
+        self.outbox = WebhookOutbox(self.directory, self.vault, UTC, lambda: None)
         self.fetcher = ScriptedFetcher()
         self.fetcher.on_open = self._fetch
         self.quotas = Quotas(store, 1 << 40, max_age=3600)
@@ -127,7 +127,7 @@ class World:
             admit=self.quotas.hold,
             mirror=self.mirror,
         )
-        self.images = Images(store, self.storages, clock, Downloads(8), facts=self.facts)
+        self.images = Images(store, self.storages, clock, Downloads(8), outbox=self.outbox)
         self.attempts = Attempts(
             store=store,
             importer=self.importer,
@@ -137,7 +137,7 @@ class World:
             write_timeout=5.0,
             quotas=self.quotas,
             removal=self.images.removal,
-            facts=self.facts,
+            outbox=self.outbox,
         )
         self.workers = [self._worker(), self._worker()]
         self.purger = Purger(self.images, store, clock, self.rng)
@@ -161,7 +161,7 @@ class World:
             store,
             self.backlog,
             Changes(),
-            self.facts,
+            self.outbox,
             clock,
             lambda: None,
             self._stop_import,
@@ -174,7 +174,7 @@ class World:
             importer=self.importer,
             spools=self.spools,
             quotas=self.quotas,
-            facts=self.facts,
+            outbox=self.outbox,
             removal=self.images.removal,
             changes=Changes(),
             clock=clock,

@@ -195,7 +195,7 @@ class Case:
 
     async def _write(self, after: Import) -> None:
         """Write it as the service does, unscheduled."""
-        stamped = await self.world.facts.stamp(self.document, after)
+        stamped = await self.world.outbox.with_event(self.document, after)
         assert await self.world.store.update(stamped)
         found = await self.world.inner.get(after.id)
         assert found is not None

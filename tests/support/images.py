@@ -9,7 +9,7 @@ from typing import Any
 
 from lading.plugins.contracts import ObjectMetadata, StorageBackend
 from lading.service.documents import DocumentStore
-from lading.service.images.service import StoredImage
+from lading.service.images.operations import StoredImage
 from lading.service.models import Image, Import, Status
 from lading.service.models.clock import Clock, truncate_to_milliseconds
 from lading.service.runtime.wiring import Parts

@@ -20,7 +20,7 @@ from lading.service.webhooks.delivery.schedule import Schedule
 from lading.service.webhooks.delivery.sender import Deliverer
 from lading.service.webhooks.directory import EndpointDirectory
 from lading.service.webhooks.endpoints import Endpoint, Signing, new_endpoint_id
-from lading.service.webhooks.outbox import AnnouncedFacts
+from lading.service.webhooks.outbox import WebhookOutbox
 from tests.support.clock import SettableClock
 from tests.support.core import ScriptedStore
 from tests.support.plugins.scripted import ScriptedFetcher, make_import
@@ -66,7 +66,7 @@ class Sending:
         self.fetcher = PostingFetcher()
         self.directory = EndpointDirectory(self.store, 0)
         self.woken: list[str] = []
-        self.facts = AnnouncedFacts(self.directory, self.vault, UTC, lambda: self.woken.append("announcer"))
+        self.outbox = WebhookOutbox(self.directory, self.vault, UTC, lambda: self.woken.append("announcer"))
         self.announcer = self.new_announcer()
         guarded = GuardedFetcher(self.fetcher, "scripted", 10)
         rng = random.Random(1)
@@ -134,9 +134,9 @@ class Sending:
         """An import that fails, written as the worker writes it; as it is stored."""
         before = document or make_import(self.clock, status=Status.RUNNING, worker_id="worker", revision=1)
         await self.store.add(before)
-        after = await self.facts.stamp(before, before.failed(FAILURE, "url", self.clock.now()))
+        after = await self.outbox.with_event(before, before.failed(FAILURE, "url", self.clock.now()))
         assert await self.store.update(after)
-        self.facts.written(after)
+        self.outbox.written(after)
         stored = await self.store.get(after.id)
         assert stored is not None
         return stored

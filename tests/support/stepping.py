@@ -15,8 +15,8 @@ from lading.plugins.contracts import ImageInfo, ObjectMetadata
 from lading.plugins.errors import ObjectExists, ObjectNotFound
 from lading.service.documents.memory.search import MemoryImportSearch
 from lading.service.documents.memory.store import MemoryDocumentStore
+from lading.service.images.operations import Downloads, Images
 from lading.service.images.purger import AGE
-from lading.service.images.service import Downloads, Images
 from lading.service.models import Import, Status
 from lading.service.models.grants import Grant
 from lading.service.secrets.vault import Vault
@@ -25,8 +25,8 @@ from lading.service.storages.copies import once
 from lading.service.storages.migration import Mover
 from lading.service.storages.routes import Storages
 from lading.service.storages.sharing import image_of
+from lading.service.work.pipeline.duplicates import Duplicates
 from lading.service.work.pipeline.importer import Importer
-from lading.service.work.pipeline.lookup import Duplicates
 from tests.support.clock import SettableClock
 from tests.support.orders import Turn, finish
 from tests.support.plugins.scripted import make_import

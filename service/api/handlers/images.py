@@ -11,7 +11,7 @@ from ...images.content.multipart import MultipartRanges
 from ...images.content.preconditions import Conditions, Verdict, evaluate
 from ...images.content.ranges import ByteRange, RangeNotSatisfiable, range_applies, wanted_ranges
 from ...images.document import image_document
-from ...images.service import StoredImage
+from ...images.operations import StoredImage
 from ..http.base import BaseHandler
 from ..http.headers import FIXED, FOR_BYTES
 from ..http.response_body import SendingHandler

@@ -18,7 +18,7 @@ from ...errors.database import told_as_outage
 from ...models import Import
 from ...models.representation import detailed, encode
 from ...work.changes import Changes
-from .feeds import MOMENT, PAGE, Feeds, ImportFeed, OrganizationFeed, Unread, wait
+from .polling import MOMENT, PAGE, Feeds, ImportFeed, OrganizationFeed, Unread, wait
 from .progress import Progress
 
 PLACE_SECONDS: Final = 30.0

@@ -30,11 +30,11 @@ from ...models.grants import Grant
 from ...observe.outages import Outage
 from ...observe.traces import traced
 from ...storages.spool import Spool, Spools
-from ...webhooks.base import Facts
+from ...webhooks.outbox import Outbox
 from ...work.changes import Changes
 from ...work.leases import Lease, Leases
-from ...work.pipeline.duplicates import TakenOver
 from ...work.pipeline.importer import Importer
+from ...work.pipeline.outcomes import TakenOver
 from ...work.results import Result, ResultNotWritten, Transition, handing_back
 from ..accept import Imports
 
@@ -81,7 +81,7 @@ class Receiving:
         importer: Importer,
         spools: Spools,
         quotas: Quotas,
-        facts: Facts,
+        outbox: Outbox,
         removal: Removal,
         changes: Changes,
         clock: Clock,
@@ -94,7 +94,7 @@ class Receiving:
         self._importer = importer
         self.spools = spools
         self._quotas = quotas
-        self._facts = facts
+        self._outbox = outbox
         self._removal = removal
         self._changes = changes
         self._clock = clock
@@ -257,7 +257,7 @@ class Receiving:
 
         with told_as_outage():
             # Where it raises that it is not written, ``_leave`` gives the lease up.
-            after = await Result(self._store, self._facts, reception.document, ended).write()
+            after = await Result(self._store, self._outbox, reception.document, ended).write()
         reception.is_over = True
         if after is None:
             await self._removal.settle_lost(reception.document.id)
@@ -286,7 +286,7 @@ class Receiving:
                 transition = handing_back(self._store.clock.now(), now)
                 back = Result(
                     self._store,
-                    self._facts,
+                    self._outbox,
                     document,
                     lambda one: transition(one).with_leftover(now) if has_left else transition(one),
                 )

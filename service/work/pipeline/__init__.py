@@ -1,5 +1,5 @@
 """One attempt at an import: fetch, detect, save.
 
-It knows the contracts of plugins, neither Tornado nor a database.
+It knows the contracts of plugins and of the document store, neither Tornado nor a database.
 Begin with ``importer``.
 """

@@ -1,26 +1,33 @@
-"""What ``dedupe`` may be, and by what images that are there already are found. Knows no database."""
+"""Images that exist already: with ``dedupe`` an import shares the object of another import instead of storing a copy.
+
+Two imports that run at the same time may both store the same bytes: each looks for duplicates before it saves.
+"""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
 
-from ...errors.catalogue import ApiError
+from ....plugins.errors import StorageUnavailable
+from ...documents import DocumentStore, StoreUnavailable
 from ...models import Image, Import
+from ...models.clock import Clock
 from ...models.redaction import filtered_url
+from ...storages.sharing import owns
+from .outcomes import TakenOver
 
-SCOPES: Final = ("off", "album", "organization")
-"""Where an image may be that is answered in place of another copy of it."""
+WRITE_ATTEMPTS = 5
+"""How often a reference is written against other writers of the same import."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """An image that is there already.
+    """An image that exists already.
 
     Attributes:
         image: the image.
         image_id: its id.
-        owner_id: id of the import whose image it is.
+        owner_id: id of the import that the image belongs to.
     """
 
     image: Image
@@ -28,57 +35,90 @@ class Duplicate:
     owner_id: str
 
 
-class TakenOver(Exception):
-    """The import does not run under the lease of its attempt any more: it was cancelled, or another attempt has it."""
-
-
-def validate_scope(scope: Any) -> None:
-    """Refuse a scope that there is not.
-
-    Raises:
-        ApiError: ``parameter_invalid``.
-    """
-    if scope is not None and scope not in SCOPES:
-        raise ApiError("parameter_invalid", parameter="dedupe", reason=f"must be one of {', '.join(SCOPES)}")
-
-
-def validate_dedupe(params: Mapping[str, Any]) -> None:
-    """Refuse a scope that there is not, or that the other parameters leave without a sense.
-
-    Raises:
-        ApiError: ``parameter_invalid``.
-    """
-    scope = params.get("dedupe")
-    validate_scope(scope)
-    if scope == "album" and not params.get("album_id"):
-        raise ApiError("parameter_invalid", parameter="dedupe", reason="needs an album_id to look in an album")
-
-
 def source_of(url: str, headers: Mapping[str, str]) -> str | None:
-    """By what imports of the same source are found: a digest of the url; None where something in it is secret."""
+    """The digest of a url, by which imports of the same source are found; None for a source with secrets."""
     if headers or filtered_url(url) != url or url[:5].lower() == "data:":
         return None
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class FindsDuplicates(Protocol):
-    """Finds images that are there already; ``lading.service.work.pipeline.lookup`` does, in the database."""
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Finds images for imports with ``dedupe``.
+
+    Every method raises ``StorageUnavailable`` if the database does not answer; the worker then retries the import.
+    """
+
+    store: DocumentStore
+    clock: Clock
 
     async def by_bytes(self, document: Import, sha256: str) -> Duplicate | None:
-        """An image with these bytes, where the import wants to know."""
-        ...
+        """An image with these bytes; None without one, or for an import without ``dedupe``."""
+        if not self.is_wanted(document):
+            return None
+        with _outage():
+            return _duplicate(
+                await self.store.search.by_sha256(document.organization_id, sha256, _album(document)), document
+            )
 
     async def by_source(self, document: Import, source: str | None) -> Duplicate | None:
-        """The latest image from that source whose origin gave it an entity tag, where the import wants to know."""
-        ...
+        """The latest image from the source with an entity tag of its origin; None as in ``by_bytes``."""
+        if source is None or not self.is_wanted(document):
+            return None
+        with _outage():
+            found = _duplicate(
+                await self.store.search.by_source(document.organization_id, source, _album(document)), document
+            )
+        return found if found is not None and found.image.etag is not None else None
 
     async def refer(self, document: Import, found: Duplicate) -> Import:
         """Make a running import refer to an image: see ``lading.service.storages.sharing``.
 
         Returns:
-            the import as it is written now; without a ``duplicate``, where the image was deleted meanwhile.
+            the import as it is written now; without a ``duplicate``, if the image was deleted meanwhile.
 
         Raises:
-            TakenOver: the import is another attempt's by now.
+            TakenOver: the import belongs to another attempt by now.
         """
-        ...
+        with _outage():
+            document = await self._write(document, lambda one: one.referring(found.image, self.clock.now()))
+            # After the reference is written: who deletes the image after this read sees the reference.
+            owner = await self.store.get(found.owner_id)
+            if owner is not None and owns(owner, found.image.key):
+                return document
+            return await self._write(document, lambda one: one.unreferring(self.clock.now()))
+
+    async def _write(self, document: Import, transition: Callable[[Import], Import]) -> Import:
+        """Write a transition of a running import, as long as it is the same run."""
+        for _ in range(WRITE_ATTEMPTS):
+            after = transition(document)
+            if await self.store.update(after):
+                return after
+            present = await self.store.get(document.id)
+            if present is None or not present.is_run_of(document):
+                raise TakenOver(document.id)
+            document = present
+        raise StoreUnavailable(f"others keep writing the document of import {document.id}")
+
+    @staticmethod
+    def is_wanted(document: Import) -> bool:
+        """Whether an import has ``dedupe``."""
+        return document.params.get("dedupe") in ("album", "organization")
+
+
+def _album(document: Import) -> str | None:
+    return document.album_id if document.params.get("dedupe") == "album" else None
+
+
+def _duplicate(found: Import | None, document: Import) -> Duplicate | None:
+    if found is None or found.image is None or found.image_id is None or found.id == document.id:
+        return None
+    return Duplicate(found.image, found.image_id, found.id)
+
+
+@contextmanager
+def _outage() -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise StorageUnavailable(str(error)) from error

@@ -28,7 +28,7 @@ from ...secrets.vault import Vault
 from ...storages.mirror import Mirror
 from ...storages.saving import Saving
 from ...storages.spool import Spool, Spools
-from .duplicates import Duplicate, FindsDuplicates, source_of
+from .duplicates import Duplicate, Duplicates, source_of
 from .expectations import ExpectationFailed, check_expectations
 from .outcomes import Outcome, Preview, facts_in, facts_of
 from .slowness import outage_if_slow, stalled_if_slow
@@ -77,7 +77,7 @@ class Importer:
         vault: Vault,
         admit: Callable[[Import, int], Awaitable[None]] | None = None,
         mirror: Mirror | None = None,
-        duplicates: FindsDuplicates | None = None,
+        duplicates: Duplicates | None = None,
         progress: WatchesFetches | None = None,
         files: SupportsFiles | None = None,
     ) -> None:

@@ -1,4 +1,4 @@
-"""What an attempt at an import, or a trial of one, comes to."""
+"""The results of an attempt at an import, and of a preview."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +11,19 @@ from ...storages.spool import Spool
 from .expectations import Facts
 
 
+class TakenOver(Exception):
+    """The import no longer runs under the lease of its attempt: a client cancelled it, or another attempt has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished import's document learns.
+    """The result of a successful attempt.
 
     Attributes:
         image: the image.
         import_type: the kind of the fetcher.
         document: the import as it was written last: an attempt may write it while it runs. It refers to ``image``
-            (``Import.duplicate``) where that was there already, and was not stored for this import.
+            (``Import.duplicate``) if the image existed already, and was not stored for this import.
     """
 
     image: Image
@@ -28,11 +32,11 @@ class Outcome:
 
     @property
     def is_duplicate(self) -> bool:
-        """Whether the image was there already."""
+        """Whether the image existed already."""
         return self.document.duplicate is not None
 
     def ending(self, now: datetime) -> Callable[[Import], Import]:
-        """What makes the import done."""
+        """The transition that makes the import done."""
         if self.is_duplicate:
             return lambda one: one.duplicated(self.image, self.import_type, now)
         return lambda one: one.succeeded(self.image, self.import_type, now)
@@ -40,11 +44,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an attempt that stores nothing has found.
+    """The result of a preview: an attempt that stores nothing.
 
     Attributes:
         facts: of the image, see ``Facts``.
-        source: the one that has led to it.
+        source: the source that led to the image.
         fetcher: the kind of the fetcher.
     """
 
@@ -54,12 +58,12 @@ class Preview:
 
 
 def facts_of(info: ImageInfo, spool: Spool) -> Facts:
-    """What is to be as expected, of bytes that were recognised."""
+    """The facts of a recognised image, to compare with expectations."""
     sizes = {"width": info.width, "height": info.height, "frames": info.frames, "byte_size": spool.byte_size}
     return Facts(format=info.format, content_type=info.content_type, sha256=spool.sha256, **sizes)
 
 
 def facts_in(image: Image) -> Facts:
-    """The same, of an image that is stored already."""
+    """The facts of a stored image, to compare with expectations."""
     sizes = {"width": image.width, "height": image.height, "frames": image.frames, "byte_size": image.byte_size}
     return Facts(format=image.format, content_type=image.content_type, sha256=image.sha256, **sizes)

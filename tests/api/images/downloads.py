@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from lading.plugins.contracts import StoredObject
-from lading.service.images.service import StoredImage
+from lading.service.images.operations import StoredImage
 from tests.api.conftest import Assembled
 from tests.support.images import path_of, read_head, request_of
 from tests.support.plugins.scripted import until

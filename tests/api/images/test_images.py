@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lading.plugins.errors import StorageDenied, StorageUnavailable
-from lading.service.images.service import StoredImage
+from lading.service.images.operations import StoredImage
 from lading.service.models import Status
 from tests.api.conftest import Assembled
 from tests.support.clock import SettableClock

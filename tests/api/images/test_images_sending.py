@@ -15,7 +15,7 @@ import structlog
 import lading.service.runtime.serving
 from lading.plugins.contracts import StoredObject
 from lading.plugins.errors import StorageUnavailable
-from lading.service.images.service import StoredImage
+from lading.service.images.operations import StoredImage
 from tests.api.conftest import Assembled
 from tests.api.images.downloads import MIB, Watched, nothing_is_left, reading
 from tests.support.clock import SettableClock

@@ -10,8 +10,7 @@ from lading.service.secrets.vault import Vault
 from lading.service.webhooks.delivery.record import DELIVERY, Delivery, DeliveryStatus, delivery_id
 from lading.service.webhooks.delivery.signing import check_secret
 from lading.service.webhooks.endpoints import ENDPOINT, SECRET, secret_record_id
-from lading.service.webhooks.event_types import EventType
-from lading.service.webhooks.events import event
+from lading.service.webhooks.events import EventType, event
 from tests.api.conftest import Assembled
 from tests.support.clock import SettableClock
 from tests.support.servers.service import ISSUER, OTHER_ISSUER, Client, token

@@ -10,7 +10,7 @@ from lading.plugins.contracts import StoredObject
 from lading.plugins.errors import PluginError, StorageDenied, StorageUnavailable
 from lading.service.errors.catalogue import ApiError
 from lading.service.images.content.ranges import ByteRange
-from lading.service.images.service import Downloads, Images, StoredImage
+from lading.service.images.operations import Downloads, Images, StoredImage
 from lading.service.models import Import
 from lading.service.models.grants import Grant
 from lading.service.storages.routes import Storages

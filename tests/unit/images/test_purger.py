@@ -18,8 +18,8 @@ from lading.backends.memory import MemoryStorage, MemoryStorageOptions
 from lading.plugins.contracts import ObjectMetadata
 from lading.plugins.errors import StorageUnavailable
 from lading.service.errors.catalogue import ApiError
+from lading.service.images.operations import Downloads, Images, StoredImage
 from lading.service.images.purger import AGE, FAILURES, Purger
-from lading.service.images.service import Downloads, Images, StoredImage
 from lading.service.models import Image, Import, Status
 from lading.service.models.issuers import Issuer
 from lading.service.storages.copies import once

@@ -12,7 +12,7 @@ from lading.service.errors.catalogue import ApiError
 from lading.service.imports.uploads.receiving import RETRY_AFTER_UPLOADS, Receiving
 from lading.service.models import Import, Status
 from lading.service.storages.spool import Spool
-from lading.service.webhooks.base import Facts
+from lading.service.webhooks.outbox import Outbox
 from lading.service.work.changes import Changes
 from tests.support.clock import SettableClock
 from tests.support.core import Core
@@ -27,7 +27,7 @@ def receiving(core: Core, clock: SettableClock) -> Receiving:
         importer=core.importer,
         spools=core.importer._spools,
         quotas=core.quotas,
-        facts=Facts(),
+        outbox=Outbox(),
         removal=core.removal,
         changes=Changes(),
         clock=clock,

@@ -13,8 +13,7 @@ from lading.service.models import Image, Import, Status
 from lading.service.models.redaction import filtered
 from lading.service.secrets.vault import Vault
 from lading.service.webhooks.delivery.record import DELIVERY, import_owner
-from lading.service.webhooks.event_types import EventType
-from lading.service.webhooks.events import about, event_id, fact_of
+from lading.service.webhooks.events import EventType, about, event_id, event_type_of
 from tests.support.clock import SettableClock
 from tests.support.plugins.scripted import make_import
 from tests.support.sending import FAILURE, Sending
@@ -64,7 +63,7 @@ def transitions() -> list[tuple[Import, Import, EventType | None]]:
 
 @pytest.mark.parametrize(("before", "after", "kind"), transitions())
 def test_what_is_a_fact(before: Import, after: Import, kind: EventType | None) -> None:
-    assert fact_of(before, after) is kind
+    assert event_type_of(before, after) is kind
 
 
 def test_a_fact_has_one_id_and_another_fact_another() -> None:
@@ -134,7 +133,7 @@ async def test_an_announcer_is_in_the_way_of_nobody_who_runs_the_import_again() 
     assert await sending.store.update(failed.retried(sending.clock.now(), sending.clock.now()))
     (claimed,) = await sending.store.claim("worker", 1)
     await sending.announcer.sweep()
-    again = await sending.facts.stamp(claimed, claimed.failed(FAILURE, "url", sending.clock.now()))
+    again = await sending.outbox.with_event(claimed, claimed.failed(FAILURE, "url", sending.clock.now()))
     assert await sending.store.update(again)
     assert [entry["id"] for one in await sending.store.search.with_outbox(9) for entry in one.outbox] == [
         event_id(again)
@@ -160,9 +159,9 @@ async def test_a_result_whose_writing_is_tried_again_is_one_fact() -> None:
     await sending.endpoint()
     before = make_import(sending.clock, status=Status.RUNNING, worker_id="worker", revision=1)
     after = before.failed(FAILURE, "url", sending.clock.now())
-    first = await sending.facts.stamp(before, after)
+    first = await sending.outbox.with_event(before, after)
     sending.clock.advance(timedelta(seconds=30))
-    assert await sending.facts.stamp(before, after) == first
+    assert await sending.outbox.with_event(before, after) == first
 
 
 @pytest.mark.gen_test

@@ -8,7 +8,7 @@ import pytest
 
 from lading.service.documents import StoreUnavailable
 from lading.service.models import Failure, Image, Import, Status
-from lading.service.webhooks.base import Facts
+from lading.service.webhooks.outbox import Outbox
 from lading.service.work.results import MISSES, Result, ResultNotWritten
 from tests.support.clock import SettableClock
 from tests.support.core import ScriptedStore
@@ -18,13 +18,13 @@ FAILURE = Failure("origin_not_found", "It is not there.", retryable=False)
 IMAGE = Image("PNG", "image/png", 1, 1, 1, 1, "0" * 64, "local", "a")
 
 
-class CountedFacts(Facts):
+class CountedOutbox(Outbox):
     """Counts what is written; an event for each transition."""
 
     def __init__(self) -> None:
         self.told: list[int] = []
 
-    async def stamp(self, before: Import, after: Import) -> Import:
+    async def with_event(self, before: Import, after: Import) -> Import:
         return replace(after, new_events=({"id": f"evt_{after.revision}"},))
 
     def written(self, document: Import) -> None:
@@ -37,7 +37,7 @@ class Desk:
     def __init__(self) -> None:
         self.clock = SettableClock()
         self.store = ScriptedStore(self.clock)
-        self.facts = CountedFacts()
+        self.outbox = CountedOutbox()
 
     async def claim(self) -> Import:
         await self.store.open()
@@ -55,7 +55,7 @@ class Desk:
 
     def result(self, claimed: Import, transition: Callable[[Import], Import] | None = None) -> Result:
         done: Callable[[Import], Import] = lambda one: one.succeeded(IMAGE, "url", self.clock.now())  # noqa: E731
-        return Result(self.store, self.facts, claimed, transition or done)
+        return Result(self.store, self.outbox, claimed, transition or done)
 
     async def stored(self) -> Import:
         (document,) = self.store.imports
@@ -75,7 +75,7 @@ async def test_a_transition_is_made_again_of_what_others_have_written() -> None:
     assert written is not None
     stored = await desk.stored()
     assert (stored.status, stored.revision, stored.trace) == (Status.DONE, 4, ({"by": "others"},))
-    assert (stored.outbox, desk.facts.told) == (({"id": "evt_4"},), [4])
+    assert (stored.outbox, desk.outbox.told) == (({"id": "evt_4"},), [4])
 
 
 @pytest.mark.gen_test
@@ -86,7 +86,7 @@ async def test_an_import_of_others_is_left_to_them(end: Callable[..., Import]) -
     taken = end(claimed, desk.clock.now())
     await desk.write(taken)
     assert await desk.result(claimed).write() is None
-    assert (await desk.stored(), desk.facts.told) == (taken, [])
+    assert (await desk.stored(), desk.outbox.told) == (taken, [])
     if taken.status is Status.QUEUED:
         await desk.store.register("other", timedelta(seconds=30))
         (running,) = await desk.store.claim("other", 1)
@@ -151,7 +151,7 @@ async def test_what_was_written_is_known_again(is_announced: bool) -> None:
     written = await result.write()
     assert written is not None
     assert written.image_id == stored.image_id == (await desk.stored()).image_id
-    assert (written.revision, desk.facts.told) == (2, [2])
+    assert (written.revision, desk.outbox.told) == (2, [2])
 
 
 @pytest.mark.gen_test
@@ -166,7 +166,7 @@ async def test_what_others_have_written_alike_is_not_taken_for_the_result() -> N
     other = claimed.succeeded(IMAGE, "url", desk.clock.now())
     await desk.write(other)
     assert await result.write() is None
-    assert (await desk.stored(), desk.facts.told) == (other, [])
+    assert (await desk.stored(), desk.outbox.told) == (other, [])
 
 
 @pytest.mark.gen_test

@@ -11,7 +11,7 @@ from lading.backends.guard.storage import GuardedStorage
 from lading.backends.memory import MemoryStorage, MemoryStorageOptions
 from lading.plugins.contracts import ObjectMetadata
 from lading.service.documents import DocumentStore
-from lading.service.images.service import Downloads, Images
+from lading.service.images.operations import Downloads, Images
 from lading.service.models import Import, Share, Status
 from lading.service.models.grants import Grant
 from lading.service.storages.copies import once

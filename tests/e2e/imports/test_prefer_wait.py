@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import lading.service.imports.waiting
+import lading.service.imports.prefer_wait
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Origin, answer
 from tests.support.servers.service import Client, running_service, token
@@ -71,14 +71,14 @@ async def test_waiting_ends_with_the_client_and_with_the_service(
         _, document = await post(client, "http://127.0.0.1:9/a.jpg", "wait=0")
         head = f"GET /api/v1/imports/{document['id']} HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n"
         head += f"Authorization: Bearer {client.token}\r\n\r\n"
-        waiting: list[lading.service.imports.waiting.Waiting] = []
-        final = lading.service.imports.waiting.Waiting.final
+        waiting: list[lading.service.imports.prefer_wait.Waiting] = []
+        final = lading.service.imports.prefer_wait.Waiting.final
 
-        async def watched(self: lading.service.imports.waiting.Waiting, *arguments: object) -> object:
+        async def watched(self: lading.service.imports.prefer_wait.Waiting, *arguments: object) -> object:
             waiting.append(self)
             return await final(self, *arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(lading.service.imports.waiting.Waiting, "final", watched)
+        monkeypatch.setattr(lading.service.imports.prefer_wait.Waiting, "final", watched)
         port = int(running.url.rpartition(":")[2])
         for _ in range(2):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -97,7 +97,7 @@ async def test_waiting_ends_with_the_client_and_with_the_service(
 
 @pytest.mark.gen_test(timeout=30)
 async def test_how_many_wait_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lading.service.imports.waiting, "MAX_WAITING", 0)
+    monkeypatch.setattr(lading.service.imports.prefer_wait, "MAX_WAITING", 0)
     async with running_service(tmp_path, LADING_WORKER__ENABLED="false") as running:
         applied, document = await post(Client(running.url, token()), "http://127.0.0.1:9/a.jpg", "wait=60")
         assert (applied, list(document)) == (None, KEYS)

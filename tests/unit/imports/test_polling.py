@@ -1,6 +1,6 @@
 """What a listener of an organisation has not read yet: bounded, and nothing of it skipped."""
 
-from lading.service.imports.events.feeds import UNREAD, Unread
+from lading.service.imports.events.polling import UNREAD, Unread
 
 
 def taken(unread: Unread) -> list[object]:

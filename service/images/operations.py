@@ -26,7 +26,7 @@ from ..models.clock import Clock
 from ..models.grants import Grant
 from ..storages.routes import Storages
 from ..storages.sharing import image_of
-from ..webhooks.base import Facts
+from ..webhooks.outbox import Outbox
 from .content.ranges import ByteRange
 from .removal import Removal, elsewhere, unavailable
 
@@ -104,7 +104,7 @@ class Images:
     Attributes:
         signers: what signs URLs, by the name of its storage, where clients are to be sent there.
         url_lifetime: how long such a URL works.
-        facts: announces deletions.
+        outbox: takes the events of deletions.
         removal: removes the bytes.
     """
 
@@ -114,12 +114,12 @@ class Images:
     downloads: Downloads
     signers: Mapping[str, SupportsSignedUrls] = field(default_factory=dict)
     url_lifetime: timedelta = timedelta(seconds=60)
-    facts: Facts = field(default_factory=Facts)
+    outbox: Outbox = field(default_factory=Outbox)
     removal: Removal = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what removes."""
-        object.__setattr__(self, "removal", Removal(self.store, self.storages, self.clock, self.facts))
+        object.__setattr__(self, "removal", Removal(self.store, self.storages, self.clock, self.outbox))
 
     async def get(self, grant: Grant, image_id: str) -> StoredImage:
         """An image of the grant's organisation.

@@ -20,7 +20,7 @@ from .validation import ParamRules, validate
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedImport:
     """The import that a client asks for; its parameters have the shape that they must have.
 
     Attributes:
@@ -36,7 +36,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedParams:
     """The parameters as a document keeps them.
 
     Attributes:
@@ -52,7 +52,7 @@ class Sealed:
     has_source: bool
 
 
-def validated(params: Mapping[str, Any], rules: ParamRules) -> Wanted:
+def validated(params: Mapping[str, Any], rules: ParamRules) -> RequestedImport:
     """Refuse parameters of a wrong shape.
 
     Raises:
@@ -62,45 +62,45 @@ def validated(params: Mapping[str, Any], rules: ParamRules) -> Wanted:
     url = params.get("url")
     urls = url if isinstance(url, list) else [url] if url else []
     headers = params.get("headers") or {}
-    return Wanted(params, tuple(Source(one, headers) for one in urls), webhook_of(params))
+    return RequestedImport(params, tuple(Source(one, headers) for one in urls), webhook_of(params))
 
 
-def authorised(wanted: Wanted, grant: Grant) -> Wanted:
+def authorised(requested: RequestedImport, grant: Grant) -> RequestedImport:
     """Refuse an import that the token does not allow.
 
     Raises:
         ApiError: ``forbidden``.
     """
-    if not grant.allows("image_upload", wanted.params.get("album_id")):
+    if not grant.allows("image_upload", requested.params.get("album_id")):
         raise ApiError("forbidden", ability="image_upload")
-    return wanted
+    return requested
 
 
-def judged(wanted: Wanted, check: Callable[[Source], None]) -> Wanted:
+def judged(requested: RequestedImport, check: Callable[[Source], None]) -> RequestedImport:
     """Refuse a source that can never be fetched, by ``check``, which raises ``SourceRefused``.
 
     Raises:
         ApiError: the code of the refusal. Of several sources it names the one at fault.
     """
-    for number, source in enumerate(wanted.sources):
+    for number, source in enumerate(requested.sources):
         try:
             check(source)
         except SourceRefused as error:
             refusal = ApiError.from_refusal(error)
-            if len(wanted.sources) > 1 and refusal.parameter == "url":
+            if len(requested.sources) > 1 and refusal.parameter == "url":
                 refusal.parameter = f"url[{number}]"
             raise refusal from error
-    return wanted
+    return requested
 
 
-def sealed(wanted: Wanted, vault: Vault) -> Sealed:
+def sealed(requested: RequestedImport, vault: Vault) -> SealedParams:
     """Part the secrets from the rest. They are kept where a fetch or a webhook is going to need them."""
-    shown = filtered(wanted.params)
-    is_needed = bool(wanted.sources or wanted.webhook_url) and shown is not wanted.params
-    first = wanted.sources[0].url if wanted.sources else ""
-    return Sealed(
+    shown = filtered(requested.params)
+    is_needed = bool(requested.sources or requested.webhook_url) and shown is not requested.params
+    first = requested.sources[0].url if requested.sources else ""
+    return SealedParams(
         params=shown,
-        secret=vault.seal(wanted.params) if is_needed else None,
+        secret=vault.seal(requested.params) if is_needed else None,
         host=host_of(first) if first else "",
-        has_source=bool(wanted.sources),
+        has_source=bool(requested.sources),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lading.service.documents import StoreUnavailable
-from lading.service.imports.events.feeds import UNREAD
+from lading.service.imports.events.polling import UNREAD
 from tests.e2e.imports.test_events import Stream, listening, post
 from tests.support.servers.service import Client, running_service, token
 
@@ -135,7 +135,7 @@ def service_streams() -> int:
 
 @pytest.mark.gen_test(timeout=60)
 async def test_who_falls_behind_is_told_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lading.service.imports.events.feeds.UNREAD", 3)
+    monkeypatch.setattr("lading.service.imports.events.polling.UNREAD", 3)
     assert UNREAD > 3
     async with running_service(tmp_path, None, **QUIET) as service, AsyncExitStack() as stack:
         client = Client(service.url, token(admin=True))
