@@ -21,6 +21,7 @@ DELAYS = (0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 class LifeCases(DetectorHarness):
     async def test_it_says_what_it_is(self) -> None:
+        """The class declares its contract version, its coroutines and a description of each option."""
         async with self.opened() as detector:
             cls = type(detector)
         assert type(cls.contract_version) is int
@@ -32,11 +33,13 @@ class LifeCases(DetectorHarness):
             assert (option.description or "").strip(), f"the option {name} has no description"
 
     async def test_a_new_detector_has_started_nothing(self) -> None:
+        """The constructor starts no task, thread or process, and opens no file."""
         async with no_leaks():
             detector = self.made(self.make_detector())
         await detector.close()
 
     async def test_two_detectors_do_not_share_their_lives(self) -> None:
+        """A detector still works after another instance is closed."""
         async with self.opened() as one, self.opened() as other:
             await self.assert_works(one)
             await self.assert_works(other)
@@ -46,6 +49,7 @@ class LifeCases(DetectorHarness):
     # --- files that are not there -------------------------------------------------------------------------------------
 
     async def test_a_missing_file(self) -> None:
+        """A path without a file is a well-formed ``PluginError``, whose public text does not show the path."""
         async with self.opened() as detector:
             with self.file(b"") as path:
                 missing = path.with_name("missing")
@@ -54,6 +58,7 @@ class LifeCases(DetectorHarness):
             await self.assert_works(detector)
 
     async def test_a_folder_is_no_file(self) -> None:
+        """A folder is a well-formed ``PluginError``, whose public text does not show the path."""
         async with self.opened() as detector:
             with self.file(b"") as path:
                 await self._assert_error(await attempt(detector.detect(path.parent)), path.parent)
@@ -67,6 +72,7 @@ class LifeCases(DetectorHarness):
     # --- cancellation -------------------------------------------------------------------------------------------------
 
     async def test_cancelled_at_every_await_of_the_first_call(self) -> None:
+        """A cancelled first ``detect`` ends as cancelled, at whichever await, and leaves nothing behind."""
         sample = self.samples()[0]
         with self.file(sample.data) as path:
             for nth in range(1, 1000):
@@ -78,6 +84,7 @@ class LifeCases(DetectorHarness):
                     assert task.cancelled(), f"cancelled at await {nth}, it ended with {task}"
 
     async def test_cancelled_at_every_await_of_a_later_call(self) -> None:
+        """A cancelled later ``detect`` ends as cancelled, and the detector still works."""
         async with self.opened() as detector:
             with self.file(self.samples()[-1].data) as path:
                 for nth in range(1, 1000):
@@ -91,6 +98,7 @@ class LifeCases(DetectorHarness):
 
     @pytest.mark.parametrize("kind", ["sample", "refused"])
     async def test_cancelled_in_the_middle(self, kind: str) -> None:
+        """A ``detect`` cancelled after up to 0.3 s ends as cancelled, and the detector still works."""
         files = self.samples() if kind == "sample" else self.refused()
         data = max((file.data for file in files), key=len)
         async with self.opened() as detector:
@@ -105,6 +113,7 @@ class LifeCases(DetectorHarness):
             await self.assert_works(detector)
 
     async def test_cancelled_among_others(self) -> None:
+        """A cancelled ``detect`` does not disturb calls that run at the same time."""
         sample = self.samples()[0]
         async with self.opened() as detector:
             with self.file(sample.data) as path:
@@ -123,23 +132,27 @@ class LifeCases(DetectorHarness):
     # --- closing ------------------------------------------------------------------------------------------------------
 
     async def test_close_twice_and_at_once(self) -> None:
+        """``close`` may be called again, also while another ``close`` runs."""
         async with self.opened() as detector:
             await self.assert_works(detector)
             await asyncio.gather(detector.close(), detector.close())
             await detector.close()
 
     async def test_close_of_an_unused_detector(self) -> None:
+        """``close`` works, twice, on a detector that never read a file."""
         detector = self.made(self.make_detector())
         await detector.close()
         await detector.close()
 
     async def test_one_close_is_enough(self) -> None:
+        """After a single ``close``, no task, thread, file descriptor or child process is left."""
         async with no_leaks():
             detector = self.made(self.make_detector())
             await self.assert_works(detector)
             await detector.close()
 
     async def test_use_after_close_is_an_error(self) -> None:
+        """``detect`` after ``close`` raises a ``PluginError`` and starts nothing."""
         sample = self.samples()[0]
         async with self.opened() as detector:
             await self.assert_works(detector)
@@ -153,6 +166,7 @@ class LifeCases(DetectorHarness):
     @pytest.mark.parametrize("turns", [0, 1, 3, 10, 100])
     @pytest.mark.parametrize("calls", [1, 16])
     async def test_close_while_it_detects(self, calls: int, turns: int) -> None:
+        """``close`` ends running calls, each with its correct result or with a ``PluginError``."""
         sample = self.samples()[0]
         async with self.opened() as detector:
             with self.file(sample.data) as path:
@@ -166,6 +180,7 @@ class LifeCases(DetectorHarness):
                     _assert_ended(task, sample)
 
     async def test_a_cancelled_close_can_be_repeated(self) -> None:
+        """After a cancelled ``close``, another ``close`` releases everything."""
         for nth in range(1, 100):
             async with self.opened() as detector:
                 await self.assert_works(detector)

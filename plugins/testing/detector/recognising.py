@@ -45,12 +45,14 @@ def traces(path: Path) -> tuple[object, ...]:
 
 class RecognisingCases(DetectorHarness):
     async def test_every_sample_is_recognised(self) -> None:
+        """Each file of ``samples()`` has the format, type, size and frames that the sample states."""
         async with self.opened() as detector:
             assert self.samples(), "no samples"
             for sample in self.samples():
                 await self.assert_recognised(detector, sample)
 
     async def test_values_are_plausible(self) -> None:
+        """Each result is a well-formed ``ImageInfo``."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with self.file(sample.data) as path:
@@ -59,6 +61,7 @@ class RecognisingCases(DetectorHarness):
                 assert_plausible(info, sample.name)
 
     async def test_twice_the_same(self) -> None:
+        """The same file gives the same result, or the same refusal, every time."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with self.file(sample.data) as path:
@@ -71,6 +74,7 @@ class RecognisingCases(DetectorHarness):
     # --- where the file lies ------------------------------------------------------------------------------------------
 
     async def test_a_file_known_by_its_descriptor(self) -> None:
+        """The detector reads a path in ``/proc/self/fd``, and in ``/proc/PID/fd``."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with self.file(sample.data) as path, path.open("rb") as file:
@@ -78,6 +82,7 @@ class RecognisingCases(DetectorHarness):
                         assert_says(await detector.detect(Path(f"/proc/{process}/fd/{file.fileno()}")), sample)
 
     async def test_a_file_that_has_lost_its_name(self) -> None:
+        """The detector reads an open file that was deleted, not the new file of the same name."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with self.file(sample.data) as path, path.open("r+b") as file:
@@ -86,12 +91,14 @@ class RecognisingCases(DetectorHarness):
                     assert_says(await detector.detect(Path(f"/proc/self/fd/{file.fileno()}")), sample)
 
     async def test_a_file_in_memory_that_nobody_may_change(self) -> None:
+        """The detector reads a sealed file in memory (``memfd_create``)."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with sealed(sample.data) as descriptor:
                     assert_says(await detector.detect(Path(f"/proc/self/fd/{descriptor}")), sample)
 
     async def test_a_descriptor_keeps_its_position(self) -> None:
+        """The detector reads the file from its start, and leaves the position of the descriptor as it was."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with sealed(sample.data) as descriptor:
@@ -101,6 +108,7 @@ class RecognisingCases(DetectorHarness):
                         assert os.lseek(descriptor, 0, os.SEEK_CUR) == position, f"{sample.name}: the position moved"
 
     async def test_a_symbolic_link(self) -> None:
+        """The detector follows a symbolic link."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with self.file(sample.data) as path, self.file(b"") as link:
@@ -109,12 +117,14 @@ class RecognisingCases(DetectorHarness):
                     assert_says(await detector.detect(link), sample)
 
     async def test_a_relative_path(self) -> None:
+        """The detector reads a path relative to the working directory."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with self.file(sample.data) as path, chdir(path.parent):
                     assert_says(await detector.detect(Path(path.name)), sample)
 
     async def test_a_file_that_may_only_be_read(self) -> None:
+        """The detector needs no permission to write the file or its folder."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with self.file(sample.data) as path:
@@ -126,6 +136,7 @@ class RecognisingCases(DetectorHarness):
                         path.parent.chmod(0o700)
 
     async def test_the_file_and_its_folder_are_left_alone(self) -> None:
+        """The detector changes neither the file nor its folder, and creates no file beside it."""
         files = [(sample.name, sample.data) for sample in self.samples()]
         files += [(refused.name, refused.data) for refused in self.refused()]
         async with self.opened() as detector:
@@ -139,6 +150,7 @@ class RecognisingCases(DetectorHarness):
 
     @pytest.mark.parametrize("ending", ENDINGS)
     async def test_the_ending_of_a_name_means_nothing(self, ending: str) -> None:
+        """Only the content decides: a misleading file extension changes no result."""
         async with self.opened() as detector:
             for sample in self.samples():
                 with self.file(sample.data, f"image.{ending}") as path:
@@ -147,6 +159,7 @@ class RecognisingCases(DetectorHarness):
                 assert_raises(judged(await attempt(detector.detect(path)), ending), NotAnImage, ending)
 
     async def test_any_name(self) -> None:
+        """The detector reads files with spaces, line breaks, shell characters or invalid UTF-8 in their names."""
         sample = self.samples()[0]
         async with self.opened() as detector:
             for name in ODD_NAMES:
@@ -154,6 +167,7 @@ class RecognisingCases(DetectorHarness):
                     assert_says(await attempt(detector.detect(path)), sample)
 
     async def test_nothing_is_remembered_of_a_name(self) -> None:
+        """The detector reads a path again, though size and modification time stayed the same."""
         async with self.opened() as detector:
             with self.file(b"") as path:
                 for sample in self.samples():
@@ -170,6 +184,7 @@ class RecognisingCases(DetectorHarness):
     # --- many at once -------------------------------------------------------------------------------------------------
 
     async def test_many_at_once(self) -> None:
+        """Concurrent calls for different files give each file its own result."""
         samples, refused = self.samples(), self.refused()
         async with self.opened() as detector, asyncio.TaskGroup() as tasks:
             for number in range(max(16, len(samples))):
@@ -177,6 +192,7 @@ class RecognisingCases(DetectorHarness):
                 tasks.create_task(self.assert_refused(detector, refused[number % len(refused)]))
 
     async def test_one_file_many_times_at_once(self) -> None:
+        """Concurrent calls for one file all give its result."""
         sample = self.samples()[-1]
         async with self.opened() as detector:
             with self.file(sample.data) as path:

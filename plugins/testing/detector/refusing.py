@@ -47,12 +47,14 @@ def large_files() -> dict[str, Iterable[bytes]]:
 
 class RefusingCases(DetectorHarness):
     async def test_every_refused_file_gives_its_class(self) -> None:
+        """Each file of ``refused()`` raises the class of error that it states."""
         async with self.opened() as detector:
             assert self.refused(), "no files that are refused"
             for refused in self.refused():
                 await self.assert_refused(detector, refused)
 
     async def test_refusals_do_no_lasting_harm(self) -> None:
+        """The detector recognises good files as before, after each refusal."""
         samples = self.samples()
         async with self.opened() as detector:
             for number, refused in enumerate(self.refused()):
@@ -64,6 +66,7 @@ class RefusingCases(DetectorHarness):
     # --- damage -------------------------------------------------------------------------------------------------------
 
     async def test_truncated_files(self) -> None:
+        """A sample cut off at many lengths raises a ``DetectError``."""
         self.require("truncation")
         count = self._share()
         async with self.opened() as detector:
@@ -74,6 +77,7 @@ class RefusingCases(DetectorHarness):
                     assert isinstance(await self.outcome(detector, data, what), DetectError), what
 
     async def test_the_first_bytes_alone(self) -> None:
+        """The first few bytes of a sample raise a ``DetectError``."""
         self.require("truncation")
         async with self.opened() as detector:
             for sample in self.samples():
@@ -82,6 +86,7 @@ class RefusingCases(DetectorHarness):
                     assert isinstance(await self.outcome(detector, sample.data[:length], what), DetectError), what
 
     async def test_wrong_bits(self) -> None:
+        """A sample with flipped bits gives a result or a ``DetectError``, never another exception."""
         async with self.opened() as detector:
             for sample in self.samples():
                 for number, data in enumerate(images.bit_flips(sample.data, self._share())):
@@ -89,6 +94,7 @@ class RefusingCases(DetectorHarness):
             await self.assert_works(detector)
 
     async def test_a_hole(self) -> None:
+        """A sample with a range of zeros gives a result or a ``DetectError``, never another exception."""
         async with self.opened() as detector:
             for sample in self.samples():
                 size = len(sample.data)
@@ -101,6 +107,7 @@ class RefusingCases(DetectorHarness):
 
     @pytest.mark.parametrize("follower", FOLLOWERS)
     async def test_something_behind_the_image(self, follower: str) -> None:
+        """Data after the image changes no result; the detector may refuse the file."""
         async with self.opened() as detector:
             for sample in self.samples():
                 outcome = await self.outcome(detector, sample.data + FOLLOWERS[follower], sample.name)
@@ -108,6 +115,7 @@ class RefusingCases(DetectorHarness):
                     assert_says(outcome, sample)
 
     async def test_two_images_in_one_file(self) -> None:
+        """A file with two images is the first image, or the detector refuses it."""
         own = {sample.format: sample for sample in self.samples()}
         others = {sample.format: sample for sample in (images.sample("gif"), images.sample("png"))} | own
         async with self.opened() as detector:
@@ -119,6 +127,7 @@ class RefusingCases(DetectorHarness):
                         assert_says(outcome, first)
 
     async def test_a_page_before_the_image(self) -> None:
+        """An HTML page followed by an image raises ``NotAnImage``."""
         async with self.opened() as detector:
             for sample in self.samples():
                 data = b"<!doctype html><html><body>a page</body></html>\n" + sample.data
@@ -129,23 +138,27 @@ class RefusingCases(DetectorHarness):
 
     @pytest.mark.parametrize("name", images.NOT_IMAGES)
     async def test_what_is_no_image(self, name: str) -> None:
+        """Text, archives, documents and other files without an image raise ``NotAnImage``."""
         async with self.opened() as detector:
             assert_raises(await self.outcome(detector, images.NOT_IMAGES[name], name), NotAnImage, name)
             await self.assert_works(detector)
 
     async def test_single_bytes(self) -> None:
+        """A file of one byte raises ``NotAnImage``."""
         async with self.opened() as detector:
             for value in range(0, 256, 5):
                 what = f"the byte {value}"
                 assert_raises(await self.outcome(detector, bytes([value]), what), NotAnImage, what)
 
     async def test_formats_of_others(self) -> None:
+        """A format that the detector does not know raises ``NotAnImage`` or ``FormatNotAllowed``."""
         async with self.opened() as detector:
             for name, (format_name, data) in images.FOREIGN.items():
                 if not self._may_know(format_name, data):
                     _assert_left_to_others(await self.outcome(detector, data, name), name)
 
     async def test_good_images_of_other_formats(self) -> None:
+        """A good image of another format is recognised correctly, or left to other detectors."""
         async with self.opened() as detector:
             for sample in images.samples().values():
                 if not self._may_know(sample.format, sample.data):
@@ -158,6 +171,7 @@ class RefusingCases(DetectorHarness):
     # --- bombs and bulk -----------------------------------------------------------------------------------------------
 
     async def test_bombs(self) -> None:
+        """A decompression bomb needs at most 32 MiB of memory; beyond a billion pixels it is refused."""
         async with self.opened() as detector:
             for name, data in images.bombs().items():
                 with bounded_memory(f"the bomb {name}", MEMORY):
@@ -169,6 +183,7 @@ class RefusingCases(DetectorHarness):
 
     @pytest.mark.parametrize("name", large_files())
     async def test_a_large_file_that_is_no_image(self, name: str) -> None:
+        """A file of 64 MB without an image raises ``NotAnImage``, in at most 32 MiB of memory."""
         async with self.opened() as detector:
             with self.file(large_files()[name]) as path:
                 with bounded_memory(f"64 MB of {name}", MEMORY):
@@ -177,6 +192,7 @@ class RefusingCases(DetectorHarness):
             await self.assert_works(detector)
 
     async def test_a_large_file_that_begins_as_an_image(self) -> None:
+        """A sample followed by zeros up to 64 MB needs at most 32 MiB of memory."""
         async with self.opened() as detector:
             # One of each kind: where the beginning is the same, the search for the rest is.
             for sample in {beginning(sample.data): sample for sample in self.samples()}.values():
@@ -192,6 +208,7 @@ class RefusingCases(DetectorHarness):
     # --- what errors say ----------------------------------------------------------------------------------------------
 
     async def test_errors_tell_nothing_of_the_file(self) -> None:
+        """The public text of an error shows no byte of the file, neither its name nor its folder."""
         async with self.opened() as detector:
             for name, data in self._marked():
                 with self.file(data, f"{MARKER}-name") as path:

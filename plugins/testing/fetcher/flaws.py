@@ -34,6 +34,7 @@ LIMIT = 100_000
 class FlawCases(FetcherHarness):
     @pytest.mark.parametrize("flaw", ANSWERS)
     async def test_an_origin_that_gives_nothing(self, flaw: Flaw) -> None:
+        """An origin without the source, or out of reach, raises its class of error before ``open`` yields."""
         source = await self.serve_with(flaw, Body(1000))
         error, retryable = ANSWERS[flaw]
         async with self.opened() as fetcher:
@@ -45,6 +46,7 @@ class FlawCases(FetcherHarness):
 
     @pytest.mark.parametrize("flaw", [Flaw.SILENT, Flaw.STALLED, Flaw.DRIPPING])
     async def test_an_origin_that_takes_for_ever(self, flaw: Flaw) -> None:
+        """A silent, stalled or dripping origin ends with a retryable ``FetchError`` within the time limit."""
         body = Body(100_000)
         source = await self.serve_with(flaw, body)
         async with self.opened(FetchLimits(seconds=SECONDS)) as fetcher:
@@ -57,6 +59,7 @@ class FlawCases(FetcherHarness):
     @pytest.mark.parametrize("flaw", [Flaw.RESET, Flaw.TRUNCATED])
     @pytest.mark.parametrize("size", [2, 1000, 3 * MIB + 5])
     async def test_a_body_that_breaks_off(self, size: int, flaw: Flaw) -> None:
+        """A body that breaks off half-way raises a retryable ``FetchError``, never a short body."""
         body = Body(size)
         source = await self.serve_with(flaw, body)
         async with self.opened() as fetcher:
@@ -66,6 +69,7 @@ class FlawCases(FetcherHarness):
             await self.assert_works(fetcher)
 
     async def test_a_body_without_end(self) -> None:
+        """An endless body raises ``BodyTooLarge``, and at most ``max_bytes`` bytes come out."""
         source = await self.serve_with(Flaw.ENDLESS, Body(LIMIT))
         async with self.opened(FetchLimits(max_bytes=LIMIT)) as fetcher:
             done = await fetch(fetcher, source)
@@ -75,6 +79,7 @@ class FlawCases(FetcherHarness):
 
     @pytest.mark.parametrize("size", [2, 1000, 3 * MIB + 5])
     async def test_a_body_longer_than_announced(self, size: int) -> None:
+        """A body longer than announced gives the announced bytes, or a ``FetchError``."""
         body = Body(size)
         source = await self.serve_with(Flaw.TOO_LONG, body)
         async with self.opened() as fetcher:
@@ -90,6 +95,7 @@ class FlawCases(FetcherHarness):
             await self.assert_works(fetcher)
 
     async def test_a_redirect_loop(self) -> None:
+        """A loop of redirects ends with an error that is not retryable."""
         source = await self.serve_with(Flaw.REDIRECT_LOOP, Body(1000))
         async with self.opened() as fetcher:
             done = await fetch(fetcher, source)
@@ -97,6 +103,7 @@ class FlawCases(FetcherHarness):
             await self.assert_works(fetcher)
 
     async def test_flaws_do_no_harm_to_others(self) -> None:
+        """Good sources are fetched completely while all flawed sources are fetched too."""
         bodies = [Body(min(50_000, self.largest_body), seed=nth) for nth in range(2 + len(self.flaws))]
         async with self.opened(FetchLimits(max_bytes=LIMIT)) as fetcher:
             good = [fetch(fetcher, await self.serve(body)) for body in bodies]

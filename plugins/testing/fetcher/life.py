@@ -26,6 +26,7 @@ LONG = 12 * MIB
 
 class LifeCases(FetcherHarness):
     async def test_it_says_what_it_is(self) -> None:
+        """The class declares contract version, kind, schemes, methods and a description of each option."""
         async with self.opened() as fetcher:
             cls = type(fetcher)
         version = cls.contract_version
@@ -45,11 +46,13 @@ class LifeCases(FetcherHarness):
             assert (option.description or "").strip(), f"the option {name} has no description"
 
     async def test_a_new_fetcher_has_started_nothing(self) -> None:
+        """The constructor starts no task, thread or process, and opens no socket."""
         async with no_leaks():
             fetcher = self.made(self.make_fetcher(FetchLimits()))
         await fetcher.close()
 
     async def test_two_fetchers_do_not_share_their_lives(self) -> None:
+        """A fetcher still works after another instance is closed."""
         async with self.opened() as one, self.opened() as other:
             await self.assert_works(one)
             await self.assert_works(other)
@@ -59,6 +62,7 @@ class LifeCases(FetcherHarness):
     # --- cancellation -------------------------------------------------------------------------------------------------
 
     async def test_cancelled_at_every_await_of_the_first_fetch(self) -> None:
+        """A cancelled first fetch ends as cancelled, at whichever await, and the fetcher still works."""
         source = await self.serve(Body(min(200_000, self.largest_body)))
         for nth in range(1, 1000):
             async with self.opened() as fetcher:
@@ -67,6 +71,7 @@ class LifeCases(FetcherHarness):
                 await self.assert_works(fetcher)
 
     async def test_cancelled_at_every_await_of_a_later_fetch(self) -> None:
+        """A cancelled later fetch ends as cancelled, and the fetcher still works."""
         source = await self.serve(Body(min(200_000, self.largest_body)))
         async with self.opened() as fetcher:
             await self.assert_works(fetcher)
@@ -77,6 +82,7 @@ class LifeCases(FetcherHarness):
 
     @pytest.mark.parametrize("flaw", [Flaw.SILENT, Flaw.STALLED, Flaw.DRIPPING, Flaw.ENDLESS, Flaw.DOWN])
     async def test_cancelled_while_the_origin_misbehaves(self, flaw: Flaw) -> None:
+        """A fetch from a misbehaving origin ends as cancelled, whenever it is cancelled."""
         source = await self.serve_with(flaw, Body(100_000))
         async with self.opened() as fetcher:
             for seconds in DELAYS:
@@ -90,6 +96,7 @@ class LifeCases(FetcherHarness):
             await self.assert_works(fetcher)
 
     async def test_cancelled_among_others(self) -> None:
+        """A cancelled fetch does not disturb fetches that run at the same time."""
         body = Body(min(20_000, self.largest_body))
         source = await self.serve(body)
         async with self.opened() as fetcher:
@@ -108,23 +115,27 @@ class LifeCases(FetcherHarness):
     # --- closing ------------------------------------------------------------------------------------------------------
 
     async def test_close_twice_and_at_once(self) -> None:
+        """``close`` may be called again, also while another ``close`` runs."""
         async with self.opened() as fetcher:
             await self.assert_works(fetcher)
             await asyncio.gather(fetcher.close(), fetcher.close())
             await fetcher.close()
 
     async def test_close_of_an_unused_fetcher(self) -> None:
+        """``close`` works, twice, on a fetcher that never fetched."""
         fetcher = self.made(self.make_fetcher(FetchLimits()))
         await fetcher.close()
         await fetcher.close()
 
     async def test_one_close_is_enough(self) -> None:
+        """After a single ``close``, no task, thread, file descriptor or child process is left."""
         async with no_leaks():
             fetcher = self.made(self.make_fetcher(FetchLimits()))
             await self.assert_works(fetcher)
             await fetcher.close()
 
     async def test_use_after_close_is_an_error(self) -> None:
+        """A fetch after ``close`` raises a ``FetchError`` before ``open`` yields."""
         source = await self.serve(Body(1000))
         async with self.opened() as fetcher:
             await self.assert_works(fetcher)
@@ -136,6 +147,7 @@ class LifeCases(FetcherHarness):
     @pytest.mark.parametrize("turns", [0, 1, 3, 10, 100])
     @pytest.mark.parametrize("fetches", [1, 12])
     async def test_close_while_it_fetches(self, fetches: int, turns: int) -> None:
+        """``close`` ends running fetches, each with its whole body or with a ``FetchError``."""
         body = Body(min(3 * MIB + 5, self.largest_body))
         source = await self.serve(body)
         async with self.opened() as fetcher:
@@ -149,6 +161,7 @@ class LifeCases(FetcherHarness):
 
     @pytest.mark.parametrize("flaw", [Flaw.SILENT, Flaw.STALLED, Flaw.DRIPPING])
     async def test_close_while_the_origin_is_slow(self, flaw: Flaw) -> None:
+        """``close`` ends fetches that wait for a slow origin, each with a ``FetchError``."""
         source = await self.serve_with(flaw, Body(100_000))
         async with self.opened() as fetcher:
             tasks = [asyncio.create_task(fetch(fetcher, source)) for _ in range(3)]
@@ -159,6 +172,7 @@ class LifeCases(FetcherHarness):
                 assert_error(task.result(), FetchError, f"{flaw}, and the fetcher closes")
 
     async def test_close_while_a_reader_rests(self) -> None:
+        """After ``close``, a reader that paused gets the rest of the body, or a ``FetchError``."""
         body = Body(min(LONG, self.largest_body))
         source = await self.serve(body)
         async with self.opened() as fetcher:
@@ -170,6 +184,7 @@ class LifeCases(FetcherHarness):
                 assert_error(Fetch(bytes(data), None, error), FetchError, "a read after close")
 
     async def test_a_cancelled_close_can_be_repeated(self) -> None:
+        """After a cancelled ``close``, another ``close`` releases everything."""
         for nth in range(1, 100):
             async with self.opened() as fetcher:
                 await self.assert_works(fetcher)

@@ -40,16 +40,19 @@ class ReaderBroke(Exception):
 class ReadingCases(FetcherHarness):
     @pytest.mark.parametrize("size", SIZES)
     async def test_every_byte_arrives(self, size: int) -> None:
+        """Bodies of many sizes arrive byte for byte."""
         body = self.body(size, seed=size)
         async with self.opened() as fetcher:
             assert_whole(await fetch(fetcher, await self.serve(body)), body, f"{size} bytes")
 
     async def test_every_byte_of_the_largest_arrives(self) -> None:
+        """The largest body that the suite serves arrives byte for byte."""
         body = Body(min(LARGE, self.largest_body))
         async with self.opened() as fetcher:
             assert await _digest(fetcher, await self.serve(body)) == (body.size, body.sha256)
 
     async def test_memory_is_bounded(self) -> None:
+        """A slow reader of 32 MB needs at most 16 MiB of memory: the fetcher does not read ahead without end."""
         body = self.body(BULK)
         source = await self.serve(body)
         # To follow every allocation takes its time.
@@ -59,6 +62,7 @@ class ReadingCases(FetcherHarness):
                 assert await _digest(fetcher, source, pause=0.5) == (body.size, body.sha256)
 
     async def test_what_is_announced(self) -> None:
+        """The announced length is the length of the body, or None."""
         for size in (1, 1000):
             body = Body(size)
             source = await self.serve(body)
@@ -68,6 +72,7 @@ class ReadingCases(FetcherHarness):
                 assert b"".join([piece async for piece in fetched.chunks]) == body.whole()
 
     async def test_the_end_stays_the_end(self) -> None:
+        """After its last chunk, ``chunks`` yields nothing more."""
         source = await self.serve(Body(1000))
         async with self.opened() as fetcher, fetcher.open(source) as fetched:
             assert b"".join([piece async for piece in fetched.chunks]) == Body(1000).whole()
@@ -75,12 +80,14 @@ class ReadingCases(FetcherHarness):
                 assert await anext(fetched.chunks, None) is None, "there is something behind the end"
 
     async def test_an_empty_body(self) -> None:
+        """An empty body raises ``BodyEmpty`` or ``SourceRefused``, neither of them retryable."""
         async with self.opened() as fetcher:
             done = await fetch(fetcher, await self.serve(Body(0)))
             assert_error(done, (BodyEmpty, SourceRefused), "an empty body", retryable=False)
             await self.assert_works(fetcher)
 
     async def test_the_scheme_in_capitals(self) -> None:
+        """A scheme in capital letters is accepted and fetched."""
         body = Body(1000)
         source = await self.serve(body)
         scheme, colon, rest = source.url.partition(":")
@@ -92,12 +99,14 @@ class ReadingCases(FetcherHarness):
     # --- how long it may be -------------------------------------------------------------------------------------------
 
     async def test_a_body_of_exactly_the_limit(self) -> None:
+        """A body of exactly ``max_bytes`` arrives completely."""
         body = Body(min(LIMIT, self.largest_body))
         async with self.opened(FetchLimits(max_bytes=body.size)) as fetcher:
             assert_whole(await fetch(fetcher, await self.serve(body)), body, "a body of exactly max_bytes")
 
     @pytest.mark.parametrize("times", [1, 10])
     async def test_a_body_over_the_limit(self, times: int) -> None:
+        """A larger body raises ``BodyTooLarge`` or ``SourceRefused``; at most ``max_bytes`` bytes come out."""
         limit = min(LIMIT, self.largest_body // (times + 1))
         body = Body(limit * times + 1)
         async with self.opened(FetchLimits(max_bytes=limit)) as fetcher:
@@ -112,6 +121,7 @@ class ReadingCases(FetcherHarness):
     # --- again and at once --------------------------------------------------------------------------------------------
 
     async def test_the_same_source_again(self) -> None:
+        """A source may be fetched any number of times."""
         body = Body(1000)
         source = await self.serve(body)
         async with self.opened() as fetcher:
@@ -119,6 +129,7 @@ class ReadingCases(FetcherHarness):
                 assert_whole(await fetch(fetcher, source), body, f"time {nth}")
 
     async def test_the_same_source_twice_at_once(self) -> None:
+        """Two readers of one source each get the whole body."""
         body = Body(min(3 * MIB + 5, self.largest_body))
         source = await self.serve(body)
         async with self.opened() as fetcher, fetcher.open(source) as one, fetcher.open(source) as other:
@@ -129,6 +140,7 @@ class ReadingCases(FetcherHarness):
             assert_bytes(data, body.whole(), "two fetches of one source disturb one another")
 
     async def test_many_at_once(self) -> None:
+        """Sixteen concurrent fetches each get their own body."""
         bodies = [Body(1 + (nth * 9_999) % min(200_000, self.largest_body), seed=nth) for nth in range(16)]
         sources = [await self.serve(body) for body in bodies]
         async with self.opened() as fetcher:
@@ -140,6 +152,7 @@ class ReadingCases(FetcherHarness):
 
     @pytest.mark.parametrize("pieces", [0, 1])
     async def test_a_reader_that_leaves_early(self, pieces: int) -> None:
+        """A reader that leaves early, again and again, does not use up the fetcher."""
         body = Body(min(3 * MIB + 5, self.largest_body))
         source = await self.serve(body)
         async with self.opened() as fetcher:
@@ -152,6 +165,7 @@ class ReadingCases(FetcherHarness):
 
     @pytest.mark.parametrize("pieces", [0, 1, 1000])
     async def test_a_readers_own_error_passes_unchanged(self, pieces: int) -> None:
+        """An error that the reader raises within ``open`` comes out as the same object."""
         source = await self.serve(Body(min(MIB, self.largest_body)))
         async with self.opened() as fetcher:
             for error in (

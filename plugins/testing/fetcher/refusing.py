@@ -94,12 +94,14 @@ _HEADERS = [
 
 class RefusingCases(FetcherHarness):
     async def test_check_accepts_what_an_origin_may_have(self) -> None:
+        """``check`` accepts every source that only the origin can tell to be flawed."""
         async with self.opened() as fetcher:
             fetcher.check(await self.serve(Body(1000)))
             for flaw in self.flaws:  # what is wrong with an origin cannot be seen without asking it
                 fetcher.check(await self.serve_flawed(flaw, Body(1000)))
 
     async def test_check_is_quick(self) -> None:
+        """``check`` takes at most 10 ms of CPU time."""
         sources = [await self.serve(Body(min(200_000, self.largest_body))), *map(Source, self.refused_urls)]
         async with self.opened() as fetcher:
             for source in sources:
@@ -107,6 +109,7 @@ class RefusingCases(FetcherHarness):
                 assert seconds < QUICK_SECONDS, f"check takes {seconds * 1000:.1f} ms of CPU"
 
     async def test_check_starts_nothing(self) -> None:
+        """``check`` starts no task."""
         source = await self.serve(Body(1000))
         async with self.opened() as fetcher:
             before = asyncio.all_tasks()
@@ -115,6 +118,7 @@ class RefusingCases(FetcherHarness):
             assert asyncio.all_tasks() == before, "check starts a task"
 
     async def test_check_refuses(self) -> None:
+        """``check`` raises a ``SourceRefused`` that is not retryable for each url in ``refused_urls``."""
         async with self.opened() as fetcher:
             assert self.refused_urls, "there is nothing that the fetcher refuses"
             for url in self.refused_urls:
@@ -124,6 +128,7 @@ class RefusingCases(FetcherHarness):
                 assert not error.retryable, f"{url}: what is refused for good is to be tried again: {error!r}"
 
     async def test_open_repeats_the_check(self) -> None:
+        """``open`` raises the same class of error for each url in ``refused_urls``."""
         async with self.opened() as fetcher:
             for url in self.refused_urls:
                 done = await fetch(fetcher, Source(url))
@@ -131,6 +136,7 @@ class RefusingCases(FetcherHarness):
                 assert type(done.error) is type(_refusal(fetcher, Source(url))), f"{url!r}: {done.error!r}"
 
     async def test_strange_urls(self) -> None:
+        """``check`` accepts or refuses malformed urls without another exception, and ``open`` agrees."""
         async with self.opened() as fetcher:
             strange = [f"{scheme}:{rest}" for scheme in sorted(fetcher.schemes) for rest in _RESTS]
             for url in ("", ":", "\0", "//host/a", "nonsense", *strange):
@@ -138,6 +144,7 @@ class RefusingCases(FetcherHarness):
             await self.assert_works(fetcher)
 
     async def test_strange_headers(self) -> None:
+        """``check`` accepts or refuses odd headers without another exception, and ``open`` agrees."""
         source = await self.serve(Body(1000))
         async with self.opened() as fetcher:
             for name, value in _HEADERS:
@@ -157,6 +164,7 @@ class RefusingCases(FetcherHarness):
     # --- what errors say ----------------------------------------------------------------------------------------------
 
     async def test_refusals_tell_no_secrets(self) -> None:
+        """Neither a refusal nor the fetcher's ``repr`` contains a password, query or header value of the source."""
         source = await self.serve(Body(1000))
         async with self.opened() as fetcher:
             urls = [
@@ -174,6 +182,7 @@ class RefusingCases(FetcherHarness):
 
     @pytest.mark.parametrize("flaw", [None, *Flaw])
     async def test_a_fetch_tells_no_secrets(self, flaw: Flaw | None) -> None:
+        """Neither errors, results nor log lines of a fetch contain the query or a header value of the source."""
         body = Body(1000)
         source = await (self.serve(body) if flaw is None else self.serve_with(flaw, body))
         # The query of a url is where secrets are; where urls have none, it is another way to be wrong.

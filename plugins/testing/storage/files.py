@@ -49,6 +49,7 @@ class FilesCases(StorageHarness):
 
     @pytest.mark.parametrize("size", SIZES)
     async def test_a_file_is_saved(self, size: int) -> None:
+        """``save_file`` stores the bytes that the file had at the call; later changes to the file do not matter."""
         body = Body(size)
         async with self.opened() as backend:
             path = self.file(body)
@@ -59,6 +60,7 @@ class FilesCases(StorageHarness):
 
     @pytest.mark.parametrize("size", SIZES)
     async def test_a_file_without_a_name_is_saved(self, size: int) -> None:
+        """``save_file`` stores a file that ``make_file`` created."""
         body = Body(size)
         async with self.opened() as backend:
             saver = self.saver(backend)
@@ -67,6 +69,7 @@ class FilesCases(StorageHarness):
             await self.assert_holds(backend, KEY, body)
 
     async def test_a_file_that_is_made_and_not_saved_leaves_nothing(self) -> None:
+        """A file from ``make_file`` that is closed without a save leaves nothing behind."""
         async with self.opened() as backend:
             async with self.unnamed(self.saver(backend), Body(100)):
                 pass
@@ -75,6 +78,7 @@ class FilesCases(StorageHarness):
     @pytest.mark.parametrize("size", [100, 2 * MIB])
     @pytest.mark.parametrize("difference", [-1, 1])
     async def test_a_file_of_another_size(self, size: int, difference: int) -> None:
+        """A file of another size than announced raises ``ContentMismatch`` and stores nothing."""
         async with self.opened() as backend:
             saver = self.saver(backend)
             async with self.unnamed(saver, Body(size)) as path:
@@ -84,6 +88,7 @@ class FilesCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [100, 2 * MIB])
     async def test_a_key_that_is_taken_by_a_file(self, size: int) -> None:
+        """A key that ``save_file`` has stored raises ``ObjectExists`` for every later save."""
         first, second = Body(size, seed=1), Body(size, seed=2)
         async with self.opened() as backend:
             saver = self.saver(backend)
@@ -95,6 +100,7 @@ class FilesCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [1000, 2 * MIB])
     async def test_of_many_files_one_wins(self, size: int) -> None:
+        """Of eight concurrent ``save_file`` calls for one key, one succeeds; the others raise ``ObjectExists``."""
         bodies = [Body(size, seed=seed) for seed in range(8)]
         async with self.opened() as backend:
             saver = self.saver(backend)
@@ -109,6 +115,7 @@ class FilesCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [100, 2 * MIB])
     async def test_a_file_that_is_not_there(self, size: int) -> None:
+        """A missing file raises a ``StorageError`` and stores nothing."""
         async with self.opened() as backend:
             missing = self.place.parent / "missing"
             caught = await attempt(self.saver(backend).save_file(KEY, missing, Body(size).metadata))
@@ -116,6 +123,7 @@ class FilesCases(StorageHarness):
             await self.assert_absent(backend, KEY)
 
     async def test_a_file_below_an_object(self) -> None:
+        """A key below another object is stored, or raises ``KeyInvalid``."""
         body = Body(100)
         async with self.opened() as backend:
             saver = self.saver(backend)
@@ -125,6 +133,7 @@ class FilesCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [1000, 2 * MIB])
     async def test_the_saving_of_a_file_cancelled_at_every_await(self, size: int) -> None:
+        """A cancelled ``save_file`` stores nothing, at whichever await."""
         body = Body(size)
         async with self.opened() as backend:
             saver = self.saver(backend)
@@ -142,6 +151,7 @@ class FilesCases(StorageHarness):
         pytest.fail("a save of a small file waits too often")
 
     async def test_a_closed_backend_saves_no_file(self) -> None:
+        """``save_file`` after ``close`` raises a ``PluginError`` and stores nothing."""
         body = Body(100)
         async with self.opened() as backend:
             saver = self.saver(backend)

@@ -36,11 +36,13 @@ class ListingCases(StorageHarness):
         return {one.key: one for one in found}
 
     async def test_an_empty_place_lists_nothing(self) -> None:
+        """An empty storage lists nothing, with and without a prefix."""
         async with self.opened() as backend:
             assert await self.listed(backend) == {}
             assert await self.listed(backend, "ab/") == {}
 
     async def test_what_is_saved_is_listed_with_its_size(self) -> None:
+        """Each object is listed with its key and size, objects of other writers too."""
         bodies = {"a": Body(0), "ab/cd/object": Body(1), "ab/cd/objects": Body(1000), "b-_.c/0": Body(3 * MIB)}
         async with self.opened() as backend:
             for key, body in bodies.items():
@@ -51,6 +53,7 @@ class ListingCases(StorageHarness):
             assert {key: one.byte_size for key, one in found.items()} == sizes
 
     async def test_when_it_was_saved_is_told(self) -> None:
+        """``last_modified`` has a time zone, is close to now, and grows with later saves."""
         body = Body(10)
         async with self.opened() as backend:
             await backend.save("first", body.chunks(), body.metadata)
@@ -62,6 +65,7 @@ class ListingCases(StorageHarness):
             assert found["first"].last_modified <= found["second"].last_modified
 
     async def test_a_prefix_is_a_plain_string(self) -> None:
+        """A prefix is compared as a string: neither a folder nor a pattern."""
         keys = ["ab/cd/object", "ab/cd/objects", "ab/ce/object", "abc/d", "b/ab"]
         async with self.opened() as backend:
             for key in keys:
@@ -84,6 +88,7 @@ class ListingCases(StorageHarness):
                 assert set(await self.listed(backend, prefix)) == {key for key in keys if key.startswith(prefix)}
 
     async def test_what_is_deleted_is_listed_no_more(self) -> None:
+        """A deleted object disappears from the list at once."""
         body = Body(10)
         async with self.opened() as backend:
             for key in (KEY, f"{KEY}2"):
@@ -93,6 +98,7 @@ class ListingCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [100, 4 * MIB])
     async def test_an_unfinished_save_is_not_listed(self, size: int) -> None:
+        """An object appears in the list when its save has completed, not earlier."""
         body = Body(size)
         async with self.opened() as backend:
             gate = Gate(body)
@@ -105,6 +111,7 @@ class ListingCases(StorageHarness):
             assert set(await self.listed(backend)) == {KEY}
 
     async def test_many_objects_are_listed_each_once(self) -> None:
+        """A list of several pages has each object exactly once."""
         keys = [f"{number % 7:02x}/{number}" for number in range(self.many)]
         async with self.opened() as backend:
             self.lister(backend)
@@ -113,6 +120,7 @@ class ListingCases(StorageHarness):
             assert set(await self.listed(backend)) == set(keys)
 
     async def test_what_others_do_meanwhile_harms_no_listing(self) -> None:
+        """Saves and deletions during a list neither hide nor repeat the other objects."""
         stays = [f"stays/{number}" for number in range(20)]
         goes = [f"goes/{number}" for number in range(20)]
         body = Body(10)
@@ -130,6 +138,7 @@ class ListingCases(StorageHarness):
             assert len(set(found)) == len(found)
 
     async def test_a_listing_may_be_left_before_its_end(self) -> None:
+        """A list may be closed early, again and again."""
         async with self.opened() as backend:
             for number in range(20):
                 await self.write_raw(f"ab/{number}", b"x")
@@ -140,6 +149,7 @@ class ListingCases(StorageHarness):
             assert len(await self.listed(backend)) == 20
 
     async def test_a_listing_cancelled_at_every_await(self) -> None:
+        """A cancelled list ends as cancelled, and a later list is complete."""
         async with self.opened() as backend:
             self.lister(backend)
             for number in range(5):
@@ -160,6 +170,7 @@ class ListingCases(StorageHarness):
             await _left(objects)
 
     async def test_listing_after_close_is_an_error(self) -> None:
+        """A list after ``close`` raises a ``PluginError``."""
         async with self.opened() as backend:
             self.lister(backend)
             await self.write_raw(KEY, b"x")

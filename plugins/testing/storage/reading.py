@@ -36,6 +36,7 @@ RANGES: list[tuple[int, int | None]] = [
 
 class ReadingCases(StorageHarness):
     async def test_reads_what_others_wrote(self) -> None:
+        """The backend reads an object that was written without it."""
         async with self.opened() as backend:
             await self.write_raw(KEY, b"\0\xffraw")
             assert await backend.exists(KEY)
@@ -43,6 +44,7 @@ class ReadingCases(StorageHarness):
 
     @pytest.mark.parametrize("key", [KEY, "missing", "ab/missing", "ab/cd/objec", "ab/cd/object/x", "ab/cd/object2"])
     async def test_open_of_a_missing_object(self, key: str) -> None:
+        """``open`` of a missing key raises ``ObjectNotFound``, though neighbouring keys exist."""
         async with self.opened() as backend:
             if key != KEY:
                 await self.write_raw(KEY, b"another")
@@ -53,6 +55,7 @@ class ReadingCases(StorageHarness):
 
     @pytest.mark.parametrize("prefix", ["ab", "ab/cd", "ab/cd/o"])
     async def test_a_prefix_is_no_object(self, prefix: str) -> None:
+        """A prefix of a key is no object, and its deletion deletes nothing."""
         async with self.opened() as backend:
             await self.write_raw(KEY, b"bytes")
             await self.assert_absent(backend, prefix)
@@ -61,6 +64,7 @@ class ReadingCases(StorageHarness):
 
     @pytest.mark.parametrize(("offset", "length"), RANGES)
     async def test_range(self, offset: int, length: int | None) -> None:
+        """``offset`` and ``length`` select exactly the bytes, also behind the end, in chunks of at most 1 MiB."""
         body = Body(SIZE)
         async with self.opened() as backend:
             await self.write_raw(KEY, body.whole())
@@ -72,12 +76,14 @@ class ReadingCases(StorageHarness):
             assert_bytes(b"".join(chunks), body.whole()[offset:end], f"bytes {offset} to {end}")
 
     async def test_range_of_an_empty_object(self) -> None:
+        """Any range of an empty object is empty."""
         async with self.opened() as backend:
             await self.write_raw(KEY, b"")
             assert await read(backend, KEY, offset=0, length=10) == b""
             assert await read(backend, KEY, offset=1) == b""
 
     async def test_readers_do_not_disturb_one_another(self) -> None:
+        """Two readers of one object each get their own bytes."""
         body = Body(SIZE)
         async with self.opened() as backend:
             await self.write_raw(KEY, body.whole())
@@ -90,6 +96,7 @@ class ReadingCases(StorageHarness):
             assert_bytes(second, body.whole()[7:], "the second reader")
 
     async def test_a_reader_that_leaves_early(self) -> None:
+        """A reader may leave before or after the first chunk; the object stays readable."""
         async with self.opened() as backend:
             await self.write_raw(KEY, Body(SIZE).whole())
             async with backend.open(KEY):
@@ -99,6 +106,7 @@ class ReadingCases(StorageHarness):
             await self.assert_holds(backend, KEY, Body(SIZE))
 
     async def test_a_readers_own_error_passes_unchanged(self) -> None:
+        """An error that the reader raises within ``open`` comes out as the same object."""
         error = SourceBroke("in the reader")
 
         async def failing(backend: StorageBackend) -> None:
@@ -111,6 +119,7 @@ class ReadingCases(StorageHarness):
             assert await attempt(failing(backend)) is error
 
     async def test_a_reader_cancelled_at_every_await(self) -> None:
+        """A cancelled read ends as cancelled, at whichever await; the object stays readable."""
         body = Body(SIZE)
         async with self.opened() as backend:
             await self.write_raw(KEY, body.whole())
@@ -125,6 +134,7 @@ class ReadingCases(StorageHarness):
     # --- deleting -----------------------------------------------------------------------------------------------------
 
     async def test_delete(self) -> None:
+        """A deleted object is gone, and its key may be saved again."""
         first, second = Body(100, seed=1), Body(200, seed=2)
         async with self.opened() as backend:
             await backend.save(KEY, first.chunks(), first.metadata)
@@ -134,6 +144,7 @@ class ReadingCases(StorageHarness):
             await self.assert_holds(backend, KEY, second)
 
     async def test_delete_is_idempotent(self) -> None:
+        """``delete`` of a missing key succeeds, repeated and concurrent calls too."""
         async with self.opened() as backend:
             await backend.delete("never/was/there")
             await self.write_raw(KEY, b"bytes")
@@ -143,12 +154,14 @@ class ReadingCases(StorageHarness):
             await self.assert_absent(backend, KEY)
 
     async def test_delete_below_an_object(self) -> None:
+        """``delete`` of a key below an object deletes nothing."""
         async with self.opened() as backend:
             await self.write_raw(KEY, b"bytes")
             await backend.delete(f"{KEY}/below")
             assert await read(backend, KEY) == b"bytes"
 
     async def test_delete_while_it_is_read(self) -> None:
+        """A reader of an object that is deleted gets its bytes, or a ``StorageError``, never other bytes."""
         body = Body(SIZE)
         taken = []
         async with self.opened() as backend:
@@ -167,6 +180,7 @@ class ReadingCases(StorageHarness):
     # --- the backend's own life ---------------------------------------------------------------------------------------
 
     async def test_ping_again_and_at_once(self) -> None:
+        """``ping`` may be called repeatedly and concurrently, and changes no object."""
         async with self.opened() as backend:
             await self.write_raw(KEY, b"bytes")
             await backend.ping()
@@ -174,6 +188,7 @@ class ReadingCases(StorageHarness):
             assert await read(backend, KEY) == b"bytes"
 
     async def test_ping_during_a_save(self) -> None:
+        """``ping`` succeeds during a save and does not disturb it."""
         body = Body(4 * MIB)
         async with self.opened() as backend:
             gate = Gate(body)
@@ -185,15 +200,18 @@ class ReadingCases(StorageHarness):
             await self.assert_holds(backend, KEY, body)
 
     async def test_close_twice_and_at_once(self) -> None:
+        """``close`` may be called again, also while another ``close`` runs."""
         async with self.opened() as backend:
             await backend.close()
             await asyncio.gather(backend.close(), backend.close())
 
     async def test_close_of_an_unused_backend(self) -> None:
+        """``close`` works on a backend that was never used."""
         backend = self.make_backend()
         await backend.close()
 
     async def test_use_after_close_is_an_error(self) -> None:
+        """Every call after ``close`` raises a ``PluginError`` and stores nothing."""
         async with self.opened() as backend:
             await backend.close()
             for call in every_call(backend, KEY):
@@ -203,6 +221,7 @@ class ReadingCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [100, 4 * MIB])
     async def test_close_during_a_save(self, size: int) -> None:
+        """``close`` ends a running save with a ``PluginError``, and nothing is stored."""
         body = Body(size)
         async with self.opened() as backend:
             gate = Gate(body)
@@ -217,6 +236,7 @@ class ReadingCases(StorageHarness):
             assert await self.read_raw(KEY) is None
 
     async def test_close_during_a_read(self) -> None:
+        """A read that continues after ``close`` raises a ``PluginError``."""
         body = Body(SIZE)
         async with self.opened() as backend:
             await self.write_raw(KEY, body.whole())

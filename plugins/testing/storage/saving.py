@@ -54,6 +54,7 @@ class Gate(Stream):
 class SavingCases(StorageHarness):
     @pytest.mark.parametrize("size", ROUND_TRIPS)
     async def test_round_trip(self, size: int) -> None:
+        """Bodies of 0 to 64 MB come back byte for byte."""
         body = Body(size)
         async with self.opened() as backend:
             await backend.save(KEY, body.chunks(MIB if size == LARGE else 64 * KIB), body.metadata)
@@ -63,12 +64,14 @@ class SavingCases(StorageHarness):
 
     @pytest.mark.parametrize("chunk_size", [1, 7, 4096, MIB])
     async def test_any_chunk_size(self, chunk_size: int) -> None:
+        """Chunks of any size make the same object."""
         body = Body(min(chunk_size * 5000, 3 * MIB) + 1)
         async with self.opened() as backend:
             await backend.save(KEY, body.chunks(chunk_size), body.metadata)
             assert_bytes(await self.read_raw(KEY), body.whole(), f"chunks of {chunk_size} bytes")
 
     async def test_a_single_large_chunk(self) -> None:
+        """A body in one chunk of 3 MB comes back byte for byte."""
         body = Body(3 * MIB + 17)
         async with self.opened() as backend:
             await backend.save(KEY, Stream([body.whole()]), body.metadata)
@@ -76,6 +79,7 @@ class SavingCases(StorageHarness):
 
     @pytest.mark.parametrize("key", ODD_KEYS)
     async def test_every_allowed_key(self, key: str) -> None:
+        """Every key that the contract allows can be saved and read."""
         body, key = Body(100), key[: self.max_key_length].rstrip("/")
         async with self.opened() as backend:
             await backend.save(key, body.chunks(), body.metadata)
@@ -86,12 +90,14 @@ class SavingCases(StorageHarness):
         "filename", [None, "", "../../etc/passwd", "a\r\nb: c", "\0", "bild-ü-图-🖼.png", "x" * 255]
     )
     async def test_the_filename_is_data(self, filename: str | None) -> None:
+        """A hostile file name in the metadata changes neither the key nor the body."""
         body = Body(100)
         async with self.opened() as backend:
             await backend.save(KEY, body.chunks(), replace(body.metadata, filename=filename, import_id=None))
             await self.assert_holds(backend, KEY, body)
 
     async def test_memory_is_bounded(self) -> None:
+        """A save and a read of 64 MB need less than 16 MiB of memory."""
         self.require("bounded_memory")
         body = Body(LARGE)
         metadata = body.metadata
@@ -112,6 +118,7 @@ class SavingCases(StorageHarness):
         "error", [SourceBroke("broke"), OSError(28, "not this disk"), TimeoutError(), KeyError("k")]
     )
     async def test_a_stream_that_breaks(self, after: int, error: Exception) -> None:
+        """An error of the stream comes out as the same object, and nothing is stored."""
         body = Body(3 * MIB)
         async with self.opened() as backend:
             caught = await attempt(backend.save(KEY, breaking(body, after, error), body.metadata))
@@ -125,12 +132,14 @@ class SavingCases(StorageHarness):
         [(1, 0), (0, 1), (100, 99), (99, 100), (3 * MIB, 3 * MIB - 1), (3 * MIB - 1, 3 * MIB), (3 * MIB, 0)],
     )
     async def test_other_sizes_than_announced(self, announced: int, streamed: int) -> None:
+        """A body of another size than announced raises ``ContentMismatch``, and nothing is stored."""
         metadata, body = Body(announced).metadata, Body(streamed)
         async with self.opened() as backend:
             assert isinstance(await attempt(backend.save(KEY, body.chunks(), metadata)), ContentMismatch)
             await self.assert_absent(backend, KEY)
 
     async def test_a_stream_without_end_is_left(self) -> None:
+        """The backend stops reading an endless stream and raises ``ContentMismatch``."""
         taken = 0
 
         def endless() -> Iterator[bytes]:
@@ -148,6 +157,7 @@ class SavingCases(StorageHarness):
 
     @pytest.mark.parametrize(("size", "chunk_size"), [(0, 1), (5, 2), (3 * MIB + 1, 512 * KIB)])
     async def test_cancelled_at_every_await(self, size: int, chunk_size: int) -> None:
+        """A cancelled save stores nothing, at whichever await."""
         body = Body(size)
         async with self.opened() as backend:
             for nth in range(1, 1000):
@@ -165,6 +175,7 @@ class SavingCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [100, 4 * MIB])
     async def test_cancelled_while_its_stream_stalls(self, size: int) -> None:
+        """A save that is cancelled during a stalled stream stores nothing; the next save succeeds."""
         body = Body(size)
         async with self.opened() as backend:
             gate = Gate(body)
@@ -180,6 +191,7 @@ class SavingCases(StorageHarness):
     # --- visibility ---------------------------------------------------------------------------------------------------
 
     async def test_invisible_while_it_is_written(self) -> None:
+        """No object is visible under the key until its save has completed."""
         body = Body(3 * MIB)
         async with self.opened() as backend:
 
@@ -194,6 +206,7 @@ class SavingCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [10, 3 * MIB])
     async def test_a_second_save_changes_nothing(self, size: int) -> None:
+        """A second save of a key raises ``ObjectExists``, and the first object stays as it was."""
         first = Body(size, seed=1)
         async with self.opened() as backend:
             await backend.save(KEY, first.chunks(), first.metadata)
@@ -203,6 +216,7 @@ class SavingCases(StorageHarness):
                 await self.assert_holds(backend, KEY, first)
 
     async def test_an_object_made_by_others_is_not_replaced(self) -> None:
+        """A save of a key that another writer has used raises ``ObjectExists``."""
         body = Body(200)
         async with self.opened() as backend:
             await self.write_raw(KEY, b"first")
@@ -211,6 +225,7 @@ class SavingCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [100, 3 * MIB])
     async def test_of_two_saves_at_once_the_first_to_end_wins(self, size: int) -> None:
+        """Of two concurrent saves the first to complete wins; the other raises ``ObjectExists``."""
         slow, quick = Body(size, seed=1), Body(size, seed=2)
         async with self.opened() as backend:
             gate = Gate(slow)
@@ -224,6 +239,7 @@ class SavingCases(StorageHarness):
 
     @pytest.mark.parametrize("size", [100, 2 * MIB])
     async def test_of_many_saves_at_once_one_wins(self, size: int) -> None:
+        """Of eight concurrent saves of one key, one succeeds; the others raise ``ObjectExists``."""
         bodies = [Body(size, seed) for seed in range(8)]
         async with self.opened() as backend:
             saves = [attempt(backend.save(KEY, body.chunks(), body.metadata)) for body in bodies]
@@ -234,6 +250,7 @@ class SavingCases(StorageHarness):
             await self.assert_holds(backend, KEY, winners[0])
 
     async def test_many_keys_at_once(self) -> None:
+        """Sixty concurrent saves of different keys each store their own body."""
         bodies = {f"ab/{index % 7}/{index}": Body(1000 * index, seed=index) for index in range(60)}
         async with self.opened() as backend:
             await asyncio.gather(*(backend.save(key, body.chunks(), body.metadata) for key, body in bodies.items()))
@@ -243,6 +260,7 @@ class SavingCases(StorageHarness):
     # --- keys beside and below one another ----------------------------------------------------------------------------
 
     async def test_neighbours_with_a_common_prefix(self) -> None:
+        """Keys with a common prefix are separate objects; deleting one leaves the others."""
         bodies = {key: Body(50, seed) for seed, key in enumerate(["ab/c", "ab/cd", "ab/c.d", "ab/c-d", "abc/d", "a"])}
         async with self.opened() as backend:
             for key, body in bodies.items():
@@ -255,6 +273,7 @@ class SavingCases(StorageHarness):
 
     @pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a"), ("a", "a/b/c")])
     async def test_a_key_that_is_a_folder_of_another(self, first: str, second: str) -> None:
+        """A key that is a path prefix of another is stored or raises ``KeyInvalid``; the first object stays."""
         kept, tried = Body(50, seed=1), Body(60, seed=2)
         async with self.opened() as backend:
             await backend.save(first, kept.chunks(), kept.metadata)
@@ -268,6 +287,7 @@ class SavingCases(StorageHarness):
             await self.assert_holds(backend, first, kept)
 
     async def test_a_failed_save_harms_no_neighbour(self) -> None:
+        """A failed save leaves the objects in the same folder as they were."""
         body = Body(100)
         async with self.opened() as backend:
             await backend.save("ab/cd/1", body.chunks(), body.metadata)

@@ -1,4 +1,4 @@
-"""The cases of the kit's suites, each with the line that says what it shows."""
+"""The cases of the kit's suites, each with the promise of the contract that it tests."""
 
 import inspect
 import re
@@ -40,7 +40,6 @@ def _group(group: type, names: list[str]) -> str:
 
 
 def _line(group: type, name: str) -> str:
-    """The case with its docstring; a case without a docstring has a name that says everything."""
-    case = getattr(group, name)
-    text = inspect.cleandoc(case.__doc__).partition("\n\n")[0] if case.__doc__ else ""
-    return f"`{name}`" + (f": {' '.join(text.replace('``', '`').split())}" if text else "")
+    """The case with the first paragraph of its docstring."""
+    text = inspect.cleandoc(getattr(group, name).__doc__).partition("\n\n")[0]
+    return f"`{name}`: {' '.join(text.replace('``', '`').split())}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lading.plugins.testing import StorageBackendSuite
+from tests.docs.generate.kit import SUITES
 from tests.docs.generate.marks import filled
 from tests.docs.generate.parts import PARTS, generated
 from tests.docs.test_service_conf import models
@@ -22,11 +22,13 @@ def test_every_option_has_its_place() -> None:
     assert len(variables) == len(set(variables)) == sum(len(model.model_fields) for model in models().values())
 
 
-def test_every_case_of_a_suite_has_its_line() -> None:
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.__name__)
+def test_every_case_of_a_suite_says_which_promise_it_tests(suite: type) -> None:
     page = next(page for page in PARTS if page.name == "kit.md").read_text(encoding="utf-8")
-    cases = [name for name in dir(StorageBackendSuite) if name.startswith("test_")]
+    cases = [name for name in dir(suite) if name.startswith("test_")]
     assert len(cases) > 40
-    assert [name for name in cases if f"- `{name}`" not in page] == []
+    assert [name for name in cases if not (getattr(suite, name).__doc__ or "").endswith(".")] == []
+    assert [name for name in cases if f"- `{name}`:" not in page] == []
 
 
 def test_a_part_that_has_no_place_or_no_maker_is_noticed() -> None:

@@ -39,6 +39,7 @@ class BodyCases(HttpHarness):
 
     @pytest.mark.parametrize("size", [1, 1000, 3 * MIB + 5])
     async def test_bodies_framed_in_other_ways(self, size: int) -> None:
+        """The fetcher reads chunked bodies, and bodies that end with the connection (RFC 9112 section 6)."""
         body = Body(size)
         framed = {
             "chunks": stream(CHUNKED, lambda: (*map(chunk, body.pieces(50_000)), chunk(b""))),
@@ -55,6 +56,7 @@ class BodyCases(HttpHarness):
                 assert_whole(await fetch(fetcher, Source(self.route(behaviour))), body, name)
 
     async def test_doubtful_framing_gives_no_other_bytes(self) -> None:
+        """Repeated or contradicting lengths give exactly the body, or a ``FetchError``."""
         fields = {
             "the same length twice": [b"Content-Length: 1000", b"Content-Length: 1000"],
             "a length and chunks": [b"Content-Length: 3", b"Transfer-Encoding: chunked"],
@@ -72,6 +74,7 @@ class BodyCases(HttpHarness):
 
     @pytest.mark.parametrize("name", BROKEN)
     async def test_an_answer_that_breaks_off(self, name: str) -> None:
+        """A connection that closes or resets within the response raises a retryable ``FetchError``."""
         async with self.opened() as fetcher:
             done = await fetch(fetcher, Source(self.route(BROKEN[name])))
             assert_error(done, FetchError, name, retryable=True)
@@ -80,6 +83,7 @@ class BodyCases(HttpHarness):
 
     @pytest.mark.parametrize("name", BAD_CHUNKS)
     async def test_chunks_that_are_none(self, name: str) -> None:
+        """A malformed chunk raises a ``FetchError`` at once."""
         async with self.opened() as fetcher:
             # The connection stays open: that the chunk is none is to be seen, not waited for.
             done = await fetch(fetcher, Source(self.route(stall(CHUNKED + BAD_CHUNKS[name]))), 1.0)
@@ -87,12 +91,14 @@ class BodyCases(HttpHarness):
             await self.assert_works(fetcher)
 
     async def test_too_much_is_announced(self) -> None:
+        """A ``Content-Length`` beyond ``max_bytes`` raises ``BodyTooLarge`` before the body arrives."""
         async with self.opened(FetchLimits(max_bytes=2000)) as fetcher:
             for length in (2001, 10**17):
                 done = await fetch(fetcher, Source(self.route(stall(sized(length)))), 1.0)
                 assert_error(done, BodyTooLarge, f"{length} bytes announced where 2000 are allowed", retryable=False)
 
     async def test_what_follows_an_answer_is_not_the_next(self) -> None:
+        """Bytes after a response never become the response to the next request."""
         async with self.opened() as fetcher:
             for _ in range(3):
                 stale = raw(sized(1000, DATA) + sized(5, b"stale"), keep=True)
@@ -100,6 +106,7 @@ class BodyCases(HttpHarness):
                 await self.assert_works(fetcher)
 
     async def test_a_connection_that_is_closed_unannounced(self) -> None:
+        """The fetcher copes with an origin that closes each connection without announcing it."""
         async with self.opened() as fetcher:
             for nth in range(8):
                 done = await fetch(fetcher, Source(self.route(raw(sized(1000, DATA)))))
@@ -108,11 +115,13 @@ class BodyCases(HttpHarness):
     # --- encodings ----------------------------------------------------------------------------------------------------
 
     async def test_an_encoding_that_nobody_asked_for(self) -> None:
+        """An unknown content coding raises ``ContentEncodingNotAllowed``."""
         async with self.opened() as fetcher:
             done = await fetch(fetcher, Source(self.route(answer(DATA, headers={"Content-Encoding": "x-unknown"}))))
             assert_error(done, ContentEncodingNotAllowed, "an unknown content encoding", retryable=False)
 
     async def test_compressed_bodies(self) -> None:
+        """A gzip body is decoded if the fetcher asked for gzip; the limit holds for the decoded bytes."""
         bomb = gzip.compress(bytes(4 * MIB))
         plain, large = (
             self.route(answer(data, headers={"Content-Encoding": "gzip"})) for data in (gzip.compress(DATA), bomb)

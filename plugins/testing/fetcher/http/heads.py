@@ -95,6 +95,7 @@ MEDIA_TYPES: Final[Mapping[str, str | None]] = {
 class HeadCases(HttpHarness):
     @pytest.mark.parametrize("status", STATUSES)
     async def test_a_status_has_its_class(self, status: int) -> None:
+        """Each error status raises its class of error, retryable only if the origin may recover."""
         error = STATUSES[status]
         async with self.opened() as fetcher:
             done = await fetch(fetcher, Source(self.route(answer(DATA, status))))
@@ -103,12 +104,14 @@ class HeadCases(HttpHarness):
 
     @pytest.mark.parametrize("status", NO_IMAGES)
     async def test_a_status_without_the_image(self, status: int) -> None:
+        """A status whose body is not the whole image, such as 206 or 304, raises a ``FetchError``."""
         async with self.opened() as fetcher:
             behaviour = raw(head(status)) if status in {204, 304} else answer(DATA, status)
             assert_error(await fetch(fetcher, Source(self.route(behaviour))), FetchError, f"the status {status}")
             await self.assert_works(fetcher)
 
     async def test_when_to_come_again(self) -> None:
+        """A valid ``Retry-After`` becomes the error's ``retry_after``; an invalid value is ignored."""
         async with self.opened() as fetcher:
             for value, bounds in RETRY_AFTER.items():
                 done = await fetch(fetcher, Source(self.route(answer(b"", 503, {"Retry-After": value}))))
@@ -123,6 +126,7 @@ class HeadCases(HttpHarness):
             assert seconds is None or 0 <= seconds < 10**9, f"Retry-After in ages is understood as {seconds}"
 
     async def test_interim_responses_are_passed_over(self) -> None:
+        """The fetcher skips interim responses (1xx) and reads the final response."""
         interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
         async with self.opened() as fetcher:
             done = await fetch(fetcher, Source(self.route(raw(interim, 0.05, sized(1000, DATA)))))
@@ -132,6 +136,7 @@ class HeadCases(HttpHarness):
 
     @pytest.mark.parametrize("name", BAD_HEADS)
     async def test_a_head_that_is_none(self, name: str) -> None:
+        """A malformed head, or another protocol, raises a ``FetchError``."""
         async with self.opened() as fetcher:
             done = await fetch(fetcher, Source(self.route(BAD_HEADS[name])))
             assert_error(done, FetchError, name)
@@ -139,6 +144,7 @@ class HeadCases(HttpHarness):
 
     @pytest.mark.parametrize("name", LONG_HEADS)
     async def test_a_head_without_end(self, name: str) -> None:
+        """An endless head raises a ``FetchError`` by its size, long before the time limit."""
         async with self.opened() as fetcher:
             # It is to be its size that ends it, long before the time does.
             with bounded_memory(name, 8 * MIB):
@@ -147,6 +153,7 @@ class HeadCases(HttpHarness):
             await self.assert_works(fetcher)
 
     async def test_a_head_that_takes_for_ever(self) -> None:
+        """A head that arrives slowly or never ends with a retryable ``FetchError`` at the time limit."""
         slow = {
             "a head byte by byte": repeat(b"HTTP/1.1 200 OK\r\nA: ", b"a", 0.05),
             "half a head and no more": stall(b"HTTP/1.1 200 OK\r\nA: "),
@@ -161,6 +168,7 @@ class HeadCases(HttpHarness):
     # --- what is announced, and said ----------------------------------------------------------------------------------
 
     async def test_media_types(self) -> None:
+        """``content_type`` is the media type in lower case, without parameters; None if it is invalid."""
         async with self.opened() as fetcher:
             for value, expected in MEDIA_TYPES.items():
                 done = await fetch(fetcher, Source(self.route(answer(DATA, headers={"Content-Type": value}))))
@@ -172,6 +180,7 @@ class HeadCases(HttpHarness):
                 assert value != "image/png" or announced, "the media type is not announced"
 
     async def test_filenames_are_no_paths(self) -> None:
+        """A hostile ``Content-Disposition`` or path never makes a file name with folders or control characters."""
         async with self.opened() as fetcher:
             for value in FILENAMES:
                 done = await fetch(fetcher, Source(self.route(answer(DATA, headers={"Content-Disposition": value}))))
@@ -185,6 +194,7 @@ class HeadCases(HttpHarness):
                     assert_announced(done.fetched, f"the path ends with {name}")
 
     async def test_validators_are_passed_on_as_sent(self) -> None:
+        """``etag`` and ``last_modified`` are exactly what the origin sent, or None."""
         fields = {"ETag": 'W/"a-1"', "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
         async with self.opened() as fetcher:
             done = await fetch(fetcher, Source(self.route(answer(DATA, headers=fields))))
@@ -194,6 +204,8 @@ class HeadCases(HttpHarness):
             assert modified in {fields["Last-Modified"], None}, f"last_modified is {modified!r}"
 
     async def test_an_origins_words_are_not_shown(self) -> None:
+        """The public text of an error contains no text of the origin."""
+
         async def spoken(exchange: Exchange) -> bool:
             fields = f"X-A: {WORDS}\r\nContent-Length: {len(WORDS)}"
             await exchange.send(f"HTTP/1.1 {exchange.request.target[-3:]} {WORDS}\r\n{fields}\r\n\r\n{WORDS}".encode())

@@ -45,6 +45,7 @@ class PostingCases(HttpHarness):
         return answered
 
     async def test_a_post_arrives_as_it_was_given(self) -> None:
+        """A POST arrives with exactly its target, headers and body."""
         url = self.route(answer(b"thanks", 202)) + "?a=b&c"
         async with self.opened() as fetcher:
             assert await self.posted(fetcher, url) == PostAnswer(202)
@@ -56,6 +57,7 @@ class PostingCases(HttpHarness):
             assert request.headers.get(name.lower()) == value, f"{name} does not arrive"
 
     async def test_posts_follow_no_redirect(self) -> None:
+        """A redirect is the answer to a POST; the fetcher does not follow it."""
         async with self.opened() as fetcher:
             for status in (301, 302, 303, 307, 308):
                 there = self.elsewhere.url("/there")
@@ -64,12 +66,14 @@ class PostingCases(HttpHarness):
         assert self.elsewhere.connections == 0, "a redirect is followed"
 
     async def test_every_status_is_an_answer(self) -> None:
+        """Each status comes back as an answer, error statuses too."""
         async with self.opened() as fetcher:
             for status in (200, 204, 400, 404, 410, 500):
                 answered = await self.posted(fetcher, self.route(answer(b"", status)))
                 assert answered == PostAnswer(status), f"status {status}: {answered!r}"
 
     async def test_posts_tell_when_to_come_again(self) -> None:
+        """A valid ``Retry-After`` becomes the answer's ``retry_after``."""
         async with self.opened() as fetcher:
             for text, seconds in (("17", 17.0), ("soon", None), ("-5", None)):
                 url = self.route(answer(b"", 503, {"Retry-After": text}))
@@ -77,12 +81,14 @@ class PostingCases(HttpHarness):
                 assert answered == PostAnswer(503, seconds), f"{text!r} is understood as {answered!r}"
 
     async def test_posts_are_refused_where_fetches_are(self) -> None:
+        """A POST to a url that ``check`` refuses raises ``SourceRefused``."""
         async with self.opened() as fetcher:
             for url in (*self.refused_urls, *FORBIDDEN):
                 refused = await self.posted(fetcher, url)
                 assert isinstance(refused, SourceRefused), f"a post to {url}: {refused!r}"
 
     async def test_headers_of_posts_carry_no_others(self) -> None:
+        """Line breaks in a header of a POST never smuggle in another header."""
         url = self.route(answer())
         async with self.opened() as fetcher:
             for name, value in INJECTIONS.items():
@@ -92,6 +98,7 @@ class PostingCases(HttpHarness):
 
     @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n"], ids=["nothing", "half a head"])
     async def test_a_post_without_an_answer_ends_in_time(self, sent: bytes) -> None:
+        """A POST without a complete response ends with a retryable ``FetchError`` at its timeout."""
         async with self.opened() as fetcher:
             failed = await self.posted(fetcher, self.route(stall(sent)), timeout=0.3)
             assert isinstance(failed, FetchError), f"no answer came, and yet: {failed!r}"
@@ -99,11 +106,13 @@ class PostingCases(HttpHarness):
             assert await self.posted(fetcher, self.route(answer())) == PostAnswer(200)
 
     async def test_an_answer_without_end_is_left(self) -> None:
+        """The fetcher does not read an endless body of a response to a POST."""
         async with self.opened() as fetcher:
             url = self.route(repeat(head(), b"x" * 65536))
             assert await self.posted(fetcher, url) == PostAnswer(200)
 
     async def test_a_post_tells_no_secrets(self) -> None:
+        """The error of a failed POST contains neither the query nor the value of a header."""
         async with self.opened() as fetcher:
             down = f"http://127.0.0.1:{self._down_port}/hook?token={SECRET}"
             failed = await self.posted(fetcher, down, {**HEADERS, "X-Key": SECRET})
@@ -112,6 +121,7 @@ class PostingCases(HttpHarness):
             assert SECRET not in shown, "the query or a header is in the error"
 
     async def test_closing_ends_posts_under_way(self) -> None:
+        """``close`` ends a running POST with a ``FetchError``."""
         async with self.opened() as fetcher:
             task = asyncio.create_task(self.posted(fetcher, self.route(stall()), timeout=30))
             while not self.origin.requests and not task.done():  # noqa: ASYNC110  # the origin is in another thread

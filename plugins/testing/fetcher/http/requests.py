@@ -46,6 +46,7 @@ def versioned(etag: str) -> Behaviour:
 
 class RequestCases(HttpHarness):
     async def test_what_is_sent(self) -> None:
+        """The fetcher sends one GET with the source's headers, and no header that asks for anything else."""
         async with self.opened() as fetcher:
             source = Source(self.route(answer(DATA)) + "?a=b&c", {"X-Key": "value", "Authorization": "Bearer x"})
             assert_whole(await fetch(fetcher, source), BODY, "a source with headers")
@@ -59,6 +60,7 @@ class RequestCases(HttpHarness):
             assert name not in request.headers, f"{name} asks for something else than the image"
 
     async def test_headers_carry_no_others(self) -> None:
+        """Line breaks in a source's header never smuggle in another header."""
         source = Source(self.route(answer(DATA)))
         async with self.opened() as fetcher:
             for name, value in INJECTIONS.items():
@@ -67,6 +69,7 @@ class RequestCases(HttpHarness):
         assert not [one for one in self.origin.requests if "x-smuggled" in one.headers], "a header smuggles another in"
 
     async def test_one_fetch_leaves_nothing_to_the_next(self) -> None:
+        """Neither headers, cookies nor entity tags of one fetch reach the next."""
         first = self.route(answer(DATA, headers={"Set-Cookie": f"a={SECRET}; Path=/", "ETag": f'"{SECRET}"'}))
         async with self.opened() as fetcher:
             for source in (Source(first, {"X-Key": SECRET}), Source(first), Source(self.route(answer(DATA)))):
@@ -75,7 +78,7 @@ class RequestCases(HttpHarness):
         assert SECRET not in str(later), "what one fetch sends or is sent goes along with another"
 
     async def test_a_version_that_is_known(self) -> None:
-        """A fetcher may leave ``if_none_match`` unread; one that says that nothing has changed has asked the origin."""
+        """A fetcher that reports an unchanged source has sent ``If-None-Match``; it may ignore ``if_none_match``."""
         here = self.route(versioned('"v2"'))
         async with self.opened() as fetcher:
             changed = await fetch(fetcher, Source(here, if_none_match='"v1"'))
@@ -92,6 +95,7 @@ class RequestCases(HttpHarness):
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     async def test_redirects_are_followed(self, status: int) -> None:
+        """The fetcher follows 301, 302, 303, 307 and 308 to absolute and relative locations, by GET."""
         there = self.route(answer(DATA, headers={"Content-Type": "image/png"}))
         path = there.removeprefix(self.origin.url(""))
         elsewhere = f"//127.0.0.1:{self.origin.port}{path}"
@@ -105,6 +109,7 @@ class RequestCases(HttpHarness):
         assert {request.method for request in self.origin.requests} == {"GET"}
 
     async def test_a_chain_of_redirects(self) -> None:
+        """The fetcher follows three redirects in a row."""
         url = self.route(answer(DATA))
         for _ in range(3):
             url = self.route(redirect(url))
@@ -112,6 +117,7 @@ class RequestCases(HttpHarness):
             assert_whole(await fetch(fetcher, Source(url)), BODY, "a chain of three redirects")
 
     async def test_redirects_come_to_an_end(self) -> None:
+        """A chain of 100 redirects ends with an error that is not retryable, after 50 requests at most."""
         url = self.route(answer(DATA))
         for _ in range(100):
             url = self.route(redirect(url))
@@ -122,6 +128,8 @@ class RequestCases(HttpHarness):
             await self.assert_works(fetcher)
 
     async def test_slow_redirects_share_one_limit(self) -> None:
+        """All redirects of a fetch share one time limit."""
+
         async def slow(exchange: Exchange) -> bool:
             await asyncio.sleep(0.3)
             return await redirect(exchange.request.target + "x")(exchange)
@@ -135,6 +143,7 @@ class RequestCases(HttpHarness):
 
     @pytest.mark.parametrize("location", FORBIDDEN)
     async def test_redirects_to_what_is_no_web_page(self, location: str) -> None:
+        """A redirect to another scheme, such as ``file:`` or ``data:``, is refused for good."""
         async with self.opened() as fetcher:
             done = await fetch(fetcher, Source(self.route(redirect(location))))
             assert_error(done, (RedirectNotAllowed, SourceRefused), f"a redirect to {location}", retryable=False)
@@ -142,6 +151,7 @@ class RequestCases(HttpHarness):
             await self.assert_works(fetcher)
 
     async def test_redirects_pass_the_check(self) -> None:
+        """A redirect to a url that ``check`` refuses is refused for good."""
         async with self.opened() as fetcher:
             for url in self.refused_urls:
                 if url.isprintable():  # others cannot be sent in a head
@@ -150,6 +160,7 @@ class RequestCases(HttpHarness):
                     assert_error(done, classes, f"a redirect to {url}", retryable=False)
 
     async def test_redirects_to_no_place(self) -> None:
+        """A redirect without exactly one usable location raises an error that is not retryable."""
         there = self.route(answer(DATA))
         twice = head(302, {"Location": there})[:-2] + f"Location: {there}?2\r\nContent-Length: 0\r\n\r\n".encode()
         nowhere = {
@@ -163,6 +174,7 @@ class RequestCases(HttpHarness):
                 assert_error(done, FetchError, name, retryable=False)
 
     async def test_the_body_of_a_redirect_is_left(self) -> None:
+        """The fetcher does not read the endless body of a redirect."""
         there = self.route(answer(DATA))
         fields = {"Location": there, "Transfer-Encoding": "chunked"}
         endless = repeat(head(302, fields), b"1000\r\n" + bytes(0x1000) + b"\r\n")
@@ -171,6 +183,7 @@ class RequestCases(HttpHarness):
             await self.assert_works(fetcher)
 
     async def test_headers_stay_with_their_origin(self) -> None:
+        """A redirect to another origin does not carry the source's headers there."""
         self.elsewhere.routes["/away"] = answer(DATA)
         headers = {"Authorization": f"Bearer {SECRET}", "Cookie": f"a={SECRET}", "X-Key": SECRET}
         async with self.opened() as fetcher:
@@ -181,6 +194,7 @@ class RequestCases(HttpHarness):
         assert SECRET not in str(self.elsewhere.requests), "the source's headers go to another origin"
 
     async def test_a_url_is_no_secret_to_others(self) -> None:
+        """A redirect to another origin does not reveal the first url, for example by ``Referer``."""
         self.elsewhere.routes["/away"] = answer(DATA)
         async with self.opened() as fetcher:
             url = self.route(redirect(self.elsewhere.url("/away"))) + f"?token={SECRET}"
