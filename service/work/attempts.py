@@ -1,4 +1,4 @@
-"""One attempt at one import: run it, decide what its document becomes, write that."""
+"""One attempt at one import: runs it, decides the next state of the document, and writes the document."""
 
 import asyncio
 import random
@@ -28,10 +28,11 @@ from .results import Result, ResultNotWritten, Transition, handing_back
 from .retries import RetryPolicy
 
 MAX_ABANDONED = 20
-"""Attempts that may end without a verdict, with the death of their worker or a decoding that stalled: an import that
-kills workers or occupies decoders must not do so for ever."""
+"""Attempts that may end without a result, because the worker died or decoding hung. The bound ends imports that kill
+workers or occupy decoders.
+"""
 MAX_OUTAGE = timedelta(days=1)
-"""How old an import may become while attempts at it fail through an outage of our own."""
+"""The age up to which an import is retried while its attempts fail through an outage of Lading's own parts."""
 MAX_FRAMES = 10
 
 log = structlog.get_logger(__name__)
@@ -39,13 +40,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt that was made, and whose result is written, or is of no use to anybody.
+    """The end of an attempt: its result is written, or another owner of the import made the result void.
 
     Attributes:
-        error: why it failed, where a plugin said so; None where this process stood still meanwhile, since the error
-            then tells nothing of the origin.
-        is_outage: whether it failed through an outage of our own.
-        is_done: whether it succeeded, and the import is done by it.
+        error: the plugin's error, if a plugin failed. None if this process stood still during the attempt, since the
+            error then says nothing about the origin.
+        is_outage: whether the attempt failed through an outage of Lading's own parts.
+        is_done: whether the attempt succeeded and made the import done.
     """
 
     error: PluginError | None
@@ -55,13 +56,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """What an attempt leads to.
+    """The result of an attempt.
 
     Attributes:
         document: the import as it was written last.
-        transition: what becomes of it.
-        error: why the attempt failed, where a plugin said so.
-        has_saved: whether storage holds an object of its own.
+        transition: makes the next state of the import.
+        error: the plugin's error, if a plugin failed.
+        has_saved: whether storage holds an object of this import.
     """
 
     document: Import
@@ -75,13 +76,13 @@ class Attempts:
     """Makes attempts.
 
     Attributes:
-        write_timeout: seconds for which the writing of a result is tried again while the database is unavailable.
-        quotas: told when what it holds for an import is written, or is not going to be.
-        changes: told of every result that is written.
-        under_way: ids of the imports of which an attempt is made now, until its result is known.
+        write_timeout: seconds for which a result is written again and again while the database is unavailable.
+        quotas: learns when a reservation for an import has become stored bytes, or has become void.
+        changes: learns of every written result.
+        under_way: ids of the imports whose attempt runs and has no result yet.
         outbox: takes the events of finished imports.
-        awake: tells whether this process stood still during an attempt.
-        removal: removes what attempts leave behind when imports end.
+        awake: knows whether this process stood still during an attempt.
+        removal: removes objects that attempts leave behind when imports end.
     """
 
     store: DocumentStore
@@ -101,10 +102,10 @@ class Attempts:
         """Make one attempt at a claimed import and write its result.
 
         Raises:
-            ResultNotWritten: the import may still run, with nobody who runs it: the lease is to be given up.
+            ResultNotWritten: the import may still run, though nobody runs it: the caller must give up the lease.
         """
         started, lost_before = time.monotonic(), self.awake.lost()
-        is_stored = True  # what is not known counts
+        is_stored = True  # unknown counts as stored
         try:
             self.under_way.add(document.id)
             began_at = self.clock.now()
@@ -140,13 +141,13 @@ class Attempts:
         return Ended(told, is_outage=is_outage, is_done=result.status is Status.DONE)
 
     async def write(self, transition: Transition, document: Import) -> Import | None:
-        """Write what becomes of a claimed import, patiently.
+        """Write the next state of a claimed import, and wait for the database if necessary.
 
         Returns:
-            the import as written; None where others have taken it over, which is logged.
+            the import as written; None if another worker has taken the import over, which is logged.
 
         Raises:
-            ResultNotWritten: as ``run``; also where the database stayed unavailable for ``write_timeout`` seconds.
+            ResultNotWritten: as ``run``; also if the database stayed unavailable for ``write_timeout`` seconds.
         """
         give_up = time.monotonic() + self.write_timeout
         pause = 0.1
@@ -167,18 +168,18 @@ class Attempts:
                 return written
 
     def given_back(self, document: Import, run_at: datetime) -> Transition:
-        """What becomes of a claimed import whose attempt was not made, or was ended without a result."""
+        """The transition of a claimed import without an attempt, or with an attempt that was ended without a result."""
         now = self.clock.now()
         if self.importer.has_left(document.id):
             return lambda running: running.handed_back(run_at, now).with_leftover(now)
         return handing_back(run_at, now)
 
     def forget(self, document: Import) -> None:
-        """The import is not this worker's any more."""
+        """Forget an import that this worker no longer owns."""
         self.importer.has_left(document.id)
 
     def without_host(self, document: Import) -> Transition:
-        """What becomes of a claimed import, without an attempt, whose host has served nobody for too long."""
+        """The transition of a claimed import, without an attempt, whose host has served nobody for too long."""
         failed = self._failed(HOST_UNAVAILABLE, counted=False)
         _log_result(failed(document), None, 0.0)
         return failed
@@ -197,10 +198,10 @@ class Attempts:
             return _Decided(document, self._after(document, error, stood_still=self.awake.lost() > lost_before), error)
         except TakenOver:
             now = self.clock.now()
-            return _Decided(document, handing_back(now, now))  # which is refused: the document has moved on
+            return _Decided(document, handing_back(now, now))  # which is refused: the document has a newer revision
         except SecretsUnreadable as error:
             log.error("cannot decrypt the secrets of an import", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
-            # A key is missing: our own affair, as an outage is; with the attempts the secrets would be gone for good.
+            # A missing key is an operator's fault, like an outage. A final failure would destroy the secrets for good.
             return _Decided(document, self._after_outage(document, SECRETS_UNREADABLE))
         except OSError:
             log.exception("spooling failed", import_id=document.id)
@@ -214,7 +215,8 @@ class Attempts:
         failure = failure_of(error)
         if isinstance(error, StorageUnavailable | StorageFull):
             return self._after_outage(document, failure)
-        # Its timers ran out, and its peers gave up, while nobody could act: the next attempt tells. Should the process
+        # Timers expired and peers gave up while the process stood still, so the next attempt decides. Attempts are
+        # counted nevertheless, so that an import ends even if the process stands still for days.
         # stand still for a day, again and again, attempts are counted, so that the import comes to an end.
         if error.retryable and stood_still and self.store.clock.now() - document.since <= MAX_OUTAGE:
             return self._after_outage(document, failure)
@@ -239,7 +241,9 @@ class Attempts:
         return lambda one: one.requeued(failure, due + delay, now, counted=False)
 
     def _after_stall(self, document: Import, failure: Failure) -> Transition:
-        """The attempt came to no verdict, as where its worker dies: it is counted with those, not with the failures."""
+        """The transition after an attempt without a result, as if its worker had died. It counts with those, not as a
+        failure.
+        """
         if document.abandoned + 1 >= MAX_ABANDONED:
             return self._failed(failure)
         due, now = self.store.clock.now(), self.clock.now()
@@ -252,7 +256,7 @@ class Attempts:
 
 
 def _frames(error: PluginFault) -> list[str]:
-    """Where the plugin's own exception came from. Its text is left out: it may hold what the plugin worked on."""
+    """The place where the plugin raised the exception. The exception's text is left out, since it may contain data."""
     cause = error.__cause__
     frames = traceback.extract_tb(cause.__traceback__ if cause is not None else error.__traceback__)
     return [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-MAX_FRAMES:]]

@@ -1,7 +1,7 @@
-"""Time as this process has lived it: monotonic seconds, without those in which the process stood still.
+"""A monotonic clock that leaves out the time during which this process stood still.
 
-A container's pause, SIGSTOP, or a machine that is far too busy stops a process for seconds. When it goes on, every
-timer in it has run out, and every peer may have given up. None of that says anything of an origin, a host or an image.
+A paused container, SIGSTOP or an overloaded machine stops a process for seconds. When the process continues, all of its
+timers have expired, and its peers may have given up. None of that says anything about an origin, a host or an image.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ import structlog
 TICK: Final = 0.25
 """Seconds between two ticks."""
 STILL: Final = 1.0
-"""Seconds without a turn of the event loop from which the process counts as having stood still."""
+"""The process counts as having stood still if the event loop did not turn for this many seconds."""
 QUIET: Final = 60.0
-"""Seconds for which a further standstill is not logged."""
+"""Seconds during which another standstill is not logged."""
 
 log = structlog.get_logger(__name__)
 
 
 class AwakeClock:
-    """Ticks in the event loop while ``ticking``. Outside of that it is the monotonic clock.
+    """Ticks in the event loop within ``ticking``. Outside of it, this is the monotonic clock.
 
-    A tick that comes late by ``STILL`` seconds or more means that the process stood still. The clock looks whenever it
-    is asked as well, so that an answer never depends on which timer comes first after a pause.
+    A tick that is late by ``STILL`` seconds or more means that the process stood still. The clock checks whenever it is
+    read as well, so the order of timers after a pause does not matter.
 
     Args:
-        monotonic: tells seconds.
+        monotonic: gives monotonic seconds.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -39,11 +39,11 @@ class AwakeClock:
         self._lost = 0.0
 
     def now(self) -> float:
-        """Monotonic seconds, those that were lost aside."""
+        """Monotonic seconds, without those that were lost."""
         return self._look() - self._lost
 
     def lost(self) -> float:
-        """Seconds for which the process has stood still, up to this moment."""
+        """The seconds during which the process has stood still so far."""
         self._look()
         return self._lost
 
@@ -66,7 +66,7 @@ class AwakeClock:
         self._wait()
 
     def _look(self) -> float:
-        """Note what was lost since the last look; the monotonic time."""
+        """Add the time that was lost since the last check, and return the monotonic time."""
         now = self._monotonic()
         if self._seen is None:
             return now

@@ -1,4 +1,4 @@
-"""The bound on queued imports: beyond it, a client is asked to come back rather than promised what takes hours."""
+"""The bound on queued imports. Beyond it, Lading asks clients to come back instead of accepting hours of work."""
 
 import asyncio
 import contextlib
@@ -7,24 +7,25 @@ import time
 from ..documents import DocumentStore, StoreUnavailable
 
 SHARE = 0.05
-"""The most of the time that counting may take."""
+"""The largest share of time that counting may take."""
 OLDEST = 10.0
-"""Seconds after which the queue is counted anew, whatever that costs."""
+"""Seconds after which the queue is counted again, at any cost."""
 NEAR = 0.5
-"""The part of the limit from which on requests wait for a new count, rather than go by the last one meanwhile."""
+"""The share of the limit beyond which requests wait for a new count; below it they use the last count."""
 
 
 class Backlog:
-    """Knows, without asking the database for every request, whether the queue is full.
+    """Knows whether the queue is full, without a query for every request.
 
     Args:
-        limit: queued imports at which new ones are refused.
-        max_age: seconds for which a count is used; what this process accepted meanwhile is added to it. Where a count
-            takes long, because much is queued, it is used for longer: up to ``OLDEST``, so that counts take no more
-            than ``SHARE`` of the time.
+        limit: number of queued imports at which new imports are refused.
+        max_age: seconds for which a count is used, plus the imports that this process has accepted since. If a count
+            takes long, because the queue is long, it is used for longer, up to ``OLDEST``, so that counting takes no
+            more than ``SHARE`` of the time.
 
-    Nobody waits for a new count while the last one was far from the limit (``NEAR``) and is not older than twice
-    ``OLDEST``. So it takes half a queue within seconds to exceed the limit, and no request is refused by an old count.
+    No request waits for a new count while the last count was far from the limit (``NEAR``) and is not older than twice
+    ``OLDEST``. So only half a full queue of new imports within seconds can exceed the limit, and an old count never
+    refuses a request.
     """
 
     def __init__(self, store: DocumentStore, limit: int, max_age: float = 1.0) -> None:
@@ -43,7 +44,7 @@ class Backlog:
         """Whether no more imports should be accepted now.
 
         Raises:
-            StoreUnavailable: it is not known.
+            StoreUnavailable: the database does not answer.
         """
         asked_at = time.monotonic()
         age = asked_at - self._counted_at
@@ -59,12 +60,12 @@ class Backlog:
             self._counting = asyncio.create_task(self._try_to_count(asked_at), name="count of the queue")
 
     async def _try_to_count(self, asked_at: float) -> None:
-        # Where the database is down, whoever adds an import learns of it.
+        # If the database is down, adding the import fails and tells the client.
         with contextlib.suppress(StoreUnavailable):
             await self._count_anew(asked_at)
 
     async def _count_anew(self, asked_at: float) -> None:
-        """Count, unless somebody has done so meanwhile."""
+        """Count the queue, unless another caller has just done so."""
         async with self._lock:
             if self._failed_at >= asked_at:
                 raise StoreUnavailable("the queue could not be counted while this request waited")
@@ -82,12 +83,12 @@ class Backlog:
         self._max_age = min(max(self._min_age, (self._counted_at - began) / SHARE), max(OLDEST, self._min_age))
 
     async def close(self) -> None:
-        """End a count that nobody waits for, and begin none any more. May be called twice."""
+        """Cancel a running count, and start no more. May be called twice."""
         self._closed = True
         if self._counting is not None:
             self._counting.cancel()
             await asyncio.wait({self._counting})
 
     def added(self) -> None:
-        """Count one that was accepted just now."""
+        """Count an import that was accepted just now."""
         self._count += 1

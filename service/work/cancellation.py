@@ -1,4 +1,4 @@
-"""Ending the attempts at imports that were cancelled: here at once, and by other processes as soon as that shows."""
+"""Ends the attempts at cancelled imports: in this process at once, in other processes after their next poll."""
 
 import asyncio
 import contextlib
@@ -12,21 +12,21 @@ from ..observe.outages import Outage
 from .leases import Lease
 
 POLL_SECONDS = 1.0
-"""Seconds between two looks at which imports are not the worker's own any more."""
+"""Seconds between two polls for imports that the worker has lost."""
 
 HasStopped = Callable[[str], Awaitable[None]]
-"""Awaited with the id of every import whose attempt was ended; raises nothing."""
+"""Awaited with the id of each import whose attempt was ended. It raises nothing."""
 
 log = structlog.get_logger(__name__)
 
 
 class Stops:
-    """Looks, for a worker, which of its imports were cancelled.
+    """Finds out which of a worker's imports were cancelled.
 
     Args:
-        lease_of: the leases of what the worker holds, by the ids of the imports; the worker's own, changing.
-        under_way: ids of those at which an attempt is made and has no result yet; changing too.
-        abandon: ends the attempts at imports, and forgets them.
+        lease_of: the lease of each held import, by the id of the import. The worker changes this mapping.
+        under_way: ids of the imports whose attempt runs and has no result yet. It changes too.
+        abandon: ends the attempts at imports, and forgets these.
         has_stopped: see ``HasStopped``.
     """
 
@@ -47,13 +47,13 @@ class Stops:
         self._wake = asyncio.Event()
 
     def ask(self, import_id: str) -> None:
-        """Look now whether this import was cancelled, if the worker holds it."""
+        """Check at once whether this import was cancelled, if the worker holds it."""
         if import_id in self._lease_of:
             self._asked.add(import_id)
             self._wake.set()
 
     async def run(self) -> None:
-        """Look again and again, until cancelled. Nothing is asked of the store while nothing runs."""
+        """Poll until cancelled. While no import runs, there is no query."""
         outage = Outage("the look for cancelled imports")
         while True:
             with contextlib.suppress(TimeoutError):
@@ -70,12 +70,13 @@ class Stops:
                 log.exception("could not stop cancelled imports")
 
     async def look(self, asked: Collection[str] = ()) -> None:
-        """End the attempts at imports that do not run under their lease any more.
+        """End the attempts at imports that no longer run under their lease.
 
         Raises:
-            StoreUnavailable: that cannot be told.
+            StoreUnavailable: the database does not answer.
         """
-        # What is not under way has no attempt yet, or one whose result is being written: the store may be ahead of us.
+        # Other held imports have no attempt yet, or their result is being written, and the store may be ahead of this
+        # worker.
         looked_at = {
             one: lease.held[one] for one, lease in self._lease_of.items() if one in self._under_way or one in asked
         }
@@ -85,7 +86,7 @@ class Stops:
         gone = [
             document
             for one, document in looked_at.items()
-            # One that has ended meanwhile, and was claimed again, is not the one that was looked for.
+            # An import that ended meanwhile and was claimed again is not the import of the query.
             if one not in held and self._held(one) is document and (one in self._under_way or one in asked)
         ]
         if not gone:

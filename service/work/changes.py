@@ -1,6 +1,6 @@
-"""News of imports within a process: who waits for one is woken when it was written here.
+"""Notifications of written imports within one process.
 
-What other processes write shows by looking at the store; see ``lading.service.imports.prefer_wait`` and
+Writes of other processes become visible by polling; see ``lading.service.imports.prefer_wait`` and
 ``lading.service.imports.events.stream``.
 """
 
@@ -10,20 +10,20 @@ from contextlib import contextmanager
 
 
 class Changes:
-    """Wakes who watches an import, or an organisation's."""
+    """Wakes the watchers of an import or an organisation."""
 
     def __init__(self) -> None:
         self._watchers: dict[str, set[asyncio.Event]] = {}
 
     def tell(self, *names: str) -> None:
-        """The import, or organisation, of that id was written just now."""
+        """Notify the watchers of the import or organisation with this id of a write."""
         for name in names:
             for event in self._watchers.get(name, ()):
                 event.set()
 
     @contextmanager
     def watching(self, name: str) -> Iterator[asyncio.Event]:
-        """An event that is set with every piece of news, and that the watcher clears."""
+        """An event that each notification sets and the watcher clears."""
         event = asyncio.Event()
         self._watchers.setdefault(name, set()).add(event)
         try:

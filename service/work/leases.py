@@ -1,9 +1,9 @@
-"""The leases under which a worker claims.
+"""The leases under which a worker claims imports.
 
-Whatever a worker claimed is either known to it or returned to the queue by ``DocumentStore.recover``. Where the two
-might differ (the answer to a claim was lost, a result could not be written), the lease is retired: new claims go under
-a new one, and when the last import known to run under the old one has ended, it is released, so that whatever else the
-store believes to run under it is recovered.
+The worker either knows a claimed import, or ``DocumentStore.recover`` returns it to the queue. If the worker and the
+store may disagree, because the answer to a claim was lost or a result was not written, the worker retires the lease: it
+makes new claims under a new lease. When the last known import of the retired lease has ended, the worker releases the
+lease, and the store recovers every other import that it believes to run under it.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ class Lease:
     """An identity under which imports are claimed.
 
     Attributes:
-        worker_id: known to the store.
-        held: the imports claimed under it that are running or waiting, by id.
-        retired: whether nothing more is claimed under it.
+        worker_id: the identity, as the store knows it.
+        held: the claimed imports that run or wait, by id.
+        retired: whether the worker makes no more claims under this lease.
     """
 
     worker_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -39,7 +39,7 @@ class Lease:
 
 
 class Leases:
-    """All leases of one worker; the newest is the one to claim under."""
+    """All leases of one worker; claims use the newest."""
 
     def __init__(self, store: DocumentStore, duration: timedelta) -> None:
         self._store = store
@@ -49,10 +49,10 @@ class Leases:
         self._outage = Outage("the heartbeat")
 
     async def current(self) -> Lease:
-        """The lease to claim under; begun where there is none. Callers of the same time wait for the same one.
+        """The lease for new claims; registered if there is none. Concurrent callers wait for the same lease.
 
         Raises:
-            StoreUnavailable: it cannot be begun.
+            StoreUnavailable: the lease cannot be registered.
         """
         async with self._beginning:
             if not self._leases or self._leases[-1].retired:
@@ -60,30 +60,30 @@ class Leases:
             return self._leases[-1]
 
     async def _begin(self) -> None:
-        """Register a lease. Nobody works under it, or renews it, before the store knows it."""
+        """Register a lease. No claim uses or renews it before the store knows it."""
         lease = Lease()
         try:
             await self._store.register(lease.worker_id, self._duration)
         except StoreUnavailable:
-            raise  # if it began all the same, it expires by itself
+            raise  # if the store registered it nevertheless, it expires by itself
         except BaseException:
-            lease.retired = True  # whether it began is not known: it is released with the next heartbeat
+            lease.retired = True  # the store may have registered it: it is released with the next heartbeat
             self._leases.append(lease)
             raise
         self._leases.append(lease)
 
     async def beat(self) -> Sequence[Lease]:
-        """Renew every lease, and release the retired ones under which nothing is held.
+        """Renew every lease, and release the retired leases without held imports.
 
-        One that the database does not let be renewed is tried again with the next heartbeat.
+        If the database fails to renew a lease, the next heartbeat tries again.
 
         Returns:
-            leases that were lost: the store has given, or will give, their imports to others.
+            the lost leases: the store has given their imports to others, or will.
         """
         return [lease for lease in tuple(self._leases) if not await self._keep(lease)]
 
     async def _keep(self, lease: Lease) -> bool:
-        """Renew or release one lease; False where it was lost."""
+        """Renew or release one lease; False if it is lost."""
         try:
             if lease.retired and not lease.held:
                 await self._store.release(lease.worker_id)
@@ -99,7 +99,7 @@ class Leases:
         return True
 
     async def release_all(self) -> None:
-        """End every lease at a clean stop; one that cannot be released in ``RELEASE_SECONDS`` expires by itself."""
+        """End every lease at a clean stop. A lease that cannot be released in ``RELEASE_SECONDS`` expires by itself."""
         leases, self._leases = self._leases, []
         try:
             async with asyncio.timeout(RELEASE_SECONDS):

@@ -1,14 +1,14 @@
-"""How a worker treats origin hosts: how many fetches at once each bears, and when it is to be left alone.
+"""How a worker treats origin hosts: how many concurrent fetches each host gets, and when a host gets none.
 
-- The number of fetches at once halves when a host answers 429 or 503, and grows by one with each round that it serves.
-- ``Retry-After`` of such an answer holds for every import of the host.
-- A host that several connections in a row could not be made to is left alone, and then tried by one import at a time.
-  This goes by host and port: a port that nobody serves says nothing of another.
+- The number of fetches halves when a host answers 429 or 503, and grows by one with each round of served fetches.
+- ``Retry-After`` of such an answer applies to every import of the host.
+- After several failed connections in a row, a host gets no fetch for a while, and then one import at a time as a probe.
+  This applies to host and port, since a port without a server says nothing about other ports.
 
-What a redirect led to counts for the host that sent it: its url is what is known before a fetch.
+The result of a redirect counts for the first host, since only its url is known before a fetch.
 
-Imports of a host that is left alone go back to the queue, with no attempt made. Where it serves nobody for longer than
-``patience``, those that are as old fail. All of it is the memory of one process, and bounded. Pure accounting, no I/O.
+Imports of a paused host go back to the queue without an attempt. If the host serves nobody for longer than
+``patience``, imports of that age fail. One process keeps all of this in bounded memory. Pure accounting, no I/O.
 """
 
 import math
@@ -35,14 +35,14 @@ from ...plugins.errors import (
 from ..models import Import
 
 MAX_HOSTS: Final = 4096
-"""Hosts that are remembered; beyond them the one that was not met for longest is met anew."""
+"""Number of remembered hosts. Beyond it, the host that was used longest ago is forgotten."""
 FAILURES_TO_OPEN: Final = 5
 FIRST_PAUSE: Final = 5.0
 MAX_PAUSE: Final = 120.0
 MAX_TURN: Final = 60.0
-"""Seconds after which an import comes back at the latest that has to wait for others of its host."""
+"""The longest time in seconds after which an import that waits for others of its host comes back."""
 CONNECTING: Final = "the connection"
-"""The phase of a ``FetchTimeout`` in which there was no connection yet."""
+"""The phases of a ``FetchTimeout`` in which no connection existed yet."""
 _TOO_MUCH: Final = frozenset({429, 503})
 _USUAL_SECONDS: Final = 0.1
 _SMOOTHING: Final = 0.2
@@ -51,19 +51,19 @@ Value = TypeVar("Value")
 
 
 class Verdict(Enum):
-    """What an attempt tells of its host."""
+    """The result of an attempt, as far as it concerns the host."""
 
     SERVED = auto()
-    """It gave what it has, whatever became of that."""
+    """The host answered, whatever became of the import."""
     REACHED = auto()
-    """There was a connection, and no useful answer."""
+    """The host accepted the connection, but gave no useful answer."""
     TOO_MUCH = auto()
     DEAD = auto()
     NONE = auto()
 
 
 def verdict_of(error: PluginError | None) -> Verdict:
-    """What the error of an attempt, or its success, tells of the host of its url."""
+    """The verdict about the host of the url, from the error of an attempt or from its success (None)."""
     match error:
         case OriginUnavailable() if error.facts.get("status") in _TOO_MUCH:
             return Verdict.TOO_MUCH
@@ -83,15 +83,15 @@ def verdict_of(error: PluginError | None) -> Verdict:
 
 @dataclass(slots=True)
 class _Pace:
-    """What a host bears.
+    """The capacity of a host.
 
     Attributes:
-        limit: fetches at once; whole ones count.
-        cut_at: when that was halved last.
-        paused_until: until when the host asked to be left alone.
-        ill_since: since when it has answered 429 or 503 alone; None if it has not.
-        next_turn: when the next import that has no room comes back.
-        seconds: how long an attempt takes.
+        limit: concurrent fetches; the fraction does not count.
+        cut_at: when the limit was last halved.
+        paused_until: until when the host asked for no requests.
+        ill_since: since when the host has answered 429 or 503 only; None if it has not.
+        next_turn: when the next import without room comes back.
+        seconds: duration of an attempt.
     """
 
     limit: float
@@ -104,14 +104,14 @@ class _Pace:
 
 @dataclass(slots=True)
 class _Breaker:
-    """What is known of a host and port that could not be connected to.
+    """The state of a host and port with failed connections.
 
     Attributes:
-        failures: in a row.
-        since: when the first of them was.
-        pause: how long it is left alone; 0 while there were few failures.
-        open_until: until when it is left alone; from then on one import may try.
-        probe: the import that tries.
+        failures: failed connections in a row.
+        since: when the first of them failed.
+        pause: length of the pause in seconds; 0 after few failures.
+        open_until: end of the pause; from then on one import may probe the host.
+        probe: the import that probes.
     """
 
     since: float
@@ -122,7 +122,7 @@ class _Breaker:
 
 
 class _Recent(Generic[Value]):
-    """A bounded memory."""
+    """A mapping of bounded size."""
 
     def __init__(self) -> None:
         self.values: OrderedDict[str, Value] = OrderedDict()
@@ -142,13 +142,13 @@ class _Recent(Generic[Value]):
 
 
 class Politeness:
-    """Decides, for a worker, which imports may fetch now. Imports without a host are of no concern to it.
+    """Decides, for one worker, which imports may fetch now. Imports without a host always may.
 
     Args:
-        per_host: fetches at once of one host, at most.
+        per_host: the largest number of concurrent fetches of one host.
         patience: seconds for which imports wait for a host that serves nobody.
-        max_pause: the longest ``Retry-After`` that is obeyed.
-        now: monotonic seconds.
+        max_pause: the longest ``Retry-After`` in seconds that Lading obeys.
+        now: gives monotonic seconds.
     """
 
     def __init__(self, per_host: int, *, patience: float, max_pause: float, now: Callable[[], float]) -> None:
@@ -160,7 +160,7 @@ class Politeness:
         self._breakers: _Recent[_Breaker] = _Recent()
 
     def allows(self, document: Import, running: int) -> bool:
-        """Whether the import may fetch beside so many ``running`` ones of its host."""
+        """Whether the import may fetch while ``running`` imports of its host do."""
         if not document.host:
             return True
         pace = self._paces.get(document.host)
@@ -168,7 +168,7 @@ class Politeness:
         return running < limit and not self.pause(document)
 
     def pause(self, document: Import) -> float:
-        """Seconds for which the host of the import is to be left alone; 0 where it is not."""
+        """Seconds for which the host of the import is paused; 0 if it is not."""
         now = self._now()
         pace, breaker = self._paces.get(document.host), self._breaker(document)
         until = now if pace is None else max(now, pace.paused_until)
@@ -177,8 +177,8 @@ class Politeness:
         return until - now
 
     def turn(self, document: Import) -> float:
-        """Seconds after which an import that has no room now should come back: each of a host at its own time, about
-        as fast as the host serves them.
+        """Seconds after which an import without room should come back: each of a host at another time, about as fast as
+        the host serves them.
         """
         pace = self._paces.get(document.host) or _Pace(self._per_host)
         first = self._now() + self.pause(document)
@@ -201,32 +201,32 @@ class Politeness:
         return min(age, self._now() - min(since)) > self._patience
 
     def started(self, document: Import) -> None:
-        """The import fetches from now on; ``allows`` has just said that it may."""
+        """The import starts to fetch; call this right after ``allows`` returned true."""
         breaker = self._breaker(document)
         if breaker is not None and breaker.pause:
             breaker.probe = document.id
 
     def ended(self, document: Import) -> None:
-        """The import fetches no more, whatever became of it: where it was the one that tries, another may."""
+        """The fetch of the import has ended, in whatever way. If the import was a probe, another import may probe."""
         breaker = self._breaker(document)
         if breaker is not None and breaker.probe == document.id:
             breaker.probe = None
 
     def learn(self, document: Import, verdict: Verdict, seconds: float, retry_after: float = 0.0) -> None:
-        """Learn of the import's host from an attempt, before ``ended``.
+        """Learn about the import's host from an attempt; call this before ``ended``.
 
         Args:
             document: the import.
-            verdict: what the attempt tells of the host.
-            seconds: how long it took.
-            retry_after: for how long the host asked to be left alone, in seconds.
+            verdict: the result of the attempt, as far as it concerns the host.
+            seconds: duration of the attempt.
+            retry_after: seconds for which the host asked for no requests.
         """
         if document.host and verdict is not Verdict.NONE:
             self._learn_of_place(document, verdict)
             self._learn_of_host(document.host, verdict, seconds, retry_after)
 
     def _breaker(self, document: Import) -> _Breaker | None:
-        """What is known of the import's host and port; mostly there is nothing of any."""
+        """The state of the import's host and port; None for a host without failures."""
         return self._breakers.get(_place(document)) if self._breakers.values else None
 
     def _learn_of_place(self, document: Import, verdict: Verdict) -> None:
@@ -237,7 +237,7 @@ class Politeness:
         place = _place(document)
         breaker = self._breakers.keep(place, self._breakers.get(place) or _Breaker(since=self._now()))
         breaker.failures += 1
-        # One of those that had begun before the host was left alone says nothing new.
+        # An attempt that began before the pause brings no news.
         if breaker.probe == document.id or (not breaker.pause and breaker.failures >= FAILURES_TO_OPEN):
             breaker.pause = min(MAX_PAUSE, 2 * breaker.pause or FIRST_PAUSE)
             breaker.open_until = self._now() + breaker.pause
@@ -251,13 +251,13 @@ class Politeness:
             pace.limit = min(self._per_host, pace.limit + 1 / int(pace.limit))
         elif verdict is Verdict.TOO_MUCH:
             pace.ill_since = now if pace.ill_since is None else pace.ill_since
-            if now - seconds >= pace.cut_at:  # the others that had begun before were answered by the same overload
+            if now - seconds >= pace.cut_at:  # earlier attempts met the same overload
                 pace.limit = max(1.0, pace.limit / 2)
                 pace.cut_at = now
             pace.paused_until = max(pace.paused_until, now + min(retry_after, self._max_pause))
 
 
 def _place(document: Import) -> str:
-    """The host and port of an import's url, as far as the url says."""
-    parts = urlsplit(document.url or "")  # it has a host, so that this has succeeded before
+    """The host and port of an import's url."""
+    parts = urlsplit(document.url or "")  # a document with a host has a url that this function can parse
     return f"{parts.scheme} {parts.netloc.rpartition('@')[2]}"

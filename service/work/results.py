@@ -1,11 +1,12 @@
-"""Writing what becomes of a claimed import, so that none is left that nobody owns.
+"""Writes the results of claimed imports, so that every import keeps an owner.
 
-The document is written by compare-and-set. Whoever loses reads it again, and knows by its claim whose it is:
+A result is a compare-and-set. A worker that loses it reads the document again, and decides by the claim:
 
-- It still runs, and it is the same run: the transition is made again, of what others have made of the document.
-- It does not run under this worker's lease: it was cancelled, deleted or recovered, and belongs to others.
-- It runs under this worker's lease, and it is another run: the worker was given it anew while it still held it, and
-  does not know. Then only the end of the lease returns it to the queue (``lading.service.work.leases``).
+- The import still runs, as the same run: the worker applies the transition to the newer document.
+- The import no longer runs under this worker's lease, since it was cancelled, deleted or recovered: the worker forgets
+  it.
+- The import runs under this worker's lease, as another run: the store gave it to the worker again while the worker
+  still held it. Only the end of the lease returns such an import to the queue (``lading.service.work.leases``).
 """
 
 from collections.abc import Callable
@@ -17,10 +18,10 @@ from ..models import Import, Status
 from ..webhooks.outbox import Outbox
 
 MISSES = 10
-"""How often the document is read anew. Only the worker writes an import that runs and goes on running."""
+"""How often the document is read again. Only the worker writes a running import that stays running."""
 
 Transition = Callable[[Import], Import]
-"""Makes of a running import what becomes of it."""
+"""Makes the next state of a running import."""
 
 
 def handing_back(run_at: datetime, now: datetime) -> Transition:
@@ -29,16 +30,16 @@ def handing_back(run_at: datetime, now: datetime) -> Transition:
 
 
 class ResultNotWritten(Exception):
-    """The import may still run under the lease, with nobody who runs it: the lease is to be given up."""
+    """The import may still run under the lease, though nobody runs it: the worker must give up the lease."""
 
 
 class Result:
-    """What becomes of an import, until it is written.
+    """The next state of an import, until it is written.
 
     Args:
         outbox: takes the event of the transition.
-        claimed: the import as it was claimed, or as it was read since.
-        transition: made of the import as it is when it is written; it may be called more than once.
+        claimed: the import as claimed, or as read since then.
+        transition: applied to the newest document; it may be called several times.
     """
 
     def __init__(self, store: DocumentStore, outbox: Outbox, claimed: Import, transition: Transition) -> None:
@@ -50,14 +51,15 @@ class Result:
         self._after = transition(claimed)
 
     async def write(self) -> Import | None:
-        """Write it. May be called again where it has raised ``StoreUnavailable``: it is written once at most.
+        """Write the result. After ``StoreUnavailable`` the caller may call this again: the result is written once at
+        most.
 
         Returns:
-            the import as it was written; None where it is not the worker's any more.
+            the import as written; None if the worker no longer owns it.
 
         Raises:
-            StoreUnavailable: it is not known whether it was written.
-            ResultNotWritten: it is known not to be, and will not be.
+            StoreUnavailable: the result may or may not be written.
+            ResultNotWritten: the result is not written, and never will be.
         """
         for _ in range(MISSES):
             after = await self._outbox.with_event(self._before, self._after)
@@ -65,7 +67,7 @@ class Result:
                 self._outbox.written(after)
                 return after
             present = await self._store.get(self._claimed.id)
-            if present is not None and _is_same(present, after):  # by an earlier call, whose answer was lost
+            if present is not None and _is_same(present, after):  # by an earlier call whose answer was lost
                 self._outbox.written(after)
                 return after
             if present is None or not _is_of_worker(present, self._claimed):
@@ -81,7 +83,7 @@ def _is_of_worker(present: Import, claimed: Import) -> bool:
 
 
 def _is_same(present: Import, written: Import) -> bool:
-    """Whether a document is as it was written. Its outbox may have been emptied, and its trace is shown to people."""
+    """Whether a document is as it was written. The announcer may have emptied its outbox; its trace does not matter."""
     return _comparable(present) == _comparable(written)
 
 

@@ -1,4 +1,4 @@
-"""When a failed attempt is made again."""
+"""The time of the next attempt after a failure."""
 
 import random
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ class RetryPolicy:
     """Exponential backoff with jitter.
 
     Attributes:
-        attempts: how many attempts an import has, at least 1.
+        attempts: the number of attempts of an import, at least 1.
         base: seconds before the second attempt, before jitter.
-        maximum: seconds between two attempts at most.
+        maximum: the longest time in seconds between two attempts.
     """
 
     attempts: int
@@ -20,10 +20,10 @@ class RetryPolicy:
     maximum: float
 
     def delay(self, attempts_made: int, retry_after: float | None, rng: random.Random) -> timedelta | None:
-        """How long to wait before the next attempt, or None where there is none left.
+        """Seconds before the next attempt, or None if no attempt is left.
 
-        Half of the exponential delay is certain and half is random, so that imports which failed together do not come
-        back together. A ``retry_after`` of the origin (seconds) is obeyed where it is longer, up to ``maximum``.
+        Half of the exponential delay is fixed and half is random, so that imports that failed together do not come back
+        together. A longer ``retry_after`` of the origin (seconds) is obeyed, up to ``maximum``.
         """
         if attempts_made >= self.attempts:
             return None
@@ -32,10 +32,10 @@ class RetryPolicy:
         return timedelta(seconds=max(asked, exponential * rng.uniform(0.5, 1.0)))
 
     def outage_delay(self, age: timedelta, rng: random.Random) -> timedelta:
-        """How long to wait where a part of our own was down; such attempts are not counted.
+        """Seconds before the next attempt after an outage of Lading's own parts. Such attempts do not count.
 
-        A quarter of the import's ``age``, and never less than ``base`` or more than ``maximum``: a short outage costs
-        little, and a long one few attempts.
+        A quarter of the import's ``age``, between ``base`` and ``maximum``: a short outage costs little time, and a
+        long outage few attempts.
         """
         seconds = min(self.maximum, max(self.base, age.total_seconds() / 4))
         return timedelta(seconds=seconds * rng.uniform(0.5, 1.0))

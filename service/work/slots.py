@@ -1,4 +1,4 @@
-"""How many imports a worker holds, and which of them may run now. Pure accounting, no I/O."""
+"""The number of imports that a worker holds, and which of them may run now. Pure accounting, no I/O."""
 
 import time
 from collections import Counter
@@ -9,17 +9,17 @@ from ..models import Import
 from .politeness import Politeness
 
 WAITING_PER_HOST = 4
-"""Rounds of a host's imports that wait in the worker, so that none of its places is ever idle."""
+"""Rounds of a host's imports that wait in the worker, so that no fetch of the host is ever missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on the imports that run at once in one worker.
+    """Bounds on the concurrent imports of one worker.
 
     Attributes:
-        concurrency: in all.
-        per_issuer: of one issuer.
-        per_host: from one origin host, where that bears as many; see ``Politeness``.
+        concurrency: of all imports.
+        per_issuer: of the imports of one issuer.
+        per_host: of the imports from one origin host, if the host can serve as many; see ``Politeness``.
     """
 
     concurrency: int
@@ -30,9 +30,8 @@ class Limits:
 class Slots:
     """Keeps the claimed imports, running and waiting, within their limits.
 
-    A claimed import whose issuer or host is at its limit waits here, holding one of ``concurrency`` places. At most
-    half of the places are given to waiting imports, and few to those of one host, so that a slow host cannot occupy
-    the worker.
+    A claimed import whose issuer or host is at its limit waits here, in one of ``concurrency`` slots. Waiting imports
+    get at most half of the slots, and those of one host only a few, so that a slow host cannot occupy the worker.
     """
 
     def __init__(self, limits: Limits, politeness: Politeness) -> None:
@@ -45,26 +44,26 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """How many more imports may be claimed."""
+        """The number of imports that may still be claimed."""
         return self._limits.concurrency - len(self._running) - len(self._waiting)
 
     @property
     def held(self) -> Collection[Import]:
-        """Everything claimed: running and waiting."""
+        """All claimed imports, running and waiting."""
         return (*self._running.values(), *self._waiting.values())
 
     @property
     def waiting(self) -> Collection[Import]:
-        """What is claimed and may not run yet."""
+        """The claimed imports that may not run yet."""
         return tuple(self._waiting.values())
 
     def full_issuers(self) -> Collection[str]:
-        """Issuers of which no more is to be claimed."""
+        """The issuers whose imports the worker must not claim now."""
         held = Counter(document.issuer_id for document in self.held)
         return {issuer_id for issuer_id, count in held.items() if count >= self._limits.per_issuer}
 
     def start(self, document: Import) -> bool:
-        """Count the import as running, if its issuer and host allow; False where they do not."""
+        """Count the import as running, if its issuer and host allow that; False if they do not."""
         if not self.has_room_for_issuer(document):
             return False
         if not self._politeness.allows(document, self._hosts[document.host]):
@@ -77,11 +76,11 @@ class Slots:
         return True
 
     def has_room_for_issuer(self, document: Import) -> bool:
-        """Whether the import's issuer may have one more that runs."""
+        """Whether the issuer may have another running import."""
         return self._issuers[document.issuer_id] < self._limits.per_issuer
 
     def wait(self, document: Import) -> bool:
-        """Keep the import until it may start; False where too many wait already, or where its host is left alone."""
+        """Keep the import until it may start; False if too many wait already, or if its host is paused."""
         if len(self._waiting) >= max(1, self._limits.concurrency // 2) or self._politeness.pause(document):
             return False
         of_host = sum(one.host == document.host for one in self._waiting.values()) if document.host else 0
@@ -91,7 +90,7 @@ class Slots:
         return True
 
     def finish(self, document: Import) -> None:
-        """Free the place of an import, running or waiting."""
+        """Free the slot of an import, running or waiting."""
         if self._running.pop(document.id, None) is not None:
             _decrement(self._issuers, document.issuer_id)
             _decrement(self._hosts, document.host)
@@ -99,13 +98,13 @@ class Slots:
         self._waiting.pop(document.id, None)
 
     def startable(self) -> Iterator[Import]:
-        """Start, and give, every waiting import that may run now, the longest waiting first."""
+        """Start every waiting import that may run now, the longest wait first, and yield it."""
         for document in tuple(self._waiting.values()):
             if self.start(document):
                 yield document
 
     def stranded(self) -> Collection[Import]:
-        """Take out, and give, the waiting imports whose host is left alone by now."""
+        """Remove the waiting imports whose host is paused by now, and yield them."""
         stranded = [document for document in self._waiting.values() if self._politeness.pause(document)]
         for document in stranded:
             del self._waiting[document.id]
@@ -113,24 +112,24 @@ class Slots:
 
 
 def _decrement(counter: Counter[str], key: str) -> None:
-    """Count down, forgetting keys that reach zero: hosts are without number."""
+    """Count down, and forget keys that reach zero, since the number of hosts has no bound."""
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]
 
 
 class Cooling:
-    """Issuers that the worker does not claim from for a moment, after it had to hand back an import of theirs."""
+    """Issuers whose imports the worker does not claim for a moment, after it handed one of them back."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
 
     def add(self, issuer_id: str, seconds: float) -> None:
-        """Leave an issuer alone for so many seconds from now."""
+        """Claim no import of the issuer for this many seconds."""
         self._until[issuer_id] = time.monotonic() + seconds
 
     def issuers(self) -> set[str]:
-        """The issuers to leave alone now; the others are forgotten."""
+        """The issuers without claims now; forgets the others."""
         now = time.monotonic()
         self._until = {issuer_id: until for issuer_id, until in self._until.items() if until > now}
         return set(self._until)

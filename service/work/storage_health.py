@@ -1,4 +1,4 @@
-"""Whether storage can be saved to, asked only after it failed, so that its outage does not churn the queue."""
+"""Whether the storage accepts saves. Lading asks only after a failure, so that an outage does not churn the queue."""
 
 from ...plugins.errors import PluginError
 from ..observe.outages import Outage
@@ -6,10 +6,10 @@ from .pipeline.importer import Importer
 
 
 class StorageSuspicion:
-    """Storage that failed is asked before anything more is claimed.
+    """Asks a storage that has failed before the worker claims more imports.
 
     Attributes:
-        is_suspect: whether a save failed since storage was last seen to work.
+        is_suspect: whether a save has failed since the storage last worked.
     """
 
     def __init__(self, importer: Importer) -> None:
@@ -18,7 +18,7 @@ class StorageSuspicion:
         self._outage = Outage("the storage of images")
 
     async def works(self) -> bool:
-        """Whether imports may be claimed; asks the storage where it is suspect."""
+        """Whether the worker may claim imports; asks the storage if it is suspect."""
         if not self.is_suspect:
             return True
         try:

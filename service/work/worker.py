@@ -25,27 +25,27 @@ from .slots import Cooling, Limits, Slots
 from .storage_health import StorageSuspicion
 
 CLAIM_SECONDS = 0.02
-"""After a claim, so long at most until the next one, while nearly all places are taken."""
+"""The longest time in seconds between a claim and the next one while nearly all slots are taken."""
 RECOVER_BATCH = 500
 COOLING_SECONDS = 1.0
-"""For how long an issuer is not claimed from after an import of it had to be handed back,"""
+"""Seconds without a claim from an issuer after the worker handed an import of it back."""
 PAUSED_COOLING_SECONDS = 0.1
-"""and for how long where that was because a host is left alone: what else the issuer has queued may lie behind many."""
+"""The same after an import of a paused host: the issuer's other imports may lie behind many of that host."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How a worker works.
+    """Options of a worker.
 
     Attributes:
-        limits: bounds on what runs at once.
+        limits: bounds on the concurrent imports.
         host_patience: seconds for which imports wait for a host that serves nobody.
-        max_host_pause: seconds for which a host may ask to be left alone.
-        lease: how long the worker's imports stay its own after its last heartbeat.
-        poll_interval: seconds between two looks at the queue when nothing happens.
-        grace: seconds for which running imports may go on after ``stop``; then they go back to the queue.
+        max_host_pause: the longest ``Retry-After`` in seconds that the worker obeys.
+        lease: seconds for which the worker owns its imports after its last heartbeat.
+        poll_interval: seconds between two polls of the queue when nothing happens.
+        grace: seconds for which running imports may continue after ``stop``; then they go back to the queue.
     """
 
     limits: Limits
@@ -57,7 +57,9 @@ class WorkerOptions:
 
 
 class Worker:
-    """Runs imports until it is stopped; ``run`` owns every task of it. ``cancellation`` explains ``has_stopped``."""
+    """Runs imports until it is stopped. ``run`` owns every task of the worker; ``cancellation`` explains
+    ``has_stopped``.
+    """
 
     def __init__(
         self,
@@ -96,21 +98,21 @@ class Worker:
         self._stopping = False
 
     def wake(self) -> None:
-        """Look at the queue now: something was put there."""
+        """Poll the queue now: an import was queued."""
         self._wake.set()
 
     def stop_import(self, import_id: str) -> None:
-        """An import was cancelled or deleted: end its attempt now, if it runs here."""
+        """End the attempt at a cancelled or deleted import now, if it runs here."""
         self._stops.ask(import_id)
 
     def stop(self) -> None:
-        """Claim nothing more; ``run`` returns when what runs has ended or its grace is over."""
+        """Claim no more imports; ``run`` returns when the running imports have ended or the grace is over."""
         self._stopping = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until ``stop`` is called, or until cancelled; either way what is still claimed is given back."""
-        # Asked once: to see whether an object keeps a protocol costs more than all else between two imports.
+        """Work until ``stop`` is called, or until cancelled. Either way the worker returns its remaining imports."""
+        # Checked once: ``isinstance`` with a protocol costs more than everything else between two imports.
         news = self._store if isinstance(self._store, SupportsWaiting) else None
         beat = asyncio.create_task(self._beat_forever(), name="worker heartbeat")
         stops = asyncio.create_task(self._stops.run(), name="worker stops")
@@ -135,13 +137,13 @@ class Worker:
     # --- claiming -----------------------------------------------------------------------------------------------------
 
     async def _gather_places(self) -> None:
-        """Wait for a moment where few places are free and a claim was just made: one claim for several costs less."""
+        """Wait for a moment after a claim while few slots are free: one claim for several imports costs less."""
         wait = self._claimed_at + CLAIM_SECONDS - time.monotonic()
         if wait > 0 and 0 < self._slots.free < self._options.limits.concurrency / 4:
             await asyncio.sleep(wait)
 
     async def _claim(self) -> int:
-        """Claim what there is room for and begin it; how many were claimed."""
+        """Claim as many imports as there is room for, and start them; the number of claimed imports."""
         if self._slots.free <= 0 or not await self._storage.works():
             return 0
         async with self._claiming:
@@ -170,7 +172,7 @@ class Worker:
         self._queue_outage.worked()
         if documents:
             self._claimed_at = time.monotonic()
-        # An attempt that has handed one back, and has yet to learn so, ends first; then the lease's recovery has it.
+        # An attempt that handed an import back, and does not know yet, ends first; then the store recovers the import.
         fresh = {document.id: document for document in documents if document.id not in self._lease_of}
         lease.retired |= len(fresh) < len(documents)
         lease.held |= fresh
@@ -178,7 +180,7 @@ class Worker:
         return tuple(fresh.values())
 
     def _admit(self, document: Import) -> bool:
-        """Begin a claimed import or let it wait; False where there is no room for it."""
+        """Start a claimed import or let it wait; False if there is no room for it."""
         if self._slots.start(document):
             self._start(document)
         elif not self._slots.wait(document):
@@ -188,13 +190,13 @@ class Worker:
         return True
 
     async def _turn_away(self, documents: Collection[Import]) -> None:
-        """Part with claimed imports that have no room."""
+        """Return claimed imports without room."""
         now = self._store.clock.now()
         await asyncio.gather(*(self._part_with(document, self._turned_away(document, now)) for document in documents))
 
     def _turned_away(self, document: Import, now: datetime) -> Transition:
-        """What becomes of it. What its issuer has no room for is queued for a moment, what its host has none for until
-        it is its turn. It fails where its host has kept it waiting for too long.
+        """The transition of an import without room. If its issuer has no room, it returns after a moment; if its host
+        has none, at its turn. It fails if its host has served nobody for too long.
         """
         if self._politeness.is_hopeless(document, (now - document.since).total_seconds()):
             return self._attempts.without_host(document)
@@ -207,7 +209,7 @@ class Worker:
         """Wait for something to do, no longer than the poll interval."""
         interval = self._options.poll_interval
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait(), name="worker wake")]
-        # What the store says is of use only where a claim might follow.
+        # News from the store matter only if a claim may follow.
         if news is not None and self._slots.free > 0 and not self._storage.is_suspect:
             waits.append(asyncio.create_task(news.wait_for_work(interval), name="wait for work"))
         try:
@@ -221,9 +223,9 @@ class Worker:
         self._tasks[document.id] = asyncio.create_task(self._run(document), name=f"import {document.id}")
 
     async def _run(self, document: Import) -> None:
-        """Own one running import: when it has ended, its place is free and the waiting ones have had their turn.
+        """Own one running import: when it has ended, its slot is free and waiting imports have had their turn.
 
-        A cancelled one stays held, for whoever cancelled it to give back or to forget.
+        The worker still holds a cancelled import, until whoever cancelled it returns or forgets it.
         """
         lease = self._lease_of[document.id]
         began = time.monotonic()
@@ -234,7 +236,7 @@ class Worker:
             lease.retired = True
         else:
             self._storage.is_suspect |= ended.is_outage
-            if ended.error is not None or ended.is_done:  # else it ended without a word from the host
+            if ended.error is not None or ended.is_done:  # otherwise the attempt says nothing about the host
                 retry_after = (ended.error and ended.error.retry_after) or 0.0
                 self._politeness.learn(document, verdict_of(ended.error), time.monotonic() - began, retry_after)
         self._forget(document)
@@ -254,7 +256,7 @@ class Worker:
 
     @property
     def _held(self) -> Collection[Import]:
-        """Everything claimed that was neither finished nor given back."""
+        """All claimed imports that are neither finished nor returned."""
         return tuple(lease.held[import_id] for import_id, lease in self._lease_of.items())
 
     async def _give_back(self, documents: Collection[Import]) -> None:
@@ -263,10 +265,10 @@ class Worker:
         await asyncio.gather(*(self._part_with(one, self._attempts.given_back(one, due)) for one in documents))
 
     async def _part_with(self, document: Import, transition: Transition) -> None:
-        """Write what becomes of an import that does not run."""
+        """Write the transition of an import that does not run."""
         lease = self._lease_of.get(document.id)
         if lease is None:
-            return  # its lease was lost in this very moment
+            return  # its lease was lost at this very moment
         try:
             await self._attempts.write(transition, document)
         except Exception:
@@ -283,11 +285,12 @@ class Worker:
     # --- leases -------------------------------------------------------------------------------------------------------
 
     async def _beat_forever(self) -> None:
-        """Renew the leases, and recover what dead workers left, three times in a lease."""
+        """Renew the leases, and recover the imports of dead workers, three times in a lease."""
         interval = self._options.lease.total_seconds() / 3
         while True:
             try:
-                # No claim meanwhile: what a lost lease held may be queued again, and must be forgotten before it is
+                # No claim meanwhile: the imports of a lost lease may be queued again, and must be forgotten before they
+                # are claimed again.
                 # claimed anew.
                 async with self._claiming:
                     for lease in await self._leases.beat():
@@ -298,17 +301,17 @@ class Worker:
             except StoreUnavailable as error:
                 self._recovery_outage.failed(str(error))
             except Exception:
-                # A worker without a heartbeat would lose its leases one by one and look alive.
+                # A worker without a heartbeat would lose its leases one by one and seem alive.
                 log.exception("the heartbeat failed unexpectedly")
             await asyncio.sleep(interval * self._rng.uniform(0.8, 1.0))
 
     async def _lost(self, lease: Lease) -> None:
-        """Stop what ran under a lease that the store has ended: others run it now."""
+        """Stop the imports of a lease that the store has ended: other workers run them now."""
         log.error("lost the lease; other workers take over its imports", imports=len(lease.held))
         await self._abandon(tuple(lease.held.values()))
 
     async def _abandon(self, documents: Collection[Import]) -> None:
-        """Stop what is not the worker's own any more, and forget it."""
+        """Stop the imports that the worker no longer owns, and forget them."""
         await self._cancel(tuple(self._tasks[document.id] for document in documents if document.id in self._tasks))
         for document in documents:
             self._forget(document)

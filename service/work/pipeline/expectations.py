@@ -1,6 +1,7 @@
-"""What a client expects of an image: ``expect[sha256]``, ``expect[min_width]`` and so on. What is not met fails it.
+"""A client's expectations of an image: ``expect[sha256]``, ``expect[min_width]`` and so on. An unmet expectation fails
+the import.
 
-An image is judged after it was recognised and before it is saved, so that one which is not as expected is never stored.
+Lading compares an image after detection and before the save, so it never stores an unexpected image.
 """
 
 import re
@@ -18,7 +19,9 @@ _FORMAT: Final = re.compile(r"[A-Z0-9]{1,32}")
 
 
 class ExpectationFailed(PluginError):
-    """The image is not as its client expects; no plugin's doing, but it ends an attempt as what plugins raise does."""
+    """The image does not meet an expectation. No plugin raises this error, but it ends an attempt like a plugin's
+    error.
+    """
 
     code = "expectation_failed"
     public_text = "The image's {fact} is {found}, which does not meet expect[{expectation}]."
@@ -26,7 +29,7 @@ class ExpectationFailed(PluginError):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of an image before it is saved."""
+    """The facts of an image that are known before the save."""
 
     format: str
     content_type: str
@@ -42,8 +45,9 @@ class _Rule:
     """An expectation.
 
     Attributes:
-        fact: what it is about.
-        reads: whether a value that was sent can be meant, in its canonical form; and what it has to look like.
+        fact: the fact that it concerns.
+        pattern: of valid values, in their canonical form.
+        form: the form of valid values, for people.
         is_met: whether the fact meets the expected value.
     """
 
@@ -77,14 +81,14 @@ RULES: Final[Mapping[str, _Rule]] = {
 
 
 def validate_expectations(expect: Any, formats: Mapping[str, frozenset[str]] | None = None) -> None:
-    """Refuse expectations that there are not, that can never be meant, or that no image can meet.
+    """Refuse unknown expectations, impossible values, and combinations that no image can meet.
 
     Args:
         expect: as sent.
-        formats: that images may have, with their media types; None where that is not known.
+        formats: possible formats of images with their media types; None if they are unknown.
 
     Raises:
-        ApiError: ``parameter_invalid``, naming the first one at fault.
+        ApiError: ``parameter_invalid``, naming the first expectation at fault.
     """
     if expect is None:
         return
@@ -104,7 +108,7 @@ def validate_expectations(expect: Any, formats: Mapping[str, frozenset[str]] | N
 
 
 def expectations_schema(formats: Mapping[str, frozenset[str]] | None = None) -> Mapping[str, Any]:
-    """What ``validate_expectations`` lets pass, as JSON Schema, but for what two of them say of each other."""
+    """The values that ``validate_expectations`` accepts, as JSON Schema, without the rules between two expectations."""
     known: dict[str, Any] = {}
     for name, rule in RULES.items():
         text = {"type": "string", "pattern": f"^({rule.pattern.pattern})$", "description": rule.form}
@@ -126,15 +130,15 @@ def _validate_format(name: str | None, content_type: str | None, formats: Mappin
 
 
 def check_expectations(expect: Any, facts: Facts) -> None:
-    """Judge an image.
+    """Compare an image with its expectations.
 
     Raises:
-        ExpectationFailed: naming the first expectation that is not met.
+        ExpectationFailed: naming the first unmet expectation.
     """
     for name, value in expect.items() if isinstance(expect, Mapping) else ():
         rule = RULES.get(name)
         if rule is None or not rule.pattern.fullmatch(_text(value, rule)):
-            # Of an import that was accepted when all of this was kept as sent.
+            # An earlier version accepted such values and kept them as sent.
             raise ExpectationFailed(expectation=name[:100], fact="fact", found="unknown")
         found = getattr(facts, rule.fact)
         if not rule.is_met(found, _text(value, rule)):
@@ -142,7 +146,7 @@ def check_expectations(expect: Any, facts: Facts) -> None:
 
 
 def _text(value: Any, rule: _Rule) -> str:
-    """A value as a form would have it: JSON may have sent a number, where one is meant."""
+    """The value as a form would send it: JSON may send a number instead."""
     if isinstance(value, int) and not isinstance(value, bool) and rule.pattern is _NUMBER:
         return str(value)
     return value if isinstance(value, str) else ""

@@ -1,8 +1,8 @@
-"""The use case: fetch, detect, save. Knows neither Tornado nor a database.
+"""One attempt: fetch, detect, save. It knows neither Tornado nor a database.
 
-The first bytes that are saved for an import win. The key is derived from the import's id and saves are create-only, so
-where an earlier attempt died between saving and finishing, this attempt finds its object, and finishes with that: what
-the document says is read off the stored object itself, never off bytes that were fetched but not stored (P3, P5).
+The first saved bytes of an import win. The key derives from the import's id, and saves are create-only. So if an
+earlier attempt died between its save and the end of the import, this attempt finds the object and uses it: the document
+describes the stored object, never bytes that were fetched and not stored (P3, P5).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,18 +35,18 @@ from .slowness import outage_if_slow, stalled_if_slow
 
 MAX_ETAG_LENGTH = 256
 DUPLICATE_TRIES = 3
-"""How often an image is looked for that is there already, while those that are found are deleted."""
+"""How often an attempt looks for an existing image, while each found image is deleted."""
 
 
 class WatchesFetches(Protocol):
-    """Knows how far fetches have come; ``lading.service.imports.events.progress`` does."""
+    """Learns how far fetches have come; see ``lading.service.imports.events.progress``."""
 
     def begin(self, import_id: str, fills: Spool, total: int | None) -> None:
-        """A fetch begins; the size of what it fills is how far it has come."""
+        """A fetch begins. The size of ``fills`` is the progress."""
         ...
 
     def end(self, import_id: str) -> None:
-        """It has ended, in whatever way."""
+        """The fetch has ended, successfully or not."""
         ...
 
 
@@ -55,15 +55,15 @@ class Importer:
 
     Args:
         fetchers: by URL scheme.
-        detectors: in the order in which they are asked.
-        storage: where images are saved, and ``storage_name`` its name.
-        files: saves files in ``storage``, where it can.
-        spools: where the bytes wait.
-        mirror: where a second copy of each image is kept, if anywhere.
-        vault: opens what is secret in the parameters.
-        progress: told how far fetches have come.
-        duplicates: finds images that are there already, for imports that want no second copy.
-        admit: asked before an image of so many bytes is saved for an import; raises ``PluginError`` where it must not.
+        detectors: in the order in which Lading asks them.
+        storage: keeps the images; ``storage_name`` is its name.
+        files: saves files in ``storage``, if the storage takes files.
+        spools: keep the bytes between fetch and save.
+        mirror: keeps a second copy of each image; None without a mirror.
+        vault: decrypts the secrets in the parameters.
+        progress: learns how far fetches have come.
+        duplicates: finds existing images, for imports with ``dedupe``.
+        admit: called before a save with the import and the size in bytes; raises ``PluginError`` to refuse the save.
     """
 
     def __init__(
@@ -103,36 +103,36 @@ class Importer:
         fetcher_for(self.fetchers, source.url).check(source)
 
     def import_type(self, url: str) -> str | None:
-        """The kind of the fetcher that serves the url, or None where none does."""
+        """The kind of the fetcher that serves the url, or None if none does."""
         fetcher = self.fetchers.get(scheme_of(url))
         return fetcher.kind if fetcher else None
 
     async def ping_storage(self) -> None:
-        """Make sure that images can be saved.
+        """Check that the storage accepts saves.
 
         Raises:
-            PluginError: they cannot.
+            PluginError: it does not.
         """
         await self._storage.ping()
 
     def has_left(self, import_id: str) -> bool:
-        """Whether an attempt at the import that has ended, and was not asked about, may have left an object in storage.
+        """Whether an ended attempt at the import may have left an object in storage. This call forgets the answer.
 
-        It has begun to save, and did not return. It is forgotten with this call.
+        That is so if the attempt began a save and did not return.
         """
         has_left = import_id in self._saves
         self._saves.discard(import_id)
         return has_left
 
     async def run(self, document: Import) -> Outcome:
-        """One attempt: when this returns, storage holds exactly the image that the outcome describes.
+        """One attempt: when this returns, storage holds exactly the image of the outcome.
 
-        Where it raises, or is cancelled, ``has_left`` tells whether storage may hold something all the same.
+        If this raises, or is cancelled, ``has_left`` says whether storage may hold an object nevertheless.
 
         Raises:
             PluginError: the attempt failed.
-            TakenOver: the import is another attempt's by now.
-            SecretsUnreadable: what is secret in its parameters was encrypted with another key.
+            TakenOver: another attempt owns the import by now.
+            SecretsUnreadable: no configured key decrypts the secrets in the parameters.
             ValueError: the import has no url.
         """
         if document.url is None:
@@ -146,7 +146,7 @@ class Importer:
         raise next((error for error in failures if error.retryable), failures[0])
 
     async def preview(self, document: Import, sources: Sequence[Source], begins: Callable[[Source], None]) -> Preview:
-        """An attempt that stores nothing; ``begins`` is told each source before it is tried.
+        """An attempt that stores nothing. ``begins`` is called with each source before its fetch.
 
         Raises:
             PluginError: the import would fail.
@@ -185,10 +185,10 @@ class Importer:
         return await self._fetched(document, source, fetcher, origin)
 
     async def _fetched(self, document: Import, source: Source, fetcher: Fetcher, origin: str | None) -> Outcome:
-        """Fetch a source and keep what comes.
+        """Fetch a source and save its image.
 
         Raises:
-            SourceNotModified: the origin says that it is what ``if_none_match`` names.
+            SourceNotModified: the origin still has the version that ``if_none_match`` names.
         """
         with self._spools.open() as spool:
             async with fetcher.open(source) as fetched:
@@ -196,13 +196,13 @@ class Importer:
                 await self._fill(spool, document, fetched)
                 filename = document.filename or fetched.filename
             outcome = await self.keep(document, spool, filename, fetcher.kind)
-            is_fetched = outcome.image.sha256 == spool.sha256  # and not what an earlier attempt has stored
+            is_fetched = outcome.image.sha256 == spool.sha256  # and not the object of an earlier attempt
         if outcome.is_duplicate or not is_fetched:
             return outcome
         return replace(outcome, image=replace(outcome.image, etag=_short(fetched.etag), source=origin))
 
     async def _shared(self, document: Import, found: Duplicate) -> tuple[Import, Image | None]:
-        """The import as it is written now, and the image that it shares; None where that was deleted meanwhile."""
+        """The import as written, and the image that it shares; None if that image was deleted meanwhile."""
         if self._duplicates is None:
             return document, None
         document = await self._duplicates.refer(document, found)
@@ -219,11 +219,11 @@ class Importer:
             self._progress.end(document.id)
 
     async def keep(self, document: Import, spool: Spool, filename: str | None, kind: str) -> Outcome:
-        """Detect what the spool holds, and save it for the import: storage holds exactly what is returned then.
+        """Detect the content of the spool, and save it for the import: storage then holds exactly the returned image.
 
         Raises:
-            PluginError: it is no image that is allowed, or not as expected, or storage does not take it.
-            TakenOver: the import is another attempt's by now.
+            PluginError: the image is not allowed or not as expected, or the storage refuses it.
+            TakenOver: another attempt owns the import by now.
         """
         enter("detect")
         info = await self._detect(spool)
@@ -265,7 +265,7 @@ class Importer:
         return image
 
     async def _detect(self, spool: Spool) -> ImageInfo:
-        """Ask the detectors in turn; where none accepts the file, the first that knew its format has the last word."""
+        """Ask the detectors in turn. If none accepts the file, the error of the first that knew its format counts."""
         refusal: NotAnImage | FormatNotAllowed = NotAnImage("no detector is configured")
         for detector in self._detectors:
             try:
@@ -302,5 +302,5 @@ class Importer:
 
 
 def _short(etag: str | None) -> str | None:
-    """An entity tag that is worth keeping."""
+    """The entity tag, if it is strong and short enough to keep."""
     return etag if etag is not None and len(etag) <= MAX_ETAG_LENGTH else None

@@ -1,4 +1,4 @@
-"""Plugins that do not answer before their deadline: what that means for an import, which is at no fault."""
+"""Plugins that miss their deadline: the error for an import that did nothing wrong."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from ....plugins.errors import DeadlineExceeded, DetectorStalled, StorageUnavail
 
 @contextmanager
 def outage_if_slow() -> Iterator[None]:
-    """Storage that does not answer in time is unavailable: no fault of the import, which is to wait for it (P6)."""
+    """A storage that misses its deadline counts as unavailable, so the import waits for it (P6)."""
     try:
         yield
     except DeadlineExceeded as error:
@@ -19,7 +19,7 @@ def outage_if_slow() -> Iterator[None]:
 
 @contextmanager
 def stalled_if_slow() -> Iterator[None]:
-    """A detector that does not answer in time, its wait for its turn included, says nothing of the image."""
+    """A detector that misses its deadline, its wait for a turn included, says nothing about the image."""
     try:
         yield
     except DeadlineExceeded as error:
