@@ -1,4 +1,4 @@
-"""What the API does with imports: accept one, show one. Knows no HTTP."""
+"""Accepts new imports, and shows one. It knows no HTTP but the codes of its errors."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Accepted:
     """An accepted import.
 
     Attributes:
-        is_replayed: whether another request with the same key of idempotency has made it.
+        is_replayed: whether an earlier request with the same ``Idempotency-Key`` made it.
     """
 
     document: Import
@@ -38,14 +38,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    """The imports of all organisations, behind the grants of their tokens.
+    """The imports of all organisations, with the checks of the grants of their tokens.
 
     Attributes:
-        vault: seals what is secret in the parameters.
-        accepted: called for every import that is queued, so that a worker of this process looks at once.
-        expire_after: for how long an import waits for the bytes that its client sends.
+        vault: encrypts the secrets in the parameters.
+        accepted: called for every queued import, so that a worker of this process polls at once.
+        expire_after: how long an import waits for the bytes that its client sends.
         new_id: makes the id of an import.
-        endpoints: judges the webhooks that imports ask for; None where there are none.
+        endpoints: checks the webhooks of imports; None if webhooks are off.
     """
 
     store: DocumentStore
@@ -72,16 +72,16 @@ class Imports:
         file_sha256: str | None = None,
         add: Callable[[Import], Awaitable[None]] | None = None,
     ) -> Accepted:
-        """Accept an import; it is durable when this returns (P1). Its ``params`` are without what is secret in them.
+        """Accept an import. It is durable when this returns (P1), and its ``params`` contain no secrets.
 
         Args:
-            grant: what the token allows.
+            grant: the rights of the token.
             params: as sent, with ``controller`` and ``action`` at the end.
             request_id: of the request, for the log.
-            key: of idempotency, see ``lading.service.imports.idempotency``; None for none.
-            batch_id: of the batch that it comes in; None for none.
-            file_sha256: digest of the bytes that came with it; None where none did.
-            add: adds the import, where it is not simply to be stored.
+            key: the ``Idempotency-Key``, see ``lading.service.imports.idempotency``; None without one.
+            batch_id: id of the batch that the import belongs to; None without a batch.
+            file_sha256: digest of the bytes that came with the request; None without bytes.
+            add: adds the import, if it is not simply stored.
 
         Raises:
             ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``quota_exceeded``,
@@ -103,14 +103,14 @@ class Imports:
             return Accepted(document, is_replayed)
 
     async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
-        """The document of the import, if nothing stands against it."""
+        """The document of the import, after all checks."""
         wanted = judged(authorised(validated(params, self.rules), grant), self.importer.check)
         await self._check_webhook(grant, wanted.webhook_url)
         await self._check_room(grant)
         return self._document(grant, sealed(wanted, self.vault), request_id, batch_id)
 
     async def prepared(self, grant: Grant, params: Mapping[str, Any]) -> Import:
-        """The import that ``create`` would accept, which is not stored.
+        """The import that ``create`` would accept, without storing it.
 
         Raises:
             ApiError: see ``create``.
@@ -128,7 +128,7 @@ class Imports:
         """One import of the grant's organisation.
 
         Raises:
-            ApiError: ``not_found``, also where it belongs to another organisation, or ``documents_unavailable``.
+            ApiError: ``not_found``, also for an import of another organisation; ``documents_unavailable``.
         """
         if len(import_id) > MAX_ID_LENGTH:
             raise ApiError("not_found")
@@ -139,7 +139,7 @@ class Imports:
         return document
 
     async def _check_webhook(self, grant: Grant, url: str | None) -> None:
-        """Refuse a webhook that can never be sent, and make sure that there is a secret to sign it with."""
+        """Refuse a webhook that can never be sent, and make sure that the issuer has a secret to sign it with."""
         if url is None:
             return
         if self.endpoints is None:
@@ -148,7 +148,7 @@ class Imports:
         await self.endpoints.ensure_secret(grant.issuer_id)
 
     async def _check_room(self, grant: Grant) -> None:
-        """Refuse an import that would wait for hours, or that the organisation has no bytes left for."""
+        """Refuse an import if the backlog is full, or the organisation has used up its stored bytes."""
         if await self.backlog.is_full():
             raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
         if await self.quotas.is_full(grant.organization_id):

@@ -1,4 +1,4 @@
-"""What clients do to imports that exist: cancel, retry, delete. Knows no HTTP but the codes of its errors."""
+"""Changes of existing imports: cancel, retry, delete. It knows no HTTP but the codes of its errors."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,25 +21,26 @@ from .accept import RETRY_AFTER_BACKLOG, Imports
 RETRY_AFTER_STOPPING = 5
 STOPPING_LOOKS = 20
 STOPPING_PAUSE = 0.1
-"""Seconds between two looks whether the attempt at a deleted import has ended, and so many looks at most: workers of
-other processes see within a second that it has to."""
+"""Seconds between two checks whether the attempt at a deleted import has ended, and the number of checks. Workers of
+other processes notice within a second that they must end it.
+"""
 WRITE_ATTEMPTS = 10
-"""How often a change is tried against others that write the same import: a worker that begins, or ends, an attempt."""
+"""How often a change is written against other writers of the same import: a worker that begins or ends an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """Changes of imports, behind the grants of their tokens.
+    """Changes of imports, with the checks of the grants.
 
-    Every method raises ``ApiError`` alone: ``not_found``, ``forbidden`` and ``documents_unavailable`` beside what it
-    names.
+    Every method may raise ``ApiError`` with ``not_found``, ``forbidden`` or ``documents_unavailable``, or with the
+    codes that it names, and nothing else.
 
     Attributes:
-        accepted: called for every import that is queued.
-        stopped: called with the id of every import that is not to run any more, so that a worker of this process ends
-            its attempt at once; those of others look by themselves.
-        expire_after: for how long an import waits for the bytes that its client sends.
-        stopping_looks: how often it is looked whether the attempt at a deleted import has ended.
+        accepted: called for every queued import.
+        stopped: called with the id of every import that must stop, so that a worker of this process ends its attempt at
+            once. Workers of other processes poll.
+        expire_after: how long an import waits for the bytes that its client sends.
+        stopping_looks: number of checks whether the attempt at a deleted import has ended.
     """
 
     imports: Imports
@@ -55,7 +56,7 @@ class Actions:
     stopping_looks: int = STOPPING_LOOKS
 
     async def cancel(self, grant: Grant, import_id: str) -> Import:
-        """Cancel an import that is not final; one that was cancelled before is answered as it is.
+        """Cancel an import that is not final. A cancelled import is returned as it is.
 
         Raises:
             ApiError: ``not_cancellable``.
@@ -74,7 +75,7 @@ class Actions:
         return document
 
     async def retry(self, grant: Grant, import_id: str) -> Import:
-        """Try a failed or cancelled import anew, with all its attempts.
+        """Queue a failed or cancelled import again, with all of its attempts.
 
         Raises:
             ApiError: ``not_retryable``; ``secrets_dropped``; ``still_stopping``; ``backlog_full``.
@@ -82,7 +83,7 @@ class Actions:
         return await self.retry_found(await self._find(grant, import_id, "image_upload"))
 
     async def retry_found(self, document: Import) -> Import:
-        """The same, for an import that the grant was asked for already."""
+        """As ``retry``, for an import that the caller has already checked against the grant."""
         with told_as_outage():
             if await self.backlog.is_full():
                 raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
@@ -103,14 +104,15 @@ class Actions:
         return one.retried(due if one.url else due + self.expire_after, now)
 
     async def delete(self, grant: Grant, import_id: str) -> bool:
-        """Delete an import with its image. It is gone for everyone when this returns.
+        """Delete an import with its image. When this returns, nobody can read it any more.
 
         Returns:
-            whether its bytes are gone too, or another import has them. Else they go without anybody asking: an attempt
-            at it is still being stopped, or an import that runs may yet share them.
+            whether its bytes are gone too, or belong to another import now. Otherwise they go without a further
+            request: an attempt at the import is still being stopped, or a running import may yet share them.
 
         Raises:
-            ApiError: ``image_elsewhere`` or ``image_unavailable``, where its image is not gone yet: it goes later.
+            ApiError: ``image_elsewhere`` or ``image_unavailable``, if its image is not gone yet; the purger removes it
+                later.
         """
         document = await self._find(grant, import_id, "image_delete")
         was_running = False
@@ -129,10 +131,10 @@ class Actions:
         return not (await self.images.purge(document)).is_stopping
 
     async def _has_stopped(self, import_id: str) -> bool:
-        """Wait a little for the worker that has the import, which ends its attempt and removes what that has stored.
+        """Wait a little for the worker that runs the import to end its attempt and to remove the object of the attempt.
 
-        A worker that does not may be lost. So what there is by then is removed here; should the worker live, and store
-        it after that, the worker removes it, or the purger does.
+        If the worker does not, it may be dead, so this removes the object. If the worker lives and stores an object
+        after that, the worker or the purger removes it.
         """
         document: Import | None = None
         for _ in range(self.stopping_looks):
@@ -152,7 +154,7 @@ class Actions:
         return document
 
     async def _write(self, document: Import, change: Callable[[Import, datetime], Import | None]) -> Import:
-        """Write what ``change`` makes of the import as it is by then; nothing where that is None."""
+        """Write the result of ``change`` on the newest document; nothing if the result is None."""
         for _ in range(WRITE_ATTEMPTS):
             after = change(document, self.clock.now())
             if after is None:

@@ -1,9 +1,10 @@
-"""Requests that may be sent again: with one ``Idempotency-Key`` there is one import, however often it is posted.
+"""Repeated requests: with one ``Idempotency-Key`` there is one import, however often a client posts it.
 
-draft-ietf-httpapi-idempotency-key-header. The key is remembered, with the id that its import is going to have, before
-the import is added under this id; since adds are create-only, there can be no second one, whoever adds it: the request
-itself, or, where its process died or stood still in between, a later one. Whoever adds it has made it. Everyone else
-answers with that same import as a replay, also the request that remembered the key first.
+draft-ietf-httpapi-idempotency-key-header. The database remembers the key, with the id of the future import, before the
+import is added under this id. Adds are create-only, so there can be no second import, whoever adds it: the request
+itself, or a later request, if the process of the first one died or stood still in between. The request that adds the
+import has made it. Every other request answers with the same import as a replay, even the request that remembered the
+key.
 """
 
 import hashlib
@@ -22,14 +23,14 @@ from ..models.clock import truncate_to_milliseconds
 
 KIND: Final = "idempotency"
 GRACE: Final = timedelta(seconds=10)
-"""How long a request that has remembered its key may take to add its import; then another one does."""
+"""How long a request that has remembered its key may take to add its import; after that, another request adds it."""
 RETRY_AFTER: Final = 1
 _KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"|([!#-~]{1,255})')
-"""A string of RFC 9651 section 3.3.3; or, as many clients send it, the same without quotes and spaces."""
+"""A string of RFC 9651 section 3.3.3, or the same without quotes and spaces, as many clients send it."""
 
 
 def key_of(values: Sequence[str]) -> str | None:
-    """The key that a request's header fields name, or None where there is no such field.
+    """The key in a request's header fields, or None without such a field.
 
     Raises:
         ApiError: ``idempotency_key_invalid``.
@@ -43,17 +44,17 @@ def key_of(values: Sequence[str]) -> str | None:
 
 
 def fingerprint_of(params: Mapping[str, Any]) -> str:
-    """What two requests with the same parameters, in whatever order, have in common."""
+    """A digest of the parameters, the same for every order of the parameters."""
     text = json.dumps(params, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """Remembers keys, each of its issuer, for durations that the store's clock judges.
+    """Remembers the keys of each issuer, for durations by the store's clock.
 
     Attributes:
-        keep: for how long.
+        keep: how long a key is remembered.
     """
 
     store: DocumentStore
@@ -67,21 +68,21 @@ class Idempotency:
         prepared: Callable[[], Awaitable[Import]],
         add: Callable[[Import], Awaitable[None]],
     ) -> tuple[Import, bool]:
-        """The import of this key: a new one, or that of an earlier request.
+        """The import of this key: a new import, or the import of an earlier request.
 
         Args:
-            issuer_id: whose key it is.
+            issuer_id: the owner of the key.
             key: the key.
             fingerprint: of the request.
-            prepared: makes the import, with all checks; what it raises is not remembered.
-            add: adds it, under the id that it is given.
+            prepared: makes the import, with all checks; its errors are not remembered.
+            add: adds the import, under the given id.
 
         Returns:
-            the import, and whether another request has made it.
+            the import, and whether another request made it.
 
         Raises:
-            ApiError: ``idempotency_key_reused``, ``idempotency_in_progress``; ``not_found``, where the import was
-                deleted; and what ``prepared`` and ``add`` raise.
+            ApiError: ``idempotency_key_reused``, ``idempotency_in_progress``; ``not_found``, if the import was deleted;
+                and the errors of ``prepared`` and ``add``.
             StoreUnavailable: the database does not answer.
         """
         record_id = hashlib.sha256(f"{issuer_id}\0{key}".encode()).hexdigest()
@@ -108,7 +109,7 @@ class Idempotency:
         prepared: Callable[[], Awaitable[Import]],
         add: Callable[[Import], Awaitable[None]],
     ) -> tuple[Import, bool]:
-        """The import of a key that is known."""
+        """The import of a known key."""
         if found.data["fingerprint"] != fingerprint:
             raise ApiError("idempotency_key_reused")
         import_id: str = found.data["import_id"]
@@ -122,7 +123,7 @@ class Idempotency:
     async def _added(
         self, document: Import, record: Record, add: Callable[[Import], Awaitable[None]]
     ) -> tuple[Import, bool]:
-        """Add the import of a key, unless another request was faster: then it is that one's."""
+        """Add the import of a key, unless another request was faster: then the import of that request."""
         try:
             await add(document)
         except DuplicateId:
@@ -131,13 +132,13 @@ class Idempotency:
         return document, False
 
     async def _replayed(self, document: Import | None, record: Record) -> tuple[Import, bool]:
-        """The import that another request has made, if it is still there."""
+        """The import that another request made, if it still exists."""
         if document is None or document.deleted_at is not None:
             raise ApiError("not_found")
         await self._mark(record)
         return document, True
 
     async def _mark(self, record: Record) -> None:
-        """Note that the import was there once: should it be deleted, nobody is to take it for one never added."""
+        """Note that the import was added, so that nobody adds it again after its deletion."""
         if not record.data.get("is_added"):
             await self.store.records.replace(record.changed(data={**record.data, "is_added": True}))

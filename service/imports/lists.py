@@ -1,4 +1,4 @@
-"""Lists of imports: what a client asks for, and which of it the token may see. Knows no HTTP but error codes."""
+"""Lists of imports: the query of a client, and the albums that its token may list. It knows no HTTP but error codes."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ from ..models.grants import Grant
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 LIST_ABILITIES: Final = ("image_list", "see")
-"""Abilities of which each one allows to read lists."""
+"""Each of these abilities allows a token to read lists."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _MOMENT: Final = re.compile(
@@ -32,11 +32,11 @@ _NAMES: Final = ("album_id", "status", "created_after", "created_before", "metad
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for.
+    """The query of a list.
 
     Attributes:
         limit: imports of a page, 1 to ``MAX_LIMIT``.
-        after: where the page begins; None for the newest.
+        after: the position after which the page begins; None for the newest imports.
     """
 
     album_id: str | None
@@ -53,7 +53,7 @@ class Query:
         """Read the parameters of a list.
 
         Raises:
-            ApiError: ``parameter_invalid``, naming the first one at fault; one that there is not is at fault too.
+            ApiError: ``parameter_invalid``, naming the first parameter at fault; an unknown parameter is at fault too.
         """
         for name in params:
             if name not in _NAMES:
@@ -70,7 +70,7 @@ class Query:
         )
 
     def following(self, after: Position) -> str:
-        """The query, percent-encoded, of the page that begins at another place (RFC 3986 section 2.1)."""
+        """The percent-encoded query of the page that begins at another position (RFC 3986 section 2.1)."""
         name, value = self.metadata or ("", None)
         told = {
             "album_id": self.album_id,
@@ -87,15 +87,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The imports of all organisations, behind the grants of their tokens."""
+    """The lists of all organisations, with the checks of the grants."""
 
     store: DocumentStore
 
     async def page(self, grant: Grant, query: Query) -> Page:
-        """A page of the grant's organisation, the newest first; see ``ImportSearch.list``.
+        """A page of the grant's organisation, the newest imports first; see ``ImportSearch.list``.
 
         Raises:
-            ApiError: ``forbidden``, where the token may list no album, or not the one asked for;
+            ApiError: ``forbidden``, if the token may list no album, or not the requested one;
                 ``documents_unavailable``.
         """
         wanted = Filter(
@@ -112,13 +112,13 @@ class Listing:
 
 
 def cursor_of(position: Position) -> str:
-    """The cursor that leads to what comes after a place."""
+    """The cursor for the imports after a position."""
     milliseconds = (position.moment - _EPOCH) // _MILLISECOND
     return base64.urlsafe_b64encode(f"{milliseconds} {position.id}".encode()).rstrip(b"=").decode()
 
 
 def listed_albums(grant: Grant, album_id: str | None) -> tuple[str, ...] | None:
-    """The albums that a list is of: the one asked for, or all that the token may list; None for all there are.
+    """The albums of a list: the requested album, or all that the token may list; None for all albums.
 
     Raises:
         ApiError: ``forbidden``.
@@ -151,8 +151,8 @@ def _status(params: Mapping[str, Any]) -> Status | None:
 
 
 def _moment(params: Mapping[str, Any], name: str) -> datetime | None:
-    """A date-time of RFC 3339 section 5.6, and nothing else of ISO 8601: a date, or a time without its offset, would be
-    the service's guess. In a query ``+`` means a space: what stands before the offset is read so.
+    """A date-time of RFC 3339 section 5.6. Other forms of ISO 8601, such as a date or a time without an offset, would
+    make the service guess. In a query ``+`` means a space, so a space before the offset is read as ``+``.
     """
     value = _text(params, name)
     if value is None:

@@ -1,6 +1,6 @@
-"""The way of an import's parameters to its document: each step takes a value and gives the next.
+"""From an import's parameters to its document. Each step takes a value and returns the next.
 
-    parameters as sent -> validated -> authorised -> judged -> sealed -> the document that ``accept`` stores
+    parameters as sent -> validated -> authorised -> checked -> sealed -> the document that ``accept`` stores
 
 Nothing here does I/O.
 """
@@ -21,13 +21,13 @@ from .validation import ParamRules, validate
 
 @dataclass(frozen=True, slots=True)
 class RequestedImport:
-    """The import that a client asks for; its parameters have the shape that they must have.
+    """The import that a client requests, with valid parameters.
 
     Attributes:
-        params: as sent, with the secrets in them.
-        sources: the urls with the headers of the fetch, in the order in which they are tried; empty where the client
-            sends the bytes.
-        webhook_url: where the client wants the end of this import told; None for nowhere.
+        params: as sent, with their secrets.
+        sources: the urls with the headers of the fetch, in the order of the attempts; empty if the client sends the
+            bytes.
+        webhook_url: receives the event at the end of this import; None without a webhook.
     """
 
     params: Mapping[str, Any] = field(repr=False)
@@ -41,9 +41,9 @@ class SealedParams:
 
     Attributes:
         params: without the secrets.
-        secret: the secrets, as the vault sealed them; None where there are none, or none that is ever used.
-        host: of the first source in lower case; empty where there is none.
-        has_source: whether the import can be fetched; otherwise it waits for its bytes.
+        secret: the secrets, encrypted by the vault; None if there are none, or if nothing will use them.
+        host: of the first source in lower case; empty without a source.
+        has_source: whether Lading can fetch the import; otherwise the import waits for its bytes.
     """
 
     params: Mapping[str, Any]
@@ -53,7 +53,7 @@ class SealedParams:
 
 
 def validated(params: Mapping[str, Any], rules: ParamRules) -> RequestedImport:
-    """Refuse parameters of a wrong shape.
+    """Refuse parameters of a wrong type, size or form.
 
     Raises:
         ApiError: ``parameter_invalid``.
@@ -80,7 +80,7 @@ def judged(requested: RequestedImport, check: Callable[[Source], None]) -> Reque
     """Refuse a source that can never be fetched, by ``check``, which raises ``SourceRefused``.
 
     Raises:
-        ApiError: the code of the refusal. Of several sources it names the one at fault.
+        ApiError: the code of the refusal. If there are several sources, it names the source at fault.
     """
     for number, source in enumerate(requested.sources):
         try:
@@ -94,7 +94,7 @@ def judged(requested: RequestedImport, check: Callable[[Source], None]) -> Reque
 
 
 def sealed(requested: RequestedImport, vault: Vault) -> SealedParams:
-    """Part the secrets from the rest. They are kept where a fetch or a webhook is going to need them."""
+    """Separate the secrets from the other parameters. Keep them if a fetch or a webhook will need them."""
     shown = filtered(requested.params)
     is_needed = bool(requested.sources or requested.webhook_url) and shown is not requested.params
     first = requested.sources[0].url if requested.sources else ""

@@ -1,4 +1,4 @@
-"""Waiting for an import to become final, on behalf of a client that asked to (RFC 7240 section 4.3)."""
+"""``Prefer: wait``: lets a request wait until its import is final (RFC 7240 section 4.3)."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,14 @@ from ..work.changes import Changes
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 1.0
-"""Seconds between two looks at an import that another process works on: doubled from the first to the longest."""
+"""Seconds between two polls of an import that another process runs, doubled from the first to the longest."""
 MAX_WAITING: Final = 1000
-"""Requests of a process that wait at once; further ones are answered as if they had not asked."""
+"""The largest number of waiting requests of a process. Lading answers further requests at once."""
 
 
 @dataclass(slots=True)
 class Places:
-    """How many wait."""
+    """The number of waiting requests."""
 
     taken: int = 0
 
@@ -28,7 +28,7 @@ class Waiting:
     """Waits for imports.
 
     Attributes:
-        longest: seconds that a client may ask for.
+        longest: the longest time in seconds that a client may ask for.
     """
 
     store: DocumentStore
@@ -37,15 +37,15 @@ class Waiting:
     places: Places = field(default_factory=Places)
 
     def applied(self, wanted: int | None) -> float | None:
-        """Seconds that are going to be waited for a client that asked for so many; None for none."""
+        """Seconds that Lading waits for a client that asked for ``wanted`` seconds; None if it does not wait."""
         if not wanted or not self.longest or self.places.taken >= MAX_WAITING:
             return None
         return min(wanted, self.longest)
 
     async def final(self, document: Import, seconds: float, ended: asyncio.Event) -> Import:
-        """The import when it is final; or as it is after so many seconds, or when ``ended`` is set.
+        """The import when it is final; or its present state after ``seconds``, or when ``ended`` is set.
 
-        While the database does not answer, it is as it was.
+        While the database does not answer, this is the last known state.
         """
         if document.status.is_final:
             return document
@@ -75,7 +75,7 @@ class Waiting:
 
 
 async def _either(first: asyncio.Event, second: asyncio.Event, timeout: float) -> None:
-    """Wait until one of them is set, no longer than ``timeout`` seconds."""
+    """Wait until one of the events is set, no longer than ``timeout`` seconds."""
     tasks = [asyncio.create_task(event.wait()) for event in (first, second)]
     try:
         await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Would this import succeed? It is tried, up to where it would be stored. Nothing is kept of it."""
+"""Preflight: tries an import up to the point of storing it, and keeps nothing."""
 
 import asyncio
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Preflight:
     """Tries imports.
 
     Attributes:
-        seconds: how long that may take.
+        seconds: the longest duration of a try.
     """
 
     imports: Imports
@@ -40,9 +40,10 @@ class Preflight:
     seconds: float
 
     async def judge(self, grant: Grant, params: Mapping[str, Any]) -> dict[str, Any]:
-        """What would become of an import with these parameters.
+        """The probable result of an import with these parameters.
 
-        What the token does not grant is not fetched: a stranger learns nothing of what the service can reach.
+        Lading fetches nothing that the token does not grant, so that a stranger learns nothing about what the service
+        can reach.
 
         Raises:
             ApiError: ``parameter_invalid`` and the like; ``documents_unavailable``.
@@ -87,7 +88,7 @@ class Preflight:
     async def _succeeds(self, grant: Grant, document: Import, found: Preview, verdict: dict[str, Any]) -> None:
         verdict["plugins"] = {"fetcher": found.fetcher, "storage": self.storage}
         verdict["image"] = found.facts
-        # Who may upload to one album learns nothing of what is in others.
+        # A token for one album must not reveal images of other albums.
         scope = "organization" if grant.admin else "album"
         wanted = replace(
             document, params={**document.params, "dedupe": scope if grant.admin or document.album_id else "off"}
@@ -101,7 +102,7 @@ class Preflight:
         verdict["would_succeed"] = True
 
     async def _judged(self, source: Source) -> "_Trial":
-        """What can be said of a source without a request to it."""
+        """The facts about a source that need no request."""
         trial = _Trial(source)
         try:
             self.importer.check(source)
@@ -129,11 +130,13 @@ class Preflight:
             trial.error = DeadlineExceeded("the preflight")
 
     async def _find(self, trial: "_Trial", *, follow: bool) -> None:
-        """What the fetcher judges of each hop, by the way of ``lading fetch explain``; nothing where it cannot say."""
+        """The fetcher's verdict on each hop, as ``lading fetch explain`` shows it; nothing if the fetcher cannot
+        explain.
+        """
         explainer = getattr(fetcher_for(self.importer.fetchers, trial.source.url), "explainer", None)
         if explainer is None:
             return
-        with suppress(PluginError):  # which the attempt itself tells of
+        with suppress(PluginError):  # the attempt itself reports it
             async for one in explainer.explain(trial.source, follow=follow):
                 if len(trial.findings) < MAX_FINDINGS:
                     trial.findings.append(asdict(one))
@@ -141,12 +144,12 @@ class Preflight:
 
 @dataclass(slots=True)
 class _Trial:
-    """One source, and what was found of it.
+    """One source, and the facts about it.
 
     Attributes:
-        final_url: where its redirects have led; None where that is not known.
-        found: the image, where there is one.
-        error: what it would fail with.
+        final_url: the end of its redirects; None if that is unknown.
+        found: the image, if there is one.
+        error: the error with which the import would fail.
     """
 
     source: Source
@@ -157,12 +160,12 @@ class _Trial:
 
     @property
     def told(self) -> dict[str, str | None] | None:
-        """The error, as it is told."""
+        """The error as a client sees it."""
         return None if self.error is None else _told(self.error.code, self.error.detail)
 
     @property
     def document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The source as JSON."""
         url = filtered_url(self.source.url)
         return {
             "url": url if len(url) <= MAX_URL else None,
@@ -175,7 +178,7 @@ class _Trial:
 
 
 def _decisive(trials: list[_Trial]) -> _Trial:
-    """The one that decides what becomes of the import: see ``Importer.run``."""
+    """The source that decides the result of the import: see ``Importer.run``."""
     for trial in trials:
         if trial.found is not None or not isinstance(trial.error, NEXT_IS_TRIED):
             return trial

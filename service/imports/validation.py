@@ -1,4 +1,4 @@
-"""What the parameters of an import may be. Parameters that the API does not know are kept and returned as sent."""
+"""The rules for the parameters of an import. Unknown parameters are kept and returned as sent."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -24,8 +24,8 @@ class ParamRules:
     Attributes:
         metadata_max_bytes: size of ``metadata`` or ``metadatas`` as compact JSON in UTF-8.
         filename_max_bytes, album_id_max_bytes: size of ``filename`` and ``album_id`` in UTF-8.
-        import_types: values that a client may send as ``import_type``; the url decides, so they change nothing.
-        formats: that images may have, with their media types; None where that is not known.
+        import_types: valid values of ``import_type``; they change nothing, since the url decides.
+        formats: possible formats of images with their media types; None if they are unknown.
     """
 
     metadata_max_bytes: int
@@ -37,12 +37,12 @@ class ParamRules:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A parameter, as it is judged and as it is described.
+    """The rule of a parameter.
 
     Attributes:
-        about: what it means, for the description.
-        judge: called with its name, its value and the rules; raises ``ApiError`` (``parameter_invalid``).
-        schema: what passes, as JSON Schema 2020-12, by the same rules.
+        about: its description in the API's document.
+        judge: called with its name, its value and the limits; raises ``ApiError`` (``parameter_invalid``).
+        schema: the valid values as JSON Schema 2020-12.
     """
 
     about: str
@@ -51,10 +51,10 @@ class Declared:
 
 
 def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
-    """Refuse parameters whose shape makes no sense.
+    """Refuse parameters of a wrong type, size or form.
 
     Raises:
-        ApiError: ``parameter_invalid``, naming the first one at fault.
+        ApiError: ``parameter_invalid``, naming the first parameter at fault.
     """
     for name, declared in PARAMETERS.items():
         declared.judge(name, params.get(name), rules)
@@ -133,7 +133,7 @@ def _invalid(parameter: str, reason: str) -> ApiError:
 _URL: Final[Schema] = {"type": "string", "minLength": 1}
 PARAMETERS: Final[Mapping[str, Declared]] = {
     "url": Declared(
-        "What to import; several are mirrors. Without it, the import waits for its bytes.",
+        "The url of the image, or a list of mirrors. Without it, the import waits for its bytes.",
         lambda _name, value, _rules: _validate_url(value),
         lambda _: {
             "anyOf": [
@@ -146,38 +146,38 @@ PARAMETERS: Final[Mapping[str, Declared]] = {
     "album_id": _text(lambda rules: rules.album_id_max_bytes, "Album of the image."),
     "filename": _text(lambda rules: rules.filename_max_bytes, "Name of the image."),
     "import_type": Declared(
-        "Changes nothing: the url decides.",
+        "Changes nothing, since the url decides.",
         _judge_import_type,
         lambda rules: {"enum": [*sorted(rules.import_types), "", None]},
     ),
     "metadata": _metadata("Kept and returned as sent."),
     "metadatas": _metadata("Kept and returned as sent."),
     "headers": Declared(
-        "Request headers for the fetch; never shown again.",
+        "Headers for the fetch; their values are never shown again.",
         lambda _name, value, _rules: _validate_headers(value),
         lambda _: {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
     ),
     "webhook": Declared(
-        "Where the end of this import is told.",
+        "The receiver of the event at the end of this import.",
         lambda _name, value, _rules: _validate_webhook(value),
         lambda _: {"type": ["object", "null"], "required": ["url"], "properties": {"url": _URL}},
     ),
     "dedupe": Declared(
-        "Where an image with the same bytes will do.",
+        "Where Lading looks for an image with the same bytes, to share it.",
         lambda _name, value, _rules: _validate_scope(value),
         lambda _: {"enum": [*SCOPES, None]},
     ),
     "expect": Declared(
-        "What the image has to be; what is not met fails the import.",
+        "Expectations of the image; an unmet expectation fails the import.",
         lambda _name, value, rules: validate_expectations(value, rules.formats),
         lambda rules: expectations_schema(rules.formats),
     ),
 }
-"""Every parameter that is judged, in the order in which that is done."""
+"""Every parameter with a rule, in the order of the checks."""
 
 
 def parameters_schema(rules: ParamRules) -> Schema:
-    """What ``validate`` lets pass, as JSON Schema."""
+    """The parameters that ``validate`` accepts, as JSON Schema."""
     known = {name: {"description": one.about, **one.schema(rules)} for name, one in PARAMETERS.items()}
     return {
         "type": "object",

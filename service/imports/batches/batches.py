@@ -1,4 +1,4 @@
-"""What the API does with batches: begin one, accept its items, sum it up, and try again what failed."""
+"""The API's operations on batches: begin one, accept its items, summarise it, and retry its failed imports."""
 
 import asyncio
 import time
@@ -29,11 +29,11 @@ from .items import Item
 KIND: Final = "batch"
 PAGE: Final = 200
 NOTED_ITEMS: Final = 1000
-"""Items after which it is written what has become of them,"""
+"""Lading writes the progress of a batch after this many items,"""
 NOTED_SECONDS: Final = 1.0
-"""or seconds, whichever comes first."""
+"""or after this many seconds, whichever comes first."""
 CONCURRENCY: Final = 64
-"""Imports of a batch that are retried at once."""
+"""Imports of a batch that are retried concurrently."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,11 +44,11 @@ class Batch:
 
     Attributes:
         record: as it is stored.
-        accepted: items that became imports.
-        replayed: items that another request with the same key has made imports of, which belong to its batch.
-        rejected: the others, by the code of what was wrong.
-        has_secrets: whether there are secrets in the parameters of any.
-        noted, noted_at: how many of all are written down, and when that was, in monotonic seconds.
+        accepted: number of items that became imports.
+        replayed: number of items whose imports an earlier request with the same key made; they belong to its batch.
+        rejected: number of the other items, by error code.
+        has_secrets: whether the parameters of any item contain secrets.
+        noted, noted_at: the number of items in the stored record, and the monotonic time of that write.
     """
 
     record: Record
@@ -61,16 +61,16 @@ class Batch:
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The id of the batch."""
         return self.record.id
 
     @property
     def seen(self) -> int:
-        """All items."""
+        """The number of all items."""
         return self.accepted + self.replayed + self.rejected.total()
 
     def summary(self, *, complete: bool) -> dict[str, Any]:
-        """What its request is answered with at last."""
+        """The last line of the answer."""
         rejected = dict(sorted(self.rejected.items()))
         told = {"batch_id": self.id, "accepted": self.accepted, "rejected": rejected, "complete": complete}
         return told | ({"replayed": self.replayed} if self.replayed else {})
@@ -78,12 +78,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A batch as it is.
+    """The state of a batch.
 
     Attributes:
         counts: its imports by state.
-        failed: those that have failed, by code.
-        not_repeatable: those of them that had secrets: they are not among ``Batches.failures``.
+        failed: its failed imports by code.
+        not_repeatable: the failed imports with secrets, which ``Batches.failures`` leaves out.
     """
 
     record: Record
@@ -94,11 +94,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """The batches of all organisations, behind the grants of their tokens.
+    """The batches of all organisations, with the checks of the grants.
 
     Attributes:
-        keep: for how long a batch is remembered.
-        max_items: items that one has at most.
+        keep: how long Lading remembers a batch.
+        max_items: the largest number of items of a batch.
     """
 
     imports: Imports
@@ -109,7 +109,7 @@ class Batches:
     max_items: int
 
     async def begin(self, grant: Grant) -> Batch:
-        """A new batch, without items.
+        """Begin a batch, without items.
 
         Raises:
             ApiError: ``documents_unavailable``.
@@ -125,17 +125,17 @@ class Batches:
     async def accept(
         self, batch: Batch, grant: Grant, item: Item, route: Mapping[str, str], request_id: str, key: str | None = None
     ) -> dict[str, Any]:
-        """Accept an item; the line that answers it, whatever goes wrong with it.
+        """Accept an item and return its line of the answer, whatever goes wrong.
 
         Args:
-            batch: that it comes in.
-            grant: what the token allows.
+            batch: the batch of the item.
+            grant: the rights of the token.
             item: the item.
-            route: parameters that its sender cannot set.
+            route: parameters that a client cannot set.
             request_id: of the request, for the log.
-            key: of idempotency, of the whole request: with the item's number it is one for the item.
+            key: the ``Idempotency-Key`` of the whole request; with the item's number it makes the key of the item.
         """
-        of_item = None if key is None else f"{key}\n{item.number}"  # no key that is sent has a line break
+        of_item = None if key is None else f"{key}\n{item.number}"  # no key of a client contains a line break
         try:
             created = await self._created(batch, grant, item, route, request_id, of_item)
         except Exception as fault:
@@ -156,10 +156,10 @@ class Batches:
     async def _created(
         self, batch: Batch, grant: Grant, item: Item, route: Mapping[str, str], request_id: str, key: str | None
     ) -> Accepted:
-        """The import that an item becomes; the arguments are those of ``accept``, but for the key, which is its own.
+        """The import of an item. The arguments are those of ``accept``; the key is the item's own.
 
         Raises:
-            ApiError, ParamsError: it becomes none.
+            ApiError, ParamsError: the item is refused.
         """
         if item.error is not None:
             raise item.error
@@ -170,13 +170,13 @@ class Batches:
         return await self.imports.create(grant, params, request_id, key, batch_id=batch.id)
 
     async def note(self, batch: Batch) -> None:
-        """Write what has become of its items so far, should it be time: a process that dies loses no more than that."""
+        """Write the progress of the batch, if it is time: a process that dies loses only the items since then."""
         items, seconds = batch.seen - batch.noted, time.monotonic() - batch.noted_at
         if items >= NOTED_ITEMS or (items and seconds >= NOTED_SECONDS):
             await self.end(batch, complete=False)
 
     async def end(self, batch: Batch, *, complete: bool) -> None:
-        """Write what has become of its items; where that is not possible, that is logged."""
+        """Write the progress of the batch; a failure is logged."""
         batch.noted, batch.noted_at = batch.seen, time.monotonic()
         data = {
             **batch.record.data,
@@ -191,7 +191,7 @@ class Batches:
             if await self.store.records.replace(changed):
                 batch.record = changed
             elif (found := await self.store.records.get(KIND, batch.id)) is not None:
-                batch.record = found  # an earlier write was made although its answer was lost
+                batch.record = found  # an earlier write succeeded, though its answer was lost
                 await self.store.records.replace(found.changed(data=data))
         except StoreUnavailable as error:
             log.error("could not write the end of a batch", batch_id=batch.id, reason=str(error))  # noqa: TRY400
@@ -212,7 +212,7 @@ class Batches:
             if code is not None:
                 failed[code] += count
         not_repeatable = 0
-        # Of a batch that was not read to its end, what is written down may be behind.
+        # If the batch was not read to its end, the stored progress may be behind.
         if counts[Status.FAILED] and (record.data.get("has_secrets", True) or not record.data["complete"]):
             async with aclosing(self._failed(grant, batch_id)) as documents:
                 async for document in documents:
@@ -220,7 +220,7 @@ class Batches:
         return Summary(record, counts, failed, not_repeatable)
 
     async def failures(self, grant: Grant, batch_id: str) -> AsyncGenerator[Mapping[str, Any], None]:
-        """The parameters of its failed imports, as they may be posted again; those that had secrets are left out.
+        """The parameters of the failed imports, ready to be posted again, without the imports that had secrets.
 
         Raises:
             ApiError: while iterated: ``not_found``, ``documents_unavailable``.
@@ -232,7 +232,7 @@ class Batches:
                 yield {name: value for name, value in document.params.items() if name in names}
 
     async def retry(self, grant: Grant, batch_id: str) -> tuple[int, Mapping[str, int]]:
-        """Try again what has failed: how many imports, and how many are not tried again, by code.
+        """Retry the failed imports; the number of retried imports, and of the others by code.
 
         Raises:
             ApiError: ``not_found``, ``documents_unavailable``.

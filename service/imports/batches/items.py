@@ -12,9 +12,9 @@ class Item:
     """An item of a batch.
 
     Attributes:
-        number: its line, or place in the array, from 1.
+        number: its line, or its place in the array, from 1.
         params: the parameters of an import; or
-        error: why they cannot be read, or are not wanted.
+        error: why the item cannot be read, or is refused.
     """
 
     number: int

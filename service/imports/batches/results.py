@@ -1,4 +1,4 @@
-"""The lines that answer a batch: sent as fast as its client takes them, and kept in a file as far as it does not."""
+"""The lines of the answer to a batch. A file keeps the lines that the client has not read yet."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from typing import IO, Any, Final, TypeVar
 
 PIECE: Final = 64 * 1024
-"""Bytes that are sent at once."""
+"""Bytes that are sent at a time."""
 MAX_PENDING: Final = 256 * 1024
 """Bytes that are kept in memory."""
 
@@ -19,7 +19,7 @@ class Results:
     """A queue of lines between the request that makes them and the answer that sends them.
 
     Args:
-        executor: where the file is written and read.
+        executor: writes and reads the file.
     """
 
     def __init__(self, executor: Executor) -> None:
@@ -33,20 +33,20 @@ class Results:
         self._is_over = False
 
     def add(self, line: bytes) -> None:
-        """Add a line; ``settle`` is to follow before many more."""
+        """Add a line. Call ``settle`` before many more follow."""
         self._pending += line
         self._news.set()
 
     def end(self) -> None:
-        """There are no more."""
+        """No more lines follow."""
         self._is_over = True
         self._news.set()
 
     async def settle(self) -> None:
-        """Put into the file what is too much for memory.
+        """Write the lines that exceed the bound on memory to the file.
 
         Raises:
-            OSError: the disk does not take it.
+            OSError: the disk does not accept them.
         """
         if len(self._pending) <= MAX_PENDING:
             return
@@ -56,13 +56,13 @@ class Results:
                 self._file = await self._blocking(lambda: tempfile.TemporaryFile(buffering=0))  # noqa: SIM115  # see close
             await self._blocking(os.pwrite, self._file.fileno(), data, self._written)
             self._written += len(data)
-            del self._pending[: len(data)]  # not before: what the disk does not take is not lost
+            del self._pending[: len(data)]  # after the write, so that a failed write loses nothing
 
     async def next(self) -> bytes:
-        """The next piece, when there is one; empty when there are no more.
+        """The next piece, as soon as there is one; empty at the end.
 
         Raises:
-            OSError: the disk does not give it.
+            OSError: the disk cannot be read.
         """
         while True:
             async with self._turn:
@@ -80,7 +80,7 @@ class Results:
             await self._news.wait()
 
     def close(self) -> None:
-        """Drop what is left. May be called twice."""
+        """Drop the remaining lines. May be called twice."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -90,5 +90,5 @@ class Results:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            await asyncio.wait((future,))  # the file must not be closed while a thread has it
+            await asyncio.wait((future,))  # a thread may still use the file
             raise

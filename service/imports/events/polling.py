@@ -1,7 +1,7 @@
-"""What many listen to is looked at once: a feed for each organisation, or import, that anyone of a process listens to.
+"""Polls the database once for all listeners of this process: a feed for each organisation or import with listeners.
 
-A feed begins with its first listener and ends with its last one. A listener reads at its own pace: what it has not read
-yet is kept within bounds, and beyond them it is told that it has missed something.
+A feed starts with its first listener and ends with its last one. Each listener reads at its own pace. A feed keeps a
+bounded number of unread imports for it; a listener that falls behind learns that it has missed something.
 """
 
 import asyncio
@@ -24,48 +24,50 @@ from ...work.changes import Changes
 from .progress import Amount, Progress
 
 POLL_SECONDS: Final = 1.0
-"""Seconds between two looks at what other processes have written,"""
+"""Seconds between two polls for writes of other processes,"""
 PROGRESS_SECONDS: Final = 0.25
-"""and at how far a fetch has come."""
+"""and between two polls for the progress of a fetch."""
 MOMENT: Final = 0.05
-"""Least seconds between two looks, however much is written here; more where a look takes long:"""
+"""The least number of seconds between two polls, however much this process writes. A slow poll is followed by a longer
+pause:
+"""
 SHARE: Final = 4
-"""times as long as it took."""
+"""this many times its duration."""
 PAGE: Final = 200
 UNREAD: Final = 200
-"""Imports whose news a listener has not read, at most."""
+"""The largest number of imports that are kept unread for a listener."""
 
 log = structlog.get_logger(__name__)
 
 
 class Feed(ABC):
-    """Looks again and again on behalf of all its listeners, who are woken when there is something new."""
+    """Polls on behalf of all its listeners, and wakes them when there is something new."""
 
     def __init__(self, changes: Changes, name: str) -> None:
         self._changes = changes
         self._name = name
         self.awake: set[asyncio.Event] = set()
-        """An event for each listener."""
+        """One event for each listener."""
         self._has_looked = asyncio.Event()
         self._failure: Exception | None = None
         self.is_over = False
-        """Whether there is not going to be anything new."""
+        """Whether nothing new can follow."""
         self.looks = 0
-        """How many looks were begun."""
+        """Number of polls that were begun."""
 
     @abstractmethod
     async def look(self) -> float | None:
-        """Look once.
+        """Poll once.
 
         Returns:
-            seconds until the next look, unless there is news of this process; None where there is to be none.
+            seconds until the next poll, if this process writes nothing before; None if nothing new can follow.
 
         Raises:
             StoreUnavailable: the database does not answer.
         """
 
     async def first_look(self) -> None:
-        """Wait until it has looked for the first time.
+        """Wait for the first poll.
 
         Raises:
             ApiError: ``documents_unavailable``.
@@ -76,9 +78,9 @@ class Feed(ABC):
                 raise self._failure
 
     async def run(self) -> None:
-        """Look until there is nothing more to come, or until cancelled.
+        """Poll until nothing new can follow, or until cancelled.
 
-        An outage at the first look ends it; a later one is waited for, with all its listeners.
+        An outage at the first poll ends the feed. After a later outage, the feed and its listeners wait.
         """
         outage = Outage("a feed of events")
         try:
@@ -116,11 +118,11 @@ class Feed(ABC):
 
 
 class ImportFeed(Feed):
-    """How an import is, and how far its fetch has come.
+    """The state of an import, and the progress of its fetch.
 
     Attributes:
-        document: as it was seen last; None where there is none (any more).
-        amount: None where that is not known.
+        document: as of the last poll; None if the import does not exist, or does not exist any more.
+        amount: the progress; None if it is unknown.
     """
 
     def __init__(self, store: DocumentStore, changes: Changes, progress: Progress, import_id: str) -> None:
@@ -148,10 +150,11 @@ class ImportFeed(Feed):
 
 
 class Unread:
-    """What a listener of an organisation has not read yet: each import as it is now, in the order of the changes.
+    """The unread changes of a listener of an organisation: the newest state of each import, in the order of the
+    changes.
 
     Attributes:
-        has_missed: whether there was more than is kept. Nothing is kept from then on: later changes would move the
+        has_missed: whether there were too many. From then on nothing is kept, since a later change would move the
             listener beyond the missed ones.
     """
 
@@ -160,7 +163,7 @@ class Unread:
         self.has_missed = False
 
     def put(self, key: str, item: Any) -> None:
-        """Add an item; an earlier one of that key is not told any more."""
+        """Add an item; it replaces an earlier item with the same key."""
         if self.has_missed:
             return
         self._items.pop(key, None)
@@ -174,21 +177,20 @@ class Unread:
         return self._items.popitem(last=False)[1] if self._items else None
 
     def begin_anew(self) -> None:
-        """Forget everything."""
+        """Forget all items."""
         self._items.clear()
         self.has_missed = False
 
 
 class OrganizationFeed(Feed):
-    """The changes of an organisation's imports, from the first look on.
+    """The changes of an organisation's imports, from the first poll on.
 
     Args:
-        told: makes of a change what its listeners are told, once for all of them.
+        told: makes the message of a change, once for all listeners.
 
     Attributes:
-        position: the place of the last change that the listeners were told of, or a later one; empty before the first
-            look.
-        listeners: are told of each change after ``position``.
+        position: the position of the last change that the listeners got, or a later one; empty before the first poll.
+        listeners: get each change after ``position``.
     """
 
     def __init__(
@@ -202,7 +204,7 @@ class OrganizationFeed(Feed):
         self.listeners: set[Unread] = set()
 
     async def look(self) -> float | None:
-        """See ``Feed.look``. The first look finds the present place, and nothing before it."""
+        """See ``Feed.look``. The first poll finds the present position, and no change before it."""
         while True:
             found = await self._store.search.changed_since(self._organization_id, self.position, PAGE)
             for change in found.changes:
@@ -220,7 +222,7 @@ F = TypeVar("F", bound=Feed)
 
 
 class Feeds:
-    """The feeds of a process, each with its task; ``close`` ends what is left of them."""
+    """The feeds of a process, each with its task; ``close`` ends them."""
 
     def __init__(self) -> None:
         self._running: dict[tuple[type[Feed], str], tuple[Feed, asyncio.Task[None]]] = {}
@@ -229,7 +231,7 @@ class Feeds:
     async def listening(
         self, kind: type[F], name: str, make: Callable[[], F]
     ) -> AsyncIterator[tuple[F, asyncio.Event]]:
-        """A feed, made if nobody listens to it yet, and what wakes this listener.
+        """The feed, created for its first listener, and the event that wakes this listener.
 
         Raises:
             ApiError: ``documents_unavailable``.
@@ -265,7 +267,7 @@ async def _ended(task: "asyncio.Task[None]") -> None:
 
 
 async def wait(news: asyncio.Event, seconds: float) -> None:
-    """Wait for news, no longer than so many seconds."""
+    """Wait for the event, no longer than this many seconds."""
     try:
         async with asyncio.timeout(seconds):
             await news.wait()

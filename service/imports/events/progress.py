@@ -1,6 +1,6 @@
-"""How far fetches have come: known at once in their own process, and about a second later in others.
+"""The progress of fetches: known at once in their own process, and after about a second in other processes.
 
-Best effort: what is not told changes nothing. Fetches that take no longer than a second are never written down.
+Best effort: lost progress changes nothing. Fetches of less than a second are never written.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ LIFETIME: Final = timedelta(seconds=60)
 
 
 class HasSize(Protocol):
-    """What grows while it is filled, such as a spool."""
+    """An object that grows while it is filled, such as a spool."""
 
     byte_size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Bytes of an image.
+    """The bytes of an image.
 
     Attributes:
-        received: so far.
-        total: as the origin has announced it; None where it has not.
+        received: bytes that have arrived.
+        total: bytes that the origin announced; None without an announcement.
     """
 
     received: int
@@ -40,7 +40,7 @@ class Amount:
 
     @property
     def document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The amount as JSON."""
         return {"received": self.received, "total": self.total}
 
 
@@ -57,25 +57,25 @@ class _Fetch:
 
 
 class Progress:
-    """The fetches under way in a process."""
+    """The running fetches of a process."""
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._fetches: dict[str, _Fetch] = {}
 
     def begin(self, import_id: str, fills: HasSize, total: int | None) -> None:
-        """A fetch begins; the size of what it fills is how far it has come."""
+        """A fetch begins. The size of ``fills`` is its progress."""
         self._fetches[import_id] = _Fetch(fills, total)
 
     def end(self, import_id: str) -> None:
-        """It has ended, in whatever way."""
+        """The fetch has ended, successfully or not."""
         self._fetches.pop(import_id, None)
 
     async def of(self, import_id: str) -> Amount | None:
-        """How far an import has come, wherever it runs; None where that is not known.
+        """The progress of an import, in whichever process it runs; None if it is unknown.
 
         Raises:
-            StoreUnavailable: it cannot be told.
+            StoreUnavailable: the database does not answer.
         """
         here = self._fetches.get(import_id)
         if here is not None:
@@ -84,7 +84,7 @@ class Progress:
         return None if record is None else Amount(record.data["received"], record.data["total"])
 
     async def run(self) -> None:
-        """Write down how far the longer fetches have come, until cancelled."""
+        """Write the progress of the longer fetches, until cancelled."""
         while True:
             await asyncio.sleep(INTERVAL)
             for import_id, fetch in tuple(self._fetches.items()):

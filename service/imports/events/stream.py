@@ -1,7 +1,7 @@
-"""What happens to imports, as it happens: the states of one, or of those in albums, whichever process writes them.
+"""The changes of imports as they happen: of one import, or of the imports in albums, whichever process writes them.
 
-An import is told of as it is: states that follow each other within a moment may be told as one, the last never is left
-out. What was told before is known by the id of an event, from which a client that was interrupted goes on.
+An event has the state of an import. Several states within a moment may make one event; the last state always makes one.
+Each event has an id, from which an interrupted client continues.
 """
 
 import asyncio
@@ -22,17 +22,18 @@ from .polling import MOMENT, PAGE, Feeds, ImportFeed, OrganizationFeed, Unread, 
 from .progress import Progress
 
 PLACE_SECONDS: Final = 30.0
-"""After how long without an event a client is told its place anew: the database forgets old ones."""
+"""Seconds without an event after which a client gets its position again, since the database forgets old positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened.
+    """A server-sent event.
 
     Attributes:
         name: ``state`` or ``progress``.
         data: JSON.
-        id: from which a client goes on; None where it is not to. An event without a name is no more than that.
+        id: the position from which a client continues; None if this event is no such position. An event without a name
+            only brings a position.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """A change of an import, as all who may hear of it are told."""
+    """A change of an import, with the event for its listeners."""
 
     document: Import
     position: str
@@ -51,12 +52,12 @@ class _News:
 
 @dataclass(slots=True)
 class _Reader:
-    """How far a listener of albums has come.
+    """The position of a listener of albums.
 
     Attributes:
-        albums: that it hears of; None for all.
-        position: of the latest change that it has come by.
-        unread: what its feed has for it.
+        albums: the albums that the listener may see; None for all.
+        position: of the latest change that the listener has passed.
+        unread: the changes that its feed keeps for it.
     """
 
     albums: frozenset[str] | None
@@ -64,11 +65,11 @@ class _Reader:
     unread: Unread = field(default_factory=Unread)
 
     def hears(self, document: Import) -> bool:
-        """Whether the listener is to be told of the import."""
+        """Whether the listener may see the import."""
         return self.albums is None or document.album_id in self.albums
 
     def take(self) -> Iterator[Event]:
-        """What is unread and new to the listener; what it has come by already is dropped."""
+        """The next unread change that is new to the listener; drops the changes that it has already passed."""
         while (news := self.unread.take()) is not None:
             if news.position > self.position:
                 self.position = news.position
@@ -78,7 +79,7 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Tells what happens. Listeners of the same import, or organisation, share the looks at the store."""
+    """Streams events. Listeners of the same import or organisation share the polls of the database."""
 
     store: DocumentStore
     changes: Changes
@@ -87,11 +88,12 @@ class Events:
     feeds: Feeds = field(default_factory=Feeds)
 
     async def of_import(self, document: Import, last_id: str) -> AsyncGenerator[Event, None]:
-        """Events of one import, from how it is now to its end; before them, one that says nothing.
+        """The events of one import, from its present state to its end; first, an event without content.
 
         Args:
             document: the import.
-            last_id: of the last event that its client knows; its revision is not told again. Anything else is no id.
+            last_id: id of the last event that the client knows; the state of that revision is not sent again. A value
+                of another form is ignored.
 
         Raises:
             ApiError: at the first iteration: ``documents_unavailable``.
@@ -120,18 +122,18 @@ class Events:
     async def of_albums(
         self, organization_id: str, albums: frozenset[str] | None, last_id: str
     ) -> AsyncGenerator[Event, None]:
-        """States of the imports of an organisation, in some of its albums or everywhere, from now on; without an end.
+        """The states of the imports of an organisation, in some of its albums or in all, from now on, without an end.
 
-        The first event says from where a client that is interrupted goes on; from then on, nothing is left out.
+        The first event has the position from which an interrupted client continues. After it, no change is left out.
 
         Args:
             organization_id: the organisation.
-            albums: None for all there are, and for imports without an album.
-            last_id: of the last event that its client knows: what was written since then is told first. Where it is no
-                id, or the database does not know it any more, see ``ImportSearch.changed_since``.
+            albums: None for all albums, and for imports without an album.
+            last_id: id of the last event that the client knows: the changes since then come first. For a malformed id,
+                or one that the database has forgotten, see ``ImportSearch.changed_since``.
 
         Raises:
-            ApiError: at the first iteration, and where a client has fallen behind: ``documents_unavailable``.
+            ApiError: at the first iteration, and when a client has fallen behind: ``documents_unavailable``.
         """
 
         def make() -> OrganizationFeed:
@@ -156,7 +158,7 @@ class Events:
                     await wait(awake, PLACE_SECONDS)
                     place = max(reader.position, feed.position)
                     if not awake.is_set() and place > known:
-                        # Nothing is unread, so the listener has come by all that its feed has.
+                        # Nothing is unread, so the listener has passed every change of its feed.
                         reader.position = known = place
                         yield Event("", b"", place)
             finally:
@@ -165,7 +167,7 @@ class Events:
     async def _untold(
         self, organization_id: str, reader: _Reader, feed: OrganizationFeed
     ) -> AsyncGenerator[Event, None]:
-        """All that a listener has not been told, until nothing is left."""
+        """All unread changes of a listener."""
         while True:
             if reader.unread.has_missed:
                 async with aclosing(self._missed(organization_id, reader, feed)) as missed:
@@ -179,7 +181,9 @@ class Events:
     async def _missed(
         self, organization_id: str, reader: _Reader, feed: OrganizationFeed
     ) -> AsyncGenerator[Event, None]:
-        """What a listener has missed, told at its own pace, up to a place after which its feed has everything."""
+        """The changes that a listener has missed, at its own pace, up to a position from which its feed has every
+        change.
+        """
         reader.unread.begin_anew()
         reached = feed.position
         while True:

@@ -1,6 +1,6 @@
-"""The files of uploads that can be resumed: each grows from request to request, and its length is how far it has come.
+"""The files of resumable uploads. A file grows from request to request, and its length is the offset of the upload.
 
-The methods block where they say so, and are called in the executor of the spools.
+Blocking methods say so; callers run them in the executor of the spools.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ class UploadLocked(Exception):
 
 
 class UploadFile:
-    """A file that is open for writing, and locked for everyone else (flock(2)).
+    """A file that is open for writing and locked against all other requests (flock(2)).
 
     Attributes:
-        size: bytes that it holds.
+        size: its length in bytes.
     """
 
     def __init__(self, descriptor: int, path: Path) -> None:
@@ -34,7 +34,7 @@ class UploadFile:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open or create it. Blocks.
+        """Open or create the file. Blocks.
 
         Raises:
             UploadLocked: another request has it open.
@@ -51,10 +51,10 @@ class UploadFile:
             raise
 
     def append(self, data: bytes) -> None:
-        """Write at the end. Blocks.
+        """Append to the file. Blocks.
 
         Raises:
-            OSError: the disk does not take it.
+            OSError: the disk does not accept the bytes.
         """
         rest = memoryview(data)
         while rest:
@@ -63,7 +63,7 @@ class UploadFile:
             rest = rest[written:]
 
     def sync(self) -> None:
-        """Make durable what was written. Blocks.
+        """Make the written bytes durable. Blocks.
 
         Raises:
             OSError: the disk does not work.
@@ -71,7 +71,7 @@ class UploadFile:
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Unlock and close; what was written is kept. May be called twice."""
+        """Unlock and close the file, and keep its bytes. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -81,22 +81,22 @@ class UploadFolder:
     """The folder of the files.
 
     Args:
-        directory: created where it is missing.
+        directory: created if it is missing.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def path(self, upload_id: str) -> Path:
-        """Where the file of an upload is."""
+        """The path of the file of an upload."""
         if not _NAME.fullmatch(upload_id):
             raise ValueError("not the id of an upload")
         return self._directory / f"{upload_id}{_SUFFIX}"
 
     def open(self, upload_id: str) -> UploadFile:
-        """Open the file of an upload, which is created where it is missing. Blocks; see ``UploadFile.open``.
+        """Open the file of an upload, or create it. Blocks; see ``UploadFile.open``.
 
-        What it holds, and its name, are durable by then: a process that died may have left them half-way to the disk.
+        Its bytes and its name are durable when this returns: a process that died may have left them in the page cache.
         """
         if not self._directory.is_dir():
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ class UploadFolder:
         return file
 
     def size(self, upload_id: str) -> int:
-        """How many bytes have come and are durable, 0 where there is no file. Blocks."""
+        """The number of durable bytes, 0 without a file. Blocks."""
         try:
             return _sync(self.path(upload_id))
         except FileNotFoundError:
@@ -123,7 +123,7 @@ class UploadFolder:
             self.path(upload_id).unlink()
 
     def ids(self) -> Iterator[str]:
-        """The uploads that have files. Blocks while iterated."""
+        """The ids of the uploads that have files. Blocks while iterated."""
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
@@ -136,7 +136,7 @@ class UploadFolder:
 
 
 def _sync(path: Path) -> int:
-    """Make a file or a folder durable; the size that it had before."""
+    """Make a file or a folder durable; its size before."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         size = os.fstat(descriptor).st_size

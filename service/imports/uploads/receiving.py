@@ -1,7 +1,7 @@
 """Images whose bytes the client sends: from a waiting import, by way of ``running``, to a done or failed one.
 
-While its bytes are received the import runs under a lease of this process, as fetched ones run under a worker's. Should
-the process die, the import waits for its bytes again as soon as the lease has expired.
+While Lading receives its bytes, the import runs under a lease of this process, as a fetched import runs under a
+worker's. If the process dies, the import waits for its bytes again as soon as the lease has expired.
 """
 
 import asyncio
@@ -50,10 +50,11 @@ class Reception:
     """An import whose bytes are being received.
 
     Attributes:
-        document: as it runs.
+        document: the running import.
         lease: the lease that it runs under.
-        is_over: whether what became of it is written.
-        trace, began_at, started: what was made of its bytes, from when on, by the clock and in monotonic seconds.
+        is_over: whether its result is written.
+        trace, began_at, started: the trace of the attempt, and when the attempt began, by the clock and in monotonic
+            seconds.
     """
 
     document: Import
@@ -65,12 +66,12 @@ class Reception:
 
 
 class Receiving:
-    """Receives images; ``run`` keeps the leases.
+    """Receives images; ``run`` renews the leases.
 
     Args:
-        removal: removes what attempts leave behind when imports end.
-        concurrency: how many at once.
-        lease: how long an import runs on after the last heartbeat of a process that died.
+        removal: removes objects that attempts leave behind when imports end.
+        concurrency: the largest number of concurrent uploads.
+        lease: how long an import keeps running after the last heartbeat of a process that died.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Receiving:
         self._running = 0
 
     async def run(self) -> None:
-        """Renew the leases, until cancelled; then they are released."""
+        """Renew the leases, until cancelled; then release them."""
         outage = Outage("the heartbeat of uploads")
         try:
             while True:
@@ -121,7 +122,7 @@ class Receiving:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """One of the places for bodies that are being received.
+        """Take one of the places for concurrent uploads.
 
         Raises:
             ApiError: ``too_many_uploads``.
@@ -149,7 +150,8 @@ class Receiving:
 
     @asynccontextmanager
     async def reception(self, document: Import, *, is_new: bool = False) -> AsyncIterator[Reception]:
-        """Around the receiving of an import's bytes. Where the block ends without ``finish``, it waits for them again.
+        """Receive an import's bytes within the block. If the block ends without ``finish``, the import waits for them
+        again.
 
         Args:
             document: a waiting import.
@@ -168,7 +170,7 @@ class Receiving:
             except BaseException as error:
                 lease.held.pop(document.id, None)
                 if not isinstance(error, ApiError | DuplicateId):
-                    lease.retired = True  # whether it was written is not known: if it was, it is recovered
+                    lease.retired = True  # the write may have succeeded: then the store recovers the import
                 raise
         reception = Reception(running, lease, running.updated_at)
         try:
@@ -187,18 +189,18 @@ class Receiving:
             raise ApiError("content_in_progress", retry_after=RETRY_AFTER_UPLOADS)
 
     async def finish(self, reception: Reception, spool: Spool, filename: str | None = None) -> Import:
-        """Make of the bytes what is to be made of them; ``filename`` is their sender's, should the import have none.
+        """Detect and store the received bytes. ``filename`` is the sender's, for an import without a file name.
 
         Returns:
             the import, done.
 
         Raises:
-            ApiError: the code of what is wrong with the bytes, 422: the import has failed with it; ``quota_exceeded``;
+            ApiError: the code of a fault in the bytes, 422: the import has failed with it; ``quota_exceeded``;
                 ``storage_unavailable`` and the like, 503: the import waits for the bytes again.
         """
         await self._check_wanted(reception)
         document = reception.document
-        is_stored = True  # what is not known counts
+        is_stored = True  # unknown counts as stored
         try:
             reception.began_at, reception.started = self._clock.now(), time.monotonic()
             try:
@@ -223,15 +225,17 @@ class Receiving:
             self._quotas.release(document.id, is_stored=is_stored)
 
     async def _check_wanted(self, reception: Reception) -> None:
-        """Store nothing for an import that was cancelled or deleted while its bytes came: nobody would remove it."""
+        """Refuse to store an import that was cancelled or deleted while its bytes came, since nobody would remove the
+        object.
+        """
         with told_as_outage():
             present = await self._store.get(reception.document.id)
         if present is None or not present.is_run_of(reception.document):
-            raise await self._overtaken(reception.document.id)  # ``_leave`` sees to the import
+            raise await self._overtaken(reception.document.id)  # ``_leave`` ends the import
         reception.document = present
 
     async def _refused(self, reception: Reception, error: PluginError) -> ApiError:
-        """Write what an error makes of the import; what is answered."""
+        """Write the result of an error; the error for the client."""
         failure = failure_of(error)
         internal = f"[{error.plugin}] {error.internal}"
         if isinstance(error, StorageUnavailable | StorageFull) or error.retryable:
@@ -244,7 +248,7 @@ class Receiving:
         return ApiError.of(failure.code, HTTPStatus.UNPROCESSABLE_ENTITY, failure.detail, internal=internal)
 
     async def _write(self, reception: Reception, transition: Transition, error: PluginError | None = None) -> Import:
-        """Write what has become of the import; it is over with that."""
+        """Write the result of the import, which ends it."""
         seconds = time.monotonic() - reception.started
         has_left, ended_at = self._importer.has_left(reception.document.id), self._clock.now()
 
@@ -256,7 +260,7 @@ class Receiving:
             return replace(after, trace=trace)
 
         with told_as_outage():
-            # Where it raises that it is not written, ``_leave`` gives the lease up.
+            # If this raises that the result is not written, ``_leave`` gives up the lease.
             after = await Result(self._store, self._outbox, reception.document, ended).write()
         reception.is_over = True
         if after is None:
@@ -268,16 +272,16 @@ class Receiving:
         return after
 
     async def _overtaken(self, import_id: str) -> ApiError:
-        """What a client is told whose bytes were not taken, since the import is not this request's any more."""
+        """The error for a client whose bytes were not accepted, since this request no longer owns the import."""
         with told_as_outage():
             present = await self._store.get(import_id)
         if present is None or present.status.is_final:
             return ApiError("content_not_expected", status="deleted" if present is None else present.status.value)
-        # Its lease was lost: it waits for its bytes again, or another request sends them by now.
+        # The lease was lost: the import waits for its bytes again, or another request sends them by now.
         return ApiError("content_in_progress", retry_after=RETRY_AFTER_UPLOADS)
 
     async def _leave(self, reception: Reception) -> None:
-        """The import waits again, unless it is over; where that cannot be written, it is recovered."""
+        """Let the import wait again, unless it has ended. If that cannot be written, the store recovers the import."""
         document, lease = reception.document, reception.lease
         now = self._clock.now()
         try:

@@ -1,8 +1,7 @@
-"""Uploads that can be resumed: their bytes come in several requests, and become an import's when all are there.
+"""Resumable uploads: the bytes come in several requests, and become an import's image when all are there.
 
-An upload and its import have one id. A record says how long it is going to be, its file how far it has come. The last
-request makes of the bytes what is to be made of them; where that is not possible, since storage is away, asking how far
-the upload has come tries it again.
+An upload and its import have the same id. A record keeps the length of the upload, and the length of its file is the
+offset. The last request detects and stores the image. If storage is away, each request for the offset tries that again.
 """
 
 import asyncio
@@ -40,8 +39,8 @@ class Upload:
 
     Attributes:
         document: its import.
-        length: bytes that it is going to have.
-        offset: bytes that have come.
+        length: its length in bytes.
+        offset: the bytes that have arrived.
     """
 
     document: Import
@@ -50,19 +49,19 @@ class Upload:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all bytes have come."""
+        """Whether all bytes have arrived."""
         return self.offset == self.length
 
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """The uploads of all organisations, behind the grants of their tokens.
+    """The uploads of all organisations, with the checks of the grants.
 
-    Every method raises ``ApiError`` alone: ``not_found``, ``forbidden`` and ``documents_unavailable`` beside what it
-    names.
+    Every method may raise ``ApiError`` with ``not_found``, ``forbidden`` or ``documents_unavailable``, or with the
+    codes that it names, and nothing else.
 
     Attributes:
-        max_bytes: length of the longest.
+        max_bytes: the largest length.
     """
 
     imports: Imports
@@ -72,11 +71,11 @@ class Uploads:
     max_bytes: int
 
     async def create(self, grant: Grant, length: int, params: Mapping[str, Any], request_id: str) -> Upload:
-        """A new upload, and the import that waits for it.
+        """Create an upload, and the import that waits for it.
 
         Raises:
-            ApiError: ``request_body_too_large``; ``content_missing``; ``parameter_invalid``; what ``Imports.create``
-                raises.
+            ApiError: ``request_body_too_large``; ``content_missing``; ``parameter_invalid``; the codes of
+                ``Imports.create``.
         """
         if length > self.max_bytes:
             raise ApiError("request_body_too_large", limit=self.max_bytes)
@@ -94,10 +93,10 @@ class Uploads:
         return Upload(document, length, 0)
 
     async def find(self, grant: Grant, upload_id: str) -> Upload:
-        """An upload as it is.
+        """The state of an upload.
 
         Raises:
-            ApiError: ``upload_gone``, where its import has failed, was cancelled, or has expired.
+            ApiError: ``upload_gone``, if its import has failed, was cancelled, or has expired.
         """
         document = await self.imports.get(grant, upload_id)
         if not grant.allows("image_upload", document.album_id):
@@ -114,15 +113,15 @@ class Uploads:
         return Upload(document, length, await self._blocking(self.folder.size, upload_id))
 
     def expires_at(self, upload: Upload) -> datetime:
-        """When a waiting upload is given up, by the machine's clock."""
+        """When a waiting upload expires, by the machine's clock."""
         return shown(upload.document.run_at, self.store.clock, self.imports.clock)
 
     @asynccontextmanager
     async def opened(self, upload: Upload) -> AsyncIterator[UploadFile]:
-        """The file of an upload, for the request that has it alone; what was written is durable when the block ends.
+        """Open the file of an upload for this request alone; the written bytes are durable when the block ends.
 
         Raises:
-            ApiError: ``upload_locked``; ``upload_gone``, where it came to its end before it was this request's.
+            ApiError: ``upload_locked``; ``upload_gone``, if the upload ended before this request got the file.
         """
         try:
             file = await self._blocking(self.folder.open, upload.document.id)
@@ -132,7 +131,7 @@ class Uploads:
             with told_as_outage():
                 document = await self.store.get(upload.document.id)
             if document is None or document.status.is_final:
-                await self._blocking(self.folder.remove, upload.document.id)  # which may be made anew by this request
+                await self._blocking(self.folder.remove, upload.document.id)  # this request may have created it again
                 raise ApiError("upload_gone")
             yield file
         finally:
@@ -142,11 +141,11 @@ class Uploads:
                 file.close()
 
     async def append(self, file: UploadFile, data: bytes) -> None:
-        """Write at the end of an open file."""
+        """Append to an open file."""
         await self._blocking(file.append, data)
 
     async def completed(self, upload: Upload) -> Upload:
-        """Make of a complete upload what is to be made of it, unless that was done.
+        """Detect and store the image of a complete upload, unless that is done.
 
         Raises:
             ApiError: see ``Receiving.finish``; ``content_in_progress``, while another request does so.
@@ -167,7 +166,7 @@ class Uploads:
         return Upload(document, upload.length, upload.length)
 
     async def terminate(self, grant: Grant, upload_id: str, cancel: Callable[[Grant, str], Any]) -> None:
-        """End an upload before it is complete: its import is cancelled, and its bytes go."""
+        """End an upload before it is complete: cancel its import and remove its bytes."""
         upload = await self.find(grant, upload_id)
         if upload.document.status is Status.DONE:
             raise ApiError("upload_gone")
@@ -189,7 +188,7 @@ class Uploads:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> int:
-        """Remove the files of uploads whose import is over, or gone; how many they were.
+        """Remove the files of uploads whose import has ended or is gone; their number.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -205,7 +204,9 @@ class Uploads:
         return removed
 
     async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do what blocks in a thread. A cancelled caller waits for its end: the file must not be closed before."""
+        """Run a blocking call in a thread. A cancelled caller waits for its end, since the file must stay open until
+        then.
+        """
         future = asyncio.get_running_loop().run_in_executor(self.receiving.spools.executor, work, *arguments)
         try:
             return await asyncio.shield(future)
