@@ -53,8 +53,7 @@ class Reception:
         document: the running import.
         lease: the lease that it runs under.
         is_over: whether its result is written.
-        trace, began_at, started: the trace of the attempt, and when the attempt began, by the clock and in monotonic
-            seconds.
+        trace, began_at, started: the attempt's trace, and its beginning by the clock and in monotonic seconds.
     """
 
     document: Import
@@ -150,8 +149,7 @@ class Receiving:
 
     @asynccontextmanager
     async def reception(self, document: Import, *, is_new: bool = False) -> AsyncIterator[Reception]:
-        """Receive an import's bytes within the block. If the block ends without ``finish``, the import waits for them
-        again.
+        """Receive an import's bytes within the block. Without ``finish``, the import waits for them again.
 
         Args:
             document: a waiting import.
@@ -225,9 +223,7 @@ class Receiving:
             self._quotas.release(document.id, is_stored=is_stored)
 
     async def _check_wanted(self, reception: Reception) -> None:
-        """Refuse to store an import that was cancelled or deleted while its bytes came, since nobody would remove the
-        object.
-        """
+        """Refuse to store an import that was cancelled or deleted meanwhile: nobody would remove the object."""
         with told_as_outage():
             present = await self._store.get(reception.document.id)
         if present is None or not present.is_run_of(reception.document):
