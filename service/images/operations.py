@@ -49,7 +49,7 @@ class StoredImage:
 
     @property
     def last_modified(self) -> datetime:
-        """Whole seconds. When the import was accepted: bytes never change, and no write of the document moves this."""
+        """Whole seconds. The time of acceptance: the bytes never change, and later writes do not count."""
         return self.document.created_at.replace(microsecond=0)
 
     @property
@@ -59,12 +59,12 @@ class StoredImage:
 
     @property
     def filename(self) -> str | None:
-        """The name that the client or else the origin gave; data from a stranger."""
+        """The client's file name, else the origin's; data from a stranger."""
         return self.document.filename or self.image.filename
 
     @property
     def disposition(self) -> str:
-        """``Content-Disposition``: what is no image by its type is not shown by browsers."""
+        """``Content-Disposition``: browsers save, and do not show, content whose type is no image."""
         return content_disposition(self.filename, inline=self.image.content_type.startswith("image/"))
 
 
@@ -72,7 +72,7 @@ class Downloads:
     """The images that are being sent.
 
     Args:
-        limit: how many at most.
+        limit: the largest number.
     """
 
     def __init__(self, limit: int) -> None:
@@ -81,7 +81,7 @@ class Downloads:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Around the sending of one.
+        """Count an image as being sent within the block.
 
         Raises:
             ApiError: ``too_many_downloads``.
@@ -97,12 +97,13 @@ class Downloads:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The images of all organisations, behind the grants of their tokens, in whichever storage they are.
+    """The images of all organisations, in every storage, with the checks of the grants.
 
-    Every method raises ``ApiError`` alone: ``documents_unavailable`` beside what it names.
+    Every method may raise ``ApiError`` with ``documents_unavailable`` or with the codes that it names, and nothing
+    else.
 
     Attributes:
-        signers: what signs URLs, by the name of its storage, where clients are to be sent there.
+        signers: sign URLs, by the name of their storage, if clients are redirected there.
         url_lifetime: how long such a URL works.
         outbox: takes the events of deletions.
         removal: removes the bytes.
@@ -118,14 +119,14 @@ class Images:
     removal: Removal = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make what removes."""
+        """Make ``removal``."""
         object.__setattr__(self, "removal", Removal(self.store, self.storages, self.clock, self.outbox))
 
     async def get(self, grant: Grant, image_id: str) -> StoredImage:
         """An image of the grant's organisation.
 
         Raises:
-            ApiError: ``not_found``, also where it belongs to another organisation; ``image_deleted``.
+            ApiError: ``not_found``, also for an image of another organisation; ``image_deleted``.
         """
         found = await self._find(grant, image_id)
         if found.document.image_deleted_at is not None:
@@ -133,7 +134,7 @@ class Images:
         return found
 
     async def readable(self, grant: Grant, image_id: str) -> StoredImage:
-        """An image whose bytes the grant may read.
+        """An image whose bytes the grant allows to read.
 
         Raises:
             ApiError: as ``get``; ``forbidden``; ``image_elsewhere``.
@@ -145,7 +146,7 @@ class Images:
         return found
 
     async def signed_url(self, found: StoredImage) -> str | None:
-        """Where the storage itself serves the bytes, for a while; None where clients are not to be sent there.
+        """A URL at which the storage itself serves the bytes for a while; None without redirects.
 
         Raises:
             ApiError: ``image_unavailable``.
@@ -164,13 +165,12 @@ class Images:
             raise unavailable(error) from error
 
     async def read(self, found: StoredImage, part: ByteRange) -> AsyncGenerator[bytes, None]:
-        """Some of the bytes, in pieces of at most 1 MiB; to be closed by whoever leaves it before its end.
+        """A part of the bytes, in pieces of at most 1 MiB. A caller that leaves early must close the iterator.
 
-        Where a storage fails, the rest comes from another that has the image: its mirror, or where it was moved to
-        meanwhile.
+        If a storage fails, the rest comes from another storage with the image: the mirror, or the target of a move.
 
         Raises:
-            ApiError: ``image_deleted`` or ``image_elsewhere``, where that happened meanwhile; ``image_lost``;
+            ApiError: ``image_deleted`` or ``image_elsewhere``, if that happened meanwhile; ``image_lost``;
                 ``image_unavailable``.
         """
         sent = 0
@@ -202,18 +202,19 @@ class Images:
         """Delete an image. Idempotent.
 
         Returns:
-            the import. Its bytes are gone, or another import has them; unless it ``is_stopping``: then an import that
-            runs may yet share them, and they go, or are its, when it has ended.
+            the import. Its bytes are gone, or belong to another import, unless it ``is_stopping``: then a running
+            import may share them, and Lading decides about them when that import has ended.
 
         Raises:
             ApiError: ``not_found``; ``forbidden``; ``image_elsewhere``; ``image_unavailable`` or
-                ``documents_unavailable``, where the deletion may have begun, and another attempt will complete it.
+                ``documents_unavailable``, after which the deletion may have begun: another request, or the purger,
+                completes it.
         """
         found = await self._find(grant, image_id)
         _check_ability(grant, "image_delete", found)
         document = found.document
         if document.image_deleted_at is None and document.image is not None:
-            self.removal.check_places(document.image.places)  # before the first step, rather than between two
+            self.removal.check_places(document.image.places)  # before the first step, not between two steps
         return await self.purge(await self.removal.write(document, _is_image_deleted, Import.image_deleted))
 
     async def purge(self, document: Import) -> Import:
@@ -225,8 +226,8 @@ class Images:
         return await self.removal.settle(document)
 
     async def purge_stopped(self, import_id: str) -> None:
-        """Remove what an attempt has stored that has just been ended, since its import was cancelled or deleted; where
-        that fails, the purger does.
+        """Remove the object of an attempt that has just been ended, since its import was cancelled or deleted. If that
+        fails, the purger removes it.
         """
         try:
             with told_as_outage():
@@ -252,7 +253,7 @@ class Images:
         return StoredImage(document, image)
 
     def _place(self, image: Image, tried: Collection[str]) -> str | None:
-        """A configured storage that has the image and was not tried yet, the main one first; or None."""
+        """A configured storage with the image that was not tried yet, the main storage first; or None."""
         places = (place for place in image.places if image.readable_in(place) and place in self.storages.by_name)
         return next((place for place in places if place not in tried), None)
 
@@ -265,7 +266,7 @@ class Images:
             yield stored.chunks
 
     async def _still_there(self, found: StoredImage) -> StoredImage:
-        """The image as its document is now."""
+        """The present state of the image's document."""
         with told_as_outage():
             document = await self.store.get(found.document.id)
             image = None if document is None else await image_of(self.store, document)

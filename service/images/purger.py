@@ -1,9 +1,11 @@
-"""Removes what is to be gone: images whose deletion was begun and not completed, since its process died or storage
-failed; objects that attempts have left behind; the previous keys of issuers whose time has ended; and records that have
-expired. Ends the wait of imports for bytes that do not come.
+"""Completes interrupted deletions, and removes everything that has expired.
 
-How old a deletion is, is counted from the look that has found it first, by the clock of the document store. The moment
-in the document is by the clock of some machine, which may be wrong, or may have been set since.
+That is: images whose deletion began and was not completed, because a process died or storage failed; objects that
+attempts left behind; expired previous keys of issuers; and expired records. It also fails imports whose bytes did not
+arrive in time.
+
+The age of a deletion counts from the poll that first found it, by the clock of the document store. The moment in the
+document comes from the clock of some machine, which may be wrong, or may have been set since.
 """
 
 import asyncio
@@ -22,26 +24,26 @@ from ..observe.outages import Outage
 from .operations import Images
 
 INTERVAL = 30.0
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 AGE = timedelta(seconds=60)
-"""How long ago a deletion was found at least: a younger one may still be under way."""
+"""The least age of a deletion: a younger deletion may still be under way."""
 BATCH = 1000
-"""How many deletions are completed at a look, at most: the oldest. While so many cannot be, younger ones wait."""
+"""Deletions that a poll completes at most, the oldest first. While so many fail, younger ones wait."""
 FAILURES = 3
-"""Failures in a row after which a look leaves the storages alone that failed: what fails then is not the images."""
+"""After this many failures in a row, a poll leaves the failed storages alone, since the images are not at fault."""
 
 log = structlog.get_logger(__name__)
 
 _Deletion = tuple[str, datetime | None]
-"""The id of an import, and what it says of when the deletion began: an import that was retried may leave another."""
+"""The id of an import, and when the deletion began, since an import that was retried may be deleted again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Purger:
-    """Looks again and again. Several processes may do so at once: what one does, another finds done.
+    """Polls again and again. Several processes may do so at once: a deletion that one completes is done for the others.
 
     Attributes:
-        found: when each deletion that the last look has found was found first, by the clock of the store.
+        found: when each deletion of the last poll was first found, by the clock of the store.
     """
 
     images: Images
@@ -67,7 +69,7 @@ class Purger:
             await asyncio.sleep(INTERVAL * self.rng.uniform(0.8, 1.2))
 
     async def drop_keys(self) -> None:
-        """Forget the keys that verify nothing any more.
+        """Drop the expired previous keys of issuers.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -76,7 +78,7 @@ class Purger:
             log.info("dropped previous keys of issuers", keys=dropped)
 
     async def drop_records(self) -> None:
-        """Remove records that have expired, in batches.
+        """Remove expired records, in batches.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -85,7 +87,7 @@ class Purger:
             pass
 
     async def expire_waiting(self) -> None:
-        """Fail the imports whose bytes did not come in time.
+        """Fail the imports whose bytes did not arrive in time.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -99,10 +101,11 @@ class Purger:
                 await self.images.removal.settle_quietly(expired)
 
     async def sweep(self) -> int:
-        """Complete what there is to complete; how many deletions that were.
+        """Complete the pending deletions; the number of completed ones.
 
-        Each is tried, whatever becomes of others, unless those in the same storages fail again and again: a storage
-        that hangs would hold up all. The order is random, so that the same ones do not always come first.
+        Each deletion is tried, whatever becomes of the others, unless deletions in the same storages fail again and
+        again: a storage that hangs would delay all. The order is random, so that the same ones do not always come
+        first.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -117,7 +120,7 @@ class Purger:
             places = document.image.places if document.image is not None else ()
             if in_a_row[places] == FAILURES:
                 continue
-            # Others may have completed it since, and the import may have been retried, and have an image by now.
+            # Another process may have completed it since, and a retried import may have an image by now.
             present = await self.store.get(document.id)
             if present is None or _deletion(present) != _deletion(document):
                 continue
@@ -128,7 +131,7 @@ class Purger:
                 in_a_row[places] += 1
             else:
                 in_a_row[places] = 0
-                # It may wait for an import that shares the image, or for what is still to be announced.
+                # It may wait for an import that shares the image, or for events in its outbox.
                 if settled != present:
                     completed += 1
                     log.info("completed a deletion", import_id=document.id)
@@ -137,7 +140,7 @@ class Purger:
         return completed
 
     async def _old_ones(self) -> list[Import]:
-        """What was found ``AGE`` ago, or earlier, and is still to be completed."""
+        """The deletions that were found ``AGE`` ago or earlier and are still pending."""
         documents = await self.store.unpurged(BATCH)
         now = self.store.clock.now()
         found = {_deletion(one): self.found.get(_deletion(one), now) for one in documents}

@@ -28,13 +28,13 @@ from ..storages.sharing import is_wanted
 from ..webhooks.outbox import Outbox
 
 WRITE_ATTEMPTS = 5
-"""How often a step is tried against others that write the same document: deletions, and who moves it."""
+"""How often a step is written against other writers of the same document: deletions, and moves."""
 
 log = structlog.get_logger(__name__)
 
 
 class _Fate(Enum):
-    """What becomes of the object of a deleted image."""
+    """The fate of the object of a deleted image."""
 
     UNWANTED = "it goes"
     PASSED_ON = "another import has it"
@@ -43,10 +43,10 @@ class _Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Completes what documents say is to go.
+    """Completes deletions, as documents record them.
 
-    Every method raises ``ApiError`` alone: ``image_elsewhere``, ``image_unavailable`` or ``documents_unavailable``, and
-    the purger completes it later.
+    Every method may raise ``ApiError`` with ``image_elsewhere``, ``image_unavailable`` or ``documents_unavailable``,
+    and nothing else; the purger then completes the deletion later.
 
     Attributes:
         outbox: takes the events of deletions.
@@ -58,11 +58,11 @@ class Removal:
     outbox: Outbox = field(default_factory=Outbox)
 
     async def settle(self, document: Import) -> Import:
-        """Remove what is to go of an import, and then the import, where it is deleted itself. Idempotent.
+        """Remove the bytes of an import that must go, and then the import, if it is deleted itself. Idempotent.
 
         Returns:
-            the import as it was last written. It ``is_stopping`` where an import that runs may yet share the image:
-            that is told when the other has ended.
+            the import as it was last written. It ``is_stopping`` if a running import may share the image: Lading
+            decides when that import has ended.
         """
         if document.has_image_to_go:
             document = await self._without_image(document)
@@ -71,7 +71,9 @@ class Removal:
         return await self._removed(document)
 
     async def settle_for_good(self, document: Import) -> Import:
-        """The same, for the purger: what an attempt has left behind is looked for once more, and then forgotten."""
+        """As ``settle``, for the purger: looks once more for an object that an attempt left behind, and then forgets
+        it.
+        """
         if document.leftover_at is not None and document.status.is_final:
             document = await self.write(document, _has_left_nothing, Import.leftover_found)
             if document.has_leftover_to_go:
@@ -79,7 +81,7 @@ class Removal:
         return await self.settle(document)
 
     async def settle_quietly(self, document: Import) -> None:
-        """``settle`` what has just ended; where that fails, the purger does it."""
+        """``settle`` an import that has just ended; if that fails, the purger does it."""
         if not document.is_stopping:
             return
         try:
@@ -92,9 +94,9 @@ class Removal:
             )
 
     async def settle_lost(self, import_id: str) -> None:
-        """Remove what an attempt has saved whose result was refused, unless the import has ended with it, or may yet.
+        """Remove the object of an attempt whose result was refused, unless the import has ended with it, or still may.
 
-        Where that fails, the purger removes what the document tells of.
+        If that fails, the purger removes the object, as the document records it.
         """
         try:
             with told_as_outage():
@@ -114,7 +116,7 @@ class Removal:
         is_written: Callable[[Import], bool],
         transition: Callable[[Import, datetime], Import],
     ) -> Import:
-        """Write a step of a deletion, unless another deletion has written it; the document with it."""
+        """Write a step of a deletion, unless another deletion has written it; the document with the step."""
         for _ in range(WRITE_ATTEMPTS):
             if is_written(document):
                 return document
@@ -138,11 +140,11 @@ class Removal:
                 return document
             if fate is _Fate.UNWANTED:
                 await self._delete(image.key, image.places)
-        # One that does not stop any more was purged by another, and may have been retried since.
+        # If it no longer stops, another process has purged it, and a client may have retried it since.
         return await self.write(document, lambda one: not one.has_image_to_go, Import.image_purged)
 
     async def _fate(self, document: Import, image: Image) -> "_Fate":
-        """What becomes of the object of a deleted image; where it has a done heir, that has adopted it then."""
+        """The fate of the object of a deleted image. A done heir adopts the object."""
         for _ in range(WRITE_ATTEMPTS):
             with told_as_outage():
                 heir = await self.store.heir(image.key)
@@ -167,15 +169,15 @@ class Removal:
             after = document.leftover_removed(self.clock.now(), for_good=for_good)
             if await self.store.update(after):
                 return after
-            # Others have found it once more, and see to it, or the import was deleted.
+            # Others have found it once more and handle it, or the import was deleted.
             return await self.store.get(document.id) or document
 
     async def _removed(self, document: Import) -> Import:
-        """Remove the import itself, where it is deleted and nothing more is to be done about it."""
+        """Remove the import itself, if it is deleted and nothing else is left to do."""
         if document.deleted_at is None or document.is_stopping or document.leftover_at is not None:
             return document
         with told_as_outage():
-            # Where others have written it meanwhile, or events are still to be announced, the purger comes to it again.
+            # If others have written it meanwhile, or its outbox has events, the purger comes back.
             await self.store.remove(document)
         return document
 
@@ -196,7 +198,7 @@ class Removal:
             raise unavailable(error) from error
 
     def check_places(self, places: tuple[str, ...]) -> None:
-        """Refuse to begin where a storage is not configured.
+        """Refuse to begin if a storage is not configured.
 
         Raises:
             ApiError: ``image_elsewhere``.
@@ -211,17 +213,17 @@ def _has_left_nothing(document: Import) -> bool:
 
 
 def _may_end_with_it(document: Import) -> bool:
-    """Whether the object at an import's own key is its image, or may become that."""
+    """Whether the object at the import's own key is its image, or may become its image."""
     return not document.status.is_final or (document.image is not None and document.image.key == document.own_key)
 
 
 def elsewhere(storage: str) -> ApiError:
-    """The answer where an image is in a storage that is not configured."""
+    """The error for an image in a storage that is not configured."""
     return ApiError("image_elsewhere", internal=f"[storage] names no storage {storage}", storage=storage)
 
 
 def unavailable(error: PluginError) -> ApiError:
-    """The answer where a storage does not work."""
+    """The error for a storage that does not work."""
     return ApiError("image_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE)
 
 

@@ -1,5 +1,4 @@
-"""What an issuer and an organisation may use: request rates, stored bytes.
+"""Limits of issuers and organisations: request rates and stored bytes.
 
-It may use ``documents`` and ``models``.
-Begin with ``rates`` or ``quotas``.
+It may use ``documents`` and ``models``. Begin with ``rates`` or ``quotas``.
 """

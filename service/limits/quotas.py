@@ -1,9 +1,9 @@
-"""How much the images of an organisation may take up in storage.
+"""The quota of stored bytes of each organisation.
 
-The document store knows the sum; what it said is remembered for ``max_age`` seconds. An import holds its bytes from
-before they are saved until its document is written, so that the imports of one process never exceed the quota together.
-Those of several may, by what the others store within ``max_age`` seconds and hold at that time: at most the image size
-limit times the imports that run in them.
+The document store knows the sum, and a process remembers it for ``max_age`` seconds. An import reserves its bytes
+before the save until its document is written, so the imports of one process never exceed the quota together. Several
+processes may exceed it by the bytes that the other processes store and reserve within ``max_age`` seconds: at most the
+largest size of an image times the imports that run in them.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from ..documents import DocumentStore, StoreUnavailable
 from ..models import Import
 
 MAX_ORGANIZATIONS = 4096
-"""Organisations whose sum is remembered; another one's is asked for anew."""
+"""Number of organisations with a remembered sum; the sum of another organisation is read again."""
 
 
 class StorageQuotaExceeded(StorageError):
-    """The image was not saved; no plugin's doing, but it ends an attempt as what plugins raise does."""
+    """The organisation has no bytes left. No plugin raises this error, but it ends an attempt like a plugin's error."""
 
     code = "storage_quota_exceeded"
     public_text = "The image would exceed the organisation's limit of {limit} stored bytes."
@@ -29,12 +29,12 @@ class StorageQuotaExceeded(StorageError):
 
 @dataclass(slots=True)
 class _Usage:
-    """What is known of an organisation.
+    """The bytes of an organisation.
 
     Attributes:
-        stored: bytes, as the store said at ``read_at``, and what this process has written since.
-        released: bytes that this process has written, ever; only what it grows by means anything.
-        held: bytes by import, of those that are being saved.
+        stored: the sum that the store reported at ``read_at``, plus the bytes that this process has written since.
+        released: all bytes that this process has ever written; only its growth matters.
+        held: reserved bytes, by import.
     """
 
     stored: int = 0
@@ -49,18 +49,18 @@ class _Usage:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is lost by forgetting it: the store can be asked again."""
+        """Whether this may be forgotten, since the store can be asked again."""
         return not self.held and not self.lock.locked()
 
 
 class Quotas:
-    """The quota of every organisation.
+    """The quotas of all organisations.
 
     Args:
-        store: knows what is stored.
-        limit: bytes; 0 for none.
+        store: knows the stored bytes.
+        limit: bytes; 0 for no limit.
         max_age: seconds for which a sum is used.
-        now: monotonic seconds.
+        now: gives monotonic seconds.
     """
 
     def __init__(
@@ -74,19 +74,19 @@ class Quotas:
         self._holders: dict[str, _Usage] = {}
 
     async def is_full(self, organization_id: str) -> bool:
-        """Whether nothing more may be stored for the organisation.
+        """Whether the organisation may store nothing more.
 
         Raises:
-            StoreUnavailable: it is not known.
+            StoreUnavailable: the database does not answer.
         """
         return bool(self.limit) and (await self._usage(organization_id)).total >= self.limit
 
     async def hold(self, document: Import, byte_size: int) -> None:
-        """Hold so many bytes for an import, until ``release``.
+        """Reserve bytes for an import, until ``release``.
 
         Raises:
-            StorageQuotaExceeded: they are too many.
-            StorageUnavailable: it is not known.
+            StorageQuotaExceeded: the quota does not have them.
+            StorageUnavailable: the database does not answer.
         """
         if not self.limit:
             return
@@ -100,7 +100,7 @@ class Quotas:
         self._holders[document.id] = usage
 
     def release(self, import_id: str, *, is_stored: bool) -> None:
-        """Hold nothing more for the import. What is stored counts until the store is asked again, which then knows."""
+        """Release the reservation of the import. Stored bytes count here until the store reports them."""
         usage = self._holders.pop(import_id, None)
         if usage is not None:
             size = usage.held.pop(import_id)
@@ -117,7 +117,8 @@ class Quotas:
                 asked_at = self._now()
                 before = usage.released
                 stored = await self._store.stored_bytes(organization_id)
-                # What was written meanwhile may be in the answer or not: too much, until the next look, rather than too
+                # Bytes written meanwhile may be in the sum or not. Count them: too much until the next sum is better
+                # than too little.
                 # little.
                 usage.stored = stored + usage.released - before
                 usage.read_at = asked_at

@@ -1,7 +1,7 @@
-"""How many requests an issuer, and an organisation, may send: a token bucket for each, in this process's memory.
+"""Request rates of issuers and organisations: a token bucket for each, in this process's memory.
 
-A bucket is kept as one number, the moment at which it is full again (the generic cell rate algorithm). One that is full
-is as good as none, and is forgotten: what is kept are the senders of the last window, ``MAX_BUCKETS`` of them at most.
+A bucket is one number, the moment at which it is full again (the generic cell rate algorithm). A full bucket is
+forgotten, so memory holds the senders of the last window only, at most ``MAX_BUCKETS``.
 """
 
 import math
@@ -11,21 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAX_BUCKETS = 65_536
-"""Senders that are remembered; beyond them the one that was away for longest begins anew."""
+"""Number of remembered senders; beyond it, the sender that was away for longest starts with a full bucket."""
 _ROUNDING = 1e-6
 _LOOKED_AT = 2
-"""How many old buckets each request looks at: more than the one that it may add, so that idle ones do go."""
+"""Old buckets that each request checks: more than the one bucket that it may add, so that idle buckets disappear."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How much is allowed.
+    """A limit on requests.
 
     Attributes:
-        name: as headers name it.
-        quota: requests that may come at once, and in each window in the long run; 0 sets no limit.
+        name: as in the headers.
+        quota: requests that may come at once, and in each window on average; 0 for no limit.
         window: seconds.
-        exceptions: the quota of some senders, by their id.
+        exceptions: the quota of some senders, by id.
     """
 
     name: str
@@ -34,19 +34,19 @@ class Policy:
     exceptions: Mapping[str, int] = field(default_factory=dict)
 
     def quota_of(self, sender: str) -> int:
-        """What this sender may send in a window; 0 for no limit."""
+        """The quota of this sender; 0 for no limit."""
         return self.exceptions.get(sender, self.quota)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a sender stands under a policy.
+    """The state of a sender under a policy.
 
     Attributes:
         name, quota, window: of the policy, for this sender.
-        remaining: requests that it may send at once.
+        remaining: requests that the sender may send at once.
         reset: seconds until it may send its whole quota again.
-        wait: seconds until it may send one more, at least 1; 0 where it may now.
+        wait: seconds until it may send the next request, at least 1; 0 if it may now.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Standing:
 
 
 class Buckets:
-    """The buckets of one policy. Nothing here waits or blocks.
+    """The buckets of one policy. No method waits or blocks.
 
     Args:
-        now: monotonic seconds.
+        now: gives monotonic seconds.
     """
 
     def __init__(self, policy: Policy, now: Callable[[], float]) -> None:
@@ -73,20 +73,20 @@ class Buckets:
         return len(self._full_at)
 
     def look(self, sender: str) -> Standing | None:
-        """Where the sender stands; None where no limit is set for it."""
+        """The state of the sender; None without a limit."""
         quota = self._policy.quota_of(sender)
         if not quota:
             return None
         window = self._policy.window
         missing = max(0.0, self._full_at.get(sender, 0.0) - self._now())
         interval = window / quota
-        # The least fraction of a request, or of a second, is rounding.
+        # A tiny fraction of a request or of a second is a rounding error.
         remaining = math.floor((window - missing) / interval + _ROUNDING)
         wait = 0.0 if remaining else max(_ROUNDING, missing + interval - window)
         return Standing(self._policy.name, quota, window, remaining, _whole(missing), _whole(wait))
 
     def take(self, sender: str) -> None:
-        """Count a request of a sender that has a limit."""
+        """Count a request of a sender with a limit."""
         now = self._now()
         full_at = max(now, self._full_at.pop(sender, 0.0))
         self._full_at[sender] = full_at + self._policy.window / self._policy.quota_of(sender)
@@ -96,18 +96,18 @@ class Buckets:
         for _ in range(_LOOKED_AT):
             oldest, full_at = next(iter(self._full_at.items()))
             if full_at > now and len(self._full_at) <= MAX_BUCKETS:
-                # Others may be full already; none stays longer than a window behind this one.
+                # Older buckets may be full; none stays longer than a window behind this one.
                 return
             del self._full_at[oldest]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a request may be served.
+    """Whether to serve a request.
 
     Attributes:
-        standings: under each policy that limits its sender, the request itself counted where it may be served.
-        retry_after: whole seconds after which another may be served; None where this one may be.
+        standings: the state under each policy that limits the sender; a served request is counted.
+        retry_after: whole seconds until the next request may be served; None if this one is.
     """
 
     standings: Sequence[Standing]
@@ -115,12 +115,12 @@ class Decision:
 
 
 class Rates:
-    """The limits on requests to create imports.
+    """The limits on requests that create imports.
 
     Args:
         issuers: for each issuer.
-        organizations: for each organisation, all its issuers together.
-        now: monotonic seconds.
+        organizations: for each organisation, over all of its issuers.
+        now: gives monotonic seconds.
     """
 
     def __init__(self, issuers: Policy, organizations: Policy, now: Callable[[], float] = time.monotonic) -> None:
@@ -128,7 +128,7 @@ class Rates:
         self._organizations = Buckets(organizations, now)
 
     def admit(self, issuer_id: str, organization_id: str) -> Decision:
-        """Decide on a request; one that is refused counts under no policy."""
+        """Decide on a request. A refused request counts under no policy."""
         senders = ((self._issuers, issuer_id), (self._organizations, organization_id))
         limited = [(buckets, sender, found) for buckets, sender in senders if (found := buckets.look(sender))]
         wait = max((found.wait for _, _, found in limited), default=0)
@@ -140,12 +140,12 @@ class Rates:
 
 
 def _whole(seconds: float) -> int:
-    """Seconds, rounded up; none only where there are none."""
+    """Seconds, rounded up; 0 stays 0."""
     return max(math.ceil(seconds - _ROUNDING), int(seconds > 0))
 
 
 def rate_limit_headers(standings: Sequence[Standing]) -> Mapping[str, str]:
-    """The fields of draft-ietf-httpapi-ratelimit-headers-10; none where nothing is limited."""
+    """The fields of draft-ietf-httpapi-ratelimit-headers-10; empty without a limit."""
     if not standings:
         return {}
     return {

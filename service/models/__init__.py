@@ -23,4 +23,4 @@ from .values import Failure, Held, Image, Share, Status
 __all__ = ["MAX_ID_LENGTH", "Failure", "Held", "Image", "Import", "Share", "Status"]
 
 MAX_ID_LENGTH = 64
-"""Characters of an id that are looked up; there are no longer ones."""
+"""The longest id that is looked up; no id is longer."""

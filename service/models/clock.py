@@ -1,9 +1,9 @@
 """The clocks, injected everywhere so that tests can set them.
 
-There are two kinds of time. The machine's own clock tells the moments that people are shown (``created_at``), and
-judges what others have signed (the ``exp`` of a token). It may be set at any time, and then it steps. The clock of the
-document store, ``DocumentStore.clock``, judges how long something lasts: a lease, the pause before a retry, the memory
-of a key. All processes share that clock, and nobody sets it.
+There are two clocks. The machine's own clock gives the moments that people see (``created_at``), and judges the times
+that others have signed (the ``exp`` of a token). Somebody may set it at any time, and then it steps. The clock of the
+document store, ``DocumentStore.clock``, judges durations: of a lease, of the pause before a retry, of the memory of a
+key. All processes share that clock, and nobody sets it.
 """
 
 import time
@@ -12,16 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 TimeCounter = Callable[[], int]
-"""Nanoseconds from some moment on, which go on at the pace of time and are never set. May be asked in any thread."""
+"""Nanoseconds since an arbitrary moment. They advance steadily and are never set. Callable from any thread."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """A clock."""
 
     def now(self) -> datetime:
-        """The present, timezone-aware, in UTC."""
+        """The present time in UTC, timezone-aware."""
         ...
 
 
@@ -34,19 +34,20 @@ class SystemClock:
 
 
 def count_nanoseconds() -> int:
-    """A ``TimeCounter``: since the machine was started. It counts sleep of the machine too, where the system can."""
-    boot_time: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # Linux alone has it, clock_gettime(2)
+    """A ``TimeCounter``: the time since the machine started, including its sleep if the system counts that."""
+    boot_time: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # Linux only, clock_gettime(2)
     return time.monotonic_ns() if boot_time is None else time.clock_gettime_ns(boot_time)
 
 
 class SteadyClock:
-    """Goes on from a moment at the pace of a counter: it never steps, whatever the machine's own clock is set to.
+    """A clock that advances from a moment at the pace of a counter. It never steps, whatever the machine's own clock
+    does.
 
-    It may be asked and set in any thread.
+    It may be read and set from any thread.
 
     Args:
-        moment: the time now.
-        counter: says how much time has passed.
+        moment: the present time.
+        counter: counts the time since then.
     """
 
     def __init__(self, moment: datetime, counter: TimeCounter = count_nanoseconds) -> None:
@@ -58,14 +59,14 @@ class SteadyClock:
         return self._zero + timedelta(microseconds=self._counter() // 1000)
 
     def set(self, moment: datetime, count: int) -> None:
-        """It was ``moment`` when the counter stood at ``count``."""
+        """Set the clock: the time was ``moment`` when the counter stood at ``count``."""
         self._zero = moment - timedelta(microseconds=count // 1000)
 
 
 def shown(moment: datetime, by: Clock, clock: Clock) -> datetime:
-    """A moment that the clock ``by`` judges, as ``clock`` tells it to people.
+    """Convert a moment of the clock ``by`` to ``clock``, for people.
 
-    Clocks that differ by less than half a second tell it alike, so that the same moment reads the same each time.
+    Clocks that differ by less than half a second give the same result, so that a moment always reads the same.
     """
     return moment + timedelta(seconds=round((clock.now() - by.now()).total_seconds()))
 

@@ -1,4 +1,4 @@
-"""The fields of an import document, and what they tell."""
+"""The fields of an import document, and the facts that follow from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,45 +12,47 @@ from .values import Failure, Image, Share, Status
 class ImportFields:
     """An import and its image: one document, so that finishing it is one atomic write.
 
+    All moments are UTC with whole milliseconds, by the clock of the machine that wrote them, unless this says
+    otherwise.
+
     Attributes:
         id: UUID of the import, lower case with hyphens.
-        organization_id: the organisation that owns it.
-        issuer_id: the issuer whose token created it; the unit of fairness.
-        params: what the client sent, in the order sent, then ``controller`` and ``action``; without what is secret in
-            it, see ``lading.service.models.redaction``. Documents of earlier versions hold that too: no repr.
-        created_at, updated_at: UTC, whole milliseconds, as are all moments; by the clock of the machine that wrote it,
-            as are all moments of which nothing else is said.
-        run_at: when it is due to be claimed, while queued; when it expires, while waiting. By the store's clock.
-        due_since: when it was first due in its present life, which begins when it is created and when it is retried.
-            By the store's clock. None where it waits for bytes, and in documents of earlier versions.
-        host: origin host of ``url`` in lower case, for the per-host limit; empty where there is none.
-        request_id: id of the request that created it, so that the log's lines of both are found together.
+        organization_id: the organisation that owns the import.
+        issuer_id: the issuer whose token created the import; the unit of fairness.
+        params: as the client sent them, in that order, then ``controller`` and ``action``; without secrets, see
+            ``lading.service.models.redaction``. Documents of earlier versions contain secrets too: no repr.
+        created_at, updated_at: of the document.
+        run_at: when the import is due, while queued; when it expires, while waiting. By the store's clock.
+        due_since: when the import was first due since its creation or its last retry. By the store's clock. None while
+            it waits for bytes, and in documents of earlier versions.
+        host: origin host of ``url`` in lower case, for the limit on hosts; empty without a host.
+        request_id: id of the request that created the import, so that the log links both.
         status: see ``Status``.
-        attempts: how often a worker began it, not counting those that were handed back.
-        abandoned: how many of those attempts came to no verdict: their worker died, or decoding stalled.
-        revision: number of writes so far; the subject of compare-and-set.
-        worker_id: who runs it; None unless running.
-        claim: the revision with which its present run began; None unless running. A worker may be given the same import
-            twice under one lease: this tells the runs apart.
-        sealed: what is secret in the parameters, for the fetch, sealed by ``lading.service.secrets.vault``. None where
-            nothing is secret, and as soon as the import is final.
-        image_deleted_at: from when on the image is deleted for everyone who asks, UTC, whole milliseconds; None if not.
-        image_purged_at: from when on its bytes are known to be gone from storage, or to be another import's; None if
+        attempts: number of attempts that a worker began, without those that it handed back.
+        abandoned: number of attempts without a result: their worker died, or decoding hung.
+        revision: number of writes so far; compare-and-set compares it.
+        worker_id: the lease that the import runs under; None unless running.
+        claim: the revision with which the present run began; None unless running. A worker may get an import twice
+            under one lease: this separates the runs.
+        sealed: the secrets in the parameters, encrypted by ``lading.service.secrets.vault``. None without secrets, and
+            as soon as the import is final.
+        image_deleted_at: since when nobody can read the image; None if it is not deleted.
+        image_purged_at: since when its bytes are known to be gone from storage, or to belong to another import; None if
             they are not. Earlier versions gave both to cancelled imports too, see ``leftover_at``.
-        leftover_at: since when storage may hold an object of its own that is not its image: an attempt that did not
-            finish has saved it, or is still saving it. None for none. While it is not final, another attempt may
-            finish with that object; when it is final without, the object has to go.
-        leftover_removed_at: when that was removed, for the first time: it is looked for once more, since an attempt may
-            go on that was given up. None where it was not removed yet.
-        batch_id: the batch that it came in, or None.
-        retried_at: when it was last retried by a client, or None.
-        deleted_at: from when on it does not exist for anyone who asks; None if it does.
-        duplicate: the image of another import that this one ended with, in place of one of its own, as it was then.
-            While it runs, the one that it is about to end with. None for none.
-        outbox: events that are still to be announced, the earliest first, as ``lading.service.webhooks`` writes them.
+        leftover_at: since when storage may hold an object of this import that is not its image, because an attempt that
+            did not finish has saved the object, or is still saving it. None without one. Until the import is final,
+            another attempt may finish with that object; after that, the object must go.
+        leftover_removed_at: when that object was first removed. The purger looks for it once more, since an abandoned
+            attempt may continue. None if it was not removed yet.
+        batch_id: id of the batch of the import, or None.
+        retried_at: when a client last retried the import, or None.
+        deleted_at: since when nobody can read the import; None if it is not deleted.
+        duplicate: the image of another import, which this import ended with instead of an image of its own; while
+            running, the image that it may end with. None without one.
+        outbox: events that wait for the announcer, the earliest first, as ``lading.service.webhooks`` writes them.
             Stores keep it apart from the revision: see ``DocumentStore.update`` and ``DocumentStore.announced``.
         new_events: events that the next write adds to the outbox. Never read back; every transition begins with none.
-        trace: what each of the last attempts did, the earliest first, as ``lading.service.observe.traces`` writes it.
+        trace: the last attempts, the earliest first, as ``lading.service.observe.traces`` writes them.
     """
 
     id: str
@@ -88,13 +90,13 @@ class ImportFields:
 
     @property
     def url(self) -> str | None:
-        """The source, of several the first, without what is secret in it; None where the client sends the bytes."""
+        """The first source, without its secrets; None if the client sends the bytes."""
         url = self.params.get("url")
         return (url or None) if isinstance(url, str) else next(iter(self.urls), None)
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """The sources in the order in which they are tried, without what is secret in them."""
+        """The sources in the order of the attempts, without their secrets."""
         url = self.params.get("url")
         urls = url if isinstance(url, (list, tuple)) else (url,)
         return tuple(one for one in urls if isinstance(one, str) and one)
@@ -113,52 +115,54 @@ class ImportFields:
 
     @property
     def metadata(self) -> Any:
-        """What the client keeps beside the image, as sent, or None."""
+        """Metadata that the client keeps with the image, as sent, or None."""
         return self.params.get("metadata", self.params.get("metadatas"))
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Request headers to send with the fetch, without their values unless an earlier version wrote them."""
+        """Request headers for the fetch, without their values unless an earlier version wrote them."""
         headers = self.params.get("headers")
         return headers if isinstance(headers, Mapping) else {}
 
     @property
     def storage_key(self) -> str:
-        """Where the image is stored, or is going to be."""
+        """The storage that has the image, or will have it."""
         return self.image.key if self.image is not None else self.own_key
 
     @property
     def own_key(self) -> str:
-        """Where its attempts save: derived from the id alone, so that every attempt has the same key (P5).
+        """The key of its attempts, derived from the id alone, so that every attempt has the same key (P5).
 
-        256 folders: few enough that a new one is rarely made, each small enough at some millions of images.
+        256 folders: few enough that a new folder is rarely made, and small enough with millions of images.
         """
         return f"{self.id[:2]}/{self.id}"
 
     @property
     def is_stopping(self) -> bool:
-        """Whether bytes are to go from storage that may still be there: it is deleted, or its image is, or it has ended
-        without the object that one of its attempts may have stored.
+        """Whether storage may still hold bytes that must go: the import or its image is deleted, or the import has
+        ended without the object that one of its attempts may have stored.
         """
         return self.has_image_to_go or self.has_leftover_to_go
 
     @property
     def has_image_to_go(self) -> bool:
-        """Whether it is deleted, or its image is, and the bytes of the image may still be in storage."""
+        """Whether the import or its image is deleted, and storage may still hold the bytes of the image."""
         return self.image_deleted_at is not None and self.image_purged_at is None
 
     def is_run_of(self, claimed: "ImportFields") -> bool:
-        """Whether it runs, and this is the very run that ``claimed`` was given to a worker for."""
+        """Whether this is the very run that a worker got ``claimed`` for."""
         return self.status is Status.RUNNING and (self.worker_id, self.claim) == (claimed.worker_id, claimed.claim)
 
     @property
     def has_leftover_to_go(self) -> bool:
-        """Whether it has ended without an object that an attempt may have stored, and that was not removed yet."""
+        """Whether the import has ended without an object that an attempt may have stored and that is not removed."""
         return self._has_leftover and self.leftover_removed_at is None
 
     @property
     def unsettled_at(self) -> datetime | None:
-        """Since when something of it is to be removed: bytes, an object that is looked for once more, or itself."""
+        """Since when something of the import must go: bytes, an object that the purger looks for once more, or the
+        import itself.
+        """
         moments = (
             self.deleted_at,
             self.image_deleted_at if self.has_image_to_go else None,
@@ -172,7 +176,7 @@ class ImportFields:
 
     @property
     def share(self) -> Share | None:
-        """Its part in an object whose key names another import; None where it has none, or its image is deleted."""
+        """The share in an object whose key names another import; None without a share, or if the image is deleted."""
         if self.image_deleted_at is not None or self.deleted_at is not None:
             return None
         if self.image is not None:
@@ -183,18 +187,18 @@ class ImportFields:
 
     @property
     def shared_key(self) -> str | None:
-        """The key of the object that it has a ``share`` in."""
+        """The key of the object that the import has a ``share`` in."""
         image = self.image or self.duplicate
         return None if self.share is None or image is None else image.key
 
     @property
     def stored_bytes(self) -> int:
-        """What the image takes up in storage, as far as the document tells; 0 where there is none, or none any more."""
+        """The bytes of the image in storage, as the document knows; 0 without an image."""
         if self.status is not Status.DONE or self.image is None or self.image_purged_at is not None:
             return 0
         return self.image.byte_size
 
     @property
     def since(self) -> datetime:
-        """Since when it has been due in its present life, by the store's clock."""
+        """Since when the import has been due, counted from its creation or its last retry, by the store's clock."""
         return self.due_since or self.retried_at or self.created_at

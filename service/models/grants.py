@@ -1,4 +1,4 @@
-"""What a valid token allows, and why another was refused."""
+"""The rights of a valid token, and the reasons to refuse a token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a token was refused; for the log only. The client gets one and the same answer, whatever the reason."""
+    """The reason why a token was refused, for the log only. The client always gets the same answer."""
 
     MISSING = "missing"
     TOO_LARGE = "too_large"
@@ -27,7 +27,7 @@ class Reason(StrEnum):
 
 
 class Unauthorized(Exception):
-    """The request has no valid token. It never holds the token or any part of it."""
+    """The request has no valid token. The error never contains the token or any part of it."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -36,15 +36,15 @@ class Unauthorized(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid token allows.
+    """The rights of a valid token.
 
     Attributes:
-        issuer_id: the issuer that signed it.
+        issuer_id: the issuer that signed the token.
         organization_id: the issuer's organisation.
-        token: the token as sent; it is a credential until it expires, so it has no repr.
-        admin: whether everything in the organisation is allowed.
-        abilities: by album, the names of the abilities granted there.
-        expires_at: when it expires, in seconds since the epoch; None for never.
+        token: the token as sent; a credential until it expires, so it has no repr.
+        admin: whether the token allows everything in the organisation.
+        abilities: by album, the names of the granted abilities.
+        expires_at: when the token expires, in seconds since the epoch; None for never.
     """
 
     issuer_id: str

@@ -10,7 +10,8 @@ _DIGITS: Final = 32
 
 def _random_uuids() -> Iterator[str]:
     while True:
-        # One call to the operating system for many of them: for each it would give the interpreter's lock away. Cut
+        # One call to the operating system makes many ids, since each call gives up the interpreter's lock. The ids are
+        # cut from one text: ``uuid.UUID`` takes as long as everything else that a request's head needs.
         # from one text, since ``uuid.UUID`` takes as long as all else that a request's head needs.
         random = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
         for start in range(0, len(random), _DIGITS):
@@ -25,7 +26,7 @@ _uuids = _random_uuids()
 def new_uuid() -> str:
     """A random UUID of version 4 (RFC 9562 section 5.4), from the operating system's generator.
 
-    Called on the event loop alone. Processes that are forked would have the same ones in store; Lading starts its
-    processes anew.
+    Called on the event loop only. Forked processes would share the prepared ids, so Lading starts its processes without
+    forking.
     """
     return next(_uuids)

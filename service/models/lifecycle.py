@@ -15,7 +15,7 @@ from .values import Failure, Image, Status
 
 @dataclass(frozen=True, slots=True)
 class Import(ImportFields):
-    """An import and its image: one document. Its fields are those of ``ImportFields``."""
+    """An import and its image: one document. ``ImportFields`` has its fields."""
 
     def claimed(self, worker_id: str, now: datetime) -> Self:
         """queued -> running: ``worker_id`` begins an attempt."""
@@ -24,7 +24,7 @@ class Import(ImportFields):
 
     @property
     def failures(self) -> int:
-        """Attempts that failed by themselves, rather than with their worker or for want of a verdict."""
+        """Attempts that failed by themselves, without those whose worker died or whose decoding hung."""
         return self.attempts - self.abandoned
 
     def succeeded(self, image: Image, import_type: str, now: datetime) -> Self:
@@ -43,7 +43,7 @@ class Import(ImportFields):
         )
 
     def failed(self, failure: Failure, import_type: str | None, now: datetime, *, counted: bool = True) -> Self:
-        """running -> failed; not ``counted`` where no attempt was made."""
+        """running -> failed; not ``counted`` if no attempt was made."""
         self._expect(Status.RUNNING)
         return self._changed(
             now,
@@ -57,7 +57,7 @@ class Import(ImportFields):
     def requeued(self, failure: Failure, run_at: datetime, now: datetime, *, counted: bool = True) -> Self:
         """Running -> queued after a retryable failure: due again at ``run_at``.
 
-        An attempt that failed through an outage of our own is not ``counted``.
+        An attempt that failed through an outage of Lading's own parts is not ``counted``.
         """
         self._expect(Status.RUNNING)
         return self._changed(
@@ -69,13 +69,13 @@ class Import(ImportFields):
         )
 
     def stalled(self, failure: Failure, run_at: datetime, now: datetime) -> Self:
-        """Running -> queued after an attempt that came to no verdict: due again at ``run_at``, and no failure."""
+        """Running -> queued after an attempt without a result: due again at ``run_at``, and no failure."""
         return replace(self.requeued(failure, run_at, now), abandoned=self.abandoned + 1)
 
     def handed_back(self, run_at: datetime, now: datetime) -> Self:
-        """running -> queued without an attempt having been made: at shutdown, or where a limit was reached.
+        """running -> queued without an attempt: at shutdown, or at a limit.
 
-        One whose bytes the client sends is waiting again, and expires when it would have.
+        An import whose bytes the client sends waits again, and expires at the same time as before.
         """
         self._expect(Status.RUNNING)
         return self._back(now, run_at, attempts=self.attempts - 1)
@@ -83,18 +83,18 @@ class Import(ImportFields):
     def recovered(self, now: datetime, run_at: datetime | None = None) -> Self:
         """running -> queued because its worker died: due at once; or waiting, see ``handed_back``.
 
-        The worker may have stored an object, or store it yet, if it was frozen rather than dead.
+        The worker may have stored an object, or may still store it, if it stood still and is not dead.
 
         Args:
             now: the time by the machine's clock.
-            run_at: the time by the store's, where that is another.
+            run_at: the time by the store's clock, if that differs.
         """
         self._expect(Status.RUNNING)
         back = self._back(now, run_at or now, abandoned=self.abandoned + 1)
         return replace(back, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
 
     def receiving(self, worker_id: str, now: datetime) -> Self:
-        """waiting -> running: the process that holds the lease ``worker_id`` receives the bytes from the client."""
+        """waiting -> running: the process with the lease ``worker_id`` receives the bytes from the client."""
         self._expect(Status.WAITING)
         return self._begun(worker_id, now)
 
@@ -104,12 +104,12 @@ class Import(ImportFields):
         return self._changed(now, status=Status.FAILED, error=failure, **self._ended(now))
 
     def referring(self, image: Image, now: datetime) -> Self:
-        """Running: it may end with this image of another import, whose object is kept from now on."""
+        """Running: the import may end with this image of another import, whose object is kept from now on."""
         self._expect(Status.RUNNING)
         return self._quietly(now, duplicate=image)
 
     def unreferring(self, now: datetime) -> Self:
-        """Running: it does not end with the image that it referred to."""
+        """Running: the import does not end with the image that it referred to."""
         self._expect(Status.RUNNING)
         return self._quietly(now, duplicate=None)
 
@@ -127,12 +127,12 @@ class Import(ImportFields):
         )
 
     def adopted(self, image: Image, taken_id: str | None, now: datetime) -> Self:
-        """Done with the image of another import, which goes: the object is its own image from now on.
+        """Done with the image of another import, which is deleted: this import owns the object from now on.
 
         Args:
-            image: as the document of the owner has it.
-            taken_id: the image id of another import. Earlier versions gave duplicates the id of the import that they
-                share the object of: such an import gets an id of its own.
+            image: as in the document of the owner.
+            taken_id: the image id of another import. Earlier versions gave a duplicate the id of the import whose
+                object it shares: such a duplicate gets an id of its own.
             now: the time.
         """
         self._expect(Status.DONE)
@@ -142,7 +142,7 @@ class Import(ImportFields):
         return self._changed(now, image=image, image_id=image_id, duplicate=None)
 
     def cancelled(self, now: datetime) -> Self:
-        """waiting | queued | running -> cancelled. What an attempt under way has stored is to go."""
+        """waiting | queued | running -> cancelled. The object of a running attempt must go."""
         if self.status.is_final:
             raise ValueError(f"import {self.id} is {self.status}")
         is_running = self.status is Status.RUNNING
@@ -150,17 +150,17 @@ class Import(ImportFields):
         return self._changed(now, status=Status.CANCELLED, **ended)
 
     def retried(self, run_at: datetime, now: datetime, sealed: str | None = None) -> Self:
-        """Failed | cancelled -> queued, due at ``run_at``, or waiting until then, where the client sends the bytes.
+        """Failed | cancelled -> queued, due at ``run_at``; or waiting until then, if the client sends the bytes.
 
         Args:
             run_at: see above; by the store's clock.
             now: the time by the machine's clock.
-            sealed: what is secret in its parameters, where that was sent again.
+            sealed: the secrets in its parameters, if the client sent them again.
 
         Raises:
-            ValueError: what an earlier attempt may have stored is not gone yet (``is_stopping``).
+            ValueError: the object of an earlier attempt may still exist (``is_stopping``).
 
-        An object that was removed, and is to be looked for once more, stays in mind: attempts may finish with it.
+        The document keeps an object that was removed and is to be looked for once more: attempts may finish with it.
         """
         if self.status not in (Status.FAILED, Status.CANCELLED) or self.is_stopping:
             raise ValueError(f"import {self.id} is {self.status}, or still being stopped")
@@ -181,31 +181,31 @@ class Import(ImportFields):
         )
 
     def deleted(self, now: datetime) -> Self:
-        """Any state: it exists for nobody from now on, and goes with its image. What is not final is cancelled."""
+        """Any state: nobody can read the import any more, and it goes with its image. It is cancelled if not final."""
         if self.deleted_at is not None:
             raise ValueError(f"import {self.id} is deleted already")
         moment = truncate_to_milliseconds(now)
         after = self._changed(now) if self.status.is_final else self.cancelled(now)
-        # Whatever there is of it in storage goes first, as of an image that is deleted; until then it is found by that.
+        # Its bytes go first, like those of a deleted image; until then the purger finds it by these fields.
         deleted_at = after.image_deleted_at or moment
         return replace(after, deleted_at=moment, image_deleted_at=deleted_at)
 
     def with_leftover(self, now: datetime) -> Self:
-        """The same document, of an attempt that had begun to save: where the object did not become its image, storage
-        may hold it. No transition of its own.
+        """The same document after an attempt that had begun to save: storage may hold an object that did not become its
+        image. This is no transition of its own.
         """
         if self.image is not None:
             return self
         return replace(self, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
 
     def leftover_found(self, now: datetime) -> Self:
-        """Final: an object that is not its image may be in storage, and whoever writes this removes it."""
+        """Final: storage may hold an object that is not its image; whoever writes this removes the object."""
         if not self.status.is_final or (self.image is not None and self.image.key == self.own_key):
             raise ValueError(f"import {self.id} is {self.status}: the object at its key may be its image")
         return self._quietly(now, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
 
     def leftover_removed(self, now: datetime, *, for_good: bool) -> Self:
-        """Final: the object is gone; unless ``for_good``, it is looked for once more."""
+        """Final: the object is gone. Unless ``for_good``, the purger looks for it once more."""
         if not self.status.is_final or self.leftover_at is None:
             raise ValueError(f"import {self.id} has left nothing, or is {self.status}")
         if for_good:
@@ -213,7 +213,7 @@ class Import(ImportFields):
         return self._quietly(now, leftover_removed_at=truncate_to_milliseconds(now))
 
     def image_moved(self, storage: str, now: datetime) -> Self:
-        """Done, with an image: it is read from ``storage`` from now on, which holds its bytes already.
+        """Done, with an image: reads use ``storage`` from now on, which has its bytes already.
 
         A mirror that becomes the main storage is no mirror any more.
         """
@@ -222,14 +222,14 @@ class Import(ImportFields):
         return self._changed(now, image=replace(image, storage=storage, mirror=mirror, is_mirrored=is_mirrored))
 
     def image_mirrored(self, mirror: str, now: datetime) -> Self:
-        """Done, with an image: ``mirror`` holds a second copy of it."""
+        """Done, with an image: ``mirror`` has a second copy of it."""
         image = self._present_image()
         if mirror == image.storage:
             raise ValueError(f"the image of import {self.id} is in {mirror} itself")
         return self._changed(now, image=replace(image, mirror=mirror, is_mirrored=True))
 
     def image_deleted(self, now: datetime) -> Self:
-        """Done, with an image: it is deleted. Its bytes are to be removed from storage only when this is durable."""
+        """Done, with an image: it is deleted. Its bytes may go only after this write is durable."""
         self._expect(Status.DONE)
         if self.image_deleted_at is not None:
             raise ValueError(f"the image of import {self.id} is deleted already")
@@ -242,7 +242,7 @@ class Import(ImportFields):
         return self._changed(now, image_purged_at=truncate_to_milliseconds(now))
 
     def _present_image(self) -> Image:
-        """The image, where it is not deleted."""
+        """The image, unless it is deleted."""
         self._expect(Status.DONE)
         if self.image is None or self.image_deleted_at is not None:
             raise ValueError(f"import {self.id} has no image, or a deleted one")
@@ -261,7 +261,7 @@ class Import(ImportFields):
         return self._changed(now, status=Status.QUEUED, run_at=due, **changes)
 
     def _ended(self, now: datetime, *, may_leave: bool = False) -> dict[str, Any]:
-        """What every end without an own image says of the object that an attempt may have stored.
+        """The fields of every end without an own image, about an object that an attempt may have stored.
 
         Earlier versions counted lost workers and kept no ``leftover_at``.
         """
@@ -270,7 +270,7 @@ class Import(ImportFields):
         return {"leftover_at": truncate_to_milliseconds(now), "leftover_removed_at": None}
 
     def _quietly(self, now: datetime, **changes: Any) -> Self:
-        """A change that those who look at the import do not see."""
+        """A change that readers of the import do not see."""
         return replace(self._changed(now, **changes), updated_at=self.updated_at)
 
     def _expect(self, status: Status) -> None:

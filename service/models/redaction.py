@@ -1,7 +1,7 @@
-"""What is secret in the parameters of an import, and how they look without it.
+"""The secrets in the parameters of an import, and the parameters without them.
 
-Secret are the values of ``headers``, the userinfo of a url, and those values in its query or fragment whose name says
-so: signatures, tokens, keys and the like, as signed URLs of the object stores have them.
+Secrets are the values of ``headers``, the userinfo of a url, and values in its query or fragment with a telling name:
+signatures, tokens, keys and the like, as in signed URLs of object stores.
 """
 
 import re
@@ -22,7 +22,7 @@ _PARAMETER = re.compile(r"(?<=[?&;#])([^?&;#=]*)=([^&;#]+)")
 
 
 def filtered(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters without what is secret in them; the same object where nothing is. Filters nothing twice."""
+    """The parameters without their secrets; the same object if there are none. Filters nothing twice."""
     changes: dict[str, Any] = {}
     url, headers = params.get("url"), params.get("headers")
     if isinstance(url, str) and (shown := filtered_url(url)) != url:
@@ -41,21 +41,21 @@ def filtered(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def has_secrets(params: Mapping[str, Any]) -> bool:
-    """Whether something secret was in parameters, or is: they show where it was."""
+    """Whether parameters contain a secret, or the mark of a filtered secret."""
     url, headers = params.get("url"), params.get("headers")
     urls = [*url, webhook_of(params)] if isinstance(url, list | tuple) else [url, webhook_of(params)]
     return bool(headers) or any(isinstance(one, str) and (FILTERED in one or filtered_url(one) != one) for one in urls)
 
 
 def webhook_of(params: Mapping[str, Any]) -> str | None:
-    """Where an import itself wants its end to be told, or None."""
+    """The url of the import's own webhook, or None."""
     webhook = params.get("webhook")
     url = webhook.get("url") if isinstance(webhook, Mapping) else None
     return url if isinstance(url, str) and url else None
 
 
 def filtered_url(url: str) -> str:
-    """The URL with ``[FILTERED]`` in place of what is secret in it; scheme, host and path are as they were."""
+    """The URL with ``[FILTERED]`` instead of its secrets; scheme, host and path stay."""
     if url[:5].lower() == "data:":
         return url
     return _PARAMETER.sub(_filtered_parameter, _USERINFO.sub(FILTERED, url))

@@ -1,4 +1,4 @@
-"""Documents as JSON: an import's eight keys as accepted, the rest that a later look shows, and images."""
+"""Documents as JSON: the eight keys of an accepted import, the further keys of a later answer, and images."""
 
 import json
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ def accepted(document: Import, timezone: tzinfo, params: Mapping[str, Any]) -> d
 def detailed(document: Import, timezone: tzinfo) -> dict[str, Any]:
     """The answer to ``GET /api/v1/imports/{id}``: the same eight keys, then state, error and image.
 
-    Any token of the organisation may read this, so that secrets which the client sent are not shown.
+    Any token of the organisation may read this, so it shows no secret of the client.
     """
     return {
-        **accepted(document, timezone, filtered(document.params)),  # an earlier version kept what is secret
+        **accepted(document, timezone, filtered(document.params)),  # an earlier version kept secrets
         "status": document.status.value,
         "attempts": document.attempts,
         "error": _error(document),
@@ -69,7 +69,7 @@ def _image(document: Import, timezone: tzinfo) -> dict[str, Any] | None:
 
 
 def image_facts(image: Image) -> dict[str, Any]:
-    """What a document says of an image itself."""
+    """The facts about an image."""
     return {
         "format": image.format,
         "content_type": image.content_type,

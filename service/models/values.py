@@ -1,4 +1,4 @@
-"""The values that an import document is made of."""
+"""The values in an import document."""
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -8,7 +8,7 @@ class Status(StrEnum):
     """State of an import; the last three are final."""
 
     WAITING = "waiting"
-    """No url: its bytes are still to come."""
+    """No url: the client has yet to send the bytes."""
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
@@ -27,8 +27,8 @@ class Failure:
 
     Attributes:
         code: stable code of the error, from ``docs/reference/errors.md``.
-        detail: the sentence a client may read.
-        retryable: whether the same import might succeed at another time.
+        detail: the sentence for clients.
+        retryable: whether the same import may succeed later.
     """
 
     code: str
@@ -44,13 +44,13 @@ class Image:
         format, content_type, width, height, frames: as detected; see ``lading.plugins.contracts.ImageInfo``.
         byte_size: size in bytes of the stored object.
         sha256: lower-case hexadecimal SHA-256 of the stored bytes.
-        storage: name of the storage that it is in, as of its section in ``service.conf``.
+        storage: name of its storage, from the section in ``service.conf``.
         key: key of the object in that storage, and in the mirror.
-        filename: the name that the client or else the origin gave, or None; data from a stranger, never a path.
-        mirror: name of the storage that is to hold a second copy; None for none.
-        is_mirrored: whether it does; until then a copy may be there or not.
-        etag: the entity tag that the origin gave it, as sent; None for none.
-        source: SHA-256 of the url that it came from, where nothing in that is secret; None for none.
+        filename: the client's file name, else the origin's, or None; data from a stranger, never a path.
+        mirror: name of the storage for the second copy; None without a mirror.
+        is_mirrored: whether the mirror has the copy; if not, it may have it or not.
+        etag: the origin's entity tag, as sent; None without one.
+        source: SHA-256 of the url, if the url contains no secret; else None.
     """
 
     format: str
@@ -70,36 +70,38 @@ class Image:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """The storages that may hold its bytes, the main one first."""
+        """The storages that may hold its bytes, the main storage first."""
         return (self.storage,) if self.mirror is None else (self.storage, self.mirror)
 
     @property
     def import_id(self) -> str:
-        """Id of the import that has stored it, which its key ends with; another may have adopted it since."""
+        """Id of the import that stored the object, which ends the key; another import may have adopted the object
+        since.
+        """
         return self.key.rpartition("/")[2]
 
     def readable_in(self, storage: str) -> bool:
-        """Whether that storage is known to hold the whole of it."""
+        """Whether that storage is known to have the whole object."""
         return storage == self.storage or (self.is_mirrored and storage == self.mirror)
 
 
 class Share(IntEnum):
-    """The part that an import has in an object that another import has stored. The lowest number comes first."""
+    """The share of an import in an object that another import has stored. The lowest number comes first."""
 
     OWNER = 0
-    """It has adopted the object: that is its own image."""
+    """The import has adopted the object, which is its own image now."""
     REFERRER = 1
-    """It is done, and its image is the object of another."""
+    """The import is done with the object of another import as its image."""
     CANDIDATE = 2
-    """It runs, and may end with that object."""
+    """The import runs, and may end with that object."""
 
 
 class Held(StrEnum):
-    """What a storage has of an image, as its document says."""
+    """The role of a storage for an image, as its document says."""
 
     MAIN = "main"
-    """``Image.storage``: the copy that is read."""
+    """``Image.storage``: the copy for reads."""
     MIRRORED = "mirrored"
     """``Image.mirror``: the second copy."""
     PENDING = "pending"
-    """``Image.mirror``: the second copy is still to be made; it may be there already."""
+    """``Image.mirror``: the second copy is pending, and may exist already."""

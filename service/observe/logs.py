@@ -1,7 +1,7 @@
-"""Logs: structured, one line per event, through the standard library's logging to standard error.
+"""Logs: structured, one line for each event, through the standard library's logging to standard error.
 
-Also what libraries log goes this way. Whatever cannot be printed is escaped, so that data from strangers can neither
-forge a line nor move a terminal's cursor. Tracebacks show where, but no variables: those hold tokens, headers and urls.
+Libraries log the same way. Unprintable characters are escaped, so that data from strangers can neither forge a line nor
+move a terminal's cursor. Tracebacks show places, but no variables, since these hold tokens, headers and urls.
 """
 
 import logging
@@ -25,9 +25,9 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     """Send every log line of the process to ``stream``.
 
     Args:
-        level: least level that is shown, such as ``info``.
+        level: the lowest level that is shown, such as ``info``.
         log_format: ``json`` for machines, ``console`` for people; ``auto`` is ``console`` on a terminal only.
-        stream: where the lines go.
+        stream: receives the lines.
     """
     json = log_format == "json" or (log_format == "auto" and not stream.isatty())
     rendering: tuple[Processor, ...] = (
@@ -58,9 +58,10 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     general = logging.getLogger("tornado.general")
     general.setLevel(logging.INFO)
     general.filters[:] = [_without_content]
-    # The driver logs each failed look at a server with its traceback; those who asked for something say what failed.
+    # The driver logs each failed check of a server with its traceback; the caller of the driver logs the failure
+    # anyway.
     logging.getLogger("pymongo").setLevel(logging.CRITICAL)
-    # What the clouds' libraries tell at debug level holds whole requests, with the tokens that they are signed with.
+    # At debug level the clouds' libraries log whole requests, with the tokens that sign them.
     for library in ("botocore", "google", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
     structlog.configure(
@@ -76,9 +77,9 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
 
 
 def _without_content(record: logging.LogRecord) -> bool:
-    """Of what Tornado says of connections, keep the errors, and who sent no valid HTTP, but nothing of what was sent.
+    """Keep Tornado's errors of connections, and the senders of invalid HTTP, but not the sent bytes.
 
-    A request that cannot be read has no line of its own.
+    A request that cannot be parsed has no log line of its own.
     """
     if str(record.msg).startswith("Malformed HTTP message") and isinstance(record.args, tuple) and record.args:
         record.msg, record.args = "malformed request from %s", record.args[:1]
@@ -87,17 +88,19 @@ def _without_content(record: logging.LogRecord) -> bool:
 
 
 def _drop_none(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Leave out fields that say nothing."""
+    """Leave out fields without a value."""
     return {name: value for name, value in event.items() if value is not None}
 
 
 def _escape(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Escape what cannot be printed; JSON does so by itself."""
+    """Escape unprintable characters; JSON does so by itself."""
     return {name: _printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
-    """Write a traceback below its line, each line of it marked as part of it: the text of an exception may have any."""
+    """Write a traceback below its line, each line marked as part of it: the text of an exception may contain line
+    breaks.
+    """
     text = "".join(traceback.format_exception(*exc_info))
     stream.writelines(f"\n  | {_printable(line)}" for line in text.splitlines())
 

@@ -1,4 +1,4 @@
-"""One log line when something stops working and one when it works again, rather than one for every try in between."""
+"""Logs one line when a component fails and one when it recovers, instead of one for every try."""
 
 import structlog
 
@@ -6,10 +6,10 @@ log = structlog.get_logger(__name__)
 
 
 class Outage:
-    """Whether something works, as its user finds.
+    """The state of a component, as its caller sees it.
 
     Args:
-        what: what it is, for the log, such as ``the queue``.
+        what: name of the component in the log, such as ``the queue``.
     """
 
     def __init__(self, what: str) -> None:
@@ -17,13 +17,13 @@ class Outage:
         self._failing = False
 
     def failed(self, reason: str) -> None:
-        """It did not work just now."""
+        """The component failed just now."""
         if not self._failing:
             log.warning("a component is down", component=self._what, reason=reason)
         self._failing = True
 
     def worked(self) -> None:
-        """It worked just now."""
+        """The component worked just now."""
         if self._failing:
             log.warning("a component recovered", component=self._what)
         self._failing = False

@@ -1,4 +1,4 @@
-"""What the log says of plugins: each call at level debug, and whichever blocks the event loop."""
+"""Logs calls of plugins: each call at level debug, and each plugin that blocks the event loop."""
 
 import logging
 
@@ -13,7 +13,7 @@ _std = logging.getLogger(__name__)
 
 def log_call(call: PluginCall) -> None:
     """An observer (``lading.plugins.host.record.Observer``)."""
-    if _std.isEnabledFor(logging.DEBUG):  # a fetch has a call for each piece
+    if _std.isEnabledFor(logging.DEBUG):  # a fetch makes a call for each piece
         log.debug(
             "plugin call",
             kind=call.kind,
@@ -25,7 +25,7 @@ def log_call(call: PluginCall) -> None:
 
 
 def log_blocking(blocking: Blocking) -> None:
-    """Name a plugin that blocks the event loop, and where. Called on a thread of its own."""
+    """Log a plugin that blocks the event loop, with the place. Called in a thread of its own."""
     log.warning(
         "a plugin blocks the event loop",
         plugin=blocking.plugin,

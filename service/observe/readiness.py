@@ -1,4 +1,4 @@
-"""Whether the service can do its work now: the database and the storage answer."""
+"""Whether the service can work now: the database and the storage answer."""
 
 import asyncio
 import time
@@ -8,10 +8,10 @@ from .outages import Outage
 
 
 class Readiness:
-    """Asks the parts, no more often than once a second, however many probes come.
+    """Probes the parts, at most once a second, however many requests come.
 
     Args:
-        probes: by name of the part; each returns, or raises where the part does not work.
+        probes: by name of the part; each returns, or raises if the part does not work.
         timeout: seconds that a probe may take.
     """
 
@@ -27,7 +27,7 @@ class Readiness:
         self._lock = asyncio.Lock()
 
     async def failing(self) -> tuple[str, ...]:
-        """Names of the parts that do not work; empty where all do."""
+        """Names of the parts that do not work; empty if all do."""
         async with self._lock:
             if time.monotonic() - self._asked_at > self._max_age:
                 results = await asyncio.gather(*(self._works(name) for name in self._probes))

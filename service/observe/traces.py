@@ -1,4 +1,4 @@
-"""What each attempt at an import did, as its document keeps it and ``GET /api/v1/imports/{id}/trace`` shows it."""
+"""The trace of each attempt at an import, as its document keeps it and ``GET /api/v1/imports/{id}/trace`` shows it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,21 +11,21 @@ from ..models import Import
 from ..models.clock import truncate_to_milliseconds
 
 MAX_ATTEMPTS: Final = 10
-"""Attempts that are kept: the last ones."""
+"""Number of attempts that are kept, the last ones."""
 
 
 def traced(
     before: Import, after: Import, trace: Trace, began_at: datetime, seconds: float, error: PluginError | None
 ) -> tuple[Mapping[str, Any], ...]:
-    """The trace of an import with one attempt more.
+    """The trace of an import with another attempt.
 
     Args:
-        before: as the attempt began.
-        after: as it ended.
-        trace: what it spent its time on.
-        began_at: when it began.
-        seconds: how long it took.
-        error: what a plugin raised, if one did.
+        before: the import at the beginning of the attempt.
+        after: the import at its end.
+        trace: the phases of the attempt.
+        began_at: when the attempt began.
+        seconds: its duration.
+        error: the plugin's error, if a plugin failed.
     """
     failure = None if after.error is None or after.error is before.error else after.error
     entry = {
@@ -53,7 +53,7 @@ def trace_document(document: Import) -> dict[str, Any]:
 
 
 def hint_of(code: str) -> str | None:
-    """What helps against an error; None for the codes of plugins that are not ours."""
+    """The remedy for an error; None for codes of third parties' plugins."""
     return HINTS.get(code)
 
 

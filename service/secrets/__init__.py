@@ -1,5 +1,4 @@
-"""Keys of issuers, and what an import holds that is secret.
+"""Keys of issuers, and the secrets in imports.
 
-Only this room imports PyJWT and cryptography.
-Begin with ``keys`` or ``vault``.
+Only this room imports PyJWT and cryptography. Begin with ``keys`` or ``vault``.
 """

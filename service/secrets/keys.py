@@ -1,7 +1,7 @@
-"""Keys: what may verify or sign the tokens of an issuer. The only module that imports PyJWT.
+"""Keys that verify or sign the tokens of an issuer. Only this module imports PyJWT.
 
-Keys are looked at when an issuer is created or configured, and again before they are used, since a document store may
-hold what another version, or a hand, wrote there.
+Lading checks a key when an issuer is created or configured, and again before it uses the key, since another version or
+a person may have written to the document store.
 """
 
 import secrets
@@ -27,7 +27,7 @@ from ..models.issuers import MAX_KEYS, Algorithm, Issuer
 
 # RFC 7518 section 3.2: a key is at least as long as the hash.
 _MIN_SECRET_BYTES = {Algorithm.HS256: 32, Algorithm.HS384: 48, Algorithm.HS512: 64}
-# RFC 7518 section 3.3; what a verification costs grows with the square of the size.
+# RFC 7518 section 3.3; the cost of a verification grows with the square of the size.
 _MIN_RSA_BITS = 2048
 _MAX_RSA_BITS = 8192
 _KINDS = {
@@ -43,17 +43,16 @@ _JWS = jwt.PyJWS(algorithms=[algorithm.value for algorithm in Algorithm])
 
 
 def usable_key(algorithm: Algorithm, text: str) -> str:
-    """Make sure that a key can verify an issuer's signatures. Blocks for a moment.
+    """Check that a key can verify an issuer's signatures. Blocks for a moment.
 
-    A secret must be as long as the hash (RFC 7518 section 3.2) and no public key. A public key must be one in PEM
-    (``BEGIN PUBLIC KEY`` or ``BEGIN RSA PUBLIC KEY``), of RSA with 2048 to 8192 bits for RS256, on P-256 for ES256, or
-    of Ed25519 for EdDSA.
+    A secret must be as long as the hash (RFC 7518 section 3.2) and no public key. A public key must be in PEM (``BEGIN
+    PUBLIC KEY`` or ``BEGIN RSA PUBLIC KEY``): RSA with 2048 to 8192 bits for RS256, P-256 for ES256, Ed25519 for EdDSA.
 
     Returns:
-        the key as it is to be kept: a secret as it is, a public key alone, without whatever stood around it.
+        the key to keep: a secret unchanged, a public key without the text around it.
 
     Raises:
-        ValueError: it cannot; the message says why and does not hold the key.
+        ValueError: the key is unfit; the message says why, without the key.
     """
     if algorithm.uses_secret:
         return _usable_secret(algorithm, text)
@@ -106,7 +105,7 @@ def _check_kind(algorithm: Algorithm, key: PublicKeyTypes) -> None:
 
 
 def _keys_of_nobody() -> Mapping[Algorithm, Any]:
-    modulus = secrets.randbits(_MIN_RSA_BITS) | 1 << (_MIN_RSA_BITS - 1) | 1  # verifying needs no primes
+    modulus = secrets.randbits(_MIN_RSA_BITS) | 1 << (_MIN_RSA_BITS - 1) | 1  # a verification needs no primes
     return MappingProxyType(
         {
             **{algorithm: secrets.token_bytes(64) for algorithm in _MIN_SECRET_BYTES},
@@ -118,11 +117,11 @@ def _keys_of_nobody() -> Mapping[Algorithm, Any]:
 
 
 _NOBODYS_KEYS = _keys_of_nobody()
-"""What signatures are checked against where there is no other key; what comes of it counts for nothing."""
+"""The key that signatures are checked against if there is no other key; the result is ignored."""
 
 
 def fit_keys(algorithm: Algorithm, texts: Sequence[str]) -> list[Any]:
-    """Those of the keys that ``usable_key`` finds usable, ready to verify with."""
+    """The keys that ``usable_key`` accepts, ready to verify."""
     return [key for text in texts if (key := _prepared(algorithm, text)) is not None]
 
 
@@ -135,10 +134,10 @@ def _prepared(algorithm: Algorithm, text: str) -> Any:
 
 
 def signature_fits(algorithm: Algorithm, keys: Sequence[Any], message: bytes, signature: bytes) -> bool:
-    """Whether the signature was made with one of the keys, which come from ``fit_keys``.
+    """Whether one of the keys, which come from ``fit_keys``, made the signature.
 
-    Where it was not, as many verifications were made, however many keys there are: the time that a refusal takes does
-    not tell whether an issuer exists, has another algorithm, or is about to change its key.
+    A refusal always costs the same number of verifications, however many keys there are. So its duration does not
+    reveal whether an issuer exists, has another algorithm, or is rotating its key.
     """
     verify = _JWS.get_algorithm_by_name(algorithm.value).verify
     padding = [_NOBODYS_KEYS[algorithm]] * (MAX_KEYS - len(keys))
@@ -151,15 +150,15 @@ def signature_fits(algorithm: Algorithm, keys: Sequence[Any], message: bytes, si
 
 
 def signing_key(issuer: Issuer, private_key: str | None) -> Any:
-    """What tokens of the issuer are signed with: its secret, or the private key that belongs to its public key.
+    """The key that signs tokens of the issuer: its secret, or the private key of its public key.
 
     Args:
-        issuer: whose tokens they are to be.
-        private_key: in PEM, without a passphrase; None for an issuer that has a secret.
+        issuer: the issuer of the tokens.
+        private_key: in PEM, without a passphrase; None for an issuer with a secret.
 
     Raises:
-        ValueError: the issuer's key is unfit, or the private key is missing, unfit, or another's. The message holds no
-            key.
+        ValueError: the issuer's key is unfit, or the private key is missing, unfit, or of another pair. The message
+            contains no key.
     """
     usable_key(issuer.algorithm, issuer.key)
     if issuer.algorithm.uses_secret:

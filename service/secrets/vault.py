@@ -1,7 +1,7 @@
-"""What a client sends that is secret, on its way from the request to the fetch.
+"""The secrets of a client, on their way from the request to the fetch.
 
-It is kept in the import's document until the import is final, apart from ``params``, which show it nowhere. With keys
-([documents] encryption_keys) it is encrypted there, with Fernet (AES-128-CBC and HMAC-SHA256); without, it is not.
+The import's document keeps them until the import is final, outside of ``params``, which never show them. With keys
+([documents] encryption_keys) they are encrypted, with Fernet (AES-128-CBC and HMAC-SHA256); without keys, they are not.
 """
 
 import base64
@@ -22,14 +22,14 @@ _KEY_BYTES = 32
 
 
 class SecretsUnreadable(Exception):
-    """Secrets cannot be read with the keys that there are. The message holds none of either."""
+    """No configured key decrypts the secrets. The message contains neither keys nor secrets."""
 
 
 def check_key(key: str) -> None:
-    """Make sure that a text is a key: 32 bytes in URL-safe base64.
+    """Check that a text is a key: 32 bytes in URL-safe base64.
 
     Raises:
-        ValueError: it is not; the message does not hold it.
+        ValueError: it is not; the message does not contain the text.
     """
     try:
         fits = len(base64.b64decode(key, altchars=b"-_", validate=True)) == _KEY_BYTES
@@ -40,31 +40,31 @@ def check_key(key: str) -> None:
 
 
 class Vault:
-    """Seals and opens secrets.
+    """Encrypts and decrypts secrets.
 
     Args:
-        keys: see ``check_key``. The first one encrypts, all decrypt; without any, nothing is encrypted.
+        keys: see ``check_key``. The first key encrypts, all keys decrypt; without keys, nothing is encrypted.
     """
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
 
     def seal(self, params: Mapping[str, Any]) -> str:
-        """What the fetch of an import with these parameters needs, for ``Import.sealed``."""
+        """The secrets that the fetch of an import needs, encrypted, for ``Import.sealed``."""
         secret = {name: params[name] for name in ("url", "headers", "webhook") if name in params}
         return self.seal_text(json.dumps(secret, ensure_ascii=False))
 
     def seal_text(self, text: str) -> str:
-        """Any text, as it may be kept."""
+        """Any text, encrypted."""
         if self._fernet is None:
             return _CLEAR + text
         return _FERNET + self._fernet.encrypt(text.encode()).decode()
 
     def sources(self, document: Import) -> Sequence[Source]:
-        """What is to be fetched for an import that has a url: each url is to be tried after those before it.
+        """The sources of an import with a url, in the order of the attempts.
 
         Raises:
-            SecretsUnreadable: none of the keys has encrypted its secrets.
+            SecretsUnreadable: no key decrypts its secrets.
         """
         if document.sealed is None:
             return [Source(url, document.headers) for url in document.urls]
@@ -73,7 +73,7 @@ class Vault:
         return [Source(url, found.get("headers") or {}) for url in urls]
 
     def webhook_url(self, document: Import) -> str | None:
-        """Where the import itself wants its end to be told; None where it does not, or what is secret in it is gone.
+        """The url of the import's own webhook; None without one, or if its secrets were dropped.
 
         Raises:
             SecretsUnreadable: see ``sources``.
@@ -84,10 +84,10 @@ class Vault:
         return webhook_of(json.loads(self.open_text(document.sealed))) or shown
 
     def open_text(self, sealed: str) -> str:
-        """What ``seal_text`` sealed.
+        """The text that ``seal_text`` encrypted.
 
         Raises:
-            SecretsUnreadable: with none of the keys.
+            SecretsUnreadable: no key decrypts it.
         """
         if sealed.startswith(_CLEAR):
             return sealed.removeprefix(_CLEAR)

@@ -11,7 +11,7 @@ _BOUNDARY_DIGITS: Final = 20
 
 
 def new_boundary() -> str:
-    """A boundary that no stored image can have been made to contain: it is new for every answer."""
+    """A boundary that no stored image can contain on purpose, since each answer has a new one."""
     return f"{secrets.randbelow(10**_BOUNDARY_DIGITS):0{_BOUNDARY_DIGITS}d}"
 
 
@@ -20,7 +20,7 @@ class MultipartRanges:
     """The frame around the bytes of several ranges.
 
     Attributes:
-        content_type: of the representation; each part says it.
+        content_type: of the representation; each part repeats it.
         byte_size: of the whole representation.
     """
 
@@ -36,12 +36,12 @@ class MultipartRanges:
 
     @property
     def content_length(self) -> int:
-        """Bytes of the whole body."""
+        """Size of the whole body in bytes."""
         heads = sum(len(self.head(one)) + one.length for one in self.ranges)
         return heads + len(self.tail)
 
     def head(self, part: ByteRange) -> bytes:
-        """What stands before the bytes of a part."""
+        """The text before the bytes of a part."""
         return (
             f"\r\n--{self.boundary}\r\n"
             f"Content-Type: {self.content_type}\r\n"
@@ -50,5 +50,5 @@ class MultipartRanges:
 
     @property
     def tail(self) -> bytes:
-        """What stands after the last part."""
+        """The text after the last part."""
         return f"\r\n--{self.boundary}--\r\n".encode()

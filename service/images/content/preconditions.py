@@ -12,18 +12,18 @@ _ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 
 class Verdict(Enum):
-    """What the conditions of a request lead to."""
+    """The result of the conditions of a request."""
 
     PROCEED = auto()
     NOT_MODIFIED = auto()
     """304: the client has these bytes already."""
     FAILED = auto()
-    """412: the client wants other bytes than there are."""
+    """412: the client wants other bytes than these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The conditional fields of a request, each None where it was not sent. Several fields of one name are joined."""
+    """The conditional fields of a request; None for a missing field. Several fields of one name are joined."""
 
     if_match: str | None = None
     if_none_match: str | None = None
@@ -32,7 +32,7 @@ class Conditions:
 
 
 def evaluate(conditions: Conditions, etag: str, last_modified: datetime) -> Verdict:
-    """Judge a GET or HEAD. A date that cannot be read is no condition.
+    """Evaluate the conditions of a GET or HEAD. A malformed date is no condition.
 
     Args:
         conditions: of the request.
@@ -47,7 +47,7 @@ def evaluate(conditions: Conditions, etag: str, last_modified: datetime) -> Verd
         if unmodified_since is not None and last_modified > unmodified_since:
             return Verdict.FAILED
     if conditions.if_none_match is not None:
-        # The weak comparison (section 8.8.3.2): a cache on the way may have weakened our tag.
+        # The weak comparison (section 8.8.3.2): a cache may have weakened our tag.
         same = _names(conditions.if_none_match, (etag, f"W/{etag}"))
         return Verdict.NOT_MODIFIED if same else Verdict.PROCEED
     modified_since = http_date(conditions.if_modified_since)
@@ -57,7 +57,7 @@ def evaluate(conditions: Conditions, etag: str, last_modified: datetime) -> Verd
 
 
 def http_date(value: str | None) -> datetime | None:
-    """The moment that an HTTP date names (section 5.6.7, all three forms), in UTC; None where it cannot be read."""
+    """The moment of an HTTP date (section 5.6.7, all three forms), in UTC; None if it is malformed."""
     if value is None:
         return None
     try:

@@ -13,7 +13,7 @@ from typing import Final
 from .preconditions import http_date
 
 MAX_RANGES: Final = 16
-"""Each costs an opening of the object in storage."""
+"""Each range opens the object in storage once."""
 MAX_POSITION: Final = 2**63 - 1
 
 _UNIT: Final = "bytes="
@@ -26,7 +26,7 @@ class RangeNotSatisfiable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """Some of the bytes: ``length`` of them, at least 1, from ``offset``, at least 0."""
+    """``length`` bytes, at least 1, from ``offset``, at least 0."""
 
     offset: int
     length: int
@@ -37,12 +37,12 @@ class ByteRange:
 
 
 def wanted_ranges(header: str | None, byte_size: int, *, max_ranges: int = MAX_RANGES) -> tuple[ByteRange, ...]:
-    """The ranges that a ``Range`` header asks for, in its order; empty where the whole is to be sent.
+    """The ranges of a ``Range`` header, in its order; empty if the answer is the whole representation.
 
     Args:
-        header: its value, or None where there is none.
+        header: its value, or None without one.
         byte_size: of the whole.
-        max_ranges: how many are answered; with more of them, the whole is sent.
+        max_ranges: the largest number of answered ranges; a request with more gets the whole.
 
     Raises:
         RangeNotSatisfiable: the answer is 416.
@@ -65,10 +65,10 @@ def wanted_ranges(header: str | None, byte_size: int, *, max_ranges: int = MAX_R
 
 
 def range_applies(if_range: str | None, etag: str, last_modified: datetime) -> bool:
-    """Whether ``If-Range`` lets the ranges be answered; without it, they are. Only an exact match does.
+    """Whether ``If-Range`` allows the ranges; without it, they are allowed. It needs an exact match.
 
     Args:
-        if_range: its value, an entity tag or a date, or None where there is none.
+        if_range: its value, an entity tag or a date, or None without one.
         etag: the strong entity tag of the representation, with its quotes.
         last_modified: of the representation, whole seconds.
     """
@@ -80,7 +80,7 @@ def range_applies(if_range: str | None, etag: str, last_modified: datetime) -> b
 
 
 def _parsed(spec: str, byte_size: int) -> ByteRange | None:
-    """One range, cut at the end of the representation; None where no byte of it exists."""
+    """One range, cut at the end of the representation; None if none of its bytes exist."""
     match = _SPEC.fullmatch(spec)
     if match is None:
         raise RangeNotSatisfiable(spec)
