@@ -1,7 +1,7 @@
-"""One call to a plugin of any kind, third parties' included: the guards make every call through this.
+"""One call to a plugin of any kind, third parties' included. The guards make every call through this module.
 
-A deadline that also ends what is deaf to cancellation, a bound on how many calls run at once, nothing but the errors of
-the kind coming out, a record of each call, and a watch for what blocks the event loop.
+It adds a deadline that also ends calls that ignore cancellation, a bound on concurrent calls, the check of the error's
+class, a record of each call, and a watch for plugins that block the event loop.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from .watch import Step, StoodStill, Unwatched, Watch
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS: Final = 5.0
-"""How long a call that was cancelled may take to release what it holds; then it is left to itself."""
+"""Seconds that a cancelled call may take to release its resources; after that, Lading abandons it."""
 
 
 def _never(_error: Exception) -> bool:
@@ -27,14 +27,14 @@ def _never(_error: Exception) -> bool:
 
 
 class Caller:
-    """Makes the calls to one plugin. Made inside the running event loop.
+    """Makes the calls to one plugin. Created inside the running event loop.
 
     Args:
         kind: of the plugin, by its section of ``service.conf``.
-        name: its entry-point name, which is stamped on every error.
+        name: its entry-point name, which each of its errors carries.
         raises: the errors that its contract allows.
-        concurrency: how many calls run at once; more wait for their turn within their deadline.
-        observer: told of every call.
+        concurrency: the largest number of concurrent calls; further calls wait for their turn within their deadline.
+        observer: learns of every call.
         watch: watches the event loop, or None.
     """
 
@@ -64,20 +64,21 @@ class Caller:
         in_turn: bool = False,
         unchanged: Callable[[Exception], bool] = _never,
     ) -> Result:
-        """Make one call. A plugin that turns its caller's cancellation into an error of its own does not undo it.
+        """Make one call. A plugin that turns its caller's cancellation into an error of its own does not undo the
+        cancellation.
 
         Args:
-            operation: what is called, for logs.
+            operation: the name of the call, for logs.
             begin: makes the call.
-            seconds: how long it may take; where none are left, it is not made.
-            in_turn: whether it is one of those that are bounded in number, and waits for its turn first.
-            unchanged: tells the errors that are not the plugin's own and pass as they are.
+            seconds: the time that the call may take; if none is left, the call is not made.
+            in_turn: whether the call counts towards ``concurrency``, and waits for its turn.
+            unchanged: recognises errors that are not the plugin's own and pass as they are.
 
         Raises:
             DeadlineExceeded: the call took longer.
-            PluginBlocked: it blocked the event loop and was cut off.
-            PluginFault: the plugin raised something that its contract does not allow.
-            PluginError: what the plugin raised.
+            PluginBlocked: the plugin blocked the event loop and was cut off.
+            PluginFault: the plugin raised an error that its contract does not allow.
+            PluginError: the plugin's error.
         """
         began = monotonic()
         outcome = "cancelled"
@@ -100,10 +101,10 @@ class Caller:
 
     @asynccontextmanager
     async def turn(self, seconds: float) -> AsyncIterator[None]:
-        """Around several calls that are bounded in number together.
+        """Take one turn for several calls.
 
         Raises:
-            DeadlineExceeded: the turn did not come within so many seconds.
+            DeadlineExceeded: the turn did not come within ``seconds``.
         """
         await self._take_turn("the wait for its turn", seconds)
         try:
@@ -112,7 +113,7 @@ class Caller:
             self._turns.release()
 
     def call_now(self, operation: str, function: Callable[[], Result]) -> Result:
-        """Make one call to a method that is no coroutine. Raises as ``call``, ``DeadlineExceeded`` aside."""
+        """Make one call to a method that is no coroutine. Raises as ``call``, but never ``DeadlineExceeded``."""
         began = monotonic()
         outcome = "cancelled"
         self._watch.begins()
@@ -130,7 +131,7 @@ class Caller:
             self._observer(PluginCall(self._kind, self.name, operation, outcome, monotonic() - began))
 
     async def _take_turn(self, operation: str, seconds: float) -> None:
-        """Wait for a turn, which the caller gives back; mostly one is free, and no timer is needed."""
+        """Wait for a turn, which the caller gives back. Usually one is free, and no timer is needed."""
         if seconds <= 0:
             raise self._exceeded(operation)
         if not self._turns.locked():
@@ -149,7 +150,7 @@ class Caller:
         end: float,
         unchanged: Callable[[Exception], bool],
     ) -> Result:
-        if end <= monotonic():  # a call that never has to wait could not be interrupted by a timer
+        if end <= monotonic():  # a timer cannot interrupt a call that never waits
             raise self._exceeded(operation)
         call = _Call(self.name, begin, end, self._watch)
         try:
@@ -172,17 +173,17 @@ class Caller:
 
 
 def _raise(failure: PluginError, error: Exception) -> NoReturn:
-    """Raise what an error was judged to be."""
+    """Raise the error as its contract allows it."""
     if failure is error:
         raise failure
     raise failure from error
 
 
 def _take(step: Step, watch: Watch | Unwatched, function: Callable[[], Result]) -> Result:
-    """What a plugin does without giving the loop a turn.
+    """Run a step of a plugin that does not return to the loop.
 
     Raises:
-        PluginBlocked: it was cut off.
+        PluginBlocked: the step was cut off.
     """
     outer, watch.at_work = watch.at_work, step
     try:
@@ -194,20 +195,20 @@ def _take(step: Step, watch: Watch | Unwatched, function: Callable[[], Result]) 
 
 
 class _Call(Step, Generic[Result]):
-    """Awaits what a plugin gives, step by step, within its time. Made in the task that awaits it, which it does once.
+    """Awaits a plugin's coroutine, step by step, within its time. Created in the task that awaits it, once.
 
-    The watch knows at each step who is at work. At the deadline the task is cancelled, as ``asyncio.timeout`` does it,
-    by a timer that is set when the call first has to wait: most calls never do. When the call was cancelled and has not
-    ended ``PATIENCE_SECONDS`` later, it is left to itself: the caller goes on as if it had ended.
+    The watch knows at each step which plugin is at work. At the deadline, a timer cancels the task, as
+    ``asyncio.timeout`` does. The timer is set when the call first waits, since most calls never do. If a cancelled call
+    has not ended ``PATIENCE_SECONDS`` later, Lading abandons it: the caller continues as if the call had ended.
 
     Args:
         plugin: its entry-point name.
         begin: makes the call.
-        end: when it is to have ended, on the monotonic clock.
-        watch: told of each step.
+        end: the deadline on the monotonic clock.
+        watch: learns of each step.
 
     Attributes:
-        is_overdue: whether its deadline has passed before it ended.
+        is_overdue: whether the deadline has passed before the end of the call.
     """
 
     __slots__ = ("_begin", "_deadline", "_end", "_left", "_patience", "_requests", "_task", "_watch", "is_overdue")
@@ -231,7 +232,7 @@ class _Call(Step, Generic[Result]):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether, now that the call has ended, somebody has asked to cancel the task meanwhile."""
+        """Whether somebody has asked to cancel the task during the call."""
         return self._task.cancelling() > self._requests
 
     def __await__(self) -> Generator[Any, Any, Result]:
@@ -246,7 +247,7 @@ class _Call(Step, Generic[Result]):
                     except StopIteration as end:
                         return end.value  # type: ignore[no-any-return]
                     if self._deadline is None:
-                        # A delay and no time of the loop: that is as old as the loop's present turn.
+                        # A delay, and not a time of the loop, which is as old as the loop's present turn.
                         rest = max(0.0, self._end - monotonic())
                         self._deadline = asyncio.get_running_loop().call_later(rest, self._expire)
                     try:
@@ -259,7 +260,7 @@ class _Call(Step, Generic[Result]):
             finally:
                 self._settle()
                 if self._left:
-                    with suppress(Exception):  # what is deaf to a cancellation may be deaf to this as well
+                    with suppress(Exception):  # a call that ignores cancellation may ignore this too
                         steps.close()
         finally:
             self._watch.ends()
@@ -269,7 +270,7 @@ class _Call(Step, Generic[Result]):
         self._task.cancel()
 
     def _settle(self) -> None:
-        """The call has ended: neither its timers nor the request that the deadline made outlive it."""
+        """End the call: neither its timers nor the deadline's request to cancel outlive it."""
         if self._deadline is not None:
             self._deadline.cancel()
         if self._patience is not None:
@@ -278,19 +279,19 @@ class _Call(Step, Generic[Result]):
             self._task.uncancel()
 
     def _lose_patience(self, error: BaseException) -> None:
-        """Begin to wait for the end of a cancelled call, or raise where the wait is over."""
+        """Start to wait for the end of a cancelled call, or raise if that wait is over."""
         if not isinstance(error, asyncio.CancelledError):
             return
         if self._left:
-            self._task.uncancel()  # that request was our own
+            self._task.uncancel()  # this request was the deadline's
             raise error
-        # What the plugin has cancelled itself, and awaits, is no request to end the call.
+        # If the plugin cancels and awaits a task of its own, that is no request to end the call.
         if self._patience is None and self.is_cancelled:
             self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._leave)
 
     def _leave(self) -> None:
         self._patience = None
         if not self.is_cancelled:
-            return  # it was a timeout of the plugin's own, which it has dealt with
+            return  # a timeout of the plugin's own, which the plugin has handled
         self._left = True
         self._task.cancel()

@@ -1,6 +1,6 @@
-"""How plugins start and end child processes that run a module of ours in the service's own Python.
+"""Starts and ends child processes that run a module of Lading in the service's own Python.
 
-What they are told goes to their stdin, what they answer comes from their stdout.
+A child reads requests from stdin and writes answers to stdout.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 _INHERITED_VARIABLES: Final = ("LD_LIBRARY_PATH",)
-"""Without it some builds of Python do not start; nothing else of the service's environment reaches a child."""
+"""Some builds of Python need this variable to start; a child gets nothing else of the service's environment."""
 _CPUCLOCK_SCHED: Final = 2
-"""In the id of a clock: the CPU time that the scheduler has counted, to the nanosecond (Linux)."""
+"""Part of a clock's id: the CPU time that the scheduler has counted, to the nanosecond (Linux)."""
 
 
 def python_command(module: str) -> tuple[str, ...]:
     """Program and arguments of a child that runs ``main`` of the module.
 
-    The child gets the import path of this process, without what the working directory and ``PYTHONPATH`` add to it
+    The child gets the import path of this process, without the entries from the working directory and ``PYTHONPATH``
     (CWE-427). -I ignores the environment, -B writes no bytecode files.
     """
     program = f"import sys; sys.path[:] = sys.argv[1:]; from {module} import main; main()"
@@ -32,7 +32,7 @@ def python_command(module: str) -> tuple[str, ...]:
 
 
 def _import_path() -> list[str]:
-    """The folders of ``sys.path``, absolute; the one that Lading itself is in stays, wherever it comes from."""
+    """The folders of ``sys.path``, absolute. The folder of Lading itself stays, wherever it comes from."""
     own = _normalised(str(Path(__file__).parents[3]))
     added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     strange = {_normalised(entry) for entry in ("", *added)} - {own}
@@ -51,7 +51,7 @@ def child_environment() -> dict[str, str]:
 
 
 def absolute_path(path: Path) -> str:
-    """The name that means to a child, whose folder is another, what ``path`` means here."""
+    """``path``, as a child with another working directory must write it."""
     absolute, own = str(path), "/proc/self/"
     if not absolute.startswith("/"):
         absolute = str(path.absolute())
@@ -64,7 +64,7 @@ def json_line(message: Mapping[str, Any]) -> bytes:
 
 
 class Child(asyncio.SubprocessProtocol):
-    """One child process, as its parent sees it; all methods are called in the event loop.
+    """One child process, as its parent sees it. Call all methods in the event loop.
 
     Attributes:
         gone: set when the process has been reaped and its pipes are closed.
@@ -75,29 +75,29 @@ class Child(asyncio.SubprocessProtocol):
 
     @property
     def returncode(self) -> int | None:
-        """Its exit status, or the negative number of the signal that ended it; None while it runs."""
+        """The exit status, or the negative number of the signal that ended the process; None while it runs."""
         return self._transport.get_returncode()
 
     @property
     def requests(self) -> asyncio.WriteTransport | None:
-        """Where it is written to; None where it is ending."""
+        """The pipe to the child's stdin; None while the child ends."""
         requests = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
-        # The pipe breaks before the end of the process is known; uvloop, unlike asyncio, refuses to write to it then.
+        # The pipe breaks before the end of the process is known. Unlike asyncio, uvloop refuses to write to it then.
         return None if self.gone.is_set() or requests is None or requests.is_closing() else requests
 
     def cpu_seconds(self) -> float | None:
-        """CPU time that all threads of the process have used; None where it has ended, or the system does not tell."""
+        """CPU time of all threads of the process; None if it has ended, or if the system does not say."""
         if sys.platform != "linux" or self.returncode is not None:
             return None
         try:
-            # The clock that clock_getcpuclockid(3) gives for a process, which Python gives for threads alone.
+            # The clock of clock_getcpuclockid(3), which Python offers for threads only.
             return time.clock_gettime((~self._transport.get_pid() << 3) | _CPUCLOCK_SCHED)
         except OSError:
             return None
 
     def kill(self) -> None:
-        """End the process at once, if it is still there."""
-        # Not Popen.kill: it polls, which would take the exit status away from the event loop's own child watcher.
+        """Kill the process, if it still exists."""
+        # Not Popen.kill: it polls, which would take the exit status away from the event loop's child watcher.
         if self.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._transport.get_pid(), signal.SIGKILL)
@@ -108,7 +108,7 @@ class Child(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         """See ``asyncio.SubprocessProtocol``."""
-        # A pipe that somebody else still holds open must not keep the rest waiting.
+        # The rest must not wait for a pipe that another process still holds open.
         self._transport.close()
 
 
@@ -116,10 +116,10 @@ AnyChild = TypeVar("AnyChild", bound=Child)
 
 
 async def start_child(make: Callable[[], AnyChild], command: Sequence[str], environment: Mapping[str, str]) -> AnyChild:
-    """Start a process; its stderr is thrown away.
+    """Start a process without stderr.
 
     Args:
-        make: makes what stands for it here.
+        make: makes the process object in this process.
         command: program and arguments.
         environment: its whole environment.
 

@@ -1,6 +1,6 @@
 """The guards of fetchers and detectors: the rules of each contract that a plugin, a third party's too, might break.
 
-Types of results, streams that are left early, the time that a whole body may take. Every call is made by ``calls``.
+That is, types of results, streams that are left early, and the time for a whole body. ``calls`` makes every call.
 ``lading.backends.guard.storage`` does the same for storage.
 """
 
@@ -22,22 +22,23 @@ Piece = TypeVar("Piece")
 
 _END = object()
 CLOSE_SECONDS = 5.0
-"""How long a plugin may take to release what it holds, its deadline aside."""
+"""Seconds that a plugin may take to release its resources, in addition to its deadline."""
 POST_GRACE = 2.0
 CONCURRENCY = 64
 
 
 class GuardedFetcher(Fetcher):
-    """A fetcher made safe to call; the guard owns the fetcher.
+    """A fetcher made safe to call. The guard owns the fetcher.
 
-    Beyond what ``Fetcher`` says, ``open`` and its stream raise ``DeadlineExceeded``, and every method ``PluginFault``
-    where the fetcher raises what is no ``FetchError``, and ``PluginBlocked`` where it blocked the event loop.
+    In addition to the errors of ``Fetcher``, ``open`` and its stream raise ``DeadlineExceeded``. Every method raises
+    ``PluginFault`` if the fetcher raises anything but a ``FetchError``, and ``PluginBlocked`` if it blocked the event
+    loop.
 
     Args:
         fetcher: the plugin.
         name: its entry-point name.
-        deadline: seconds from opening a source to the end of its body. The plugin's own limits are to end it first.
-        concurrency: how many sources are open at once; more wait their turn, within their deadline.
+        deadline: seconds from opening a source to the end of its body. The plugin's own limits should end it first.
+        concurrency: the largest number of open sources; further ones wait for their turn, within their deadline.
         observer, watch: see ``lading.plugins.host.calls.Caller``.
     """
 
@@ -57,11 +58,11 @@ class GuardedFetcher(Fetcher):
         self.kind = fetcher.kind  # type: ignore[misc]  # the contract's class attributes, read off this instance
         self.schemes = fetcher.schemes  # type: ignore[misc]
         self.explainer: SupportsExplaining | None = None
-        """What explains its verdicts, through the same caller; None where it cannot."""
+        """Explains the fetcher's verdicts, through the same caller; None if the fetcher cannot."""
         if isinstance(fetcher, SupportsExplaining):
             self.explainer = _GuardedExplainer(fetcher, self._caller, deadline)
         self.poster: SupportsPosting | None = None
-        """What posts, through a caller of its own: it does not wait for the turns of fetches. None where it cannot."""
+        """Posts through a caller of its own, so that posts do not wait for fetches; None if the fetcher cannot."""
         if isinstance(fetcher, SupportsPosting):
             caller = Caller("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
             self.poster = _GuardedPoster(fetcher, caller)
@@ -81,7 +82,7 @@ class GuardedFetcher(Fetcher):
                 async with aclosing(pieces) as chunks:
                     yield replace(fetched, chunks=chunks)
             except BaseException:
-                with suppress(PluginError):  # the error under way matters more
+                with suppress(PluginError):  # the first error matters more
                     await self._release(opened, fetched)
                 raise
             await self._release(opened, fetched)
@@ -100,7 +101,7 @@ class GuardedFetcher(Fetcher):
         return fetched
 
     async def _release(self, opened: AbstractAsyncContextManager[Fetched], fetched: Fetched) -> None:
-        """Leave the fetcher's context; a generator that was left before its end is closed first."""
+        """Leave the fetcher's context. A generator that was left before its end is closed first."""
 
         async def leave() -> None:
             try:
@@ -113,7 +114,7 @@ class GuardedFetcher(Fetcher):
 
 
 class _GuardedExplainer(SupportsExplaining):
-    """The explaining of verdicts made safe to call, through the caller of its fetcher."""
+    """Makes the explanation of verdicts safe to call, through the caller of its fetcher."""
 
     def __init__(self, explainer: SupportsExplaining, caller: Caller, deadline: float) -> None:
         self._explainer = explainer
@@ -130,14 +131,14 @@ class _GuardedExplainer(SupportsExplaining):
 
 
 class _GuardedPoster(SupportsPosting):
-    """The posting of a fetcher made safe to call."""
+    """Makes the posts of a fetcher safe to call."""
 
     def __init__(self, poster: SupportsPosting, caller: Caller) -> None:
         self._poster = poster
         self._caller = caller
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
-        """See ``SupportsPosting.post``. The plugin has ``POST_GRACE`` seconds more, to end by itself."""
+        """See ``SupportsPosting.post``. The plugin has ``POST_GRACE`` more seconds to end by itself."""
         answer = await self._caller.call(
             "post",
             lambda: self._poster.post(url, headers, body, timeout=timeout),
@@ -152,7 +153,7 @@ class _GuardedPoster(SupportsPosting):
 async def _pieces(
     caller: Caller, operation: str, pieces: AsyncIterator[Piece], kind: type[Piece], end: float
 ) -> AsyncGenerator[Piece, None]:
-    """What a plugin gives piece by piece, each within what is left of the time until ``end``."""
+    """The pieces of a plugin's stream, each within the time until ``end``."""
     while True:
         piece: Piece | object = await caller.call(operation, lambda: anext(pieces, _END), end - monotonic())
         if piece is _END:
@@ -163,13 +164,13 @@ async def _pieces(
 
 
 class GuardedDetector(TypeDetector):
-    """A detector made safe to call; the guard owns the detector. Errors: as ``GuardedFetcher``, for ``DetectError``.
+    """A detector made safe to call. The guard owns the detector. Errors: as ``GuardedFetcher``, for ``DetectError``.
 
     Args:
         detector: the plugin.
         name: its entry-point name.
         deadline: seconds that one call may take.
-        concurrency: how many calls run at once; more wait their turn, within their deadline.
+        concurrency: the largest number of concurrent calls; further calls wait for their turn, within their deadline.
         observer, watch: see ``lading.plugins.host.calls.Caller``.
     """
 

@@ -1,9 +1,9 @@
 """The record of plugins: each call, for logs and metrics, and the phases of an attempt, for its trace.
 
-    enter("connect")     # what was before has ended, and this begins
+    enter("connect")     # ends the previous phase and begins this one
 
-A trace is a stopwatch that plugins may use, and that costs nothing where nobody looks. It is of the task that runs the
-attempt, and of those that this begins. A phase that is entered again goes on.
+A trace is a stopwatch for plugins, which costs nothing if nobody reads it. It belongs to the task that runs the attempt
+and to the tasks that this task creates. A phase that is entered again continues.
 """
 
 import time
@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 MAX_ENTRIES: Final = 100
-"""Phases, and redirects, that are remembered of one attempt."""
+"""The largest number of phases, and of redirects, in a trace."""
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------
 
 
 class PluginCall(NamedTuple):
-    """One call to a plugin that has ended.
+    """A finished call to a plugin.
 
     Attributes:
         kind: ``fetch``, ``detect`` or ``storage``.
         plugin: entry-point name.
         operation: the method, such as ``save``; ``read`` is one piece of a stream, ``release`` the end of an ``open``.
-        outcome: ``ok``, ``cancelled``, ``source_failed`` (a stream that was to be saved broke), or an error's code.
-        seconds: how long it took, waiting for its turn included.
+        outcome: ``ok``, ``cancelled``, ``source_failed`` (the stream for a save broke), or the code of an error.
+        seconds: duration, with the wait for its turn.
     """
 
     kind: str
@@ -39,23 +39,23 @@ class PluginCall(NamedTuple):
 
 
 Observer = Callable[[PluginCall], None]
-"""Told of every call to every plugin, for logs and metrics. Must not block or raise."""
+"""Learns of every call to every plugin, for logs and metrics. Must not block or raise."""
 
 
 def ignore(_call: PluginCall) -> None:
-    """The observer that is not interested."""
+    """The observer that ignores everything."""
 
 
 # --- traces -----------------------------------------------------------------------------------------------------------
 
 
 class Phase(NamedTuple):
-    """A stretch of time.
+    """A phase of an attempt.
 
     Attributes:
-        hop: number of the request that it belongs to, from 1; each redirect is one more.
-        name: what went on.
-        seconds: for how long.
+        hop: number of its request, from 1; each redirect is another request.
+        name: name of the phase.
+        seconds: duration.
     """
 
     hop: int
@@ -65,11 +65,11 @@ class Phase(NamedTuple):
 
 @dataclass(slots=True)
 class Trace:
-    """What is known of an attempt.
+    """The trace of an attempt.
 
     Attributes:
         phases: in their order.
-        redirects: the urls that redirects led to, without user names, passwords and queries.
+        redirects: the targets of redirects, without user names, passwords and queries.
     """
 
     phases: list[Phase] = field(default_factory=list)
@@ -92,7 +92,7 @@ _current: ContextVar[Trace | None] = ContextVar("lading_trace", default=None)
 
 @contextmanager
 def tracing() -> Iterator[Trace]:
-    """A trace of what the block does; whatever is entered last ends with it."""
+    """Trace the block; its last phase ends with it."""
     trace = Trace()
     token = _current.set(trace)
     try:
@@ -103,14 +103,14 @@ def tracing() -> Iterator[Trace]:
 
 
 def enter(name: str) -> None:
-    """A phase begins, and the one before it has ended. Its name is a word of letters."""
+    """Begin a phase, and end the previous one. The name consists of letters."""
     trace = _current.get()
     if trace is not None:
         trace.enter(name)
 
 
 def redirected(url: str) -> None:
-    """A redirect leads to this url, which has nothing secret in it: no user name, password and query."""
+    """Note the target of a redirect, a url without user name, password and query."""
     trace = _current.get()
     if trace is not None and len(trace.redirects) < MAX_ENTRIES:
         trace.enter("")

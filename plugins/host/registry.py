@@ -1,8 +1,8 @@
-"""From an entry point to a plugin's class: strict, talkative, and without fallback.
+"""From an entry point to a plugin's class: strict, with a full explanation of each fault, and without a fallback.
 
-Built-in plugins take the same road as those of third parties: a distribution declares an entry point in the group of
-its kind, ``service.conf`` names it, and only then is it imported. Whatever is wrong is said in one message that names
-the group, the entry point, what is installed and what to do.
+Built-in plugins and those of third parties take the same road: a distribution declares an entry point in the group of
+its kind, ``service.conf`` names it, and only then Lading imports it. A fault is one message that names the group, the
+entry point, the installed plugins and the remedy.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ _CONTRACTS: Mapping[Kind, type] = {"fetch": Fetcher, "detect": TypeDetector, "st
 
 
 class RegistryError(Exception):
-    """Base of what is wrong with an installed or configured plugin; the message is for the operator."""
+    """Base of the faults of installed or configured plugins; the message is for the operator."""
 
 
 class PluginNotInstalled(RegistryError):
@@ -37,7 +37,7 @@ class PluginNotInstalled(RegistryError):
 
 
 class PluginAmbiguous(RegistryError):
-    """More than one entry point has the name; choosing one would be guessing."""
+    """Several entry points have the name, and choosing one would be guessing."""
 
 
 class PluginImportFailed(RegistryError):
@@ -45,7 +45,7 @@ class PluginImportFailed(RegistryError):
 
 
 class PluginMalformed(RegistryError):
-    """What was imported does not keep the contract of its kind."""
+    """The imported object does not implement the contract of its kind."""
 
 
 class SchemeConflict(RegistryError):
@@ -56,7 +56,7 @@ class OptionsInvalid(RegistryError):
     """A plugin's options do not fit its ``Options`` model.
 
     Attributes:
-        faults: everything that is wrong with them, at least one.
+        faults: every fault, at least one.
     """
 
     def __init__(self, kind: Kind, name: str, faults: tuple[OptionFault, ...]) -> None:
@@ -85,7 +85,7 @@ class InstalledPlugin:
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlugin(Generic[Plugin]):
-    """A plugin whose class was imported and keeps the contract of its kind.
+    """A plugin whose class was imported and implements the contract of its kind.
 
     Attributes:
         kind, name, distribution, version: see ``InstalledPlugin``.
@@ -100,7 +100,7 @@ class LoadedPlugin(Generic[Plugin]):
 
 
 def installed(kind: Kind) -> list[InstalledPlugin]:
-    """Every declared plugin of the kind, ordered by name; nothing is imported."""
+    """Every declared plugin of the kind, ordered by name, without importing any."""
     plugins = [
         InstalledPlugin(kind, point.name, point.value, *_distribution(point))
         for point in entry_points(group=GROUPS[kind])
@@ -144,7 +144,7 @@ def parse_options(plugin: LoadedPlugin[Any], raw: Mapping[str, str]) -> PluginOp
     """Build the plugin's options from its section of ``service.conf``.
 
     Args:
-        plugin: whose ``Options`` model applies.
+        plugin: has the ``Options`` model.
         raw: option names and values as text.
 
     Raises:
@@ -161,7 +161,7 @@ def parse_options(plugin: LoadedPlugin[Any], raw: Mapping[str, str]) -> PluginOp
 
 
 def check_schemes(fetchers: Iterable[LoadedPlugin[Fetcher]]) -> None:
-    """Make sure that no URL scheme is served by two of the fetchers.
+    """Check that no two fetchers serve the same URL scheme.
 
     Raises:
         SchemeConflict: naming every such scheme and both fetchers.
@@ -211,7 +211,7 @@ def _label(kind: Kind, point: EntryPoint) -> str:
 
 
 def _hint_for_extras(point: EntryPoint) -> str:
-    """How to install what the entry point says it needs: ``s3 = lading.backends.s3.storage:S3Storage [s3]``."""
+    """How to install the requirements of an entry point: ``s3 = lading.backends.s3.storage:S3Storage [s3]``."""
     if not point.extras:
         return ""
     return f"; install what it needs: pip install '{_distribution(point)[0]}[{','.join(point.extras)}]'"
@@ -245,7 +245,7 @@ def _contract_problems(kind: Kind, cls: object) -> list[str]:
 
 
 def _version_problems(cls: type, contract: type) -> list[str]:
-    """A version is the author's own statement: the contract has none to inherit."""
+    """The version must be the author's own statement, so the contract has none to inherit."""
     version: object = getattr(cls, "contract_version", None)
     if version is None:
         missing = f"it does not say which version of the contract it keeps; this is version {CONTRACT_VERSION}: "

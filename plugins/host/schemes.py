@@ -1,4 +1,4 @@
-"""Which fetcher serves a url, and which host it is of."""
+"""Finds the fetcher of a url, and the host of a url."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,62}):")
 
 
 def fetcher_for(fetchers: Mapping[str, AnyFetcher], url: str) -> AnyFetcher:
-    """The fetcher that serves the url, of those by URL scheme.
+    """The fetcher that serves the url, from a mapping by URL scheme.
 
     Raises:
         UrlSchemeMissing: the url has no scheme.
@@ -30,13 +30,13 @@ def fetcher_for(fetchers: Mapping[str, AnyFetcher], url: str) -> AnyFetcher:
 
 
 def scheme_of(url: str) -> str:
-    """The lower-case scheme of a url, or the empty string where it has none (RFC 3986 section 3.1)."""
+    """The lower-case scheme of a url; empty without a scheme (RFC 3986 section 3.1)."""
     match = _SCHEME.match(url)
     return match[1].lower() if match else ""
 
 
 def host_of(url: str) -> str:
-    """The lower-case host of an accepted url, or the empty string where it has none."""
+    """The lower-case host of an accepted url; empty without a host."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

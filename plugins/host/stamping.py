@@ -1,4 +1,4 @@
-"""The errors of plugins: well-formed, of a kind that the contract allows, and with the plugin's name on each."""
+"""Checks the errors of plugins: well-formed, and allowed by the contract. Puts the plugin's name on each."""
 
 import math
 import re
@@ -13,10 +13,10 @@ _OF_ANY_KIND: Final = (DeadlineExceeded, PluginBlocked, PluginFault)
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Judges the errors of one plugin.
+    """Checks the errors of one plugin.
 
     Attributes:
-        plugin: its entry-point name, which is put on every error.
+        plugin: its entry-point name, which each error gets.
         raises: the errors that its contract allows.
     """
 
@@ -24,13 +24,13 @@ class Stamp:
     raises: type[PluginError]
 
     def fault(self, internal: str) -> PluginFault:
-        """An error that says what the plugin did wrong."""
+        """An error that says which rule the plugin broke."""
         fault = PluginFault(internal)
         fault.plugin = self.plugin
         return fault
 
     def judged(self, error: Exception, operation: str) -> PluginError:
-        """The error with the plugin's name on it; a ``PluginFault`` where its contract does not allow it."""
+        """The error with the plugin's name; a ``PluginFault`` instead if the contract does not allow the error."""
         if not isinstance(error, PluginError):
             return self.fault(f"{operation} raised {type(error).__name__}")
         problem = malformed(error)
@@ -43,7 +43,7 @@ class Stamp:
 
 
 def malformed(error: PluginError) -> str | None:
-    """Why an error that a plugin made cannot be shown or acted upon, or None if it can."""
+    """Why an error of a plugin cannot be shown or handled, or None if it can."""
     code, retryable, internal = cast("tuple[object, ...]", (error.code, error.retryable, error.internal))
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         return "its code is not a word in lower case"

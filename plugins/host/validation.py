@@ -1,6 +1,6 @@
-"""Options as text become a typed model, and everything that is wrong with them becomes a list of faults.
+"""Turns options as text into a typed model, or into a list of faults.
 
-No fault repeats the value of a secret, and none but a model's own validator can make one repeat any value at all.
+No fault repeats the value of a secret. Only a model's own validator can make a fault repeat any value at all.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,22 +13,22 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 Model = TypeVar("Model", bound=BaseModel)
 
 SILENT = "silent_about_the_value"
-"""Type of a ``PydanticCustomError`` that a validator of a secret option may raise: its text is shown, since it does not
-hold the secret.
+"""Type of a ``PydanticCustomError`` that a validator of a secret option may raise: Lading shows its text, which does
+not contain the secret.
 """
 _SILENT_ABOUT_THE_VALUE = frozenset(
     {SILENT, "missing", "string_type", "string_too_short", "string_too_long", "too_short", "too_long"}
 )
-"""Types of pydantic's errors whose text cannot hold the value; a validator's own text can."""
+"""Types of pydantic's errors whose text cannot contain the value; a validator's own text can."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptionFault:
-    """One thing that is wrong with a set of options.
+    """One fault in a set of options.
 
     Attributes:
-        option: name of the option, or empty where the fault concerns several together.
-        problem: what is wrong, as a phrase that follows the name.
+        option: name of the option; empty if the fault concerns several options.
+        problem: the fault, as a phrase that follows the name.
     """
 
     option: str
@@ -42,7 +42,7 @@ class OptionsRejected(Exception):
     """Options do not fit their model.
 
     Attributes:
-        faults: everything that is wrong, at least one.
+        faults: every fault, at least one.
     """
 
     def __init__(self, faults: Iterable[OptionFault]) -> None:
@@ -104,7 +104,7 @@ def _secret_options(model: type[BaseModel]) -> frozenset[str]:
 
 
 def mentions_secret(annotation: Any) -> bool:
-    """Whether an option of this type holds a secret, if only within another type."""
+    """Whether an option of this type holds a secret, possibly within another type."""
     kind = get_origin(annotation) or annotation
     if isinstance(kind, type) and issubclass(kind, SecretStr | SecretBytes | Secret):
         return True

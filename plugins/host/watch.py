@@ -1,9 +1,9 @@
-"""Watches, while a service runs, that no plugin blocks the event loop: names the one that does, and cuts it off.
+"""Watches the event loop of a running service: reports a plugin that blocks the loop, and cuts it off.
 
-A thread looks whether the loop turns. Where it does not while that thread gets its own turn again and again, and one
-plugin is at work each time, that plugin is reported; a machine that stands still stops both threads. A plugin that goes
-on for longer than it may is interrupted by a signal: what it runs is left by an exception, be it a loop or a call that
-waits. Only a C function that never looks for signals cannot be interrupted.
+A thread checks whether the loop turns. It reports a plugin if the loop stands still, while this thread itself keeps
+running and the same plugin is at work at each check; on a machine that stands still, both threads stop. A signal
+interrupts a plugin that blocks for longer than its limit, by raising an exception in its code, in a loop or a waiting
+call alike. Only a C function that never checks for signals cannot be interrupted.
 """
 
 import asyncio
@@ -18,27 +18,27 @@ from typing import Final, Self
 
 TICK_SECONDS: Final = 0.02
 REPORTED_TICKS: Final = 5
-"""After so many looks at a loop that does not turn, 100 ms at the least, the plugin at work is reported."""
+"""Number of checks without a turn of the loop, at least 100 ms, after which the plugin at work is reported."""
 QUIET_SECONDS: Final = 10.0
-"""For how long a plugin that was reported is not reported again."""
+"""Seconds for which a reported plugin is not reported again."""
 MAX_FRAMES: Final = 5
 _OWN: Final = ("lading.plugins.", "lading.backends.")
 _SIGNAL: Final = signal.SIGURG
-"""Ignored by default, and used by nothing else: a stray one does no harm."""
+"""Ignored by default and used by nothing else, so a stray signal does no harm."""
 
 
-class StoodStill(BaseException):  # not an Exception, so that a plugin's "except Exception" does not swallow it
-    """Raised within a plugin that blocked the event loop for too long."""
+class StoodStill(BaseException):  # no Exception, so that a plugin's "except Exception" does not catch it
+    """Raised in the code of a plugin that blocked the event loop for too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """A plugin that blocks the event loop at this moment.
+    """A plugin that blocks the event loop now.
 
     Attributes:
         plugin: its entry-point name.
         milliseconds: for how long already, at least.
-        frames: what runs, outermost first, as ``file:line in function``.
+        frames: the running code, outermost first, as ``file:line in function``.
     """
 
     plugin: str
@@ -47,11 +47,11 @@ class Blocking:
 
 
 class Step:
-    """A plugin's turn on the event loop.
+    """A plugin's step on the event loop.
 
     Attributes:
         plugin: its entry-point name.
-        overdue: whether it is to be cut off.
+        overdue: whether to cut it off.
     """
 
     __slots__ = ("overdue", "plugin")
@@ -62,7 +62,7 @@ class Step:
 
 
 class Unwatched:
-    """Stands in for a watch where there is none."""
+    """Replaces a watch where there is none."""
 
     def __init__(self) -> None:
         self.at_work: Step | None = None
@@ -75,13 +75,13 @@ class Unwatched:
 
 
 class Watch:
-    """Watches the running event loop from when it is entered until it is left; both on the loop's own thread.
+    """Watches the running event loop from entry to exit, both in the loop's own thread.
 
-    On any thread but the main one it reports and cuts nothing off: signals are the main thread's.
+    Outside of the main thread it reports and cuts nothing off, since only the main thread gets signals.
 
     Args:
-        report: told of a plugin that blocks, on a thread of the watch. Must not raise.
-        limit: seconds after which a plugin that blocks is cut off.
+        report: called with a blocking plugin, in a thread of the watch. Must not raise.
+        limit: seconds after which a blocking plugin is cut off.
     """
 
     def __init__(self, report: Callable[[Blocking], None], limit: float) -> None:
@@ -113,12 +113,14 @@ class Watch:
             signal.signal(_SIGNAL, self._previous)
 
     def register(self, plugin: str, cls: type) -> None:
-        """Say where the plugin's code is, so that it is known also in tasks and callbacks of its own."""
+        """Register the folder of the plugin's code, so that the watch recognises the plugin's own tasks and callbacks
+        too.
+        """
         module = cls.__module__
         self._modules[module if module.startswith(_OWN) else module.partition(".")[0]] = plugin
 
     def begins(self) -> None:
-        """A call to a plugin begins; the loop is watched only while there is one."""
+        """A call to a plugin begins. The watch checks the loop only during calls."""
         self._under_way += 1
         if not self._busy.is_set():
             self._busy.set()
@@ -148,7 +150,7 @@ class Watch:
             self._ticks += 1
 
     def _rest(self) -> None:
-        """Wait until there is a call. Here rather than where each call ends, since calls are many and short."""
+        """Wait for a call. This thread does it, rather than the end of each call, since calls are many and short."""
         self._busy.clear()
         if self._under_way or self._ended:  # it began, or ended, before the event was cleared
             self._busy.set()
@@ -172,13 +174,13 @@ class Watch:
             self._report(Blocking(culprit, milliseconds, tuple(self._frames())))
         step = self.at_work
         is_due = seen % max(1, round(self._limit / TICK_SECONDS)) == 0
-        # Again and again: the first exception may have been swallowed.
+        # Repeatedly, since the plugin may have swallowed the first exception.
         if is_due and self._can_cut and step is not None and step.plugin == culprit:
             step.overdue = True
             signal.pthread_kill(self._watched, _SIGNAL)
 
     def _culprit(self) -> str | None:
-        """The plugin that is at work: the one that was called, or else the one whose code runs."""
+        """The plugin at work: the called plugin, or else the plugin whose code runs."""
         step = self.at_work
         if step is not None:
             return step.plugin
@@ -206,7 +208,7 @@ class Watch:
     # --- the signal ---------------------------------------------------------------------------------------------------
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        # Between two bytecodes of the main thread: where the step has ended meanwhile, nobody is interrupted.
+        # This runs between two bytecodes of the main thread: if the step has ended meanwhile, it interrupts nobody.
         step = self.at_work
         if step is not None and step.overdue:
             raise StoodStill

@@ -63,9 +63,13 @@ def apply_overrides(
         other = written.setdefault((section, key), override.variable)
         if len(places) > 1:
             names = " and ".join(f"[{section}] {key}" for section, key in places)
-            faults.append(Fault(f"may mean both {names}", where=override.variable))
+            faults.append(
+                Fault(f"can mean both {names}; set the option in service.conf instead", where=override.variable)
+            )
         elif other != override.variable:
-            faults.append(Fault(f"is also given by {other}", section, key, override.variable))
+            faults.append(
+                Fault(f"is also set by {other}; keep one of the two variables", section, key, override.variable)
+            )
         elif not is_utf8(override.entry.value):
             faults.append(Fault("is not UTF-8", section, key, override.variable))
         else:

@@ -28,7 +28,7 @@ def time_zone(name: Any) -> Any:
 def without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names, each of which may be there once."""
     if len(set(names)) < len(names):
-        raise ValueError("names a plugin twice")
+        raise ValueError("names a plugin twice; name each plugin once")
     return names
 
 
@@ -44,7 +44,7 @@ def web_origins(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         match = _ORIGIN.fullmatch(value.lower())
         if match is None:
-            raise ValueError("is not a list of origins such as https://app.example.org, nor * alone")
+            raise ValueError("is neither a list of origins such as https://app.example.org nor * alone")
         found.append(match[0].removesuffix(_DEFAULT_PORTS.get(match[1], " ")))
     return tuple(found)
 

@@ -15,8 +15,9 @@ from .faults import Fault, SettingsError
 
 MAX_BYTES = 1024 * 1024
 MAX_SYNTAX_FAULTS = 100
+_TWICE = "appears twice; keep one of them"
 _SET_ASIDE = "\0"
-"""Begins the name that a faulty line is given while the rest is read; the text itself may not hold this character."""
+"""Begins the name that replaces a faulty line while the rest is read; the text itself cannot contain this character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def parse_ini(text: str, name: str) -> tuple[Sections, list[Fault]]:
     """
     if _SET_ASIDE in text:
         line = text.count("\n", 0, text.index(_SET_ASIDE)) + 1
-        raise SettingsError([Fault("holds a NUL character", where=f"{name}:{line}")])
+        raise SettingsError([Fault("contains a NUL character; remove it", where=f"{name}:{line}")])
     lines = text.split("\n")
     faults: dict[int, Fault] = {}
     while len(faults) < MAX_SYNTAX_FAULTS:
@@ -92,20 +93,22 @@ def parse_ini(text: str, name: str) -> tuple[Sections, list[Fault]]:
             parser.read_string("\n".join(lines))
         except DuplicateSectionError as error:
             number = _set_aside(lines, error.lineno, "[{}]")
-            faults[number] = Fault("is there twice", str(error.section), where=f"{name}:{number}")
+            faults[number] = Fault(_TWICE, str(error.section), where=f"{name}:{number}")
         except DuplicateOptionError as error:
             number = _set_aside(lines, error.lineno, "{} =")
-            faults[number] = Fault("is there twice", str(error.section), error.option, where=f"{name}:{number}")
+            faults[number] = Fault(_TWICE, str(error.section), error.option, where=f"{name}:{number}")
         except MissingSectionHeaderError as error:
             lines[error.lineno - 1] = ""
-            faults[error.lineno] = Fault("stands before the first [section]", where=f"{name}:{error.lineno}")
+            faults[error.lineno] = Fault(
+                "is before the first [section]; move it into a section", where=f"{name}:{error.lineno}"
+            )
         except ParsingError as error:
             for number, _ in error.errors:
                 _set_aside(lines, number, "{} =")
                 faults[number] = Fault("is neither [section] nor key = value", where=f"{name}:{number}")
         else:
             return _sections(parser, name), [faults[number] for number in sorted(faults)]
-    raise SettingsError([*faults.values(), Fault("has more syntax faults than are listed", where=name)])
+    raise SettingsError([*faults.values(), Fault("has more syntax faults; this list has the first ones", where=name)])
 
 
 def _set_aside(lines: list[str], number: int | None, form: str) -> int:

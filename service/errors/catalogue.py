@@ -1,7 +1,7 @@
 """The catalogue of API errors: stable code, HTTP status, title and public text; and the map from the plugins' errors.
 
-What is written here may be read by any client. Internal text goes to the log, never into an error body (RFC 9457
-section 5). ``docs/reference/errors.md`` explains every code to its reader; a test holds the two together.
+Any client may read these texts. Internal text goes to the log, never into an error body (RFC 9457 section 5).
+``docs/reference/errors.md`` explains every code; a test compares the two.
 """
 
 from collections.abc import Mapping
@@ -197,15 +197,16 @@ _SPECS = (
 )
 
 CATALOGUE: Mapping[str, ErrorSpec] = {spec.code: spec for spec in _SPECS}
-"""Every API error by code, but for those of ``lading.service.api.params`` and refused sources, which bring their own
-text."""
+"""Every API error by code, without those of ``lading.service.api.params`` and of refused sources, which have their own
+text.
+"""
 
 _RENAMED = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 """Reason phrases that RFC 9110 section 15.5 has changed, and older Pythons have not."""
 
 
 def reason_phrase(status: AnyStatus) -> str:
-    """The reason phrase of a status, as RFC 9110 has it."""
+    """The reason phrase of a status by RFC 9110."""
     return _RENAMED.get(status, status.phrase)
 
 
@@ -226,10 +227,10 @@ RECEIVER_GONE = Failure(
 ENDPOINT_DISABLED = Failure("endpoint_disabled", "The endpoint was disabled.", retryable=False)
 ENDPOINT_DELETED = Failure("endpoint_deleted", "The endpoint or its signing secret was deleted.", retryable=False)
 DELIVERY_FAILURES = (RECEIVER_REFUSED, RECEIVER_GONE, ENDPOINT_DISABLED, ENDPOINT_DELETED)
-"""Why the attempt of a delivery failed, beside what fetchers raise."""
+"""Failures of deliveries, in addition to the errors of fetchers."""
 INTERNAL = Failure("internal_error", CATALOGUE["internal_error"].text, retryable=True)
 IMPORT_FAILURES = (WORKER_LOST, SECRETS_UNREADABLE, CONTENT_EXPIRED, HOST_UNAVAILABLE)
-"""How imports end that no plugin has failed, beside ``INTERNAL``."""
+"""Failures of imports without a plugin's error, in addition to ``INTERNAL``."""
 
 
 class ApiError(Exception):
@@ -256,7 +257,7 @@ class ApiError(Exception):
     def of(
         cls, code: str, status: HTTPStatus, detail: str, *, parameter: str | None = None, internal: str = ""
     ) -> "ApiError":
-        """An answer whose code and text come from elsewhere: a refused parameter or source."""
+        """An answer with the code and text of a refused parameter or source."""
         answer = cls("internal_error", internal=internal or detail)
         answer.code, answer.status, answer.detail, answer.parameter = code, status, detail, parameter
         return answer
@@ -283,5 +284,5 @@ def problem_of(error: ApiError, request_id: str) -> dict[str, Any]:
 
 
 def failure_of(error: PluginError) -> Failure:
-    """What an import's document says of an error that a plugin raised."""
+    """The failure in an import's document for a plugin's error."""
     return Failure(code=error.code, detail=error.detail, retryable=error.retryable)

@@ -1,4 +1,4 @@
-"""What the API says where its database does not answer."""
+"""The API's error when the database does not answer."""
 
 from ..documents import StoreUnavailable
 from .catalogue import ApiError
@@ -8,10 +8,11 @@ RETRY_AFTER_OUTAGE = 5
 
 
 class told_as_outage:  # noqa: N801  # called like a function
-    """Around work with the database. A class, since what contextlib makes costs more than much of the work.
+    """Translates errors of the database within the block. A class, since a generator of contextlib costs more than much
+    of the work.
 
     Raises:
-        ApiError: ``documents_unavailable``, in place of ``StoreUnavailable``.
+        ApiError: ``documents_unavailable``, instead of ``StoreUnavailable``.
     """
 
     __slots__ = ()
@@ -20,6 +21,6 @@ class told_as_outage:  # noqa: N801  # called like a function
         """Nothing."""
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        """Raise what the API says, in place of what the store said."""
+        """Raise the API's error instead of the store's."""
         if isinstance(error, StoreUnavailable):
             raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error

@@ -1,6 +1,6 @@
-"""What helps against each error, in a sentence or two: the last column of ``docs/reference/errors.md``.
+"""The remedy for each error, in a sentence or two: the last column of ``docs/reference/errors.md``.
 
-A test holds the two together.
+A test compares the two.
 """
 
 from collections.abc import Mapping

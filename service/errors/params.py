@@ -1,4 +1,4 @@
-"""What is wrong with a request's parameters: one exception tree, each class with a stable code and an HTTP status."""
+"""Faults in a request's parameters: one exception tree, each class with a stable code and an HTTP status."""
 
 from http import HTTPStatus
 from typing import ClassVar
@@ -7,7 +7,7 @@ _SHOWN_LENGTH = 100
 
 
 def shown(name: str) -> str:
-    """A parameter's name as an error may show it: at most 100 characters of it, what is not printable escaped."""
+    """A parameter's name for an error: at most 100 characters, with unprintable characters escaped."""
     escaped = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name[:_SHOWN_LENGTH]
     )
@@ -15,16 +15,16 @@ def shown(name: str) -> str:
 
 
 class ParamsError(Exception):
-    """Base of everything that the parsers raise.
+    """Base of the errors of the parsers.
 
     Args:
-        detail: the sentence a client may read; it never holds a parameter's value.
-        parameter: name of the parameter at fault as sent, or None where no single one is.
+        detail: the sentence for clients; it never contains a parameter's value.
+        parameter: name of the parameter at fault as sent, or None if no single parameter is.
 
     Attributes:
         code: stable, for programs.
         status: HTTP status of the answer.
-        parameter: the name as it may be shown (see ``shown``), or None.
+        parameter: the name for clients (see ``shown``), or None.
     """
 
     code: ClassVar[str]
@@ -94,7 +94,7 @@ class MultipartInvalid(ParamsError):
 
 
 class ParamsTooLarge(ParamsError):
-    """The fields of a body are larger than a body without a file may be."""
+    """The fields of a body exceed the limit for a body without a file."""
 
     code = "request_body_too_large"
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
@@ -104,7 +104,7 @@ class ParamsTooLarge(ParamsError):
 
 
 class FilePartNotSupported(ParamsError):
-    """A part brings a file that is not wanted: a second one, or one under another name than ``file``."""
+    """A part has an unexpected file: a second file, or one under another name than ``file``."""
 
     code = "file_part_not_supported"
     status = HTTPStatus.UNPROCESSABLE_ENTITY

@@ -1,4 +1,4 @@
-"""From the open parts to what the handlers work with: the second half of the composition root."""
+"""Makes the values that the handlers work with: the second half of the composition root."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -35,12 +35,12 @@ from .wiring import Parts, make_images
 def make_resources(
     parts: Parts, accepted: Callable[[], None], stopped: Callable[[str], None] = lambda _: None
 ) -> Resources:
-    """What the handlers work with.
+    """The values that the handlers work with.
 
     Args:
-        parts: what is open.
-        accepted: called for every import that was queued.
-        stopped: called with the id of every import that is not to run any more.
+        parts: the opened parts.
+        accepted: called for every queued import.
+        stopped: called with the id of every import that must stop.
     """
     settings = parts.settings
     service = settings.service

@@ -1,4 +1,4 @@
-"""``lading check``: does everything that the service needs, once, and says what does not work."""
+"""``lading check``: does everything that the service needs, once, and reports each failure."""
 
 import asyncio
 import hashlib
@@ -25,14 +25,14 @@ PROBE_TIMEOUT = 30.0
 
 
 class ProbeFailed(Exception):
-    """A part answers, and does not do what it should."""
+    """A part answers, but does not do its work."""
 
 
 async def probe(settings: Settings, components: Components) -> list[str]:
-    """Probe the database, the storages and the folders of bytes under way by writing, reading and deleting.
+    """Probe the database, the storages and the folders for spools and uploads by writing, reading and deleting.
 
     Returns:
-        what does not work, one sentence each; empty where everything does.
+        the failures, one sentence each; empty if everything works.
     """
     faults = [
         await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
@@ -79,7 +79,7 @@ async def _probe_storages(settings: Settings, components: Components) -> list[st
 
 
 async def _probe_distinct(one: GuardedStorage, other: GuardedStorage) -> None:
-    """A second copy in the same place would be none."""
+    """Refuse a mirror in the same place as the main storage."""
     if await are_one_place(one, other):
         raise ProbeFailed(f"is the same place as {one.name} under another name")
 

@@ -1,4 +1,4 @@
-"""From the configured plugins to what the service works with: each constructed, and behind its guard."""
+"""Makes the configured plugins, each behind its guard."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -19,7 +19,7 @@ def storages_for(settings: Settings, components: Components, watch: Watch | None
     """The configured storages, each behind its guard. Must be called inside the running event loop.
 
     Raises:
-        PluginError: one cannot be constructed.
+        PluginError: a storage cannot be constructed.
     """
     options = settings.storage
     guarded = {
@@ -44,7 +44,7 @@ def fetchers_for(
     Must be called inside the running event loop.
 
     Raises:
-        PluginError: one cannot be constructed.
+        PluginError: a fetcher cannot be constructed.
     """
     fetchers: dict[str, GuardedFetcher] = {}
     for component in components.fetchers:
@@ -64,7 +64,7 @@ def fetchers_for(
 def detectors_for(
     settings: Settings, components: Components, stack: AsyncExitStack, watch: Watch | None = None
 ) -> tuple[TypeDetector, ...]:
-    """The configured detectors behind their guards, in the order in which they are asked; see ``fetchers_for``."""
+    """The configured detectors behind their guards, in the order in which Lading asks them; see ``fetchers_for``."""
     detectors = []
     for component in components.detectors:
         detector = GuardedDetector(
@@ -81,10 +81,10 @@ def detectors_for(
 
 
 def formats_of(components: Components) -> Mapping[str, frozenset[str]] | None:
-    """The formats that the configured detectors may recognise, with their media types; None where one does not say.
+    """The formats that the configured detectors may recognise, with their media types; None if a detector does not say.
 
     Raises:
-        PluginError: one cannot say.
+        PluginError: a detector fails to say.
     """
     found: dict[str, frozenset[str]] = {}
     for component in components.detectors:
@@ -102,7 +102,7 @@ def formats_of(components: Components) -> Mapping[str, frozenset[str]] | None:
 
 
 def _constructed(component: Component[Plugin], watch: Watch | None) -> Plugin:
-    """The plugin itself, whose code the watch knows from now on.
+    """The plugin itself; the watch recognises its code from now on.
 
     Raises:
         PluginError: its constructor raised.

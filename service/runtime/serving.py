@@ -1,8 +1,8 @@
-"""Running the service and the worker as processes: listening, signals, and the order in which things stop.
+"""Runs the service and the worker as processes: listening, signals, and the order of the stop.
 
-SIGTERM or SIGINT: no new connections and no new claims; requests under way are answered, running imports finish within
-``shutdown_timeout`` or go back to the queue; then everything closes. A second signal ends the process at once, as
-kill -9 would: nothing is lost by it.
+After SIGTERM or SIGINT the process accepts no new connections and makes no new claims. It answers running requests.
+Running imports finish within ``shutdown_timeout`` or go back to the queue. Then everything closes. A second signal ends
+the process at once, like kill -9, and loses nothing.
 """
 
 import asyncio
@@ -30,19 +30,20 @@ from .collector import settle
 from .wiring import Parts, make_mirroring, make_purger, make_worker, open_parts
 
 REQUEST_GRACE = 5.0
-"""Seconds for which requests under way may go on after the service was asked to stop."""
+"""Seconds for which running requests may continue after the service was asked to stop."""
 CLOSE_GRACE = 1.0
-"""Seconds for which requests whose connections were closed may go on."""
+"""Seconds for which requests whose connections were closed may continue."""
 STARTUP_PING_TIMEOUT = 10.0
 SAME_REQUEST = 0.5
-"""Seconds after the first signal within which others ask for the same: timeout(1), and a service manager that signals a
-whole process group, send more than one."""
+"""Seconds after the first signal during which further signals count as the same request: timeout(1), and a service
+manager that signals a whole process group, send several.
+"""
 
 log = structlog.get_logger(__name__)
 
 
 class WorkerDied(Exception):
-    """The worker ended although nobody stopped it: a defect; the process must not go on without it."""
+    """The worker ended although nobody stopped it: a defect. The process must not continue without its worker."""
 
 
 async def serve(
@@ -59,10 +60,10 @@ async def serve(
     Args:
         settings: the configuration.
         components: the configured plugins.
-        clock: tells the time.
-        stop: set by whoever wants it to end.
-        inherited: sockets that listen already, from a supervisor; without any, the configured address is bound.
-        listening: called when requests are answered.
+        clock: gives the time.
+        stop: set it to stop the service.
+        inherited: listening sockets from a supervisor; without any, this binds the configured address.
+        listening: called when the service answers requests.
 
     Raises:
         OSError: the address cannot be bound.
@@ -97,12 +98,12 @@ async def work(settings: Settings, components: Components, clock: Clock, stop: a
 
 
 class RunningService:
-    """A service that listens.
+    """A listening service.
 
     Attributes:
-        parts: what is open.
-        url: its base URL, with the port that it really has.
-        worker_task: the embedded worker's task, or None where it has none.
+        parts: the opened parts.
+        url: its base URL, with the actual port.
+        worker_task: the task of the embedded worker, or None without one.
     """
 
     def __init__(self, parts: Parts, url: str, worker_task: asyncio.Task[None] | None) -> None:
@@ -115,7 +116,9 @@ class RunningService:
 async def running(
     settings: Settings, components: Components, clock: Clock, *, inherited: Sequence[socket.socket] = ()
 ) -> AsyncIterator[RunningService]:
-    """A listening service with its embedded worker; stopped in order on exit. Arguments and errors: see ``serve``."""
+    """A listening service with its embedded worker; on exit, everything stops in order. Arguments and errors: see
+    ``serve``.
+    """
     options = settings.service
     sockets = inherited or listen(options.address, options.port)
     async with contextlib.AsyncExitStack() as stack:
@@ -151,7 +154,7 @@ def _resources(parts: Parts, worker: Worker | None) -> Resources:
 
 
 def listen(address: str, port: int) -> Sequence[socket.socket]:
-    """Listening sockets.
+    """The listening sockets.
 
     Raises:
         OSError: the address cannot be bound; its text names it.
@@ -166,7 +169,7 @@ def listen(address: str, port: int) -> Sequence[socket.socket]:
 
 
 async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
-    """Tell a newcomer why every request is going to be refused."""
+    """Warn a newcomer that the service will refuse every request."""
     if settings.issuers or await parts.store.list_issuers():
         return
     if settings.documents.backend == "memory":
@@ -177,7 +180,7 @@ async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
 
 
 async def _first_ping(parts: Parts) -> None:
-    """Let every storage prepare itself. An unavailable one stops nothing: imports are accepted, and wait (P6)."""
+    """Let every storage prepare itself. An unavailable storage stops nothing: imports are accepted, and wait (P6)."""
     await asyncio.gather(*(_prepared(name, storage) for name, storage in parts.storages.by_name.items()))
 
 
@@ -202,7 +205,7 @@ async def _worker_running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 @asynccontextmanager
 async def _in_the_background(run: Callable[[], Coroutine[Any, Any, None]], name: str) -> AsyncIterator[None]:
-    """A task that looks again and again; on exit it is cancelled and has ended: another look finds what it leaves."""
+    """The task of a polling loop; on exit it is cancelled and has ended. The next process continues its work."""
     task = asyncio.create_task(run(), name=name)
     try:
         yield
@@ -213,7 +216,7 @@ async def _in_the_background(run: Callable[[], Coroutine[Any, Any, None]], name:
 
 @asynccontextmanager
 async def _sending_webhooks(parts: Parts) -> AsyncIterator[None]:
-    """The announcer and the deliverer; on exit both have ended. What they leave, others find."""
+    """The announcer and the deliverer; on exit both have ended. The next process continues their work."""
     if parts.webhooks is None:
         yield
         return
@@ -244,7 +247,7 @@ async def _stop_server(server: HTTPServer, in_flight: InFlight) -> None:
     in_flight.stop_waiting()
     await in_flight.drained(REQUEST_GRACE)
     await server.close_all_connections()
-    # What those requests still have open is to be closed before what they have opened it with.
+    # Everything that those requests use must close after them.
     await in_flight.drained(CLOSE_GRACE)
 
 
@@ -254,16 +257,16 @@ def _close_all(sockets: Sequence[socket.socket]) -> None:
 
 
 def url_of(listening: socket.socket) -> str:
-    """The base URL of a listening socket, with the port that it really has."""
+    """The base URL of a listening socket, with the actual port."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set ``stop`` at the first SIGTERM or SIGINT; one that comes later than ``SAME_REQUEST`` ends the process.
+    """Set ``stop`` at the first SIGTERM or SIGINT. A signal later than ``SAME_REQUEST`` ends the process.
 
-    To be left just before the process ends: where there was a signal, further ones are ignored from then on.
+    Leave this context just before the process ends: after a first signal, it ignores further signals from then on.
     """
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -277,7 +280,7 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     def obey_the_next() -> None:
         for number in before:
             loop.remove_signal_handler(number)
-            # Not Python's own handler of SIGINT: its exception would be one more clean stop, and could be delayed.
+            # Not Python's own handler of SIGINT: its exception would start another clean stop, and could come late.
             signal.signal(number, signal.SIG_DFL)
 
     for number in before:
@@ -289,5 +292,5 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
             timer.cancel()
         for number, handler in before.items():
             loop.remove_signal_handler(number)
-            # Who has stopped as asked only has to exit: one more signal must not make a failure of that.
+            # A process that has stopped as requested must not fail because of another signal.
             signal.signal(number, signal.SIG_IGN if timers else handler)

@@ -1,6 +1,6 @@
-"""What answers on the supervisor's sockets while no child serves: 503 at once, rather than nothing until one does.
+"""Answers with 503 on the supervisor's sockets while no child serves, so that clients need not wait.
 
-The sockets listen for as long as the supervisor lives, so the kernel takes connections that nobody would come to.
+The sockets listen as long as the supervisor lives, so the kernel accepts connections even without a child.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from ..errors.catalogue import ApiError, problem_of, reason_phrase
 from ..models.representation import encode
 
 CONNECTIONS: Final = 64
-"""Connections that are answered at once; beyond them a connection is closed."""
+"""The largest number of concurrent connections; further connections are closed."""
 HEAD_BYTES: Final = 16 * 1024
 HEAD_SECONDS: Final = 2.0
 """Seconds that a request's head may take."""
 REST_BYTES: Final = 256 * 1024
 REST_SECONDS: Final = 1.0
-"""How much of a body is read, and for how long, so that its sender comes to read the answer."""
+"""Size of a body that is read, and seconds for reading it, so that its sender gets to read the answer."""
 RETRY_AFTER: Final = 2
 
 
 @asynccontextmanager
 async def answering(sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
-    """Answer every request on the sockets with 503 until the block ends; then they are left as they were."""
+    """Answer every request on the sockets with 503 until the block ends; the sockets then are as before."""
     standby = _Standby()
     servers = [
         # A server closes its socket, and the supervisor keeps its own.
@@ -70,7 +70,7 @@ class _Standby:
             writer.close()
 
     async def close(self) -> None:
-        """Wait until what was begun is answered, which takes seconds at most."""
+        """Wait for the running answers, which take seconds at most."""
         if self._under_way:
             await asyncio.wait(self._under_way)
 

@@ -1,11 +1,12 @@
-"""Several service processes on one listening socket, and the parent that keeps them alive.
+"""Several service processes on one listening socket, and the parent that keeps them running.
 
-The parent binds the socket and hands it to its children; the kernel gives each connection to one of them. A child that
-dies is started again, with a pause of up to two seconds where it dies at once. While no child serves, the parent itself
-answers, with 503. SIGTERM is passed on, and the parent ends when all children have.
+The parent binds the socket and hands it to its children; the kernel gives each connection to one of them. The parent
+restarts a child that dies, after a pause of up to two seconds if the child died at once. While no child serves, the
+parent itself answers, with 503. The parent passes SIGTERM on, and ends when all children have ended.
 
-A child's standard input is a socket. By its end the child learns that its parent is gone, and then stops by itself, so
-that ``kill -9`` of the parent leaves no service behind; and on it the child says, with one byte, that it serves.
+A child's standard input is a socket. When the socket ends, the child knows that its parent is gone, and stops, so that
+``kill -9`` of the parent leaves no service behind. Through the same socket the child says, with one byte, that it
+serves.
 """
 
 import asyncio
@@ -27,15 +28,15 @@ from .serving import listen, serve, url_of
 from .standby import answering
 
 KILL_AFTER_GRACE = 15.0
-"""Seconds beyond its shutdown timeout after which a child that was asked to stop is killed."""
+"""Seconds beyond its shutdown timeout after which the parent kills a child that does not stop."""
 HEALTHY_AFTER = 10.0
-"""Seconds of service after which a child's death is no reason to wait before the next one."""
+"""Seconds of service after which the parent restarts a dead child without a pause."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 2.0
-"""Seconds until a child that died is started again; the pause doubles with each one that dies at once."""
+"""Seconds before a dead child is restarted; the pause doubles with each child that dies at once."""
 PATIENCE = 2.0
-"""Seconds without a child that serves, as a start takes them, after which the parent answers in its stead."""
+"""Seconds without a serving child, about as long as a start, after which the parent answers instead."""
 SAID_AFTER = 3
-"""Deaths in a row after which it is said that a child always dies, and nothing more about it until it lives."""
+"""Deaths in a row after which the parent logs that a child always dies, and then nothing more until the child lives."""
 SERVING = b"\n"
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ class Serving:
         self.by_none.clear()
 
     def ended(self, number: int) -> float:
-        """A child has ended; the seconds for which it served, 0 where it never did."""
+        """A child has ended; the seconds for which it served, 0 if it never did."""
         now = time.monotonic()
         served = now - self._since.pop(number, now)
         if not self._since:
@@ -73,10 +74,10 @@ class Supervisor:
     """Keeps a number of children running.
 
     Attributes:
-        arguments: of the ``lading`` command that a child runs, without the socket's.
+        arguments: of the ``lading`` command that a child runs, without those about the socket.
         environ: the children's environment.
-        sockets: what the children listen on; the caller's to close.
-        processes: how many children there are, at least 1.
+        sockets: the sockets that the children listen on; the caller closes them.
+        processes: number of children, at least 1.
         grace: seconds that a child may take to stop.
         serving: which children serve.
     """
@@ -103,7 +104,7 @@ class Supervisor:
         return range(1, self.processes + 1)
 
     async def _stand_by(self) -> None:
-        """Answer while no child serves, but for the short time that a start takes."""
+        """Answer while no child serves, except for the short time of a start."""
         while True:
             await self.serving.by_none.wait()
             with contextlib.suppress(TimeoutError):
@@ -152,7 +153,7 @@ class Supervisor:
             return await self._until_ended(number, child, ours, stop)
 
     async def _until_ended(self, number: int, child: Process, ours: socket.socket, stop: asyncio.Event) -> int:
-        """Look after a child that was started; its exit status."""
+        """Watch a started child; its exit status."""
         log.debug("started a child process", child=number, child_pid=child.pid)
         news = asyncio.create_task(self._listen_to(number, ours), name=f"news of child {number}")
         ended = asyncio.create_task(child.wait())
@@ -173,7 +174,7 @@ class Supervisor:
         return status
 
     async def _listen_to(self, number: int, ours: socket.socket) -> None:
-        """Wait until a child says that it serves."""
+        """Wait until the child says that it serves."""
         ours.setblocking(False)
         if await asyncio.get_running_loop().sock_recv(ours, len(SERVING)) == SERVING:
             log.info("a child process serves", child=number)
@@ -194,7 +195,7 @@ class Supervisor:
             stdout=DEVNULL,
             env={name: value for name, value in self.environ.items() if name != "PYTHONPATH"},
             pass_fds=descriptors,
-            # Ctrl-C at a terminal reaches the whole process group; only the parent is to act on it.
+            # Ctrl-C at a terminal reaches the whole process group, and only the parent must react.
             start_new_session=True,
         )
 
@@ -235,19 +236,19 @@ async def serve_as_child(
 
 
 def _tell_parent() -> None:
-    """Say on standard input, a socket, that this process serves."""
-    with contextlib.suppress(OSError):  # the parent is gone, which the watch sees as well
+    """Tell the parent through standard input, a socket, that this process serves."""
+    with contextlib.suppress(OSError):  # the parent is gone, which the watch notices too
         os.write(sys.stdin.fileno(), SERVING)
 
 
 async def _stop_with_parent(stop: asyncio.Event) -> None:
-    """Set ``stop`` when standard input ends: the supervisor, which holds its other end, is gone."""
+    """Set ``stop`` when standard input ends: the supervisor at its other end is gone."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     pipe = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     try:
-        # A supervisor that dies before it has read that this process serves ends the socket with a reset.
+        # The socket ends with a reset if the supervisor died before it read that this process serves.
         with contextlib.suppress(OSError):
             await reader.read()
         stop.set()

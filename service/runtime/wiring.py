@@ -1,6 +1,6 @@
-"""The composition root: from settings to opened components, and how they close again.
+"""The composition root: opens the components of the settings, and closes them again.
 
-The only module that knows which class stands behind which contract. What is opened last is closed first.
+Only this module knows which class implements which contract. Components close in the reverse order.
 """
 
 import random
@@ -41,12 +41,12 @@ from ..work.worker import Worker, WorkerOptions
 from .plugins import detectors_for, fetchers_for, formats_of, storages_for
 
 IMPORT_TYPES = frozenset({"url", "data", "upload"})
-"""What clients may send as ``import_type``, beside the kinds of the configured fetchers."""
+"""Values of ``import_type`` that clients may send, in addition to the kinds of the configured fetchers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that is open."""
+    """The opened components."""
 
     settings: Settings
     clock: Clock
@@ -66,7 +66,7 @@ class Parts:
 
     @property
     def storage(self) -> GuardedStorage:
-        """The storage that new images are saved in."""
+        """The storage for new images."""
         return self.storages.backend
 
     @property
@@ -80,7 +80,7 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
     if settings.documents.backend == "memory":
         return MemoryDocumentStore(clock)
     if settings.documents.backend == "mongo":
-        # Here, since importing the driver takes longer than all the rest, and few need it.
+        # Imported here, since the driver takes longer than everything else, and few services need it.
         from ..documents.mongo.connection import MongoOptions  # noqa: PLC0415
         from ..documents.mongo.store import MongoDocumentStore  # noqa: PLC0415
 
@@ -112,7 +112,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         await store.open()
         awake = AwakeClock()
         stack.enter_context(awake.ticking())
-        # No heartbeat gets through a loop that is blocked: the leases are not to be lost with it.
+        # A blocked loop sends no heartbeat, and the leases must not be lost with it.
         limit = min(settings.worker.blocking_limit, settings.worker.lease / 2)
         watch = stack.enter_context(Watch(log_blocking, limit))
         fetchers = fetchers_for(settings, components, stack, watch)
@@ -125,7 +125,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         quotas = Quotas(store, settings.limits.organization_stored_bytes)
         progress = Progress(store)
         files = files_of(storages.backend)
-        # Where the operator has no other wish, a long body is written where it can stay.
+        # By default a long body is spooled where it can become the stored object.
         make_file = files.make_file if files is not None and worker.spool_directory is None else None
         spools = Spools(worker.spool_memory_bytes, worker.spool_directory, executor, make_file)
         importer = Importer(
@@ -166,7 +166,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
 async def open_storages(
     settings: Settings, components: Components, clock: Clock
 ) -> AsyncIterator[tuple[DocumentStore, Storages]]:
-    """Open the store and the storages alone, for commands that work on what is stored; close them on exit.
+    """Open the store and the storages only, for commands that work on stored images; close them on exit.
 
     Raises:
         StoreUnavailable: the database cannot be opened.
@@ -182,7 +182,7 @@ async def open_storages(
 
 
 def make_worker(parts: Parts) -> Worker:
-    """A worker on the open parts; ``Worker.run`` is the caller's to own."""
+    """A worker on the opened parts. The caller owns the task of ``Worker.run``."""
     images = make_images(parts)
     options = parts.settings.worker
     attempts = Attempts(
@@ -217,7 +217,7 @@ def make_worker(parts: Parts) -> Worker:
 
 
 def make_images(parts: Parts) -> Images:
-    """The images on the open parts."""
+    """The images on the opened parts."""
     options = parts.settings.images
     signers = {name: signer for name, one in parts.storages.by_name.items() if (signer := signer_of(one))}
     return Images(
@@ -240,10 +240,10 @@ def _mirror(storages: Storages) -> Mirror | None:
 
 
 def make_mirroring(parts: Parts) -> Mirroring:
-    """What makes second copies that are pending; ``Mirroring.run`` is the caller's to own."""
+    """Makes pending second copies. The caller owns the task of ``Mirroring.run``."""
     return Mirroring(Copyist(parts.store, parts.storages, parts.clock), parts.rng)
 
 
 def make_purger(parts: Parts) -> Purger:
-    """What completes deletions; ``Purger.run`` is the caller's to own."""
+    """Completes deletions. The caller owns the task of ``Purger.run``."""
     return Purger(make_images(parts), parts.store, parts.clock, parts.rng)

@@ -50,7 +50,7 @@ class StorageSettings(Section):
     @classmethod
     def _not_the_backend(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and value == info.data.get("backend"):
-            raise ValueError("names the backend itself")
+            raise ValueError("names the backend itself; name another storage")
         return value
 
     @property

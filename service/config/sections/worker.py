@@ -82,7 +82,7 @@ class WorkerSettings(Section):
     @classmethod
     def _not_below_retry_base(cls, value: float, info: ValidationInfo) -> float:
         if value < info.data.get("retry_base", value):
-            raise ValueError("is less than retry_base")
+            raise ValueError("is less than retry_base; make it at least as long")
         return value
 
 

@@ -152,8 +152,8 @@ def test_the_sections_say_the_same_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "section", "key", "problem"),
     [
-        ({"LADING_STORAGE__MIRROR": "archive"}, "storage", "mirror", "names the backend itself"),
-        ({"LADING_STORAGE__OTHERS": "old, old"}, "storage", "others", "names a plugin twice"),
+        ({"LADING_STORAGE__MIRROR": "archive"}, "storage", "mirror", "names the backend itself; name another storage"),
+        ({"LADING_STORAGE__OTHERS": "old, old"}, "storage", "others", "names a plugin twice; name each plugin once"),
         ({"LADING_STORAGE__OTHERS": "../old"}, "storage", "others", "pattern"),
         ({"LADING_STORAGE__MIRROR": "absent"}, "storage", "mirror", "no plugin 'absent' is installed"),
         ({"LADING_STORAGE__OTHERS": "absent, old"}, "storage", "others", "no plugin 'absent' is installed"),

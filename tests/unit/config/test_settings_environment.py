@@ -87,14 +87,17 @@ def test_other_variables_are_left_alone() -> None:
 
 
 def test_one_option_given_by_two_variables_is_a_fault() -> None:
-    with pytest.raises(SettingsError, match=r"lading_service__port: \[service\] port: is also given by LADING_SER"):
+    with pytest.raises(SettingsError, match=r"lading_service__port: \[service\] port: is also set by LADING_SER"):
         load_settings(None, {"LADING_SERVICE__PORT": "1", "lading_service__port": "2"})
 
 
 def test_a_variable_that_may_mean_two_sections_is_a_fault(tmp_path: Path) -> None:
     section = f"organization_id = acme\nsecret = {SECRET}\n"
     fault = the_fault(tmp_path, f"[issuer.a-b]\n{section}[issuer.a.b]\n{section}", {"LADING_ISSUER_A_B__ENABLED": "no"})
-    assert fault.problem == "may mean both [issuer.a-b] enabled and [issuer.a.b] enabled"
+    assert (
+        fault.problem
+        == "can mean both [issuer.a-b] enabled and [issuer.a.b] enabled; set the option in service.conf instead"
+    )
 
 
 def test_a_wrong_value_is_told_with_its_variable(tmp_path: Path) -> None:

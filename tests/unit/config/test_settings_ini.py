@@ -35,13 +35,13 @@ def test_every_syntax_fault_is_told_with_its_line_and_the_rest_is_read() -> None
     assert parse(text) == (
         {"a": {"k": "1"}, "b": {"k": "4"}},
         [
-            ("x:1", "", "stands before the first [section]"),
+            ("x:1", "", "is before the first [section]; move it into a section"),
             ("x:4", "", "is neither [section] nor key = value"),
-            ("x:5", "k", "is there twice"),
+            ("x:5", "k", "appears twice; keep one of them"),
             ("x:6", "", "is neither [section] nor key = value"),
-            ("x:9", "", "is there twice"),
+            ("x:9", "", "appears twice; keep one of them"),
             ("x:11", "", "is neither [section] nor key = value"),
-            ("x:13", "", "is there twice"),
+            ("x:13", "", "appears twice; keep one of them"),
         ],
     )
 
@@ -51,11 +51,11 @@ def test_a_repeated_option_takes_its_further_lines_with_it() -> None:
 
 
 def test_keys_that_differ_in_case_are_the_same() -> None:
-    assert parse("[a]\nk = 1\nK = 2\n")[1] == [("x:3", "k", "is there twice")]
+    assert parse("[a]\nk = 1\nK = 2\n")[1] == [("x:3", "k", "appears twice; keep one of them")]
 
 
 def test_a_nul_is_refused_with_its_line() -> None:
-    with pytest.raises(SettingsError, match="x:2: holds a NUL"):
+    with pytest.raises(SettingsError, match="x:2: contains a NUL"):
         parse("[a]\n\0")
 
 
