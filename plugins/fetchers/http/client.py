@@ -5,9 +5,8 @@ chained to ours (``from None``), and what may be logged of them is spelled out.
 """
 
 import asyncio
-import contextlib
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import cast
@@ -17,25 +16,22 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from ...errors import (
-    AddressNotAllowed,
     BodyEmpty,
     BodyTooLarge,
-    BodyTruncated,
-    ConnectFailed,
     ConnectionLost,
     OriginProtocolError,
-    TlsFailed,
 )
 from ...host.record import enter
 from ...net.addresses import AddressPolicy
 from ...net.resolver import HostResolver
-from ...net.sockets import AddressDenied, CheckedSockets
+from ...net.sockets import CheckedSockets
 from ...net.urls import HttpUrl
 from .clock import timed_out
-from .connector import TracedConnector, after_connect, make_tls_context
-from .gate import Gate
 from .options import HttpOptions
-from .responses import RawHeaders, check_encoding, check_framing, check_status, field_values
+from .responses import RawHeaders, check_encoding, check_framing, check_status, field_values, whole_range
+from .wire.connector import ResponseParser, TracedConnector, after_connect, make_tls_context
+from .wire.failures import translated
+from .wire.gate import READ_BYTES, Gate
 
 # aiohttp holds back a connection whose unread body passes twice this; with one read of the socket on top, a fetch
 # has less than half a MiB in memory.
@@ -53,6 +49,7 @@ class _Response(aiohttp.ClientResponse):
     sockets: CheckedSockets
     announced: int | None = None
     gate: Gate
+    buffer: memoryview
 
     async def start(self, connection: "aiohttp.connector.Connection") -> aiohttp.ClientResponse:
         """Read the head; see ``aiohttp.ClientResponse``."""
@@ -66,7 +63,7 @@ class _Response(aiohttp.ClientResponse):
         try:
             if self.sockets.are_many():
                 protocol.force_close()
-            self.gate = _gate(transport, protocol)
+            self.gate = _gate(transport, cast("ResponseParser", protocol), self.buffer)
             self.gate.expect_response(self.limits.head_max_bytes)
             await self._read_head(connection)
             self.announced = check_framing(self.raw_headers)
@@ -95,7 +92,12 @@ class _Response(aiohttp.ClientResponse):
 
     async def read_piece(self) -> bytes:
         """The next piece of the body; empty at its end."""
-        piece = await self.content.readany()
+        try:
+            piece = await self.content.readany()
+        except aiohttp.ClientPayloadError:
+            if self.gate.fault is not None:
+                raise self.gate.fault from None
+            raise
         if not piece and self.gate.lost is not None and self._ends_with_connection():
             raise aiohttp.ClientPayloadError("connection reset")
         return piece
@@ -108,12 +110,12 @@ class _Response(aiohttp.ClientResponse):
         return self.announced is None and not field_values(self.raw_headers, b"transfer-encoding")
 
 
-def _gate(transport: asyncio.Transport, protocol: "aiohttp.client_proto.ResponseHandler") -> Gate:
+def _gate(transport: asyncio.Transport, parser: ResponseParser, buffer: memoryview) -> Gate:
     """The gate of a connection, put in place on its first request."""
     present = transport.get_protocol()
     if isinstance(present, Gate):
         return present
-    gate = Gate(transport, protocol)
+    gate = Gate(transport, parser, buffer)
     transport.set_protocol(gate)
     return gate
 
@@ -162,6 +164,10 @@ class HttpResponse:
         """
         check_status(self.status, self.headers, datetime.now(UTC))
         check_encoding(self.headers)
+        if (whole := whole_range(self.status, self.headers)) is not None:
+            if self.announced not in (whole, None):
+                raise OriginProtocolError(reason="its content range and its content length differ")
+            self.announced = whole
         if self.announced is not None and self.announced > max_bytes:
             raise BodyTooLarge(f"{self.announced} bytes were announced", limit=max_bytes)
         if self.announced == 0:
@@ -171,10 +177,11 @@ class HttpResponse:
         """The next piece of the body, less than 1 MiB; empty at its end.
 
         Raises:
-            BodyTruncated: the body is shorter than announced, or its framing is broken.
+            BodyTruncated: the body is shorter than announced.
+            OriginProtocolError: its framing is broken, or too large for the body.
             FetchError: the connection failed.
         """
-        with _translated(self.url):
+        with translated(self.url):
             return await self._response.read_piece()
 
     def take_piece(self) -> bytes:
@@ -232,7 +239,7 @@ class HttpClient:
     async def _send(self, method: str, url: HttpUrl, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
         enter("send")
         after_connect.set("tls" if url.scheme == "https" else "send")
-        with _translated(url, self._connect_timeout):
+        with translated(url, self._connect_timeout):
             response = await self._session.request(
                 method,
                 URL(str(url), encoded=True),
@@ -260,6 +267,7 @@ def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver
 
         limits = options
         sockets = checked_sockets
+        buffer = memoryview(bytearray(READ_BYTES))
 
     connector = TracedConnector(
         resolver=_Resolver(resolver),
@@ -283,32 +291,3 @@ def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver
             connect=options.dns_timeout + options.connect_timeout, sock_connect=options.connect_timeout
         ),
     )
-
-
-@contextlib.contextmanager
-def _translated(url: HttpUrl, connect_timeout: float = 0) -> Iterator[None]:
-    """Turn what aiohttp raises into our errors, with nothing in them but what may be logged."""
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError:
-        raise timed_out("the connection", connect_timeout) from None
-    except ssl.SSLError as error:  # first: aiohttp's own TLS errors are connection errors as well
-        raise TlsFailed(f"{url.loggable}: {_tls_reason(error)}") from None
-    except aiohttp.ClientConnectorError as error:
-        if isinstance(error.os_error, AddressDenied):
-            raise AddressNotAllowed(f"{url.loggable}: {error.os_error.strerror}") from None
-        raise ConnectFailed(f"{url.loggable}: {error.os_error.strerror}") from None
-    except aiohttp.ClientPayloadError:
-        raise BodyTruncated(url.loggable) from None
-    except aiohttp.ClientResponseError as error:
-        raise OriginProtocolError(
-            f"{url.loggable}: {type(error.__cause__).__name__}", reason="its head is malformed"
-        ) from None
-    except (aiohttp.ClientError, OSError, RuntimeError) as error:
-        raise ConnectionLost(f"{url.loggable}: {type(error).__name__}") from None
-
-
-def _tls_reason(error: ssl.SSLError) -> str:
-    """What OpenSSL says; aiohttp wraps its error in one of its own."""
-    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    return str(getattr(inner, "verify_message", None) or getattr(inner, "reason", None) or type(inner).__name__)

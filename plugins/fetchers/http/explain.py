@@ -13,7 +13,7 @@ from .client import HttpClient, HttpResponse
 from .options import HttpOptions
 from .redirects import redirect_target, redirected_from
 from .requests import request_headers
-from .responses import REDIRECTS
+from .responses import REDIRECTS, has_image
 
 
 class HttpExplainer:
@@ -74,4 +74,5 @@ def _findings(hop: int, url: HttpUrl, judged: Iterable[Judged]) -> Iterator[Find
 def _answer(hop: int, response: HttpResponse) -> Finding:
     status = response.status
     told = f"status {status}, a redirect" if status in REDIRECTS else f"status {status}"
-    return Finding(hop, response.url.loggable, "answer", status in {200, 203, *REDIRECTS}, told)
+    is_fine = status in REDIRECTS or has_image(status, response.headers)
+    return Finding(hop, response.url.loggable, "answer", is_fine, told)

@@ -24,7 +24,6 @@ from ...net.resolver import LOOKUP_THREADS, HostResolver, Lookup, system_lookup
 from ...net.targets import TargetPolicy
 from ...net.urls import HttpUrl, parse_http_url
 from . import responses as http_responses
-from .body import Body
 from .client import HttpClient, HttpResponse
 from .clock import FetchClock, fetcher_closed
 from .explain import HttpExplainer
@@ -33,6 +32,7 @@ from .options import HttpOptions
 from .posting import post
 from .redirects import redirect_target, redirected_from
 from .requests import check_headers, request_headers
+from .wire.body import Body
 
 PARSED_URLS: Final = 256
 """URLs that are kept as they were read: one that is imported is read when it is accepted, and soon again to be fetched.

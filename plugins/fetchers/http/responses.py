@@ -27,8 +27,10 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _NOT_FOUND = frozenset({404, 410})
 _DENIED = frozenset({401, 403, 407, 451})
 _TRY_LATER = frozenset({408, 425, 429})
-_UNASKED = {101: "switched protocols", 206: "sent a part", 304: "sent no new version"}
+_PARTIAL = 206
+_UNASKED = {101: "switched protocols", _PARTIAL: "sent a part", 304: "sent no new version"}
 _DIGITS = re.compile(rb"[0-9]{1,18}")
+_RANGE = re.compile(rb"bytes[ \t]+0-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"[!#$&^_.+0-9a-z-]{1,63}/[!#$&^_.+0-9a-z-]{1,63}")
 _SHORT_TEXT = re.compile(r"[ -~]{1,512}")
 
@@ -60,13 +62,31 @@ def check_framing(headers: RawHeaders) -> int | None:
     return int(lengths[0])
 
 
+def whole_range(status: int, headers: RawHeaders) -> int | None:
+    """The length of the whole file, where a 206 sends that: some caches answer so, whatever was asked. None otherwise.
+
+    The length is of the file as it is encoded, as that of ``Content-Length`` is (RFC 9110 section 14.4).
+    """
+    values = field_values(headers, b"content-range") if status == _PARTIAL else []
+    found = _RANGE.fullmatch(values[0]) if len(values) == 1 else None
+    if found is None:
+        return None
+    last, length = int(found[1]), int(found[2])
+    return length if length == last + 1 else None
+
+
+def has_image(status: int, headers: RawHeaders) -> bool:
+    """Whether the body is the image: 200, 203 (RFC 9110 sections 15.3.1 and 15.3.4), and a 206 with the whole file."""
+    return status in (200, 203) or whole_range(status, headers) is not None
+
+
 def check_status(status: int, headers: RawHeaders, now: datetime) -> None:
-    """Let 200 and 203 pass, whose body is the image (RFC 9110 sections 15.3.1 and 15.3.4).
+    """Let an answer pass whose body is the image, see ``has_image``.
 
     Raises:
         FetchError: the class that any other status, redirects apart, stands for.
     """
-    if status in (200, 203):
+    if has_image(status, headers):
         return
     if status in _NOT_FOUND:
         raise OriginNotFound(status=status)
@@ -147,60 +167,3 @@ def retry_after_seconds(headers: RawHeaders, now: datetime) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return min(max((moment - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
-
-
-class HeadMeter:
-    """Counts the bytes of a response's head, interim (1xx) heads included, as they arrive.
-
-    Args:
-        max_bytes: longest head that is let through.
-    """
-
-    _END = re.compile(rb"\r?\n\r?\n")
-    _INTERIM = re.compile(rb"HTTP/\d\.\d +1\d\d")
-
-    def __init__(self, max_bytes: int) -> None:
-        self._left = max_bytes
-        self._max_bytes = max_bytes
-        self._head = bytearray()
-        self.is_over = False
-        """Whether the final head has come; nothing is counted after it."""
-
-    def feed(self, data: bytes) -> int:
-        """Count what arrived.
-
-        Returns:
-            how many bytes of ``data`` belong to the head; the body begins behind them.
-
-        Raises:
-            OriginProtocolError: the head is longer than allowed.
-        """
-        before = len(self._head)
-        self._head += data
-        counted = 0
-        searched = max(before - len(b"\r\n\r"), 0)
-        while not self.is_over:
-            counted += self._drop_empty_lines()
-            end = self._END.search(self._head, searched)
-            size = end.end() if end else len(self._head)
-            if size > self._left:
-                raise OriginProtocolError(reason=f"its head is longer than {self._max_bytes} bytes")
-            if end is None:
-                return len(data)
-            searched = 0
-            counted += size
-            self._left -= size
-            self.is_over = not self._INTERIM.match(self._head)
-            del self._head[:size]
-        self._head.clear()
-        return max(counted - before, 0)
-
-    def _drop_empty_lines(self) -> int:
-        """Parsers skip empty lines before the status line (RFC 9112 section 2.2); they count as well."""
-        if not self._head.startswith((b"\r", b"\n")):
-            return 0
-        content = self._head.lstrip(b"\r\n")
-        dropped = len(self._head) - len(content)
-        self._left -= dropped
-        self._head = content
-        return dropped

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from lading.plugins.errors import ConnectionLost, FetchTimeout
-from lading.plugins.fetchers.http.body import RateFloor
 from lading.plugins.fetchers.http.clock import FetchClock
+from lading.plugins.fetchers.http.wire.body import RateFloor
 
 
 @pytest.mark.gen_test

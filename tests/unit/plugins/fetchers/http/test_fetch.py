@@ -252,3 +252,20 @@ def idle_connections(fetcher: HttpFetcher) -> list[Any]:
     connector = fetcher._client._session.connector
     assert connector is not None
     return [protocol for pooled in connector._conns.values() for protocol, _ in pooled]
+
+
+WHOLE = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/3\r\n"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        WHOLE + b"Content-Length: 3\r\n\r\nabc",
+        WHOLE + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        WHOLE.replace(b"bytes ", b"Bytes  ") + b"\r\nabc",
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_part_that_is_the_whole_file_is_taken(message: bytes) -> None:
+    async with Origin({"/a": raw(message)}) as origin, http_fetcher() as fetcher:
+        assert await fetch(fetcher, origin.url("/a")) == b"abc"

@@ -14,7 +14,6 @@ from lading.plugins.errors import (
     OriginUnavailable,
 )
 from lading.plugins.fetchers.http import responses as http_responses
-from lading.plugins.fetchers.http.responses import HeadMeter
 
 NOW = datetime(2026, 8, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -176,57 +175,3 @@ def test_a_redirect_leads_to_exactly_one_place(headers: list[tuple[bytes, bytes]
 def test_locations_are_utf_8_or_else_latin_1() -> None:
     assert http_responses.location([(b"Location", "/é".encode())]) == "/é"
     assert http_responses.location([(b"Location", "/é".encode("latin-1"))]) == "/é"
-
-
-# --- the head's length ------------------------------------------------------------------------------------------------
-
-INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-FINAL = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
-
-
-@given(st.sampled_from([b"", b"\r\n", INTERIM, INTERIM * 3]), st.lists(st.integers(0, 200)))
-def test_the_body_begins_behind_the_final_head_however_it_is_cut(before: bytes, cuts: list[int]) -> None:
-    whole = before + FINAL + b"body\r\n\r\nmore"
-    meter = HeadMeter(1000)
-    ends = sorted({min(cut, len(whole)) for cut in cuts} | {len(whole)})
-    body = b""
-    start = 0
-    for end in ends:
-        piece = whole[start:end]
-        body += piece if meter.is_over else piece[meter.feed(piece) :]
-        start = end
-    assert meter.is_over
-    assert body == b"body\r\n\r\nmore"
-
-
-def test_a_head_of_exactly_the_limit_passes() -> None:
-    meter = HeadMeter(len(FINAL))
-    assert meter.feed(FINAL + b"body") == len(FINAL)
-
-
-@pytest.mark.parametrize(
-    "piece",
-    [
-        FINAL,
-        FINAL[:-2] + b"C: d",
-        INTERIM + FINAL,
-        b"\r\n" * 40,
-        b"x" * 40,
-        INTERIM,
-    ],
-)
-def test_a_longer_head_is_refused_at_the_byte_that_is_too_many(piece: bytes) -> None:
-    for cut in (1, len(piece)):
-        meter = HeadMeter(len(FINAL) - 1)
-        with pytest.raises(OriginProtocolError, match="longer than"):
-            feed_all(meter, piece, cut)
-
-
-def feed_all(meter: HeadMeter, data: bytes, cut: int) -> None:
-    for start in range(0, len(data), cut):
-        meter.feed(data[start : start + cut])
-
-
-def test_interim_heads_count_together() -> None:
-    with pytest.raises(OriginProtocolError):
-        feed_all(HeadMeter(1000), INTERIM * 1000, len(INTERIM))

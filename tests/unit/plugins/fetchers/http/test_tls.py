@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lading.plugins.errors import RedirectNotAllowed, TlsFailed
-from lading.plugins.fetchers.http.connector import make_tls_context
+from lading.plugins.fetchers.http.wire.connector import make_tls_context
 from lading.plugins.host.record import tracing
 from lading.plugins.testing.origin import Origin, answer, redirect
 from tests.unit.plugins.fetchers.support import SECRET, everything_logged, fetch, http_fetcher

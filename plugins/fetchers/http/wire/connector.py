@@ -1,15 +1,33 @@
 """The connections of the HTTP client: aiohttp's, which also say when they are up, and what TLS they use."""
 
+import asyncio
 import ssl
 from contextvars import ContextVar
 from typing import Any, Final
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 
-from ...host.record import enter
+from ....host.record import enter
 
 after_connect: Final[ContextVar[str]] = ContextVar("ladingafter_connect", default="send")
 """The phase that follows when the connection of the present request is up."""
+
+
+class ResponseParser(ResponseHandler):
+    """aiohttp's parser of a connection, which also tells of a body that comes in chunks, as soon as its head is read.
+
+    Attributes:
+        chunked: the body of the present response, if that comes in chunks.
+    """
+
+    chunked: aiohttp.StreamReader | None = None
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """A head was read; see ``aiohttp.DataQueue``."""
+        message, content = data
+        self.chunked = content if message.chunked else None
+        super().feed_data(data, size)
 
 
 class TracedConnector(aiohttp.TCPConnector):
@@ -20,11 +38,11 @@ class TracedConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        make = self._factory
+        loop = asyncio.get_running_loop()
 
-        def connected() -> aiohttp.client_proto.ResponseHandler:
+        def connected() -> ResponseParser:
             enter(after_connect.get())
-            return make()
+            return ResponseParser(loop)
 
         self._factory = connected  # type: ignore[assignment]
 

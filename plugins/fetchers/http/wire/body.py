@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from ...errors import BodyEmpty, BodyTooLarge, BodyTruncated
-from .clock import FetchClock, timed_out
-from .options import HttpOptions
+from ....errors import BodyEmpty, BodyTooLarge, BodyTruncated, OriginProtocolError
+from ..clock import FetchClock, timed_out
+from ..options import HttpOptions
 
 READ_PHASE = "the wait for the next bytes of the body"
 
@@ -68,7 +68,7 @@ class Body:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._size == self._announced:  # HTTP's framing lets no more through
+        if self._size == self._announced:
             raise StopAsyncIteration
         self._clock.refuse_if_stopped()
         waited = 0.0
@@ -85,6 +85,8 @@ class Body:
         self._size += len(piece)
         if self._size > self._options.max_bytes:
             raise BodyTooLarge(limit=self._options.max_bytes)
+        if self._announced is not None and self._size > self._announced:  # by its content range, that is
+            raise OriginProtocolError(reason="its content range announces fewer bytes than it sends")
         self._rate.count(waited, len(piece))
         return piece
 
