@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from .contracts import ObjectMetadata, Source
 from .options import PluginOptions
@@ -198,5 +199,26 @@ class SupportsFormats(ABC):
         """
 
 
-DETECTOR_CAPABILITIES: Mapping[str, type] = MappingProxyType({"formats": SupportsFormats})
+class SupportsEarlyRefusal(ABC):
+    """A detector that can refuse a file by its first bytes, so that Lading need not fetch an endless stream to its end.
+
+    Lading ends a fetch early with ``not_an_image`` only if every configured detector has this capability, and each of
+    them refuses the head.
+    """
+
+    @abstractmethod
+    def could_be(self, head: bytes) -> bool:
+        """Return False only if ``detect`` raises ``NotAnImage`` for every file that begins with ``head``.
+
+        Lading calls it while a body arrives: with 64 bytes or more, again when the head has doubled, and with 4096
+        bytes (``LONGEST_HEAD``) at last. Return within a tenth of a millisecond, do no I/O, and raise nothing.
+        """
+
+
+LONGEST_HEAD: Final = 4096
+"""Most bytes that ``SupportsEarlyRefusal.could_be`` is given."""
+
+DETECTOR_CAPABILITIES: Mapping[str, type] = MappingProxyType(
+    {"early_refusal": SupportsEarlyRefusal, "formats": SupportsFormats}
+)
 """Every capability of detectors, by the name that ``lading plugins`` prints."""

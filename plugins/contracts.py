@@ -52,7 +52,8 @@ class Fetched:
     Attributes:
         chunks: the body, in order, in non-empty pieces of at most 1 MiB. Lading iterates it once. It raises a
             ``FetchError`` if the body breaks off, or is too long or too short.
-        content_length: announced size in bytes, or None. Lading does not trust it and counts ``chunks``.
+        content_length: announced size of ``chunks`` in bytes, or None, as where the fetcher undoes a content encoding.
+            Lading does not trust it and counts ``chunks``.
         content_type: announced media type in lower case, without parameters, or None. Lading does not trust it.
         filename: the origin's name for the file, or None. Untrusted data, never a path.
         etag: the origin's entity tag as sent, or None.

@@ -159,6 +159,45 @@ class TlsFailed(FetchError):
     public_text = "The origin's TLS certificate or handshake is not acceptable."
 
 
+class TlsIssuerUnknown(TlsFailed):
+    """No trusted authority has signed the certificate, or the origin leaves out the certificate in between."""
+
+    code = "tls_issuer_unknown"
+    public_text = (
+        "The issuer of the origin's TLS certificate is not trusted, or the origin does not send an intermediate"
+        " certificate."
+    )
+
+
+class TlsSelfSigned(TlsFailed):
+    code = "tls_self_signed"
+    public_text = "The origin's TLS certificate is self-signed."
+
+
+class TlsNameMismatch(TlsFailed):
+    code = "tls_name_mismatch"
+    public_text = "The origin's TLS certificate is not for the host of the url."
+
+
+class TlsCertificateExpired(TlsFailed):
+    code = "tls_certificate_expired"
+    public_text = "The origin's TLS certificate, or one of its issuers, has expired."
+
+
+class TlsCertificateNotYetValid(TlsFailed):
+    code = "tls_certificate_not_yet_valid"
+    public_text = "The origin's TLS certificate, or one of its issuers, is not yet valid."
+
+
+class TlsHandshakeFailed(TlsFailed):
+    """The handshake failed for another reason than a certificate, such as an old version, or a port without TLS."""
+
+    code = "tls_handshake_failed"
+    public_text = (
+        "The TLS handshake with the origin failed: the port may not speak TLS, or no version that the service accepts."
+    )
+
+
 class FetchTimeout(FetchError):
     code = "fetch_timeout"
     retryable = True
@@ -210,6 +249,25 @@ class RedirectNotAllowed(FetchError):
 class ContentEncodingNotAllowed(FetchError):
     code = "content_encoding_not_allowed"
     public_text = "The origin sent a content encoding that the service did not request."
+
+
+class ContentEncodingCorrupt(FetchError):
+    """The body is not encoded as the origin says, or the encoded data is damaged."""
+
+    code = "content_encoding_corrupt"
+    public_text = "The origin labels the body as {coding}, but it is damaged or encoded otherwise."
+
+
+class ContentEncodingTruncated(FetchError):
+    """The body came as the origin framed it, and the encoded data goes on behind its end."""
+
+    code = "content_encoding_truncated"
+    public_text = "The origin labels the body as {coding}, but the end of the data is missing."
+
+
+class ContentEncodingBomb(FetchError):
+    code = "content_encoding_bomb"
+    public_text = "The body expands to more than {limit} times its size when its {coding} encoding is undone."
 
 
 class BodyTooLarge(FetchError):

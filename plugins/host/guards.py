@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
-from ..capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
+from ..capabilities import Finding, PostAnswer, SupportsEarlyRefusal, SupportsExplaining, SupportsPosting
 from ..contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from ..errors import DetectError, FetchError, PluginError
 from .calls import Caller
@@ -163,7 +163,7 @@ async def _pieces(
         yield piece
 
 
-class GuardedDetector(TypeDetector):
+class GuardedDetector(SupportsEarlyRefusal, TypeDetector):
     """A detector made safe to call. The guard owns the detector. Errors: as ``GuardedFetcher``, for ``DetectError``.
 
     Args:
@@ -185,6 +185,7 @@ class GuardedDetector(TypeDetector):
         watch: Watch | None = None,
     ) -> None:
         self._detector = detector
+        self._early = detector if isinstance(detector, SupportsEarlyRefusal) else None
         self._deadline = deadline
         self._caller = Caller("detect", name, DetectError, concurrency=concurrency, observer=observer, watch=watch)
 
@@ -194,6 +195,11 @@ class GuardedDetector(TypeDetector):
         if not isinstance(info, ImageInfo):
             raise self._caller.stamp.fault(f"detect gave {type(info).__name__}")
         return info
+
+    def could_be(self, head: bytes) -> bool:
+        """See ``SupportsEarlyRefusal.could_be``; True where the detector cannot tell."""
+        early = self._early
+        return early is None or self._caller.call_now("could_be", lambda: early.could_be(head)) is not False
 
     async def close(self) -> None:
         """See ``TypeDetector.close``."""

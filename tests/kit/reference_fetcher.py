@@ -18,6 +18,7 @@ from lading.plugins.errors import (
     BodyTruncated,
     ConnectFailed,
     ConnectionLost,
+    ContentEncodingNotAllowed,
     FetchError,
     FetchTimeout,
     OriginProtocolError,
@@ -218,7 +219,8 @@ class ReferenceFetcher(Fetcher):
             raise BodyEmpty
 
     def check_encoding(self, headers: RawHeaders) -> None:
-        http_responses.check_encoding(headers)
+        if any(value.lower() != b"identity" for value in http_responses.field_values(headers, b"content-encoding")):
+            raise ContentEncodingNotAllowed
 
     def too_large(self) -> FetchError:
         return BodyTooLarge(limit=self.max_bytes)

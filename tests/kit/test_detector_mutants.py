@@ -50,6 +50,7 @@ FAULTS = [
     Fault(broken.AddsParameters, "test_values_are_plausible", says="media type"),
     Fault(broken.ReturnsNone, "test_values_are_plausible", says="None"),
     Fault(broken.ChangesItsMind, "test_twice_the_same", says="then"),
+    Fault(broken.RefusesTooEarly, "test_nothing_that_it_knows_is_refused_early", says="by its first 64 bytes"),
     Fault(broken.ResolvesThePath, "test_a_file_that_has_lost_its_name"),
     Fault(broken.ResolvesThePath, "test_a_file_in_memory_that_nobody_may_change"),
     Fault(broken.MapsItForWriting, "test_a_file_in_memory_that_nobody_may_change"),

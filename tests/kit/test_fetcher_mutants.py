@@ -124,8 +124,8 @@ FAULTS = [
     Fault(http.KeepsConnections, "test_what_follows_an_answer_is_not_the_next", says="a plain source"),
     Fault(http.KeepsConnections, "test_a_connection_that_is_closed_unannounced", says="keeps no connection"),
     # encodings and announcements
-    Fault(http.IgnoresEncodings, "test_an_encoding_that_nobody_asked_for", says="as the whole"),
-    Fault(http.IgnoresEncodings, "test_compressed_bodies", says="as the whole"),
+    Fault(http.RetriesEncodings, "test_an_encoding_that_nobody_asked_for", says="an unknown content encoding"),
+    Fault(http.IgnoresEncodings, "test_compressed_bodies", says="a gzip: 1023 bytes"),
     Fault(http.UnpacksBombs, "test_compressed_bodies", says="a gzip of 4 MiB"),
     Fault(http.PassesTypesOn, "test_media_types", says="no bare lower-case media type"),
     Fault(http.PassesNamesOn, "test_filenames_are_no_paths", says="is a path"),

@@ -15,18 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from lading.plugins import ImageInfo, TypeDetector
+from lading.plugins import ImageInfo, SupportsEarlyRefusal, TypeDetector
 from lading.plugins.errors import ImageCorrupt, NotAnImage, SideTooLong, TooManyPixels
 from lading_svg.errors import DetectorClosed, TooLarge
 from lading_svg.options import SvgOptions
 from lading_svg.parsing import Watch, parse
-from lading_svg.prolog import LONGEST, root_at
+from lading_svg.prolog import LONGEST, may_begin, root_at
 from lading_svg.reading import opened
 
 FORMAT, CONTENT_TYPE = "SVG", "image/svg+xml"
 
 
-class SvgDetector(TypeDetector):
+class SvgDetector(SupportsEarlyRefusal, TypeDetector):
     """See ``TypeDetector``. An ``svgz`` is left to others, as is XML that is not SVG."""
 
     contract_version = 1
@@ -38,6 +38,10 @@ class SvgDetector(TypeDetector):
         self._slots = asyncio.Semaphore(options.threads)
         self._running: set[threading.Event] = set()
         self._closed = False
+
+    def could_be(self, head: bytes) -> bool:
+        """See ``SupportsEarlyRefusal.could_be``."""
+        return may_begin(head)
 
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``. Waits for a free thread first; the caller sets the deadline for that.

@@ -31,6 +31,9 @@ _WEB: Final = re.compile(r"\Ahttps?://")
 _SVG_DOCTYPE: Final = re.compile(r"<!DOCTYPE\s+(?:[^\s<>:\[]{1,256}:)?svg(?![^\s\[>])")
 _SVG_ROOT: Final = re.compile(r"<(?:[^\s<>/:=!?&\"']{1,256}:)?svg(?=[\s/>]|\Z)")
 
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_HTML: Final = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
+
 _SVG_10: Final = "www.w3.org/TR/2001/REC-SVG-20010904/DTD/svg10.dtd"
 _SVG_11: Final = "www.w3.org/Graphics/SVG/1.1/DTD/svg11"
 _DOCTYPES: Final = frozenset(
@@ -44,6 +47,14 @@ _DOCTYPES: Final = frozenset(
     }
 )
 """The public identifiers of the recommendations, each with its system identifier."""
+
+
+def may_begin(head: bytes) -> bool:
+    """Whether a document that ``root_at`` knows may begin with these bytes, of which there may be few."""
+    if head.startswith(_UTF16_MARKS):
+        return True
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    return text[:1] in (b"", b"<") and not _HTML.match(text)
 
 
 def root_at(text: str, *, is_utf16: bool) -> int:

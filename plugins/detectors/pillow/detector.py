@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from ...capabilities import SupportsFormats
+from ...capabilities import SupportsEarlyRefusal, SupportsFormats
 from ...contracts import ImageInfo, TypeDetector
 from ...errors import (
     DetectError,
@@ -41,7 +41,8 @@ from ...errors import (
 )
 from ...host.children import absolute_path, child_environment, json_line, python_command
 from ...options import Names, PluginOptions
-from .formats import CONTENT_TYPES
+from .early import is_other
+from .formats import CONTENT_TYPES, HEAD_SIZE, identify
 from .limits import MAX_INTERNAL, MAX_LINE, Limits
 from .pool import ChildDied, ChildFailed, ChildPool, ChildStuck
 
@@ -135,7 +136,7 @@ class PillowOptions(PluginOptions):
         )
 
 
-class PillowDetector(SupportsFormats, TypeDetector):
+class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
     """See ``TypeDetector``. ``NotAnImage`` means that the first bytes are of no format known here."""
 
     contract_version = 1
@@ -158,6 +159,10 @@ class PillowDetector(SupportsFormats, TypeDetector):
         """See ``SupportsFormats.formats``."""
         allowed = options.formats if isinstance(options, PillowOptions) else ()
         return {name: CONTENT_TYPES[name] for name in allowed}
+
+    def could_be(self, head: bytes) -> bool:
+        """See ``SupportsEarlyRefusal.could_be``."""
+        return identify(head) is not None or (len(head) < HEAD_SIZE and not is_other(head))
 
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``. Waits for a free process first; the caller sets the deadline for that.

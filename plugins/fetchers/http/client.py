@@ -28,7 +28,8 @@ from ...net.sockets import CheckedSockets
 from ...net.urls import HttpUrl
 from .clock import timed_out
 from .options import HttpOptions
-from .responses import RawHeaders, check_encoding, check_framing, check_status, field_values, whole_range
+from .responses import RawHeaders, check_framing, check_status, field_values, whole_range
+from .wire.codings import codings_of
 from .wire.connector import ResponseParser, TracedConnector, after_connect, make_tls_context
 from .wire.failures import translated
 from .wire.gate import READ_BYTES, Gate
@@ -98,7 +99,7 @@ class _Response(aiohttp.ClientResponse):
             if self.gate.fault is not None:
                 raise self.gate.fault from None
             raise
-        if not piece and self.gate.lost is not None and self._ends_with_connection():
+        if not piece and self.gate.lost is not None and self.ends_with_connection():
             raise aiohttp.ClientPayloadError("connection reset")
         return piece
 
@@ -106,7 +107,8 @@ class _Response(aiohttp.ClientResponse):
         """What of the body has come already; empty where nothing has, or where only waiting tells what is wrong."""
         return b"" if self.content.exception() is not None else self.content.read_nowait()
 
-    def _ends_with_connection(self) -> bool:
+    def ends_with_connection(self) -> bool:
+        """Whether nothing but the end of the connection ends the body."""
         return self.announced is None and not field_values(self.raw_headers, b"transfer-encoding")
 
 
@@ -147,6 +149,8 @@ class HttpResponse:
         status: the final status code.
         headers: the raw fields.
         announced: length of the body in bytes as announced, or None.
+        codings: what to undo in the body, known once the answer was checked.
+        is_framed: whether the origin says where the body ends; otherwise the end of the connection is its end.
     """
 
     def __init__(self, url: HttpUrl, response: _Response) -> None:
@@ -154,6 +158,8 @@ class HttpResponse:
         self.status = response.status
         self.headers: RawHeaders = response.raw_headers
         self.announced = response.announced
+        self.codings: tuple[str, ...] = ()
+        self.is_framed = not response.ends_with_connection()
         self._response = response
 
     def check(self, max_bytes: int) -> None:
@@ -163,7 +169,7 @@ class HttpResponse:
             FetchError: its status, its coding or its announced length says that it is none.
         """
         check_status(self.status, self.headers, datetime.now(UTC))
-        check_encoding(self.headers)
+        self.codings = codings_of(field_values(self.headers, b"content-encoding"))
         if (whole := whole_range(self.status, self.headers)) is not None:
             if self.announced not in (whole, None):
                 raise OriginProtocolError(reason="its content range and its content length differ")

@@ -33,6 +33,7 @@ from .posting import post
 from .redirects import redirect_target, redirected_from
 from .requests import check_headers, request_headers
 from .wire.body import Body
+from .wire.codings import Decoded
 
 PARSED_URLS: Final = 256
 """URLs that are kept as they were read: one that is imported is read when it is accepted, and soon again to be fetched.
@@ -152,9 +153,11 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     def _fetched(self, response: HttpResponse, clock: FetchClock) -> Fetched:
         headers = response.headers
         response.check(self._options.max_bytes)
+        body = Body(response.read_piece, response.take_piece, response.announced, clock, self._options)
+        max_bytes, codings = self._options.max_bytes, response.codings
         return Fetched(
-            chunks=Body(response.read_piece, response.take_piece, response.announced, clock, self._options),
-            content_length=response.announced,
+            chunks=Decoded(body, codings, max_bytes, is_framed=response.is_framed) if codings else body,
+            content_length=None if codings else response.announced,  # that is of the encoded bytes
             content_type=http_responses.media_type(headers),
             filename=origin_filename(http_responses.content_disposition(headers), response.url.path),
             etag=http_responses.validator(headers, b"etag"),

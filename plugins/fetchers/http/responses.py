@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from ...errors import (
-    ContentEncodingNotAllowed,
     OriginDenied,
     OriginNotFound,
     OriginProtocolError,
@@ -99,17 +98,6 @@ def check_status(status: int, headers: RawHeaders, now: datetime) -> None:
     if not 200 <= status <= 499:  # noqa: PLR2004 - the statuses that are left
         raise OriginProtocolError(reason=f"it has the status {status}")
     raise OriginRejected(status=status)
-
-
-def check_encoding(headers: RawHeaders) -> None:
-    """Refuse a content coding: none but identity was accepted.
-
-    Raises:
-        ContentEncodingNotAllowed: the body is encoded.
-    """
-    codings = b",".join(field_values(headers, b"content-encoding")).lower().split(b",")
-    if any(coding.strip() not in (b"", b"identity") for coding in codings):
-        raise ContentEncodingNotAllowed
 
 
 def location(headers: RawHeaders) -> str:

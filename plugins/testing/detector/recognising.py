@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from ...capabilities import LONGEST_HEAD, SupportsEarlyRefusal
 from ...contracts import ImageInfo
 from ...errors import NotAnImage
 from ..cancellation import attempt
 from .support import DetectorHarness, assert_plausible, assert_raises, assert_says, judged
 
+EARLY_SIZES = [64, 100, 511, 1024, LONGEST_HEAD]
 ENDINGS = ["txt", "jpg", "png", "svg", "exe", "tar.gz", "JPEG", "png.gz"]
 ODD_NAMES = ["two words", "new\nline", "bild-ü-图-🖼", "-rf", "a;b|c&d$(e)`f`'g\"h", "%2e%2e", "\udcff\udcfe", "x" * 200]
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
@@ -70,6 +72,18 @@ class RecognisingCases(DetectorHarness):
             for refused in self.refused():
                 await self.assert_refused(detector, refused)
                 await self.assert_refused(detector, refused)
+
+    async def test_nothing_that_it_knows_is_refused_early(self) -> None:
+        """``could_be`` of a detector that has it is True for the first bytes of each file of a known format."""
+        async with self.opened() as detector:
+            if not isinstance(detector, SupportsEarlyRefusal):
+                return
+            known = {sample.name: sample.data for sample in self.samples()}
+            known |= {one.name: one.data for one in self.refused() if not issubclass(one.error, NotAnImage)}
+            for name, data in known.items():
+                for size in EARLY_SIZES:
+                    if size <= len(data):
+                        assert detector.could_be(data[:size]) is True, f"{name} is refused by its first {size} bytes"
 
     # --- where the file lies ------------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from ...storages.saving import Saving
 from ...storages.spool import Spool, Spools
 from .duplicates import Duplicate, Duplicates, source_of
 from .expectations import ExpectationFailed, check_expectations
+from .looking import EarlyLook, announced_as
 from .outcomes import Outcome, Preview, facts_in, facts_of
 from .slowness import outage_if_slow, stalled_if_slow
 
@@ -83,6 +84,7 @@ class Importer:
     ) -> None:
         self.fetchers = fetchers
         self._detectors = detectors
+        self._early = EarlyLook(detectors)
         self._storage = storage
         self._saving = Saving(storage, files)
         self._storage_name = storage_name
@@ -159,9 +161,11 @@ class Importer:
                 with self._spools.open() as spool:
                     async with fetcher.open(source) as fetched:
                         enter("body")
-                        await spool.fill(fetched.chunks)
+                        with announced_as(fetched.content_type):
+                            await self._early.fill(spool, fetched.chunks)
                     enter("detect")
-                    info = await self._detect(spool)
+                    with announced_as(fetched.content_type):
+                        info = await self._detect(spool)
                     facts = facts_of(info, spool)
                     check_expectations(document.params.get("expect"), facts)
                     return Preview(asdict(facts), source, fetcher.kind)
@@ -193,9 +197,11 @@ class Importer:
         with self._spools.open() as spool:
             async with fetcher.open(source) as fetched:
                 enter("body")
-                await self._fill(spool, document, fetched)
+                with announced_as(fetched.content_type):
+                    await self._fill(spool, document, fetched)
                 filename = document.filename or fetched.filename
-            outcome = await self.keep(document, spool, filename, fetcher.kind)
+            with announced_as(fetched.content_type):
+                outcome = await self.keep(document, spool, filename, fetcher.kind)
             is_fetched = outcome.image.sha256 == spool.sha256  # and not the object of an earlier attempt
         if outcome.is_duplicate or not is_fetched:
             return outcome
@@ -210,11 +216,11 @@ class Importer:
 
     async def _fill(self, spool: Spool, document: Import, fetched: Fetched) -> None:
         if self._progress is None:
-            await spool.fill(fetched.chunks)
+            await self._early.fill(spool, fetched.chunks)
             return
         self._progress.begin(document.id, spool, fetched.content_length)
         try:
-            await spool.fill(fetched.chunks)
+            await self._early.fill(spool, fetched.chunks)
         finally:
             self._progress.end(document.id)
 

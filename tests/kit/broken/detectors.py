@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
+from lading.plugins.capabilities import SupportsEarlyRefusal
 from lading.plugins.contracts import ImageInfo
+from lading.plugins.detectors.pillow.formats import identify
 from lading.plugins.detectors.pillow.limits import Damaged
 from lading.plugins.errors import DetectError, DetectorCrashed, FormatNotAllowed, ImageCorrupt, NotAnImage
 from tests.kit.reference_detector import ReferenceDetector
@@ -290,3 +292,8 @@ class SaysNothing(ReferenceDetector):
 class LetsOsErrorsOut(ReferenceDetector):
     def unreadable(self, error: OSError) -> Exception:
         return error
+
+
+class RefusesTooEarly(SupportsEarlyRefusal, ReferenceDetector):
+    def could_be(self, head: bytes) -> bool:
+        return identify(head) == "PNG"

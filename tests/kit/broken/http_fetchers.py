@@ -10,6 +10,7 @@ from typing import Any
 
 from lading.plugins.contracts import Fetched, Source
 from lading.plugins.errors import (
+    ConnectionLost,
     FetchError,
     OriginProtocolError,
     OriginRejected,
@@ -150,6 +151,12 @@ class KeepsConnections(ReferenceFetcher):
 class IgnoresEncodings(ReferenceFetcher):
     def check_encoding(self, headers: RawHeaders) -> None:
         return
+
+
+class RetriesEncodings(ReferenceFetcher):
+    def check_encoding(self, headers: RawHeaders) -> None:
+        if field_values(headers, b"content-encoding"):
+            raise ConnectionLost
 
 
 class UnpacksBombs(IgnoresEncodings):

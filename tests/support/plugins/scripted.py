@@ -59,6 +59,7 @@ class ScriptedFetcher(Fetcher):
     Attributes:
         on_open: awaited before a source opens.
         chunks: makes the body.
+        content_type: what is announced of it.
         on_release: awaited when a source closes, however it closes.
         opened: urls, in the order in which they were opened.
         now: how many are open, by host, by issuer and in all (under the empty string).
@@ -72,6 +73,7 @@ class ScriptedFetcher(Fetcher):
         self.options = options or PluginOptions()
         self.on_open: Callable[[Source], Awaitable[None]] | None = None
         self.chunks: Callable[[Source], AsyncIterator[bytes]] = lambda source: pieces(body_of(source.url))
+        self.content_type: str | None = None
         self.on_release: Callable[[], Awaitable[None]] | None = None
         self.opened: list[str] = []
         self.now: Counter[str] = Counter()
@@ -88,7 +90,7 @@ class ScriptedFetcher(Fetcher):
             try:
                 if self.on_open is not None:
                     await self.on_open(source)
-                yield Fetched(self.chunks(source), filename="origin.png")
+                yield Fetched(self.chunks(source), content_type=self.content_type, filename="origin.png")
             finally:
                 if self.on_release is not None:
                     await self.on_release()

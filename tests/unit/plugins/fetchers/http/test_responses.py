@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lading.plugins.errors import (
-    ContentEncodingNotAllowed,
     FetchError,
     OriginDenied,
     OriginNotFound,
@@ -116,22 +115,6 @@ def test_a_repeated_retry_after_says_nothing() -> None:
 def test_no_retry_after_breaks_the_fetch(value: bytes) -> None:
     with pytest.raises(OriginUnavailable):
         http_responses.check_status(503, [(b"Retry-After", value)], NOW)
-
-
-@pytest.mark.parametrize("value", [b"", b"identity", b"Identity", b"identity, identity"])
-def test_identity_is_no_coding(value: bytes) -> None:
-    http_responses.check_encoding([(b"Content-Encoding", value)])
-
-
-@pytest.mark.parametrize("value", [b"gzip", b"br", b"zstd", b"identity, gzip", b"x", b"\xff"])
-def test_codings_are_refused(value: bytes) -> None:
-    with pytest.raises(ContentEncodingNotAllowed):
-        http_responses.check_encoding([(b"Content-Encoding", value)])
-
-
-def test_a_second_content_encoding_counts_too() -> None:
-    with pytest.raises(ContentEncodingNotAllowed):
-        http_responses.check_encoding([(b"Content-Encoding", b"identity"), (b"Content-Encoding", b"gzip")])
 
 
 @pytest.mark.parametrize(
