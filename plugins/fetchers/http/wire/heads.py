@@ -8,10 +8,13 @@ from ....errors import OriginProtocolError
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
 _SOUND_HEAD: Final = re.compile(rb"HTTP/1\.[01] [2-9]\d\d[^\r\n]*\r?\n(?:" + _TOKEN + rb":[^\r\n]*\r?\n)*\r?\n")
 """A final head, of nothing but fields: most heads are of this form and come at once."""
+_FIELDS: Final = re.compile(rb"(?:" + _TOKEN + rb":[^\r\n]*\r?\n)+")
+_EMPTY: Final = re.compile(rb"(?:\r?\n)+")
 _FIELD: Final = re.compile(_TOKEN + rb":")
 _SPACED_FIELD: Final = re.compile(rb"(" + _TOKEN + rb")[ \t]+:")
 _FRAMING: Final = re.compile(rb"content-length|transfer-encoding", re.IGNORECASE)
 _INTERIM: Final = re.compile(rb"HTTP/\d\.\d +1\d\d")
+_MAX_ODD: Final = 64
 _BLANK: Final = (b" ", b"\t")
 
 
@@ -34,6 +37,7 @@ class HeadFilter:
         self._is_status = True
         self._is_interim = False
         self._is_skipped = False
+        self._odd = 0
         self.is_over = False
         """Whether the final head has come; nothing is read after it."""
 
@@ -52,7 +56,16 @@ class HeadFilter:
             return data[: head.end()], data[head.end() :]
         kept = bytearray()
         start = 0
-        while not self.is_over and (end := data.find(b"\n", start) + 1):
+        while not self.is_over:
+            # Rows of lines that need no look are read at once: a head may have thousands.
+            if not self._line and (row := (_EMPTY if self._is_status else _FIELDS).match(data, start)):
+                self._count(row.end() - start)
+                kept += b"" if self._is_status else row[0]
+                self._is_skipped = False
+                start = row.end()
+            end = data.find(b"\n", start) + 1
+            if not end:
+                break
             self._count(end - start)
             self._line += data[start:end]
             kept += self._read_line()
@@ -92,16 +105,17 @@ class HeadFilter:
         return self._field(line)
 
     def _field(self, line: bytes) -> bytes:
+        if _FIELD.match(line):
+            self._is_skipped = False
+            return line
+        self._odd += 1
+        if self._odd > _MAX_ODD:
+            raise OriginProtocolError(reason=f"its head has more than {_MAX_ODD} lines that are no fields")
         if line.startswith(_BLANK) and not self._is_skipped:
             return line  # a folded line goes on with the field before (RFC 9112 section 5.2)
-        self._is_skipped = False
-        if _FIELD.match(line):
-            return line
         spaced = _SPACED_FIELD.match(line)
         name = spaced[1] if spaced else line.partition(b":")[0]
         if _FRAMING.fullmatch(name) if spaced else _FRAMING.search(name):
             raise OriginProtocolError(reason="a field that frames its body has a malformed name")
-        if spaced:
-            return name + line[spaced.end() - 1 :]
-        self._is_skipped = True
-        return b""
+        self._is_skipped = spaced is None
+        return name + line[spaced.end() - 1 :] if spaced else b""

@@ -21,7 +21,7 @@ from lading.plugins.errors import (
     TlsSelfSigned,
 )
 from lading.plugins.testing.origin import Origin, answer
-from tests.support.certificates import DAY, Certificate, issue
+from tests.support.servers.certificates import DAY, Certificate, issue
 from tests.unit.plugins.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 
 HOST = "images.example"
