@@ -4,8 +4,8 @@ import asyncio
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.support.installed import Distributions, shared_distributions
+from tests.support.servers.databases import Databases, new_name
 from tests.support.servers.mongod import ReplicaSet, replica_set
 
 LONG: Final = os.environ.get("LADING_TESTS") == "long"
@@ -89,17 +90,35 @@ def mongo_set() -> Iterator[ReplicaSet]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def mongo_databases(mongo_set: ReplicaSet) -> Iterator[Databases]:
+    """Databases that tests of this process use one after another."""
+    with mongo_set.client() as client, closing(Databases(client)) as databases:
+        yield databases
+
+
 @pytest.fixture
 def mongo_environ(mongo_set: ReplicaSet) -> Iterator[dict[str, str]]:
     """Overrides that put documents into a database of the test's own, dropped after it."""
-    name = f"lading_test_{uuid.uuid4().hex}"
-    yield {
+    name = new_name()
+    yield _in_mongo(mongo_set, name)
+    with mongo_set.client() as client:
+        client.drop_database(name)
+
+
+@pytest.fixture
+def mongo_environ_lent(mongo_set: ReplicaSet, mongo_databases: Databases) -> Iterator[dict[str, str]]:
+    """Overrides that put documents into an empty database, for tests that leave no process which uses it."""
+    with mongo_databases.lent() as name:
+        yield _in_mongo(mongo_set, name)
+
+
+def _in_mongo(mongo_set: ReplicaSet, name: str) -> dict[str, str]:
+    return {
         "LADING_DOCUMENTS__BACKEND": "mongo",
         "LADING_DOCUMENTS_MONGO__URI": mongo_set.uri,
         "LADING_DOCUMENTS_MONGO__DATABASE": name,
     }
-    with mongo_set.client() as client:
-        client.drop_database(name)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,12 @@ its kind, ``service.conf`` names it, and only then Lading imports it. A fault is
 entry point, the installed plugins and the remedy.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
@@ -101,10 +104,7 @@ class LoadedPlugin(Generic[Plugin]):
 
 def installed(kind: Kind) -> list[InstalledPlugin]:
     """Every declared plugin of the kind, ordered by name, without importing any."""
-    plugins = [
-        InstalledPlugin(kind, point.name, point.value, *_distribution(point))
-        for point in entry_points(group=GROUPS[kind])
-    ]
+    plugins = [InstalledPlugin(kind, point.name, point.value, *_distribution(point)) for point in _declared(kind)]
     return sorted(plugins, key=lambda plugin: (plugin.name, plugin.distribution))
 
 
@@ -180,8 +180,27 @@ def check_schemes(fetchers: Iterable[LoadedPlugin[Fetcher]]) -> None:
 # --- finding ----------------------------------------------------------------------------------------------------------
 
 
+def _declared(kind: Kind) -> tuple[EntryPoint, ...]:
+    return _read(tuple((folder, _changed_at(folder)) for folder in sys.path))[GROUPS[kind]]
+
+
+@lru_cache(maxsize=1)
+def _read(_path: tuple[tuple[str, int], ...]) -> Mapping[str, tuple[EntryPoint, ...]]:
+    """The declared plugins by group. A file of every distribution is read: once, until the import path changes."""
+    declared = entry_points()
+    return {group: tuple(declared.select(group=group)) for group in GROUPS.values()}
+
+
+def _changed_at(folder: str) -> int:
+    """When something was last installed into a folder or removed from it, as far as that is known."""
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _find(kind: Kind, name: str) -> EntryPoint:
-    found = tuple(entry_points(group=GROUPS[kind], name=name))
+    found = tuple(point for point in _declared(kind) if point.name == name)
     if not found:
         names = sorted({plugin.name for plugin in installed(kind)})
         raise PluginNotInstalled(
@@ -201,7 +220,14 @@ def _find(kind: Kind, name: str) -> EntryPoint:
 def _distribution(point: EntryPoint) -> tuple[str, str]:
     if point.dist is None:
         raise RegistryError(f"the entry point '{point.name}' belongs to no distribution")
-    return point.dist.name, point.dist.version
+    return _name_and_version(point.dist)
+
+
+@lru_cache(maxsize=64)
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    """Both are read from the file of its metadata each time they are asked for."""
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def _label(kind: Kind, point: EntryPoint) -> str:

@@ -37,7 +37,7 @@ def clock() -> SettableClock:
 @pytest.fixture(params=["sqlite", "memory", "mongo"])
 def overrides(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param == "mongo":
-        environ: dict[str, str] = request.getfixturevalue("mongo_environ")
+        environ: dict[str, str] = request.getfixturevalue("mongo_environ_lent")
         return environ
     return {"LADING_DOCUMENTS__BACKEND": request.param}
 

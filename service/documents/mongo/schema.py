@@ -1,6 +1,6 @@
 """The collections, and the indexes that keep queries from scanning everything."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -137,6 +137,7 @@ INDEXES = (
     *(OWNED, DUE, EXPIRING, EXPIRES, PREVIOUS),
 )
 
+MISSING = "is missing: restart Lading, which creates it"
 INDEX_SECONDS = 3600.0
 """How long the building of one index may take; a collection has to be very large for an hour."""
 
@@ -147,18 +148,10 @@ async def ensure_indexes(connection: Connection) -> None:
     Raises:
         StoreUnavailable: an index cannot be created, or one of that name is different; it is named.
     """
-    for index in INDEXES:
-        if not await _fault(connection, index, missing=True):
-            continue
-        command = {"createIndexes": index.collection, "indexes": [index.specification], "commitQuorum": "majority"}
-        try:
-            # It reads every document once, which may take longer than any other operation is given.
-            with pymongo.timeout(INDEX_SECONDS):
-                await connection.run(partial(connection.database.command, command))
-        except StoreUnavailable as error:
-            if isinstance(error.__cause__, OperationFailure):
-                raise StoreUnavailable(f"{await _fault(connection, index)}: {error}") from error
-            raise
+    for collection, indexes in _by_collection():
+        found = await _found(connection, collection)
+        if lacking := [index for index in indexes if _fault(index, found)]:
+            await _create(connection, collection, lacking)
 
 
 async def check_indexes(connection: Connection) -> None:
@@ -167,17 +160,51 @@ async def check_indexes(connection: Connection) -> None:
     Raises:
         StoreUnavailable: some are not; each is named.
     """
-    faults = [fault for index in INDEXES if (fault := await _fault(connection, index, missing=True))]
+    faults: list[str] = []
+    for collection, indexes in _by_collection():
+        found = await _found(connection, collection)
+        faults += [fault for index in indexes if (fault := _fault(index, found))]
     if faults:
         raise StoreUnavailable("; ".join(faults))
 
 
-async def _fault(connection: Connection, index: Index, *, missing: bool = False) -> str:
-    collection = connection.collection(index.collection)
-    found = await connection.run(collection.index_information)
+async def _create(connection: Connection, collection: str, indexes: Sequence[Index]) -> None:
+    """Create indexes of one collection, whose documents the server reads once for all of them."""
+    specifications = [index.specification for index in indexes]
+    command = {"createIndexes": collection, "indexes": specifications, "commitQuorum": "majority"}
+    try:
+        # It reads every document, which may take longer than any other operation is given.
+        with pymongo.timeout(INDEX_SECONDS):
+            await connection.run(partial(connection.database.command, command))
+    except StoreUnavailable as error:
+        if not isinstance(error.__cause__, OperationFailure):
+            raise
+        if len(indexes) == 1:
+            fault = _fault(indexes[0], await _found(connection, collection), missing="cannot be created")
+            raise StoreUnavailable(f"{fault}: {error}") from error
+        # The server refuses all of them without a name: each alone shows which index it is.
+        for index in indexes:
+            await _create(connection, collection, (index,))
+
+
+def _by_collection() -> Iterator[tuple[str, list[Index]]]:
+    for collection in dict.fromkeys(index.collection for index in INDEXES):
+        yield collection, [index for index in INDEXES if index.collection == collection]
+
+
+async def _found(connection: Connection, collection: str) -> Mapping[str, Any]:
+    """The indexes that a collection has, by name."""
+    found: Mapping[str, Any] = await connection.run(connection.collection(collection).index_information)
+    return found
+
+
+def _fault(
+    index: Index, found: Mapping[str, Any], missing: str = "is missing: restart Lading, which creates it"
+) -> str:
+    """How an index differs from what it should be; empty where it does not."""
     name = f"MongoDB: index {index.name} of {index.collection}"
     if index.name not in found:
-        return f"{name} is missing: restart Lading, which creates it" if missing else f"{name} cannot be created"
+        return f"{name} {missing}"
     condition = found[index.name].get("partialFilterExpression")
     same = tuple(found[index.name]["key"]) == tuple((key, 1) for key in index.keys)
     if same and condition == index.specification.get("partialFilterExpression"):

@@ -12,12 +12,15 @@ from typing import Final
 
 import pytest
 
-LIBRARY: Final = next(iter(sorted(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"))), None)
+LIBRARY: Final = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 _REPAIRS: Final = '''"""What libfaketime 0.9.10 breaks is gone around.
 
 Each clock_nanosleep(2) of monotonic time fails (EINVAL). And it wraps condition variables with a lock, which may be
 held when the process forks: uvloop then waits for ever for its child, which makes such variables. asyncio's loop spawns
 children that run nothing of Python's.
+
+And it takes the limit of each wait for a condition for a time of day. A thread that waits for the interpreter's lock
+would wake at once, again and again: it is to wait without a limit.
 """
 import asyncio
 import select
@@ -28,6 +31,7 @@ import types
 time.sleep = lambda seconds: select.select((), (), (), seconds) and None
 sys.modules["uvloop"] = types.ModuleType("uvloop")
 sys.modules["uvloop"].run = asyncio.run
+sys.setswitchinterval(4e9)
 '''
 _LEFT: Final = ("faketime_shm_{}", "sem.faketime_sem_{}")
 """What the library leaves in shared memory when a process is killed."""

@@ -33,8 +33,8 @@ NO_TEXT: list[Any] = [{"$ne": None}, {"$gt": ""}, ["a"], None, 1, b"bytes"]
 
 class TestMongoDocumentStore(DocumentStoreSuite):
     @pytest.fixture(autouse=True)
-    def _options(self, mongo_options: MongoOptions) -> None:
-        self.options = mongo_options
+    def _options(self, mongo_options_lent: MongoOptions) -> None:
+        self.options = mongo_options_lent
 
     def make_store(self, clock: SettableClock) -> DocumentStore:
         return MongoDocumentStore(self.options, clock)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from lading.service.documents import DuplicateId, StoreUnavailable
 from lading.service.documents.mongo.connection import MongoOptions
@@ -151,7 +152,7 @@ async def test_another_primary_takes_over(clock: SettableClock) -> None:
             assert client["lading_test"]["imports"].count_documents({}) >= 1000
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_server_without_a_replica_set_is_refused(tmp_path: Path, clock: SettableClock) -> None:
     binary = find_mongod()
     if binary is None:
@@ -160,6 +161,8 @@ async def test_a_server_without_a_replica_set_is_refused(tmp_path: Path, clock: 
     node = Mongod(binary, tmp_path / "data", free_port(), set_name="")
     node.start()
     try:
+        with MongoClient[Any](node.address, directConnection=True, serverSelectionTimeoutMS=30_000) as client:
+            client.admin.command("ping")
         store = MongoDocumentStore(MongoOptions(f"mongodb://{node.address}", "lading_test"), clock)
         with pytest.raises(StoreUnavailable, match="must belong to a replica set"):
             await store.open()

@@ -1,10 +1,14 @@
 """What a page of a list costs on MongoDB: as much as the page needs, however many imports there are."""
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from pymongo import WriteConcern
 
 from lading.service.documents.mongo.connection import MongoOptions
 from lading.service.documents.mongo.writes import Insertion
@@ -13,6 +17,7 @@ from lading.service.models import Import, Status
 from tests.conformance.documents.cases.base import make_import
 from tests.conformance.documents.mongo.support import opened, profiled
 from tests.conformance.documents.suite import SettableClock
+from tests.support.servers.databases import new_name
 from tests.support.servers.mongod import ReplicaSet
 
 MANY = 3000
@@ -39,16 +44,32 @@ def make_many(clock: SettableClock) -> list[Import]:
     return many
 
 
+@pytest.fixture(scope="module")
+def filled(mongo_set: ReplicaSet) -> Iterator[MongoOptions]:
+    """A database with many imports, of which the tests only read."""
+    options, clock = MongoOptions(mongo_set.uri, new_name()), SettableClock()
+
+    async def make() -> None:
+        async with opened(options, clock):
+            pass
+
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(make())
+    with mongo_set.client() as client:
+        documents = [Insertion.of(one).encoded for one in make_many(clock)]
+        client.get_database(options.database, write_concern=WriteConcern("majority"))["imports"].insert_many(documents)
+        yield options
+        client.drop_database(options.database)
+
+
 async def cost(
     mongo_set: ReplicaSet, options: MongoOptions, clock: SettableClock, wanted: Filter
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """The ids of a page from the middle of the list on, and the operations that it took."""
-    many = make_many(clock)
+    middle = clock.now() + MANY // 2 * timedelta(milliseconds=1)
     async with opened(options, clock) as store:
-        with mongo_set.client() as client:
-            client[options.database]["imports"].insert_many([Insertion.of(one).encoded for one in many])
         with profiled(mongo_set, options) as operations:
-            page = await store.search.list(wanted, PAGE, Position(many[MANY // 2].created_at, ""))
+            page = await store.search.list(wanted, PAGE, Position(middle, ""))
     return [one.id for one in page.documents], operations
 
 
@@ -68,9 +89,9 @@ async def cost(
 )
 @pytest.mark.gen_test
 async def test_a_page_reads_no_more_than_it_needs(
-    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock, filters: dict[str, Any], most: int
+    mongo_set: ReplicaSet, filled: MongoOptions, clock: SettableClock, filters: dict[str, Any], most: int
 ) -> None:
-    ids, operations = await cost(mongo_set, mongo_options, clock, Filter("organization", **filters))
+    ids, operations = await cost(mongo_set, filled, clock, Filter("organization", **filters))
     assert len(ids) == PAGE
     (operation,) = operations
     assert operation["keysExamined"] <= most
@@ -80,9 +101,9 @@ async def test_a_page_reads_no_more_than_it_needs(
 
 @pytest.mark.gen_test
 async def test_what_is_rare_is_found_in_one_page_and_reads_nothing_often(
-    mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock
+    mongo_set: ReplicaSet, filled: MongoOptions, clock: SettableClock
 ) -> None:
-    ids, operations = await cost(mongo_set, mongo_options, clock, Filter("organization", albums=("rare", "none")))
+    ids, operations = await cost(mongo_set, filled, clock, Filter("organization", albums=("rare", "none")))
     assert ids == ["00000"]
     assert len(operations) <= 8
     # Each import once, and each key twice: the end of what was looked at is found by the index.

@@ -1,7 +1,10 @@
 """The registry: what it finds, and what it says about what it refuses."""
 
+import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +46,30 @@ def test_installed_plugins_are_listed_without_being_imported(site: Site) -> None
     assert listed["probe"] == registry.InstalledPlugin("fetch", "probe", f"{module}:Probe", "acme-probe", "1.2")
     assert {"http", "data"} <= set(listed)
     assert module not in sys.modules
+
+
+def test_distributions_are_read_once_until_one_is_installed_or_removed(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings: list[None] = []
+
+    def counted() -> Any:
+        readings.append(None)
+        return entry_points()
+
+    monkeypatch.setattr(registry, "entry_points", counted)
+    for name in ("http", "data", "http"):
+        assert registry.load("fetch", name).distribution == "lading"
+    assert len(readings) == 1
+    with pytest.raises(PluginNotInstalled):
+        registry.load("fetch", "probe")
+    site.install(FETCHER, group=FETCHERS)
+    os.utime(tmp_path, (1, 1))  # a file system may tell times too coarsely for a test
+    assert registry.load("fetch", "probe").distribution == "acme-probe"
+    assert len(readings) == 2
+    monkeypatch.undo()
+    with pytest.raises(PluginNotInstalled):
+        registry.load("fetch", "probe")
 
 
 def test_only_the_plugin_asked_for_is_imported(site: Site) -> None:
