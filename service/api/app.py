@@ -54,16 +54,16 @@ _std = logging.getLogger(__name__)
 _VARIABLE: Final = re.compile(r"\{\w+\}")
 
 QUIET_PATHS = frozenset({"/healthz", "/readyz"})
-"""Probes come every few seconds; those that succeed are logged at debug level."""
+"""Probes come every few seconds, so successful ones are logged at debug level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path, and what answers there.
+    """A path and its handler.
 
     Attributes:
-        path: with its variables in braces, as of OpenAPI.
-        uses: the field of ``Resources`` that the handler is given as its ``api``; empty where it needs none.
+        path: with its variables in braces, as in OpenAPI.
+        uses: the field of ``Resources`` that becomes the handler's ``api``; empty if it needs none.
     """
 
     path: str
@@ -72,7 +72,7 @@ class Route:
 
     @property
     def pattern(self) -> str:
-        """The path as Tornado has it: a variable is a segment, whatever is in it."""
+        """The path for Tornado: a variable matches a segment of any content."""
         return _VARIABLE.sub("([^/]+)", self.path.replace(".", r"\."))
 
 
@@ -112,7 +112,7 @@ ROUTES: Final[Sequence[Route]] = (
     Route("/docs", DocsHandler),
     Route("/docs/{file}", DocsFileHandler),
 )
-"""Every route, the more special one before the more general one."""
+"""Every route, a more special route before a more general one."""
 
 
 class LadingApplication(Application):
@@ -132,7 +132,7 @@ class LadingApplication(Application):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """See ``tornado.web.Application.get_handler_delegate``. What browsers ask first has an answer of its own."""
+        """See ``tornado.web.Application.get_handler_delegate``. CORS-preflight requests get a handler of their own."""
         if target_kwargs is not None and target_kwargs["common"].cors is not None and is_preflight(request):
             target_kwargs = {**target_kwargs, "methods": methods_of(target_class)}
             target_class = CorsPreflightHandler
@@ -140,8 +140,8 @@ class LadingApplication(Application):
 
 
 def make_app(resources: Resources) -> Application:
-    """The application: every route with the value that its handler works with, and one log line for each request."""
-    # Tornado parses the query of every request for itself; what it holds is bounded by the head, and judged by ours.
+    """The application: every route with the value of its handler, and one log line for each request."""
+    # Tornado parses every query for itself. The limit on the head bounds the query, and Lading's own parser judges it.
     set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=2**31)))
     return LadingApplication(
         [(route.pattern, route.handler, _arguments(resources, route.uses)) for route in ROUTES],
@@ -152,7 +152,7 @@ def make_app(resources: Resources) -> Application:
 
 
 def _arguments(resources: Resources, uses: str) -> dict[str, Any]:
-    """What Tornado gives to a handler's ``initialize``."""
+    """The arguments of a handler's ``initialize``."""
     return {"common": resources.common, "api": getattr(resources, uses) if uses else None}
 
 
@@ -160,11 +160,11 @@ def make_server(app: Application, *, head_max_bytes: int, idle_timeout: float, b
     """The server of an application.
 
     Args:
-        app: what ``make_app`` made.
-        head_max_bytes: size of a request's head. Handlers answer 431 to a longer one; one of more than four times the
-            size closes the connection.
-        idle_timeout: seconds for which a connection may stay without a request; also the time that a head may take.
-        body_timeout: seconds that a body may take. Handlers answer 408 then; one second later the connection closes.
+        app: the result of ``make_app``.
+        head_max_bytes: size of a request's head. Handlers answer 431 to a longer head; four times the size closes the
+            connection.
+        idle_timeout: seconds for which a connection may stay without a request; also the time for a head.
+        body_timeout: seconds for a body. Handlers then answer 408; one second later the connection closes.
     """
     return HTTPServer(
         app,
@@ -184,7 +184,7 @@ def bind(address: str, port: int) -> list[socket.socket]:
 
 
 def log_request(handler: RequestHandler) -> None:
-    """One line for a finished request. The path is logged without its query, which may hold parameters."""
+    """Log a finished request. The path has no query, since that may contain parameters."""
     if not isinstance(handler, BaseHandler):
         raise TypeError(f"{type(handler).__name__} is not a BaseHandler")
     request = handler.request
@@ -195,7 +195,7 @@ def log_request(handler: RequestHandler) -> None:
         level = logging.DEBUG
     else:
         level = logging.INFO
-    if not _std.isEnabledFor(level):  # structlog finds out as well, after it has made the line
+    if not _std.isEnabledFor(level):  # structlog checks as well, but only after it has made the line
         return
     log.log(
         level,

@@ -1,6 +1,6 @@
-"""What handlers work with: a common part for all of them, and a value for each resource of the API.
+"""The resources of handlers: a common part, and a value for each resource of the API.
 
-The composition root makes them; the route table names for each path the value that its handler is given.
+The composition root makes them; the route table names the value of each path.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from .params import ParamLimits
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """How much a request may send, and how long it and the reading of its answer may take.
+    """Limits on the size and the time of requests, and on the reading of answers.
 
     Attributes:
         params: depth and number of parameters.
@@ -39,8 +39,8 @@ class RequestLimits:
         body_max_bytes: of a body that is gathered in memory.
         body_timeout: seconds for such a body.
         upload_max_bytes: of a body that is an image.
-        upload_stall_timeout: seconds that a body taken piece by piece may make no progress.
-        stall_timeout: seconds that the reader of a long answer may take nothing.
+        upload_stall_timeout: seconds without progress after which such a body fails.
+        stall_timeout: seconds without progress after which the reader of a long answer is dropped.
     """
 
     params: ParamLimits
@@ -54,11 +54,11 @@ class RequestLimits:
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What every handler needs.
+    """The resources of every handler.
 
     Attributes:
         timezone: of the times in answers.
-        cors: which other origins may read answers; None for none.
+        cors: the other origins that may read answers; None for none.
     """
 
     authenticator: Authenticator
@@ -72,7 +72,7 @@ class Common:
 
 @dataclass(frozen=True, slots=True)
 class ImportsApi:
-    """For ``/api/v1/imports`` and what is below it."""
+    """For ``/api/v1/imports`` and the paths below it."""
 
     imports: Imports
     listing: Listing
@@ -109,7 +109,7 @@ class ImagesApi:
     """For ``/api/v1/images``.
 
     Attributes:
-        max_age: seconds for which a client may keep an image.
+        max_age: seconds for which a client may cache an image.
     """
 
     images: Images
@@ -121,8 +121,8 @@ class EventsApi:
     """For the streams of events.
 
     Attributes:
-        streams: the bound on them.
-        stream_seconds: how long a stream may go on.
+        streams: bounds the number of open streams.
+        stream_seconds: the longest duration of a stream.
         heartbeat: seconds without an event after which a comment is sent.
     """
 
@@ -135,10 +135,10 @@ class EventsApi:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Everything that the API serves. The route table takes it apart; no handler sees it.
+    """All resources of the API. The route table splits them; no handler sees them all.
 
     Attributes:
-        webhooks: None where they are switched off.
+        webhooks: None if they are off.
     """
 
     common: Common

@@ -17,7 +17,7 @@ from .credentials import token_from_header
 from .verified import VerifiedToken, VerifiedTokens
 
 IssuerLookup = Callable[[str], Awaitable[Issuer | None]]
-"""Finds an issuer by its id; None where there is none."""
+"""Finds an issuer by its id; None if there is none."""
 
 _CLAIM_LIMITS = ParamLimits()
 
@@ -26,12 +26,12 @@ class Authenticator:
     """Turns ``Authorization`` headers into grants.
 
     Args:
-        lookup: finds an issuer; awaited once for every well-formed token, also for one that was verified before. What
-            it raises passes through.
-        clock: judges ``exp`` and ``nbf``, as the issuers' clocks set them (RFC 7519 section 4.1.4).
-        keys_clock: judges how long the key before is accepted besides, ``DocumentStore.clock``; ``clock`` unless given.
-        leeway: seconds by which the issuers' clocks may differ from it, at least 0.
-        max_token_bytes: longest header value that is looked at.
+        lookup: finds an issuer; awaited once for every well-formed token, also for a token that was verified before.
+            Its errors pass through.
+        clock: judges ``exp`` and ``nbf``, which come from the issuers' clocks (RFC 7519 section 4.1.4).
+        keys_clock: judges how long the previous key is accepted, ``DocumentStore.clock``; ``clock`` unless given.
+        leeway: seconds by which the issuers' clocks may differ, at least 0.
+        max_token_bytes: the longest header value.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Authenticator:
         """The grant of a request.
 
         Args:
-            authorization: value of the ``Authorization`` header, or None where there is none.
+            authorization: value of the ``Authorization`` header, or None without one.
 
         Raises:
             Unauthorized: there is no valid token.
@@ -101,7 +101,7 @@ class Authenticator:
         return VerifiedToken(issuer, issuer.keys(now), times, grant)
 
     def _check_times(self, times: Mapping[str, int | float], issuer: Issuer, moment: datetime) -> None:
-        """RFC 7519 sections 4.1.4 to 4.1.6. ``iat`` refuses nothing, since clocks differ."""
+        """RFC 7519 sections 4.1.4 to 4.1.6. ``iat`` never refuses a token, since clocks differ."""
         now = moment.timestamp()
         if "exp" not in times and issuer.require_exp:
             raise Unauthorized(Reason.MISSING_EXP)
@@ -112,7 +112,7 @@ class Authenticator:
 
 
 def _decode(segment: str) -> bytes:
-    """Decode base64url; of several ways to write the same bytes, one alone is accepted (RFC 4648 section 3.5)."""
+    """Decode base64url; of several encodings of the same bytes, only one is accepted (RFC 4648 section 3.5)."""
     try:
         decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     except binascii.Error as error:
@@ -131,7 +131,7 @@ def _json(segment: str) -> dict[str, Any]:
 
 
 def _algorithm(header: Mapping[str, Any]) -> Algorithm:
-    """The algorithm a token claims; ``kid``, ``jku``, ``x5u``, ``jwk`` and the like are not even read."""
+    """The algorithm that a token claims. ``kid``, ``jku``, ``x5u``, ``jwk`` and the like are not even read."""
     if "crit" in header or header.get("b64", True) is not True:  # RFC 7797 section 6: b64 must be in crit
         raise Unauthorized(Reason.CRITICAL_EXTENSION)
     typ = header.get("typ", "JWT")
@@ -151,7 +151,9 @@ def _issuer_id(claims: Mapping[str, Any]) -> str:
 
 
 def _verified(issuer: Issuer | None, algorithm: Algorithm, message: bytes, signature: bytes, now: datetime) -> Issuer:
-    """The issuer, if the signature is its own. Every refusal costs the same verifications, see ``signature_fits``."""
+    """The issuer, if it made the signature. Every refusal costs the same number of verifications, see
+    ``signature_fits``.
+    """
     texts = issuer.keys(now) if issuer is not None and issuer.algorithm is algorithm else ()
     keys = fit_keys(algorithm, texts)
     fits = signature_fits(algorithm, keys, message, signature)
@@ -165,14 +167,16 @@ def _verified(issuer: Issuer | None, algorithm: Algorithm, message: bytes, signa
 
 
 def _number(value: Any) -> int | float:
-    """A NumericDate; JSON's ``true`` is no number, though Python's is."""
+    """A NumericDate. JSON's ``true`` is no number, unlike Python's."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unauthorized(Reason.INVALID_TIME)
     return value
 
 
 def _abilities(claims: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
-    """Read ``abilities[album]["Access"][ability]``: only ``true`` grants, and what has another shape grants nothing."""
+    """Read ``abilities[album]["Access"][ability]``. Only ``true`` grants an ability; a value of another form grants
+    nothing.
+    """
     granted = {}
     for album, entry in _object(claims.get("abilities")).items():
         access = _object(_object(entry).get("Access"))

@@ -1,11 +1,13 @@
-"""From the value of an ``Authorization`` header to the token in it."""
+"""Reads the token from the value of an ``Authorization`` header."""
 
 import re
 from typing import Final
 
 from ...models.grants import Reason, Unauthorized
 
-# The token comes first, quoted or not; further parameters must be well-formed and must not name another token. Taken
+# The token comes first, quoted or not; further parameters must be well-formed and must not name another token. The
+# value is split piece by piece, so that the work is linear. Possessive quantifiers would do the same in one expression,
+# but are broken in the first releases of Python 3.11.
 # apart piece by piece, so that the work is linear; the possessive quantifiers that would do the same in one expression
 # are broken in the first releases of Python 3.11.
 _FLAGS: Final = re.IGNORECASE | re.ASCII
@@ -19,15 +21,16 @@ _PARAMETER: Final = re.compile(
 
 
 def token_from_header(value: str, max_bytes: int = 8192) -> str:
-    """Take the token, three base64url segments not looked at further, out of the value of an ``Authorization`` header.
+    """Take the token, three base64url segments, out of the value of an ``Authorization`` header. Its content is not
+    read.
 
-    Read are ``Token token="JWT"`` and ``token=JWT`` with or without further parameters, as by Rails'
+    Accepted are ``Token token="JWT"`` and ``token=JWT`` with or without further parameters, as in Rails'
     ``ActionController::HttpAuthentication::Token``, and ``Token JWT`` and ``Bearer JWT``. The scheme's name may be in
-    any case (RFC 9110 section 11.1). Parameters that are malformed or name a second token are refused, unlike by Rails;
-    so is a header that was sent twice and joined.
+    any case (RFC 9110 section 11.1). Unlike in Rails, malformed parameters and a second token are refused; so is a
+    header that was sent twice and joined.
 
     Raises:
-        Unauthorized: the value is longer than ``max_bytes`` characters, or not of these forms.
+        Unauthorized: the value is longer than ``max_bytes`` characters, or has another form.
     """
     if len(value) > max_bytes:
         raise Unauthorized(Reason.TOO_LARGE)

@@ -1,4 +1,4 @@
-"""Where issuers are found: those of ``service.conf`` first, then the managed ones of the document store."""
+"""Finds issuers: first those of ``service.conf``, then those in the document store."""
 
 import time
 from collections import OrderedDict
@@ -13,8 +13,8 @@ CACHE_SIZE = 1024
 class IssuerDirectory:
     """Looks issuers up by id.
 
-    A managed issuer is remembered for ``ttl`` seconds, so that not every request asks the database; disabling it takes
-    effect no later than that. Unknown ids are not remembered, and what is remembered is bounded.
+    An issuer from the store is cached for ``ttl`` seconds, so that not every request reads the database; disabling the
+    issuer takes effect no later than that. Unknown ids are not cached, and the cache is bounded.
     """
 
     def __init__(self, configured: Mapping[str, Issuer], store: DocumentStore, ttl: float) -> None:
@@ -27,7 +27,7 @@ class IssuerDirectory:
         """The issuer, or None.
 
         Raises:
-            StoreUnavailable: it cannot be told.
+            StoreUnavailable: the database does not answer.
         """
         configured = self._configured.get(issuer_id)
         if configured is not None:

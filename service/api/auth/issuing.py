@@ -1,4 +1,4 @@
-"""New tokens, for the command line and for tests."""
+"""Signs new tokens, for the command line and for tests."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from ...models.issuers import Issuer
 from ...secrets.keys import signed, signing_key
 
 DEFAULT_ABILITIES: Final = ("image_upload", "image_download", "image_list")
-"""Abilities of a token that names none: import images, read them back, list them. Nothing that deletes or manages."""
+"""Abilities of a token without ``--ability``: import images, read them, list them. Nothing that deletes or manages."""
 
 
 def issue_token(
@@ -20,12 +20,12 @@ def issue_token(
     admin: bool = False,
     private_key: str | None = None,
 ) -> str:
-    """Sign a token; its header and claims are laid out as those of the tokens that clients of this API send.
+    """Sign a token. Its header and claims look like those of existing clients of this API.
 
     Args:
-        issuer: whose id is used, and whose key unless it is a public one.
-        abilities: by album, the names of the abilities to grant there.
-        now: time of issue, timezone-aware; whole seconds of it are used.
+        issuer: gives its id, and its key unless that is a public key.
+        abilities: by album, the names of the abilities to grant.
+        now: time of issue, timezone-aware, used in whole seconds.
         expires: how long the token is valid; None for a token without ``exp``.
         admin: whether to allow everything in the organisation.
         private_key: in PEM, for an issuer with a public key.

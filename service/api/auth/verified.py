@@ -1,4 +1,4 @@
-"""Tokens that were verified before: clients send the same one again and again, and it need not be read anew."""
+"""A cache of verified tokens: clients send the same token again and again."""
 
 import hashlib
 from collections import OrderedDict
@@ -10,18 +10,18 @@ from ...models.grants import Grant
 from ...models.issuers import Issuer
 
 MAX_TOKENS: Final = 1024
-"""Tokens that are remembered; beyond them the one that was not sent for longest is verified anew."""
+"""Number of cached tokens; beyond it, the token that was used longest ago is verified again."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """What was found out of a token. It holds as long as its issuer is the same and has the same keys.
+    """The facts about a verified token. They hold while its issuer and the issuer's keys stay the same.
 
     Attributes:
-        issuer: as it was.
-        keys: those of the issuer that were valid then; credentials, so that they are in no repr.
-        times: its ``exp``, ``nbf`` and ``iat``, as far as it has them; to be judged each time.
-        grant: what it allows.
+        issuer: at the time of the verification.
+        keys: the valid keys of the issuer at that time; credentials, so no repr.
+        times: its ``exp``, ``nbf`` and ``iat``, as far as it has them; judged at every use.
+        grant: the rights of the token.
     """
 
     issuer: Issuer = field(repr=False)
@@ -31,13 +31,13 @@ class VerifiedToken:
 
 
 class VerifiedTokens:
-    """A bounded memory, by the digest of the header that brought the token."""
+    """A bounded cache, by the digest of the header with the token."""
 
     def __init__(self) -> None:
         self._tokens: OrderedDict[bytes, VerifiedToken] = OrderedDict()
 
     def get(self, authorization: str) -> VerifiedToken | None:
-        """What is known of it, or None."""
+        """The facts about it, or None."""
         key = _digest(authorization)
         found = self._tokens.get(key)
         if found is not None:
@@ -45,13 +45,13 @@ class VerifiedTokens:
         return found
 
     def keep(self, authorization: str, verified: VerifiedToken) -> None:
-        """Remember it, rather than the one that was not asked for longest."""
+        """Keep the facts, and drop the token that was used longest ago if the cache is full."""
         self._tokens[_digest(authorization)] = verified
         if len(self._tokens) > MAX_TOKENS:
             self._tokens.popitem(last=False)
 
     def forget(self, authorization: str) -> None:
-        """Nothing is known of it any more."""
+        """Drop the facts."""
         self._tokens.pop(_digest(authorization), None)
 
 

@@ -1,4 +1,4 @@
-"""``/api/v1/imports/batch`` and ``/api/v1/batches/{id}``: many imports in one request, and what became of them."""
+"""``/api/v1/imports/batch`` and ``/api/v1/batches/{id}``: many imports in one request, and the state of a batch."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -24,15 +24,15 @@ from .content import ReceivingHandler
 from .imports import ROUTE_PARAMS, count_against_rates
 
 IN_FLIGHT: Final = 128
-"""Items of a request that are being written to the database at once."""
+"""Items of a request that are written to the database concurrently."""
 NDJSON: Final = "application/x-ndjson"
 
 
 class BatchHandler(SendingHandler, ReceivingHandler):
-    """A request of many imports.
+    """A request with many imports.
 
-    Its answer begins before its body has ended: one line for each item. A client that reads nothing before it has sent
-    everything is served too: what it does not take waits in a file. When it has sent everything, it must read.
+    Its answer begins before its body has ended, with one line for each item. A client may send everything before it
+    reads: a file keeps the unread lines. After the end of the body, the client must read.
     """
 
     api: BatchesApi
@@ -41,7 +41,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
     results: Results
 
     def initialize(self, common: Common, api: object) -> None:
-        """Take what handlers work with."""
+        """Keep the resources of batches."""
         super().initialize(common, api)
         self.max_body_bytes = self.api.max_bytes
         self._places = asyncio.Semaphore(IN_FLIGHT)
@@ -54,7 +54,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
         self._sending: asyncio.Task[None] | None = None
 
     async def accept_body(self) -> None:
-        """Begin a batch, and the answer."""
+        """Begin a batch and its answer."""
         grant = await self.authenticate()
         count_against_rates(self, grant)  # for the first item
         headers = self.request.headers
@@ -78,7 +78,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
         self.opened.push_async_callback(self._leave)
 
     async def received(self, chunk: bytes) -> None:
-        """Accept the items that have come."""
+        """Accept the complete items of a piece of the body."""
         self._begin_answer()
         for item in self.reader.feed(chunk):
             await self._begin(item)
@@ -91,7 +91,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
         await self.api.batches.note(self.batch)
 
     async def post(self) -> None:
-        """Accept the last items, and sum up."""
+        """Accept the last items, and send the summary."""
         async with self.finishing():
             self.body_ended()
             self._is_received = True
@@ -111,13 +111,15 @@ class BatchHandler(SendingHandler, ReceivingHandler):
             self.finish()
 
     def answer_error(self, error: ApiError) -> None:
-        """Answer with an error; where the answer has begun, the last line says it, and the rest is not read."""
+        """Answer with an error. If the answer has begun, its last line is the error, and the rest of the body is not
+        read.
+        """
         if not hasattr(self, "batch"):
             super().answer_error(error)
             return
         self._fault = self._fault or error
         self.log_fields |= {"code": self._fault.code}
-        # A client that sends too much does not listen before it has sent all: some of the rest is thrown away.
+        # A client that sends too much may read nothing before it has sent all, so this discards a part of the rest.
         is_disk = error.code in ("disk_full", "disk_unavailable")
         is_patient = is_disk or error.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         is_patient = is_patient and self.body_bytes < DISCARD_FACTOR * self.max_body_bytes
@@ -125,8 +127,8 @@ class BatchHandler(SendingHandler, ReceivingHandler):
             self.request._body_future.set_result(None)  # noqa: SLF001
 
     def _begin_answer(self) -> None:
-        """Not before the body has begun: with ``Expect: 100-continue``, an answer tells its client not to send it (RFC
-        9110 section 10.1.1).
+        """Wait for the body to begin: with ``Expect: 100-continue``, an answer would tell the client not to send it
+        (RFC 9110 section 10.1.1).
         """
         if self._sending is None:
             self._sending = asyncio.create_task(self._send(), name="answer of a batch")
@@ -141,7 +143,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
         task.add_done_callback(self._items.discard)
 
     def _counted(self, item: Item) -> Item:
-        """The item, which counts against the rates as a request of its own would; beyond them it is refused."""
+        """Accept the item, which counts towards the rate limits like a request; beyond them it is refused."""
         if not self._is_counted:
             self._is_counted = True  # the request itself
             return item
@@ -163,12 +165,12 @@ class BatchHandler(SendingHandler, ReceivingHandler):
             self._places.release()
 
     async def _settled(self) -> None:
-        """All items that were begun are accepted or rejected."""
+        """Wait until every item that was begun is accepted or rejected."""
         while self._items:
             await asyncio.wait(self._items)
 
     async def _send(self) -> None:
-        """Send the lines, as fast as the client takes them."""
+        """Send the lines, as fast as the client reads them."""
         self.pace()
         try:
             await self._sent(b"")
@@ -178,8 +180,8 @@ class BatchHandler(SendingHandler, ReceivingHandler):
             self.break_off(str(stop), "since its client does not read")
 
     async def _sent(self, piece: bytes) -> None:
-        """Send a piece: see ``send_piece``. The client need not read before it has sent everything; how long that may
-        take is judged by what it sends.
+        """Send a piece: see ``send_piece``. While the client sends, only its sending must make progress, not its
+        reading.
         """
         self.write(piece)
         written: asyncio.Future[Any] = self.flush()
@@ -192,7 +194,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
                 raise Stopped("client_stalled")
 
     async def _leave(self) -> None:
-        """However the request ends, what was accepted is written down."""
+        """Write the progress of the batch, however the request ends."""
         await self._settled()
         if self._sending is not None:
             self._sending.cancel()
@@ -207,7 +209,7 @@ class BatchSummaryHandler(BaseHandler):
     api: BatchesApi
 
     async def get(self, batch_id: str) -> None:
-        """Sum it up; any valid token of its organisation may read this."""
+        """Answer with the summary; any valid token of its organisation may read it."""
         grant = await self.authenticate()
         self.log_fields["batch_id"] = batch_id[:MAX_ID_LENGTH]
         summary = await self.api.batches.summary(grant, batch_id)
@@ -224,7 +226,7 @@ class BatchSummaryHandler(BaseHandler):
             "organization_id": record.owner,
             "created_at": timestamp(record.created_at, self.common.timezone),
             "complete": record.data["complete"],
-            # Those that are there, where its process died before it wrote how many they are.
+            # If its process died before it wrote their number, these are the imports that exist.
             "accepted": max(record.data["accepted"], sum(summary.counts.values())),
             "replayed": record.data.get("replayed", 0),
             "rejected": dict(sorted(record.data["rejected"].items())),
@@ -235,16 +237,16 @@ class BatchSummaryHandler(BaseHandler):
 
 
 class BatchFailuresHandler(SendingHandler):
-    """What of a batch has failed."""
+    """The failed imports of a batch."""
 
     api: BatchesApi
 
     async def get(self, batch_id: str) -> None:
-        """The parameters of the failed imports, one line each: a batch that can be posted again."""
+        """Answer with their parameters, one line each: a batch that can be posted again."""
         grant = await self.authenticate()
         await self.api.batches.summary(grant, batch_id)
         async with aclosing(self._pieces(grant, batch_id)) as pieces:
-            first = await anext(pieces, b"")  # before anything is sent, so that an error is answered as such
+            first = await anext(pieces, b"")  # before the answer begins, so that an error gets its own answer
             self.set_header("Content-Type", NDJSON)
             self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
             await self.send(first, pieces)
@@ -261,12 +263,12 @@ class BatchFailuresHandler(SendingHandler):
 
 
 class BatchRetryHandler(BaseHandler):
-    """Another beginning of what has failed of a batch."""
+    """The retry of a batch's failed imports."""
 
     api: BatchesApi
 
     async def post(self, batch_id: str) -> None:
-        """Queue the failed imports anew, and answer with how many."""
+        """Queue the failed imports again, and answer with their number."""
         grant = await self.authenticate()
         self.log_fields["batch_id"] = batch_id[:MAX_ID_LENGTH]
         retried, refused = await self.api.batches.retry(grant, batch_id)

@@ -1,4 +1,4 @@
-"""``PUT /api/v1/imports/{id}/content``: the bytes of a waiting import, from its client."""
+"""``PUT /api/v1/imports/{id}/content``: a client sends the bytes of a waiting import."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -15,23 +15,23 @@ from ..resources import Common, ImportsApi
 
 
 class ReceivingHandler(StreamingHandler):
-    """A handler that has things open while a body comes: ``opened`` closes them, however the request ends."""
+    """A handler that holds resources while a body comes: ``opened`` closes them, however the request ends."""
 
     def initialize(self, common: Common, api: object) -> None:
-        """Take what handlers work with."""
+        """Keep the resources of the handler."""
         super().initialize(common, api)
         self._opened: AsyncExitStack | None = None
         self._is_finishing = False
 
     @property
     def opened(self) -> AsyncExitStack:
-        """What is open, and closed when the request ends."""
+        """The resources that close when the request ends."""
         if self._opened is None:
             self._opened = AsyncExitStack()
         return self._opened
 
     def finishing(self) -> AsyncExitStack:
-        """What is open, to be closed by the method that is called when the body has come to its end."""
+        """The same resources, for the method that runs when the body has ended, which closes them."""
         self._is_finishing = True
         return self.opened
 
@@ -40,7 +40,7 @@ class ReceivingHandler(StreamingHandler):
         if self._is_finishing or self._opened is None:
             return
         self._is_finishing = True
-        # The request counts as under way until then, so that a stopping service does not close the store before.
+        # The request counts as running until then, so that a stopping service does not close the store before.
         closing = asyncio.create_task(self._opened.aclose(), name="close what a request had open")
         self.common.in_flight.begin(closing)
         closing.add_done_callback(self._closed)
@@ -59,7 +59,7 @@ class ContentHandler(ReceivingHandler):
     spool: Spool
 
     async def accept_body(self) -> None:
-        """Make the import run, under a lease of this process."""
+        """Start the import, under a lease of this process."""
         grant = await self.authenticate()
         headers = self.request.headers
         if is_encoded(headers.get("Content-Encoding", "")):
@@ -76,11 +76,11 @@ class ContentHandler(ReceivingHandler):
         self.reception = await self.opened.enter_async_context(receiving.reception(document))
 
     async def received(self, chunk: bytes) -> None:
-        """Keep a piece."""
+        """Write a piece to the spool."""
         await self.spool.write(chunk)
 
     async def put(self, import_id: str) -> None:  # noqa: ARG002  # known since the body began
-        """Make of the bytes what is to be made of them, and answer with the import's document."""
+        """Detect and store the image, and answer with the import's document."""
         async with self.finishing():
             self.body_ended()
             if not self.body_bytes:

@@ -1,4 +1,4 @@
-"""What browsers ask before a page of another origin may send something (CORS-preflight requests)."""
+"""CORS-preflight requests: a browser asks whether a page of another origin may send a request."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from ..resources import Common
 
 
 class CorsPreflightHandler(BaseHandler):
-    """What a page may send to some path."""
+    """The permissions of pages for a path."""
 
     def initialize(self, common: Common, api: object, methods: Sequence[str]) -> None:  # type: ignore[override]  # one more
-        """Take what handlers work with, and the methods of the path."""
+        """Keep the common resources, and the methods of the path."""
         super().initialize(common, api)
         self._methods = methods
 
     async def options(self, *_: str) -> None:
-        """Say it; to an origin that is not allowed, say nothing of it."""
+        """Answer with the permissions; an origin that is not allowed gets none."""
         if "Access-Control-Allow-Origin" in self.kept_headers:
             self.set_header("Access-Control-Allow-Methods", ", ".join(self._methods))
             self.set_header("Access-Control-Allow-Headers", ALLOWED_HEADERS)

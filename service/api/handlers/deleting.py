@@ -1,4 +1,4 @@
-"""What is answered when something was deleted."""
+"""The answer to a deletion."""
 
 from http import HTTPStatus
 from typing import Final
@@ -9,7 +9,7 @@ DELETING: Final = "It is deleted for everyone who asks. Its bytes go when an att
 
 
 def answer_deleted(handler: BaseHandler, *, is_gone: bool) -> None:
-    """Finish the answer: 204, or 202 where the bytes are not gone yet."""
+    """Finish the answer: 204, or 202 if the bytes are not gone yet."""
     if is_gone:
         handler.answer_nothing()
     else:

@@ -21,7 +21,7 @@ FILES: Final[Mapping[str, tuple[str, str]]] = {
     "swagger-ui-bundle.js": ("javascripts", "text/javascript"),
     "swagger-ui.css": ("stylesheets", "text/css"),
 }
-"""What is served of the package, with the folder that it is in and its media type; nothing else is looked for."""
+"""The served files of the package, with their folder and media type; other files are not served."""
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -50,11 +50,11 @@ class DescriptionHandler(BaseHandler):
     api: Description
 
     async def get(self) -> None:
-        """OpenAPI 3.1, and 304 to who has it already (RFC 9110 section 13.1.2)."""
+        """Answer with OpenAPI 3.1, or with 304 if the client has it already (RFC 9110 section 13.1.2)."""
         description = self.api
         for name in ("Pragma", "Expires"):
             self.clear_header(name)
-        self.set_header("Cache-Control", "no-cache")  # it may be kept, and is to be asked for again
+        self.set_header("Cache-Control", "no-cache")  # clients may keep it, and must revalidate it
         self.set_header("ETag", description.etag)
         self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
         if self.check_etag_header():
@@ -71,7 +71,7 @@ class DocsHandler(BaseHandler):
     """The description for people."""
 
     async def get(self) -> None:
-        """A page that renders it."""
+        """Answer with a page that renders the description."""
         if _folder() is None:
             raise ApiError("docs_not_installed")
         self.set_header("Content-Security-Policy", _POLICY)
@@ -85,10 +85,10 @@ class DocsHandler(BaseHandler):
 
 
 class DocsFileHandler(DocsHandler):
-    """What the page is made of."""
+    """The files of the page."""
 
     async def get(self, file: str) -> None:  # type: ignore[override]  # its route has a variable
-        """A file of it."""
+        """Answer with a file."""
         folder = _folder()
         if folder is None or file not in (*FILES, "start.js"):
             raise ApiError("not_found")
@@ -105,7 +105,7 @@ class DocsFileHandler(DocsHandler):
 
 @cache
 def _folder() -> Path | None:
-    """Where the package has its files; None where it is not installed. The package itself is not imported."""
+    """The folder of the package's files; None if it is not installed. The package itself is not imported."""
     spec = find_spec("mkdocs_swagger_ui_tag")
     if spec is None or not spec.submodule_search_locations:
         return None

@@ -17,29 +17,30 @@ from ..resources import Common, EventsApi
 
 RETRY_MILLISECONDS: Final = 2000
 UNSENT_BYTES: Final = 128 * 1024
-"""What the kernel keeps for a client that does not read; it would grow to megabytes of each (tcp(7))."""
+"""Size of the kernel's buffer for each client; without it, a client that does not read would take megabytes (tcp(7)).
+"""
 
 
 class EventsHandler(SendingHandler):
-    """A handler that sends events until there are no more, its client goes or does not read, its time is over, or its
-    token expires.
+    """A handler that sends events until they end, the client leaves or stops reading, the time is over, or the token
+    expires.
     """
 
     api: EventsApi
 
     def initialize(self, common: Common, api: object) -> None:
-        """Take what handlers work with."""
+        """Keep the resources of the handler."""
         super().initialize(common, api)
         self._ended = asyncio.Event()
 
     def on_connection_close(self) -> None:
-        """Send no more; called by Tornado when the client went away."""
+        """Stop sending; Tornado calls this when the client went away."""
         self._ended.set()
         super().on_connection_close()
 
     async def authenticate(self) -> Grant:
-        """See ``BaseHandler.authenticate``. A browser's EventSource can send no header fields: the token may be in the
-        query (RFC 6750 section 2.3), which is not logged.
+        """See ``BaseHandler.authenticate``. A browser's EventSource cannot send header fields, so the token may be in
+        the query (RFC 6750 section 2.3), which is not logged.
         """
         token = self.get_query_argument("access_token", None)
         if token is not None and "Authorization" not in self.request.headers:
@@ -47,18 +48,18 @@ class EventsHandler(SendingHandler):
         return await super().authenticate()
 
     async def stream(self, grant: Grant, events: AsyncGenerator[Event, None]) -> None:
-        """Send the events. What ends a stream before its events end, its client answers with another request.
+        """Send the events. If the stream ends before its events do, the client sends another request.
 
         Args:
             grant: of the client.
-            events: the first one is there at once.
+            events: the first event is available at once.
 
         Raises:
-            ApiError: ``too_many_streams``, or what the first event raises.
+            ApiError: ``too_many_streams``, or the error of the first event.
         """
         async with aclosing(events):
             with self.api.streams.one(grant.issuer_id), self.common.in_flight.wakes(self._ended):
-                first = await anext(events)  # before anything is sent, so that an error is answered as such
+                first = await anext(events)  # before the answer begins, so that an error gets its own answer
                 connection = self.connected_socket()
                 if connection is not None:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
@@ -80,7 +81,7 @@ class EventsHandler(SendingHandler):
             self.finish()
 
     def _seconds(self, grant: Grant) -> float:
-        """For how long the stream may go on."""
+        """Seconds for which the stream may continue."""
         longest = self.api.stream_seconds
         return longest if grant.expires_at is None else max(0.0, min(longest, grant.expires_at - time.time()))
 
@@ -103,32 +104,32 @@ class EventsHandler(SendingHandler):
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
         except Stopped as stop:
-            # Not the end of the answer, which would wait behind what the client does not read.
+            # Reset the connection: the end of the answer would wait behind bytes that the client does not read.
             self.break_off(str(stop), "since its client does not read")
         except ApiError as error:
-            self.log_fields |= {"code": error.code}  # the client comes again, and is told by then
+            self.log_fields |= {"code": error.code}  # the client sends another request, which gets the error
 
 
 class ImportEventsHandler(EventsHandler):
-    """What happens to one import."""
+    """The events of one import."""
 
     async def get(self, import_id: str) -> None:
-        """Its states and its progress, from now to its end; any valid token of its organisation may hear this."""
+        """Send its states and its progress, from now to its end; any valid token of its organisation may read them."""
         grant = await self.authenticate()
         document = await self.api.imports.get(grant, import_id)
         self.log_fields["import_id"] = document.id
         last_id = self.request.headers.get("Last-Event-ID", "")
         if document.status.is_final and last_id == str(document.revision):
-            self.answer_nothing()  # tells an EventSource not to come again
+            self.answer_nothing()  # tells an EventSource not to reconnect
             return
         await self.stream(grant, self.api.events.of_import(document, last_id))
 
 
 class AlbumEventsHandler(EventsHandler):
-    """What happens to the imports of an album, or of all."""
+    """The events of the imports in an album, or in all albums."""
 
     async def get(self) -> None:
-        """The states of the imports that the token may list."""
+        """Send the states of the imports that the token may list."""
         grant = await self.authenticate()
         albums = listed_albums(grant, self.get_query_argument("album_id", None))
         last_id = self.request.headers.get("Last-Event-ID", "")

@@ -34,7 +34,7 @@ class ImageHandler(BaseHandler):
     head = get
 
     async def delete(self, image_id: str) -> None:
-        """Delete it; 204, also where it was deleted before; 202 while an import that runs may yet share its bytes."""
+        """Delete it: 204, also for a deleted image; 202 while a running import may share its bytes."""
         grant = await self.authenticate()
         document = await self.api.images.delete(grant, image_id)
         self.log_fields["import_id"] = document.id
@@ -43,13 +43,13 @@ class ImageHandler(BaseHandler):
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """What is sent of an image.
+    """The body of an answer.
 
     Attributes:
         status: of the answer.
-        headers: that depend on what is sent.
-        parts: the ranges, each with what stands before it.
-        tail: what stands after the last one.
+        headers: that depend on the body.
+        parts: the ranges, each with the text before it.
+        tail: the text after the last range.
     """
 
     status: HTTPStatus
@@ -64,7 +64,7 @@ class ImageContentHandler(SendingHandler):
     api: ImagesApi
 
     async def get(self, image_id: str) -> None:
-        """Answer with the bytes, or with what the request's conditions and ranges lead to."""
+        """Answer with the bytes, as the request's conditions and ranges demand."""
         found = await self._found(image_id)
         if found is None:
             return
@@ -80,7 +80,7 @@ class ImageContentHandler(SendingHandler):
             return
         with self.api.images.downloads.one():
             async with aclosing(self._pieces(found, body)) as pieces:
-                # Before anything is sent, since what storage says to the first may still be answered with an error.
+                # Before the answer begins, so that an error of the storage at the first read gets its own answer.
                 first = await anext(pieces)
                 self._describe(found, body)
                 await self.send(first, pieces)
@@ -93,7 +93,7 @@ class ImageContentHandler(SendingHandler):
             self.finish()
 
     async def _found(self, image_id: str) -> StoredImage | None:
-        """The image, or None where the request's conditions decided the answer, which was given."""
+        """The image, or None if the request's conditions decided, and the answer is sent."""
         found = await self.api.images.readable(await self.authenticate(), image_id)
         self.log_fields["import_id"] = found.document.id
         conditions = Conditions(*(self._joined(name) for name in _CONDITIONS))
@@ -107,7 +107,7 @@ class ImageContentHandler(SendingHandler):
         return found
 
     def _wanted(self, found: StoredImage) -> _Body:
-        """What is to be sent.
+        """The body of the answer.
 
         Raises:
             RangeNotSatisfiable: the answer is 416.
@@ -141,10 +141,10 @@ class ImageContentHandler(SendingHandler):
             yield body.tail
 
     def _describe(self, found: StoredImage, body: _Body) -> None:
-        """Set status and headers. Those of the contract that forbid caches to keep an answer are for JSON."""
+        """Set status and headers, without the contract's headers against caching, which are meant for JSON."""
         for name, _ in FIXED:
             self.clear_header(name)
-        self.clear_header("X-token")  # a credential: not to be kept by whoever keeps the bytes
+        self.clear_header("X-token")  # a credential, which nobody should keep with the bytes
         max_age = self.api.max_age
         fresh = f"max-age={max_age}, immutable" if max_age else "no-cache"
         self.set_status(body.status)
@@ -159,7 +159,7 @@ class ImageContentHandler(SendingHandler):
             self.set_header(name, value)
         if "Vary" in self.kept_headers:
             self.add_header("Vary", "Origin")
-        if body.parts:  # a 304 says nothing of the bytes (RFC 9110 section 15.4.5)
+        if body.parts:  # a 304 has no headers about the bytes (RFC 9110 section 15.4.5)
             self.set_header("Content-Disposition", found.disposition)
 
     def _redirect(self, url: str) -> None:

@@ -35,17 +35,17 @@ class WaitingHandler(BaseHandler):
     api: ImportsApi
 
     def initialize(self, common: Common, api: object) -> None:
-        """Take what handlers work with."""
+        """Keep the resources of imports."""
         super().initialize(common, api)
         self._gone = asyncio.Event()
 
     def on_connection_close(self) -> None:
-        """Wait no more; called by Tornado when the client went away."""
+        """Stop waiting; Tornado calls this when the client went away."""
         self._gone.set()
         super().on_connection_close()
 
     async def waited(self, document: Import) -> Import:
-        """The import as it is when its client has waited, if it prefers to; the answer says so then."""
+        """The import after the wait that the client prefers; the answer then says that Lading waited."""
         wanted = preferred_wait(self.request.headers.get_list("Prefer"))
         seconds = self.api.waiting.applied(wanted)
         if seconds is None:
@@ -61,7 +61,7 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
     spool: Spool | None
 
     def initialize(self, common: Common, api: object) -> None:
-        """Take what handlers work with."""
+        """Keep the resources of imports."""
         super().initialize(common, api)
         self.spool = None
         self._multipart: MultipartStream | None = None
@@ -69,7 +69,7 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
     # --- bodies -------------------------------------------------------------------------------------------------------
 
     def prepare(self) -> Awaitable[None] | None:  # type: ignore[override]  # Tornado awaits it
-        """A multipart body is taken as it comes, since it may bring a file; any other is gathered."""
+        """Read a multipart body piece by piece, since it may contain a file. Any other body is gathered in memory."""
         content_type = self.request.headers.get("Content-Type", "")
         if self.request.method == "POST" and media_type_of(content_type) == "multipart/form-data":
             return ReceivingHandler.prepare(self)
@@ -96,7 +96,7 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
             return
         for piece in self._multipart.feed(chunk):
             if self.spool is None:
-                await self.authenticate()  # before anything of a file is kept
+                await self.authenticate()  # before any byte of a file is kept
                 await self.opened.enter_async_context(self.api.receiving.place())
                 self.spool = self.opened.enter_context(self.api.receiving.spools.open())
             if self.spool.byte_size + len(piece) > self.common.limits.upload_max_bytes:
@@ -106,9 +106,9 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
     # --- answers ------------------------------------------------------------------------------------------------------
 
     async def post(self) -> None:
-        """Accept an import and answer with its document: at once, or when it is final, where the client prefers so.
+        """Accept an import and answer with its document: at once, or when it is final, if the client prefers that.
 
-        One that brings its bytes is final when it is answered.
+        An import with a file is final when it is answered.
         """
         async with self.finishing():
             grant = await self.authenticate()
@@ -131,7 +131,7 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
             self.answer(HTTPStatus.OK, accepted(document, self.common.timezone, params))
 
     async def _with_file(self, grant: Grant, params: dict[str, Any], key: str | None, filename: str) -> Accepted:
-        """Accept an import that brings its bytes, and make of them what is to be made of them."""
+        """Accept an import with a file, and detect and store the file."""
         if params.get("url"):
             raise ApiError("parameter_invalid", parameter="url", reason="cannot be sent together with a file")
         if self.spool is None:
@@ -148,7 +148,7 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
             grant, params, self.request_id, key, file_sha256=self.spool.sha256, add=add
         )
         if not receptions and created.document.status in (Status.WAITING, Status.RUNNING):
-            # The earlier request has come no further: its bytes were not stored, and these are the same.
+            # The earlier request did not store the bytes, and these are the same bytes.
             again = self.api.receiving.reception(created.document)
             receptions.append(await self.opened.enter_async_context(again))
         for reception in receptions:
@@ -168,7 +168,7 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
     head = get
 
     def params(self) -> dict[str, Any]:
-        """What the client sent, and then, as in Rails, what the route says, which a client cannot set."""
+        """The client's parameters, and then, as in Rails, those of the route, which a client cannot set."""
         limits = self.common.limits.params
         sent = merge(parse_query(self.request.query, limits), self._body_params())
         return {name: value for name, value in sent.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
@@ -189,7 +189,7 @@ class ImportHandler(WaitingHandler):
     """One import."""
 
     async def get(self, import_id: str) -> None:
-        """Answer with the document as it is now; any valid token of its organisation may read it."""
+        """Answer with the present document; any valid token of its organisation may read it."""
         grant = await self.authenticate()
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         document = await self.waited(await self.api.imports.get(grant, import_id))
@@ -200,9 +200,9 @@ class ImportHandler(WaitingHandler):
         await self.get(import_id)
 
     async def delete(self, import_id: str) -> None:
-        """Delete it with its image; 204, or 202 where its bytes go later.
+        """Delete it with its image: 204, or 202 if its bytes go later.
 
-        It does not exist from then on: another deletion is answered with 404.
+        The import does not exist from then on: another deletion gets 404.
         """
         grant = await self.authenticate()
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
@@ -210,12 +210,12 @@ class ImportHandler(WaitingHandler):
 
 
 class TraceHandler(BaseHandler):
-    """What the attempts at an import did."""
+    """The trace of an import."""
 
     api: ImportsApi
 
     async def get(self, import_id: str) -> None:
-        """Answer with each attempt; any valid token of its organisation may read this."""
+        """Answer with each attempt; any valid token of its organisation may read them."""
         grant = await self.authenticate()
         document = await self.api.imports.get(grant, import_id)
         self.log_fields["import_id"] = document.id
@@ -223,10 +223,10 @@ class TraceHandler(BaseHandler):
 
 
 class PreflightHandler(WaitingHandler):
-    """Whether an import would succeed."""
+    """The preflight of an import."""
 
     async def post(self) -> None:
-        """Try it, up to where it would be stored, and answer with what was found."""
+        """Try the import without storing it, and answer with the result."""
         grant = await self.authenticate()
         count_against_rates(self, grant)
         headers, limits = self.request.headers, self.common.limits.params
@@ -237,7 +237,7 @@ class PreflightHandler(WaitingHandler):
 
 
 class CancelHandler(BaseHandler):
-    """The end of an import before its time."""
+    """The cancellation of an import."""
 
     api: ImportsApi
 
@@ -250,12 +250,12 @@ class CancelHandler(BaseHandler):
 
 
 class RetryHandler(BaseHandler):
-    """Another beginning of an import that has failed or was cancelled."""
+    """The retry of a failed or cancelled import."""
 
     api: ImportsApi
 
     async def post(self, import_id: str) -> None:
-        """Queue it anew, and answer with its document."""
+        """Queue it again, and answer with its document."""
         grant = await self.authenticate()
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         document = await self.api.actions.retry(grant, import_id)
@@ -263,7 +263,7 @@ class RetryHandler(BaseHandler):
 
 
 def count_against_rates(handler: BaseHandler, grant: Grant) -> None:
-    """Say in the answer's headers where the sender stands, if anything is limited.
+    """Count a request, and put the state of the rate limits into the answer's headers, if there are limits.
 
     Raises:
         ApiError: ``rate_limited``.

@@ -1,4 +1,4 @@
-"""``/api/v1/uploads``: uploads that can be resumed, by the tus protocol 1.0 (https://tus.io/protocols/resumable-upload).
+"""``/api/v1/uploads``: resumable uploads by the tus protocol 1.0 (https://tus.io/protocols/resumable-upload).
 
 Core, creation, creation-with-upload, termination, checksum and expiration.
 """
@@ -27,17 +27,17 @@ EXTENSIONS: Final = "creation,creation-with-upload,termination,checksum,expirati
 ALGORITHMS: Final = ("sha1", "sha256", "md5")
 CONTENT_TYPE: Final = "application/offset+octet-stream"
 GATHERED: Final = 1024 * 1024
-"""Bytes that are written at once."""
+"""Bytes of a single write."""
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 
 
 class TusHandler(DiskHandler):
-    """What all requests of the protocol have in common."""
+    """The common part of all requests of the protocol."""
 
     api: UploadsApi
 
     def initialize(self, common: Common, api: object) -> None:
-        """Take what handlers work with."""
+        """Keep the resources of uploads."""
         super().initialize(common, api)
         self.keep_headers({"Tus-Resumable": VERSION})
         method = self.request.headers.get("X-HTTP-Method-Override")
@@ -45,7 +45,7 @@ class TusHandler(DiskHandler):
             self.request.method = method
 
     def options(self, *_: str) -> None:
-        """Say what the service can do; without a token, as the protocol has it."""
+        """Answer with the service's extensions of the protocol, without a token, as the protocol demands."""
         self.set_header("Tus-Version", VERSION)
         self.set_header("Tus-Extension", EXTENSIONS)
         self.set_header("Tus-Max-Size", str(self.common.limits.upload_max_bytes))
@@ -53,7 +53,7 @@ class TusHandler(DiskHandler):
         self.answer_nothing()
 
     def check_version(self) -> None:
-        """Make sure that the client speaks the same version.
+        """Check that the client speaks the same version.
 
         Raises:
             ApiError: ``tus_version_unsupported``.
@@ -63,7 +63,7 @@ class TusHandler(DiskHandler):
             raise ApiError("tus_version_unsupported")
 
     def number(self, name: str) -> int:
-        """The value of a header field that is a number.
+        """The value of a numeric header field.
 
         Raises:
             ApiError: ``header_invalid``.
@@ -74,7 +74,7 @@ class TusHandler(DiskHandler):
         return int(value)
 
     def tell(self, upload: Upload) -> None:
-        """Say in the answer's headers how far an upload has come."""
+        """Put the offset of an upload into the answer's headers."""
         self.log_fields["import_id"] = upload.document.id
         self.keep_headers({"Upload-Offset": str(upload.offset), "X-Import-Id": upload.document.id})
         if upload.document.status is Status.WAITING:
@@ -92,7 +92,7 @@ class AppendingHandler(TusHandler, ReceivingHandler):
     spool: Spool | None
 
     def initialize(self, common: Common, api: object) -> None:
-        """Take what handlers work with."""
+        """Keep the resources of uploads."""
         super().initialize(common, api)
         self.spool = None
         self._gathered = bytearray()
@@ -100,7 +100,7 @@ class AppendingHandler(TusHandler, ReceivingHandler):
         self._checksum = b""
 
     def check_body(self) -> None:
-        """Judge what the head of the request says of the body.
+        """Check what the head of the request says about the body.
 
         Raises:
             ApiError: ``upload_content_type``, ``header_invalid``.
@@ -110,7 +110,7 @@ class AppendingHandler(TusHandler, ReceivingHandler):
         self._begin_checksum()
 
     async def open_file(self, upload: Upload) -> None:
-        """Take the body from now on.
+        """Start to accept the body.
 
         Raises:
             ApiError: ``too_many_uploads``, ``upload_locked``.
@@ -120,7 +120,7 @@ class AppendingHandler(TusHandler, ReceivingHandler):
         self.upload = Upload(upload.document, upload.length, self.file.size)
 
     def expect_body(self) -> None:
-        """Take no more than what is missing.
+        """Bound the body by the missing bytes.
 
         Raises:
             ApiError: ``request_body_too_large``.
@@ -130,7 +130,7 @@ class AppendingHandler(TusHandler, ReceivingHandler):
             raise ApiError("request_body_too_large", limit=self.max_body_bytes)
         self.opened.push_async_callback(self._flush)
         if self._digest is not None:
-            # What is not verified must not become part of the upload, not even if the process dies.
+            # Unverified bytes must not become part of the upload, not even if the process dies.
             self.spool = self.opened.enter_context(self.api.receiving.spools.open())
 
     def _begin_checksum(self) -> None:
@@ -148,7 +148,7 @@ class AppendingHandler(TusHandler, ReceivingHandler):
         self._digest = hashlib.new(algorithm, usedforsecurity=False)
 
     async def received(self, chunk: bytes) -> None:
-        """Keep a piece, in the file or until its checksum is known."""
+        """Write a piece to the file, or keep it until its checksum is verified."""
         if self.spool is not None:
             self._digest.update(chunk)
             await self.spool.write(chunk)
@@ -163,7 +163,7 @@ class AppendingHandler(TusHandler, ReceivingHandler):
             await self.api.uploads.append(self.file, data)
 
     async def append_rest(self) -> None:
-        """To be called when the body has come to its end: what is not in the file yet comes there.
+        """Write the kept pieces to the file; call this when the body has ended.
 
         Raises:
             ApiError: ``upload_checksum_mismatch``.
@@ -177,7 +177,7 @@ class AppendingHandler(TusHandler, ReceivingHandler):
             await self.api.uploads.append(self.file, piece)
 
     async def finish_upload(self) -> None:
-        """Say how far the upload has come; with the last bytes, when its image is stored."""
+        """Answer with the offset of the upload; after the last bytes, when its image is stored."""
         upload = Upload(self.upload.document, self.upload.length, self.file.size)
         self.tell(upload)
         if upload.is_complete:
@@ -185,10 +185,10 @@ class AppendingHandler(TusHandler, ReceivingHandler):
 
 
 class UploadsHandler(AppendingHandler):
-    """The beginning of an upload, with its first bytes if the client likes."""
+    """The creation of an upload, possibly with its first bytes."""
 
     async def accept_body(self) -> None:
-        """Make the upload and its import, if nothing stands against its bytes."""
+        """Create the upload and its import, unless the request is refused."""
         if self.request.method != "POST":
             return
         self.check_version()
@@ -205,7 +205,7 @@ class UploadsHandler(AppendingHandler):
         )
         params = {name: value for name, value in params.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
         self.upload = await self.api.uploads.create(grant, length, params, self.request_id)
-        # Also where the bytes meet an error: the upload is there, and goes on.
+        # Also after an error with the bytes: the upload exists, and can continue.
         self.keep_headers({"Location": f"/api/v1/uploads/{self.upload.document.id}"})
         self.tell(self.upload)
         if has_body:
@@ -213,7 +213,7 @@ class UploadsHandler(AppendingHandler):
             self.expect_body()
 
     async def post(self) -> None:
-        """Say where the bytes go that are still to come."""
+        """Answer with the URL for the remaining bytes."""
         async with self.finishing():
             self.body_ended()
             await self.append_rest()
@@ -229,7 +229,7 @@ class UploadHandler(AppendingHandler):
     """An upload."""
 
     async def head(self, upload_id: str) -> None:
-        """Say how far it has come. One that is complete is made an image first, where that was not possible before."""
+        """Answer with its offset. If a complete upload could not be stored before, this tries again."""
         self.check_version()
         grant = await self.authenticate()
         upload = await self.api.uploads.find(grant, upload_id[:MAX_ID_LENGTH])
@@ -241,14 +241,14 @@ class UploadHandler(AppendingHandler):
         self.finish()
 
     async def delete(self, upload_id: str) -> None:
-        """End it before it is complete; its import is cancelled."""
+        """End it before it is complete, and cancel its import."""
         self.check_version()
         grant = await self.authenticate()
         await self.api.uploads.terminate(grant, upload_id[:MAX_ID_LENGTH], self.api.actions.cancel)
         self.answer_nothing()
 
     async def accept_body(self) -> None:
-        """Open the file, if the bytes that are to come are the next ones."""
+        """Open the file, if the sent offset is the offset of the upload."""
         if self.request.method != "PATCH":
             return
         self.check_version()
@@ -256,7 +256,7 @@ class UploadHandler(AppendingHandler):
         offset = self.number("Upload-Offset")
         self.check_body()
         self.upload = await self.api.uploads.find(grant, self.path_args[0][:MAX_ID_LENGTH])
-        if self.upload.document.status is Status.DONE:  # its file is gone, and is not to be made anew
+        if self.upload.document.status is Status.DONE:  # its file is gone, and must not be created again
             self._check_offset(offset)
             raise ApiError("upload_gone")
         await self.open_file(self.upload)
@@ -269,7 +269,7 @@ class UploadHandler(AppendingHandler):
             raise ApiError("upload_offset_mismatch", offset=self.upload.offset)
 
     async def patch(self, upload_id: str) -> None:  # noqa: ARG002  # known since the body began
-        """Take the next bytes."""
+        """Accept the next bytes."""
         async with self.finishing():
             self.body_ended()
             await self.append_rest()

@@ -1,4 +1,4 @@
-"""``/api/v1/webhooks`` and what is below it: endpoints, their secrets, and what was sent to them."""
+"""``/api/v1/webhooks`` and the paths below it: endpoints, their secrets, and their deliveries."""
 
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -19,16 +19,16 @@ _MAX_DIGITS = 6
 
 
 class WebhookHandler(BaseHandler):
-    """What the handlers of webhooks share."""
+    """The common part of the handlers of webhooks."""
 
     api: Webhooks | None
 
     async def manager(self) -> tuple[Grant, Webhooks]:
-        """The grant of one who may manage webhooks, and what does it.
+        """The grant of a token that may manage webhooks, and the resources.
 
         Raises:
             Unauthorized: no valid token.
-            ApiError: ``forbidden``; ``not_found`` where there are no webhooks.
+            ApiError: ``forbidden``; ``not_found`` if webhooks are off.
         """
         grant = await self.authenticate()
         if self.api is None:
@@ -37,17 +37,17 @@ class WebhookHandler(BaseHandler):
         return grant, self.api
 
     def wishes(self) -> Wishes:
-        """What the request says of an endpoint.
+        """The parameters of an endpoint in the request.
 
         Raises:
-            ParamsError, ApiError: it cannot be read.
+            ParamsError, ApiError: they are malformed.
         """
         headers, limits = self.request.headers, self.common.limits.params
         body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
         return wishes_of(merge(parse_query(self.request.query, limits), body))
 
     def answer_page(self, log: DeliveryLog, page: DeliveryPage, status: DeliveryStatus | None, limit: int) -> None:
-        """Answer with deliveries, and with a ``Link`` to the rest (RFC 8288)."""
+        """Answer with deliveries, and with a ``Link`` to the next page (RFC 8288)."""
         if page.next is not None:
             query = {"status": status.value} if status else {}
             link = urlencode({**query, "limit": limit, "cursor": page.next})
@@ -59,7 +59,7 @@ class WebhookHandler(BaseHandler):
         """The parameters ``status``, ``limit`` and ``cursor`` of a list.
 
         Raises:
-            ParamsError, ApiError: they cannot be read.
+            ParamsError, ApiError: they are malformed.
         """
         query = parse_query(self.request.query, self.common.limits.params)
         status, limit, cursor = (query.get(name) for name in ("status", "limit", "cursor"))
@@ -77,13 +77,13 @@ class EndpointsHandler(WebhookHandler):
     """The endpoints of the issuer."""
 
     async def get(self) -> None:
-        """List them."""
+        """List the endpoints."""
         grant, webhooks = await self.manager()
         found = await webhooks.endpoints.list(grant)
         self.answer(HTTPStatus.OK, {"webhooks": [endpoint_view(one, self.common.timezone) for one in found]})
 
     async def post(self) -> None:
-        """Add one; the answer alone has its secret."""
+        """Create an endpoint; only this answer has its secret."""
         grant, webhooks = await self.manager()
         endpoint, secret = await webhooks.endpoints.create(grant, self.wishes())
         self.set_header("Location", f"/api/v1/webhooks/{endpoint.id}")
@@ -94,19 +94,19 @@ class EndpointHandler(WebhookHandler):
     """One endpoint."""
 
     async def get(self, endpoint_id: str) -> None:
-        """Show it."""
+        """Show the endpoint."""
         grant, webhooks = await self.manager()
         endpoint = await webhooks.endpoints.get(grant, endpoint_id)
         self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.common.timezone))
 
     async def patch(self, endpoint_id: str) -> None:
-        """Change what the request says, and nothing else."""
+        """Change the attributes in the request, and no others."""
         grant, webhooks = await self.manager()
         endpoint = await webhooks.endpoints.change(grant, endpoint_id, self.wishes())
         self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.common.timezone))
 
     async def delete(self, endpoint_id: str) -> None:
-        """Remove it."""
+        """Delete the endpoint."""
         grant, webhooks = await self.manager()
         await webhooks.endpoints.delete(grant, endpoint_id)
         self.set_status(HTTPStatus.NO_CONTENT)
@@ -115,20 +115,20 @@ class EndpointHandler(WebhookHandler):
 
 
 class EndpointRotationHandler(WebhookHandler):
-    """The changing of an endpoint's secret."""
+    """The rotation of an endpoint's secret."""
 
     async def post(self, endpoint_id: str) -> None:
-        """Change it; the answer alone has the new one."""
+        """Rotate the secret; only this answer has the new one."""
         grant, webhooks = await self.manager()
         endpoint, secret = await webhooks.endpoints.rotate(grant, endpoint_id)
         self.answer(HTTPStatus.OK, endpoint_view(endpoint, self.common.timezone, secret))
 
 
 class EndpointTestHandler(WebhookHandler):
-    """The trying of an endpoint."""
+    """The test of an endpoint."""
 
     async def post(self, endpoint_id: str) -> None:
-        """Send it a ``ping``; the answer is its delivery, to be looked at again."""
+        """Send a ``ping``; the answer is its pending delivery."""
         grant, webhooks = await self.manager()
         delivery = await webhooks.log.ping(grant, endpoint_id)
         self.set_header("Location", f"/api/v1/webhooks/{endpoint_id}/deliveries/{delivery.id}")
@@ -136,33 +136,33 @@ class EndpointTestHandler(WebhookHandler):
 
 
 class SecretHandler(WebhookHandler):
-    """What signs the webhooks that imports ask for themselves."""
+    """The issuer's own secret, which signs the webhooks of single imports."""
 
     async def get(self) -> None:
-        """Show it."""
+        """Show the secret."""
         grant, webhooks = await self.manager()
         signing = await webhooks.endpoints.secret(grant)
         self.answer(HTTPStatus.OK, {"secret": signing.secret})
 
 
 class SecretRotationHandler(WebhookHandler):
-    """The changing of that secret."""
+    """The rotation of the issuer's own secret."""
 
     async def post(self) -> None:
-        """Change it, and show the new one."""
+        """Rotate the secret, and show the new one."""
         grant, webhooks = await self.manager()
         signing = await webhooks.endpoints.rotate_secret(grant)
         self.answer(HTTPStatus.OK, {"secret": signing.secret})
 
 
 class ReceiverHandler(WebhookHandler):
-    """What the handlers of deliveries share."""
+    """The common part of the handlers of deliveries."""
 
     is_of_imports: ClassVar[bool] = False
-    """Whether the path names an import, rather than an endpoint."""
+    """Whether the path names an import, not an endpoint."""
 
     async def receiver(self, name: str) -> tuple[DeliveryLog, str]:
-        """The log, and the owner of the deliveries that the path names.
+        """The deliveries, and the endpoint or import in the path that owns them.
 
         Raises:
             Unauthorized, ApiError: see ``manager``; ``not_found``.
@@ -174,10 +174,10 @@ class ReceiverHandler(WebhookHandler):
 
 
 class DeliveriesHandler(ReceiverHandler):
-    """What was sent to an endpoint, or is to be."""
+    """The deliveries of an endpoint."""
 
     async def get(self, name: str) -> None:
-        """List it, the latest first."""
+        """List the deliveries, the latest first."""
         log, owner = await self.receiver(name)
         status, limit, after = self.page_wanted()
         self.answer_page(log, await log.page(owner, status, limit, after), status, limit)
@@ -187,36 +187,36 @@ class DeliveryHandler(ReceiverHandler):
     """One delivery."""
 
     async def get(self, name: str, delivery_id: str) -> None:
-        """Show it with what is sent."""
+        """Show the delivery with its body."""
         log, owner = await self.receiver(name)
         delivery = await log.one(owner, delivery_id)
         self.answer(HTTPStatus.OK, delivery_view(delivery, self.common.timezone, log.shown, whole=True))
 
 
 class ReplayHandler(ReceiverHandler):
-    """The sending again of a delivery."""
+    """The replay of a delivery."""
 
     async def post(self, name: str, delivery_id: str) -> None:
-        """Send it again; the answer is the delivery, to be looked at again."""
+        """Send it again; the answer is the pending delivery."""
         log, owner = await self.receiver(name)
         delivery = await log.replay(owner, delivery_id)
         self.answer(HTTPStatus.ACCEPTED, delivery_view(delivery, self.common.timezone, log.shown, whole=True))
 
 
 class ImportDeliveriesHandler(DeliveriesHandler):
-    """What was sent where an import asked for it, or is to be."""
+    """The deliveries of an import's own webhook."""
 
     is_of_imports = True
 
 
 class ImportDeliveryHandler(DeliveryHandler):
-    """One of these."""
+    """One delivery of an import's own webhook."""
 
     is_of_imports = True
 
 
 class ImportReplayHandler(ReplayHandler):
-    """The sending again of one of these."""
+    """The replay of such a delivery."""
 
     is_of_imports = True
 

@@ -1,4 +1,4 @@
-"""What every answer has: request id, headers, the echo of the token, and the one writer of error bodies."""
+"""The common part of every answer: request id, headers, the echo of the token, and the only writer of error bodies."""
 
 import time
 from collections.abc import Mapping
@@ -25,23 +25,23 @@ log = structlog.get_logger(__name__)
 
 
 class AnsweringHandler(RequestHandler):
-    """A handler whose every answer, errors included, has the headers of the contract."""
+    """A handler whose answers, errors included, have the headers of the contract."""
 
     common: Common
     api: object
-    """The value of its resource; each handler says of which type."""
+    """The value of its resource; each handler declares its type."""
     grant: Grant | None
     kept_headers: dict[str, str]
-    """Headers of the answer whatever it is, an error too."""
+    """Headers of every answer, errors included."""
     request_id: str
     log_fields: dict[str, Any]
-    """What the request's log line says beside the request itself."""
+    """Fields of the request's log line, in addition to those of the request itself."""
 
     def initialize(self, common: Common, api: object) -> None:
-        """Take what the handler works with.
+        """Keep the resources of the handler.
 
         Args:
-            common: what every handler needs.
+            common: the resources of every handler.
             api: the value that the route names.
         """
         self.common = common
@@ -54,11 +54,11 @@ class AnsweringHandler(RequestHandler):
             self.keep_headers(common.cors.headers(self.request))
 
     def on_finish(self) -> None:
-        """Release what the request held; called by Tornado when the answer was handed to the connection."""
+        """Release the resources of the request; Tornado calls this when the connection has taken the answer."""
         self._release()
 
     def on_connection_close(self) -> None:
-        """Release what the request held; called by Tornado when the client went away."""
+        """Release the resources of the request; Tornado calls this when the client went away."""
         super().on_connection_close()
         self._release()
 
@@ -68,7 +68,7 @@ class AnsweringHandler(RequestHandler):
     # --- headers ------------------------------------------------------------------------------------------------------
 
     def clear(self) -> None:
-        """Begin the answer anew; see ``RequestHandler.clear``, which makes headers of its own first."""
+        """Begin the answer again; see ``RequestHandler.clear``, which first makes headers of its own."""
         self._write_buffer, self._status_code, self._reason = [], HTTPStatus.OK.value, HTTPStatus.OK.phrase
         self._headers = WireHeaders()
         self._headers["Date"] = http_date(int(time.time()))
@@ -83,23 +83,23 @@ class AnsweringHandler(RequestHandler):
             self._headers[name] = value
 
     def keep_headers(self, headers: Mapping[str, str]) -> None:
-        """Set headers, also of an error that follows."""
+        """Set headers, also for an error that follows."""
         self.kept_headers |= headers
         for name, value in headers.items():
             self.set_header(name, value)
 
     @property
     def client_address(self) -> str:
-        """Who sent the request, for the log."""
+        """The sender of the request, for the log."""
         forwarded_for = ",".join(self.request.headers.get_list("X-Forwarded-For"))
         return client_address(self.request.remote_ip or "", forwarded_for, self.common.trusted_proxies)
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:  # noqa: ARG002
-        """A segment of the path; one that is not UTF-8 names nothing, rather than being an error of its own."""
+        """Decode a segment of the path. A segment that is not UTF-8 matches nothing, instead of being an error."""
         return value.decode("utf-8", "replace")
 
     def compute_etag(self) -> None:
-        """No ``Etag``: an answer that says ``no-store`` has no use for one."""
+        """Send no ``Etag``: an answer with ``no-store`` has no use for it."""
 
     def answer(self, status: AnyStatus, body: dict[str, Any], content_type: str = "application/json") -> None:
         """Finish with a JSON body."""
@@ -107,7 +107,7 @@ class AnsweringHandler(RequestHandler):
         self.set_header("Content-Type", f"{content_type}; charset=utf-8")
         self.set_header("Content-Length", str(len(payload := encode(body))))
         if not self.request._body_future.done():  # noqa: SLF001  # nothing public tells
-            # Tornado closes the connection rather than reading what is left of the request.
+            # Tornado closes the connection instead of reading the rest of the request.
             self.set_header("Connection", "close")
         self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
         self.finish(payload)
@@ -121,7 +121,7 @@ class AnsweringHandler(RequestHandler):
     # --- errors -------------------------------------------------------------------------------------------------------
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ARG002
-        """Answer with ``application/problem+json`` (RFC 9457), whatever went wrong; called by Tornado."""
+        """Answer with ``application/problem+json`` (RFC 9457), whatever went wrong; Tornado calls this."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         self.answer_error(_api_error(error, self.request.method or ""))
 
@@ -139,12 +139,12 @@ class AnsweringHandler(RequestHandler):
         self.answer(error.status, problem_of(error, self.request_id), PROBLEM)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """Log only what was not expected; what was is part of the request's own line."""
+        """Log unexpected errors only; expected errors are part of the request's own line."""
         if not isinstance(value, ApiError | ParamsError | Unauthorized | HTTPError):
             log.error("a request failed unexpectedly", request_id=self.request_id, exc_info=(typ, value, tb))
 
     def allowed_methods(self) -> tuple[str, ...]:
-        """The methods that the resource has (RFC 9110 section 10.2.1)."""
+        """The methods of the resource (RFC 9110 section 10.2.1)."""
         return methods_of(type(self))
 
     # --- tokens -------------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class AnsweringHandler(RequestHandler):
 
 
 def _api_error(error: BaseException | None, method: str) -> ApiError:
-    """The answer to whatever a handler raised."""
+    """The answer to any exception of a handler."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, Unauthorized):

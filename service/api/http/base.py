@@ -1,4 +1,4 @@
-"""What every handler is made of: answers, and a body that is gathered in memory within its limits."""
+"""The base of every handler: answers, and a body that is gathered in memory within its limits."""
 
 import asyncio
 
@@ -10,15 +10,16 @@ from .answers import AnsweringHandler
 from .request_head import head_bytes
 
 DISCARD_FACTOR = 32
-"""A refused body is read to its end up to this multiple of the limit, so that its client reads the answer rather than a
-reset connection; of a longer one nothing is read."""
+"""A refused body is read to its end up to this multiple of the limit, so that its client reads the answer instead of
+getting a reset connection. A longer body is not read at all.
+"""
 MAX_LENGTH_DIGITS = 18
-"""Digits of a ``Content-Length`` that are read; more of them are beyond any limit, whatever they are."""
+"""The largest number of digits in a ``Content-Length``; a longer number is beyond any limit."""
 
 
 @stream_request_body
 class BaseHandler(AnsweringHandler):
-    """A handler whose request has a small body, or none."""
+    """A handler whose requests have a small body, or none."""
 
     def initialize(self, common: Common, api: object) -> None:
         """See ``AnsweringHandler.initialize``."""
@@ -29,7 +30,7 @@ class BaseHandler(AnsweringHandler):
         self._timer: asyncio.TimerHandle | None = None
 
     def prepare(self) -> None:
-        """Decide whether the body may come, before any of it is read."""
+        """Decide whether to read the body, before any of it is read."""
         self.check_head()
         self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
         announced = self.announced_bytes()
@@ -41,7 +42,7 @@ class BaseHandler(AnsweringHandler):
             self._timer = asyncio.get_running_loop().call_later(self.common.limits.body_timeout, self._body_timed_out)
 
     def check_head(self) -> None:
-        """Judge the request's head.
+        """Check the size of the request's head.
 
         Raises:
             ApiError: ``request_head_too_large``.
@@ -50,13 +51,13 @@ class BaseHandler(AnsweringHandler):
             raise ApiError("request_head_too_large", limit=self.common.limits.head_max_bytes)
 
     def announced_bytes(self) -> int:
-        """Length of the body as its sender has announced it; 0 where it has not."""
+        """Announced length of the body; 0 without an announcement."""
         length = self.request.headers.get("Content-Length", "")
         digits = length.lstrip("0")[:MAX_LENGTH_DIGITS]
         return int(digits) if digits.isascii() and digits.isdigit() else 0
 
     def data_received(self, chunk: bytes) -> None:
-        """Gather the body; beyond the limit, count what is thrown away."""
+        """Gather the body; beyond the limit, count the discarded bytes."""
         if self._refusal is None and len(self._body) + len(chunk) > self.common.limits.body_max_bytes:
             self._refuse_body()
         if self._refusal is None:
@@ -95,7 +96,7 @@ class BaseHandler(AnsweringHandler):
 
 
 class NotFoundHandler(BaseHandler):
-    """Any path that no route has."""
+    """The handler of every path without a route."""
 
     async def get(self) -> None:
         """404."""

@@ -1,16 +1,16 @@
-"""Who sent a request, seen past the operator's own reverse proxies."""
+"""The sender of a request, behind the operator's own reverse proxies."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Sequence[IPv4Network | IPv6Network]) -> str:
-    """The address nearest to us that is not a trusted proxy's.
+    """The nearest address that does not belong to a trusted proxy.
 
     Args:
         peer: address of the connection's other end.
-        forwarded_for: the request's ``X-Forwarded-For``, or the empty string; every proxy appends whom it saw, so it is
-            read from its end, and no further than the trusted proxies reach.
+        forwarded_for: the request's ``X-Forwarded-For``, or the empty string. Each proxy appends the address that it
+            sees, so this reads the field from its end, as far as the trusted proxies reach.
         trusted: networks of the operator's proxies.
     """
     address = peer

@@ -1,6 +1,6 @@
-"""Pages of other origins: what browsers are told of who may read answers (https://fetch.spec.whatwg.org/#http-cors-protocol).
+"""CORS: which pages of other origins may read answers (https://fetch.spec.whatwg.org/#http-cors-protocol).
 
-There are no cookies here, and credentials are never allowed: what a page may do is decided by the token that it sends.
+Lading uses no cookies and never allows credentials: the token that a page sends decides about its requests.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from tornado.httputil import HTTPServerRequest
 
 ANY: Final = "*"
 MAX_AGE: Final = 7200
-"""Seconds for which a browser may remember what it was told; Chromium remembers no longer."""
+"""Seconds for which a browser may keep the permission; Chromium keeps none longer."""
 ALLOWED_HEADERS: Final = ", ".join((
     *("Authorization", "Content-Type", "Content-Encoding", "X-Request-Id", "X-Requested-With", "Cache-Control"),
     *("Idempotency-Key", "Prefer", "Last-Event-ID"),
@@ -19,7 +19,7 @@ ALLOWED_HEADERS: Final = ", ".join((
     *("Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Offset", "Upload-Checksum"),
     "X-HTTP-Method-Override",
 ))  # fmt: skip
-"""Every header field that the API reads: ``*`` would not mean ``Authorization``."""
+"""Every header field that the API reads: ``*`` would not include ``Authorization``."""
 EXPOSED_HEADERS: Final = ", ".join((
     *("Location", "Link", "X-Request-Id", "X-message", "Retry-After", "RateLimit", "RateLimit-Policy"),
     *("Idempotent-Replayed", "Preference-Applied", "X-Batch-Id", "X-Import-Id", "WWW-Authenticate", "Allow"),
@@ -32,7 +32,7 @@ EXPOSED_HEADERS: Final = ", ".join((
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Which origins may read answers.
+    """The origins that may read answers.
 
     Attributes:
         origins: as browsers send them, or ``*`` alone.
@@ -41,10 +41,10 @@ class Cors:
     origins: Sequence[str]
 
     def headers(self, request: HTTPServerRequest) -> Mapping[str, str]:
-        """What every answer to the request has."""
+        """The CORS headers of every answer to the request."""
         if self.origins == (ANY,):
             return {"Access-Control-Allow-Origin": ANY, "Access-Control-Expose-Headers": EXPOSED_HEADERS}
-        # Caches are to keep apart what differs by origin, also where this one is not allowed.
+        # Caches must separate answers that differ by origin, also for an origin that is not allowed.
         told = {"Vary": "Accept-Encoding, Origin"}
         origin = request.headers.get("Origin")
         if origin is not None and origin in self.origins:
@@ -53,7 +53,7 @@ class Cors:
 
 
 def is_preflight(request: HTTPServerRequest) -> bool:
-    """Whether a browser asks what a page may send (CORS-preflight request), rather than a client what there is."""
+    """Whether this is a CORS-preflight request of a browser, and no ordinary OPTIONS."""
     return (
         request.method == "OPTIONS"
         and "Origin" in request.headers

@@ -11,10 +11,10 @@ RETRY_AFTER: Final = 10
 
 
 class Streams:
-    """How many streams are open.
+    """The number of open streams.
 
     Args:
-        limit: in all.
+        limit: of all issuers.
         per_issuer: of one issuer.
     """
 
@@ -25,7 +25,7 @@ class Streams:
 
     @contextmanager
     def one(self, issuer_id: str) -> Iterator[None]:
-        """Around a stream.
+        """Count a stream as open within the block.
 
         Raises:
             ApiError: ``too_many_streams``.

@@ -1,6 +1,6 @@
 """Response headers, in the case and order of the contract.
 
-Header names are case-insensitive (RFC 9110 section 5.1), but clients of this API were written against these very bytes.
+Header names are case-insensitive (RFC 9110 section 5.1), but existing clients of this API depend on the exact bytes.
 Tornado normalises names (``X-Xss-Protection``, ``P3p``); ``WireHeaders`` writes them as the contract has them.
 """
 
@@ -22,17 +22,17 @@ FIXED = (
     ("X-Permitted-Cross-Domain-Policies", "none"),
     ("Referrer-Policy", "origin-when-cross-origin, strict-origin-when-cross-origin"),
 )
-"""Headers of every answer but those with the bytes of images."""
+"""Headers of every answer, except answers with the bytes of images."""
 
 FOR_BYTES = (
     ("Vary", "Authorization"),
     ("X-Frame-Options", "DENY"),
     ("X-Content-Type-Options", "nosniff"),
-    # Should a browser take the bytes for a document, it is one that can load, run and reach nothing.
+    # If a browser opens the bytes as a document, the document can load, run and reach nothing.
     ("Content-Security-Policy", "default-src 'none'; sandbox"),
     ("Referrer-Policy", "origin-when-cross-origin, strict-origin-when-cross-origin"),
 )
-"""Headers of answers with the bytes of images, which a client may keep: ``FIXED`` forbids that."""
+"""Headers of answers with the bytes of images, which a client may cache: ``FIXED`` forbids that."""
 
 _ORDER = (
     "Date",
@@ -65,17 +65,17 @@ _ORDER = (
 )
 _LAST = len(_ORDER)
 _PLACES = {next(iter(HTTPHeaders({name: ""}))): (position, name) for position, name in enumerate(_ORDER)}
-"""By names as Tornado has them: the place in the order, and the name as it is written."""
+"""By Tornado's name of a header: its place in the order, and its name in the contract."""
 
 
 @functools.lru_cache(maxsize=2)
 def http_date(second: int) -> str:
-    """The ``Date`` of an answer (RFC 9110 section 5.6.7), made once a second; seconds since the Unix epoch."""
+    """The ``Date`` of an answer (RFC 9110 section 5.6.7), made once a second, from seconds since the Unix epoch."""
     return format_timestamp(second)
 
 
 class WireHeaders(HTTPHeaders):
-    """Headers that are written in the contract's case and order; any other ones come last, as Tornado has them."""
+    """Headers in the contract's case and order; other headers come last, as Tornado writes them."""
 
     def get_all(self) -> Iterable[tuple[str, str]]:
         """See ``HTTPHeaders.get_all``."""

@@ -1,4 +1,4 @@
-"""The requests under way, so that a stopping service answers them before it closes their connections."""
+"""The running requests, so that a stopping service answers them before it closes their connections."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ class InFlight:
         self._none.clear()
 
     def end(self, request: object) -> None:
-        """It was answered, or its client has gone. May be called twice."""
+        """The request was answered, or its client has gone. May be called twice."""
         self._requests.discard(request)
         if not self._requests:
             self._none.set()
 
     @contextmanager
     def wakes(self, event: asyncio.Event) -> Iterator[None]:
-        """Set the event when the service stops, while a request waits for something else."""
+        """Set the event when the service stops, for a request that waits for something else."""
         self._waiting.add(event)
         if self._is_stopping:
             event.set()
@@ -38,13 +38,13 @@ class InFlight:
             self._waiting.discard(event)
 
     def stop_waiting(self) -> None:
-        """Wake every request that waits, from now on at once."""
+        """Wake every waiting request, and every later one at once."""
         self._is_stopping = True
         for event in self._waiting:
             event.set()
 
     async def drained(self, timeout: float) -> None:
-        """Wait until there are none, no longer than ``timeout`` seconds."""
+        """Wait until no request runs, no longer than ``timeout`` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 await self._none.wait()

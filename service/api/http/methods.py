@@ -1,4 +1,4 @@
-"""The methods that handlers have."""
+"""The methods of handlers."""
 
 from tornado.web import RequestHandler
 

@@ -1,4 +1,4 @@
-"""What handlers share whose requests need the service's own disk."""
+"""The common part of handlers that need the service's own disk."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from .base import BaseHandler
 
 
 class DiskHandler(BaseHandler):
-    """A handler for which a disk that is full or fails is an outage, as storage that does is one."""
+    """A handler that treats a full or broken disk as an outage, like a storage that fails."""
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """See ``BaseHandler.write_error``."""
@@ -18,6 +18,6 @@ class DiskHandler(BaseHandler):
             super().write_error(status_code, **kwargs)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """See ``BaseHandler.log_exception``; what the disk says is part of the request's own line."""
+        """See ``BaseHandler.log_exception``; the disk's error is part of the request's own line."""
         if not is_outage(value):
             super().log_exception(typ, value, tb)

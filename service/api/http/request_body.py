@@ -1,4 +1,6 @@
-"""Request bodies that do not fit into memory: taken in pieces, no faster than they are kept, with their own limits."""
+"""Request bodies that do not fit into memory: read in pieces, no faster than they are written, with limits of their
+own.
+"""
 
 import asyncio
 import time
@@ -12,24 +14,24 @@ from ..resources import Common
 from .on_disk import DiskHandler
 
 MIN_RATE: Final = 1024
-"""Bytes a second that a body has at least,"""
+"""The lowest rate of a body in bytes a second,"""
 MIN_RATE_AFTER: Final = 60.0
-"""as soon as it has taken so many seconds."""
+"""which counts after this many seconds."""
 _NO_TIMEOUT: Final = 10 * 365 * 86_400.0
 
 
 class StreamingHandler(DiskHandler):
-    """A handler whose body is given to ``received`` piece by piece.
+    """A handler that gets its body piece by piece through ``received``.
 
-    A subclass says in ``accept_body`` whether the body may come, and in ``received`` what becomes of it. An error of
-    either is answered when the body has come to its end, since many clients do not listen before; with ``Expect:
-    100-continue``, or for a body beyond the limit, at once.
+    A subclass decides in ``accept_body`` whether to read the body, and handles each piece in ``received``. An error of
+    either is answered at the end of the body, since many clients do not read before; with ``Expect: 100-continue``, or
+    for a body beyond the limit, at once.
     """
 
     max_body_bytes: int
 
     def initialize(self, common: Common, api: object) -> None:
-        """Take what handlers work with."""
+        """Keep the resources of the handler."""
         super().initialize(common, api)
         self.max_body_bytes = common.limits.upload_max_bytes
         self.body_bytes = 0
@@ -39,22 +41,22 @@ class StreamingHandler(DiskHandler):
         self._stalled: asyncio.TimerHandle | None = None
 
     async def accept_body(self) -> None:
-        """Decide whether the body may come; called once, before any of it is read.
+        """Decide whether to read the body; called once, before any of it is read.
 
         Raises:
-            ApiError: it may not.
+            ApiError: to refuse it.
         """
 
     async def received(self, chunk: bytes) -> None:
-        """Keep a piece of the body.
+        """Handle a piece of the body.
 
         Raises:
-            ApiError: the rest is not wanted.
+            ApiError: to refuse the rest.
         """
         raise NotImplementedError
 
     async def prepare(self) -> None:  # type: ignore[override]  # Tornado awaits it
-        """See ``BaseHandler.prepare``; the limits of a body are those of this class."""
+        """See ``BaseHandler.prepare``; the limits of the body are those of this class."""
         self.check_head()
         connection = self.request.connection
         connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
@@ -74,7 +76,7 @@ class StreamingHandler(DiskHandler):
             self.body_error = error
 
     async def data_received(self, chunk: bytes) -> None:  # type: ignore[override]  # Tornado awaits it
-        """Take a piece of the body; called by Tornado, which reads no further until this returns."""
+        """Handle a piece of the body; Tornado calls this, and reads no further until it returns."""
         self.body_bytes += len(chunk)
         self._watch()
         if self._finished or not self._is_wanted:
@@ -103,10 +105,10 @@ class StreamingHandler(DiskHandler):
                 self.body_error = outage(error)
 
     def body_ended(self) -> None:
-        """To be called first by the method: the body has come to its end.
+        """Raise the error of the body; a method calls this first, when the body has ended.
 
         Raises:
-            ApiError, ParamsError, Unauthorized: what was wrong with it.
+            ApiError, ParamsError, Unauthorized: the fault of the body.
         """
         self._stop_watching()
         if self.body_error is not None:

@@ -1,4 +1,4 @@
-"""What is read off the head of a request: its size, and its id."""
+"""Facts about the head of a request: its size, and its id."""
 
 import re
 
@@ -10,11 +10,11 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._@=+/-]{1,255}")
 
 
 def head_bytes(request: HTTPServerRequest) -> int:
-    """Size of a request's head as it came: its line, its fields, and the line breaks."""
+    """Size of a request's head on the wire: its line, its fields, and the line breaks."""
     line = len(request.method or "") + len(request.uri or "") + len(" " + " HTTP/1.1\r\n")
     return line + sum(len(name) + len(value) + len(": \r\n") for name, value in request.headers.get_all()) + 2
 
 
 def request_id_of(sent: str | None) -> str:
-    """The client's own request id where it is sane, or a new one."""
+    """The client's own request id if it is well-formed, or a new one."""
     return sent if sent and _SANE_REQUEST_ID.fullmatch(sent) else new_uuid()

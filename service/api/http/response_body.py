@@ -1,5 +1,5 @@
-"""Sending a long body: no faster than its reader takes it, no longer than it goes on taking it, and never as if whole
-when it is not.
+"""Sends a long body: no faster than its reader reads, no longer than the reader makes progress, and never so that a
+part looks like the whole.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from ..resources import Common
 from .base import BaseHandler
 
 SLICE = 64 * 1024
-"""Bytes that are handed to the connection at once: what a reader has to take within ``stall_timeout``."""
+"""Bytes that the connection gets at a time, and that a reader must read within ``stall_timeout``."""
 
 _RESET = struct.pack("ii", 1, 0)
-"""``struct linger``: closing the socket drops what was not sent, and tells the other end so (RST)."""
+"""``struct linger``: closing the socket drops the unsent bytes, and resets the connection."""
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class Stopped(Exception):
 
 
 class SendingHandler(BaseHandler):
-    """A handler that sends bodies which do not fit into memory. Its status and headers are set before ``send``."""
+    """A handler that sends bodies that do not fit into memory. Set status and headers before ``send``."""
 
     def initialize(self, common: Common, api: object) -> None:
         """See ``BaseHandler.initialize``."""
@@ -38,22 +38,22 @@ class SendingHandler(BaseHandler):
         self._gone: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def check_etag_header(self) -> bool:
-        """False: conditions were judged when the entity tag was set."""
+        """False: the conditions were evaluated when the entity tag was set."""
         return False
 
     async def send(self, first: bytes, rest: AsyncIterator[bytes]) -> None:
-        """Send the body and finish; no more than one piece of it and one slice are in memory.
+        """Send the body and finish, with at most one piece and one slice of it in memory.
 
-        Where the source fails, or the reader stops reading, the connection is reset: the answer has begun, and must not
-        look complete. Nothing is raised then.
+        If the source fails, or the reader stops reading, this resets the connection, since the begun answer must not
+        look complete. It then raises nothing.
 
         Args:
             first: the first piece.
-            rest: the others; where it raises ``ApiError``, that is logged.
+            rest: the other pieces; an ``ApiError`` is logged.
         """
         sent = 0
         self.pace()
-        # The request counts as under way until what it has opened is closed, also when its client has gone.
+        # The request counts as running until its resources are closed, even if its client has gone.
         self.common.in_flight.begin(rest)
         try:
             await self.send_piece(first)
@@ -80,10 +80,10 @@ class SendingHandler(BaseHandler):
             self._gone.set_result(None)
 
     def pace(self) -> None:
-        """Hand the kernel no more than its connection takes.
+        """Limit the kernel's buffer of this connection.
 
-        It would take megabytes for a slow reader, and then nothing for as long as that reader needs for a third of
-        them: neither its memory nor the reader's pace could be judged (tcp(7)).
+        For a slow reader the kernel would take megabytes, and then nothing until the reader has read a third of them.
+        Neither the memory of the reader nor its pace would be known (tcp(7)).
         """
         connection = self.connected_socket()
         if connection is not None:
@@ -93,7 +93,7 @@ class SendingHandler(BaseHandler):
         """Send a part of a body.
 
         Raises:
-            Stopped: the client has gone, or does not take it in time.
+            Stopped: the client has gone, or does not read in time.
         """
         view = memoryview(piece)
         for start in range(0, len(piece), SLICE):
@@ -104,19 +104,19 @@ class SendingHandler(BaseHandler):
                 raise Stopped("client_stalled")
 
     async def written(self, written: asyncio.Future[Any]) -> None:
-        """Wait for what was handed to the connection, no longer than ``stall_timeout``.
+        """Wait until the connection has taken the bytes, no longer than ``stall_timeout``.
 
         Raises:
             Stopped: the client has gone.
         """
-        # Tornado forgets the future of a write when the connection closes: only the two together always end.
+        # When the connection closes, Tornado forgets the future of a write: only the two together always end.
         ends = {written, self._gone}
         await asyncio.wait(ends, timeout=self.common.limits.stall_timeout, return_when=asyncio.FIRST_COMPLETED)
         if self._gone.done() or (written.done() and isinstance(written.exception(), StreamClosedError)):
             raise Stopped("client_gone")
 
     def break_off(self, code: str, reason: str) -> None:
-        """Reset the connection, and say so in the log."""
+        """Reset the connection, and note that in the log."""
         self.log_fields |= {"code": code, "reason": f"broken off {reason}"}
         self._reset()
 

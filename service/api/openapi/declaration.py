@@ -26,10 +26,10 @@ class Parameter:
 
     Attributes:
         name: its name.
-        schema: what it may be.
-        about: what it means.
+        schema: its valid values.
+        about: its meaning.
         place: ``query`` or ``header``.
-        is_required: whether it must be there.
+        is_required: whether it is required.
         is_object: whether it is written ``name[key]=value``.
     """
 
@@ -47,19 +47,19 @@ class Operation:
 
     Attributes:
         method: in lower case.
-        path: as of the route table.
+        path: as in the route table.
         id: unique, for generated clients.
         tag: the group that it is shown in.
         summary: one sentence.
-        about: the rest, in Markdown.
-        parameters: in the query and in header fields; those of the path are read off it.
-        bodies: what it takes, by media type.
-        is_body_required: whether there must be a body.
-        answers: what it answers with where all is well: by status, the content by media type.
-        errors: the codes that it may answer with besides the common ones.
+        about: further sentences, in Markdown.
+        parameters: in the query and in header fields; those of the path come from the path.
+        bodies: request bodies, by media type.
+        is_body_required: whether a body is required.
+        answers: successful answers: by status, the content by media type.
+        errors: codes of its errors, in addition to the common ones.
         is_open: whether it needs no token.
-        sends: header fields of its answers beside those of every answer, by status.
-        keeps: those of all its answers, errors too.
+        sends: header fields of its answers, in addition to the common ones, by status.
+        keeps: further header fields of all its answers, errors too.
     """
 
     method: str

@@ -29,11 +29,11 @@ _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
 class Description:
-    """The description as it is sent: made when it is first asked for, and kept.
+    """The description as it is sent: made at the first request, and kept.
 
     Args:
-        rules: which judge the parameters of an import.
-        upload_max_bytes: size that an upload may have.
+        rules: limits on the parameters of an import.
+        upload_max_bytes: the largest size of an upload.
     """
 
     def __init__(self, rules: ParamRules, upload_max_bytes: int) -> None:
@@ -112,7 +112,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "responses": {
             **_answers(operation),
             **_errors(operation),
-            # To a method that the path does not have: none of its operations can be answered so itself.
+            # The answer to a method that the path does not have, so no operation of the path can give it.
             "405": {"$ref": f"#/components/responses/{METHOD_NOT_ALLOWED}"},
         },
     }
@@ -167,7 +167,7 @@ def _method_not_allowed() -> dict[str, Any]:
 
 
 def _content(content: Mapping[str, Schema], part: str, operation: str) -> dict[str, Any]:
-    """Bodies by media type, with examples where there are any."""
+    """Bodies by media type, with their examples."""
     found = {}
     for media_type, schema in content.items():
         examples = examples_of(schema, media_type, part, operation)

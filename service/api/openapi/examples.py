@@ -1,6 +1,6 @@
-"""Examples of bodies: by the name of their schema, or of one operation where the schema does not say enough.
+"""Examples of bodies, by the name of their schema, or of one operation if the schema is not specific enough.
 
-A test holds each against its schema.
+A test validates each example against its schema.
 """
 
 import json

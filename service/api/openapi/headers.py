@@ -1,4 +1,4 @@
-"""The header fields of answers: what each means, and which operation sends which."""
+"""The header fields of answers: their meaning, and the operations that send them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,7 +10,7 @@ FIXED: Final = (
     *("Cache-Control", "Pragma", "Expires", "Vary", "P3P", "X-Frame-Options", "X-Content-Type-Options"),
     *("X-XSS-Protection", "X-Download-Options", "X-Permitted-Cross-Domain-Policies", "Referrer-Policy"),
 )
-"""Those of ``lading.service.api.http.headers``, which a test compares."""
+"""The fields of ``lading.service.api.http.headers``, as a test checks."""
 _TEXT: Final = {"type": "string"}
 _COUNT: Final = {"type": "integer", "minimum": 0}
 _TUS: Final = {"type": "string", "const": "1.0.0"}
@@ -76,7 +76,7 @@ def headers_of(operation: Operation | None, status: int) -> Mapping[str, Any]:
     """The header fields of an answer.
 
     Args:
-        operation: whose; None for an answer that all have in common.
+        operation: the operation; None for an answer that all operations share.
         status: of the answer.
     """
     names = [*_EVERY, *_OF_STATUS.get(status, ())]

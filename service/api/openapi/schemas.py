@@ -1,4 +1,4 @@
-"""What documents look like, as JSON Schema 2020-12, by their names in the description."""
+"""The documents of the API as JSON Schema 2020-12, by their names in the description."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -59,7 +59,7 @@ _DELIVERY: Final[Mapping[str, Schema]] = {
 
 
 def in_form(schema: Schema) -> Schema:
-    """The schema as a form can say it: there is no null, whatever is below the parameters."""
+    """The schema for a form, whose parameters cannot be null."""
     found = dict(schema)
     if isinstance(found.get("type"), list):
         found["type"] = next(one for one in found["type"] if one != "null")
@@ -76,8 +76,8 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
     """Every schema.
 
     Args:
-        rules: which judge the parameters of an import.
-        upload_max_bytes: size that an upload may have.
+        rules: limits on the parameters of an import.
+        upload_max_bytes: the largest size of an upload.
     """
     parameters = parameters_schema(rules)
     with_file = {**parameters["properties"], "file": {"type": "string", "contentMediaType": "image/*"}}

@@ -1,7 +1,7 @@
-"""The items of a batch, read as its body comes: NDJSON, a JSON array, or lines of semicolon-separated values.
+"""The items of a batch, read while its body comes: NDJSON, a JSON array, or lines of semicolon-separated values.
 
-A reader is given the body piece by piece and gives the items that have come to their end; no more than one item is in
-memory. One that cannot be read fails alone: the reader goes on behind it, unless nobody can say where the next begins.
+A reader gets the body piece by piece and yields the complete items; at most one item is in memory. A malformed item
+fails alone: the reader continues behind it, unless the beginning of the next item is unknown.
 """
 
 import re
@@ -20,7 +20,7 @@ _STRUCTURAL = re.compile(rb'["\[\]{},]')
 _STRING_END = re.compile(rb'["\\]')
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-"""What some programs write at the beginning of UTF-8; it is no part of the first item."""
+"""The mark that some programs write at the beginning of UTF-8; it is no part of the first item."""
 
 
 class ItemTooLarge(ParamsError):
@@ -42,7 +42,7 @@ class ItemReader(ABC):
     """Reads the items of a body.
 
     Attributes:
-        fault: why it reads no further, though there may be more items; told as an item's error too.
+        fault: why it stopped reading before the end of the body; also the error of an item.
     """
 
     def __init__(self, limits: ParamLimits) -> None:
@@ -51,32 +51,32 @@ class ItemReader(ABC):
 
     @abstractmethod
     def feed(self, chunk: bytes) -> Iterator[Item]:
-        """The items that end in a piece of the body; to be iterated to its end."""
+        """The items that end in this piece of the body; iterate it to its end."""
 
     @abstractmethod
     def end(self) -> Iterator[Item]:
-        """The items that the end of the body ends."""
+        """The items that end with the body."""
 
     def item(self, number: int, text: bytes) -> Item:
         """An item, from its text."""
         try:
             if not text:
-                raise JsonInvalid("The element is empty.")  # told as the others
+                raise JsonInvalid("The element is empty.")  # reported like the other errors
             return Item(number, self.params(text))
         except ParamsError as error:
             return Item(number, None, error)
 
     def params(self, text: bytes) -> dict[str, Any]:
-        """The parameters that an item's text holds.
+        """The parameters in an item's text.
 
         Raises:
-            ParamsError: it holds none.
+            ParamsError: the text contains none.
         """
         return parse_json(text, self.limits)
 
 
 class LineReader(ItemReader):
-    """Items that are lines; empty ones are none. A line ends with LF or CRLF."""
+    """Items that are lines; empty lines are no items. A line ends with LF or CRLF."""
 
     def __init__(self, limits: ParamLimits) -> None:
         super().__init__(limits)
@@ -116,16 +116,17 @@ class LineReader(ItemReader):
             yield self.item(self._number, line)
 
     def is_header(self, number: int, line: bytes) -> bool:  # noqa: ARG002  # for those that have one
-        """Whether a line is no item but says what the columns are."""
+        """Whether a line is no item, but names the columns."""
         return False
 
 
 class CsvReader(LineReader):
-    """Lines ``album_id;url;tags;{metadata}``: tags parted by commas, metadata as JSON, which may hold semicolons.
+    """Lines ``album_id;url;tags;{metadata}``: commas separate tags, and the metadata is JSON, which may contain
+    semicolons.
 
-    A column may be quoted as of RFC 4180, but holds no line break: a line is an item, as the tools that write these
-    files have it, and a quote that is not closed costs one item rather than all that follow. A first line that begins
-    with ``album_id`` is a header.
+    A column may be quoted as in RFC 4180, but contains no line break: a line is an item, as the tools that write these
+    files assume, so an unclosed quote costs one item and not all that follow. A first line that begins with
+    ``album_id`` is a header.
     """
 
     def is_header(self, number: int, line: bytes) -> bool:
@@ -139,7 +140,7 @@ class CsvReader(LineReader):
         except UnicodeDecodeError as error:
             raise CsvInvalid("The line is not UTF-8.") from error
         if ";" not in rest:
-            # Most likely its columns are parted by something else, and all of it would become the album's name.
+            # Most likely something else separates its columns, and all of it would become the album's name.
             raise CsvInvalid("The line has no semicolon, which parts the columns album_id;url;tags;{metadata}.")
         columns: list[str] = []
         while rest and len(columns) < len(CSV_COLUMNS):
@@ -205,7 +206,7 @@ class ArrayReader(ItemReader):
             yield self._broken("The array does not come to an end.")
 
     def _text(self, text: bytes) -> Iterator[Item]:
-        """What stands between two marks."""
+        """The bytes between two marks."""
         if self._depth:
             self._keep(text)
         else:
@@ -265,7 +266,7 @@ class ArrayReader(ItemReader):
 
 
 def _column(text: str, *, is_last: bool) -> tuple[str, str]:
-    """A column, and what follows it."""
+    """A column, and the text after it."""
     if text.startswith('"'):
         end = 1
         while True:

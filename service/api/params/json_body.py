@@ -1,4 +1,4 @@
-"""``application/json`` bodies, read strictly: what two readers could understand differently is refused."""
+"""``application/json`` bodies, parsed strictly: JSON that two parsers could read differently is refused."""
 
 import json
 import math
@@ -55,10 +55,10 @@ def parse_json(body: bytes, limits: ParamLimits) -> Params:
 
 
 def _check_depth(text: str, limit: int) -> None:
-    """Refuse deep nesting before the parser, which recurses, sees it.
+    """Refuse deep nesting before the recursive parser sees it.
 
-    As far as the text is JSON, its strings and brackets are found where the parser will find them; the parser goes no
-    further than that.
+    As far as the text is valid JSON, this finds the same strings and brackets as the parser, which stops at the first
+    fault.
     """
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
@@ -72,9 +72,9 @@ def _check_depth(text: str, limit: int) -> None:
 
 
 def _integer(digits: str) -> int | float:
-    """The integer, or an infinity where it exceeds 64 bits, for ``_check_values`` to refuse by its parameter's name.
+    """The integer, or an infinity if it exceeds 64 bits, which ``_check_values`` refuses by its parameter's name.
 
-    The length is looked at first: ``int`` raises on thousands of digits and takes more than linear time.
+    The length is checked first: ``int`` raises on thousands of digits and takes more than linear time.
     """
     if len(digits) > _INTEGER_LENGTH:
         return math.inf
@@ -97,7 +97,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
 
 
 def _check_values(root: Params, limit: int) -> None:
-    """Count members and elements, and look at every text and number."""
+    """Count members and elements, and check every text and number."""
     count = 0
     waiting: list[tuple[str, Any]] = [("", root)]
     while waiting:

@@ -1,4 +1,4 @@
-"""Bounds on what a request's parameters may be."""
+"""Bounds on a request's parameters."""
 
 from dataclasses import dataclass
 

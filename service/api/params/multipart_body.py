@@ -96,7 +96,7 @@ def text_of(segment: MultipartSegment, content: bytes) -> str:
     """The text of a field.
 
     Raises:
-        InvalidEncoding: it is not UTF-8, or says that it is something else.
+        InvalidEncoding: it is not UTF-8, or declares another encoding.
     """
     if (segment.charset or "utf-8").lower() not in _CHARSETS:
         raise _invalid(segment)

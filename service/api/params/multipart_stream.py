@@ -1,4 +1,4 @@
-"""``multipart/form-data`` with one file (RFC 7578), read as it comes: fields are kept, the file is passed on."""
+"""``multipart/form-data`` with one file (RFC 7578), parsed while it comes: fields are kept, the file is passed on."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from .multipart_body import MAX_HEADER_BYTES, MAX_HEADERS, boundary_of, text_of
 from .nested import Params, store
 
 FILE = "file"
-"""Name of the part that may bring a file."""
+"""Name of the part that may contain a file."""
 
 
 class MultipartStream:
@@ -71,7 +71,7 @@ class MultipartStream:
             raise MultipartInvalid("The body is not well-formed multipart/form-data.") from error
 
     def end(self) -> None:
-        """The body has come to its end.
+        """The body has ended.
 
         Raises:
             MultipartInvalid: it is incomplete.

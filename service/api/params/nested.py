@@ -1,7 +1,7 @@
 """Bracketed parameter names, expanded exactly as ``Rack::QueryParser#normalize_params`` of Rack 3.2 does.
 
-Rack's reading of odd names is part of what clients rely on, so its corners are kept: a name's leading bracket is plain
-text, ``foo[`` is a name of its own, and ``x[][a]=1&x[][]=2`` loses the second value.
+Clients rely on Rack's reading of odd names, so this keeps its corner cases: a name's leading bracket is plain text,
+``foo[`` is a name of its own, and ``x[][a]=1&x[][]=2`` loses the second value.
 """
 
 import re
@@ -42,7 +42,7 @@ def store(params: Params, name: str, value: str | None, limits: ParamLimits) -> 
 
 
 def _store(params: Params, name: str, pair: _Pair, depth: int) -> Params | list[str | None]:
-    """Store the pair under ``name``, what is left of its name at this depth; returns what belongs in its parent."""
+    """Store the pair under ``name``, the rest of its name at this depth; returns the value for its parent."""
     if depth >= pair.depth_limit:
         raise ParametersTooDeep(f"A parameter is nested deeper than {pair.depth_limit} levels.", parameter=pair.name)
     key, rest = _split_key(name, depth)
@@ -63,7 +63,7 @@ def _store(params: Params, name: str, pair: _Pair, depth: int) -> Params | list[
 
 
 def _split_key(name: str, depth: int) -> tuple[str, str]:
-    """Cut the first key off a name: the key, and what follows it."""
+    """Split the first key off a name: the key, and the rest."""
     if depth == 0:
         start = name.find("[", 1)
         return (name, "") if start < 0 else (name[:start], name[start:])
@@ -75,7 +75,7 @@ def _split_key(name: str, depth: int) -> tuple[str, str]:
 
 
 def _child_name(rest: str) -> str:
-    """The name inside an array's element: ``y`` for ``[][y]``, else all that follows the ``[]``."""
+    """The name inside an array's element: ``y`` for ``[][y]``, else everything after the ``[]``."""
     if rest[2] == "[" and rest.endswith("]"):
         child = rest[3:-1]
         if child and "[" not in child and "]" not in child:
@@ -84,7 +84,7 @@ def _child_name(rest: str) -> str:
 
 
 def _store_in_last(array: list[Any], child: str, pair: _Pair, depth: int) -> None:
-    """Store into the array's last object, or into a new element where that object has the child already."""
+    """Store into the array's last object, or into a new element if that object has the child already."""
     last = array[-1] if array else None
     if isinstance(last, dict) and not _has(last, child):
         _store(last, child, pair, depth)

@@ -9,11 +9,11 @@ from .limits import ParamLimits
 from .nested import Params, store
 
 _JSON = ("metadata", "metadatas")
-"""Parameters that are objects: written as JSON, since a header field has no other way to say so."""
+"""Parameters that are objects: JSON text, since a header field has no other form for them."""
 
 
 class UploadMetadataInvalid(ParamsError):
-    """The field is not as the protocol has it: pairs of a name and text in base64, parted by commas."""
+    """The field does not follow the protocol: pairs of a name and base64 text, separated by commas."""
 
     code = "upload_metadata_invalid"
 
