@@ -115,7 +115,7 @@ class BodyCases(HttpHarness):
     # --- encodings ----------------------------------------------------------------------------------------------------
 
     async def test_an_encoding_that_nobody_asked_for(self) -> None:
-        """An unknown content coding raises ``ContentEncodingNotAllowed``."""
+        """An unknown content coding is ignored, or raises ``ContentEncodingNotAllowed``."""
         async with self.opened() as fetcher:
             done = await fetch(fetcher, Source(self.route(answer(DATA, headers={"Content-Encoding": "x-unknown"}))))
             if done.error is None:
@@ -124,7 +124,7 @@ class BodyCases(HttpHarness):
                 assert_error(done, ContentEncodingNotAllowed, "an unknown content encoding", retryable=False)
 
     async def test_compressed_bodies(self) -> None:
-        """A gzip body is decoded if the fetcher asked for gzip; the limit holds for the decoded bytes."""
+        """A gzip body is decoded, or refused if the fetcher did not ask for gzip; the decoded bytes are bounded."""
         bomb = gzip.compress(bytes(4 * MIB))
         plain, large = (
             self.route(answer(data, headers={"Content-Encoding": "gzip"})) for data in (gzip.compress(DATA), bomb)
