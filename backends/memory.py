@@ -1,4 +1,4 @@
-"""Storage in this process's memory: the reference, for tests and trials. Everything is lost when the process ends."""
+"""Storage in this process's memory: the reference, for tests and trials. The objects are lost when the process ends."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -54,7 +54,7 @@ class MemoryStorage(StorageBackend, SupportsListing):
 
     @asynccontextmanager
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
-        """See ``StorageBackend.open``. An object that is deleted meanwhile can be read to its end."""
+        """See ``StorageBackend.open``. A reader can read a deleted object to its end."""
         self._check_open()
         body = self._objects.get(key)
         if body is None:

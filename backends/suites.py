@@ -1,6 +1,6 @@
 """The kit's suites for the built-in backends: entry points for ``lading plugins check``, and for tests.
 
-Where options of ``service.conf`` are given, the suites start from them, and change only what the cases need.
+With options of ``service.conf``, the suites start from them, and change only what the cases need.
 """
 
 import secrets
@@ -16,14 +16,14 @@ from .local.storage import LocalStorage, LocalStorageOptions
 from .memory import MemoryStorage, MemoryStorageOptions
 
 MEMORY_BYTES: Final = 64 * 1024**2
-"""What the cases save at most at a time, and some more."""
+"""More than the cases save at a time."""
 
 
 class LocalSuite(StorageBackendSuite):
     """``LocalStorage``, in a folder of the case's own.
 
-    Where a path is configured, that folder is below it, since file systems differ: under a name that begins with a
-    dot, as no key does, and it is removed after the case.
+    If a path is configured, that folder is below it, since file systems differ: its name begins with a dot, unlike any
+    key, and it is removed after the case.
     """
 
     async def leftovers(self) -> Collection[str]:

@@ -1,6 +1,6 @@
-"""Calls into threads, and coroutines, that are waited for to their end whatever becomes of the caller.
+"""Calls into threads, and coroutines, that are awaited to their end whatever becomes of the caller.
 
-Only when a call has ended is it known what it left behind; so a cancellation is passed on after that, not before.
+Only the end of a call shows what it left behind, so a cancellation is passed on after it, not before.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ class Threads:
     """A bounded pool of threads.
 
     Args:
-        count: how many functions run at the same time; more wait their turn.
-        name: how the threads' names begin.
+        count: the number of concurrent functions; further ones wait.
+        name: the beginning of the threads' names.
     """
 
     def __init__(self, count: int, name: str) -> None:
@@ -26,7 +26,7 @@ class Threads:
         self._closing = asyncio.Lock()
 
     async def run(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
-        """The function's result. A call that has not begun when the caller is cancelled is not made.
+        """Run the function, and return its result. If the caller is cancelled first, the function never runs.
 
         Raises:
             asyncio.CancelledError: the caller was cancelled; the call has ended, or never began.
@@ -41,29 +41,30 @@ class Threads:
             if not cancelled:
                 return ended.result()
             if not ended.cancelled():
-                ended.exception()  # seen, as asyncio wants it
+                ended.exception()  # retrieved, as asyncio demands
             raise asyncio.CancelledError
         finally:
-            del job, ended, arguments  # an error's traceback holds this frame, which must not hold the error
+            del job, ended, arguments  # an error's traceback holds this frame, so this frame must not hold the error
 
     async def drain(self) -> None:
-        """Return when nothing runs."""
+        """Wait until nothing runs."""
         while self._running:
             await asyncio.wait(tuple(self._running))
 
     async def close(self) -> None:
-        """Wait for what runs, and end the threads. May be called twice, and again after a cancellation."""
+        """Wait for the running functions, and end the threads. May be called twice, and again after a cancellation."""
         async with self._closing:
             await self.drain()
             await asyncio.to_thread(self._executor.shutdown)
 
 
 async def finished(coroutine: Coroutine[Any, Any, _Result], on_cancel: Callable[[], object]) -> _Result:
-    """The coroutine's result, even where the caller was cancelled meanwhile: then the cancellation came too late.
+    """Await the coroutine, and return its result even if the caller was cancelled meanwhile: the cancellation came too
+    late.
 
     Args:
         coroutine: runs in a task of its own, which is never cancelled.
-        on_cancel: called at each cancellation, so that the coroutine can be hurried.
+        on_cancel: called at each cancellation, so that the coroutine can hurry.
 
     Raises:
         asyncio.CancelledError: the caller was cancelled, and the coroutine failed.
@@ -80,7 +81,7 @@ async def finished(coroutine: Coroutine[Any, Any, _Result], on_cancel: Callable[
 
 
 def see(future: asyncio.Future[Any]) -> None:
-    """Look at a future's error: where its caller has left, nobody else does, and asyncio would complain."""
+    """Retrieve a future's error: if its caller has left, nobody else does, and asyncio would complain."""
     if not future.cancelled():
         future.exception()
 

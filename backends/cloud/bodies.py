@@ -1,8 +1,8 @@
 """The bodies of requests to clouds: pieces of a stream, or parts of a file.
 
-Parts are read where their bytes are sent, so that memory never holds one. A request may still run when the call
-that it belongs to was left by its guard; so a file is closed by whoever is the last to read it, and never under a
-reader's hands: its number could be another file's by then.
+A part is read while its bytes are sent, so memory never holds a whole part. A request may still run after its guard has
+abandoned the call. Therefore the last reader of a file closes it: closed earlier, its descriptor could belong to
+another file by then.
 """
 
 import io
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 BLOCK_SIZE: Final = 64 * 1024
-"""Bytes that are read at a time, at most: the allocator keeps what is larger for each thread that has had it."""
+"""The largest number of bytes in a read: the allocator keeps larger blocks for each thread."""
 
 
 class SourceFile:
-    """A file that is sent; any thread may read it.
+    """A file that is sent. Any thread may read it.
 
     Args:
-        path: where it is.
-        byte_size: bytes that it is to have.
+        path: of the file.
+        byte_size: the expected size in bytes.
     """
 
     def __init__(self, path: Path, byte_size: int) -> None:
@@ -38,7 +38,7 @@ class SourceFile:
         self._closed = False
 
     def open(self) -> None:
-        """Open it; blocks.
+        """Open the file. Blocks.
 
         Raises:
             ContentMismatch: it has more or fewer bytes.
@@ -58,7 +58,7 @@ class SourceFile:
             raise ContentMismatch(f"{found} bytes instead of {self.byte_size}")
 
     def read_into(self, buffer: "WriteableBuffer", offset: int) -> int:
-        """Read into the buffer from ``offset`` on; how many bytes that were, 0 at the end. Blocks.
+        """Read into the buffer from ``offset`` on; the number of bytes, 0 at the end. Blocks.
 
         Raises:
             StorageUnavailable: it is closed, or cannot be read.
@@ -76,13 +76,13 @@ class SourceFile:
             self._leave()
 
     def close(self) -> None:
-        """Close it as soon as nobody reads it. May be called twice; does not wait."""
+        """Close the file as soon as nobody reads it. May be called twice; does not wait."""
         with self._lock:
             self._closed = True
             self._close_if_unused()
 
     async def parts(self, size: int) -> "AsyncGenerator[Body, None]":
-        """All of it in parts of exactly ``size`` bytes; the last has the rest."""
+        """The whole file in parts of exactly ``size`` bytes; the last part has the rest."""
         if not self.byte_size:
             yield bytearray()
         for offset in range(0, self.byte_size, size):
@@ -100,12 +100,12 @@ class SourceFile:
 
 
 class FilePart(io.RawIOBase):
-    """Part of a file, as a file: what HTTP libraries send a little at a time. One thread reads it at a time.
+    """A part of a file, as a file object that HTTP libraries send in small pieces. One thread reads it at a time.
 
     Args:
-        file: that it is a part of.
-        offset: where it begins.
-        length: bytes of it.
+        file: the file.
+        offset: the first byte of the part.
+        length: the number of its bytes.
     """
 
     def __init__(self, file: SourceFile, offset: int, length: int) -> None:
@@ -137,7 +137,7 @@ class FilePart(io.RawIOBase):
         return self.readall() if size < 0 else super().read(min(size, BLOCK_SIZE)) or b""
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """See ``io.RawIOBase``. Raises StorageUnavailable where the file has become shorter, or is closed."""
+        """See ``io.RawIOBase``. Raises StorageUnavailable if the file has become shorter, or is closed."""
         with memoryview(buffer) as view, view[: max(0, self._length - self._position)] as wanted:
             count = self._file.read_into(wanted, self._offset + self._position)
             if wanted.nbytes and not count:
@@ -146,14 +146,14 @@ class FilePart(io.RawIOBase):
         return count
 
     def blocks(self) -> Iterator[bytes]:
-        """All of it, in blocks of up to 64 KiB; what reads it next begins at its beginning."""
+        """The whole part, in blocks of up to 64 KiB; the next read begins at its first byte."""
         self.seek(0)
         while block := self.read(BLOCK_SIZE):
             yield block
         self.seek(0)
 
     def whole(self) -> bytearray:
-        """All of it."""
+        """The whole part."""
         body = bytearray()
         for block in self.blocks():
             body += block
@@ -161,14 +161,15 @@ class FilePart(io.RawIOBase):
 
 
 Body = bytearray | FilePart
-"""What a request sends: bytes that are held, or part of a file."""
+"""The body of a request: bytes in memory, or a part of a file."""
 
 
 async def pieces(chunks: AsyncIterator[bytes], byte_size: int, size: int) -> AsyncGenerator[bytearray, None]:
-    """The stream in pieces of exactly ``size`` bytes; the last has the rest, and comes when the stream has ended.
+    """The stream in pieces of exactly ``size`` bytes; the last piece has the rest, and comes when the stream has ended.
 
     Raises:
-        ContentMismatch: there are not ``byte_size`` bytes; a stream that never ends is left as soon as that is known.
+        ContentMismatch: the stream does not have ``byte_size`` bytes. An endless stream is left as soon as that is
+            known.
     """
     total = 0
     piece = bytearray()

@@ -1,8 +1,8 @@
-"""What a cloud is to ``lading.backends.cloud.storage``: a bucket, and an upload into it. Each method is one exchange,
-and blocks.
+"""A bucket, as ``lading.backends.cloud.storage`` sees a cloud, and an upload into it. Each method is one exchange, and
+blocks.
 
-A bucket's methods run in threads, several at a time. They raise ``lading.plugins.errors`` alone, try nothing twice, and
-leave to their caller what is tried again: ``StorageUnavailable`` and ``ContentMismatch``.
+A bucket's methods run in threads, several at a time. They raise errors of ``lading.plugins.errors`` only, and try
+nothing twice: the caller repeats requests after ``StorageUnavailable`` and ``ContentMismatch``.
 """
 
 import threading
@@ -23,11 +23,11 @@ MIB: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Part of an object.
+    """A part of an object.
 
     Attributes:
         byte_size: of the whole object.
-        version: what tells it from any other object under its key.
+        version: differs for every other object under its key.
         body: the bytes.
     """
 
@@ -38,21 +38,21 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of a bucket's objects, and where the others follow; None where none do."""
+    """Some of a bucket's objects, and the token of the next page; None on the last page."""
 
     objects: tuple[ListedObject, ...]
     token: str | None
 
 
 def let_go(error: BaseException) -> None:
-    """Let an error from a library hold nothing but its text and lines: no connection, no bytes that were sent.
+    """Reduce a library's error to its text and lines: no connection, no sent bytes.
 
-    Whoever keeps an error keeps its traceback, and with it all that the functions in it worked with.
+    Whoever keeps an error keeps its traceback, and with it all variables of the functions in it.
     """
     seen: BaseException | None = error
     while seen is not None:
         for frame, _ in walk_tb(seen.__traceback__):
-            # Callers too, in which the error was a value before it was raised again. All end at one that still runs.
+            # Callers too, which held the error as a value before it was raised again. The walk ends at a running frame.
             caller: FrameType | None = frame
             with suppress(RuntimeError):
                 while caller is not None:
@@ -68,9 +68,9 @@ class Upload(ABC):
 
     Attributes:
         key, metadata: of the object.
-        marker: written into the object's metadata: by it an upload recognises the object as its own.
-        turn: to be held during each method. A method may still run when the next is called: where its caller was
-            cancelled and could not wait for it.
+        marker: written into the object's metadata, so that an upload recognises its own object.
+        turn: held during each method. A method may still run when the next is called, if its caller was cancelled and
+            could not wait for it.
     """
 
     def __init__(self, key: str, metadata: ObjectMetadata) -> None:
@@ -81,7 +81,7 @@ class Upload(ABC):
 
     @abstractmethod
     def put(self, body: Body) -> None:
-        """Create the object of these bytes. Raises ObjectExists where there is one."""
+        """Create the object of these bytes. Raises ObjectExists if the key has an object."""
 
     @abstractmethod
     def begin(self) -> None:
@@ -93,18 +93,18 @@ class Upload(ABC):
 
     @abstractmethod
     def finish(self, body: Body) -> None:
-        """Send the last piece and create the object. Raises ObjectExists where there is one."""
+        """Send the last piece and create the object. Raises ObjectExists if the key has an object."""
 
     @abstractmethod
     def abort(self) -> None:
-        """Remove what was sent, unless it has become the object. Does nothing where nothing was begun."""
+        """Remove the sent pieces, unless they have become the object. Does nothing before ``begin``."""
 
 
 class Bucket(ABC):
-    """A bucket of a cloud. Nothing is opened before the first call.
+    """A bucket of a cloud. It opens nothing before the first call.
 
     Attributes:
-        piece_size: bytes of a piece; what is not longer is created by ``put``.
+        piece_size: bytes of a piece; ``put`` creates objects up to this size.
     """
 
     piece_size: ClassVar[int]
@@ -115,11 +115,11 @@ class Bucket(ABC):
 
     @abstractmethod
     def marker(self, key: str) -> str | None:
-        """The marker of the upload that the object came by; None for an object without. Raises ObjectNotFound."""
+        """The marker of the upload that created the object; None without a marker. Raises ObjectNotFound."""
 
     @abstractmethod
     def read(self, key: str, offset: int, length: int, version: str | None) -> Piece:
-        """Up to ``length`` bytes, perhaps none. Raises ObjectNotFound, or ContentMismatch for another version."""
+        """Up to ``length`` bytes, possibly none. Raises ObjectNotFound, or ContentMismatch for another version."""
 
     @abstractmethod
     def delete(self, key: str) -> None:
@@ -127,7 +127,7 @@ class Bucket(ABC):
 
     @abstractmethod
     def page(self, prefix: str, token: str | None) -> Page:
-        """Up to 1000 objects whose key begins with ``prefix``, from where ``token`` says."""
+        """Up to 1000 objects whose key begins with ``prefix``, after the page of ``token``."""
 
     @abstractmethod
     def sign(self, key: str, seconds: int, content_type: str | None, content_disposition: str | None) -> str:
@@ -135,8 +135,8 @@ class Bucket(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Make sure that objects can be created."""
+        """Check that objects can be created."""
 
     @abstractmethod
     def close(self) -> None:
-        """Close all connections. Nothing is called at the same time or later."""
+        """Close all connections. Nothing else is called during this call or after it."""

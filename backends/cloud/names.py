@@ -1,4 +1,4 @@
-"""What objects are called in a bucket, and the file name that is sent along with one."""
+"""The names of objects in a bucket, and the file name that is sent with an object."""
 
 from typing import Final
 from urllib.parse import quote
@@ -9,15 +9,15 @@ from ...plugins.keys import is_key
 
 PLACEHOLDER: Final = "{key}"
 _UNRESERVED: Final = "!#$&+-.^_`|~"
-"""What RFC 8187 section 3.2.1 leaves unescaped besides letters and digits."""
+"""The characters that RFC 8187 section 3.2.1 leaves unescaped, in addition to letters and digits."""
 
 
 class Names:
-    """How keys and the names of objects belong together: one name for each key, and back.
+    """The names of objects for keys, and back.
 
     Args:
-        prefix: put before every name as it is.
-        template: what follows it, with ``{key}`` in it once.
+        prefix: the beginning of every name.
+        template: the rest of the name, with one ``{key}``.
     """
 
     def __init__(self, prefix: str, template: str) -> None:
@@ -31,11 +31,11 @@ class Names:
         return f"{self._before}{key}{self._after}"
 
     def beginning(self, prefix: str) -> str:
-        """How the names of all keys begin that begin with the prefix."""
+        """The common beginning of the names whose keys begin with the prefix."""
         return self._before + prefix
 
     def key(self, name: str) -> str | None:
-        """The key, or None for an object that is not ours."""
+        """The key, or None for an object of another program."""
         if not name.startswith(self._before) or not name.endswith(self._after):
             return None
         key = name[len(self._before) : len(name) - len(self._after)]
@@ -43,10 +43,10 @@ class Names:
 
 
 def disposition_of(metadata: ObjectMetadata) -> str:
-    """The ``Content-Disposition`` of an object: the file name that it was given, and whether browsers may show it."""
+    """The ``Content-Disposition`` of an object: the given file name, and whether browsers may show the object."""
     return content_disposition(metadata.filename, inline=metadata.content_type.startswith("image/"))
 
 
 def header_value(text: str) -> str:
-    """The text as a header can hold it: percent-encoded where it is not plain ASCII."""
+    """The text for a header: percent-encoded if it is not plain ASCII."""
     return quote(text, safe="/:;,=+*()@ " + _UNRESERVED).strip()

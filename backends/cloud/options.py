@@ -1,4 +1,4 @@
-"""The options that the storages in clouds have in common."""
+"""The common options of the storages in clouds."""
 
 import re
 from typing import Self
@@ -9,7 +9,9 @@ from ...plugins.options import PluginOptions
 from .names import PLACEHOLDER
 
 _NAME = re.compile(r"[A-Za-z0-9!_.*'()/-]*")
-"""What every cloud, proxy and URL takes as it is: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+"""Characters that every cloud, proxy and URL keeps:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+"""
 
 
 class CloudOptions(PluginOptions):

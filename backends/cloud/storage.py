@@ -1,21 +1,21 @@
-"""What the storages in clouds have in common: how an object goes into a bucket and comes out of it.
+"""The common part of the storages in clouds: how an object gets into a bucket and out of it.
 
-The exchanges themselves are in a ``Bucket``, as functions that block; here is what calls them in threads, tries again,
-and ends what was begun. In which order, and why:
+A ``Bucket`` makes the exchanges, in functions that block. This module calls them in threads, repeats them, and cleans
+up. The order of effects:
 
-- An object that fits into one piece is created by one request that fails where the key is taken. A longer one is sent
-  piece by piece and created by the last request, under the same condition; until then nothing is visible.
-- A request whose answer is lost may have created the object all the same. So each upload marks its object, and looks
-  for its mark before it reports a failure. Where even that cannot be asked, the object may be there although ``save``
-  failed: the next attempt finds it (``ObjectExists``).
-- A call that is cancelled waits for the request under way, at most ``connect_timeout`` and ``read_timeout``, or, while
-  a file is sent, ``connect_timeout`` for each 16 KiB that a slow server takes: only then is it known whether there is
-  an object, or what has to be removed. Its guard may leave it before that; so the requests of an upload take turns, and
-  what removes it comes after the one that was under way.
-- A body is read from its source only while one of ``threads`` places is free, so that many saves at once hold no more
-  than ``threads`` pieces. Of a body in a file, pieces are not held at all: requests read it as they send it.
-- An object is read by requests for a few MiB each, all for the same version of it. A slow reader thus holds neither a
-  connection nor a thread, and a broken answer is asked for again.
+- One request creates an object that fits into one piece, and fails if the key is taken. A longer object is sent piece
+  by piece, and the last request creates it under the same condition; until then nothing is visible.
+- A request whose answer is lost may have created the object nevertheless. So each upload marks its object, and looks
+  for its mark before it reports a failure. If even that request fails, the object may exist although ``save`` failed:
+  the next attempt then finds it (``ObjectExists``).
+- A cancelled call waits for its running request, since only the end of the request shows whether there is an object or
+  something to remove. That takes ``connect_timeout`` and ``read_timeout`` at most, or, while a file is sent,
+  ``connect_timeout`` for each 16 KiB that a slow server accepts. The guard may abandon the call before that; so the
+  requests of an upload take turns, and the removal comes after the running request.
+- A body is read from its source only while one of ``threads`` places is free, so concurrent saves hold at most
+  ``threads`` pieces. Pieces of a file are never held: requests read the file while they send it.
+- An object is read by requests for a few MiB each, all for the same version. So a slow reader holds neither a
+  connection nor a thread, and a broken answer is requested again.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ from .bucket import MIB, Bucket, Piece, Upload
 from .options import CloudOptions
 
 READ_SIZE: Final = 4 * MIB
-"""Bytes asked for at a time."""
+"""Bytes of one request."""
 PAUSE_BASE: Final = 0.2
 PAUSE_MAX: Final = 5.0
-"""Seconds between two tries of a request: at most this, and at most the base doubled for every try."""
+"""The longest time in seconds between two tries of a request; before that, the base doubles with every try."""
 
 _LOG: Final = logging.getLogger(__name__)
 _RANDOM: Final = random.SystemRandom()
@@ -51,10 +51,10 @@ _Arguments = TypeVarTuple("_Arguments")
 
 
 class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSignedUrls):
-    """Keeps objects in a bucket. See ``StorageBackend``; the module docstring says what is special.
+    """Keeps objects in a bucket. See ``StorageBackend``; the module docstring has the rest.
 
     Args:
-        options: those that all clouds have.
+        options: the common options of all clouds.
         bucket: owned by the storage; ``close`` closes it.
     """
 
@@ -67,19 +67,19 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
         self._bodies = asyncio.Semaphore(options.threads)
         self._unfinished: set[Upload] = set()
         self._left: set[asyncio.Task[None]] = set()
-        """What removes the uploads of calls that were left by their guard."""
+        """The removals of the uploads of abandoned calls."""
         self._closed = False
         self._closing = asyncio.Lock()
 
     async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
-        """See ``StorageBackend.save``. Also raises ContentMismatch where the bytes have another SHA-256."""
+        """See ``StorageBackend.save``. Also raises ContentMismatch if the bytes have another SHA-256."""
         self._check_open()
         upload = self._bucket.upload(key, metadata)
         async with self._bodies, aclosing(pieces(chunks, metadata.byte_size, self._bucket.piece_size)) as bodies:
             await self._upload(upload, bodies)
 
     async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
-        """See ``SupportsFiles.save_file``. Also raises ContentMismatch where the bytes have another SHA-256."""
+        """See ``SupportsFiles.save_file``. Also raises ContentMismatch if the bytes have another SHA-256."""
         self._check_open()
         upload = self._bucket.upload(key, metadata)
         file = SourceFile(path, metadata.byte_size)
@@ -93,17 +93,17 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
             file.close()
 
     def make_file(self) -> None:
-        """See ``SupportsFiles.make_file``: what is in a cloud has no such files."""
+        """See ``SupportsFiles.make_file``: a cloud has no such files."""
 
     @asynccontextmanager
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
-        """See ``StorageBackend.open``. Of an object that is deleted meanwhile, the rest raises ``ObjectNotFound``."""
+        """See ``StorageBackend.open``. If the object is deleted meanwhile, the rest raises ``ObjectNotFound``."""
         count = READ_SIZE if length is None else min(length, READ_SIZE)
         first = await self._ask(self._bucket.read, key, offset, count, None)
         end = first.byte_size if length is None else min(first.byte_size, offset + length)
         stored = first.byte_size
         async with aclosing(self._chunks(key, [first], offset, end)) as chunks:
-            del first  # a few MiB, which are not to stay until the end
+            del first  # a few MiB, which memory should not keep until the end
             yield StoredObject(stored, chunks)
 
     async def delete(self, key: str) -> None:
@@ -140,10 +140,10 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
         return await self._ask(self._bucket.sign, key, seconds, content_type, content_disposition)
 
     async def close(self) -> None:
-        """See ``StorageBackend.close``. Waits for the requests under way, not for the calls that they belong to.
+        """See ``StorageBackend.close``. Waits for the running requests, not for their calls.
 
         Raises:
-            StorageError: all is closed, but an unfinished upload could not be removed from the bucket.
+            StorageError: everything is closed, but an unfinished upload could not be removed from the bucket.
         """
         self._closed = True
         async with self._closing:
@@ -159,7 +159,7 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
                 raise result
 
     async def _upload(self, upload: Upload, bodies: AsyncIterator[Body]) -> None:
-        """Create the object of bodies of the size of a piece, of which the last has what is left."""
+        """Create the object of bodies in the size of a piece; the last one may be shorter."""
         byte_size = upload.metadata.byte_size
         if byte_size <= self._bucket.piece_size:
             await self._publish(upload, upload.put, await anext(bodies))
@@ -175,7 +175,7 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
                     await self._publish(upload, upload.finish, body)
 
     async def _chunks(self, key: str, first: list[Piece], position: int, end: int) -> AsyncGenerator[bytes, None]:
-        """The bytes from ``position`` to ``end``, of which the first are there; their list is emptied."""
+        """The bytes from ``position`` to ``end``, of which the list has the first; empties the list."""
         piece = first.pop()
         while position < end:
             if not piece.body:
@@ -184,19 +184,19 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
                 self._check_open()
                 yield piece.body[start : start + MIB]
             position += len(piece.body)
-            piece = replace(piece, body=b"")  # before others come
+            piece = replace(piece, body=b"")  # before further pieces come
             if position < end:
                 count = min(READ_SIZE, end - position)
                 piece = await self._ask(self._bucket.read, key, position, count, piece.version)
 
     @asynccontextmanager
     async def _ending(self, upload: Upload) -> AsyncIterator[None]:
-        """On failure, remove what was sent, unless ``close`` does: what is in ``_unfinished`` has yet to be removed."""
+        """Remove the sent pieces after a failure, unless ``close`` does: ``_unfinished`` has the uploads to remove."""
         self._check_open()
         self._unfinished.add(upload)
         try:
             yield
-        except GeneratorExit:  # its guard has left it: nothing can be awaited here any more
+        except GeneratorExit:  # the guard has abandoned it: nothing can be awaited here any more
             if not self._closed:
                 task = asyncio.create_task(self._aborted(upload))
                 self._left.add(task)
@@ -218,9 +218,9 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
         self._unfinished.discard(upload)
 
     async def _publish(self, upload: Upload, create: Callable[[Body], None], body: Body) -> None:
-        """Create the object. A cancellation prevents it, or else comes too late and has no effect.
+        """Create the object. A cancellation prevents it, or comes too late and has no effect.
 
-        To remove an object that was visible already would be wrong: another worker may have found it and rely on it.
+        A visible object must not be removed: another worker may have found it and may rely on it.
         """
         abandoned = asyncio.Event()
         await finished(self._created(upload, create, body, abandoned), abandoned.set)
@@ -247,14 +247,14 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
         raise AssertionError("there is at least one attempt")
 
     async def _is_ours(self, upload: Upload) -> bool:
-        """Whether the upload has created the object, although its answer says otherwise or was lost."""
+        """Whether the upload has created the object, although its answer denies that or was lost."""
         try:
             return await self._ask(self._bucket.marker, upload.key) == upload.marker
         except StorageError:
             return False
 
     async def _ask(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
-        """Make a request of the bucket, again where that may help, unless the storage is closed."""
+        """Make a request of the bucket, and repeat it if that may help, unless the storage is closed."""
         return await self._tried(function, *arguments, check=self._check_open)
 
     async def _tried(
@@ -278,12 +278,12 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
 
 
 def _in_turn(upload: Upload, step: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
-    """Make one request of an upload, after the one that is under way; blocks."""
+    """Make one request of an upload, after its running request. Blocks."""
     with upload.turn:
         return step(*arguments)
 
 
 def _pause(attempt: int, error: StorageError) -> float:
-    """Seconds until the next try: random, so that many that failed together do not come back together."""
+    """Seconds until the next try: random, so that requests that failed together do not come back together."""
     pause = _RANDOM.uniform(0, min(PAUSE_MAX, PAUSE_BASE * 2**attempt))
     return max(pause, min(PAUSE_MAX, error.retry_after or 0))

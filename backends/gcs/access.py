@@ -1,4 +1,4 @@
-"""Credentials for Google Cloud Storage, and the connections that use them. Everything here may block."""
+"""Credentials for Google Cloud Storage, and the connections that use them. Every function may block."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ _SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that end with the session, and not only when nobody has an error any more that an answer hangs on."""
+    """Connections that end with the session, and not only when nobody keeps an error with an answer."""
 
     def close(self) -> None:
         """Close them."""
@@ -27,7 +27,9 @@ class _Adapter(HTTPAdapter):
 
 
 def _credentials(options: GcsStorageOptions) -> Any:
-    """The credentials of the options, or else of the usual chain. Reads files, and may ask the machine's server."""
+    """The credentials of the options, or else of the usual chain. Reads files, and may ask the machine's metadata
+    server.
+    """
     if options.anonymous:
         return AnonymousCredentials()
     if options.credentials_file:
@@ -36,7 +38,7 @@ def _credentials(options: GcsStorageOptions) -> Any:
 
 
 def signing(credentials: Any) -> dict[str, Any]:
-    """What the library signs a URL with: a key that is here, or a service of Google's that has it."""
+    """The signer of the library's URLs: a local key, or a service of Google's with the key."""
     if isinstance(credentials, Signing):
         return {"credentials": credentials}
     if not hasattr(credentials, "service_account_email"):
@@ -54,8 +56,8 @@ def client_over(session: Any, options: GcsStorageOptions) -> Any:
         client_options={"api_endpoint": options.endpoint} if options.endpoint else None,
         _http=session,
     )
-    # For labels of traces the library would ask about the bucket, in threads that nobody ends, and with a permission
-    # that nothing else needs. It looks whether there is such a cache.
+    # For labels of traces, the library would ask about the bucket, in threads that nobody ends, and with a permission
+    # that nothing else needs. It skips that if this cache exists.
     client._bucket_metadata_cache = None  # noqa: SLF001 - there is no public way
     return client
 

@@ -1,8 +1,9 @@
-"""A bucket of Google Cloud Storage, through Google's library. Everything here blocks.
+"""A bucket of Google Cloud Storage, through Google's library. Every method blocks.
 
-The library finds credentials, speaks the JSON API and signs URLs, and sends each request once: what is tried again, and
-when, is for ``lading.backends.cloud.storage`` to say. The pieces of a resumable upload are sent from here, since the
-library can only send all of them in one call: https://cloud.google.com/storage/docs/performing-resumable-uploads
+The library finds credentials, speaks the JSON API and signs URLs, and sends each request once;
+``lading.backends.cloud.storage`` decides about repetitions. This module itself sends the pieces of a resumable upload,
+since the library can only send all of them in one call:
+https://cloud.google.com/storage/docs/performing-resumable-uploads
 """
 
 import base64
@@ -28,21 +29,21 @@ from .errors import refuse, translated
 from .options import GcsStorageOptions
 
 MARKER: Final = "lading-save"
-"""Where an object's metadata holds the marker of its upload."""
+"""Key of the upload's marker in an object's metadata."""
 _NEEDED: Final = ("storage.objects.create", "storage.objects.get", "storage.objects.delete", "storage.objects.list")
 _ABSENT: Final = 0
-"""Generation of an object that is not there."""
+"""Generation of an object that does not exist."""
 _INCOMPLETE: Final = 308
 _CREATED: Final = (200, 201)
 _ABORTED: Final = (204, 404, 410, 499)
-"""Answers to the end of an upload; 499 is the usual one."""
+"""Answers to the removal of an upload; 499 is the usual one."""
 
 
 class GcsBucket(Bucket):
     """See ``Bucket``."""
 
     piece_size: ClassVar[int] = 2 * MIB
-    """A multiple of 256 KiB, as Google wants it. The library copies what it sends in one request, twice."""
+    """A multiple of 256 KiB, as Google demands. The library copies the body of one request twice."""
 
     def __init__(self, options: GcsStorageOptions) -> None:
         self.options = options
@@ -68,7 +69,7 @@ class GcsBucket(Bucket):
             size, version = int(found.size), str(found.generation)
             length = max(0, min(length, size - offset))
         else:
-            size = offset + length  # the caller knows it, and asks for nothing beyond
+            size = offset + length  # the caller knows it, and reads nothing beyond
         if length == 0:
             return Piece(size, version, b"")
         try:
@@ -130,7 +131,7 @@ class GcsBucket(Bucket):
             return url
 
     def check(self) -> None:
-        """See ``Bucket.check``: ask which of the permissions there are."""
+        """See ``Bucket.check``: ask which permissions the credentials have."""
         with translated(self.options.bucket, "ping"):
             granted = self.client().bucket(self.options.bucket).test_iam_permissions(list(_NEEDED), **self.waits)
         missing = [permission for permission in _NEEDED if permission not in granted]
@@ -143,7 +144,7 @@ class GcsBucket(Bucket):
             self._session.close()
 
     def blob(self, key: str) -> Any:
-        """The object, of which nothing is known yet."""
+        """The object, without a request."""
         return (
             self.client()
             .bucket(self.options.bucket)
@@ -151,7 +152,7 @@ class GcsBucket(Bucket):
         )
 
     def session(self) -> Any:
-        """The HTTP session, made at the first call: credentials are looked for in files, and on the network."""
+        """The HTTP session, created at the first call: the search for credentials reads files and the network."""
         with self._lock:
             if self._session is None:
                 self._session = open_session(self.options)
@@ -183,7 +184,7 @@ class GcsUpload(Upload):
         self._crc = 0
         self._sha256 = hashlib.sha256()
         self._unsure = False
-        """Whether the server may have more of the upload than it has said."""
+        """Whether the server may have more of the upload than it has confirmed."""
 
     def put(self, body: Body) -> None:
         """See ``Upload.put``."""
@@ -230,7 +231,7 @@ class GcsUpload(Upload):
                 refuse(response)
 
     def _transmit(self, body: bytearray, headers: Mapping[str, str]) -> None:
-        """Send what the server lacks of the piece."""
+        """Send the part of the piece that the server lacks."""
         end = self._sent + len(body)
         start = self._received() if self._unsure else self._sent
         if start < end:
@@ -242,7 +243,7 @@ class GcsUpload(Upload):
         self._unsure = False
 
     def _received(self) -> int:
-        """How many bytes of the upload the server has."""
+        """The number of bytes that the server has of the upload."""
         response = self._request("PUT", b"", {"Content-Range": f"bytes */{self.metadata.byte_size}"})
         received = self._state(response)
         if received < self._sent:
@@ -250,7 +251,7 @@ class GcsUpload(Upload):
         return received
 
     def _state(self, response: Response) -> int:
-        """How many bytes the server says that it has."""
+        """The number of bytes that the server reports."""
         if response.status_code in _CREATED:
             return self.metadata.byte_size
         if response.status_code != _INCOMPLETE:
@@ -282,7 +283,7 @@ class GcsUpload(Upload):
         }
 
     def _blob(self) -> Any:
-        """The object with what belongs to it besides its bytes."""
+        """The object with its metadata."""
         blob = self._bucket.blob(self.key)
         blob.content_disposition = disposition_of(self.metadata)
         blob.metadata = {"sha256": self.metadata.sha256, MARKER: self.marker}
@@ -294,5 +295,5 @@ class GcsUpload(Upload):
 
 
 def _held(body: Body) -> bytearray:
-    """The bytes: the libraries want to have them all."""
+    """The bytes in memory, as the library needs them."""
     return body.whole() if isinstance(body, FilePart) else body

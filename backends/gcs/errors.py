@@ -1,6 +1,4 @@
-"""What Google Cloud Storage and its library report, as ``lading.plugins.errors`` with a text that says what to do about
-it.
-"""
+"""Turns errors of Google Cloud Storage and its library into ``lading.plugins.errors``, with a remedy in the text."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,7 +32,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "list": "storage.objects.list",
     "sign": "iam.serviceAccounts.signBlob",
 }
-"""What each operation needs: https://cloud.google.com/storage/docs/access-control/iam-json"""
+"""The permissions of each operation: https://cloud.google.com/storage/docs/access-control/iam-json"""
 
 # https://cloud.google.com/storage/docs/json_api/v1/status-codes
 _STATUSES: Final[Mapping[int, type[StorageError]]] = {
@@ -43,13 +41,13 @@ _STATUSES: Final[Mapping[int, type[StorageError]]] = {
     404: ObjectNotFound,
     408: StorageUnavailable,
     409: StorageUnavailable,
-    410: StorageUnavailable,  # an upload that is no longer there; the next save begins a new one
+    410: StorageUnavailable,  # the upload no longer exists; the next save begins a new one
     412: ObjectExists,
     429: StorageUnavailable,
     507: StorageFull,
 }
 _THROTTLED: Final = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"})
-"""Reasons of a 403 that is none."""
+"""Reasons of a 403 that is no refusal."""
 _SERVER_ERROR: Final = 500
 _BAD_REQUEST: Final = 400
 _TEXT_LENGTH: Final = 300
@@ -57,7 +55,7 @@ _TEXT_LENGTH: Final = 300
 
 @contextmanager
 def translated(bucket: str, operation: str) -> Iterator[None]:
-    """Around an exchange with the bucket. Raises StorageError."""
+    """Translate the errors of an exchange within the block. Raises StorageError."""
     try:
         yield
     except (GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse, HTTPError, OSError, ValueError) as error:
@@ -66,7 +64,7 @@ def translated(bucket: str, operation: str) -> Iterator[None]:
 
 
 def refuse(response: Response) -> None:
-    """Raise what the library would raise for the answer."""
+    """Raise the library's error for the answer."""
     raise from_http_response(response)
 
 
@@ -76,7 +74,7 @@ def _translation(error: Exception, bucket: str, operation: str) -> StorageError:
     if isinstance(response, Response):
         return _refusal(response, text, bucket, operation)
     if isinstance(error, DefaultCredentialsError):
-        # What serves credentials to a machine may be down for a while, and the library then says that there are none.
+        # The server of a machine's credentials may be down for a while; the library then reports no credentials.
         return StorageUnavailable(
             f"no credentials for Google Cloud Storage ({text}): set GOOGLE_APPLICATION_CREDENTIALS, give the machine "
             "or workload a service account, or set credentials_file in [storage.gcs]"
@@ -92,7 +90,7 @@ def _refusal(response: Response, text: str, bucket: str, operation: str) -> Stor
     status = response.status_code
     cls = _STATUSES.get(status) or (StorageUnavailable if status >= _SERVER_ERROR else StorageError)
     if status == _BAD_REQUEST and operation in ("create", "send"):
-        cls = ContentMismatch  # a checksum that does not match has no code of its own
+        cls = ContentMismatch  # a wrong checksum has no code of its own
     if cls is ObjectNotFound and operation == "send":
         cls = StorageUnavailable  # as for 410
     if _reasons(response) & _THROTTLED:

@@ -1,6 +1,6 @@
-"""The kit's suite for the storage in Google's cloud, with the bucket that is configured or on the kit's own server.
+"""The kit's suite for Google Cloud Storage, with the configured bucket or on the kit's own server.
 
-Each case works below a prefix of its own, and removes what is there when it ends.
+Each case works below a prefix of its own, and removes its objects at the end.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ def gcs_options(endpoint: GcsEndpoint, bucket: str, **others: Any) -> GcsStorage
 
 
 class GcsHarness(StorageHarness):
-    """How the suite makes a storage in Google's cloud, and what it does beside it."""
+    """Creates a storage in Google Cloud Storage for the suite, and bypasses it."""
 
     options: GcsStorageOptions
     client: Any
@@ -45,7 +45,7 @@ class GcsHarness(StorageHarness):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """See ``Suite.running``: a client that goes around the storage."""
+        """See ``Suite.running``: a client that bypasses the storage."""
         self.client = await asyncio.to_thread(_client, self.options)
         try:
             yield
@@ -69,7 +69,7 @@ class GcsHarness(StorageHarness):
         await asyncio.to_thread(self._blob(key).upload_from_string, body, "image/jpeg")
 
     async def leftovers(self) -> Collection[str]:
-        """See ``StorageHarness.leftovers``: only the kit's server names them."""
+        """See ``StorageHarness.leftovers``: only the kit's server lists them."""
         names = await asyncio.to_thread(_unfinished, self.options.endpoint) if self.options.endpoint else []
         return [name for name in names if name.startswith(self.options.prefix)]
 
@@ -84,7 +84,7 @@ class GcsHarness(StorageHarness):
 
 
 class GcsSuite(GcsHarness, StorageBackendSuite):
-    """What every storage has to stand, with Google Cloud Storage."""
+    """The cases of every storage, with Google Cloud Storage."""
 
 
 def _client(options: GcsStorageOptions) -> Any:

@@ -1,4 +1,4 @@
-"""What some backends can do beside the contract, made safe to call through the guard around the same backend."""
+"""Makes the optional capabilities of a backend safe to call, through the guard around the same backend."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import suppress
@@ -13,7 +13,7 @@ from .storage import GuardedStorage
 
 
 class GuardedFiles(SupportsFiles):
-    """See ``SupportsFiles``; calls raise what those of ``GuardedStorage`` do.
+    """See ``SupportsFiles``; the calls raise the same errors as ``GuardedStorage``.
 
     Args:
         guard: around the backend.
@@ -29,7 +29,7 @@ class GuardedFiles(SupportsFiles):
         await self._guard.call("save", lambda: self._files.save_file(key, path, metadata), key=key)
 
     def make_file(self) -> int | None:
-        """See ``SupportsFiles.make_file``; None too where the backend raises."""
+        """See ``SupportsFiles.make_file``; None also if the backend raises."""
         try:
             return self._files.make_file()
         except Exception:  # noqa: BLE001 - there are other places for a body
@@ -37,7 +37,7 @@ class GuardedFiles(SupportsFiles):
 
 
 class GuardedSigner(SupportsSignedUrls):
-    """The signing of URLs made safe to call, through the guard.
+    """Signs URLs through the guard.
 
     Args:
         guard: around the backend.
@@ -62,7 +62,7 @@ class GuardedSigner(SupportsSignedUrls):
 
 
 class GuardedLister(SupportsListing):
-    """A listing made safe to call, each object through the guard. What is no key is not listed.
+    """Lists objects through the guard, each object as a call of its own. It leaves out names that are no keys.
 
     Args:
         guard: around the backend.
@@ -97,18 +97,18 @@ class GuardedLister(SupportsListing):
 
 
 def files_of(guard: GuardedStorage) -> GuardedFiles | None:
-    """What saves files in the guarded backend, or None where it cannot."""
+    """Saves files in the guarded backend; None if the backend cannot."""
     backend = guard.backend
     return GuardedFiles(guard, backend) if isinstance(backend, SupportsFiles) else None
 
 
 def lister_of(guard: GuardedStorage) -> GuardedLister | None:
-    """What lists the guarded backend's objects, or None where it cannot."""
+    """Lists the guarded backend's objects; None if the backend cannot."""
     backend = guard.backend
     return GuardedLister(guard, backend) if isinstance(backend, SupportsListing) else None
 
 
 def signer_of(guard: GuardedStorage) -> SupportsSignedUrls | None:
-    """What signs URLs of the guarded backend's objects, or None where it cannot."""
+    """Signs URLs of the guarded backend's objects; None if the backend cannot."""
     backend = guard.backend
     return GuardedSigner(guard, backend) if isinstance(backend, SupportsSignedUrls) else None

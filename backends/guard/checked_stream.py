@@ -1,4 +1,4 @@
-"""The stream that is given to a backend's ``save``."""
+"""The stream that a backend's ``save`` gets."""
 
 import asyncio
 import hashlib
@@ -10,14 +10,14 @@ from ...plugins.errors import ContentMismatch
 from ...plugins.host.hashing import update_held
 
 _HASHED_IN_LOOP: Final = 64 * 1024
-"""Bytes that are hashed faster (30 to 150 microseconds) than a thread could be asked to."""
+"""Bytes that are hashed faster (30 to 150 microseconds) than a thread could start."""
 
 
 class CheckedStream:
-    """The caller's stream, counted and hashed as it passes.
+    """The caller's stream, counted and hashed on its way.
 
-    The last piece is held back until the source has ended and the whole is known to be right, so that a backend that
-    does not wait for the end of the stream cannot make a wrong object visible either.
+    The stream keeps its last piece back until the source has ended and the whole is known to be right. So a backend
+    that does not wait for the end of the stream cannot make a wrong object visible.
     """
 
     def __init__(self, source: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
@@ -26,11 +26,11 @@ class CheckedStream:
         self._byte_size = 0
         self._sha256 = hashlib.sha256()
         self.complete = False
-        """Whether the whole of the stream was passed on."""
+        """Whether the backend got the whole stream."""
         self.error: Exception | None = None
-        """What the stream raised."""
+        """The error of the stream."""
         self.source_error: Exception | None = None
-        """The same, where it came from the source."""
+        """The error of the stream, if it came from the source."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -52,7 +52,7 @@ class CheckedStream:
         return chunk
 
     async def _is_midway(self, chunk: bytes) -> bool:
-        """Count a piece; whether more must follow. None may follow the last."""
+        """Count a piece; whether more pieces must follow. None may follow the last."""
         if len(chunk) > _HASHED_IN_LOOP:
             await asyncio.to_thread(self._sha256.update, chunk)
         else:
@@ -71,7 +71,7 @@ class CheckedStream:
             raise ContentMismatch(f"sha256 {self._sha256.hexdigest()} instead of {self._metadata.sha256}")
 
     async def _next(self) -> bytes | None:
-        """The source's next piece that is not empty, or None at its end."""
+        """The source's next non-empty piece, or None at its end."""
         try:
             async for chunk in self._source:
                 if chunk:

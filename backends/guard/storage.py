@@ -1,7 +1,7 @@
 """The guard of storages: the rules of the contract that a backend, a third party's too, might break.
 
-Keys, what is saved and read, ranges. Every call is made by ``lading.plugins.host.calls``: deadline, turn, the
-backend's name on every error, a record. Whoever holds the guard as a ``StorageBackend`` cannot tell.
+That is, keys, ranges, and the bytes that are saved and read. ``lading.plugins.host.calls`` makes every call, with its
+deadline, turn and record, and with the backend's name on every error. The guard is itself a ``StorageBackend``.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -22,18 +22,18 @@ Result = TypeVar("Result")
 class GuardedStorage(StorageBackend):
     """A storage backend made safe to call.
 
-    Beyond what ``StorageBackend`` says, every method raises ``DeadlineExceeded`` where the backend does not answer in
-    time, ``PluginBlocked`` where it blocked the event loop, and ``PluginFault`` where it raises what is no
-    ``StorageError`` or breaks its contract. ``save`` raises ``ContentMismatch`` where the bytes are not those that were
-    announced, before the backend has seen the last of them. Every method that takes a key raises ``KeyInvalid`` for one
-    that ``StorageBackend`` does not allow.
+    In addition to the errors of ``StorageBackend``, every method raises ``DeadlineExceeded`` if the backend does not
+    answer in time, ``PluginBlocked`` if it blocked the event loop, and ``PluginFault`` if it raises anything but a
+    ``StorageError`` or breaks its contract. ``save`` raises ``ContentMismatch`` for other bytes than announced, before
+    the backend has got the last of them. Every method with a key raises ``KeyInvalid`` for a key that
+    ``StorageBackend`` does not allow.
 
     Args:
         backend: the backend. The guard owns it: ``close`` closes it.
-        name: its name, stamped on every error.
+        name: its name, which each of its errors carries.
         deadline: seconds for one operation, for the whole of ``save``, and for each piece of an ``open`` stream.
-        max_concurrency: how many operations run at a time; more wait their turn, within their deadline. An open
-            stream counts only while the backend reads a piece, so slow readers keep nobody out.
+        max_concurrency: the largest number of concurrent operations; further ones wait for their turn, within their
+            deadline. An open stream counts only while the backend reads a piece, so slow readers keep nobody out.
         observer, watch: see ``lading.plugins.host.calls.Caller``.
     """
 
@@ -78,7 +78,7 @@ class GuardedStorage(StorageBackend):
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
         """See ``StorageBackend.open``. Raises ValueError for a negative offset or length.
 
-        The stream raises ``ContentMismatch`` where it is shorter or longer than the range.
+        The stream raises ``ContentMismatch`` if it is shorter or longer than the range.
         """
         self._check_key(key)
         if offset < 0 or (length is not None and length < 0):
@@ -119,13 +119,13 @@ class GuardedStorage(StorageBackend):
         key: str | None = None,
         unchanged: Callable[[Exception], bool] = lambda _error: False,
     ) -> Awaitable[Result]:
-        """One call to the backend, to be awaited: key check, deadline, turn, errors, record.
+        """Make one call to the backend, and await it: key check, deadline, turn, errors, record.
 
         Args:
-            operation: what is called, for logs.
+            operation: the name of the call, for logs.
             begin: makes the call.
-            key: of the object that it concerns, if it concerns one.
-            unchanged: tells the errors that pass as they are.
+            key: of the object, if the call concerns one.
+            unchanged: recognises the errors that pass as they are.
         """
         if key is not None:
             self._check_key(key)

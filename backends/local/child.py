@@ -1,7 +1,7 @@
-"""The process that saves small objects for ``local_saver``: requests on stdin, answers on stdout.
+"""The process that saves small objects for ``saver``: requests on stdin, answers on stdout.
 
-The first line tells the root and how many saves run at the same time; each further one is a request, answered in any
-order. The process ends when stdin does, and what it has begun is completed before: an object is visible whole or not
+The first line has the root and the number of concurrent saves. Each further line is a request; the answers come in any
+order. The process ends when stdin ends, and completes its running saves before: an object is visible completely or not
 at all, whoever waits for it.
 """
 
@@ -18,14 +18,16 @@ from .transfers import Upload
 from .tree import Tree
 
 MAX_LINE = 16 * 1024
-"""Bytes of a request: a key and a path."""
+"""The largest size of a request in bytes: a key and a path."""
 MAX_INTERNAL = 500
-"""Characters of an explanation: in JSON's escapes, an answer is then shorter than PIPE_BUF, 4096 bytes."""
+"""The longest explanation in characters: even with JSON's escapes, an answer is then shorter than PIPE_BUF, 4096 bytes.
+"""
 
 
 def main() -> None:
     """Serve until stdin ends; then exit."""
-    # A signal meant for the service (Ctrl-C, a service manager's SIGTERM) must not end what it still waits for.
+    # A signal meant for the service (Ctrl-C, a service manager's SIGTERM) must not end saves that the service waits
+    # for.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     requests = sys.stdin.buffer
@@ -52,9 +54,9 @@ def _serve(requests: BinaryIO, turn: threading.Lock, tree: Tree) -> None:
 
 
 def _saved(tree: Tree, request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a request: nothing where the object is durable, or what has become of it."""
+    """The answer to a request: empty if the object is durable, otherwise the error."""
     try:
-        # Whoever asked may have given up and closed the file since: its descriptor's number is soon another's.
+        # The service may have given up and closed the file since: its descriptor may soon belong to another file.
         device, inode, written_at = request["identity"]
         upload = Upload(tree, request["key"], request["byte_size"])
         upload.save_file(Path(request["path"]), (device, inode, written_at))

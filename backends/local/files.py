@@ -1,4 +1,4 @@
-"""Open files of ``lading.backends.local.storage``: plain functions that block, to be called in a thread."""
+"""Open files of ``lading.backends.local.storage``: plain functions that block; call them in a thread."""
 
 import ctypes
 import errno
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FILE_MODE: Final = 0o640
 
 _NEW_FILE_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# By number: a system that has no such flag has no such files.
+# By number: a system without this flag has no such files.
 _UNNAMED_FILE_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_TMPFILE", os.O_CREAT)
 _NO_UNNAMED_FILES: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
 _BODY_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC
@@ -36,19 +36,20 @@ _RENAME_NOREPLACE: Final = 1
 
 
 Identity = tuple[int, int, int]
-"""What tells a file from all others, for as long as somebody has it open, and then from the next that has its number:
-device, inode, and nanoseconds of the last write."""
+"""Identifies a file while somebody has it open, and distinguishes it from a later file with the same inode: device,
+inode, and nanoseconds of the last write.
+"""
 
 
 def identity_of(path: Path) -> Identity:
-    """The identity of the file that a path names now. Does not wait for a disk where the file is open.
+    """The identity of the file at a path. Does not wait for a disk if the file is open.
 
     Raises:
-        OSError: it names none.
+        OSError: the path names no file.
     """
     own = _OWN_DESCRIPTOR.fullmatch(str(path))
     if own is not None and int(own[1]) == os.getpid():
-        return _identity(os.fstat(int(own[2])))  # to look the name up takes ten times as long
+        return _identity(os.fstat(int(own[2])))  # a lookup of the name takes ten times as long
     return _identity(path.stat())
 
 
@@ -57,10 +58,10 @@ def _identity(found: os.stat_result) -> Identity:
 
 
 class LockedFile(io.FileIO):
-    """A file whose ``close`` waits for a ``read`` that another thread is at.
+    """A file whose ``close`` waits for a running ``read`` in another thread.
 
-    An operation on a file cannot be called back when the task that waits for it is cancelled. Were the file closed
-    under it, the descriptor could belong to another file by the time the thread uses it.
+    A file operation cannot be stopped when the task that waits for it is cancelled. If the file were closed under it,
+    the descriptor could belong to another file by the time the thread uses it.
     """
 
     def __init__(self, descriptor: int, mode: str) -> None:
@@ -79,7 +80,7 @@ class LockedFile(io.FileIO):
 
 
 class NewFile(LockedFile):
-    """A file that counts what is written."""
+    """A file that counts the written bytes."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "wb")
@@ -103,13 +104,13 @@ class NewFile(LockedFile):
         """Give the file its final name in the opened folder.
 
         Raises:
-            FileExistsError: that is taken.
+            FileExistsError: the name is taken.
             OSError: it cannot be done.
         """
         raise NotImplementedError
 
     def forget(self) -> None:
-        """Remove the name that it had before, if it had one."""
+        """Remove the file's temporary name, if it had one."""
 
 
 class UnnamedFile(NewFile):
@@ -117,7 +118,7 @@ class UnnamedFile(NewFile):
 
     @staticmethod
     def descriptor(path: Path, folder: int | None = None) -> int:
-        """The descriptor of a new one on the filesystem of the folder at ``path``, relative to the opened ``folder``.
+        """The descriptor of a new file on the filesystem of the folder at ``path``, relative to the opened ``folder``.
 
         Raises:
             OSError: it cannot be created.
@@ -126,7 +127,7 @@ class UnnamedFile(NewFile):
 
     @classmethod
     def create(cls, folder: int) -> Self | None:
-        """Create one on the filesystem of the opened folder; None where there is no such thing.
+        """Create a file on the filesystem of the opened folder; None if the filesystem has no files without names.
 
         Raises:
             OSError: it cannot be created.
@@ -139,16 +140,16 @@ class UnnamedFile(NewFile):
             raise
 
     def place(self, name: str, folder: int) -> None:
-        """See ``NewFile.place``; the way is that of open(2), for processes without special rights."""
+        """See ``NewFile.place``, by the method of open(2) for processes without special rights."""
         os.link(f"/proc/self/fd/{self.fileno()}", name, dst_dir_fd=folder, follow_symlinks=True)
 
 
 class BodyFile(UnnamedFile):
-    """A file that holds a body, opened for reading, which may become the object itself. Made by ``open``."""
+    """A file with a body, opened for reading, which may become the object itself. Created by ``open``."""
 
     @classmethod
     def open(cls, path: Path, expected: Identity | None = None) -> Self:
-        """Open the file; ``expected`` is the identity that it is to have.
+        """Open the file; ``expected`` is its expected identity.
 
         Raises:
             ContentMismatch: the path names another file.
@@ -163,15 +164,15 @@ class BodyFile(UnnamedFile):
         return file
 
     def can_be_placed(self, folder: int) -> bool:
-        """Whether it may be given a name in the opened folder: it has none, and is on the same filesystem."""
+        """Whether the file can become an object in the opened folder: it has no name, and is on the same filesystem."""
         own = os.fstat(self.fileno())
         return not own.st_nlink and stat.S_ISREG(own.st_mode) and own.st_dev == os.fstat(folder).st_dev
 
     def copy_to(self, file: NewFile) -> None:
-        """Write all of its bytes into another.
+        """Copy all of its bytes into another file.
 
         Raises:
-            OSError: they cannot be read, or written.
+            OSError: they cannot be read or written.
         """
         offset = 0
         while piece := os.pread(self.fileno(), _COPIED_AT_ONCE, offset):
@@ -180,9 +181,9 @@ class BodyFile(UnnamedFile):
 
 
 class TemporaryFile(NewFile):
-    """A file in ``.incoming``, locked with flock. Made by ``create``.
+    """A file in ``.incoming``, locked with flock. Created by ``create``.
 
-    ``discard`` waits for a ``write`` that another thread is at.
+    ``discard`` waits for a running ``write`` in another thread.
     """
 
     def __init__(self, descriptor: int, path: Path) -> None:
@@ -193,8 +194,8 @@ class TemporaryFile(NewFile):
     def create(cls, folder: Path) -> Self:
         """Create a file under a new name and lock it.
 
-        Between its creation and its locking a sweep may take the file for a leftover; then the lock is held by the
-        sweep, or the file has no name any more, and another one is made.
+        Between creation and lock, a sweep may take the file for a leftover. Then the sweep holds the lock, or the file
+        has no name any more, and this creates another file.
 
         Raises:
             OSError: it cannot be created.
@@ -217,8 +218,8 @@ class TemporaryFile(NewFile):
     def place(self, name: str, folder: int) -> None:
         """See ``NewFile.place``.
 
-        Filesystems without hard links (FAT, some network and user-space ones) are asked for a rename that does not
-        replace (renameat2(2), Linux); where neither is offered, the link's own error stands.
+        Filesystems without hard links (FAT, some network and user-space ones) get a rename that does not replace
+        (renameat2(2), Linux). If there is neither, the error of the link counts.
         """
         try:
             os.link(self.path, name, dst_dir_fd=folder, follow_symlinks=False)
@@ -232,9 +233,9 @@ class TemporaryFile(NewFile):
         self.path.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Remove the temporary name, if it is still there, and close the file. Raises nothing.
+        """Remove the temporary name, if it still exists, and close the file. Raises nothing.
 
-        What cannot be removed is swept at the next start. The name goes first, while the lock is held.
+        The next start sweeps a name that cannot be removed. The name goes first, while the lock is held.
         """
         with suppress(OSError):
             self.path.unlink()
@@ -246,7 +247,7 @@ def probe(tree: Tree) -> None:
     """Write a byte and remove it again.
 
     Raises:
-        OSError: the place is missing, full or not writable.
+        OSError: the folder is missing, full or not writable.
     """
     file = TemporaryFile.create(tree.incoming)
     try:

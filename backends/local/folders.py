@@ -1,13 +1,13 @@
-"""Which folders of ``lading.backends.local.storage`` are known to be durable, so that each is made durable once."""
+"""Remembers which folders of ``lading.backends.local.storage`` are durable, so that each is synced once."""
 
 from typing import Final
 
 MAX_FOLDERS: Final = 10_000
-"""Folders that are remembered; beyond them all are forgotten, which costs a sync each. The service's keys have 256."""
+"""Number of remembered folders; beyond it all are forgotten, which costs a sync each. The service's keys use 256."""
 
 
 class DurableFolders:
-    """A set of folders, by their path below the root. May be used by several threads."""
+    """A set of folders, by their path below the root. Several threads may use it."""
 
     def __init__(self) -> None:
         self._paths: set[str] = set()

@@ -1,4 +1,4 @@
-"""Listing what ``lading.backends.local.storage`` keeps: plain functions that block, to be called in a thread."""
+"""Lists the objects of ``lading.backends.local.storage``: plain functions that block; call them in a thread."""
 
 import os
 from collections.abc import Generator, Iterator, Sequence
@@ -11,17 +11,17 @@ from ...plugins.keys import MAX_KEY_LENGTH
 from .tree import Tree, is_object
 
 BATCH: Final = 1000
-"""Objects that are looked at in one call into a thread."""
+"""Objects that one call into a thread reads."""
 
 
 class Listing:
-    """The objects whose key begins with a prefix, read off the folders as they are asked for.
+    """The objects whose key begins with a prefix, read from the folders on demand.
 
-    As many folders are open as a key has segments, however many objects there are. A folder or file that goes away
-    meanwhile is passed over.
+    The listing keeps as many folders open as a key has segments, however many objects there are. It skips a folder or
+    file that disappears meanwhile.
 
     Args:
-        tree: where they lie.
+        tree: the folder of the objects.
         prefix: a plain string.
     """
 
@@ -29,14 +29,14 @@ class Listing:
         self._tree = tree
         self._prefix = prefix
         self.file: Iterator[ListedObject] | None = None
-        """What holds the folders open, as files do for uploads and readings."""
+        """Holds the folders open, as files do for uploads and reads."""
         self._objects = self._below(())
 
     def next_batch(self) -> Sequence[ListedObject]:
         """The next objects; none at the end.
 
         Raises:
-            StorageUnavailable: the root is not there.
+            StorageUnavailable: the root does not exist.
             OSError: a folder cannot be read.
         """
         self.file = self._objects
@@ -63,7 +63,7 @@ class Listing:
             return
 
     def _may_hold(self, beginning: str) -> bool:
-        """Whether keys that begin so may begin with the prefix."""
+        """Whether keys with this beginning can begin with the prefix."""
         return beginning.startswith(self._prefix) or self._prefix.startswith(beginning)
 
 

@@ -1,10 +1,10 @@
 """Saves small objects of ``lading.backends.local.storage`` in a process of its own.
 
-A save is eight short calls to the operating system. In a thread of the service each of them gives the interpreter's
-lock away and waits for it again, behind the event loop, which waits as well: that costs an import more than all the
-rest of its save. A process has a lock of its own, and costs some 10 MB of memory once.
+A save is eight short calls to the operating system. In a thread of the service, each call gives up the interpreter's
+lock and waits for it again, behind the event loop, which waits as well: for an import that costs more than the rest of
+its save. A process has a lock of its own, and costs some 10 MB of memory once.
 
-The process starts with the first save, serves several at once, and is started anew where it died.
+The process starts with the first save, makes several saves concurrently, and is restarted if it dies.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from .child import MAX_LINE
 from .files import Identity
 
 END_SECONDS: Final = 5.0
-"""How long the process may take to end when it is told to; then it is killed."""
+"""Seconds that the process may take to end; then it is killed."""
 _MAX_UNREAD: Final = 64 * MAX_LINE
 _MODULE: Final = "lading.backends.local.child"
 
@@ -36,12 +36,12 @@ class _Child(Child):
         self._unsent = bytearray()
 
     def submit(self, request: dict[str, Any]) -> asyncio.Future[None]:
-        """Send a request; the future tells what becomes of it: ``StorageError`` or OSError where it failed."""
+        """Send a request; the future has its result: ``StorageError`` or OSError if it failed."""
         if not self.is_of_use:
             raise self._ended()
         number, loop = next(self._numbers), asyncio.get_running_loop()
         future = self._waiting[number] = loop.create_future()
-        # What this turn of the loop submits goes together: to wake the process is what costs most.
+        # The requests of this turn of the loop go out together, since waking the process costs most.
         if not self._unsent:
             loop.call_soon(self._send)
         self._unsent += json_line({"id": number, **request})
@@ -49,7 +49,7 @@ class _Child(Child):
 
     @property
     def is_of_use(self) -> bool:
-        """Whether it may be asked for more."""
+        """Whether the process accepts more requests."""
         return self.requests is not None
 
     def begin(self, line: bytes) -> None:
@@ -58,7 +58,7 @@ class _Child(Child):
         self._send()
 
     async def end(self) -> None:
-        """Close its stdin, and wait until it has ended; kill it where it does not."""
+        """Close its stdin, and wait for its end; kill it after a while."""
         self._send()
         if self.requests is not None:
             self.requests.close()
@@ -89,7 +89,7 @@ class _Child(Child):
         self._unsent.clear()
 
     def _take(self, line: bytes | bytearray) -> bool:
-        """Settle what an answer is about; False where it is none."""
+        """Settle the future of an answer; False if no request has this answer."""
         try:
             answer = json.loads(line)
             error = _error(answer)
@@ -108,11 +108,11 @@ class _Child(Child):
 
 
 class Saver:
-    """The saving process, from the first save until ``close``. Made inside the running event loop.
+    """The saving process, from the first save until ``close``. Created inside the running event loop.
 
     Args:
-        root: the folder that objects are kept in; absolute.
-        threads: how many saves run at the same time.
+        root: the folder of the objects, absolute.
+        threads: the number of concurrent saves.
     """
 
     def __init__(self, root: Path, threads: int) -> None:
@@ -122,12 +122,12 @@ class Saver:
         self._closed = False
 
     async def submit(self, key: str, path: str, identity: Identity, byte_size: int) -> asyncio.Future[None]:
-        """Begin to save what the file at ``path`` holds, an absolute path that means the same in every process.
+        """Begin to save the file at ``path``, an absolute path that means the same in every process.
 
-        The process may come to it when the caller has long given up; it saves nothing but the file of this identity.
+        The process may start this save long after the caller has given up; it saves only a file with this identity.
 
         Returns:
-            a future, which is not to be cancelled: OSError or ``StorageError`` where nothing was saved.
+            a future, which must not be cancelled: OSError or ``StorageError`` if nothing was saved.
 
         Raises:
             StorageUnavailable: the process cannot be started.
@@ -138,7 +138,7 @@ class Saver:
         return child.submit({"key": key, "path": path, "identity": identity, "byte_size": byte_size})
 
     async def close(self) -> None:
-        """End the process; what was submitted should have its outcome by now. May be called twice."""
+        """End the process; every submitted save should have its result by now. May be called twice."""
         self._closed = True
         async with self._starting:
             child, self._child = self._child, None
@@ -158,7 +158,7 @@ class Saver:
             try:
                 return await asyncio.shield(starting)
             except asyncio.CancelledError:
-                await starting  # it is kept for the next save
+                await starting  # the next save uses it
                 raise
 
     async def _spawn(self) -> _Child:

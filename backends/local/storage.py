@@ -3,17 +3,17 @@
 For the operator:
 
 - An object lies at ``<path>/<key>``; files are made with mode 0640 and folders with 0750, both narrowed by the umask.
-- What is being written lies in ``<path>/.incoming``. Leftovers of killed processes are removed from there at the next
-  start; files of processes that live are left alone, so several may share one path.
-- Every save is on the disk (fsync) before it is reported. Where the disk hangs, a call cannot be interrupted: it ends
-  when the disk answers.
+- Files that are being written lie in ``<path>/.incoming``. The next start removes leftovers of killed processes from
+  there, and leaves the files of live processes alone, so several processes may share one path.
+- A save ends when its bytes are on the disk (fsync). If the disk hangs, a call cannot be interrupted: it ends when the
+  disk answers.
 - The filesystem must offer hard links or, as FAT does on Linux, a rename that does not replace. It must honour flock
   among the processes that share it.
-- Small images are saved by one more process for each that runs imports, of some 10 MB (``local_saver``); by two where
-  the mirror is local as well. It starts with the first save and ends with the service.
-- Folders stay when their last object is deleted. A name below the path that is a symbolic link is never followed.
+- Each process that runs imports starts another process of some 10 MB, which saves small images (``saver``), and a second
+  one if the mirror is local as well. It starts with the first save and ends with the service.
+- Folders stay when their last object is deleted. Lading never follows a symbolic link below the path.
 
-``local_transfers`` explains the order of effects; here are only the calls into threads and who ends what.
+``transfers`` explains the order of effects; this module calls into threads, and releases what is open.
 """
 
 import asyncio
@@ -39,7 +39,9 @@ from .transfers import Deletion, Reading, Upload
 from .tree import Tree, storage_error
 
 PIECE: Final = 1024 * 1024
-"""Bytes gathered before each write, and read at a time: with 64 KiB the calls into threads cost more than the disk."""
+"""Bytes that are gathered before each write, and read at a time: with 64 KiB, calls into threads cost more than the
+disk.
+"""
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
@@ -56,7 +58,7 @@ class LocalStorageOptions(PluginOptions):
 
 
 class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
-    """Keeps objects as files. See ``StorageBackend``; the module docstring says what is special."""
+    """Keeps objects as files. See ``StorageBackend``; the module docstring has the rest."""
 
     contract_version = 1
     Options: ClassVar[type[PluginOptions]] = LocalStorageOptions
@@ -76,7 +78,7 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
     async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
         """See ``StorageBackend.save``.
 
-        A body of less than ``PIECE`` bytes costs one call into a thread; a longer one is written as it comes.
+        A body of less than ``PIECE`` bytes costs one call into a thread; a longer body is written as it comes.
         """
         upload = Upload(self._tree, key, metadata.byte_size)
         async with self._holding(upload), aclosing(_gathered(chunks, metadata.byte_size)) as pieces:
@@ -93,7 +95,7 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
             await self._publish(upload, upload.publish)
 
     async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
-        """See ``SupportsFiles.save_file``. A small one is saved by a process of its own, see ``local_saver``."""
+        """See ``SupportsFiles.save_file``. A process of its own saves a small file, see ``saver``."""
         upload = Upload(self._tree, key, metadata.byte_size)
         if metadata.byte_size >= PIECE:
             await self._publish(upload, upload.save_file, path)
@@ -108,7 +110,7 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
             await self._finish(job)
         except asyncio.CancelledError:
             if job.exception() is not None:
-                raise  # it came in time, or at least nothing was saved
+                raise  # the cancellation came in time, or at least nothing was saved
 
     def make_file(self) -> int | None:
         """See ``SupportsFiles.make_file``."""
@@ -119,7 +121,7 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
 
     @asynccontextmanager
     async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
-        """See ``StorageBackend.open``. An object that is deleted meanwhile can be read to its end."""
+        """See ``StorageBackend.open``. A reader can read a deleted object to its end."""
         reading = Reading(self._tree, key, offset, length)
         async with self._holding(reading):
             await self._run(reading.begin)
@@ -137,14 +139,14 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
         return await self._run(self._tree.exists, key)
 
     async def ping(self) -> None:
-        """See ``StorageBackend.ping``. The first call prepares the folder; each writes a byte and removes it."""
+        """See ``StorageBackend.ping``. The first call prepares the folder; each call writes a byte and removes it."""
         if not self._prepared:
             await self._run(self._tree.prepare)
             self._prepared = True
         await self._run(probe, self._tree)
 
     async def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
-        """See ``SupportsListing.list_objects``. The time is that of the last write, as the filesystem tells it."""
+        """See ``SupportsListing.list_objects``. The time is that of the last write, by the filesystem."""
         listing = Listing(self._tree, prefix)
         async with self._holding(listing):
             while batch := await self._run(listing.next_batch):
@@ -153,9 +155,9 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
                     yield listed
 
     async def close(self) -> None:
-        """See ``StorageBackend.close``. Waits for the file operations under way, not for the calls that they belong to.
+        """See ``StorageBackend.close``. Waits for the running file operations, not for their calls.
 
-        A save that waits for its source has its temporary file removed now, and ends when its source goes on.
+        This removes the temporary file of a save that waits for its source; the save ends when its source continues.
         """
         self._closed = True
         async with self._closing:
@@ -179,7 +181,9 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
 
     @asynccontextmanager
     async def _holding(self, resource: Upload | Reading | Listing) -> AsyncIterator[None]:
-        """Release the resource on exit, unless ``close`` does: it is in ``_held`` as long as anyone must."""
+        """Release the resource on exit, unless ``close`` does: ``_held`` has every resource that is still to be
+        released.
+        """
         self._check_open()
         self._held.add(resource)
         try:
@@ -193,9 +197,9 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
                     self._held.discard(resource)
 
     async def _publish(self, upload: Upload, function: Callable[[*_Arguments], None], *arguments: *_Arguments) -> None:
-        """Run the function that publishes. A cancellation prevents it, or else comes too late and has no effect.
+        """Run the function that publishes. A cancellation prevents it, or comes too late and has no effect.
 
-        To remove an object that was visible already would be wrong: another worker may have found it and rely on it.
+        A visible object must not be removed: another worker may have found it and may rely on it.
         """
         self._check_open()
         job = self._start(function, *arguments)
@@ -211,26 +215,28 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
         return await self._finish(self._start(function, *arguments))
 
     def _wrap(self, file: LockedFile | None) -> Any:
-        """The file as aiofiles offers it, with our threads."""
+        """The file through aiofiles, with Lading's own threads."""
         self._check_open()
         return wrap(file, executor=self._executor)
 
     async def _call(self, function: Callable[[*_Arguments], Awaitable[_Result]], *arguments: *_Arguments) -> _Result:
-        """Call a method of an aiofiles file. When cancelled, its thread goes on; releasing the file waits for that."""
+        """Call a method of an aiofiles file. After a cancellation its thread continues; the release of the file waits
+        for it.
+        """
         self._check_open()
         try:
             return await function(*arguments)
         except OSError as error:
             raise storage_error(error) from error
         except ValueError:
-            self._check_open()  # it was our ``close`` that closed the file
+            self._check_open()  # ``close`` has closed the file
             raise
 
     def _start(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> asyncio.Future[_Result]:
         return asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
     async def _finish(self, job: asyncio.Future[_Result], on_cancel: Callable[[], None] | None = None) -> _Result:
-        """Wait until the job has ended, even when cancelled: only then is it known what it left behind."""
+        """Wait for the end of the job, even when cancelled, since only its end shows what it left behind."""
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         job.add_done_callback(see)
@@ -258,7 +264,7 @@ async def _gathered(chunks: AsyncIterator[bytes], byte_size: int) -> AsyncGenera
     """The stream in pieces of ``PIECE`` bytes or a little more; the last may be shorter.
 
     Raises:
-        ContentMismatch: there are more than ``byte_size`` bytes; a stream that never ends is left at this point.
+        ContentMismatch: there are more than ``byte_size`` bytes. An endless stream is left at this point.
     """
     total = 0
     piece = bytearray()

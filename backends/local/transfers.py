@@ -1,20 +1,20 @@
-"""One object of ``lading.backends.local.storage`` being written or read: plain functions that block, to be called in a
+"""One object of ``lading.backends.local.storage`` being written or read: plain functions that block; call them in a
 thread.
 
-The order of effects of a save, and what each step guards against:
+The order of effects of a save, and the reason for each step:
 
-1. A temporary file on the same filesystem, so that step 5 is atomic. Where it can, a small object has one without a
-   name, which ends with its process. Any other is in ``.incoming``, and locked (flock) as long as it is written; the
-   kernel drops the lock with the process, so a sweep can tell a dead writer's leftover from a live writer's file,
-   whatever process either belongs to.
-2. The whole body, counted as it is written. ``guard`` hashes it on its way here, and gives the last piece only where
-   all are what was announced.
-3. The count is compared with what was announced: no part is ever published.
+1. A temporary file on the same filesystem, so that step 5 is atomic. If the filesystem allows, the file of a small
+   object has no name, and disappears with its process. Any other file is in ``.incoming``, and locked (flock) while it
+   is written. The kernel drops the lock with the process, so a sweep can tell the leftover of a dead writer from the
+   file of a live one, in whatever process.
+2. The whole body, counted while it is written. ``guard`` hashes it on its way, and gives the last piece only if all
+   bytes are as announced.
+3. The count is compared with the announced size: a part is never published.
 4. fsync of the file: a name must never survive a loss of power that its bytes did not.
-5. A hard link under the final name, which fails where the name is taken (create-only, unlike a rename); then the
-   temporary name goes.
-6. fsync of the folder, and of the folders above it that this process sees for the first time: until then the name
-   itself may be lost with the power. Only now may the caller record that the object is stored.
+5. A hard link under the final name, which fails if the name is taken (create-only, unlike a rename); then the temporary
+   name goes.
+6. fsync of the folder, and of the folders above it that this process sees for the first time: until then the name may
+   be lost with the power. Only after this the caller may record that the object is stored.
 """
 
 import errno
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 
 _CANNOT_BE_PLACED: Final = NO_HARD_LINKS | {errno.ENOENT, errno.EXDEV}
-"""What linkat(2) says of a file that had a name once, or was opened with O_EXCL; of one on another mount."""
+"""The errors of linkat(2) for a file that had a name once, or was opened with O_EXCL, and for a file on another mount.
+"""
 
 
 class Abandoned(StorageUnavailable):
@@ -44,7 +45,7 @@ class Upload:
     """One object being written.
 
     Args:
-        tree: where it goes.
+        tree: the folder of the objects.
         key: its key.
         byte_size: its announced size.
 
@@ -65,8 +66,8 @@ class Upload:
 
         Raises:
             ObjectExists: the key is taken already.
-            KeyInvalid: a part of the key is taken by something that is not a folder.
-            Abandoned: ``abandon`` was called meanwhile; the file is removed, since its caller may wait no more.
+            KeyInvalid: a file that is no folder takes a part of the key.
+            Abandoned: ``abandon`` was called meanwhile; the file is removed, since its caller may not wait any more.
             OSError: the file cannot be created.
         """
         with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
@@ -78,12 +79,12 @@ class Upload:
             raise Abandoned
 
     def save(self, body: "ReadableBuffer") -> None:
-        """Write and publish the whole object at once. Raises what ``begin`` and ``publish`` raise."""
+        """Write and publish the whole object at once. Raises the errors of ``begin`` and ``publish``."""
         self._save(lambda file: file.write(body))
 
     def save_file(self, path: Path, expected: Identity | None = None) -> None:
-        """Publish what the file at ``path`` holds: where it has no name and is on the same filesystem, the file itself,
-        or else a copy of it. Raises what ``BodyFile.open``, ``begin`` and ``publish`` raise.
+        """Publish the file at ``path``: the file itself, if it has no name and is on the same filesystem, otherwise a
+        copy. Raises the errors of ``BodyFile.open``, ``begin`` and ``publish``.
         """
         with BodyFile.open(path, expected) as source:
             _compare(source, self._byte_size)
@@ -91,7 +92,7 @@ class Upload:
                 self._save(source.copy_to)
 
     def _take_over(self, source: BodyFile) -> bool:
-        """False where the file cannot be the object, and nothing was done."""
+        """Make the file the object; False, with no effect, if that is not possible."""
         with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
             if not source.can_be_placed(folder):
                 return False
@@ -106,10 +107,10 @@ class Upload:
         return True
 
     def _save(self, write: Callable[[NewFile], object]) -> None:
-        """Publish what is written into a new file.
+        """Publish a new file after writing it.
 
-        Where the filesystem has files without a name, one of these takes the place of the temporary one: there is no
-        name to be locked, removed or swept.
+        If the filesystem has files without names, one replaces the temporary file: there is no name to lock, remove or
+        sweep.
         """
         if self._save_unnamed(write):
             return
@@ -122,7 +123,9 @@ class Upload:
             self.release()
 
     def _save_unnamed(self, write: Callable[[NewFile], object]) -> bool:
-        """False where the filesystem has no files without a name, or no hard links, and nothing was done."""
+        """The same with a file without a name; False, with no effect, if the filesystem has no such files or no hard
+        links.
+        """
         with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
             file = UnnamedFile.create(folder)
             if file is None:
@@ -144,7 +147,7 @@ class Upload:
         """Make the object durable and visible; steps 3 to 6 of the module docstring.
 
         Raises:
-            ContentMismatch: more or fewer bytes were written than were announced.
+            ContentMismatch: more or fewer bytes were written than announced.
             ObjectExists: the key was taken meanwhile.
             KeyInvalid: a part of the key is taken by something that is not an object or not a folder.
             Abandoned: ``abandon`` was called in time.
@@ -160,7 +163,9 @@ class Upload:
         self.release()
 
     def abandon(self) -> None:
-        """Keep a ``begin`` in another thread from leaving a file, or a ``publish`` from publishing, if it still can."""
+        """Keep a ``begin`` in another thread from leaving a file, and a ``publish`` from publishing, if it is not too
+        late.
+        """
         self._abandoned = True
 
     def release(self) -> None:
@@ -170,9 +175,9 @@ class Upload:
             file.discard()
 
     def _refuse(self, folder: int) -> NoReturn:
-        """Refuse a key that is taken, once its object is known to be durable.
+        """Refuse a taken key, once its object is known to be durable.
 
-        Its writer may have died, or may be, between steps 5 and 6; and the caller may rely on what it finds.
+        Its writer may have died, or may be, between steps 5 and 6, and the caller may rely on the object.
         """
         os.fsync(folder)
         raise ObjectExists
@@ -190,15 +195,15 @@ class Upload:
             file.forget()
             os.fsync(folder)
         except BaseException:
-            # Visible but not known to be durable: the caller is told of a failure, so it must not be there.
+            # Visible, but not known to be durable: the caller gets an error, so the object must go.
             os.unlink(self._name, dir_fd=folder)
             raise
 
 
 class Deletion:
-    """One object being deleted; ``abandon`` keeps it from that, if it still can.
+    """The deletion of one object. ``abandon`` prevents it, if it is not too late.
 
-    Whoever gives up may try again later, or another may, and a new object may have the key by then.
+    After the caller has given up, somebody may delete the object and save a new one under the key.
     """
 
     def __init__(self, tree: Tree, key: str) -> None:
@@ -207,24 +212,24 @@ class Deletion:
         self._abandoned = False
 
     def run(self) -> None:
-        """Delete it. Raises what ``Tree.delete`` raises, and Abandoned."""
+        """Delete the object. Raises the errors of ``Tree.delete``, and Abandoned."""
         if self._abandoned:
             raise Abandoned
         self._tree.delete(self._key)
 
     def abandon(self) -> None:
-        """The caller has given it up."""
+        """The caller has given up."""
         self._abandoned = True
 
 
 class Reading:
-    """One object, or a range of one, being read.
+    """One object, or a range of it, being read.
 
     Args:
-        tree: where it lies.
+        tree: the folder of the objects.
         key: its key.
         offset: first byte of the range.
-        length: number of bytes of the range at most, or None for all that follow.
+        length: the largest number of bytes in the range, or None for all that follow.
     """
 
     def __init__(self, tree: Tree, key: str, offset: int, length: int | None) -> None:
@@ -239,7 +244,7 @@ class Reading:
         """Size of the range, known after ``begin``."""
 
     def begin(self) -> None:
-        """Open the object and go to the beginning of the range. Raises what ``Tree.open`` raises."""
+        """Open the object and go to the beginning of the range. Raises the errors of ``Tree.open``."""
         self.file = LockedFile(self._tree.open(self._key), "rb")
         self.byte_size = os.fstat(self.file.fileno()).st_size
         rest = max(0, self.byte_size - self._offset)

@@ -1,8 +1,7 @@
-"""The folder that ``lading.backends.local.storage`` keeps objects in: plain functions that block, to be called in a
-thread.
+"""The folder of the objects of ``lading.backends.local.storage``: plain functions that block; call them in a thread.
 
-Objects lie under the root at their own key; what is still being written lies in ``<root>/.incoming``, where no key can
-point, since no segment of a key begins with a dot. Folders are opened one segment at a time, each relative to the one
+An object lies under the root at its own key. Files that are being written lie in ``<root>/.incoming``, which no key can
+name, since no segment of a key begins with a dot. Folders are opened one segment at a time, each relative to the one
 before and never through a symbolic link, so no name leads out of the root. The root itself may be a symbolic link.
 """
 
@@ -27,12 +26,12 @@ _OBJECT_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXE
 _LEFTOVER_FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# Not EROFS: a disk that fails is made read-only by the system, which is an outage.
+# Not EROFS: the system makes a failing disk read-only, which is an outage.
 _DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 def storage_error(error: OSError) -> StorageError:
-    """The storage error that stands for what the operating system said."""
+    """The storage error for an error of the operating system."""
     if error.errno in _FULL:
         return StorageFull(str(error))
     if error.errno in _DENIED:
@@ -41,12 +40,12 @@ def storage_error(error: OSError) -> StorageError:
 
 
 def split(key: str) -> tuple[Sequence[str], str]:
-    """The folders of a key, and the name in the last of them.
+    """The folders of a key, and the file name in the last folder.
 
-    The guard has checked the key already; this holds whatever calls it.
+    The guard has checked the key already; this check protects every other caller.
 
     Raises:
-        KeyInvalid: it has a segment that is empty, begins with a dot or holds a NUL.
+        KeyInvalid: it has a segment that is empty, begins with a dot or contains a NUL.
     """
     *folders, name = key.split("/")
     if any(not part or part.startswith(".") or "\0" in part for part in (*folders, name)):
@@ -58,7 +57,7 @@ def is_object(name: str, folder: int) -> bool:
     """Whether ``name`` in the opened ``folder`` is an object: a regular file, and no symbolic link.
 
     Raises:
-        OSError: it cannot be told.
+        OSError: the system does not say.
     """
     try:
         return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
@@ -67,7 +66,7 @@ def is_object(name: str, folder: int) -> bool:
 
 
 class Tree:
-    """The root folder and the objects in it. Its methods may be called from several threads.
+    """The root folder and the objects in it. Several threads may call its methods.
 
     Args:
         root: absolute path of the folder.
@@ -79,7 +78,7 @@ class Tree:
         self._durable = DurableFolders()
 
     def prepare(self) -> None:
-        """Create the root and ``.incoming`` where they are missing, and remove what dead writers left there.
+        """Create the root and ``.incoming`` if they are missing, and remove the leftovers of dead writers.
 
         Raises:
             OSError: that is not possible.
@@ -91,10 +90,10 @@ class Tree:
         self._sweep()
 
     def exists(self, key: str) -> bool:
-        """Whether there is an object under the key: a regular file.
+        """Whether the key has an object: a regular file.
 
         Raises:
-            OSError: it cannot be told.
+            OSError: the system does not say.
             KeyInvalid: see ``split``.
         """
         folders, name = split(key)
@@ -118,7 +117,7 @@ class Tree:
                 os.fsync(folder)
 
     def open(self, key: str) -> int:
-        """Open the object for reading: a file descriptor, the caller's to close.
+        """Open the object for reading: a file descriptor, which the caller closes.
 
         Raises:
             ObjectNotFound: there is none.
@@ -139,16 +138,16 @@ class Tree:
         """Open a folder below the root: yields its file descriptor, closed on exit.
 
         Args:
-            names: the names that lead from the root to it.
-            create: create what is missing, and make every folder on the way durable.
+            names: the names from the root to the folder.
+            create: create missing folders, and make every folder on the way durable.
 
         Raises:
-            StorageUnavailable: the root was never prepared, or is not there any more (a volume that is not mounted).
+            StorageUnavailable: the root was never prepared, or is gone (a volume that is not mounted).
             FileNotFoundError, NotADirectoryError: there is no such folder; a symbolic link is none.
             OSError: it cannot be opened.
         """
         if create and len(names) == 1 and names[0] in self._durable:
-            # The usual case: what is known to be durable, and there, needs one call rather than four.
+            # The usual case: a folder that exists and is known to be durable needs one call instead of four.
             found: int | None = None
             with suppress(FileNotFoundError):
                 found = os.open(self.root / names[0], _FOLDER_FLAGS | os.O_NOFOLLOW)
@@ -190,7 +189,7 @@ class Tree:
     def _make(self, parent: int, path: str, name: str) -> None:
         with suppress(FileExistsError):
             os.mkdir(name, FOLDER_MODE, dir_fd=parent)
-        # Even where the folder was there: another thread or process may have made it a moment ago.
+        # Even if the folder existed: another thread or process may have made it a moment ago.
         os.fsync(parent)
         self._durable.add(path)
 

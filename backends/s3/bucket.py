@@ -1,7 +1,7 @@
-"""A bucket of S3, or of a server that speaks as S3 does, through botocore. Everything here blocks.
+"""A bucket of S3, or of a server that speaks S3, through botocore. Every method blocks.
 
-botocore signs, finds credentials, reads and writes XML, and sends each request once: what is tried again, and when, is
-for ``lading.backends.cloud.storage`` to say.
+botocore signs, finds credentials, reads and writes XML, and sends each request once; ``lading.backends.cloud.storage``
+decides about repetitions.
 """
 
 import base64
@@ -24,7 +24,7 @@ from .errors import status_of, translated
 from .options import S3StorageOptions
 
 MARKER: Final = "lading-save"
-"""Where an object's metadata holds the marker of its upload."""
+"""Key of the upload's marker in an object's metadata."""
 _ABSENT: Final = "*"
 
 
@@ -32,7 +32,7 @@ class S3Bucket(Bucket):
     """See ``Bucket``."""
 
     piece_size: ClassVar[int] = 5 * MIB
-    """The smallest that S3 allows for a part that is not the last."""
+    """The smallest size that S3 allows for a part that is not the last."""
 
     def __init__(self, options: S3StorageOptions) -> None:
         self.options = options
@@ -61,7 +61,7 @@ class S3Bucket(Bucket):
                 answer = self.call("get_object", Key=self.names.name(key), Range=span, **condition)
                 with closing(answer["Body"]) as body:
                     return _piece(answer, body, offset, length)
-        except ObjectExists as error:  # 412: the condition does not hold
+        except ObjectExists as error:  # 412: the condition is not met
             raise ContentMismatch("the object was replaced while it was read") from error
         except StorageError as error:
             if isinstance(error.__cause__, ClientError) and status_of(error.__cause__) == 416:  # noqa: PLR2004
@@ -93,7 +93,7 @@ class S3Bucket(Bucket):
             return url
 
     def check(self) -> None:
-        """See ``Bucket.check``: create the probe, which is there already but for the first time."""
+        """See ``Bucket.check``: create the probe, which exists already except the first time."""
         if not self._proven:
             self._prove()
             self._proven = True
@@ -106,22 +106,22 @@ class S3Bucket(Bucket):
             self._client.close()
 
     def ask(self, method: str, **fields: Any) -> Mapping[str, Any]:
-        """One request. Raises StorageError."""
+        """Make one request. Raises StorageError."""
         with translated(self.options.bucket):
             return self.call(method, **fields)
 
     def call(self, method: str, **fields: Any) -> Mapping[str, Any]:
-        """One request, with botocore's own errors."""
+        """Make one request, with botocore's own errors."""
         answer: Mapping[str, Any] = getattr(self.client(), method)(Bucket=self.options.bucket, **fields)
         return answer
 
     @property
     def condition(self) -> Mapping[str, str]:
-        """What makes a request fail where there is an object."""
+        """The condition that makes a request fail if there is an object."""
         return {"IfNoneMatch": _ABSENT} if self.options.create_only else {}
 
     def client(self) -> Any:
-        """botocore's client, made at the first call: that reads files."""
+        """botocore's client, created at the first call, since that reads files."""
         with self._lock:
             if self._client is None:
                 self._client = make_client(self.options)
@@ -136,7 +136,7 @@ class S3Bucket(Bucket):
         return Piece(head["ContentLength"], head["ETag"], b"")
 
     def _probe(self, method: str, **fields: Any) -> bool:
-        """Create the probe; whether there was none, or the server does not look."""
+        """Create the probe; whether there was none, or the server ignores the condition."""
         try:
             self.ask(method, Key=self.names.probe, **self.condition, **fields)
         except ObjectExists:
@@ -144,7 +144,7 @@ class S3Bucket(Bucket):
         return True
 
     def _prove(self) -> None:
-        """What is true as long as the server is the same: that it knows conditions and parts, and lets us read."""
+        """Check once what holds for the server: that it knows conditions and parts, and allows reads."""
         created = self._probe("put_object", Body=b"")
         self.ask("head_object", Key=self.names.probe)
         again = created and self._probe("put_object", Body=b"")
@@ -238,7 +238,7 @@ class S3Upload(Upload):
         raise ObjectExists
 
     def _attributes(self) -> dict[str, Any]:
-        """What belongs to the object besides its bytes."""
+        """The metadata of the object."""
         options, metadata = self._bucket.options, self.metadata
         user = {"sha256": metadata.sha256, MARKER: self.marker}
         if metadata.import_id is not None:
@@ -276,7 +276,7 @@ def _abort(bucket: S3Bucket, place: Mapping[str, str]) -> None:
 
 
 def _hash(body: Body, *digests: "hashlib._Hash") -> None:
-    """Update digests with all of a body; a file's is read next from its beginning."""
+    """Update digests with a whole body; the next read of a file begins at its first byte."""
     for block in body.blocks() if isinstance(body, FilePart) else (body,):
         for digest in digests:
             digest.update(block)
@@ -287,6 +287,6 @@ def _checksum(digest: bytes) -> str:
 
 
 def _compare(sent: str, answer: Mapping[str, Any]) -> None:
-    received = answer.get("ChecksumSHA256", sent)  # some servers do not say what they received
+    received = answer.get("ChecksumSHA256", sent)  # some servers do not report the checksum
     if received != sent:
         raise ContentMismatch(f"the server received bytes of SHA-256 {received} instead of {sent}")

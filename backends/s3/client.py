@@ -1,4 +1,4 @@
-"""botocore's client for S3, as the options want it."""
+"""botocore's client for S3, from the options."""
 
 import functools
 from typing import Any
@@ -17,7 +17,7 @@ def _loader() -> Loader:
 
 
 def make_client(options: S3StorageOptions) -> Any:
-    """A client that sends each request once, and no request yet. Blocks: it reads files."""
+    """A client that sends each request once. Creating it sends no request, but blocks, since it reads files."""
     session = Session(profile=options.profile or None)
     session.register_component("data_loader", _loader())
     config = Config(
@@ -44,5 +44,5 @@ def make_client(options: S3StorageOptions) -> Any:
 
 
 def _send_at_once(params: dict[str, Any], **_: Any) -> None:
-    """botocore would ask before it sends a file, and wait for a second where the server does not answer that."""
+    """Skip the request with which botocore would ask before it sends a file, and wait a second for a missing answer."""
     params["headers"].pop("Expect", None)

@@ -1,4 +1,4 @@
-"""What S3 and botocore report, as ``lading.plugins.errors`` with a text that tells the operator what to do."""
+"""Turns errors of S3 and botocore into ``lading.plugins.errors``, with a remedy in the text."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,7 +42,9 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "DeleteObject": "s3:DeleteObject",
     "ListObjectsV2": "s3:ListBucket",
 }
-"""What each operation needs: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html"""
+"""The permissions of each operation:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+"""
 
 # Codes whose status alone does not say it: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _CODES: Final[Mapping[str, type[StorageError]]] = {
@@ -57,7 +59,7 @@ _CODES: Final[Mapping[str, type[StorageError]]] = {
     "TooManyRequests": StorageUnavailable,
     "ConditionalRequestConflict": StorageUnavailable,
     "OperationAborted": StorageUnavailable,
-    "NoSuchUpload": StorageUnavailable,  # aborted by somebody else; the next save begins a new one
+    "NoSuchUpload": StorageUnavailable,  # somebody else aborted it; the next save begins a new one
     "ExpiredToken": StorageUnavailable,  # the chain of credentials fetches a new one
     "NoSuchBucket": StorageError,
     "QuotaExceeded": StorageFull,
@@ -79,7 +81,7 @@ _TEXT_LENGTH: Final = 300
 
 @contextmanager
 def translated(bucket: str) -> Iterator[None]:
-    """Around an exchange with the bucket. Raises StorageError."""
+    """Translate the errors of an exchange within the block. Raises StorageError."""
     try:
         yield
     except (BotoCoreError, ClientError, OSError, ValueError) as error:
@@ -97,7 +99,7 @@ def _translation(error: Exception, bucket: str) -> StorageError:
     if isinstance(error, ClientError):
         return _refusal(error, bucket)
     if isinstance(error, (NoCredentialsError, CredentialRetrievalError, SSOError, TokenRetrievalError)):
-        # What serves credentials to a machine may be down for a while, and botocore then says that there are none.
+        # The server of a machine's credentials may be down for a while; botocore then reports no credentials.
         return StorageUnavailable(
             f"no credentials for S3 ({text}): set them in the environment, a profile, the role of the machine or "
             "container, or [storage.s3]"

@@ -1,6 +1,6 @@
-"""The kit's suite for the storage in S3, with the bucket that is configured or on the kit's own server.
+"""The kit's suite for S3, with the configured bucket or on the kit's own server.
 
-Each case works below a prefix of its own, and removes what is there when it ends.
+Each case works below a prefix of its own, and removes its objects at the end.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ def s3_options(endpoint: S3Endpoint, bucket: str, **others: Any) -> S3StorageOpt
 
 
 class S3Harness(StorageHarness):
-    """How the suite makes a storage in S3, and what it does beside it."""
+    """Creates a storage in S3 for the suite, and bypasses it."""
 
     options: S3StorageOptions
     client: Any
@@ -54,7 +54,7 @@ class S3Harness(StorageHarness):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """See ``Suite.running``: a client that goes around the storage."""
+        """See ``Suite.running``: a client that bypasses the storage."""
         self.client = await asyncio.to_thread(_client, self.options)
         try:
             yield
@@ -113,7 +113,7 @@ def _loader() -> Loader:
 
 
 class S3Suite(S3Harness, StorageBackendSuite):
-    """What every storage has to stand, with S3."""
+    """The cases of every storage, with S3."""
 
 
 def _client(options: S3StorageOptions) -> Any:

@@ -119,7 +119,6 @@ class Quotas:
                 stored = await self._store.stored_bytes(organization_id)
                 # Bytes written meanwhile may be in the sum or not. Count them: too much until the next sum is better
                 # than too little.
-                # little.
                 usage.stored = stored + usage.released - before
                 usage.read_at = asked_at
         self._forget_idle_ones(usage)

@@ -12,7 +12,6 @@ def _random_uuids() -> Iterator[str]:
     while True:
         # One call to the operating system makes many ids, since each call gives up the interpreter's lock. The ids are
         # cut from one text: ``uuid.UUID`` takes as long as everything else that a request's head needs.
-        # from one text, since ``uuid.UUID`` takes as long as all else that a request's head needs.
         random = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
         for start in range(0, len(random), _DIGITS):
             digits = random[start : start + _DIGITS]

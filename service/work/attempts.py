@@ -217,7 +217,6 @@ class Attempts:
             return self._after_outage(document, failure)
         # Timers expired and peers gave up while the process stood still, so the next attempt decides. Attempts are
         # counted nevertheless, so that an import ends even if the process stands still for days.
-        # stand still for a day, again and again, attempts are counted, so that the import comes to an end.
         if error.retryable and stood_still and self.store.clock.now() - document.since <= MAX_OUTAGE:
             return self._after_outage(document, failure)
         if isinstance(error, DetectorStalled):

@@ -291,7 +291,6 @@ class Worker:
             try:
                 # No claim meanwhile: the imports of a lost lease may be queued again, and must be forgotten before they
                 # are claimed again.
-                # claimed anew.
                 async with self._claiming:
                     for lease in await self._leases.beat():
                         await self._lost(lease)

@@ -8,8 +8,6 @@ from ...models.grants import Reason, Unauthorized
 # The token comes first, quoted or not; further parameters must be well-formed and must not name another token. The
 # value is split piece by piece, so that the work is linear. Possessive quantifiers would do the same in one expression,
 # but are broken in the first releases of Python 3.11.
-# apart piece by piece, so that the work is linear; the possessive quantifiers that would do the same in one expression
-# are broken in the first releases of Python 3.11.
 _FLAGS: Final = re.IGNORECASE | re.ASCII
 _TOKEN: Final = re.compile(
     r"""(?:token|bearer)[ \t]+(?:token=)?("?)(?P<token>[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*)\1""", _FLAGS

@@ -1,7 +1,7 @@
 """The process in which ``lading plugins check`` runs a suite: ``python -m lading.service.cli.plugins.check_child``.
 
 What it is to do comes as one line of JSON by standard input (``Task``). It loads the configuration itself, so that no
-option travels. Standard output carries one JSON document a line, as ``plugin_check`` reads it; what else is printed
+option travels. Standard output carries one JSON document a line, as ``check`` reads it; what else is printed
 goes to standard error. When standard input ends, its parent is gone: then it ends, with every process of its group.
 """
 

@@ -134,7 +134,7 @@ def count_queued(connection: sqlite3.Connection, limit: int) -> int:
 def read_rows(connection: sqlite3.Connection, rowids: Sequence[int]) -> list[Import]:
     """The imports in these rows, in their order.
 
-    They come as one row, since each would be a wait for the interpreter's lock, see ``sqlite_writes``.
+    They come as one row, since each would be a wait for the interpreter's lock, see ``writes``.
     """
     query = f"""
         SELECT json_group_array(json_array(rowid, {", ".join(IMPORT_COLUMNS)})) FROM imports

@@ -202,7 +202,7 @@ _SEQUENCE = (
     """,
 )
 
-# The clock that judges leases and due times, see ``sqlite_clock``: when the machine was started by it, and how far it
+# The clock that judges leases and due times, see ``engine.clock``: when the machine was started by it, and how far it
 # has come. And since when an import has been due, by that clock.
 _CLOCK = (
     """

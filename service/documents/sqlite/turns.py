@@ -96,7 +96,7 @@ def _due(
     """Rows that are due of each issuer, enough for ``limit`` in turn, or all that it has.
 
     Each issuer is asked for its share; where some have less, the others are asked for more. The rows come as one, since
-    each would be a wait for the interpreter's lock, see ``sqlite_writes``.
+    each would be a wait for the interpreter's lock, see ``writes``.
     """
     found: dict[str, list[int]] = {issuer: [] for issuer in issuers}
     most = limit if per_issuer is None else min(limit, per_issuer)
