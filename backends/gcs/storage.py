@@ -29,8 +29,8 @@ Install it with ``pip install 'lading[gcs]'``. For the operator:
   is sent in one request; others wait. A cancelled call, and the end of the service, may wait for ``connect_timeout``
   and ``read_timeout``.
 - **Create-only**: Lading creates every object with ``ifGenerationMatch=0``, and with a CRC32C that Google compares.
-- **Signed URLs** need a service account: with its key file Lading signs them; with that of a machine or
-  workload Google does, which needs ``iam.serviceAccounts.signBlob`` (``roles/iam.serviceAccountTokenCreator`` on itself).
+- **Signed URLs** need a service account. With its key file Lading signs them. With that of a machine or workload Google
+  does, which needs ``iam.serviceAccounts.signBlob`` (``roles/iam.serviceAccountTokenCreator`` on itself).
 - **Emulators**: set ``endpoint`` and ``anonymous = true``.
 
 The library is google-cloud-storage, in Lading's own threads. gcloud-aio-storage 9.6 needs no threads, but sends a

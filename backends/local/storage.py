@@ -9,8 +9,8 @@ For the operator:
   disk answers.
 - The filesystem must offer hard links or, as FAT does on Linux, a rename that does not replace. It must honour flock
   among the processes that share it.
-- Each process that runs imports starts another process of some 10 MB, which saves small images (``saver``), and a second
-  one if the mirror is local as well. It starts with the first save and ends with the service.
+- Each process that runs imports starts another process of some 10 MB to save small images (``saver``), and a second
+  process if the mirror is local as well. It starts with the first save and ends with the service.
 - Folders stay when their last object is deleted. Lading never follows a symbolic link below the path.
 
 ``transfers`` explains the order of effects; this module calls into threads, and releases what is open.

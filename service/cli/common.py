@@ -1,4 +1,4 @@
-"""What the commands share: reading their input, the configuration, the document store, and printing tables."""
+"""The common parts of the commands: input, configuration, document store, and tables."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ config_option = click.option(
 
 
 class InOrder(click.Group):
-    """Lists its commands in the order in which they were added: that in which one needs them."""
+    """Lists its commands in the order in which they were added, the order in which people need them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (the signature is click's)
         """See ``click.Group.list_commands``."""
@@ -42,7 +42,7 @@ class InOrder(click.Group):
 
 
 def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """The callback of an option: its value, or each of its values, as ``parse`` gives it or refuses it."""
+    """The callback of an option: its value, or each of its values, as ``parse`` returns or refuses it."""
 
     def convert(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         try:
@@ -59,7 +59,7 @@ def parse_duration(text: str) -> timedelta:
     """A duration such as ``90s``, ``15m``, ``4h`` or ``30d``: 1 to 999999 of a unit.
 
     Raises:
-        ValueError: the text is none.
+        ValueError: the text is no duration.
     """
     match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if match is None or int(match[1]) == 0:
@@ -90,7 +90,7 @@ def parse_name(text: str) -> str:
 
 
 def read_secret_file(file: BinaryIO, *, one_line: bool) -> str:
-    """The text of a secret, which is one line, or of a key that a file holds, without its last line break.
+    """The text of a secret in one line, or of a key in a file, without its last line break.
 
     Raises:
         ValueError: it is longer than 8192 bytes, not UTF-8, or more than one line. The message does not repeat it.
@@ -112,7 +112,7 @@ def read_secret_file(file: BinaryIO, *, one_line: bool) -> str:
 
 
 def settings_from(config: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Load the settings alone, for commands that need no plugin.
+    """Load the settings without the plugins.
 
     Raises:
         ClickException: with every fault.
@@ -136,7 +136,7 @@ def everything_from(config: Path | None, environ: Mapping[str, str]) -> tuple[Se
 
 
 def refused(error: SettingsError) -> click.ClickException:
-    """The message about a configuration: one fault on its first line, several below it."""
+    """The message about a configuration: one fault on its first line, several faults below it."""
     if len(error.faults) == 1:
         return click.ClickException(str(error))
     lines = "".join(f"\n  {fault}" for fault in error.faults)
@@ -144,19 +144,19 @@ def refused(error: SettingsError) -> click.ClickException:
 
 
 def keeps_documents(settings: Settings) -> bool:
-    """Whether documents outlive the process that wrote them, and others see them."""
+    """Whether other processes see the documents."""
     return settings.documents.backend != "memory"
 
 
 def documents_place(settings: Settings) -> str:
-    """Where the documents are, in full: a relative path means another file in another folder."""
+    """The place of the documents in full, since a relative path means another file in another folder."""
     if settings.documents.backend == "sqlite":
         return f"sqlite {settings.documents_sqlite.path.absolute()}"
     return settings.documents.backend
 
 
 def on_store(settings: Settings, use: Callable[[DocumentStore], Coroutine[Any, Any, Result]]) -> Result:
-    """Open the document store for one use of it. Blocks.
+    """Open the document store for one use. Blocks.
 
     Raises:
         DuplicateId: from ``use``.
@@ -182,7 +182,7 @@ def on_store(settings: Settings, use: Callable[[DocumentStore], Coroutine[Any, A
 
 
 def no_issuer(settings: Settings, issuer_id: str) -> click.ClickException:
-    """The message that there is no such issuer, and where it was looked for."""
+    """The message that the issuer does not exist, with the place of the search."""
     places = (
         f"the configuration or in {documents_place(settings)}" if keeps_documents(settings) else "the configuration"
     )
@@ -193,7 +193,7 @@ def no_issuer(settings: Settings, issuer_id: str) -> click.ClickException:
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of equal length, the first one being the header, with aligned columns."""
+    """Print rows of equal length with aligned columns; the first row is the header."""
     for line in table(rows):
         click.echo(line)
 

@@ -1,4 +1,4 @@
-"""``lading config``: the shipped ``service.conf``, and what a configuration changes against the defaults."""
+"""``lading config``: the shipped ``service.conf``, and the changes of a configuration against the defaults."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ class Change(NamedTuple):
     Attributes:
         section, key: the option, as ``service.conf`` writes it.
         value: the value, as ``service.conf`` writes it; ``SECRET`` for a secret.
-        default: the default, likewise; None where the option has none.
+        default: the default, likewise; None without a default.
     """
 
     section: str
@@ -116,19 +116,21 @@ def _differing(section: str, options: BaseModel) -> Iterator[Change]:
 
 
 def _defaults(options: BaseModel) -> Mapping[str, Any]:
-    """The default of every option that has one, as the options' own model makes it of the options that have none."""
+    """The defaults of a model's options, computed by the model from the required options."""
     fields = type(options).model_fields
     required = {name for name, field in fields.items() if field.is_required()}
     given = {fields[name].alias or name: getattr(options, name) for name in required}
     try:
         made = type(options).model_validate(given)
-    except ValidationError:  # a default that goes only with other options than these
+    except ValidationError:  # a default that fits only other values of the required options
         return {name: default_of(field) for name, field in fields.items() if name not in required}
     return {name: getattr(made, name) for name in fields if name not in required}
 
 
 def _issuer(issuer: Issuer) -> Iterator[Change]:
-    """An issuer's section. It has no default, its keys are secrets, and the rest is that of an ``IssuerSection``."""
+    """An issuer's section. It has no default, its keys are secrets, and its other options are those of
+    ``IssuerSection``.
+    """
     section = f"{ISSUER_PREFIX}{issuer.id}"
     default = Issuer(issuer.id, issuer.organization_id, "")
     key = "secret" if issuer.algorithm.uses_secret else "public_key"

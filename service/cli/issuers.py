@@ -1,4 +1,4 @@
-"""``lading issuer``: the API keys."""
+"""``lading issuer``: manages API keys."""
 
 import os
 import secrets
@@ -207,10 +207,10 @@ def _set_enabled(config: Path | None, issuer_id: str, *, enabled: bool) -> None:
 
 
 def _key(algorithm: Algorithm, secret_file: BinaryIO | None, public_key_file: BinaryIO | None) -> tuple[str, bool]:
-    """The key for an issuer from one of the files, or a new secret; and whether it is that.
+    """The key for an issuer from one of the files, or a new secret; and whether it is new.
 
     Raises:
-        ClickException: the file is none for the algorithm, is missing, or holds no usable key.
+        ClickException: the file does not fit the algorithm, is missing, or contains no usable key.
     """
     if algorithm.uses_secret and public_key_file is not None:
         raise click.UsageError(f"{algorithm} uses a secret; --public-key is for RS256, ES256 and EdDSA")
@@ -226,12 +226,12 @@ def _key(algorithm: Algorithm, secret_file: BinaryIO | None, public_key_file: Bi
 
 
 async def _and_clock(store: DocumentStore, answer: Awaitable[Answer]) -> tuple[Answer, Clock]:
-    """What the store answers, and the clock that judges it; it goes on when the store is closed."""
+    """The result of the store, and its clock, which continues after the store is closed."""
     return await answer, store.clock
 
 
 def _accepted(until: datetime | None, clock: Clock, otherwise: str = "refused") -> str:
-    """Until when a key is accepted, which ``clock`` judges, as this machine's clock tells it."""
+    """When a key expires by ``clock``, converted to this machine's clock."""
     if until is None:
         return otherwise
     return f"accepted until {shown(until, clock, SystemClock()).isoformat(timespec='seconds')}"

@@ -1,4 +1,4 @@
-"""The ``lading`` command. Exit status: 0 done, 1 refused or failed with a message, 2 called wrongly."""
+"""The ``lading`` command. Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage."""
 
 import asyncio
 import os
@@ -113,7 +113,7 @@ def worker_command(config: Path | None) -> None:
 
 
 def _refuse_memory_storage(settings: Settings) -> None:
-    """What one process keeps in memory, others do not find."""
+    """Warn about documents in memory, which other processes do not see."""
     if "memory" in (settings.storage.backend, settings.storage.mirror):
         raise click.ClickException("several processes cannot share [storage] memory")
 
@@ -161,7 +161,7 @@ def _run_until_stopped(
 
 
 def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a process to its end; what it cannot do its work without becomes a message."""
+    """Run a process to its end; turn a failure to start into a message."""
     try:
         uvloop.run(process())
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""How commands that work on many images show what becomes of them, and how they end."""
+"""How commands that work on many images show their progress, and how they end."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,17 +11,17 @@ from ..models import Import
 from ..storages.sweep import GIVE_UP_AFTER, Failed, Outcome
 
 REPORT_EVERY = 1000
-"""Images between two lines about the progress, where that is no bar on a terminal."""
+"""Images between two lines of progress, if there is no bar on a terminal."""
 
 
 @dataclass
 class Progress:
-    """What became of the images so far, shown as it comes.
+    """The results so far, shown as they come.
 
     Attributes:
-        total: how many there are.
-        show: called after each.
-        before_a_line: what ends a bar, where a line is to follow it.
+        total: number of images.
+        show: called after each image.
+        before_a_line: ends a bar before a line.
     """
 
     total: int
@@ -32,11 +32,11 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """How many images something became of."""
+        """Number of images with a result."""
         return sum(self.outcomes.values()) + self.failed
 
     def report(self, document: Import, outcome: Outcome | Failed) -> None:
-        """Count an image; a failure is told at once."""
+        """Count an image; print a failure at once."""
         if isinstance(outcome, Outcome):
             self.outcomes[outcome] += 1
         else:
@@ -46,11 +46,11 @@ class Progress:
         self.show(self)
 
     def end(self, what: str, *, finished: bool) -> None:
-        """Sum up in a line that begins with ``what``.
+        """Print a summary that begins with ``what``.
 
         Raises:
             ClickException: the work was given up.
-            SystemExit: 1, where something failed.
+            SystemExit: 1, if an image failed.
         """
         copied, found, skipped = (self.outcomes[one] for one in Outcome)
         click.echo(
@@ -65,7 +65,7 @@ class Progress:
 
 @contextmanager
 def shown(total: int, label: str) -> Iterator[Progress]:
-    """A bar where standard error is a terminal, else a line now and then."""
+    """A bar if standard error is a terminal, otherwise a line now and then."""
     if not sys.stderr.isatty():
         yield Progress(total, _show_line)
         return

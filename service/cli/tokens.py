@@ -1,4 +1,4 @@
-"""``lading token``: tokens, signed with the key of an issuer."""
+"""``lading token``: signs tokens with the key of an issuer."""
 
 import os
 from datetime import timedelta

@@ -215,8 +215,8 @@ class Attempts:
         failure = failure_of(error)
         if isinstance(error, StorageUnavailable | StorageFull):
             return self._after_outage(document, failure)
-        # Timers expired and peers gave up while the process stood still, so the next attempt decides. Attempts are
-        # counted nevertheless, so that an import ends even if the process stands still for days.
+        # Timers expired and peers gave up while the process stood still, so the next attempt decides. Attempts at
+        # an import older than ``MAX_OUTAGE`` count again, so that it ends even if the process keeps standing still.
         if error.retryable and stood_still and self.store.clock.now() - document.since <= MAX_OUTAGE:
             return self._after_outage(document, failure)
         if isinstance(error, DetectorStalled):

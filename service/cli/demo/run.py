@@ -1,6 +1,6 @@
 """The demo: a service on the embedded default, an origin with a sample image, and one import over real HTTP.
 
-Everything it writes lies in one folder, its ``service.conf`` too, so that its reader can look at it and run
+One folder has everything that the demo writes, its ``service.conf`` too, so that a reader can look at it and run
 ``lading serve --config`` with it.
 """
 
@@ -64,7 +64,7 @@ ports = 80, 443, 1024-65535
 
 
 class DemoFailed(Exception):
-    """The demo could not show what it is to show; the message is for its reader."""
+    """The demo failed; the message is for its reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,13 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
     """Run the demo until SIGINT or SIGTERM, or with ``once`` until the sample was imported.
 
     Args:
-        directory: folder for all that it writes; created.
-        port: port of the service; where it is taken, a free one is used.
+        directory: folder for all files of the demo; created.
+        port: port of the service; if it is taken, the demo uses a free port.
         once: whether to end after the import.
 
     Raises:
-        DemoFailed: the import did not succeed, with ``once`` also since it was stopped before, or the folder has a
-            ``service.conf`` of somebody else's.
+        DemoFailed: the import did not succeed, or with ``once`` was stopped before its end; or the folder has another
+            ``service.conf``.
         OSError: the folder cannot be written.
         SettingsError, StoreError, WorkerDied: see ``lading.service.runtime.serving.serve``.
     """
@@ -131,7 +131,7 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
 async def _import_sample(
     client: _Client, service: RunningService, url: str, directory: Path, stop: asyncio.Event
 ) -> bool:
-    """Import the sample and show it; False where ``stop`` was set before the end."""
+    """Import the sample and show it; False if ``stop`` was set before the end."""
     form = (
         f"album_id={ALBUM}&filename=image123_asdasd.JpG&metadata[attachmentId]=00P24000003vSXsEAM"
         f"&url={quote(url, safe='')}"

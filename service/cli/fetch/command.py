@@ -1,4 +1,4 @@
-"""``lading fetch``: what would become of a fetch, and why."""
+"""``lading fetch``: whether a URL may be fetched, and why."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What would become of the fetch of a URL: each verdict with its rule and its hop, and what the client would read."""
+"""Explains the fetch of a URL: each verdict with its rule and its hop, and the answer for a client."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -22,14 +22,14 @@ _ANSWERED: Final = "allowed; Lading did not check whether the body is an image"
 
 
 async def explain_fetch(url: str, settings: Settings, components: Components, *, follow: bool, tell: Tell) -> bool:
-    """Tell, line by line as it is found out, how the URL would be fetched.
+    """Explain, line by line, how the URL would be fetched.
 
     Args:
         url: as a client would send it.
         settings: the configuration.
         components: the configured plugins.
-        follow: whether requests may be sent.
-        tell: takes each line.
+        follow: whether to send requests.
+        tell: gets each line.
 
     Returns:
         whether nothing was refused.
@@ -52,7 +52,7 @@ async def explain_fetch(url: str, settings: Settings, components: Components, *,
 
 
 async def _asked(fetcher: GuardedFetcher, source: Source, follow: bool, report: "_Report") -> str:
-    """Let the fetcher explain, and give the verdict of one that has nothing against the source."""
+    """Let the fetcher explain, and return its verdict on the source."""
     if fetcher.explainer is None:
         fetcher.check(source)
         return _NO_MORE
@@ -68,7 +68,7 @@ def _named(fetcher: GuardedFetcher, components: Components) -> str:
 
 
 class _Report:
-    """Lines under titles; it knows which hop it is at."""
+    """Prints lines under titles, one title for each hop."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
@@ -92,5 +92,5 @@ class _Report:
 
 
 def _printable(text: str) -> str:
-    """A plugin's text, which may hold what a stranger's server sent."""
+    """A plugin's text, which may contain text from a stranger's server."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -1,4 +1,4 @@
-"""What is to be told of every installed plugin. A plugin that cannot be used is told of with the reason."""
+"""The facts about every installed plugin; for a broken plugin, the reason."""
 
 import contextlib
 import enum
@@ -28,7 +28,7 @@ _NAMES: Mapping[Any, str] = {
     IPv6Network: "network",
 }
 _BOUNDS: Mapping[str, str] = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
-"""By the attribute in which pydantic keeps the bound of a number."""
+"""By pydantic's attribute for the bound of a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class OptionEntry:
 
     Attributes:
         name: as ``service.conf`` writes it.
-        type: what it takes, for people: ``int from 1 to 64``.
-        default: as ``service.conf`` would write it; None where the option is required, or is a secret.
+        type: its type for people: ``int from 1 to 64``.
+        default: as ``service.conf`` would write it; None for a required option, or a secret.
         required: whether it has no default.
         secret: whether its value is never shown.
         help: its description.
@@ -59,8 +59,8 @@ class PluginEntry:
     Attributes:
         kind, name, distribution, version, target: see ``lading.plugins.host.registry.InstalledPlugin``.
         configured: whether ``service.conf`` names it.
-        contract_version: of the contract that it keeps; None where it is broken.
-        capabilities: what it can do: the URL schemes of a fetcher, and what it offers beyond its contract.
+        contract_version: of the contract that it implements; None if it is broken.
+        capabilities: the URL schemes of a fetcher, and the optional capabilities.
         options: its options, in the order declared.
         broken: why it cannot be used, or None.
     """
@@ -78,12 +78,12 @@ class PluginEntry:
 
 
 def catalogue(configured: Callable[[Kind], Sequence[str]]) -> list[PluginEntry]:
-    """Every installed plugin by kind; those that are configured first, in their order, then the others by name.
+    """Every installed plugin by kind: first the configured ones in their order, then the others by name.
 
-    Imports all of them, and blocks for as long as that takes.
+    Imports all of them, and blocks as long as that takes.
 
     Args:
-        configured: gives the names of a kind that ``service.conf`` has.
+        configured: gives the names of a kind in ``service.conf``.
     """
     entries = []
     for kind in GROUPS:
@@ -96,7 +96,9 @@ def catalogue(configured: Callable[[Kind], Sequence[str]]) -> list[PluginEntry]:
 def _entry(plugin: InstalledPlugin, configured: bool) -> PluginEntry:
     told = (plugin.kind, plugin.name, plugin.distribution, plugin.version, plugin.target, configured)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # what a module prints as it is imported is no part of a list
+        with contextlib.redirect_stdout(
+            io.StringIO()
+        ):  # output of a module during its import does not belong into the list
             cls = load(plugin.kind, plugin.name).cls
         return PluginEntry(*told, cls.contract_version, capabilities(cls), _options(cls.Options.model_fields))
     except RegistryError as error:
@@ -106,14 +108,14 @@ def _entry(plugin: InstalledPlugin, configured: bool) -> PluginEntry:
 
 
 def capabilities(cls: type) -> tuple[str, ...]:
-    """What a plugin's class can do, as phrases."""
+    """The capabilities of a plugin's class, as phrases."""
     known = {**FETCHER_CAPABILITIES, **DETECTOR_CAPABILITIES, **STORAGE_CAPABILITIES}
     able = tuple(name for name, interface in known.items() if issubclass(cls, interface))
     return (f"schemes {', '.join(sorted(cls.schemes))}", *able) if issubclass(cls, Fetcher) else able
 
 
 def fetchers_of(scheme: str) -> list[InstalledPlugin]:
-    """The installed fetchers that serve the URL scheme, of those that can be loaded. Imports all of them."""
+    """The installed fetchers that serve the URL scheme, without broken ones. Imports all of them."""
     found = []
     for plugin in installed("fetch"):
         with contextlib.suppress(RegistryError):
@@ -138,7 +140,7 @@ def _option(name: str, field: FieldInfo) -> OptionEntry:
 
 
 def default_of(field: FieldInfo) -> Any:
-    """The default, unless its factory needs the other options to make it."""
+    """The default, unless its factory needs the other options."""
     if field.default_factory is not None and field.default_factory_takes_validated_data:
         return None
     default = field.get_default(call_default_factory=True)
@@ -157,7 +159,7 @@ def written(value: Any) -> str:
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{written(key)}={written(each)}" for key, each in value.items())
-    # A named tuple is one value and has its own way to be written.
+    # A named tuple is one value with a text form of its own.
     if (
         isinstance(value, Sequence | frozenset | set)
         and not isinstance(value, str | bytes)

@@ -20,18 +20,18 @@ _LONGEST_NEWS: Final = 1024 * 1024
 _TAIL: Final = 4096
 _TAIL_LINES: Final = 10
 _PIPES_SECONDS: Final = 5.0
-"""How long after its end a process's pipes are read: others may hold them open."""
+"""Seconds for which a process's pipes are read after its end, since other processes may hold them open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """How one case ended.
+    """The result of one case.
 
     Attributes:
         name: its name, with its parameters.
-        group: the part of the kit that it is of.
+        group: the part of the kit that it belongs to.
         outcome: one of ``OUTCOMES``.
-        text: what was asserted, or why it was not run.
+        text: the failed assertion, or the reason of a skip.
     """
 
     name: str
@@ -42,15 +42,15 @@ class Case:
 
 @dataclass(slots=True)
 class Score:
-    """What is known of a run.
+    """The state of a run.
 
     Attributes:
-        expected: how many cases there are, once that is known.
-        running: the case that is being run.
-        cases: those that have ended.
+        expected: number of cases, once it is known.
+        running: the running case.
+        cases: the finished cases.
         refusals: why the run, or a part of it, does not count.
         ended: whether the run came to its end.
-        seconds: how long it took.
+        seconds: its duration.
     """
 
     expected: int = 0
@@ -62,19 +62,19 @@ class Score:
 
     @property
     def all_passed(self) -> bool:
-        """Whether every case ran and passed, what is declared as unsupported aside."""
+        """Whether every case ran and passed, except those declared as unsupported."""
         passed = any(case.outcome == "passed" for case in self.cases)
         return passed and not self.refusals and all(case.outcome in ("passed", "unsupported") for case in self.cases)
 
     @property
     def place(self) -> str:
-        """How far it came, as a phrase."""
+        """The progress, as a phrase."""
         if not self.running:
             return ", before the first case"
         return f", in {self.running}, with {len(self.cases)} of {self.expected} cases done"
 
     def take(self, news: Mapping[str, Any]) -> None:
-        """Add what the process told."""
+        """Add a message of the process."""
         match news["event"]:
             case "collected":
                 self.expected = news["cases"]
@@ -89,15 +89,15 @@ class Score:
 
 
 async def run_suite(task: Task, seconds: float, progress: Callable[[Score], None]) -> Score:
-    """Run the suite to its end, or for so long.
+    """Run the suite to its end, or for ``seconds``.
 
     Args:
-        task: what to run.
+        task: the run.
         seconds: after these the process is killed, with every process that it started.
         progress: called after each case.
 
     Raises:
-        CheckRefused: it could not be run, or did not end in time.
+        CheckRefused: the suite could not be run, or did not end in time.
     """
     score, start = Score(), monotonic()
     tail = bytearray()
@@ -125,7 +125,7 @@ async def run_suite(task: Task, seconds: float, progress: Callable[[Score], None
 
 @asynccontextmanager
 async def _process(task: Task) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The process with its task; on exit nothing of its group is left."""
+    """The process with its task; on exit no process of its group is left."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *_COMMAND,
@@ -138,7 +138,7 @@ async def _process(task: Task) -> AsyncIterator[asyncio.subprocess.Process]:
         limit=_LONGEST_NEWS,
     )
     try:
-        if process.stdin is not None:  # it stays open: its end tells the process that this one is gone
+        if process.stdin is not None:  # stdin stays open: its end tells the process that this one is gone
             process.stdin.write(task.line())
         yield process
     finally:
@@ -152,7 +152,7 @@ async def _process(task: Task) -> AsyncIterator[asyncio.subprocess.Process]:
 async def _read(
     process: asyncio.subprocess.Process, score: Score, progress: Callable[[Score], None], tail: bytearray
 ) -> None:
-    """Read what the process tells into the score, and the end of what it prints into the tail."""
+    """Read the messages of the process into the score, and the end of its output into the tail."""
     async with asyncio.TaskGroup() as group:
         if process.stdout is not None:
             group.create_task(_listen(process.stdout, score, progress))

@@ -1,8 +1,8 @@
 """The process in which ``lading plugins check`` runs a suite: ``python -m lading.service.cli.plugins.check_child``.
 
-What it is to do comes as one line of JSON by standard input (``Task``). It loads the configuration itself, so that no
-option travels. Standard output carries one JSON document a line, as ``check`` reads it; what else is printed
-goes to standard error. When standard input ends, its parent is gone: then it ends, with every process of its group.
+Standard input has its task as one line of JSON (``Task``). It loads the configuration itself, so no option travels.
+Standard output carries one JSON document a line, which ``check`` reads; all other output goes to standard error. When
+standard input ends, the parent is gone, and this process ends with every process of its group.
 """
 
 import json
@@ -20,19 +20,19 @@ from .suites import CheckRefused, Task, find_suite, load_suite, subject
 _MAX_TEXT: Final = 4000
 _UNSUPPORTED: Final = "unsupported: "
 _MODULE: Final = "from __main__ import CHECK\n\nTestSuite = CHECK.suite()\n"
-"""What pytest collects: the suite is loaded when it asks, so that it rewrites the assertions in it."""
+"""The module that pytest collects: it loads the suite on demand, so that pytest rewrites the suite's assertions."""
 
 
 class Check:
-    """One run of a plugin's suite, and a pytest plugin that tells what became of each case.
+    """One run of a plugin's suite, and a pytest plugin that reports each case.
 
     Args:
-        task: what to run.
+        task: the run.
         pytest: the module.
-        output: where the news goes.
+        output: gets the messages.
 
     Raises:
-        CheckRefused, SettingsError: there is nothing to run.
+        CheckRefused, SettingsError: the suite cannot be run.
     """
 
     def __init__(self, task: Task, pytest: Any, output: TextIO) -> None:
@@ -47,7 +47,7 @@ class Check:
 
     def run(self) -> None:
         """Run it. Blocks until all cases have ended."""
-        # Settings of its own: those of the folder in which the operator is have no say.
+        # Settings of its own: those of the operator's working directory do not count.
         (self._folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         (self._folder / "test_suite.py").write_text(_MODULE, encoding="utf-8")
         options = {
@@ -77,12 +77,12 @@ class Check:
         return type(self._suite.__name__, (self._suite,), {"configured": self._subject.options, "made": self._made()})
 
     def tell(self, **news: object) -> None:
-        """Write one line of news."""
+        """Write one message."""
         self._output.write(json.dumps(news) + "\n")
         self._output.flush()
 
     def _made(self) -> Any:
-        """``Suite.made``, with an eye on whether the suite tests the plugin that it is declared for."""
+        """``Suite.made``, which also checks whether the suite tests the plugin that declares it."""
         suite, expected, told = self._suite, self._subject.plugin.cls, set[type]()
 
         def made(instance: Any, plugin: Any) -> Any:
@@ -97,7 +97,7 @@ class Check:
     # --- what pytest calls --------------------------------------------------------------------------------------------
 
     def pytest_collectreport(self, report: Any) -> None:
-        """A folder, a module or a class was looked through."""
+        """Pytest has collected a folder, a module or a class."""
         if report.failed and not self._refused:
             self.tell(event="refused", text=f"pytest cannot collect the suite:\n{report.longreprtext[-_MAX_TEXT:]}")
 
@@ -114,7 +114,7 @@ class Check:
         self.tell(event="started", case=_case(nodeid))
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Set-up, call or tear-down of a case ended; the first of them that did not pass counts."""
+        """Set-up, call or tear-down of a case ended; the first that does not pass counts."""
         case = _case(report.nodeid)
         if not report.passed:
             self._ends.setdefault(case, _skipped(report) if report.skipped else ("failed", _failure(report)))
@@ -123,7 +123,7 @@ class Check:
             self.tell(event="case", case=case, group=self._group(case), outcome=outcome, text=text)
 
     def _group(self, case: str) -> str:
-        """Which part of the kit has the case: that of ``SavingCases`` is ``saving``; an author's own is ``own``."""
+        """The part of the kit with the case: ``saving`` for ``SavingCases``, ``own`` for an author's case."""
         name = case.partition("[")[0]
         owner = next((base for base in self._suite.__mro__ if name in vars(base)), self._suite)
         if not owner.__module__.startswith("lading.plugins.testing."):
@@ -132,7 +132,7 @@ class Check:
 
 
 def _case(nodeid: str) -> str:
-    """The name of a node's case; its parameters may hold anything."""
+    """The name of a node's case; its parameters may contain anything."""
     path, bracket, parameters = nodeid.partition("[")
     return path.rpartition("::")[2] + bracket + parameters
 
@@ -146,7 +146,7 @@ def _skipped(report: Any) -> tuple[str, str]:
 
 
 def _failure(report: Any) -> str:
-    """What was asserted, and where."""
+    """The failed assertion, and its place."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return str(report.longreprtext)[-_MAX_TEXT:]
@@ -159,7 +159,7 @@ def _failure(report: Any) -> str:
 
 def _end_with_parent() -> None:
     """Kill this process's group when standard input ends."""
-    watched = os.dup(0)  # pytest puts another file in the place of 0
+    watched = os.dup(0)  # pytest replaces file 0
 
     def watch() -> None:
         while os.read(watched, 1024):
@@ -172,7 +172,7 @@ def _end_with_parent() -> None:
 
 
 def _reserved_output() -> TextIO:
-    """Standard output for the news alone: what is printed by others goes to standard error from now on."""
+    """Keep standard output for the messages: from now on all other output goes to standard error."""
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return output
@@ -194,11 +194,11 @@ def _pytest() -> Any:
 
 
 def _start() -> Check | None:
-    """What standard input asks for; None where there is nothing to run, which is told."""
+    """The task on standard input; None if it cannot be run, which this reports."""
     output = _reserved_output()
     task = Task.parse(sys.stdin.readline())
     _end_with_parent()
-    # A plugin may be installed where PYTHONPATH named it. At the end of the path it takes no other module's place.
+    # PYTHONPATH may name the folder of a plugin. At the end of the path it replaces no other module.
     sys.path += [folder for folder in task.installed if folder not in sys.path]
     try:
         return Check(task, _pytest(), output)

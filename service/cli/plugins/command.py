@@ -1,4 +1,4 @@
-"""``lading plugins``: what is installed, which plugin would serve a URL, whether one keeps its contract, a new one."""
+"""``lading plugins``: lists plugins, says which would serve a URL, tests a plugin, creates a plugin."""
 
 import asyncio
 import os
@@ -105,7 +105,7 @@ def _progress(score: Score) -> None:
 
 
 async def _until_stopped(run: Coroutine[Any, Any, Score]) -> Score:
-    """The score; SIGTERM ends the run as Ctrl-C does, so that no process of it stays."""
+    """The score; SIGTERM ends the run like Ctrl-C, so that no process of it stays."""
     task = asyncio.ensure_future(run)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:

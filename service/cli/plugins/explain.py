@@ -1,4 +1,4 @@
-"""Which of the configured plugins would serve a URL, and why; nothing is connected to, and no name is looked up."""
+"""Says which of the configured plugins would serve a URL, and why, without a connection or a DNS query."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
@@ -27,11 +27,11 @@ _NEXT: Final = f"{NotAnImage.code} and after {FormatNotAllowed.code}"
 
 
 class Explanation(NamedTuple):
-    """What would happen to a URL.
+    """The verdict on a URL.
 
     Attributes:
         served: whether a fetcher accepts it.
-        lines: how, and why, for people.
+        lines: the reasons, for people.
     """
 
     served: bool
@@ -39,7 +39,7 @@ class Explanation(NamedTuple):
 
 
 async def explain(url: str, settings: Settings, components: Components) -> Explanation:
-    """Ask the configured fetchers what the service asks them before it accepts an import.
+    """Ask the configured fetchers as the service does before it accepts an import.
 
     Args:
         url: as a client would send it.
@@ -65,13 +65,13 @@ async def explain(url: str, settings: Settings, components: Components) -> Expla
 
 
 def redacted(url: str) -> str:
-    """Scheme, host and path of the URL; userinfo and query may be secret, and what cannot be told apart is left out."""
+    """Scheme, host and path of the URL. Userinfo and query may be secret, and so may be a malformed rest."""
     text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in url)
     scheme = scheme_of(text)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
-    except ValueError:  # no port, or no address, where one should be: it may be a part of a password
+    except ValueError:  # a malformed port or address may be part of a password
         host = port = None
     if host is None or ("@" in parts.path and "@" not in parts.netloc):
         return f"{scheme}:{_HIDDEN}" if scheme else _HIDDEN
@@ -117,7 +117,7 @@ def _schemes(plugin: LoadedPlugin[Fetcher]) -> str:
 
 
 def _unconfigured(scheme: str, components: Components) -> Iterator[str]:
-    """Fetchers that are installed, would serve the scheme, and are not configured."""
+    """Installed fetchers that would serve the scheme, but are not configured."""
     names = [component.plugin.name for component in components.fetchers]
     for one in fetchers_of(scheme):
         if one.name not in names:

@@ -1,4 +1,4 @@
-"""How ``lading plugins`` prints what is installed: for people, and as JSON."""
+"""How ``lading plugins`` prints plugins: for people, and as JSON."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from ....plugins.host.registry import Kind
 from .catalogue import OptionEntry, PluginEntry
 
 WIDTHS: Final = range(80, 121)
-"""How wide lines may be; within that, as wide as the terminal."""
+"""The least and the largest width of lines; between them, the width of the terminal."""
 
 _UNKNOWN_TERMINAL: Final = (100, 24)
 _TITLES: Mapping[Kind, str] = {
@@ -26,7 +26,7 @@ _MAX_COLUMN: Final = 34
 
 
 def as_json(entries: Sequence[PluginEntry]) -> str:
-    """Everything that is known, as one JSON document."""
+    """All facts, as one JSON document."""
     plugins = [dataclasses.asdict(entry) for entry in entries]
     return json.dumps({"contract_version": CONTRACT_VERSION, "plugins": plugins}, ensure_ascii=False, indent=2)
 
@@ -36,7 +36,7 @@ def as_text(entries: Sequence[PluginEntry], width: int | None = None) -> Iterato
 
     Args:
         entries: ordered by kind.
-        width: of the lines; that of the terminal, within ``WIDTHS``, unless it is given.
+        width: of the lines; by default that of the terminal, within ``WIDTHS``.
     """
     width = width or min(max(shutil.get_terminal_size(_UNKNOWN_TERMINAL).columns, WIDTHS[0]), WIDTHS[-1])
     yield "A * marks a configured plugin. Options have their defaults."
@@ -63,7 +63,7 @@ def _plugin(entry: PluginEntry, width: int) -> Iterator[str]:
 
 
 def _options(options: Sequence[OptionEntry], width: int) -> Iterator[str]:
-    """Name and default in the manner of ``service.conf``, then type and help beside it or, where it is long, below."""
+    """Name and default as in ``service.conf``, then type and help, on the same line or below a long one."""
     left = [f"{' ' * _INDENT}{option.name}{_default(option)}" for option in options]
     column = min(max(map(len, left)) + 2, _MAX_COLUMN)
     for option, text in zip(options, left, strict=True):

@@ -14,7 +14,7 @@ from ....plugins.host.registry import GROUPS, Kind, installed
 from .catalogue import fetchers_of
 
 NOUNS: Mapping[str, Kind] = MappingProxyType({"storage": "storage", "fetcher": "fetch", "detector": "detect"})
-"""What the command calls a plugin of each kind."""
+"""The command's word for a plugin of each kind."""
 
 MAX_NAME: Final = 40
 
@@ -38,7 +38,7 @@ class NewRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewPlugin:
-    """A plugin to be written.
+    """The plugin to create.
 
     Attributes:
         noun: a key of ``NOUNS``.
@@ -60,7 +60,7 @@ class NewPlugin:
 
     @property
     def class_name(self) -> str:
-        """Name of the plugin's class; those beside it begin with it."""
+        """Name of the plugin's class, which begins the names of the other classes."""
         words = self.name.split("-")
         words += [self.noun] if words[-1] != self.noun else []
         return "".join(word.capitalize() for word in words)
@@ -104,10 +104,10 @@ class NewPlugin:
 
 
 def new_plugin(noun: str, name: str) -> NewPlugin:
-    """The plugin of this name; ``lading-`` before it may be written or left out.
+    """The plugin of this name, with or without ``lading-`` before it.
 
     Raises:
-        NewRefused: the name is not acceptable, or taken by an installed plugin of the kind.
+        NewRefused: the name is invalid, or an installed plugin of the kind has it.
     """
     short = name.removeprefix(_PREFIX)
     if not _NAME.fullmatch(short) or len(short) > MAX_NAME:
@@ -127,7 +127,7 @@ def new_plugin(noun: str, name: str) -> NewPlugin:
 
 
 def write(plugin: NewPlugin, directory: Path) -> Path:
-    """Write the package into a new folder below the directory, which is created. Nothing is overwritten. Blocks.
+    """Write the package into a new folder below the directory, which is created. Overwrites nothing. Blocks.
 
     Raises:
         NewRefused: the folder exists.

@@ -19,7 +19,7 @@ _MOST_LINES: Final = 12
 
 
 def heading(about: Subject, suite: str) -> Iterator[str]:
-    """What is checked, by which suite, with which options.
+    """The plugin under test, with its suite and its options.
 
     Args:
         about: the plugin.
@@ -48,11 +48,11 @@ def _names(options: PluginOptions) -> dict[str, str]:
 
 
 def card(score: Score, options: PluginOptions | None) -> Iterator[str]:
-    """The score by groups, what is unsupported or was skipped, and the first failures.
+    """The score by groups, the unsupported and skipped cases, and the first failures.
 
     Args:
-        score: of a run that ended.
-        options: whose secrets are to be kept out of it.
+        score: of a finished run.
+        options: their secrets are removed from the text.
     """
     secrets = _secrets(options)
     yield ""
@@ -72,7 +72,7 @@ def card(score: Score, options: PluginOptions | None) -> Iterator[str]:
 
 
 def _failures(cases: Sequence[Case], secrets: Sequence[str]) -> Iterator[str]:
-    """What was asserted, each with the cases that say so."""
+    """The failed assertions, each with its cases."""
     causes: dict[str, list[str]] = {}
     for case in cases:
         causes.setdefault(case.text, []).append(f"{case.group}: {case.name}")
@@ -90,7 +90,7 @@ def _failures(cases: Sequence[Case], secrets: Sequence[str]) -> Iterator[str]:
 
 
 def _rows(cases: Sequence[Case]) -> list[tuple[str, ...]]:
-    """One row for each group and one for all; what no case ended with has no column."""
+    """One row for each group and one for all; an outcome without a case has no column."""
     total = Counter(case.outcome for case in cases)
     shown = [outcome for outcome in OUTCOMES if outcome in ("passed", "failed") or total[outcome]]
     groups = {group: Counter(case.outcome for case in cases if case.group == group) for group in _groups(cases)}
@@ -123,7 +123,7 @@ def _secrets(options: PluginOptions | None) -> list[str]:
 
 
 def _clean(text: str, secrets: Sequence[str]) -> str:
-    """The text without secrets, and without what a terminal would obey."""
+    """The text without secrets and without control sequences for a terminal."""
     for secret in secrets:
         text = text.replace(secret, "**********")
     return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)

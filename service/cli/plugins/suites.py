@@ -1,7 +1,8 @@
-"""Which suite of the test kit belongs to a plugin, and with which options it is run.
+"""Finds the suite of the test kit for a plugin, and the options for its run.
 
-A distribution declares it as an entry point ``<kind>.<name>`` of the group ``lading.suites``: a class derived from one
-of ``lading.plugins.testing``. Nothing here imports the kit or pytest: the suite is run in a process of its own.
+A distribution declares its suite as an entry point ``<kind>.<name>`` of the group ``lading.suites``: a class derived
+from a suite of ``lading.plugins.testing``. Nothing here imports the kit or pytest: the suite runs in a process of its
+own.
 """
 
 import json
@@ -31,17 +32,17 @@ _BASE: Final = "lading.plugins.testing.suite.Suite"
 
 
 class CheckRefused(Exception):
-    """There is nothing to run; the message is for the operator."""
+    """The suite cannot be run; the message is for the operator."""
 
 
 class Task(NamedTuple):
-    """What the process that runs a suite is told. No options: it reads them itself.
+    """The task of the process that runs a suite. It has no options: the process reads them itself.
 
     Attributes:
         kind, name: of the plugin.
         config: the ``service.conf``, or None.
         folder: an empty folder for its files.
-        installed: where the distributions are installed that declare the plugin and its suite.
+        installed: the folders of the distributions that declare the plugin and its suite.
     """
 
     kind: Kind
@@ -51,24 +52,24 @@ class Task(NamedTuple):
     installed: tuple[str, ...] = ()
 
     def line(self) -> bytes:
-        """As one line of JSON."""
+        """The task as one line of JSON."""
         config = None if self.config is None else str(self.config)
         return json.dumps([self.kind, self.name, config, str(self.folder), self.installed]).encode() + b"\n"
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """From what ``line`` gave."""
+        """The task of a ``line``."""
         kind, name, config, folder, installed = json.loads(line)
         return cls(kind, name, None if config is None else Path(config), Path(folder), tuple(installed))
 
 
 class Subject(NamedTuple):
-    """What is checked.
+    """The plugin under test.
 
     Attributes:
         plugin: the plugin.
-        options: what the suite is to use, or None where ``service.conf`` has none and they cannot be left out.
-        written: names of the options that ``service.conf`` or the environment has.
+        options: the options for the suite, or None if ``service.conf`` lacks a required one.
+        written: names of the options in ``service.conf`` or the environment.
     """
 
     plugin: LoadedPlugin[Any]
@@ -77,7 +78,7 @@ class Subject(NamedTuple):
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of the plugin that has this name.
+    """The kind of the plugin with this name.
 
     Raises:
         CheckRefused: no plugin has it, or several kinds have one.
@@ -97,10 +98,10 @@ def kind_of(name: str) -> Kind:
 
 
 def subject(kind: Kind, name: str, config: Path | None, environ: Mapping[str, str]) -> Subject:
-    """The plugin, with the options of its section. Blocks while it is imported.
+    """The plugin, with the options of its section. Blocks during its import.
 
     Raises:
-        CheckRefused: the plugin or its section is not in order.
+        CheckRefused: the plugin or its section is faulty.
         SettingsError: with the faults of the configuration.
     """
     try:
@@ -117,12 +118,14 @@ def subject(kind: Kind, name: str, config: Path | None, environ: Mapping[str, st
 
 
 def _with(kind: Kind, name: str, config: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings as they would be if the plugin were configured: only then its section is read."""
+    """The settings as if the plugin were configured, since only then its section is read."""
     settings = load_settings(config, environ)
     names = settings.plugin_names(kind)
     if name in names:
         return settings
-    if kind == "storage":  # there is one at a time: what the environment says of the other has no place then
+    if (
+        kind == "storage"
+    ):  # only one storage is configured, so the environment's options of the other have no section then
         other = f"LADING_STORAGE_{re.sub('[.-]', '_', names[0].upper())}__"
         rest = {variable: value for variable, value in environ.items() if not variable.startswith(other)}
         return load_settings(config, {**rest, "LADING_STORAGE__BACKEND": name})
@@ -133,7 +136,7 @@ def _with(kind: Kind, name: str, config: Path | None, environ: Mapping[str, str]
 
 
 def find_suite(plugin: LoadedPlugin[Any]) -> EntryPoint:
-    """The entry point of the plugin's suite; nothing is imported.
+    """The entry point of the plugin's suite, without importing it.
 
     Raises:
         CheckRefused: there is none, or more than one.
@@ -152,7 +155,7 @@ def find_suite(plugin: LoadedPlugin[Any]) -> EntryPoint:
 
 
 def installed_at(kind: Kind, name: str) -> tuple[str, ...]:
-    """The folders that hold the distributions of a plugin and of its suite, absolute."""
+    """The folders of the distributions of a plugin and of its suite, absolute."""
     points = (*entry_points(group=GROUPS[kind], name=name), *entry_points(group=GROUP, name=f"{kind}.{name}"))
     folders = (str(Path(str(point.dist.locate_file(""))).absolute()) for point in points if point.dist is not None)
     return tuple(dict.fromkeys(folders))

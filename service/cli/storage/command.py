@@ -1,4 +1,4 @@
-"""``lading storage``: what operators do with stored images while services run."""
+"""``lading storage``: commands for stored images, which work while services run."""
 
 import random
 from contextlib import aclosing
@@ -100,9 +100,9 @@ async def _told(store: DocumentStore, source: str, target: str) -> str:
 
 
 async def _prepare(source: GuardedStorage, target: GuardedStorage, delete_source: bool) -> None:
-    """Let both storages prepare themselves, and make sure that they are two where images are to be deleted.
+    """Let both storages prepare themselves, and check that they are different, if images are to be deleted.
 
-    A source that does not work is no reason to stop: what the target has already, as the mirror, is moved all the same.
+    A source that does not work stops nothing: an image that the target has already, as the mirror, moves nevertheless.
     """
     await target.ping()
     try:

@@ -63,11 +63,11 @@ def mirror_command(config: Path | None, concurrency: int) -> None:
 
 
 async def _apart(storages: Storages, names: Collection[str]) -> Collection[str]:
-    """Those of the names whose place no other storage has under a second name, as far as can be told."""
+    """The names without those whose place another storage has too, as far as Lading can tell."""
     apart = []
     for name in names:
         one = storages.by_name[name]
-        with suppress(PluginError):  # what cannot be written to is left as it is
+        with suppress(PluginError):  # a storage that cannot be written is left as it is
             if not any([await are_one_place(one, other) for other in storages.by_name.values() if other is not one]):
                 apart.append(name)
     return apart

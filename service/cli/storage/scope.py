@@ -1,4 +1,4 @@
-"""What the commands of ``lading storage`` share: the configuration, and the documents and storages they work on."""
+"""The common part of the commands of ``lading storage``: the configuration, the documents and the storages."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ def loaded(config: Path | None) -> tuple[Settings, Components]:
 
 
 def check_configured(settings: Settings, name: str) -> None:
-    """Make sure that ``[storage]`` names the storage.
+    """Check that ``[storage]`` names the storage.
 
     Raises:
         ClickException: it does not.
@@ -47,7 +47,7 @@ def on_storages(
     components: Components,
     use: Callable[[DocumentStore, Storages], Coroutine[Any, Any, None]],
 ) -> None:
-    """Open the documents and the storages for one use of them. Blocks.
+    """Open the documents and the storages for one use. Blocks.
 
     Raises:
         ClickException: they do not work.
