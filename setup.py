@@ -73,11 +73,11 @@ setup(
         "lading.service.cli.demo": ["sample.jpg"],
     },
     install_requires=[
+        "ada-url>=4.0",
         "aiofiles>=24.1",
         "aiohttp>=3.14",
         "click>=8.1",
         "cryptography>=43",
-        "idna>=3.7",
         "motor>=3.7",
         "multipart>=2.0",
         "pillow>=11.3",

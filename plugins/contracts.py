@@ -34,7 +34,7 @@ class Source:
     """The source that a client asks Lading to import.
 
     Attributes:
-        url: as the client sent it.
+        url: as the client sent it, without the white space around it.
         headers: request headers for the fetch. They may hold secrets, so the repr omits them.
         if_none_match: the entity tag of a version that Lading already has, from ``Fetched.etag``, or None. A fetcher
             may raise ``SourceNotModified`` if the source still has this tag, or ignore the attribute.

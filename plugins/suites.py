@@ -38,7 +38,8 @@ class HttpSuite(HttpFetcherSuite):
     refused_urls: ClassVar[Sequence[str]] = (
         *HttpHarness.refused_urls,
         "http://user:password@example.org/picture.png",
-        "http://127.1/picture.png",
+        "http://10.1/picture.png",
+        "http://0xa9.0376.43518/latest/meta-data",
         "http://10.0.0.1/picture.png",
         "http://[::ffff:10.0.0.1]/picture.png",
         "http://169.254.169.254/latest/meta-data",

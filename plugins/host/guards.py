@@ -16,6 +16,7 @@ from ..contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from ..errors import DetectError, FetchError, PluginError
 from .calls import Caller
 from .record import Observer, ignore
+from .schemes import trimmed
 from .watch import Watch
 
 Piece = TypeVar("Piece")
@@ -69,11 +70,13 @@ class GuardedFetcher(Fetcher):
 
     def check(self, source: Source) -> None:
         """See ``Fetcher.check``."""
+        source = _trimmed(source)
         self._caller.call_now("check", lambda: self._fetcher.check(source))
 
     @asynccontextmanager
     async def open(self, source: Source) -> AsyncIterator[Fetched]:
         """See ``Fetcher.open``."""
+        source = _trimmed(source)
         end = monotonic() + self._deadline
         async with self._caller.turn(self._deadline):
             opened, fetched = await self._caller.call("open", lambda: self._enter(source), end - monotonic())
@@ -123,6 +126,7 @@ class _GuardedExplainer(SupportsExplaining):
 
     async def explain(self, source: Source, *, follow: bool) -> AsyncGenerator[Finding, None]:
         """See ``SupportsExplaining.explain``."""
+        source = _trimmed(source)
         end = monotonic() + self._deadline
         findings = self._caller.call_now("explain", lambda: self._explainer.explain(source, follow=follow))
         async with aclosing(_pieces(self._caller, "explain", findings, Finding, end)) as pieces:
@@ -141,13 +145,19 @@ class _GuardedPoster(SupportsPosting):
         """See ``SupportsPosting.post``. The plugin has ``POST_GRACE`` more seconds to end by itself."""
         answer = await self._caller.call(
             "post",
-            lambda: self._poster.post(url, headers, body, timeout=timeout),
+            lambda: self._poster.post(trimmed(url), headers, body, timeout=timeout),
             timeout + POST_GRACE,
             in_turn=True,
         )
         if not isinstance(answer, PostAnswer):
             raise self._caller.stamp.fault(f"post gave {type(answer).__name__}")
         return answer
+
+
+def _trimmed(source: Source) -> Source:
+    """The source without the white space around its url: no fetcher need know what clients paste."""
+    url = trimmed(source.url)
+    return source if url == source.url else replace(source, url=url)
 
 
 async def _pieces(

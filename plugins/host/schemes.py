@@ -1,9 +1,8 @@
-"""Finds the fetcher of a url, and the host of a url."""
+"""Finds the fetcher of a url, by the url's scheme."""
 
 import re
 from collections.abc import Mapping
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Final, TypeVar
 
 from ..contracts import Fetcher
 from ..errors import UrlSchemeMissing, UrlSchemeNotAllowed
@@ -11,6 +10,12 @@ from ..errors import UrlSchemeMissing, UrlSchemeNotAllowed
 AnyFetcher = TypeVar("AnyFetcher", bound=Fetcher)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,62}):")
+_LONGEST: Final = 256
+"""Characters of a url in which its scheme is looked for."""
+_AROUND: Final = (
+    "".join(map(chr, range(0x21))) + "".join(filter(str.isspace, map(chr, range(0x21, 0x3100)))) + "\u200b\ufeff"
+)
+_WITHIN: Final = dict.fromkeys(map(ord, "\t\n\r"))
 
 
 def fetcher_for(fetchers: Mapping[str, AnyFetcher], url: str) -> AnyFetcher:
@@ -24,25 +29,29 @@ def fetcher_for(fetchers: Mapping[str, AnyFetcher], url: str) -> AnyFetcher:
     fetcher = fetchers.get(scheme)
     if fetcher is not None:
         return fetcher
-    if not scheme or _looks_like_host_and_port(url, scheme):
+    if not scheme or looks_like_host_and_port(url, scheme):
         raise UrlSchemeMissing
     raise UrlSchemeNotAllowed(scheme=scheme)
 
 
+def trimmed(url: str) -> str:
+    """The url without the white space and the control characters around it, which come with what people paste.
+
+    The WHATWG URL Standard drops control characters and spaces (section 4.4). Here every other white space of Unicode
+    goes too, and the zero-width space and the byte order mark, which nobody sees on the page that they are copied from.
+    """
+    return url.strip(_AROUND)
+
+
 def scheme_of(url: str) -> str:
-    """The lower-case scheme of a url; empty without a scheme (RFC 3986 section 3.1)."""
-    match = _SCHEME.match(url)
+    """The lower-case scheme of a url, empty without a scheme (RFC 3986 section 3.1).
+
+    White space before it does not count, nor tabs and line breaks in it (WHATWG URL section 4.4).
+    """
+    match = _SCHEME.match(url.lstrip(_AROUND)[:_LONGEST].translate(_WITHIN))
     return match[1].lower() if match else ""
 
 
-def host_of(url: str) -> str:
-    """The lower-case host of an accepted url; empty without a host."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _looks_like_host_and_port(url: str, scheme: str) -> bool:
+def looks_like_host_and_port(url: str, scheme: str) -> bool:
     """Whether a url such as ``example.org:8080/a.jpg`` lacks its scheme rather than having an unknown one."""
-    return ("." in scheme or scheme == "localhost") and url[len(scheme) + 1 :][:1].isdigit()
+    return ("." in scheme or scheme == "localhost") and trimmed(url)[len(scheme) + 1 :][:1].isdigit()

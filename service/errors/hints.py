@@ -70,7 +70,7 @@ HINTS: Final[Mapping[str, str]] = {
     "not_found": "Check the path and the id.",
     "not_ready": "Read the service's log.",
     "not_retryable": "Wait until the import has failed, or cancel it.",
-    "origin_denied": "Send credentials in `headers`, or a signed url.",
+    "origin_denied": "Send credentials in `headers`, or a signed url. Credentials stay with the origin of the first url; other origins get only `User-Agent`, `Accept`, `Accept-Language` and `Referer`.",  # noqa: E501
     "origin_not_found": "Check the path in the url.",
     "origin_protocol_error": "Correct the origin's HTTP.",
     "origin_rejected": "Send the same request to the origin yourself, and read its answer.",

@@ -89,7 +89,7 @@ class Imports:
         """
 
         async def prepared() -> Import:
-            return await self._prepared(grant, params, request_id, batch_id)
+            return await self._prepared(grant, params, request_id, batch_id, has_file=file_sha256 is not None)
 
         with told_as_outage():
             if key is None:
@@ -102,9 +102,17 @@ class Imports:
             )
             return Accepted(document, is_replayed)
 
-    async def _prepared(self, grant: Grant, params: Mapping[str, Any], request_id: str, batch_id: str | None) -> Import:
+    async def _prepared(
+        self,
+        grant: Grant,
+        params: Mapping[str, Any],
+        request_id: str,
+        batch_id: str | None,
+        *,
+        has_file: bool = False,
+    ) -> Import:
         """The document of the import, after all checks."""
-        wanted = judged(authorised(validated(params, self.rules), grant), self.importer.check)
+        wanted = judged(authorised(validated(params, self.rules, has_file=has_file), grant), self.importer.check)
         await self._check_webhook(grant, wanted.webhook_url)
         await self._check_room(grant)
         return self._document(grant, sealed(wanted, self.vault), request_id, batch_id)

@@ -11,7 +11,8 @@ from typing import Any
 
 from ...plugins.contracts import Source
 from ...plugins.errors import SourceRefused
-from ...plugins.host.schemes import host_of
+from ...plugins.net.origins import sources_of
+from ...plugins.net.urls import host_of
 from ..errors.catalogue import ApiError
 from ..models.grants import Grant
 from ..models.redaction import filtered, webhook_of
@@ -42,7 +43,7 @@ class SealedParams:
     Attributes:
         params: without the secrets.
         secret: the secrets, encrypted by the vault; None if there are none, or if nothing will use them.
-        host: of the first source in lower case; empty without a source.
+        host: of the first source, as the fetcher reads it; empty without a source.
         has_source: whether Lading can fetch the import; otherwise the import waits for its bytes.
     """
 
@@ -52,17 +53,16 @@ class SealedParams:
     has_source: bool
 
 
-def validated(params: Mapping[str, Any], rules: ParamRules) -> RequestedImport:
-    """Refuse parameters of a wrong type, size or form.
+def validated(params: Mapping[str, Any], rules: ParamRules, *, has_file: bool = False) -> RequestedImport:
+    """Refuse parameters of a wrong type, size or form. Beside a file, the url may be empty, as HTML forms send it.
 
     Raises:
         ApiError: ``parameter_invalid``.
     """
-    validate(params, rules)
     url = params.get("url")
+    validate({**params, "url": None} if has_file and url == "" else params, rules)
     urls = url if isinstance(url, list) else [url] if url else []
-    headers = params.get("headers") or {}
-    return RequestedImport(params, tuple(Source(one, headers) for one in urls), webhook_of(params))
+    return RequestedImport(params, sources_of(urls, params.get("headers") or {}), webhook_of(params))
 
 
 def authorised(requested: RequestedImport, grant: Grant) -> RequestedImport:

@@ -92,10 +92,12 @@ def _metadata(about: str) -> Declared:
 
 def _validate_url(url: Any) -> None:
     if isinstance(url, list):
-        if not 1 <= len(url) <= MAX_URLS or not all(isinstance(one, str) and one for one in url):
+        if not 1 <= len(url) <= MAX_URLS or not all(isinstance(one, str) and one.strip() for one in url):
             raise _invalid("url", f"must be a string, or a list of 1 to {MAX_URLS} non-empty strings")
     elif not isinstance(url, str | None):
         raise _invalid("url", "must be a string")
+    elif url is not None and not url.strip():
+        raise _invalid("url", "is empty; leave it out if you send the image yourself")
 
 
 def _validate_metadata(name: str, metadata: Any, max_bytes: int) -> None:
@@ -137,7 +139,7 @@ PARAMETERS: Final[Mapping[str, Declared]] = {
         lambda _name, value, _rules: _validate_url(value),
         lambda _: {
             "anyOf": [
-                {"type": "string"},
+                _URL,
                 {"type": "array", "items": _URL, "minItems": 1, "maxItems": MAX_URLS},
                 {"type": "null"},
             ]

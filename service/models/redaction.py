@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from ...plugins.host.schemes import scheme_of
+
 FILTERED = "[FILTERED]"
 
 _SECRET_NAME = re.compile(
@@ -17,6 +19,7 @@ _SECRET_NAME = re.compile(
     r"|^(?:sig|sign|md5|verify|hash|otp|cred|key|pwd|pass|hmac|policy|code|googleaccessid|hdnea|hdnts|hdntl|oh)$",
     re.IGNORECASE,
 )
+_IGNORED = dict.fromkeys(map(ord, "\t\n\r"))
 _USERINFO = re.compile(r"(?<=://)[^/?#]*(?=@)")
 _PARAMETER = re.compile(r"(?<=[?&;#])([^?&;#=]*)=([^&;#]+)")
 
@@ -56,7 +59,7 @@ def webhook_of(params: Mapping[str, Any]) -> str | None:
 
 def filtered_url(url: str) -> str:
     """The URL with ``[FILTERED]`` instead of its secrets; scheme, host and path stay."""
-    if url[:5].lower() == "data:":
+    if scheme_of(url) == "data":
         return url
     return _PARAMETER.sub(_filtered_parameter, _USERINFO.sub(FILTERED, url))
 
@@ -64,5 +67,6 @@ def filtered_url(url: str) -> str:
 def _filtered_parameter(match: re.Match[str]) -> str:
     name, value = match.groups()
     # A value may be a URL itself, with parameters of its own.
-    inner = [unquote(name), *(nested for nested, _ in _PARAMETER.findall(unquote(value)))]
+    # Tabs and line breaks within a URL do not count (WHATWG URL section 4.4).
+    inner = [unquote(name.translate(_IGNORED)), *(nested for nested, _ in _PARAMETER.findall(unquote(value)))]
     return f"{name}={FILTERED}" if any(map(_SECRET_NAME.search, inner)) else match[0]

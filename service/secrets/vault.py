@@ -13,6 +13,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from ...plugins.contracts import Source
+from ...plugins.net.origins import sources_of
 from ..models import Import
 from ..models.redaction import FILTERED, webhook_of
 
@@ -67,10 +68,10 @@ class Vault:
             SecretsUnreadable: no key decrypts its secrets.
         """
         if document.sealed is None:
-            return [Source(url, document.headers) for url in document.urls]
+            return sources_of(document.urls, document.headers)
         found = json.loads(self.open_text(document.sealed))
         urls = found["url"] if isinstance(found["url"], list) else [found["url"]]
-        return [Source(url, found.get("headers") or {}) for url in urls]
+        return sources_of(urls, found.get("headers") or {})
 
     def webhook_url(self, document: Import) -> str | None:
         """The url of the import's own webhook; None without one, or if its secrets were dropped.

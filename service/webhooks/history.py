@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+from ...plugins.net.urls import authority_of
 from ..documents import DocumentStore
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
@@ -13,7 +14,7 @@ from ..models import MAX_ID_LENGTH
 from ..models.clock import Clock, shown, truncate_to_milliseconds
 from ..models.grants import Grant
 from ..models.representation import encode
-from .delivery.record import DELIVERY, Delivery, DeliveryStatus, delivery_id, import_owner, receiver_host
+from .delivery.record import DELIVERY, Delivery, DeliveryStatus, delivery_id, import_owner
 from .endpoints import ENDPOINT, Endpoint
 from .events import EventType, event
 from .management import WRITE_ATTEMPTS, Endpoints, busy, check_ability
@@ -154,7 +155,7 @@ class DeliveryLog:
             body=encode(body).decode(),
             issuer_id=grant.issuer_id,
             url=None,
-            host=receiver_host(endpoint.url),
+            host=authority_of(endpoint.url),
             created_at=now,
             due_at=due,
             expires_at=due + self.keep,

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Generic, TypeVar
-from urllib.parse import urlsplit
 
 from ...plugins.errors import (
     ConnectFailed,
@@ -32,6 +31,8 @@ from ...plugins.errors import (
     SourceRefused,
     TlsFailed,
 )
+from ...plugins.host.schemes import scheme_of
+from ...plugins.net.urls import authority_of
 from ..models import Import
 
 MAX_HOSTS: Final = 4096
@@ -259,5 +260,5 @@ class Politeness:
 
 def _place(document: Import) -> str:
     """The host and port of an import's url."""
-    parts = urlsplit(document.url or "")  # a document with a host has a url that this function can parse
-    return f"{parts.scheme} {parts.netloc.rpartition('@')[2]}"
+    url = document.url or ""
+    return f"{scheme_of(url)} {authority_of(url)}"

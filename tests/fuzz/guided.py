@@ -10,7 +10,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["lading", "idna", "multipart"]):
+with atheris.instrument_imports(include=["lading", "multipart"]):
     from tests.fuzz.targets import TARGETS, WORDS
 
 

@@ -30,6 +30,7 @@ from lading.plugins.fetchers.http import responses as http_responses
 from lading.plugins.fetchers.http.filenames import origin_filename
 from lading.plugins.fetchers.http.requests import check_headers, request_headers
 from lading.plugins.fetchers.http.responses import RawHeaders
+from lading.plugins.net.origins import harmless
 from lading.plugins.net.urls import HttpUrl, parse_http_url, resolve_reference
 from lading.plugins.options import PluginOptions
 from lading.plugins.testing import FetchLimits
@@ -162,7 +163,7 @@ class ReferenceFetcher(Fetcher):
             raise RedirectNotAllowed(reason="its url is not acceptable") from error
 
     def headers_for(self, target: HttpUrl, url: HttpUrl, headers: Mapping[str, str]) -> Mapping[str, str]:
-        return headers if target.origin == url.origin else {}
+        return headers if target.origin == url.origin else harmless(headers)
 
     async def ask(self, url: HttpUrl, headers: Mapping[str, str]) -> Answer:
         try:

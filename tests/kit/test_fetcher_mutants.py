@@ -133,7 +133,7 @@ FAULTS = [
     # requests and redirects
     Fault(http.SendsNoHeaders, "test_what_is_sent", says="headers are not sent"),
     Fault(http.AsksForAPart, "test_what_is_sent", says="range asks for something else"),
-    Fault(http.LetsHeadersThrough, "test_headers_carry_no_others", says="smuggles another in"),
+    Fault(http.LetsHeadersThrough, "test_headers_carry_no_others", says="is smuggled in"),
     Fault(http.KeepsCookies, "test_one_fetch_leaves_nothing_to_the_next", says="goes along with another"),
     Fault(http.KnowsFewRedirects, "test_redirects_are_followed", (308,), "a redirect to"),
     Fault(http.FollowsAsItWasAsked, "test_a_chain_of_redirects", says="too_many_redirects"),
@@ -144,6 +144,8 @@ FAULTS = [
     Fault(http.TakesTheFirstPlace, "test_redirects_to_no_place", says="a redirect to two places"),
     Fault(http.ReadsTheBodyOfRedirects, "test_the_body_of_a_redirect_is_left", hangs=True),
     Fault(http.SendsHeadersEverywhere, "test_headers_stay_with_their_origin", says="go to another origin"),
+    Fault(http.SendsHeadersBack, "test_headers_stay_with_their_origin", says="after another origin had a say"),
+    Fault(http.SendsNoHeadersOn, "test_harmless_headers_go_along", says="headers that hold no secret are lost"),
     Fault(http.SaysWhereItComesFrom, "test_a_url_is_no_secret_to_others", says="by Referer perhaps"),
     Fault(http.TakesAnyVersionForTheKnownOne, "test_a_version_that_is_known", says="a new version"),
     Fault(http.SaysSoWithoutAsking, "test_a_version_that_is_known", says="the origin was not asked"),

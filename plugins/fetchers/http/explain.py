@@ -6,6 +6,7 @@ from contextlib import closing, nullcontext
 from ...capabilities import Finding
 from ...contracts import Source
 from ...errors import FetchError, TooManyRedirects
+from ...net.origins import harmless
 from ...net.resolver import HostResolver
 from ...net.targets import Judged, TargetPolicy
 from ...net.urls import HttpUrl
@@ -53,7 +54,7 @@ class HttpExplainer:
                 with redirected_from(url):
                     target = redirect_target(url, response.headers, max_bytes=self._options.url_max_bytes)
             if target.origin != url.origin:
-                headers = {}
+                headers = harmless(headers)
             origin, url = url, target
         raise TooManyRedirects(url.loggable, limit=self._options.max_redirects)
 

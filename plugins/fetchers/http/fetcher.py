@@ -20,6 +20,7 @@ from ...capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPos
 from ...contracts import Fetched, Fetcher, Source
 from ...errors import SourceNotModified, TooManyRedirects
 from ...host.record import redirected
+from ...net.origins import harmless
 from ...net.resolver import LOOKUP_THREADS, HostResolver, Lookup, system_lookup
 from ...net.targets import TargetPolicy
 from ...net.urls import HttpUrl, parse_http_url
@@ -146,7 +147,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
                 response.release()
             redirected(target.loggable)
             if target.origin != url.origin:
-                headers = {}  # they may hold secrets that are meant for the first origin alone
+                headers = harmless(headers)  # for good: on the way back, the secrets are gone
             url = target
         raise TooManyRedirects(url.loggable, limit=self._options.max_redirects)
 

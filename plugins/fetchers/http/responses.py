@@ -28,6 +28,7 @@ _DENIED = frozenset({401, 403, 407, 451})
 _TRY_LATER = frozenset({408, 425, 429})
 _PARTIAL = 206
 _UNASKED = {101: "switched protocols", _PARTIAL: "sent a part", 304: "sent no new version"}
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _RANGE = re.compile(rb"bytes[ \t]+0-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"[!#$&^_.+0-9a-z-]{1,63}/[!#$&^_.+0-9a-z-]{1,63}")
@@ -101,7 +102,7 @@ def check_status(status: int, headers: RawHeaders, now: datetime) -> None:
 
 
 def location(headers: RawHeaders) -> str:
-    """Where a redirect leads, as sent.
+    """Where a redirect leads, as sent; bytes that are not UTF-8 are percent-encoded as they are, as browsers send them.
 
     Raises:
         OriginProtocolError: it does not lead to exactly one place.
@@ -109,7 +110,10 @@ def location(headers: RawHeaders) -> str:
     values = field_values(headers, b"location")
     if len(values) != 1 or not values[0]:
         raise OriginProtocolError(reason="it redirects without saying where to")
-    return decode(values[0])
+    try:
+        return values[0].decode()
+    except UnicodeDecodeError:
+        return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], values[0]).decode("ascii")
 
 
 def decode(value: bytes) -> str:

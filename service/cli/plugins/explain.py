@@ -15,7 +15,8 @@ from ....plugins.errors import (
     UrlSchemeNotAllowed,
 )
 from ....plugins.host.registry import LoadedPlugin, Plugin
-from ....plugins.host.schemes import fetcher_for, scheme_of
+from ....plugins.host.schemes import fetcher_for, scheme_of, trimmed
+from ....plugins.net.urls import http_url
 from ...config import Components, Settings
 from ...runtime.plugins import fetchers_for
 from .catalogue import fetchers_of
@@ -66,7 +67,9 @@ async def explain(url: str, settings: Settings, components: Components) -> Expla
 
 def redacted(url: str) -> str:
     """Scheme, host and path of the URL. Userinfo and query may be secret, and so may be a malformed rest."""
-    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in url)
+    if (found := http_url(url)) is not None:
+        return found.loggable
+    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in trimmed(url))
     scheme = scheme_of(text)
     try:
         parts = urlsplit(text)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 
+from ....plugins.net.urls import authority_of
 from ...documents import DocumentStore, DuplicateId, StoreUnavailable
 from ...models import Import
 from ...models.clock import Clock
@@ -20,7 +21,7 @@ from ...models.representation import encode
 from ...observe.outages import Outage
 from ...secrets.vault import SecretsUnreadable, Vault
 from ..directory import EndpointDirectory
-from .record import Delivery, delivery_id, import_owner, receiver_host
+from .record import Delivery, delivery_id, import_owner
 
 BATCH: Final = 100
 AT_ONCE: Final = 8
@@ -107,7 +108,7 @@ class Announcer:
         endpoints = await self.directory.of(document.issuer_id)
         kind = entry["event"]["type"]
         receivers: list[tuple[str, str, str | None]] = [
-            *((one.id, receiver_host(one.url), None) for one in endpoints if one.wants(kind)),
+            *((one.id, authority_of(one.url), None) for one in endpoints if one.wants(kind)),
             *self._own(document, entry),
         ]
         body = encode(entry["event"]).decode()
@@ -136,7 +137,7 @@ class Announcer:
         if sealed is None:
             return
         try:
-            yield import_owner(document.id), receiver_host(self.vault.open_text(sealed)), sealed
+            yield import_owner(document.id), authority_of(self.vault.open_text(sealed)), sealed
         except SecretsUnreadable:
             # Made all the same: the deliverer waits for the key.
             yield import_owner(document.id), "", sealed

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from ....plugins.errors import PluginError, SourceRefused
+from ....plugins.net.urls import http_url
 from ...documents import DocumentStore
 from ...errors.catalogue import ENDPOINT_DELETED, ENDPOINT_DISABLED, RECEIVER_GONE, RECEIVER_REFUSED
 from ...models import Failure
@@ -154,7 +155,8 @@ def leased_until(now: datetime, timeout: float) -> datetime:
 
 def _without_path(text: str, url: str) -> str:
     """Of a receiver's url the path may be the secret."""
-    path = urlsplit(url).path
+    found = http_url(url)
+    path = urlsplit(url).path if found is None else found.path
     return text.replace(path, "/…") if len(path) > 1 else text
 
 

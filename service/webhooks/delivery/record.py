@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 from ...documents.records import Record
 
@@ -166,8 +165,3 @@ def delivery_id(event_id: str, owner: str, moment: datetime) -> str:
 def import_owner(import_id: str) -> str:
     """The owner of the deliveries that an import itself asked for."""
     return f"import:{import_id}"
-
-
-def receiver_host(url: str) -> str:
-    """Host and port of an accepted url, in lower case."""
-    return urlsplit(url).netloc.rpartition("@")[2].lower()

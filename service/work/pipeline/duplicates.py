@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ....plugins.errors import StorageUnavailable
+from ....plugins.host.schemes import scheme_of, trimmed
+from ....plugins.net.urls import http_url
 from ...documents import DocumentStore, StoreUnavailable
 from ...models import Image, Import
 from ...models.clock import Clock
@@ -36,10 +38,11 @@ class Duplicate:
 
 
 def source_of(url: str, headers: Mapping[str, str]) -> str | None:
-    """The digest of a url, by which imports of the same source are found; None for a source with secrets."""
-    if headers or filtered_url(url) != url or url[:5].lower() == "data:":
+    """The digest of a fetched url, by which imports of the same source are found; None for a source with secrets."""
+    if headers or filtered_url(url) != url or scheme_of(url) == "data":
         return None
-    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
+    text = str(http_url(url) or trimmed(url))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

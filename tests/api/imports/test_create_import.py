@@ -89,6 +89,18 @@ async def test_the_existing_clients_parameters_are_accepted(client: Client) -> N
 
 
 @pytest.mark.gen_test
+async def test_a_url_as_it_is_pasted_comes_back_as_sent_and_is_of_the_host_that_is_fetched(
+    client: Client, assembled: Assembled
+) -> None:
+    url = "\u00a0 http://B\u00dcCHER.test/my photo.jpg\r\n"
+    response = await client.post_json({"album_id": "imported_album", "url": url})
+    assert params_of(response.body) == {"album_id": "imported_album", "url": url, **ROUTE}
+    found = await assembled.parts.store.get(json.loads(response.body)["id"])
+    assert found is not None
+    assert (found.url, found.host) == (url, "xn--bcher-kva.test")
+
+
+@pytest.mark.gen_test
 async def test_without_a_url_the_import_waits_for_its_bytes(client: Client, assembled: Assembled) -> None:
     response = await client.post("album_id=imported_album")
     document = await client.document(json.loads(response.body)["id"])
@@ -169,7 +181,13 @@ async def test_a_password_in_a_refused_url_is_not_repeated(client: Client) -> No
         (b"url=http://10.0.0.1/a.jpg", "application/x-www-form-urlencoded", 422, "address_not_allowed"),
         (b"url=http://169.254.169.254/", "application/x-www-form-urlencoded", 422, "address_not_allowed"),
         (b"url=http://[::ffff:10.0.0.1]/", "application/x-www-form-urlencoded", 422, "address_not_allowed"),
-        (b"url=http://2130706433/", "application/x-www-form-urlencoded", 422, "url_invalid"),
+        (b"url=http://167772161/", "application/x-www-form-urlencoded", 422, "address_not_allowed"),
+        (b"url=http://%EF%BC%91%EF%BC%90.0.0.1/", "application/x-www-form-urlencoded", 422, "address_not_allowed"),
+        (b"url=http://%2531%2530.0.0.1/", "application/x-www-form-urlencoded", 422, "address_not_allowed"),
+        (b"url=http://exa+mple.com/", "application/x-www-form-urlencoded", 422, "url_invalid"),
+        (b"url=", "application/x-www-form-urlencoded", 422, "parameter_invalid"),
+        (b"url=+%0A", "application/x-www-form-urlencoded", 422, "parameter_invalid"),
+        (b'{"url": ""}', "application/json", 422, "parameter_invalid"),
         (b"url=http://u:p@example.com/", "application/x-www-form-urlencoded", 422, "url_invalid"),
         (b'{"album_id": 7}', "application/json", 422, "parameter_invalid"),
         (b'{"url": [1]}', "application/json", 422, "parameter_invalid"),

@@ -53,6 +53,14 @@ async def test_a_file_is_imported_by_the_post_itself(client: Client, assembled: 
 
 
 @pytest.mark.gen_test
+async def test_beside_a_file_a_forms_field_for_the_url_may_be_empty(client: Client) -> None:
+    response = await post(client, ALBUM, ("url", None, b""), ("file", "mine.jpg", DATA))
+    assert (response.code, json.loads(response.body)["params"]["url"]) == (200, "")
+    refused = await post(client, ALBUM, ("url", None, b" "), ("file", "mine.jpg", DATA))
+    assert code_of(refused) == (422, "parameter_invalid")
+
+
+@pytest.mark.gen_test
 async def test_a_file_with_a_key_is_imported_once(client: Client, tmp_path: Path) -> None:
     parts = (ALBUM, ("file", "mine.jpg", DATA))
     first, second = [await post(client, *parts, **{"Idempotency-Key": "key"}) for _ in range(2)]

@@ -282,6 +282,25 @@ class SendsHeadersEverywhere(ReferenceFetcher):
         return headers
 
 
+class SendsHeadersBack(ReferenceFetcher):
+    """It looks at the target alone, and remembers what it was given."""
+
+    @asynccontextmanager
+    async def open(self, source: Source) -> AsyncIterator[Fetched]:
+        self.first = (self.parse(source.url).origin, source.headers)
+        async with super().open(source) as fetched:
+            yield fetched
+
+    def headers_for(self, target: HttpUrl, url: HttpUrl, headers: Mapping[str, str]) -> Mapping[str, str]:
+        origin, given = self.first
+        return given if target.origin == origin else {}
+
+
+class SendsNoHeadersOn(ReferenceFetcher):
+    def headers_for(self, target: HttpUrl, url: HttpUrl, headers: Mapping[str, str]) -> Mapping[str, str]:
+        return headers if target.origin == url.origin else {}
+
+
 class SaysWhereItComesFrom(ReferenceFetcher):
     def headers_for(self, target: HttpUrl, url: HttpUrl, headers: Any) -> Mapping[str, str]:
         return {"Referer": str(url)}

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lading.plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
-from lading.plugins.host.schemes import host_of
+from lading.plugins.net.urls import host_of
 from lading.plugins.options import PluginOptions
 from lading.service.models import Import, Status
 from lading.service.models.clock import Clock, SystemClock, truncate_to_milliseconds

@@ -28,7 +28,7 @@ def refused(params: dict[str, Any]) -> tuple[str | None, str]:
         {},
         {"album_id": "a", "filename": "12345678", "url": "x", "import_type": "url", "metadata": {}, "headers": {}},
         dict.fromkeys(("album_id", "filename", "url", "import_type", "metadata", "metadatas", "headers")),
-        {"album_id": "", "filename": "", "url": "", "import_type": ""},
+        {"album_id": "", "filename": "", "import_type": ""},
         {"metadata": {"a": "x" * 12}},
         {"headers": {"Referer": "x", "": ""}},
         {"unknown": ["anything", {"goes": [None, 1.5, True]}]},
@@ -45,7 +45,11 @@ def test_good_parameters_pass(params: dict[str, Any]) -> None:
 def test_a_url_is_a_string_or_several(value: Any) -> None:
     validate({"url": ["a", "b"]}, RULES)
     assert refused({"url": value}) == ("url", "The parameter 'url' must be a string.")
-    for several in ([], [""], [1], ["a"] * 9):
+    for empty in ("", " ", "\r\n"):
+        assert (
+            refused({"url": empty})[1] == "The parameter 'url' is empty; leave it out if you send the image yourself."
+        )
+    for several in ([], [""], ["a", " "], [1], ["a"] * 9):
         parameter, detail = refused({"url": several})
         assert (parameter, "a list of 1 to 8 non-empty strings" in detail) == ("url", True)
 

@@ -33,6 +33,7 @@ from lading.service.models.redaction import filtered, filtered_url
         ("http://h/?a=1;ACCESS_TOKEN=t;b=2", "http://h/?a=1;ACCESS_TOKEN=[FILTERED];b=2"),
         ("http://h/?api%5Fkey=k", "http://h/?api%5Fkey=[FILTERED]"),
         ("http://h/??sig=k", "http://h/??sig=[FILTERED]"),
+        ("http://h/?si\ng=k&to\r\n\tken=t", "http://h/?si\ng=[FILTERED]&to\r\n\tken=[FILTERED]"),
         ("http://h/?a?sig=k=k", "http://h/?a?sig=[FILTERED]"),
         ("http://h/#access_token=t", "http://h/#access_token=[FILTERED]"),
         ("http://h/?user[password]=p", "http://h/?user[password]=[FILTERED]"),

@@ -48,6 +48,37 @@ def test_without_its_key_it_is_unreadable_and_says_so(sealing: tuple[str, ...], 
     assert not any(text in str(caught.value) for text in (*sealing, *opening, str(document.sealed)))
 
 
+MIRRORS = {
+    "http://a.example/1": True,
+    "http://b.example/": False,
+    "HTTP://A.example:80/2": True,
+    "https://a.example/": False,
+    "http://a.example:8080/": False,
+    "http://b%2eexample/": False,
+    "sftp://a.example/": False,
+    "not a url": False,
+}
+
+
+@pytest.mark.parametrize("seal", [True, False])
+def test_secret_headers_go_to_mirrors_of_the_first_origin_alone(seal: bool) -> None:
+    headers = {"Authorization": "s3cr3t", "X-Api-Key": "s3cr3t", "user-agent": "Mozilla/5.0", "Referer": "http://r/"}
+    params = {"url": list(MIRRORS), "headers": headers}
+    vault, document = Vault(), make_import(SettableClock())
+    document = replace(document, sealed=vault.seal(params)) if seal else replace(document, params=params)
+    sources = vault.sources(document)
+    assert [source.url for source in sources] == list(MIRRORS)
+    assert ["s3cr3t" in str(source.headers) for source in sources] == list(MIRRORS.values())
+    assert all(source.headers["user-agent"] == "Mozilla/5.0" for source in sources)
+
+
+def test_headers_for_a_url_without_an_origin_go_to_no_other() -> None:
+    document = replace(
+        make_import(SettableClock()), params={"url": ["data:,a", "data:,b", "http://a/"], "headers": HEADERS}
+    )
+    assert [bool(source.headers) for source in Vault().sources(document)] == [True, False, False]
+
+
 def test_what_was_changed_in_the_database_is_unreadable() -> None:
     vault = Vault([OLD])
     document = sealed(vault)

@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 
 from lading.plugins.capabilities import PostAnswer
+from lading.plugins.net.urls import authority_of
 from lading.service.webhooks.delivery.attempt import leased_until
 from lading.service.webhooks.delivery.hosts import LONGEST_PAUSE, REMEMBERED, SHORTEST_PAUSE, Hosts
-from lading.service.webhooks.delivery.record import DELIVERY, Delivery, DeliveryStatus, delivery_id, receiver_host
+from lading.service.webhooks.delivery.record import DELIVERY, Delivery, DeliveryStatus, delivery_id
 from lading.service.webhooks.delivery.sender import Deliverer
 from lading.service.webhooks.endpoints import Endpoint
 from tests.support.sending import KEEP, Sending
@@ -28,12 +29,12 @@ class Gate:
         sending.fetcher.post = self.post  # type: ignore[method-assign]
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
-        names = ("", receiver_host(url))
+        names = ("", authority_of(url))
         self.now.update(names)
         self.peaks |= self.now
         self.seen[headers["webhook-id"]] += 1
         try:
-            if receiver_host(url) != "quick":
+            if authority_of(url) != "quick":
                 await self.open.wait()
             return PostAnswer(200)
         finally:
@@ -52,7 +53,7 @@ async def add(sending: Sending, endpoint: Endpoint, count: int, prefix: str = "e
             body="{}",
             issuer_id="issuer",
             url=None,
-            host=receiver_host(endpoint.url),
+            host=authority_of(endpoint.url),
             created_at=now,
             due_at=now,
             expires_at=now + KEEP,

@@ -29,13 +29,12 @@ class HttpHarness(FetcherHarness):
     refused_urls: ClassVar[Sequence[str]] = (
         "http:",
         "http://",
-        "http:///picture.png",
         "http://:80/picture.png",
         "http://[::1/picture.png",
         "http://example.org:99999/picture.png",
         "http://example.org:port/picture.png",
         "http://exa mple.org/picture.png",
-        "http://example.org/\r\nHost: example.com",
+        "http://example.org\0/picture.png",
     )
     origin: Origin
     elsewhere: Origin

@@ -1,4 +1,4 @@
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 from hypothesis import example, given
@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 from hypothesis.provisional import domains
 
 from lading.plugins.errors import SourceRefused, UrlInvalid, UrlSchemeMissing, UrlSchemeNotAllowed
-from lading.plugins.net.urls import HttpUrl, parse_http_url, resolve_reference
+from lading.plugins.net.addresses import AddressPolicy
+from lading.plugins.net.urls import (
+    HttpUrl,
+    authority_of,
+    canonical_host,
+    host_of,
+    parse_http_url,
+    resolve_reference,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +33,7 @@ from lading.plugins.net.urls import HttpUrl, parse_http_url, resolve_reference
         ("http://example.org/%41%zz", "http://example.org/%41%zz"),
         ("http://example.org/a|b?c[]={d}", "http://example.org/a%7Cb?c[]=%7Bd%7D"),
         ("http://example.org/é.jpg?ü=1", "http://example.org/%C3%A9.jpg?%C3%BC=1"),
-        ("http://example.org//a/../b", "http://example.org//a/../b"),
+        ("http://example.org//a/../b", "http://example.org//b"),
         ("http://bücher.example/", "http://xn--bcher-kva.example/"),
         ("http://BüCHER.example/", "http://xn--bcher-kva.example/"),
         ("http://xn--bcher-kva.example/", "http://xn--bcher-kva.example/"),
@@ -45,41 +53,19 @@ def test_urls_have_one_canonical_form(sent: str, canonical: str) -> None:
     [
         ("http://user@example.org/", "it holds a user name or password"),
         ("http://user:password@example.org/", "it holds a user name or password"),
-        ("http://@example.org/", "it holds a user name or password"),
-        ("http://example.org/a b", "it holds a space, a backslash or a control character"),
-        (" http://example.org/", "it holds a space, a backslash or a control character"),
-        ("http://example.org/\r\nX: y", "it holds a space, a backslash or a control character"),
-        ("http://example.org/\x00", "it holds a space, a backslash or a control character"),
-        ("http://example.org/\x7f", "it holds a space, a backslash or a control character"),
-        ("http://example.org/\x85", "it holds a space, a backslash or a control character"),
-        ("http://example.org/\ud800", "it holds a space, a backslash or a control character"),
-        ("http:\\\\example.org/", "it holds a space, a backslash or a control character"),
-        ("http://example.org\\@evil.example/", "it holds a space, a backslash or a control character"),
-        ("http:///a", "it has no host"),
+        ("http://example.org/\ud800", "it is not valid Unicode"),
         ("http://", "it has no host"),
         ("http:", "it has no host"),
-        ("http:example.org", "it has no host"),
-        ("http:/example.org", "it has no host"),
         ("http://:80/", "it has no host"),
         ("http://?a", "it has no host"),
         ("http://./", "its host is not valid"),
         ("http://example..org/", "its host is not valid"),
         ("http://example.org../", "its host is not valid"),
         ("http://.example.org/", "its host is not valid"),
-        ("http://exa%6dple.org/", "its host is not valid"),
-        ("http://%31%32%37.0.0.1/", "its host is not valid"),
-        ("http://-example.org/", "its host is not valid"),
         ("http://exa*mple.org/", "its host is not valid"),
         (f"http://{'a' * 64}.org/", "its host is not valid"),
         (f"http://{'é' * 2000}.org/", "its host is not valid"),
         (f"http://{'.'.join(['a' * 63] * 4)}/", "its host is not valid"),
-        ("http://xn--a/", "its host is not valid"),
-        ("http://xn--/", "its host is not valid"),
-        ("http://xn--bcher-kvb.xn--99999999/", "its host is not valid"),
-        ("http://ÉCOLE.example/", "its host is not valid"),
-        ("http://example。org/", "its host is not valid"),
-        ("http://１２７.0.0.1/", "its host is not valid"),
-        ("http://①②⑦.0.0.1/", "its host is not valid"),
         ("http://a\u200db.example/", "its host is not valid"),
         ("http://[::1/", "its host is not valid"),
         ("http://[::1]x/", "its host is not valid"),
@@ -96,7 +82,6 @@ def test_urls_have_one_canonical_form(sent: str, canonical: str) -> None:
         ("http://example.org:+80/", "its port is not valid"),
         ("http://example.org:８０/", "its port is not valid"),
         ("http://example.org:80:80/", "its port is not valid"),
-        ("http://example.org:000080/", "its port is not valid"),
         ("http://[::1]:x/", "its port is not valid"),
     ],
 )
@@ -107,32 +92,37 @@ def test_invalid_urls_are_refused_with_their_reason(sent: str, reason: str) -> N
 
 
 @pytest.mark.parametrize(
-    "host",
-    [
-        "127.1",
-        "127.0.1",
-        "0x7f.1",
-        "0x7f.0.0.1",
-        "0X7F000001",
-        "2130706433",
-        "017700000001",
-        "0177.0.0.1",
-        "127.0.0.01",
-        "127.0.0.1.1",
-        "127.0.0.256",
-        "256.256.256.256",
-        "0",
-        "0x",
-        "1.2.3",
-        "example.1",
-        "example.0x1",
-        "127.1.",
-    ],
+    "host", ["127.0.0.1.1", "127.0.0.256", "256.256.256.256", "example.1", "example.0x1", "1.2.3.09"]
 )
-def test_hosts_that_end_in_a_number_must_be_dotted_quads(host: str) -> None:
+def test_hosts_that_end_in_a_number_must_be_addresses(host: str) -> None:
     with pytest.raises(UrlInvalid) as caught:
         parse_http_url(f"http://{host}/")
-    assert caught.value.facts["reason"] == "its host is neither a host name nor a dotted IPv4 address"
+    assert caught.value.facts["reason"] == "its host is neither a host name nor an IPv4 address"
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.1", "127.0.0.1"),
+        ("0x7f.1", "127.0.0.1"),
+        ("0X7F000001", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("017700000001", "127.0.0.1"),
+        ("0xa9.0376.43518", "169.254.169.254"),
+        ("１６９.254.169.254", "169.254.169.254"),
+        ("%31%36%39.254.169.254", "169.254.169.254"),
+        ("169。254。169。254。", "169.254.169.254"),
+        ("1\u00ad0.0.0.1", "10.0.0.1"),
+        ("0", "0.0.0.0"),
+        ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
+    ],
+)
+def test_every_spelling_of_an_address_is_judged_as_that_address(host: str, address: str) -> None:
+    url = parse_http_url(f"http://{host}/")
+    assert url.address == ip_address(address)
+    assert not AddressPolicy().verdict(url.host).allowed
+    redirected = resolve_reference(parse_http_url("http://example.org/"), f"//{host}/")
+    assert redirected == url
 
 
 @pytest.mark.parametrize(
@@ -154,7 +144,7 @@ def test_other_schemes_are_refused_by_name(sent: str) -> None:
 
 def test_a_long_scheme_is_not_echoed_whole() -> None:
     with pytest.raises(UrlSchemeNotAllowed) as caught:
-        parse_http_url("x" * 1000 + ":")
+        parse_http_url("x" * 60 + ":")
     assert caught.value.facts["scheme"] == "x" * 32
 
 
@@ -198,6 +188,19 @@ def test_the_query_is_in_no_repr() -> None:
         ("http://other.example", "http://other.example/"),
         ("/é", "https://example.org:8443/%C3%A9"),
         ("#top", "https://example.org:8443/a/x.jpg?q=1"),
+        # As servers write them (WHATWG URL section 4.4).
+        ("/u/Banner op hotel.jpg", "https://example.org:8443/u/Banner%20op%20hotel.jpg"),
+        (" /b.jpg\t", "https://example.org:8443/b.jpg"),
+        ("/a\tb", "https://example.org:8443/ab"),
+        ("\\b\\c.jpg", "https://example.org:8443/b/c.jpg"),
+        ("\\\\other.example\\b", "https://other.example/b"),
+        ("https:b.jpg", "https://example.org:8443/a/b.jpg"),
+        ("http:other.example", "http://other.example/"),
+        ("https:///other.example/b", "https://other.example/b"),
+        ("?name=Müller & Söhne", "https://example.org:8443/a/x.jpg?name=M%C3%BCller%20&%20S%C3%B6hne"),
+        ("/a|b/{c}", "https://example.org:8443/a%7Cb/%7Bc%7D"),
+        ("/100%.jpg", "https://example.org:8443/100%.jpg"),
+        ("//BÜCHER.test/ü", "https://xn--bcher-kva.test/%C3%BC"),
     ],
 )
 def test_references_are_resolved_against_the_url_that_sent_them(reference: str, target: str) -> None:
@@ -207,23 +210,33 @@ def test_references_are_resolved_against_the_url_that_sent_them(reference: str, 
 
 @pytest.mark.parametrize(
     "reference",
-    [
-        "//user@other.example/",
-        "/a b",
-        "/a\tb",
-        "\\\\other.example",
-        "//127.1/",
-        "//[::1/",
-        "ftp://x/",
-        "//",
-        "http:",
-        "http:a",
-        "x:1",
-    ],
+    ["//user@other.example/", "//a b/", "//[::1/", "ftp://x/", "//", "http://", "x:1", "data:,a", "//a:b/", "\ud800"],
 )
 def test_references_are_read_as_strictly_as_urls(reference: str) -> None:
     with pytest.raises(SourceRefused):
         resolve_reference(parse_http_url("http://example.org/"), reference)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "authority"),
+    [
+        (" http://BÜCHER.test./a b", "xn--bcher-kva.test", "xn--bcher-kva.test"),
+        ("HTTP://0x7f.1:8080", "127.0.0.1", "127.0.0.1:8080"),
+        ("https://[2001:DB8::1]:443/", "2001:db8::1", "[2001:db8::1]"),
+        (" sftp://user:password@Host.example:22/a", "host.example", "host.example:22"),
+        ("data:,a", "", ""),
+        ("sftp://[", "", ""),
+    ],
+)
+def test_hosts_of_any_url(url: str, host: str, authority: str) -> None:
+    assert (host_of(url), authority_of(url)) == (host, authority)
+
+
+@pytest.mark.parametrize("text", ["a/b", "a?b", "a#b", "a:80", "a@b", "a\\b", "a b", "", ".", "a..b"])
+def test_a_host_alone_has_nothing_beside_it(text: str) -> None:
+    with pytest.raises(UrlInvalid):
+        canonical_host(text)
+    assert canonical_host("BÜCHER.test.") == "xn--bcher-kva.test"
 
 
 _HOSTS = st.one_of(

@@ -6,7 +6,8 @@ import pytest
 
 from lading.plugins.contracts import Fetched, Source
 from lading.plugins.errors import PluginError, StorageUnavailable, UrlSchemeMissing, UrlSchemeNotAllowed
-from lading.plugins.host.schemes import host_of, scheme_of
+from lading.plugins.host.schemes import scheme_of
+from lading.plugins.net.urls import host_of
 from tests.support.importing import shop_of
 from tests.support.plugins.scripted import ScriptedFetcher, pieces
 
@@ -24,7 +25,6 @@ from tests.support.plugins.scripted import ScriptedFetcher, pieces
         ("example.org:8080/a.jpg", UrlSchemeMissing),
         ("localhost:80", UrlSchemeMissing),
         ("://host/a", UrlSchemeMissing),
-        (" test://host/a", UrlSchemeMissing),
         ("1http://host", UrlSchemeMissing),
         ("t\u00e9st://host", UrlSchemeMissing),
         ("a" * 64 + "://host", UrlSchemeMissing),
@@ -44,7 +44,8 @@ async def test_a_url_without_a_served_scheme_is_refused(url: str, error: type[Pl
 @pytest.mark.gen_test
 async def test_the_scheme_is_served_in_any_case_and_named_in_its_refusal() -> None:
     with shop_of() as shop:
-        shop.importer.check(Source("TeSt://host/a"))
+        for url in ("TeSt://host/a", "\u00a0 test://host/a\r\n", "te\nst://host/a"):
+            shop.importer.check(Source(url))
         assert shop.importer.import_type("TEST:x") == "scripted"
         with pytest.raises(UrlSchemeNotAllowed) as caught:
             shop.importer.check(Source("FTP://host/a"))
@@ -55,6 +56,9 @@ async def test_the_scheme_is_served_in_any_case_and_named_in_its_refusal() -> No
     ("url", "scheme", "host"),
     [
         ("HTTP://Example.ORG:80/A?b#c", "http", "example.org"),
+        (" ht\ntp://EXA%4DPLE.org./", "http", "example.org"),
+        ("http://BÜCHER.test/", "http", "xn--bcher-kva.test"),
+        ("http://0x7f.1/", "http", "127.0.0.1"),
         ("https://user:pass@host/", "https", "host"),
         ("http://[2001:DB8::1]:8000/", "http", "2001:db8::1"),
         ("data:image/png;base64,AA==", "data", ""),

@@ -107,7 +107,8 @@ async def test_headers_are_dropped_where_a_fetch_drops_them() -> None:
     ("location", "expected"),
     [
         ("http://10.0.0.1/", AddressNotAllowed),
-        ("http://127.1/", RedirectNotAllowed),
+        ("http://127.1.1.1.1/", RedirectNotAllowed),
+        ("http://0xa.1/", AddressNotAllowed),
         ("gopher://127.0.0.1/", RedirectNotAllowed),
         (f"http://{SECRET}@127.0.0.1/", RedirectNotAllowed),
         ("/a", TooManyRedirects),
