@@ -75,6 +75,19 @@ class JsonNotAnObject(ParamsError):
     code = "json_not_an_object"
 
 
+class JsonSentAsForm(ParamsError):
+    """The body is a JSON object, and its type says that it is a form: ``curl -d`` sends that type by itself."""
+
+    code = "json_sent_as_form"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request body is JSON, but its Content-Type says that it is a form. Send it with the header"
+            " 'Content-Type: application/json'."
+        )
+
+
 class JsonDuplicateKey(ParamsError):
     """An object names one member twice, which readers of JSON disagree about (RFC 8259 section 4)."""
 

@@ -169,6 +169,7 @@ async def test_a_password_in_a_refused_url_is_not_repeated(client: Client) -> No
         (b"a=1&a[b]=2", "application/x-www-form-urlencoded", 400, "params_conflict"),
         (b"a=%ff", "application/x-www-form-urlencoded", 400, "params_invalid_encoding"),
         (b"a=%zz", "application/x-www-form-urlencoded", 400, "params_invalid_encoding"),
+        (b'{"url": "http://example.com/?a=b&c=d"}', "application/x-www-form-urlencoded", 415, "json_sent_as_form"),
         (b"x", "multipart/form-data; boundary=b", 400, "multipart_invalid"),
         (b"x", "multipart/form-data", 400, "multipart_invalid"),
         (b"<a/>", "application/xml", 415, "unsupported_media_type"),

@@ -13,6 +13,7 @@ BINARY: Final[Schema] = {"type": "string", "format": "binary"}
 BODY: Final = ("unsupported_media_type", "params_invalid_encoding", "params_conflict", "params_too_deep")
 BODY_ERRORS: Final = (
     *(*BODY, "params_too_many", "json_invalid", "json_not_an_object", "json_duplicate_key", "json_number_invalid"),
+    "json_sent_as_form",
     *("multipart_invalid", "request_body_too_large", "request_timeout", "parameter_invalid"),
 )
 QUERY_ERRORS: Final = ("params_invalid_encoding", "params_conflict", "params_too_deep", "params_too_many")

@@ -14,7 +14,8 @@ from lading.service.api.params import (
     parse_form,
     parse_query,
 )
-from lading.service.errors.params import ParamsError
+from lading.service.api.params.body import parse_body
+from lading.service.errors.params import JsonSentAsForm, ParamsError
 
 LIMITS = ParamLimits()
 
@@ -204,3 +205,48 @@ def test_merges_the_query_over_the_body_in_the_bodys_order() -> None:
     query = {"new": "9", "m": {"y": "2"}, "a": None}
     assert list(merge(query, body).items()) == [("a", None), ("m", {"y": "2"}), ("z", "3"), ("new", "9")]
     assert body == {"a": "1", "m": {"x": "1"}, "z": "3"}
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("content_type", ["", FORM, f"{FORM}; charset=UTF-8"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"url": "http://h/a.jpg"}',
+        '{"url": "http://h/a.jpg?b=c&d=e", "metadata": {"a": "50%"}}',
+        ' \r\n{\n  "url": "http://h/a.jpg"\n}\n',
+        '\ufeff{"url": "http://h/a.jpg"}',
+        '{"url": "http://h/é+ü.jpg"}',
+        '{"url": "http://h/a.jpg",}',  # a slip in the JSON
+        "{}",
+        "%7B%22url%22%3A%20%22http%3A%2F%2Fh%2Fa.jpg%3Fb%3Dc%26d%3De%22%7D",
+        "+%7b%22url%22:+%22http://h/%22%7d",
+        "%7B%22url%22%3A%22http%3A%2F%2Fh%2F%22%7D=",
+    ],
+)
+def test_json_that_is_sent_as_a_form_is_refused_with_the_type_to_send(body: str, content_type: str) -> None:
+    with pytest.raises(JsonSentAsForm, match="Content-Type: application/json") as caught:
+        parse_body(body.encode(), content_type, "", LIMITS)
+    assert (caught.value.code, caught.value.status) == ("json_sent_as_form", 415)
+
+
+@pytest.mark.parametrize(
+    ("body", "params"),
+    [
+        ("album_id=a&metadata={}", {"album_id": "a", "metadata": "{}"}),
+        ('json={"url": "http://h/"}', {"json": '{"url": "http://h/"}'}),
+        ("{a}=1", {"{a}": "1"}),
+        ("{a}", {"{a}": None}),
+        ('{"a"}=1', {'{"a"}': "1"}),
+        ("{a=1&b=2}", {"{a": "1", "b": "2}"}),
+        ("%7B%22a%22%7D=1", {'{"a"}': "1"}),
+        ("%7B%22a%22%3A1%7D&b=1", {'{"a":1}': None, "b": "1"}),
+        ("[]", {"[]": None}),
+        ("a=%7B%22b%22%3A1%7D", {"a": '{"b":1}'}),
+    ],
+)
+def test_forms_that_hold_braces_stay_forms(body: str, params: dict[str, Any]) -> None:
+    assert parse_body(body.encode(), FORM, "", LIMITS) == params
+    assert parse_form(body.encode(), LIMITS) == params
