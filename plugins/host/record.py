@@ -13,8 +13,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from ..capabilities import Finding
+
 MAX_ENTRIES: Final = 100
-"""The largest number of phases, and of redirects, in a trace."""
+"""The largest number of phases, of redirects, and of findings, in a trace."""
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------
@@ -70,10 +72,12 @@ class Trace:
     Attributes:
         phases: in their order.
         redirects: the targets of redirects, without user names, passwords and queries.
+        findings: the verdicts of the fetcher; None unless someone wants to know them.
     """
 
     phases: list[Phase] = field(default_factory=list)
     redirects: list[str] = field(default_factory=list)
+    findings: list[Finding] | None = None
     _name: str = ""
     _since: float = 0.0
 
@@ -91,9 +95,9 @@ _current: ContextVar[Trace | None] = ContextVar("lading_trace", default=None)
 
 
 @contextmanager
-def tracing() -> Iterator[Trace]:
-    """Trace the block; its last phase ends with it."""
-    trace = Trace()
+def tracing(*, explain: bool = False) -> Iterator[Trace]:
+    """Trace the block; its last phase ends with it. With ``explain``, fetchers that can explain add their findings."""
+    trace = Trace(findings=[] if explain else None)
     token = _current.set(trace)
     try:
         yield trace
@@ -115,3 +119,16 @@ def redirected(url: str) -> None:
     if trace is not None and len(trace.redirects) < MAX_ENTRIES:
         trace.enter("")
         trace.redirects.append(url)
+
+
+def is_explained() -> bool:
+    """Whether someone wants to know the findings of this fetch."""
+    trace = _current.get()
+    return trace is not None and trace.findings is not None
+
+
+def found(finding: Finding) -> None:
+    """Note a verdict of a fetch that is under way; see ``SupportsExplaining``."""
+    trace = _current.get()
+    if trace is not None and trace.findings is not None and len(trace.findings) < MAX_ENTRIES:
+        trace.findings.append(finding)

@@ -1,7 +1,7 @@
 """Preflight: tries an import up to the point of storing it, and keeps nothing."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
@@ -10,6 +10,7 @@ from ...plugins.contracts import Source
 from ...plugins.errors import DeadlineExceeded, DetectError, FetchError, PluginError
 from ...plugins.host.record import tracing
 from ...plugins.host.schemes import fetcher_for
+from ...plugins.net.origins import sources_of
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
 from ..models import Import
@@ -108,38 +109,40 @@ class Preflight:
             self.importer.check(source)
         except PluginError as error:
             trial.error = error
-        with suppress(PluginError, TimeoutError):
-            async with asyncio.timeout(self.seconds):
-                await self._find(trial, follow=False)
+        await self._explain(trial)
         return trial
 
     async def _try(self, document: Import, trial: "_Trial") -> None:
         """Try one source, within its time."""
         try:
             async with asyncio.timeout(self.seconds):
-                await self._find(trial, follow=True)
-                with tracing() as trace:
+                with tracing(explain=True) as trace:
                     try:
                         trial.found = await self.importer.preview(document, [trial.source], lambda _: None)
                     finally:
+                        # The fetch explains itself: a second request may fail, or tell the secrets twice.
+                        trial.findings = [asdict(finding) for finding in trace.findings or ()]
                         last = [filtered_url(trial.source.url), *trace.redirects][-1]
                         trial.final_url = last if len(last) <= MAX_URL else None
         except PluginError as error:
             trial.error = error
         except TimeoutError:
             trial.error = DeadlineExceeded("the preflight")
+        if not trial.findings:
+            await self._explain(trial)
 
-    async def _find(self, trial: "_Trial", *, follow: bool) -> None:
-        """The fetcher's verdict on each hop, as ``lading fetch explain`` shows it; nothing if the fetcher cannot
+    async def _explain(self, trial: "_Trial") -> None:
+        """The verdicts that need no request, as ``lading fetch explain`` shows them; nothing if the fetcher cannot
         explain.
         """
-        explainer = getattr(fetcher_for(self.importer.fetchers, trial.source.url), "explainer", None)
-        if explainer is None:
-            return
-        with suppress(PluginError):  # the attempt itself reports it
-            async for one in explainer.explain(trial.source, follow=follow):
-                if len(trial.findings) < MAX_FINDINGS:
-                    trial.findings.append(asdict(one))
+        with suppress(PluginError, TimeoutError):  # the attempt itself reports it
+            explainer = getattr(fetcher_for(self.importer.fetchers, trial.source.url), "explainer", None)
+            if explainer is None:
+                return
+            async with asyncio.timeout(self.seconds):
+                async for one in explainer.explain(trial.source, follow=False):
+                    if len(trial.findings) < MAX_FINDINGS:
+                        trial.findings.append(asdict(one))
 
 
 @dataclass(slots=True)
@@ -189,9 +192,9 @@ NEXT_IS_TRIED: Final = (FetchError, DetectError, DeadlineExceeded, ExpectationFa
 MAX_URL: Final = 2048
 
 
-def _sources(params: Mapping[str, Any]) -> list[Source]:
-    urls = params["url"] if isinstance(params["url"], list) else [params["url"]]
-    return [Source(url, params.get("headers") or {}) for url in urls]
+def _sources(params: Mapping[str, Any]) -> Sequence[Source]:
+    urls: list[str] = params["url"] if isinstance(params["url"], list) else [params["url"]]
+    return sources_of(urls, params.get("headers") or {})
 
 
 def _told(code: str, detail: str) -> dict[str, str | None]:

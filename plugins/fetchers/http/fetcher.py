@@ -18,20 +18,18 @@ from typing import Final
 
 from ...capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
 from ...contracts import Fetched, Fetcher, Source
-from ...errors import SourceNotModified, TooManyRedirects
-from ...host.record import redirected
-from ...net.origins import harmless
+from ...errors import SourceNotModified
+from ...host.record import found, is_explained
 from ...net.resolver import LOOKUP_THREADS, HostResolver, Lookup, system_lookup
 from ...net.targets import TargetPolicy
 from ...net.urls import HttpUrl, parse_http_url
 from . import responses as http_responses
 from .client import HttpClient, HttpResponse
 from .clock import FetchClock, fetcher_closed
-from .explain import HttpExplainer
 from .filenames import origin_filename
+from .hops import Hops
 from .options import HttpOptions
 from .posting import post
-from .redirects import redirect_target, redirected_from
 from .requests import check_headers, request_headers
 from .wire.body import Body
 from .wire.codings import Decoded
@@ -61,7 +59,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         self._executor = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lading-lookup")
         resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._executor, lookup)
         self._client = HttpClient(options, self._targets.addresses, resolver, self._executor)
-        self._explainer = HttpExplainer(options, self._targets, resolver, self._client)
+        self._hops = Hops(options, self._targets, resolver, self._client)
         self._slots = asyncio.Semaphore(options.connections)
         self._clocks: set[FetchClock] = set()
         self._closed = False
@@ -80,7 +78,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
             try:
                 async with clock.limit():
                     has_slot = await self._slots.acquire()
-                    response = await self._follow(url, source.headers, source.if_none_match)
+                    response = await self._follow(url, source)
                     if response.status == http_responses.NOT_MODIFIED and source.if_none_match is not None:
                         raise SourceNotModified
                 yield self._fetched(response, clock)
@@ -92,7 +90,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
 
     def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
         """See ``SupportsExplaining.explain``."""
-        return self._explainer.explain(self._read(source), source, follow=follow)
+        return self._hops.explain(self._read(source), source, follow=follow)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
         """See ``SupportsPosting.post``."""
@@ -132,24 +130,14 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         check_headers(source.headers)
         return url
 
-    async def _follow(self, url: HttpUrl, headers: Mapping[str, str], if_none_match: str | None) -> HttpResponse:
+    async def _follow(self, url: HttpUrl, source: Source) -> HttpResponse:
         """The first response that is no redirect."""
-        condition = {} if if_none_match is None else {"If-None-Match": if_none_match}
-        for _ in range(self._options.max_redirects + 1):
-            response = await self._client.get(url, request_headers(headers, self._options.user_agent) | condition)
-            if response.status not in http_responses.REDIRECTS:
-                return response
-            try:
-                with redirected_from(url):
-                    target = redirect_target(url, response.headers, max_bytes=self._options.url_max_bytes)
-                    self._targets.check(target)
-            finally:
-                response.release()
-            redirected(target.loggable)
-            if target.origin != url.origin:
-                headers = harmless(headers)  # for good: on the way back, the secrets are gone
-            url = target
-        raise TooManyRedirects(url.loggable, limit=self._options.max_redirects)
+        async with contextlib.aclosing(self._hops.follow(url, source, explain=is_explained())) as steps:
+            async for step in steps:
+                if isinstance(step, HttpResponse):
+                    return step
+                found(step)
+        raise AssertionError("the last step is a response")
 
     def _fetched(self, response: HttpResponse, clock: FetchClock) -> Fetched:
         headers = response.headers

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lading.plugins.testing.images import jpeg
-from lading.plugins.testing.origin import Origin, answer
+from lading.plugins.testing.origin import Behaviour, Exchange, Origin, answer, redirect
 from lading.service.documents.search import Filter
 from lading.service.models import Status
 from tests.support.servers.service import ORGANIZATION, OTHER_ISSUER, Client, final, running_service, token
@@ -82,6 +82,46 @@ async def test_failures_are_shown_with_what_helps(tmp_path: Path) -> None:
         stranger = Client(service.url, token(issuer=OTHER_ISSUER, admin=True))
         assert (await stranger.fetch(f"/api/v1/imports/{import_id}/trace")).code == 404
         assert (await Client(service.url, "none").fetch(f"/api/v1/imports/{import_id}/trace")).code == 401
+
+
+def once(data: bytes) -> Behaviour:
+    """A single-use URL: it is gone with its first answer."""
+    asked: list[bool] = []
+
+    async def behave(exchange: Exchange) -> bool:
+        asked.append(True)
+        return await answer(data, 200 if len(asked) == 1 else 410)(exchange)
+
+    return behave
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_preflight_sends_each_request_once_and_its_secrets_to_one_origin(tmp_path: Path) -> None:
+    async with Origin() as other, Origin() as origin, running_service(tmp_path) as service:
+        client = Client(service.url, token())
+        other.routes = {"/c.jpg": once(DATA), "/mirror.jpg": once(DATA)}
+        origin.routes = {"/a": redirect("/b"), "/b": redirect(other.url("/c.jpg")), "/none": answer(b"", 404)}
+        headers = {"Authorization": "hush", "User-Agent": "Mozilla/5.0"}
+        urls = [origin.url("/a"), other.url("/mirror.jpg"), origin.url("/none")]
+        _, found = await preflight(client, url=urls, headers=headers)
+        assert (found["would_succeed"], found["error"], found["final_url"]) == (True, None, other.url("/c.jpg"))
+        assert sorted(request.target for request in origin.requests) == ["/a", "/b", "/none"]
+        assert sorted(request.target for request in other.requests) == ["/c.jpg", "/mirror.jpg"]
+        assert {request.headers["authorization"] for request in origin.requests} == {"hush"}
+        assert not [request for request in other.requests if "hush" in str(request.headers)]
+        assert {request.headers["user-agent"] for request in other.requests} == {"Mozilla/5.0"}
+        told = [(finding["hop"], finding["subject"], finding["rule"]) for finding in found["findings"]]
+        assert [one for one in told if one[1] == "answer"] == [
+            (1, "answer", "status 302, a redirect"),
+            (2, "answer", "status 302, a redirect"),
+            (3, "answer", "status 200"),
+        ]
+        assert (1, "address 127.0.0.1") in {(hop, subject) for hop, subject, _ in told}
+        assert [mirror["findings"][-1]["rule"] for mirror in found["mirrors"]] == [
+            "status 200",
+            "status 200",
+            "status 404",
+        ]
 
 
 @pytest.mark.gen_test(timeout=30)

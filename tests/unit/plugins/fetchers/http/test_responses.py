@@ -155,6 +155,6 @@ def test_a_redirect_leads_to_exactly_one_place(headers: list[tuple[bytes, bytes]
         http_responses.location(headers)
 
 
-def test_locations_are_utf_8_or_else_latin_1() -> None:
+def test_locations_are_utf_8_or_keep_their_bytes() -> None:
     assert http_responses.location([(b"Location", "/é".encode())]) == "/é"
     assert http_responses.location([(b"Location", "/é".encode("latin-1"))]) == "/%E9"
