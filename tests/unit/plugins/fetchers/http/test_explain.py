@@ -134,7 +134,7 @@ async def test_an_explanation_ends_as_a_fetch_does(location: str, expected: type
         (answer(b"x", 404), OriginNotFound),
         (answer(b""), BodyEmpty),
         (answer(b"x" * 2001), BodyTooLarge),
-        (answer(b"x", headers={"Content-Encoding": "gzip"}), ContentEncodingNotAllowed),
+        (answer(b"x", headers={"Content-Encoding": "br"}), ContentEncodingNotAllowed),
         (answer(b"x", 206), OriginProtocolError),
     ],
 )
