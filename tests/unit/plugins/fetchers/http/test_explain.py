@@ -142,7 +142,7 @@ async def test_an_explanation_ends_as_a_fetch_does(location: str, expected: type
 async def test_what_an_answer_announces_is_judged_too(behaviour: Behaviour, expected: type[FetchError]) -> None:
     async with Origin({"/a": behaviour}) as origin, http_fetcher(max_bytes=2000) as fetcher:
         _, error = await explained(fetcher, origin.url("/a"), follow=True)
-    assert type(error) is expected
+    assert isinstance(error, expected)
 
 
 @pytest.mark.gen_test
