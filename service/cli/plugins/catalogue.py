@@ -96,9 +96,7 @@ def catalogue(configured: Callable[[Kind], Sequence[str]]) -> list[PluginEntry]:
 def _entry(plugin: InstalledPlugin, configured: bool) -> PluginEntry:
     told = (plugin.kind, plugin.name, plugin.distribution, plugin.version, plugin.target, configured)
     try:
-        with contextlib.redirect_stdout(
-            io.StringIO()
-        ):  # output of a module during its import does not belong into the list
+        with contextlib.redirect_stdout(io.StringIO()):  # what a module prints at its import is no part of the list
             cls = load(plugin.kind, plugin.name).cls
         return PluginEntry(*told, cls.contract_version, capabilities(cls), _options(cls.Options.model_fields))
     except RegistryError as error:

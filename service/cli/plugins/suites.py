@@ -123,9 +123,7 @@ def _with(kind: Kind, name: str, config: Path | None, environ: Mapping[str, str]
     names = settings.plugin_names(kind)
     if name in names:
         return settings
-    if (
-        kind == "storage"
-    ):  # only one storage is configured, so the environment's options of the other have no section then
+    if kind == "storage":  # the environment's options of the other storage have no section then
         other = f"LADING_STORAGE_{re.sub('[.-]', '_', names[0].upper())}__"
         rest = {variable: value for variable, value in environ.items() if not variable.startswith(other)}
         return load_settings(config, {**rest, "LADING_STORAGE__BACKEND": name})
