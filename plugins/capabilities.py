@@ -216,9 +216,9 @@ class SupportsEarlyRefusal(ABC):
 
 
 LONGEST_HEAD: Final = 4096
-"""Most bytes that ``SupportsEarlyRefusal.could_be`` is given."""
+"""The largest number of bytes for ``SupportsEarlyRefusal.could_be``."""
 
 DETECTOR_CAPABILITIES: Mapping[str, type] = MappingProxyType(
-    {"early_refusal": SupportsEarlyRefusal, "formats": SupportsFormats}
+    {"early refusal": SupportsEarlyRefusal, "formats": SupportsFormats}
 )
 """Every capability of detectors, by the name that ``lading plugins`` prints."""

@@ -14,7 +14,7 @@ HINTS: Final[Mapping[str, str]] = {
     "body_too_large": "Make the image smaller. Operators raise the limit.",
     "body_truncated": "Check that the origin sends whole images.",
     "connect_failed": "Check that the origin is up.",
-    "connection_lost": "Check the origin and the network in between.",
+    "connection_lost": "Check the origin, and the network between Lading and the origin.",
     "content_encoding_bomb": "Send the image without a content encoding.",
     "content_encoding_corrupt": "Correct the `Content-Encoding` that the origin sends, or the file.",
     "content_encoding_not_allowed": "Turn off compression of images at the origin.",
@@ -55,8 +55,10 @@ HINTS: Final[Mapping[str, str]] = {
     "image_elsewhere": "Operators add the storage that `detail` names to `others`.",
     "image_lost": "Operators check who changes objects in the storage. `lading storage audit` lists all such images.",
     "image_not_supported": "Save the image again as an ordinary image of its format.",
-    "image_too_complex": "Save the image again without what makes it large. Operators raise the limit.",
-    "image_unavailable": "Try again after `Retry-After` seconds, deletions too. The log has the reason.",
+    "image_too_complex": "Save the image again with less metadata or fewer frames. Operators raise the limit.",
+    "image_unavailable": (
+        "Send the request, also a deletion, again after `Retry-After` seconds. The log has the reason."
+    ),
     "internal_error": "Report the error with the request id. Lading tries an import with this error again.",
     "item_too_large": "Post the item alone.",
     "json_duplicate_key": "Send each key once.",
@@ -74,7 +76,7 @@ HINTS: Final[Mapping[str, str]] = {
     "origin_denied": "Send credentials in `headers`, or a signed url. Credentials stay with the origin of the first url; other origins get only `User-Agent`, `Accept`, `Accept-Language` and `Referer`.",  # noqa: E501
     "origin_not_found": "Check the path in the url.",
     "origin_protocol_error": "Correct the origin's HTTP.",
-    "origin_rejected": "Send the same request to the origin yourself, and read its answer.",
+    "origin_rejected": "Request the url yourself, and read the answer of the origin.",
     "origin_unavailable": "Wait. Lading obeys the origin's `Retry-After` and tries again.",
     "parameter_invalid": "Correct the parameter.",
     "params_conflict": "Use each name in one way.",
@@ -84,9 +86,9 @@ HINTS: Final[Mapping[str, str]] = {
     "plugin_blocked": "Report it to the plugin's author. The service's log names the plugin and the line.",
     "plugin_error": "Read the service's log under the import's id.",
     "plugin_fault": "Report it to the plugin's author. The service's log names the plugin.",
-    "precondition_failed": "Ask without the condition, or with the current `ETag`.",
+    "precondition_failed": "Send the request without the condition, or with the current `ETag`.",
     "quota_exceeded": "Delete images. Operators raise the limit.",
-    "range_not_satisfiable": "Ask for bytes within the size that `Content-Range` names.",
+    "range_not_satisfiable": "Request bytes within the size in `Content-Range`.",
     "rate_limited": "Try again after `Retry-After` seconds. Operators raise the limit.",
     "receiver_gone": "Enable the endpoint when the receiver is back, and replay the delivery.",
     "receiver_refused": "Check the attempt's `status`, and the receiver's log.",
@@ -100,7 +102,9 @@ HINTS: Final[Mapping[str, str]] = {
     "side_too_long": "Make the image smaller. Operators raise the limit.",
     "source_not_modified": "Report it to the plugin's author.",
     "source_refused": "Read the plugin's documentation.",
-    "still_stopping": "Try again after `Retry-After` seconds. It takes two minutes at most while the storage works.",
+    "still_stopping": (
+        "Try again after `Retry-After` seconds. While the storage works, the removal takes two minutes at most."
+    ),
     "storage_content_mismatch": "Lading tries again by itself. Operators check memory and disks if the error stays.",
     "storage_denied": "Operators check the permissions. `lading check` shows what fails.",
     "storage_error": "Read the service's log under the import's id.",

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from lading.service.api.openapi.operations import OPERATIONS
+from lading.service.imports.validation import PARAMETERS
 from tests.docs.pages.answers import Answer, answer_difference, recorded
 from tests.docs.pages.blocks import blocks
 from tests.docs.pages.comparing import Names
@@ -20,6 +21,13 @@ PRINTED = f'HTTP/1.1 200 OK\r\nDate: now\r\nLocation: /things/{REAL}\r\n\r\n{{"i
 def test_every_operation_is_there_once_and_no_other() -> None:
     shown = [found for page in API for found in OPERATION.findall(page.read_text(encoding="utf-8"))]
     assert sorted(shown) == sorted(f"{operation.method.upper()} {operation.path}" for operation in OPERATIONS)
+
+
+def test_every_parameter_of_an_import_is_described_and_no_other() -> None:
+    page = next(page for page in API if page.name == "imports.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^(`[^\n]*)\n:   ", page.partition("## Parameters")[2].partition("\n## ")[0], re.MULTILINE)
+    described = {name for term in terms for name in re.findall(r"`(\w+)(?:\[\w+\])?`", term)}
+    assert described == {*PARAMETERS, "file"}
 
 
 def test_every_operation_has_a_command_and_its_answer() -> None:
