@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .capabilities import (
+        LONGEST_HEAD,
         Finding,
         ListedObject,
         PostAnswer,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTRACT_VERSION",
+    "LONGEST_HEAD",
     "MAX_KEY_LENGTH",
     "CommaSeparated",
     "Fetched",
@@ -69,6 +71,7 @@ __all__ = [
 
 _MODULES: Final = {
     "capabilities": (
+        "LONGEST_HEAD",
         "Finding",
         "ListedObject",
         "PostAnswer",
