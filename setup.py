@@ -123,7 +123,7 @@ setup(
         ],
     },
     entry_points={
-        "console_scripts": ["lading = lading.service.cli.main:main"],
+        "console_scripts": ["lading = lading.__main__:main"],
         "pytest11": ["lading = lading.pytest_plugin"],
         "lading.fetchers": [
             "http = lading.plugins.fetchers.http.fetcher:HttpFetcher",

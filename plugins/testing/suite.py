@@ -105,7 +105,7 @@ def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
     """
     unhandled: list[str] = []
     # With a factory, the loop that other tests have set for this thread stays theirs.
-    with _only_garbage_of_its_own(), asyncio.Runner(debug=True, loop_factory=asyncio.new_event_loop) as runner:
+    with only_garbage_of_its_own(), asyncio.Runner(debug=True, loop_factory=asyncio.new_event_loop) as runner:
         loop = runner.get_loop()
         loop.set_exception_handler(lambda _loop, context: unhandled.append(_described(context)))
         with BlockingWatch(loop, type(suite)) as watch:
@@ -116,8 +116,14 @@ def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
 
 
 @contextmanager
-def _only_garbage_of_its_own() -> Iterator[None]:
-    """Let collections pass over what was there before: it is not this case's, and much of it takes long."""
+def only_garbage_of_its_own() -> Iterator[None]:
+    """Let collections pass over what was there before: it is not this case's, and much of it takes long.
+
+    It may be entered within itself, and lasts until the outermost block ends.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
     gc.freeze()
     try:
         yield

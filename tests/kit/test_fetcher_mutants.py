@@ -13,7 +13,7 @@ from lading.plugins.testing import FetcherSuite, Flaw, HttpFetcherSuite, leaks
 from lading.plugins.testing.bodies import MIB
 from lading.plugins.testing.fetcher import support as fetcher_support
 from lading.plugins.testing.fetcher.http.posting import PostingCases
-from lading.plugins.testing.suite import run_case
+from lading.plugins.testing.suite import only_garbage_of_its_own, run_case
 from tests.kit.broken import fetcher_lives as lives
 from tests.kit.broken import fetchers as broken
 from tests.kit.broken import http_fetchers as http
@@ -166,16 +166,17 @@ def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.Monke
 
     suite = SuiteUnderTest()
     suite.place = tmp_path
-    try:
-        with pytest.raises((*FAILURES, TimeoutError) if fault.hangs else FAILURES) as caught:
-            run_case(suite, getattr(suite, fault.case)(*fault.arguments))
-        assert fault.says in str(caught.value)
-    finally:
-        lives.ClosesTheOthersToo.all.clear()
-        lives.ClosesAtTheEndAlone.left.clear()
-        lives.LeavesTheConnectionWhenCancelled.left.clear()
-        lives.KeepsATask.left.clear()
-        gc.collect()
+    with only_garbage_of_its_own():
+        try:
+            with pytest.raises((*FAILURES, TimeoutError) if fault.hangs else FAILURES) as caught:
+                run_case(suite, getattr(suite, fault.case)(*fault.arguments))
+            assert fault.says in str(caught.value)
+        finally:
+            lives.ClosesTheOthersToo.all.clear()
+            lives.ClosesAtTheEndAlone.left.clear()
+            lives.LeavesTheConnectionWhenCancelled.left.clear()
+            lives.KeepsATask.left.clear()
+            gc.collect()
 
 
 def test_every_case_has_found_something() -> None:

@@ -3,6 +3,8 @@
 import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import dataclass, field
@@ -344,3 +346,11 @@ def test_what_is_wrong_is_said_in_one_message(tmp_path: Path, group: str) -> Non
         assert [said for said in says if said not in messages[0]] == [], (name, messages[0])
         assert SECRET not in answer.stderr, name
         assert not wrong.stdin or wrong.stdin not in answer.stderr, name
+
+
+def test_a_start_without_collections_of_garbage_turns_them_on(tmp_path: Path) -> None:
+    program = "import gc, lading.__main__ as started; print(gc.isenabled(), gc.get_stats()[2]['collections'])"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", "0"]

@@ -1,9 +1,11 @@
 """``lading plugins new``: what it writes installs with pip, works in the service, and passes the kit."""
 
+import fcntl
 import os
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,10 +55,15 @@ def install(site: Path, *packages: Path) -> None:
     run("-m", "pip", "install", *options, *map(str, packages), cwd=site.parent)
 
 
-@pytest.fixture(scope="module")
-def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all kinds: most of the time goes to the packages that each of them imports."""
-    return tmp_path_factory.mktemp("mypy")
+@pytest.fixture
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One for all kinds and processes, in turn: most of the time goes to the packages that each of them imports."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "mypy"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder / "cache"
 
 
 @pytest.mark.timeout(300)
