@@ -24,7 +24,7 @@ HINTS: Final[Mapping[str, str]] = {
     "content_missing": "Send the bytes of an image.",
     "content_not_expected": "Create another import.",
     "csv_invalid": "Correct the line, and write a line break in the metadata as `\\n`. The other lines are accepted.",
-    "data_url_invalid": "Correct the `data:` url.",
+    "data_url_invalid": "Correct the `data:` url. In a form, send each `+` of it as `%2B`.",
     "deadline_exceeded": "Operators check the plugin, or raise its `deadline`.",
     "detect_error": "Read the service's log under the import's id.",
     "detector_crashed": "Lading tries again by itself. Report the image if the error stays.",
