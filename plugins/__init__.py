@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         SupportsFiles,
         SupportsFormats,
         SupportsListing,
+        SupportsLongUrls,
         SupportsPosting,
         SupportsSignedUrls,
     )
@@ -62,6 +63,7 @@ __all__ = [
     "SupportsFiles",
     "SupportsFormats",
     "SupportsListing",
+    "SupportsLongUrls",
     "SupportsPosting",
     "SupportsSignedUrls",
     "TypeDetector",
@@ -80,6 +82,7 @@ _MODULES: Final = {
         "SupportsFiles",
         "SupportsFormats",
         "SupportsListing",
+        "SupportsLongUrls",
         "SupportsPosting",
         "SupportsSignedUrls",
     ),

@@ -179,8 +179,20 @@ class SupportsPosting(ABC):
         """
 
 
+class SupportsLongUrls(ABC):
+    """A fetcher whose urls contain the image itself, and are therefore longer than others."""
+
+    @classmethod
+    @abstractmethod
+    def longest_url(cls, options: PluginOptions) -> int:
+        """Return the bytes of a request that Lading reserves for a url of this fetcher with these options. Do no I/O.
+
+        Lading accepts a request to import that is longer than ``body_max_bytes`` by so much, up to 16 MiB.
+        """
+
+
 FETCHER_CAPABILITIES: Mapping[str, type] = MappingProxyType(
-    {"explaining": SupportsExplaining, "posting": SupportsPosting}
+    {"explaining": SupportsExplaining, "long urls": SupportsLongUrls, "posting": SupportsPosting}
 )
 """Every capability of fetchers, by the name that ``lading plugins`` prints."""
 

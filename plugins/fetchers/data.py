@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic import Field
 
+from ..capabilities import SupportsLongUrls
 from ..contracts import Fetched, Fetcher, Source
 from ..errors import DataUrlInvalid
 from ..host.schemes import scheme_of, trimmed
@@ -34,14 +35,15 @@ class DataOptions(PluginOptions):
     max_bytes: int = Field(
         default=1024**2,
         ge=1,
-        le=32 * 1024**2,
+        le=6 * 1024**2,
         description=(
-            "Longest image in a data: URL, in bytes. The whole URL must also fit into body_max_bytes of [service]."
+            "Longest image in a data: URL, in bytes. A request to import with a token may be longer than"
+            " body_max_bytes of [service] by twice as much, which base64 fits into."
         ),
     )
 
 
-class DataFetcher(Fetcher):
+class DataFetcher(SupportsLongUrls, Fetcher):
     """See ``Fetcher``.
 
     Base64 is read forgivingly (WHATWG Infra section 7): white space does not count, and padding may be missing. A
@@ -56,6 +58,11 @@ class DataFetcher(Fetcher):
     def __init__(self, options: DataOptions) -> None:
         self._options = options
         self._closed = False
+
+    @classmethod
+    def longest_url(cls, options: PluginOptions) -> int:
+        """See ``SupportsLongUrls.longest_url``. Base64 takes four bytes for three, and a form escapes + and / of it."""
+        return 2 * options.max_bytes if isinstance(options, DataOptions) else 0
 
     def check(self, source: Source) -> None:
         """See ``Fetcher.check``: the head of the URL is looked at; its data not before the fetch."""

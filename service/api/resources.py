@@ -37,6 +37,7 @@ class RequestLimits:
         params: depth and number of parameters.
         head_max_bytes: of the request line and the header fields.
         body_max_bytes: of a body that is gathered in memory.
+        import_body_max_bytes: of such a body that describes an import, and comes with a token.
         body_timeout: seconds for such a body.
         upload_max_bytes: of a body that is an image.
         upload_stall_timeout: seconds without progress after which such a body fails.
@@ -46,6 +47,7 @@ class RequestLimits:
     params: ParamLimits
     head_max_bytes: int
     body_max_bytes: int
+    import_body_max_bytes: int
     body_timeout: float
     upload_max_bytes: int
     upload_stall_timeout: float

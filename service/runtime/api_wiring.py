@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Final
 
 from ..api.auth import Authenticator
 from ..api.auth.directory import IssuerDirectory
@@ -30,6 +31,9 @@ from ..observe.readiness import Readiness
 from ..work.backlog import Backlog
 from ..work.pipeline.duplicates import Duplicates
 from .wiring import Parts, make_images
+
+LONGEST_BODY: Final = 16 * 1024**2
+"""Bytes of the longest request body that is gathered in memory, and fits into a document."""
 
 
 def make_resources(
@@ -109,6 +113,9 @@ def _common(parts: Parts) -> Common:
             params=ParamLimits(service.params_max_depth, service.params_max_pairs),
             head_max_bytes=service.head_max_bytes,
             body_max_bytes=service.body_max_bytes,
+            import_body_max_bytes=max(
+                service.body_max_bytes, min(service.body_max_bytes + parts.longest_url, LONGEST_BODY)
+            ),
             body_timeout=service.body_timeout,
             upload_max_bytes=settings.uploads.max_bytes,
             upload_stall_timeout=settings.uploads.stall_timeout,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from ...backends.guard.storage import GuardedStorage
-from ...plugins.capabilities import SupportsFormats
+from ...plugins.capabilities import SupportsFormats, SupportsLongUrls
 from ...plugins.contracts import TypeDetector
 from ...plugins.errors import PluginError, PluginFault
 from ...plugins.host.guards import GuardedDetector, GuardedFetcher
@@ -99,6 +99,26 @@ def formats_of(components: Components) -> Mapping[str, frozenset[str]] | None:
             fault.plugin = component.plugin.name
             raise fault from error
     return found
+
+
+def longest_url_of(components: Components) -> int:
+    """The bytes of a request to import that the configured fetchers need for a url, beyond ``body_max_bytes``.
+
+    Raises:
+        PluginError: a fetcher fails to say.
+    """
+    longest = 0
+    for component in components.fetchers:
+        cls = component.plugin.cls
+        if not issubclass(cls, SupportsLongUrls):
+            continue
+        try:
+            longest = max(longest, cls.longest_url(component.options))
+        except Exception as error:
+            fault = PluginFault(f"longest_url raised {type(error).__name__}")
+            fault.plugin = component.plugin.name
+            raise fault from error
+    return longest
 
 
 def _constructed(component: Component[Plugin], watch: Watch | None) -> Plugin:

@@ -38,7 +38,7 @@ from ..work.pipeline.importer import Importer
 from ..work.retries import RetryPolicy
 from ..work.slots import Limits
 from ..work.worker import Worker, WorkerOptions
-from .plugins import detectors_for, fetchers_for, formats_of, storages_for
+from .plugins import detectors_for, fetchers_for, formats_of, longest_url_of, storages_for
 
 IMPORT_TYPES = frozenset({"url", "data", "upload"})
 """Values of ``import_type`` that clients may send, in addition to the kinds of the configured fetchers."""
@@ -62,6 +62,7 @@ class Parts:
     progress: Progress
     awake: AwakeClock
     formats: Mapping[str, frozenset[str]] | None = None
+    longest_url: int = 0
     webhooks: WebhookParts | None = None
 
     @property
@@ -158,6 +159,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             progress=progress,
             awake=awake,
             formats=formats_of(components),
+            longest_url=longest_url_of(components),
             webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng),
         )
 

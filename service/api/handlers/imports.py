@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +14,7 @@ from ...imports.lists import Query
 from ...imports.uploads.receiving import Reception
 from ...limits.rates import rate_limit_headers
 from ...models import MAX_ID_LENGTH, Import, Status
-from ...models.grants import Grant
+from ...models.grants import Grant, Unauthorized
 from ...models.representation import accepted, detailed
 from ...observe.traces import trace_document
 from ...storages.spool import Spool
@@ -27,6 +28,28 @@ from .content import ReceivingHandler
 from .deleting import answer_deleted
 
 ROUTE_PARAMS = {"controller": "api/v1/imports", "action": "create"}
+
+
+class DescribingHandler(BaseHandler):
+    """A handler whose body describes an import: with a token it may be longer, since a url may hold the image."""
+
+    def prepare(self) -> Awaitable[None] | None:  # type: ignore[override]  # Tornado awaits it
+        """Look at the token before a long body comes."""
+        if self.announced_bytes() > self.gathered_max_bytes:
+            return self._prepare_long()
+        BaseHandler.prepare(self)
+        return None
+
+    async def allow_long(self) -> None:
+        """Raise the limit of the body, if it is announced as long, and the request has a valid token."""
+        if self.announced_bytes() > self.gathered_max_bytes:
+            with suppress(Unauthorized, ApiError):  # the method itself answers with it
+                await self.authenticate()
+                self.gathered_max_bytes = self.common.limits.import_body_max_bytes
+
+    async def _prepare_long(self) -> None:
+        await self.allow_long()
+        BaseHandler.prepare(self)
 
 
 class WaitingHandler(BaseHandler):
@@ -55,7 +78,7 @@ class WaitingHandler(BaseHandler):
             return await self.api.waiting.final(document, seconds, self._gone)
 
 
-class ImportsHandler(WaitingHandler, ReceivingHandler):
+class ImportsHandler(DescribingHandler, WaitingHandler, ReceivingHandler):
     """The collection of imports."""
 
     spool: Spool | None
@@ -73,15 +96,15 @@ class ImportsHandler(WaitingHandler, ReceivingHandler):
         content_type = self.request.headers.get("Content-Type", "")
         if self.request.method == "POST" and media_type_of(content_type) == "multipart/form-data":
             return ReceivingHandler.prepare(self)
-        BaseHandler.prepare(self)
-        return None
+        return DescribingHandler.prepare(self)
 
     async def accept_body(self) -> None:
         """Begin to read a multipart body."""
-        self.max_body_bytes += self.common.limits.body_max_bytes
+        await self.allow_long()
+        self.max_body_bytes += self.gathered_max_bytes
         headers, limits = self.request.headers, self.common.limits.params
         check_encoding(headers.get("Content-Type", ""), headers.get("Content-Encoding", ""))
-        self._multipart = MultipartStream(headers.get("Content-Type", ""), limits, self.common.limits.body_max_bytes)
+        self._multipart = MultipartStream(headers.get("Content-Type", ""), limits, self.gathered_max_bytes)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:  # type: ignore[override]  # Tornado awaits it
         """See ``prepare``."""
@@ -222,7 +245,7 @@ class TraceHandler(BaseHandler):
         self.answer(HTTPStatus.OK, trace_document(document))
 
 
-class PreflightHandler(WaitingHandler):
+class PreflightHandler(DescribingHandler, WaitingHandler):
     """The preflight of an import."""
 
     async def post(self) -> None:

@@ -24,6 +24,8 @@ class BaseHandler(AnsweringHandler):
     def initialize(self, common: Common, api: object) -> None:
         """See ``AnsweringHandler.initialize``."""
         super().initialize(common, api)
+        self.gathered_max_bytes = common.limits.body_max_bytes
+        """The limit of a body that is gathered in memory."""
         self._body = bytearray()
         self._discarded = 0
         self._refusal: ApiError | None = None
@@ -34,9 +36,9 @@ class BaseHandler(AnsweringHandler):
         self.check_head()
         self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
         announced = self.announced_bytes()
-        if announced > self.common.limits.body_max_bytes:
+        if announced > self.gathered_max_bytes:
             self._refuse_body()
-            if announced > DISCARD_FACTOR * self.common.limits.body_max_bytes or "Expect" in self.request.headers:
+            if announced > DISCARD_FACTOR * self.gathered_max_bytes or "Expect" in self.request.headers:
                 self.body()
         if announced or "Transfer-Encoding" in self.request.headers:
             self._timer = asyncio.get_running_loop().call_later(self.common.limits.body_timeout, self._body_timed_out)
@@ -58,13 +60,13 @@ class BaseHandler(AnsweringHandler):
 
     def data_received(self, chunk: bytes) -> None:
         """Gather the body; beyond the limit, count the discarded bytes."""
-        if self._refusal is None and len(self._body) + len(chunk) > self.common.limits.body_max_bytes:
+        if self._refusal is None and len(self._body) + len(chunk) > self.gathered_max_bytes:
             self._refuse_body()
         if self._refusal is None:
             self._body += chunk
             return
         self._discarded += len(chunk)
-        if self._discarded > DISCARD_FACTOR * self.common.limits.body_max_bytes and not self._finished:
+        if self._discarded > DISCARD_FACTOR * self.gathered_max_bytes and not self._finished:
             self.answer_error(self._refusal)
 
     def body(self) -> bytes:
@@ -86,7 +88,7 @@ class BaseHandler(AnsweringHandler):
         self._body = bytearray()
 
     def _refuse_body(self) -> None:
-        self._refusal = ApiError("request_body_too_large", limit=self.common.limits.body_max_bytes)
+        self._refusal = ApiError("request_body_too_large", limit=self.gathered_max_bytes)
         self._discarded = len(self._body)
         self._body = bytearray()
 

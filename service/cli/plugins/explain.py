@@ -67,7 +67,8 @@ async def explain(url: str, settings: Settings, components: Components) -> Expla
 
 def redacted(url: str) -> str:
     """Scheme, host and path of the URL. Userinfo and query may be secret, and so may be a malformed rest."""
-    if (found := http_url(url)) is not None:
+    found = http_url(url)
+    if found is not None and "@" not in found.path:  # or else it may be a part of a password
         return found.loggable
     text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in trimmed(url))
     scheme = scheme_of(text)

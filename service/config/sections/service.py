@@ -76,7 +76,10 @@ class ServiceSettings(Section):
         256 * 1024,
         ge=1024,
         le=16 * 1024**2,
-        description="Longest request body, in bytes. Lading refuses a longer body with status 413.",
+        description=(
+            "Longest request body, in bytes. Lading refuses a longer body with status 413. A request to import"
+            " may be longer where a data: URL may be; see max_bytes of [fetch.data]."
+        ),
     )
     head_max_bytes: int = Field(
         16 * 1024, ge=1024, le=1024**2, description="Longest request line plus header fields, in bytes."

@@ -18,7 +18,11 @@ FORM = f"album_id=imported_album&url={URL}"
 
 @pytest.fixture
 def api_changes() -> dict[str, Any]:
-    return {"common.limits.body_max_bytes": 1000, "common.limits.body_timeout": 0.3}
+    return {
+        "common.limits.body_max_bytes": 1000,
+        "common.limits.import_body_max_bytes": 1000,
+        "common.limits.body_timeout": 0.3,
+    }
 
 
 @pytest.mark.parametrize("sent", ["abc-123", "a" * 255, "A.b_c@d=e+f/g"])

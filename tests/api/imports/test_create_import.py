@@ -1,7 +1,10 @@
 """``POST /api/v1/imports``: bodies, parameters and their echo."""
 
+import base64
 import json
+import random
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -100,6 +103,29 @@ async def test_a_url_as_it_is_pasted_comes_back_as_sent_and_is_of_the_host_that_
     assert (found.url, found.host) == (url, "xn--bcher-kva.test")
 
 
+@pytest.mark.one_store
+@pytest.mark.gen_test(timeout=30)
+async def test_a_data_url_of_the_longest_image_is_accepted_with_a_token_in_every_kind_of_body(
+    client: Client, base_url: str
+) -> None:
+    url = "data:image/png;base64," + base64.b64encode(random.Random(1).randbytes(1024**2)).decode()
+    form = urlencode({"album_id": "imported_album", "url": url})
+    multipart = (
+        '--b\r\nContent-Disposition: form-data; name="album_id"\r\n\r\nimported_album\r\n'
+        f'--b\r\nContent-Disposition: form-data; name="url"\r\n\r\n{url}\r\n--b--\r\n'
+    )
+    for response in (
+        await client.post_json({"album_id": "imported_album", "url": url}),
+        await client.post(form),
+        await client.post(multipart, "multipart/form-data; boundary=b"),
+    ):
+        assert response.code == 200, response.body[:300]
+        assert params_of(response.body)["url"] == url
+    assert problem((await Client(base_url, "none").post(form)).body)["code"] == "unauthorized"
+    too_long = problem((await client.post("a" * (256 * 1024 + 2 * 1024**2 + 1))).body)
+    assert (too_long["code"], str(256 * 1024 + 2 * 1024**2) in too_long["detail"]) == ("request_body_too_large", True)
+
+
 @pytest.mark.gen_test
 async def test_without_a_url_the_import_waits_for_its_bytes(client: Client, assembled: Assembled) -> None:
     response = await client.post("album_id=imported_album")
@@ -174,7 +200,7 @@ async def test_a_password_in_a_refused_url_is_not_repeated(client: Client) -> No
         (b"x", "multipart/form-data", 400, "multipart_invalid"),
         (b"<a/>", "application/xml", 415, "unsupported_media_type"),
         (b"a=1", "application/x-www-form-urlencoded; charset=iso-8859-1", 415, "unsupported_media_type"),
-        (b"a" * (256 * 1024 + 1), "application/x-www-form-urlencoded", 413, "request_body_too_large"),
+        (b"a" * (256 * 1024 + 2 * 1024**2 + 1), "application/x-www-form-urlencoded", 413, "request_body_too_large"),
         (b"url=example.com/a.jpg", "application/x-www-form-urlencoded", 422, "url_scheme_missing"),
         (b"url=example.com:8080/a.jpg", "application/x-www-form-urlencoded", 422, "url_scheme_missing"),
         (b"url=ftp://example.com/a.jpg", "application/x-www-form-urlencoded", 422, "url_scheme_not_allowed"),

@@ -95,7 +95,7 @@ def test_each_redirect_is_a_hop_with_its_own_verdicts(origin: Origin, tmp_path: 
     [
         ("ftp://127.0.0.1/b", "redirect_not_allowed"),
         (f"http://u:{SECRET}@127.0.0.1/", "redirect_not_allowed"),
-        ("http://127.1/", "redirect_not_allowed"),
+        ("http://127.0.0.1.1/", "redirect_not_allowed"),
         ("/a", "too_many_redirects"),
         ("http://images.example/", "host_not_allowed"),
     ],
@@ -140,7 +140,7 @@ def test_a_closed_port_is_told_as_to_a_client(tmp_path: Path) -> None:
     ("url", "told"),
     [
         (f"http://user:{SECRET}@127.0.0.1/", "url_invalid"),
-        (f"http://127.1/?{SECRET}", "url_invalid"),
+        (f"http://127.0.0.1.1/?{SECRET}", "url_invalid"),
         ("ftp://127.0.0.1/", "url_scheme_not_allowed"),
         ("127.0.0.1/a", "url_scheme_missing"),
         ("http://127.0.0.1:22/", "url_port_not_allowed"),
