@@ -133,14 +133,16 @@ def _invalid(parameter: str, reason: str) -> ApiError:
 
 
 _URL: Final[Schema] = {"type": "string", "minLength": 1}
+_SOURCE: Final[Schema] = {"type": "string", "pattern": r"\S"}
+"""White space alone is an empty url."""
 PARAMETERS: Final[Mapping[str, Declared]] = {
     "url": Declared(
         "The url of the image, or a list of mirrors. Without it, the import waits for its bytes.",
         lambda _name, value, _rules: _validate_url(value),
         lambda _: {
             "anyOf": [
-                _URL,
-                {"type": "array", "items": _URL, "minItems": 1, "maxItems": MAX_URLS},
+                _SOURCE,
+                {"type": "array", "items": _SOURCE, "minItems": 1, "maxItems": MAX_URLS},
                 {"type": "null"},
             ]
         },

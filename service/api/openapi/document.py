@@ -61,7 +61,7 @@ def describe(rules: ParamRules, upload_max_bytes: int) -> dict[str, Any]:
         "info": {
             "title": "Lading",
             "version": version("lading"),
-            "summary": "Imports images: post a URL, get a document, and find the image stored.",
+            "summary": "Imports images by URL: post a URL, get a document at once, and Lading stores the image.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,

@@ -130,6 +130,10 @@ def test_whatever_is_sent_is_accepted_or_refused_by_name(params: dict[str, Any])
         assert error.code == "parameter_invalid"
         assert error.parameter in params
         return
-    assert all(isinstance(params.get(name), str | None) for name in ("album_id", "filename", "url", "import_type"))
+    assert all(isinstance(params.get(name), str | None) for name in ("album_id", "filename", "import_type"))
+    urls = params.get("url")
+    assert urls is None or all(
+        isinstance(one, str) and one.strip() for one in (urls if isinstance(urls, list) else [urls])
+    )
     assert all(isinstance(params.get(name), dict | None) for name in ("metadata", "metadatas", "headers"))
     assert len((params.get("filename") or "").encode()) <= 8

@@ -1,4 +1,4 @@
-"""What several operations have in common."""
+"""The common parts of operations."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -37,9 +37,12 @@ CONTENT_ERRORS: Final = (
     *("storage_full", "storage_denied", "storage_quota_exceeded", "expectation_failed"),
 )
 LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
-CURSOR: Final = Parameter("cursor", {"type": "string", "minLength": 1}, "From the `Link` of the page before.")
+CURSOR: Final = Parameter("cursor", {"type": "string", "minLength": 1}, "From the `Link` of the previous page.")
 WAIT: Final = Parameter(
-    "Prefer", {"type": "string", "examples": ["wait=20"]}, "Answer when the import is final.", "header"
+    "Prefer",
+    {"type": "string", "examples": ["wait=20"]},
+    "Answer when the import is final, after this time at most.",
+    "header",
 )
 TUS: Final = Parameter("Tus-Resumable", {"type": "string", "const": "1.0.0"}, "Version.", "header", is_required=True)
 PARAMETERS: Final[Mapping[str, Schema]] = {

@@ -36,8 +36,8 @@ IMAGES: Final[Sequence[Operation]] = (
         "Get the bytes of an image.",
         "Ranges and conditions are those of RFC 9110.",
         (
-            Parameter("Range", STRING, "Parts of the image.", "header"),
-            Parameter("If-None-Match", STRING, "Versions that are known.", "header"),
+            Parameter("Range", STRING, "The requested parts of the image.", "header"),
+            Parameter("If-None-Match", STRING, "The entity tags that the client knows.", "header"),
         ),
         answers={200: {"*/*": BINARY}, 206: {"*/*": BINARY}, 302: {}, 304: {}},
         errors=(

@@ -20,9 +20,9 @@ from .common import (
     WAIT,
 )
 
-LAST_EVENT: Final = Parameter("Last-Event-ID", STRING, "Of the last event that is known.", "header")
+LAST_EVENT: Final = Parameter("Last-Event-ID", STRING, "The id of the last event that the client knows.", "header")
 ACCESS_TOKEN: Final = Parameter(
-    "access_token", STRING, "The token, for the `EventSource` of browsers, which sends no `Authorization`."
+    "access_token", STRING, "The token, for a browser's `EventSource`, which cannot send `Authorization`."
 )
 IMPORTS: Final[Sequence[Operation]] = (
     Operation(
@@ -31,7 +31,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         "createImport",
         "Imports",
         "Import an image.",
-        "Answers at once with the import's document; the image is fetched, recognised and stored behind it.",
+        "Answers at once with the import's document. Lading then fetches, recognises and stores the image.",
         (
             Parameter("Idempotency-Key", KEY, "The same key makes one import.", "header"),
             WAIT,
@@ -55,17 +55,17 @@ IMPORTS: Final[Sequence[Operation]] = (
         "List imports, the newest first.",
         "`Link` leads to the next page; a page may be short and have a next one.",
         (
-            Parameter("album_id", TEXT, "Those of an album."),
-            Parameter("status", STATUS, "Those in a state."),
-            Parameter("created_after", TIME, "Those created then or later."),
-            Parameter("created_before", TIME, "Those created before."),
+            Parameter("album_id", TEXT, "Imports in this album."),
+            Parameter("status", STATUS, "Imports in this state."),
+            Parameter("created_after", TIME, "Imports created then or later."),
+            Parameter("created_before", TIME, "Imports created before."),
             Parameter(
                 "metadata",
                 {"type": "object", "additionalProperties": STRING, "minProperties": 1, "maxProperties": 1},
-                "Those with this text in their metadata.",
+                "Imports with this text in their metadata.",
                 is_object=True,
             ),
-            Parameter("batch_id", {**TEXT, "maxLength": 64}, "Those of a batch."),
+            Parameter("batch_id", {**TEXT, "maxLength": 64}, "Imports of this batch."),
             Parameter("limit", LIMIT, "Imports of a page."),
             CURSOR,
         ),
@@ -78,7 +78,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         "/api/v1/imports/preflight",
         "preflightImport",
         "Imports",
-        "Say whether an import would succeed; nothing is stored.",
+        "Say whether an import would succeed, without storing it.",
         bodies={JSON: reference("PreflightParameters"), FORM: reference("PreflightForm")},
         is_body_required=True,
         answers={200: json_of("Preflight")},
@@ -120,7 +120,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         "/api/v1/imports/{import_id}/retry",
         "retryImport",
         "Imports",
-        "Try a failed or cancelled import anew.",
+        "Retry a failed or cancelled import.",
         answers={200: json_of("Import")},
         errors=("not_found", "forbidden", "not_retryable", "secrets_dropped", "still_stopping", "backlog_full"),
     ),
@@ -129,7 +129,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         "/api/v1/imports/{import_id}/trace",
         "traceImport",
         "Imports",
-        "Show what the attempts at an import did.",
+        "Show the trace of each attempt at an import.",
         answers={200: json_of("Trace")},
         errors=("not_found",),
     ),
@@ -150,10 +150,10 @@ IMPORTS: Final[Sequence[Operation]] = (
         "watchAlbums",
         "Events",
         "Follow the imports of an album, or of all, as server-sent events.",
-        "Writes are told in the order in which the database commits them; the last state of an import is never left "
-        "out. Ids of events are opaque: `Last-Event-ID` goes on after that event. Where the database does not know the "
-        "id any more, imports that changed since ten minutes before it are told, some of them again. Any other text is "
-        "no id: the stream begins with the present.",
+        "Events come in the order in which the database commits the writes. States that follow each other within a "
+        "moment may make one event; the last state of an import always makes one. Ids of events are opaque: "
+        "`Last-Event-ID` continues after that event. If the database no longer knows the id, the stream starts ten "
+        "minutes before it, and repeats some imports. With any other text, the stream starts at the present.",
         parameters=(
             Parameter("album_id", STRING, "The album."),
             ACCESS_TOKEN,

@@ -33,7 +33,7 @@ SERVICE: Final[Sequence[Operation]] = (
         "This description.",
         answers={200: {JSON: {"type": "object"}}, 304: {}},
         is_open=True,
-        parameters=(Parameter("If-None-Match", STRING, "Versions that are known.", "header"),),
+        parameters=(Parameter("If-None-Match", STRING, "The entity tags that the client knows.", "header"),),
         sends={200: ("ETag",), 304: ("ETag",)},
     ),
     Operation(
@@ -41,7 +41,7 @@ SERVICE: Final[Sequence[Operation]] = (
         "/docs",
         "getDocs",
         "Service",
-        "This description, to be read.",
+        "A page that shows this description.",
         answers={200: {"text/html": STRING}},
         errors=("docs_not_installed",),
         is_open=True,

@@ -1,4 +1,4 @@
-"""Operations on uploads, which go on where they were interrupted."""
+"""Operations on resumable uploads."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -18,12 +18,12 @@ UPLOADS: Final[Sequence[Operation]] = (
         "/api/v1/uploads",
         "createUpload",
         "Uploads",
-        "Begin an upload that can be resumed (tus 1.0).",
+        "Create a resumable upload (tus 1.0).",
         parameters=(
             TUS,
             Parameter("Upload-Length", reference("UploadLength"), "Bytes of the image.", "header", is_required=True),
             Parameter("Upload-Metadata", STRING, "Parameters of the import.", "header"),
-            Parameter("Upload-Checksum", _CHECKSUM, "Of the first bytes, where they come with it.", "header"),
+            Parameter("Upload-Checksum", _CHECKSUM, "The checksum of the bytes in this request.", "header"),
         ),
         bodies={"application/offset+octet-stream": BINARY},
         answers={201: {}},
@@ -40,7 +40,7 @@ UPLOADS: Final[Sequence[Operation]] = (
         "/api/v1/uploads",
         "describeUploads",
         "Uploads",
-        "Say what uploads can do.",
+        "Show the supported versions and extensions of the tus protocol.",
         answers={204: {}},
         is_open=True,
         sends={204: _ABILITIES},
@@ -51,7 +51,7 @@ UPLOADS: Final[Sequence[Operation]] = (
         _UPLOAD,
         "getUploadOffset",
         "Uploads",
-        "Say how far an upload has come.",
+        "Show the offset of an upload.",
         parameters=(TUS,),
         answers={200: {}},
         errors=(
@@ -69,8 +69,8 @@ UPLOADS: Final[Sequence[Operation]] = (
         "Send bytes of an upload.",
         parameters=(
             TUS,
-            Parameter("Upload-Offset", _OFFSET, "How far it has come.", "header", is_required=True),
-            Parameter("Upload-Checksum", _CHECKSUM, "Of these bytes: `sha1 BASE64`.", "header"),
+            Parameter("Upload-Offset", _OFFSET, "The offset of the upload.", "header", is_required=True),
+            Parameter("Upload-Checksum", _CHECKSUM, "The checksum of these bytes: `sha1 BASE64`.", "header"),
         ),
         bodies={"application/offset+octet-stream": BINARY},
         is_body_required=True,
@@ -104,7 +104,7 @@ UPLOADS: Final[Sequence[Operation]] = (
         _UPLOAD,
         "describeUpload",
         "Uploads",
-        "Say what uploads can do.",
+        "Show the supported versions and extensions of the tus protocol.",
         answers={204: {}},
         is_open=True,
         sends={204: _ABILITIES},

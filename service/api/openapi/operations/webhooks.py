@@ -19,7 +19,7 @@ _WISH_ERRORS: Final = (
     "webhooks_full",
     "webhook_secret_unreadable",
 )
-_STATUS: Final = Parameter("status", {"enum": [status.value for status in DeliveryStatus]}, "Those in a state.")
+_STATUS: Final = Parameter("status", {"enum": [status.value for status in DeliveryStatus]}, "Deliveries in this state.")
 _PAGE: Final = (_STATUS, Parameter("limit", LIMIT, "Deliveries of a page."), CURSOR)
 _PAGE_ERRORS: Final = (*_MANAGED, *QUERY_ERRORS, "parameter_invalid")
 WEBHOOKS: Final[Sequence[Operation]] = (
@@ -37,7 +37,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "/api/v1/webhooks",
         "createEndpoint",
         "Webhooks",
-        "Make an endpoint; its secret is in this answer alone.",
+        "Create an endpoint; only this answer has its secret.",
         bodies=_WISHES,
         is_body_required=True,
         answers={201: json_of("Endpoint")},
@@ -64,14 +64,14 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         errors=_WISH_ERRORS,
     ),
     Operation(
-        "delete", _ENDPOINT, "deleteEndpoint", "Webhooks", "Remove an endpoint.", answers={204: {}}, errors=_MANAGED
+        "delete", _ENDPOINT, "deleteEndpoint", "Webhooks", "Delete an endpoint.", answers={204: {}}, errors=_MANAGED
     ),
     Operation(
         "post",
         f"{_ENDPOINT}/rotate",
         "rotateEndpoint",
         "Webhooks",
-        "Give an endpoint a new secret; both sign for a day.",
+        "Rotate the secret of an endpoint; both secrets sign for a day.",
         answers={200: json_of("Endpoint")},
         errors=_MANAGED,
     ),
@@ -90,7 +90,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         f"{_ENDPOINT}/deliveries",
         "listDeliveries",
         "Webhooks",
-        "List what was sent to an endpoint, the latest first.",
+        "List the deliveries to an endpoint, the latest first.",
         parameters=_PAGE,
         answers={200: json_of("Deliveries")},
         errors=_PAGE_ERRORS,
@@ -119,7 +119,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "/api/v1/webhooks/secret",
         "getSecret",
         "Webhooks",
-        "Show what signs the webhooks that imports ask for.",
+        "Show the secret that signs the webhooks of single imports.",
         answers={200: json_of("Secret")},
         errors=_MANAGED,
     ),
@@ -128,7 +128,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "/api/v1/webhooks/secret/rotate",
         "rotateSecret",
         "Webhooks",
-        "Change that secret; both sign for a day.",
+        "Rotate the secret for single imports; both secrets sign for a day.",
         answers={200: json_of("Secret")},
         errors=_MANAGED,
     ),
@@ -137,7 +137,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "/api/v1/imports/{import_id}/deliveries",
         "listImportDeliveries",
         "Webhooks",
-        "List what an import's own webhook was sent.",
+        "List the deliveries of an import's own webhook.",
         parameters=_PAGE,
         answers={200: json_of("Deliveries")},
         errors=_PAGE_ERRORS,
