@@ -334,7 +334,7 @@ class TooManyFrames(DetectError):
 
 
 class ImageTooComplex(DetectError):
-    """Decoding needed more memory or more CPU time than the limit allows.
+    """Decoding needs, or needed, more memory, CPU time or scans than the limit allows.
 
     Wall time never causes this verdict, since a busy or paused machine spends wall time as well.
     """

@@ -91,6 +91,8 @@ _LIMITS: Final = ("max_pixels", "max_side", "max_frames", "max_total_pixels", "m
 
 _BOMBS: Final[Mapping[str, type[DetectError]]] = {
     "png-text": ImageTooComplex,
+    "webp": ImageTooComplex,
+    "jpeg-scans": ImageTooComplex,
     "png-side": SideTooLong,
     "gif-side": SideTooLong,
     "tiff-side": SideTooLong,

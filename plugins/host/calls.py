@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 from ..errors import DeadlineExceeded, PluginBlocked, PluginError
 from .record import Observer, PluginCall, ignore
 from .stamping import Stamp
+from .turns import Turns
 from .watch import Step, StoodStill, Unwatched, Watch
 
 Result = TypeVar("Result")
@@ -34,6 +35,7 @@ class Caller:
         name: its entry-point name, which each of its errors carries.
         raises: the errors that its contract allows.
         concurrency: the largest number of concurrent calls; further calls wait for their turn within their deadline.
+            Issuers take turns.
         observer: learns of every call.
         watch: watches the event loop, or None.
     """
@@ -50,7 +52,7 @@ class Caller:
     ) -> None:
         self.name = name
         self.stamp = Stamp(name, raises)
-        self._turns = asyncio.Semaphore(concurrency)
+        self._turns = Turns(concurrency)
         self._kind = kind
         self._observer = observer
         self._watch = watch or Unwatched()

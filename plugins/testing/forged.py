@@ -129,3 +129,32 @@ def svg_entities(levels: int = 9) -> bytes:
         f'<!DOCTYPE svg [<!ENTITY e0 "word">{entities}]><svg xmlns="http://www.w3.org/2000/svg" width="10" height="10">'
     )
     return f"{text}<text>&e{levels};</text></svg>".encode()
+
+
+def progressive_jpeg(scans: int, width: int = 64, height: int = 48) -> bytes:
+    """A good grey JPEG of so many scans of few bytes, each of which passes over all blocks."""
+    blocks = -(-width // 8) * -(-height // 8)
+    # The tables have one code each, of one bit: no difference for DC, and for AC the end of a band of 2^14 + n blocks.
+    tables = b"\xff\xdb\0\x43\0" + b"\1" * 64
+    tables += b"".join(
+        b"\xff\xc4\0\x14" + bytes([kind, 1, *[0] * 15, code]) for kind, code in ((0x00, 0), (0x10, 0xE0))
+    )
+    frame = b"\xff\xc2\0\x0b\x08" + struct.pack(">HH", height, width) + b"\1\1\x11\0"
+    bands = _packed(("0" + "1" * 14) * -(-blocks // 32767))
+    parts = [b"\xff\xd8", tables, frame, b"\xff\xda\0\x08\1\1\0\0\0\0", _packed("0" * blocks)]
+    for number in range(scans - 1):
+        band = 1 + number % 63
+        parts += [b"\xff\xda\0\x08\1\1\0" + bytes([band, band, 0]), bands]
+    return b"".join((*parts, b"\xff\xd9"))
+
+
+def _packed(bits: str) -> bytes:
+    """Entropy-coded bits of a JPEG: filled up with ones, each 0xFF followed by a zero."""
+    bits += "1" * (-len(bits) % 8)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+
+
+def slow_png(chunks: int) -> bytes:
+    """A good pixel that takes seconds to read, which its size does not tell: so many chunks that nobody knows."""
+    empty = png_chunk(b"teSt", b"")
+    return png(1, 1, empty * chunks, pixels=b"\0\0")

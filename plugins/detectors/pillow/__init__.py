@@ -1,5 +1,5 @@
 """The built-in detector: Pillow in child processes with bounded memory and CPU time.
 
-``decode`` alone imports Pillow, in the child.
+``decode`` and ``judgement`` alone import Pillow, in the child.
 Begin with ``detector``; ``pool`` keeps the children, ``structure`` reads files without Pillow.
 """

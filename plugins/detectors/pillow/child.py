@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from . import decode
+from .cost import Costly
 from .limits import MAX_INTERNAL, MAX_LINE, Limits, Refused
 
 _MAX_OPEN_FILES = 32
@@ -36,8 +37,9 @@ def main() -> None:
     _confine(limits.memory_limit)
     _send(answers, {"ready": True})
     while request := requests.readline(MAX_LINE):
-        _renew_cpu_time(limits.cpu_limit)
-        _send(answers, _answer(json.loads(request)["path"], limits))
+        asked = json.loads(request)
+        _renew_cpu_time(asked["cpu_limit"])
+        _send(answers, _answer(asked["path"], limits, asked["may_be_costly"]))
 
 
 def _take_stdout() -> BinaryIO:
@@ -77,10 +79,12 @@ def _renew_cpu_time(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
-def _answer(path: str, limits: Limits) -> dict[str, Any]:
+def _answer(path: str, limits: Limits, may_be_costly: bool) -> dict[str, Any]:
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
-            return {"recognised": asdict(decode.recognise(file, limits))}
+            return {"recognised": asdict(decode.recognise(file, limits, may_be_costly=may_be_costly))}
+    except Costly:
+        return {"costly": True}
     except Refused as refused:
         return {"refused": {"code": refused.code, "facts": refused.facts, "internal": _printable(refused.internal)}}
     except MemoryError:

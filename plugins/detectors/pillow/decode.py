@@ -1,8 +1,8 @@
 """Recognising an image with Pillow. Imported by the child process alone: the service itself never decodes.
 
 The order of things: the format is told by the first bytes; the structure is checked; Pillow reads the headers; all
-frames are measured; only then is the first pixel decoded. Some of Pillow's plugins allocate or decode while they
-open a file (WebP, ICO), so Pillow's own limit on pixels is set as well.
+frames are measured; their cost is judged; only then is the first pixel decoded. Some of Pillow's plugins allocate or
+decode while they open a file (WebP, ICO): those files are judged before.
 """
 
 import errno
@@ -28,8 +28,10 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from . import structure
+from . import headers, structure
+from .cost import Costly, JpegScans
 from .formats import CONTENT_TYPES, HEAD_SIZE, identify
+from .judgement import judge_unopened, judged
 from .limits import Damaged, Limits, Recognised, Refused
 from .structure import Size
 
@@ -42,7 +44,7 @@ _TEXT_BOMB = re.compile("MAX_TEXT_CHUNK|memory used in text chunks")
 def configure(limits: Limits) -> None:
     """Set what Pillow keeps in global variables; once per process, before ``recognise``."""
     # Pillow raises DecompressionBombError above twice this number, and merely warns below it.
-    Image.MAX_IMAGE_PIXELS = (limits.max_pixels + 1) // 2
+    Image.MAX_IMAGE_PIXELS = (limits.largest_frame + 1) // 2
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     PngImagePlugin.MAX_TEXT_CHUNK = _TEXT_CHUNK_BYTES
     # Threads would each cost address space and burn the CPU time together.
@@ -51,20 +53,21 @@ def configure(limits: Limits) -> None:
     logging.disable()
 
 
-def recognise(file: BinaryIO, limits: Limits) -> Recognised:
+def recognise(file: BinaryIO, limits: Limits, *, may_be_costly: bool = True) -> Recognised:
     """Say what the image in ``file``, opened in binary mode, is. Blocks, for seconds where the image is large.
 
     Raises:
         Refused: it is not accepted, whatever Pillow raises.
+        Costly: it would be decoded, but ``may_be_costly`` is false.
         MemoryError: decoding it needs more memory than there is.
         OSError: the device failed to read.
     """
     try:
-        return _recognise(file, limits)
-    except (Refused, MemoryError):
+        return _recognise(file, limits, may_be_costly)
+    except (Refused, Costly, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise Refused("too_many_pixels", str(error), limit=limits.max_pixels) from error
+        raise Refused("too_many_pixels", str(error), limit=limits.largest_frame) from error
     except Exception as error:  # hostile files draw a dozen unrelated classes out of Pillow
         if isinstance(error, OSError) and error.errno == errno.EIO:
             raise
@@ -73,15 +76,19 @@ def recognise(file: BinaryIO, limits: Limits) -> Recognised:
         raise Damaged(f"{type(error).__name__}: {error}") from error
 
 
-def _recognise(file: BinaryIO, limits: Limits) -> Recognised:
-    name = identify(file.read(HEAD_SIZE))
+def _recognise(file: BinaryIO, limits: Limits, may_be_costly: bool) -> Recognised:
+    head = file.read(HEAD_SIZE)
+    name = identify(head)
     if name is None:
         raise Refused("not_an_image")
     if name not in limits.formats and not (name == "JPEG" and "MPO" in limits.formats):
         raise Refused("format_not_allowed", format=name)
-    sizes = _check_structure(name, file, limits)
+    size = os.fstat(file.fileno()).st_size
+    scans = _jpeg_scans(file) if name == "JPEG" else None
+    sizes = _check_structure(name, file, size, limits)
     if sizes is not None:
         limits.check_sizes(sizes)
+    judge_unopened(name, head, sizes, size, limits)
     with _open(file, name) as image:
         if image.format not in limits.formats:
             raise Refused("format_not_allowed", format=str(image.format))
@@ -97,17 +104,23 @@ def _recognise(file: BinaryIO, limits: Limits) -> Recognised:
             # The images in an icon are renderings of one picture, not a sequence.
             frames=1 if name == "ICO" else len(sizes),
         )
+        cost = judged(image, name, sizes, size, file, scans)
+        cost.check(limits.memory_limit, limits.cpu_limit)
         if limits.decode_pixels:
+            if cost.is_costly and not may_be_costly:
+                raise Costly
             _decode(image, len(sizes))
     return recognised
 
 
-def _check_structure(name: str, file: BinaryIO, limits: Limits) -> list[Size] | None:
+def _jpeg_scans(file: BinaryIO) -> JpegScans | None:
+    frame = structure.check_jpeg(file)
+    return None if frame is None else headers.jpeg_scans(file, frame)
+
+
+def _check_structure(name: str, file: BinaryIO, size: int, limits: Limits) -> list[Size] | None:
     """Check what Pillow does not, and give the sizes of all frames where Pillow would tell them too late."""
-    size = os.fstat(file.fileno()).st_size
     match name:
-        case "JPEG":
-            structure.check_jpeg(file)
         case "PNG":
             structure.check_png(file, size)
         case "BMP":

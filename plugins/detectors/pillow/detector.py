@@ -9,6 +9,9 @@ To operate it:
 - Each child uses up to ``memory_limit`` of address space, so plan ``processes`` times that.
 - A child ended from outside (by the kernel for want of memory, for instance) fails the call with ``detector_crashed``,
   and the import is tried again.
+- What decoding an image costs is judged before it begins (``cost``). An image that needs more than ``COSTLY_SECONDS``,
+  by that judgement or in fact, may not have the last decoding process: one is kept for images that cost little, so with
+  ``processes = 1`` there is none to keep. Issuers take turns in both queues.
 - An image is refused for the CPU time that it costs, never for wall time. A child that uses no CPU time for
   ``wall_limit`` seconds is replaced, and another one is asked; where ``TRIES`` children were stuck, the call fails with
   ``detector_stalled``, which uses up no attempt. On systems other than Linux the CPU time of a child is not known to
@@ -20,9 +23,9 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from ...capabilities import SupportsEarlyRefusal, SupportsFormats
 from ...contracts import ImageInfo, TypeDetector
@@ -40,6 +43,7 @@ from ...errors import (
     TooManyPixels,
 )
 from ...host.children import absolute_path, child_environment, json_line, python_command
+from ...host.turns import Turns
 from ...options import Names, PluginOptions
 from .early import is_other
 from .formats import CONTENT_TYPES, HEAD_SIZE, identify
@@ -62,6 +66,12 @@ _REFUSALS: dict[str, type[DetectError]] = {
 
 TRIES = 3
 """Children that are asked about an image, where each of them is stuck."""
+CHEAP_CPU_LIMIT: Final = 4
+"""Seconds of CPU time after which an image counts as costly whose header said that it is not."""
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
 
 
 def _known_formats(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,7 +89,14 @@ class PillowOptions(PluginOptions):
         tuple(CONTENT_TYPES),
         description="Allowed formats, by Pillow's names. MPO is a JPEG file with several pictures.",
     )
-    max_pixels: int = Field(50_000_000, ge=1, description="Maximum pixels of one frame.")
+    max_pixels: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(
+        None,
+        ge=1,
+        description=(
+            "Maximum pixels of one frame. Empty sets no number: then the memory and CPU time that decoding needs in"
+            " each format decide. They bound each image in any case."
+        ),
+    )
     max_side: int = Field(20_000, ge=1, description="Maximum pixels of one side.")
     max_frames: int = Field(1000, ge=1, description="Maximum frames, pages or pictures of one image.")
     max_total_pixels: int = Field(1_000_000_000, ge=1, description="Maximum pixels of all frames together.")
@@ -94,9 +111,19 @@ class PillowOptions(PluginOptions):
     memory_limit: int = Field(
         1 << 30,
         ge=1 << 27,
-        description="Address space of a decoding process, in bytes. At least 67108864 + 17 * max_pixels.",
+        description=(
+            "Address space of a decoding process, in bytes. Lading refuses an image whose decoding needs more, before"
+            " it begins."
+        ),
     )
-    cpu_limit: int = Field(10, ge=1, description="CPU time that decoding one image may take, in whole seconds.")
+    cpu_limit: int = Field(
+        30,
+        ge=1,
+        description=(
+            "CPU time that decoding one image may take, in whole seconds. Lading refuses an image that needs more than"
+            " half of it, judged before decoding begins; the other half is for slower machines."
+        ),
+    )
     wall_limit: float = Field(
         20.0,
         gt=0,
@@ -106,20 +133,17 @@ class PillowOptions(PluginOptions):
         ),
     )
     processes: int = Field(
-        2, ge=1, le=64, description="Number of decoding processes. Each decodes one image at a time."
+        2,
+        ge=1,
+        le=64,
+        description=(
+            "Number of decoding processes. Each decodes one image at a time. Where there are several, one is kept for"
+            " images that need little CPU time."
+        ),
     )
     recycle_after: int = Field(
         10_000, ge=1, description="Images that a decoding process decodes before a new process replaces it."
     )
-
-    @model_validator(mode="after")
-    def _check_memory(self) -> Self:
-        # Measured: a WebP takes 16.3 bytes for each of its pixels, more than any other format but untiled JPEG 2000,
-        # and its decoder cannot tell that memory ran out, so the image would be called damaged.
-        needed = (64 << 20) + 17 * self.max_pixels
-        if self.memory_limit < needed:
-            raise ValueError(f"memory_limit must be at least {needed} for a max_pixels of {self.max_pixels}")
-        return self
 
     @property
     def limits(self) -> Limits:
@@ -145,6 +169,9 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
     def __init__(self, options: PillowOptions) -> None:
         self._formats = options.formats
         self._wall_limit = options.wall_limit
+        self._cpu_limit = options.cpu_limit
+        self._cheap_cpu_limit = min(CHEAP_CPU_LIMIT, options.cpu_limit)
+        self._costly = Turns(max(1, options.processes - 1))
         self._pool = ChildPool(
             python_command("lading.plugins.detectors.pillow.child"),
             environment=child_environment(),
@@ -172,20 +199,36 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
             DetectorStalled: one process after another was stuck.
             DetectorCrashed: the process died, could not be started, or could not read the file.
         """
+        name = absolute_path(path)
         try:
-            reply = await self._ask(json_line({"path": absolute_path(path)}))
+            reply = await self._ask_cheap(name)
+            if reply is None:
+                async with self._costly.turn():
+                    reply = await self._ask(name, self._cpu_limit, may_be_costly=True)
         except ChildStuck as error:
             raise DetectorStalled(str(error)) from error
         except ChildDied as error:
-            if error.returncode == -signal.SIGXCPU:
+            if _was_out_of_time(error):
                 raise ImageTooComplex(str(error), resource="CPU time") from error
             raise DetectorCrashed(str(error)) from error
         except ChildFailed as error:
             raise DetectorCrashed(str(error)) from error
         return _result(reply, self._formats)
 
-    async def _ask(self, request: bytes) -> bytes:
+    async def _ask_cheap(self, name: str) -> bytes | None:
+        """The answer about an image that needs little CPU time; None where it needs more."""
+        limit = self._cheap_cpu_limit
+        try:
+            reply = await self._ask(name, limit, may_be_costly=False)
+        except ChildDied as error:
+            if _was_out_of_time(error) and limit < self._cpu_limit:
+                return None
+            raise
+        return None if reply == _COSTLY else reply
+
+    async def _ask(self, name: str, cpu_limit: int, *, may_be_costly: bool) -> bytes:
         """Ask one child, and another one where that is stuck, ``TRIES`` of them at most."""
+        request = json_line({"path": name, "cpu_limit": cpu_limit, "may_be_costly": may_be_costly})
         for _ in range(TRIES - 1):
             try:
                 return await self._pool.call(request, self._wall_limit)
@@ -196,6 +239,13 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
     async def close(self) -> None:
         """See ``TypeDetector.close``."""
         await self._pool.close()
+
+
+def _was_out_of_time(error: ChildDied) -> bool:
+    return error.returncode == -signal.SIGXCPU
+
+
+_COSTLY: Final = json_line({"costly": True})
 
 
 class _Refusal(BaseModel):

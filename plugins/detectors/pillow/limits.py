@@ -43,7 +43,8 @@ class Limits:
 
     Attributes:
         formats: names of the allowed formats, as Pillow writes them.
-        max_pixels, max_side: of one frame, in pixels.
+        max_pixels: of one frame; None where only the cost of decoding counts.
+        max_side: of one frame, in pixels.
         max_frames: of one image.
         max_total_pixels: of all frames together.
         decode_pixels: whether every frame is decoded, not only measured.
@@ -52,13 +53,18 @@ class Limits:
     """
 
     formats: tuple[str, ...]
-    max_pixels: int
+    max_pixels: int | None
     max_side: int
     max_frames: int
     max_total_pixels: int
     decode_pixels: bool
     memory_limit: int
     cpu_limit: int
+
+    @property
+    def largest_frame(self) -> int:
+        """How many pixels a frame may have, what it costs aside."""
+        return self.max_total_pixels if self.max_pixels is None else min(self.max_pixels, self.max_total_pixels)
 
     def check_frames(self, count: int) -> None:
         """Refuse an image of more than ``max_frames`` frames.
@@ -80,8 +86,8 @@ class Limits:
             pixels = width * height
             if width < 1 or height < 1:
                 raise Damaged(f"a frame measures {width} x {height} pixels")
-            if pixels > self.max_pixels:
-                raise Refused("too_many_pixels", limit=self.max_pixels)
+            if pixels > self.largest_frame:
+                raise Refused("too_many_pixels", limit=self.largest_frame)
             if max(width, height) > self.max_side:
                 raise Refused("side_too_long", limit=self.max_side)
             total += pixels

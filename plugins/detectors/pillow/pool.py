@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from ...host.children import Child, start_child
+from ...host.turns import Turns
 
 START_PATIENCE = 30.0
 """Seconds that a child may go without using CPU time until it has answered its first line."""
@@ -163,7 +164,7 @@ class ChildPool:
         self._recycle_after = recycle_after
         self._max_line = max_line
         # A slot is held for a child from before its start until it is idle or gone.
-        self._slots = asyncio.Semaphore(processes)
+        self._slots = Turns(processes)
         self._children: set[_Child] = set()
         self._idle: list[_Child] = []
         self._endings: set[asyncio.Task[None]] = set()
@@ -171,7 +172,7 @@ class ChildPool:
         self._is_closed = False
 
     async def call(self, line: bytes, patience: float) -> bytes:
-        """Wait for a free child, however long that takes, then ask it.
+        """Wait for a free child, however long that takes, then ask it. Issuers take turns.
 
         Cancelling the call kills the child that works on it; the cancellation takes effect when that child is gone.
 

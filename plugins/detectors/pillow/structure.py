@@ -16,6 +16,8 @@ All functions read from ``file``, opened in binary mode and of ``size`` bytes, a
 import re
 import struct
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from .limits import Damaged, Limits, Refused
@@ -105,17 +107,52 @@ _JPEG_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 _JPEG_SCAN = b"\xff\xda"
 """SOS: the header ends there."""
 _JPEG_BITS_READ = 8
+_JPEG_FRAME_HEAD = 6
+"""Bytes of a frame's header before its components: precision, sides and the number of components."""
 _JPEG_MARKER = re.compile(b"\xff")
 _NO_PADDING = re.compile(b"[^\xff]")
 
 
-def check_jpeg(file: BinaryIO) -> None:
+@dataclass(frozen=True, slots=True)
+class JpegFrame:
+    """The header of a JPEG's frame.
+
+    Attributes:
+        kind: second byte of its marker.
+        segment: its bytes behind the length.
+    """
+
+    kind: int
+    segment: bytes
+
+    @property
+    def blocks(self) -> Mapping[int, int]:
+        """How many blocks of 8 x 8 samples each component has, by its identifier (ITU-T T.81 section A.1.1)."""
+        height, width, count = struct.unpack_from(">HHB", self.segment, 1)
+        parts = [self.segment[at : at + 3] for at in range(6, min(6 + 3 * count, len(self.segment) - 2), 3)]
+        most_across = max((part[1] >> 4 for part in parts), default=1) or 1
+        most_down = max((part[1] & 15 for part in parts), default=1) or 1
+        return {
+            part[0]: -(-width * (part[1] >> 4) // (8 * most_across)) * -(-height * (part[1] & 15) // (8 * most_down))
+            for part in parts
+        }
+
+
+def check_jpeg(file: BinaryIO, offset: int = 0) -> JpegFrame | None:
     """Make sure that the frame's header tells of a kind of JPEG that is decoded.
 
     Whatever is odd before the first scan is left to the decoder, which forgives more than this does; but where there is
     no marker for long, it is not made to look for one.
+
+    Args:
+        file: left behind the marker of the first scan.
+        offset: where the picture begins.
+
+    Returns:
+        the last header of a frame before the first scan, or None where there is none.
     """
-    file.seek(2)
+    frame = None
+    file.seek(offset + 2)
     while len(head := file.read(2)) == 2 and head != _JPEG_SCAN:  # noqa: PLR2004 - the two bytes of a marker
         marker = head[1]
         if head[0] != 0xFF:  # noqa: PLR2004 - what every marker begins with
@@ -127,10 +164,16 @@ def check_jpeg(file: BinaryIO) -> None:
         elif marker not in _JPEG_ALONE:
             segment = file.read(3)
             if len(segment) != 3:  # noqa: PLR2004 - a length, and a frame's precision
-                return
-            if marker in _JPEG_FRAMES and (marker not in _JPEG_FRAMES_READ or segment[2] != _JPEG_BITS_READ):
-                raise Refused("image_not_supported", f"SOF{marker & 15}, {segment[2]} bits", format="JPEG")
-            file.seek(int.from_bytes(segment[:2], "big") - len(segment), 1)
+                return frame
+            rest = int.from_bytes(segment[:2], "big") - len(segment)
+            if marker in _JPEG_FRAMES:
+                if marker not in _JPEG_FRAMES_READ or segment[2] != _JPEG_BITS_READ:
+                    raise Refused("image_not_supported", f"SOF{marker & 15}, {segment[2]} bits", format="JPEG")
+                body = segment[2:] + file.read(max(0, rest))
+                frame = JpegFrame(marker, body) if len(body) > _JPEG_FRAME_HEAD else frame
+            else:
+                file.seek(rest, 1)
+    return frame
 
 
 _GIF_INTRODUCER = re.compile(b"[!,;]")

@@ -23,6 +23,7 @@ from ....plugins.errors import (
 )
 from ....plugins.host.record import enter
 from ....plugins.host.schemes import fetcher_for, scheme_of
+from ....plugins.host.turns import on_behalf_of
 from ...models import Image, Import
 from ...secrets.vault import Vault
 from ...storages.mirror import Mirror
@@ -142,7 +143,8 @@ class Importer:
         failures: list[PluginError] = []
         for source in self._vault.sources(document):
             try:
-                return await self._from(document, source)
+                with on_behalf_of(document.issuer_id):
+                    return await self._from(document, source)
             except (FetchError, DetectError, DeadlineExceeded, ExpectationFailed) as error:
                 failures.append(error)
         raise next((error for error in failures if error.retryable), failures[0])
@@ -158,7 +160,7 @@ class Importer:
             begins(source)
             fetcher = fetcher_for(self.fetchers, source.url)
             try:
-                with self._spools.open() as spool:
+                with on_behalf_of(document.issuer_id), self._spools.open() as spool:
                     async with fetcher.open(source) as fetched:
                         enter("body")
                         with announced_as(fetched.content_type):
@@ -231,6 +233,10 @@ class Importer:
             PluginError: the image is not allowed or not as expected, or the storage refuses it.
             TakenOver: another attempt owns the import by now.
         """
+        with on_behalf_of(document.issuer_id):
+            return await self._kept(document, spool, filename, kind)
+
+    async def _kept(self, document: Import, spool: Spool, filename: str | None, kind: str) -> Outcome:
         enter("detect")
         info = await self._detect(spool)
         if (expected := document.params.get("expect")) is not None:

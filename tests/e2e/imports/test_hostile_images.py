@@ -82,7 +82,7 @@ async def test_what_is_stored_has_the_type_of_its_bytes_whatever_else_it_may_be(
 @pytest.mark.timeout(180)
 @pytest.mark.gen_test(timeout=150)
 async def test_an_image_that_spins_costs_its_own_import_alone(tmp_path: Path) -> None:
-    spinning = images.slow_gif(1000)
+    spinning = images.slow_png(600_000)
     files = {f"good-{number}": images.jpeg(seed=number) for number in range(12)}
     limits = {"LADING_DETECT_PILLOW__CPU_LIMIT": "1", "LADING_DETECT_PILLOW__WALL_LIMIT": "100"}
     documents = await outcomes(tmp_path, {"spinning-0": spinning, **files, "spinning-1": spinning}, **limits)

@@ -1,0 +1,138 @@
+"""What the headers of a file say of the cost of decoding it: see ``cost``. No Pillow.
+
+All functions read from a file that was opened in binary mode. Where a header is damaged or says nothing, the least is
+assumed: the decoder refuses the file then, or the limits of its process do.
+"""
+
+import re
+from typing import BinaryIO, Final
+
+from .cost import MAX_SCANS, JpegScans
+from .limits import Refused
+from .structure import JpegFrame, Size
+
+_READ_SIZE: Final = 1 << 18
+
+
+def webp_canvas(head: bytes) -> Size | None:
+    """Width and height of a WebP, from its first 30 bytes (RFC 9649 section 2.5 to 2.7); None where they say nothing.
+
+    The decoder allocates two canvases when it opens a file, so this is needed before.
+    """
+    match head[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+        case b"VP8L":
+            bits = int.from_bytes(head[21:25], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        case b"VP8 ":
+            return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
+    return None
+
+
+# --- JPEG 2000 --------------------------------------------------------------------------------------------------------
+
+_CODESTREAM: Final = b"\xff\x4f\xff\x51"
+_MAX_BOXES: Final = 1000
+
+
+def jpeg2000_tile(file: BinaryIO) -> tuple[int, int, int]:
+    """Pixels of a tile, or of the whole picture where that is smaller; number of components; bits of a sample.
+
+    From the SIZ segment (ITU-T T.800 section A.5.1), which begins the codestream: the whole file, or its ``jp2c`` box.
+    """
+    file.seek(0)
+    if file.read(4) != _CODESTREAM:
+        _seek_codestream(file)
+    siz = file.read(41)
+    if len(siz) < 41:  # noqa: PLR2004 - the size of SIZ with one component, its marker aside
+        return 0, 0, 0
+    right, bottom, left, top, width, height = (int.from_bytes(siz[at : at + 4], "big") for at in range(4, 28, 4))
+    tile = max(0, min(width, right - left)) * max(0, min(height, bottom - top))
+    return tile, int.from_bytes(siz[36:38], "big"), (siz[38] & 0x7F) + 1
+
+
+def _seek_codestream(file: BinaryIO) -> None:
+    """Go behind the first marker of the ``jp2c`` box, or to the end of the file."""
+    at = 0
+    for _ in range(_MAX_BOXES):
+        file.seek(at)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        start = 8
+        if length == 1:
+            length, start = int.from_bytes(head[8:16], "big"), 16
+        if head[4:8] == b"jp2c":
+            file.seek(at + start + len(_CODESTREAM))
+            return
+        if length < start:
+            break
+        at += length
+    file.seek(0, 2)
+
+
+# --- JPEG -------------------------------------------------------------------------------------------------------------
+
+_PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
+_SOS, _EOI = 0xDA, 0xD9
+_MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7\x01]")
+"""A marker in entropy-coded data: no stuffed byte, no padding, no restart."""
+
+
+def jpeg_scans(file: BinaryIO, frame: JpegFrame) -> JpegScans:
+    """The scans of the frame, given the file behind the marker of the first one.
+
+    A sequential JPEG whose first scan has all components has no other one that is decoded. Else every scan is looked
+    for, up to the end of the image.
+
+    Raises:
+        Refused: there are more than ``MAX_SCANS``.
+    """
+    blocks = frame.blocks
+    in_all = sum(blocks.values())
+    first = _scan_components(file)
+    if frame.kind not in _PROGRESSIVE and len(first) >= len(blocks):
+        return JpegScans(in_all, in_all, is_single=True)
+    passes = 0
+    scan: bytes | None = first
+    count = 0
+    while scan is not None:
+        count += 1
+        if count > MAX_SCANS:
+            raise Refused("image_too_complex", f"more than {MAX_SCANS} scans", resource="scans")
+        passes += sum(blocks.get(component, 0) for component in scan)
+        scan = _next_scan(file)
+    return JpegScans(in_all, passes, is_single=False)
+
+
+def _scan_components(file: BinaryIO) -> bytes:
+    """The components of the scan whose marker was just read; the file is behind its header then."""
+    head = file.read(3)
+    if len(head) < 3:  # noqa: PLR2004 - a length, and the number of components
+        return b""
+    rest = file.read(int.from_bytes(head[:2], "big") - 3)
+    return rest[: 2 * head[2] : 2]
+
+
+def _next_scan(file: BinaryIO) -> bytes | None:
+    """The components of the next scan, or None at the end of the image or of the file."""
+    while (marker := _next_marker(file)) is not None:
+        if marker == _SOS:
+            return _scan_components(file)
+        if marker == _EOI:
+            return None
+        length = file.read(2)
+        file.seek(max(0, int.from_bytes(length, "big") - 2), 1)
+    return None
+
+
+def _next_marker(file: BinaryIO) -> int | None:
+    """Go behind the next marker, and give its second byte; None where the file has no more."""
+    while len(data := file.read(_READ_SIZE)) > 1:
+        found = _MARKER.search(data)
+        if found is not None:
+            file.seek(found.end() - len(data), 1)
+            return data[found.end() - 1]
+        if data[-1] == 0xFF:  # noqa: PLR2004 - what every marker begins with
+            file.seek(-1, 1)
+    return None
