@@ -16,11 +16,11 @@ from typing import Protocol, runtime_checkable
 from ..models import Held, Import
 from ..models.clock import Clock
 from ..models.issuers import Issuer
-from .errors import DuplicateId, StoreError, StoreUnavailable
+from .errors import DuplicateId, StoreError, StoreUnavailable, TooManyRecords
 from .records import RecordStore
 from .search import ImportSearch
 
-__all__ = ["DocumentStore", "DuplicateId", "StoreError", "StoreUnavailable", "SupportsWaiting"]
+__all__ = ["DocumentStore", "DuplicateId", "StoreError", "StoreUnavailable", "SupportsWaiting", "TooManyRecords"]
 
 
 class DocumentStore(ABC):

@@ -11,3 +11,7 @@ class StoreUnavailable(StoreError):
 
 class DuplicateId(StoreError):
     """A document with this id exists already."""
+
+
+class TooManyRecords(StoreError):
+    """An owner has as many records of a kind as it may have."""

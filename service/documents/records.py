@@ -45,11 +45,17 @@ class RecordStore(ABC):
     """
 
     @abstractmethod
-    async def add(self, record: Record) -> None:
+    async def add(self, record: Record, *, at_most: int | None = None) -> None:
         """Insert a new record; in the place of one with the same id that has expired, if there is one.
+
+        Args:
+            record: the record.
+            at_most: how many records of its kind its owner may have then, this one included; None for any number. It
+                holds however many calls there are at once, in however many processes. Not for kinds that expire.
 
         Raises:
             DuplicateId: there is one that has not expired; nothing was changed.
+            TooManyRecords: there are as many already; nothing was changed.
         """
 
     @abstractmethod

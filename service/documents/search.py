@@ -126,13 +126,17 @@ class ImportSearch(ABC):
         """
 
     @abstractmethod
-    async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
-        """The earliest done import of the organisation, or of an album of it, whose own image has these bytes and is
-        not deleted. In an album it is found among the first 100 of the organisation.
+    async def by_sha256(
+        self, organization_id: str, sha256: str, albums: Collection[str] | None = None
+    ) -> Import | None:
+        """The earliest done import of the organisation, or of some albums of it, whose own image has these bytes and is
+        not deleted. In albums it is found among the first 100 of the organisation.
         """
 
     @abstractmethod
-    async def by_source(self, organization_id: str, source: str, album_id: str | None = None) -> Import | None:
+    async def by_source(
+        self, organization_id: str, source: str, albums: Collection[str] | None = None
+    ) -> Import | None:
         """The latest done import whose own image came from that source (``Image.source``) and is not deleted; else as
         ``by_sha256``.
         """

@@ -134,6 +134,11 @@ _SPECS = (
         "The service dropped the secrets in the headers or the url when the import ended; post the import again.",
     ),
     ErrorSpec(
+        "write_conflict",
+        HTTPStatus.CONFLICT,
+        "Other requests keep changing the same resource; nothing was changed, try again.",
+    ),
+    ErrorSpec(
         "still_stopping",
         HTTPStatus.CONFLICT,
         "The service is still removing what an attempt at the import stored; try again later.",

@@ -5,6 +5,7 @@ from .catalogue import ApiError
 
 RETRY_AFTER_OUTAGE = 5
 """Seconds."""
+RETRY_AFTER_CONFLICT = 1
 
 
 class told_as_outage:  # noqa: N801  # called like a function
@@ -24,3 +25,11 @@ class told_as_outage:  # noqa: N801  # called like a function
         """Raise the API's error instead of the store's."""
         if isinstance(error, StoreUnavailable):
             raise ApiError("documents_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE) from error
+
+
+def contended() -> ApiError:
+    """The answer where a change lost against other writers of the same document for as long as it waits for its turn.
+
+    That is no outage: the database works, and the change was not made.
+    """
+    return ApiError("write_conflict", retry_after=RETRY_AFTER_CONFLICT)

@@ -55,7 +55,7 @@ HINTS: Final[Mapping[str, str]] = {
     "image_elsewhere": "Operators add the storage that `detail` names to `others`.",
     "image_lost": "Operators check who changes objects in the storage. `lading storage audit` lists all such images.",
     "image_not_supported": "Save the image again as an ordinary image of its format.",
-    "image_too_complex": "Save the image again with less metadata or fewer frames. Operators raise the limit.",
+    "image_too_complex": "Make the image smaller, or save it as a baseline JPEG or a PNG. Operators raise the limit.",
     "image_unavailable": (
         "Send the request, also a deletion, again after `Retry-After` seconds. The log has the reason."
     ),
@@ -144,5 +144,6 @@ HINTS: Final[Mapping[str, str]] = {
     "webhook_secret_unreadable": "Operators put the key back. Otherwise rotate the secret.",
     "webhooks_full": "Delete an endpoint. Operators raise the limit.",
     "worker_lost": "Operators check what kills the workers. Report the image.",
+    "write_conflict": "Send the request again after `Retry-After` seconds.",
 }
 """By code."""

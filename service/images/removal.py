@@ -19,16 +19,14 @@ import structlog
 
 from ...plugins.errors import PluginError
 from ..documents import DocumentStore
+from ..documents.contention import tries
 from ..errors.catalogue import ApiError
-from ..errors.database import RETRY_AFTER_OUTAGE, told_as_outage
+from ..errors.database import RETRY_AFTER_OUTAGE, contended, told_as_outage
 from ..models import Image, Import, Share
 from ..models.clock import Clock
 from ..storages.routes import Storages
 from ..storages.sharing import is_wanted
 from ..webhooks.outbox import Outbox
-
-WRITE_ATTEMPTS = 5
-"""How often a step is written against other writers of the same document: deletions, and moves."""
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +115,7 @@ class Removal:
         transition: Callable[[Import, datetime], Import],
     ) -> Import:
         """Write a step of a deletion, unless another deletion has written it; the document with the step."""
-        for _ in range(WRITE_ATTEMPTS):
+        async for _ in tries():
             if is_written(document):
                 return document
             with told_as_outage():
@@ -126,7 +124,7 @@ class Removal:
                     self.outbox.written(after)
                     return after
                 document = await self.store.get(document.id) or document
-        raise _contended()
+        raise contended()
 
     async def _without_image(self, document: Import) -> Import:
         """Remove the bytes of the image, unless others share them."""
@@ -145,7 +143,7 @@ class Removal:
 
     async def _fate(self, document: Import, image: Image) -> "_Fate":
         """The fate of the object of a deleted image. A done heir adopts the object."""
-        for _ in range(WRITE_ATTEMPTS):
+        async for _ in tries():
             with told_as_outage():
                 heir = await self.store.heir(image.key)
                 if heir is None:
@@ -161,7 +159,7 @@ class Removal:
                     self.outbox.written(adopted)
                     log.info("passed an image on to a duplicate", import_id=document.id, to=heir.id)
                     return _Fate.PASSED_ON
-        raise _contended()
+        raise contended()
 
     async def _without_leftover(self, document: Import, *, for_good: bool) -> Import:
         await self._delete(document.own_key, self.storages.new_places)
@@ -225,7 +223,3 @@ def elsewhere(storage: str) -> ApiError:
 def unavailable(error: PluginError) -> ApiError:
     """The error for a storage that does not work."""
     return ApiError("image_unavailable", internal=str(error), retry_after=RETRY_AFTER_OUTAGE)
-
-
-def _contended() -> ApiError:
-    return ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)

@@ -18,6 +18,7 @@ from ..webhooks.management import Endpoints
 from ..work.backlog import Backlog
 from ..work.pipeline.importer import Importer
 from .idempotency import Idempotency, fingerprint_of
+from .lists import LIST_ABILITIES
 from .parameters import SealedParams, authorised, judged, sealed, validated
 from .validation import ParamRules
 
@@ -100,6 +101,8 @@ class Imports:
             document, is_replayed = await self.idempotency.once(
                 grant.issuer_id, key, fingerprint, prepared, add or self._add
             )
+            if is_replayed and not grant.allows("image_upload", document.album_id):
+                raise ApiError("forbidden", ability="image_upload")
             return Accepted(document, is_replayed)
 
     async def _prepared(
@@ -179,4 +182,17 @@ class Imports:
             host=kept.host,
             request_id=request_id,
             batch_id=batch_id,
+            dedupe_albums=_dedupe_albums(grant, kept.params),
         )
+
+
+def _dedupe_albums(grant: Grant, params: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The albums in which an import with ``dedupe=organization`` finds images; None for the whole organisation.
+
+    The token may list each of them. The album of the import counts as well: ``dedupe=album`` finds images there.
+    """
+    if params.get("dedupe") != "organization" or grant.admin:
+        return None
+    listed = {name for name, granted in grant.abilities.items() if granted.intersection(LIST_ABILITIES)}
+    album_id = params.get("album_id")
+    return tuple(sorted(listed | {album_id} if isinstance(album_id, str) else listed))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..documents import DocumentStore
+from ..documents.contention import tries
 from ..errors.catalogue import ApiError
-from ..errors.database import RETRY_AFTER_OUTAGE, told_as_outage
+from ..errors.database import contended, told_as_outage
 from ..images.operations import Images
 from ..models import Import, Status
 from ..models.clock import Clock
@@ -24,8 +25,6 @@ STOPPING_PAUSE = 0.1
 """Seconds between two checks whether the attempt at a deleted import has ended, and the number of checks. Workers of
 other processes notice within a second that they must end it.
 """
-WRITE_ATTEMPTS = 10
-"""How often a change is written against other writers of the same import: a worker that begins or ends an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class Actions:
 
     async def _write(self, document: Import, change: Callable[[Import, datetime], Import | None]) -> Import:
         """Write the result of ``change`` on the newest document; nothing if the result is None."""
-        for _ in range(WRITE_ATTEMPTS):
+        async for _ in tries():
             after = change(document, self.clock.now())
             if after is None:
                 return document
@@ -169,4 +168,4 @@ class Actions:
             if found is None or found.deleted_at is not None:
                 raise ApiError("not_found")
             document = found
-        raise ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)
+        raise contended()

@@ -68,8 +68,12 @@ def _text(limit: Callable[[ParamRules], int], about: str) -> Declared:
             raise _invalid(name, "must be a string")
         if len((value or "").encode()) > limit(rules):
             raise _invalid(name, f"is longer than {limit(rules)} bytes")
+        if "\0" in (value or ""):  # SQLite's JSON functions end a text there, so that it would not be found again
+            raise _invalid(name, "contains a NUL character")
 
-    return Declared(about, judge, lambda rules: {"type": ["string", "null"], "maxLength": limit(rules)})
+    return Declared(
+        about, judge, lambda rules: {"type": ["string", "null"], "maxLength": limit(rules), "pattern": "^[^\\0]*$"}
+    )
 
 
 def _judge_import_type(name: str, value: Any, rules: ParamRules) -> None:

@@ -45,6 +45,8 @@ class ImportFields:
         leftover_removed_at: when that object was first removed. The purger looks for it once more, since an abandoned
             attempt may continue. None if it was not removed yet.
         batch_id: id of the batch of the import, or None.
+        dedupe_albums: the albums in which ``dedupe=organization`` looks for images: its token may see no other. None
+            for the whole organisation.
         retried_at: when a client last retried the import, or None.
         deleted_at: since when nobody can read the import; None if it is not deleted.
         duplicate: the image of another import, which this import ended with instead of an image of its own; while
@@ -87,6 +89,7 @@ class ImportFields:
     new_events: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     trace: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     due_since: datetime | None = None
+    dedupe_albums: tuple[str, ...] | None = None
 
     @property
     def url(self) -> str | None:

@@ -9,11 +9,9 @@ from ...backends.guard.storage import GuardedStorage
 from ...plugins.contracts import ObjectMetadata, StorageBackend
 from ...plugins.errors import ContentMismatch, ObjectExists
 from ..documents import DocumentStore, StoreUnavailable
+from ..documents.contention import tries
 from ..models import Image, Import
 from .sharing import owner_of
-
-WRITE_ATTEMPTS = 5
-"""How often a document is written against others that write it: deletions, moves, mirrors."""
 
 
 async def copy_image(document: Import, image: Image, source: StorageBackend, target: StorageBackend) -> bool:
@@ -74,7 +72,7 @@ async def record_copy(
         PluginError, StoreUnavailable: it is not known to be written.
     """
     key = document.storage_key
-    for _ in range(WRITE_ATTEMPTS):
+    async for _ in tries():
         after = transition(document)
         if after is None:
             return document

@@ -8,8 +8,9 @@ from typing import Final
 
 from ...plugins.net.urls import authority_of
 from ..documents import DocumentStore
+from ..documents.contention import tries
 from ..errors.catalogue import ApiError
-from ..errors.database import told_as_outage
+from ..errors.database import contended, told_as_outage
 from ..models import MAX_ID_LENGTH
 from ..models.clock import Clock, shown, truncate_to_milliseconds
 from ..models.grants import Grant
@@ -17,7 +18,7 @@ from ..models.representation import encode
 from .delivery.record import DELIVERY, Delivery, DeliveryStatus, delivery_id, import_owner
 from .endpoints import ENDPOINT, Endpoint
 from .events import EventType, event
-from .management import WRITE_ATTEMPTS, Endpoints, busy, check_ability
+from .management import Endpoints, check_ability
 
 PAGE: Final = 50
 MAX_PAGE: Final = 200
@@ -120,7 +121,7 @@ class DeliveryLog:
         Raises:
             ApiError: ``not_found``; ``webhook_disabled``.
         """
-        for _ in range(WRITE_ATTEMPTS):
+        async for _ in tries():
             delivery = await self.one(owner, delivery_id)
             if delivery.is_of_endpoint:
                 with told_as_outage():
@@ -132,7 +133,7 @@ class DeliveryLog:
                 if await self.store.records.replace(after.record):
                     self.made()
                     return after
-        raise busy()
+        raise contended()
 
     async def ping(self, grant: Grant, endpoint_id: str) -> Delivery:
         """Send an event of type ``ping`` to the endpoint, whatever events it wants.

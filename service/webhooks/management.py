@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...plugins.errors import SourceRefused
-from ..documents import DocumentStore, DuplicateId
+from ..documents import DocumentStore, DuplicateId, TooManyRecords
+from ..documents.contention import tries
 from ..documents.records import Record
 from ..errors.catalogue import ApiError
-from ..errors.database import RETRY_AFTER_OUTAGE, told_as_outage
+from ..errors.database import contended, told_as_outage
 from ..models import MAX_ID_LENGTH
 from ..models.clock import Clock, truncate_to_milliseconds
 from ..models.grants import Grant
@@ -23,7 +24,6 @@ from .endpoint_params import Wishes
 from .endpoints import ENDPOINT, SECRET, Endpoint, Signing, new_endpoint_id, secret_record_id
 
 ABILITY = "webhook_manage"
-WRITE_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Endpoints:
     Attributes:
         directory: is told of changes.
         posting: judges urls.
-        limit: endpoints that an issuer may have. Of several created at once a few more may pass.
+        limit: endpoints that an issuer may have.
     """
 
     store: DocumentStore
@@ -69,11 +69,11 @@ class Endpoints:
             created_at=now,
             updated_at=now,
         )
-        with told_as_outage():
-            present = await self.store.records.list(ENDPOINT, grant.issuer_id, self.limit)
-            if len(present) >= self.limit:
-                raise ApiError("webhooks_full", limit=self.limit)
-            await self.store.records.add(endpoint.record)
+        try:
+            with told_as_outage():
+                await self.store.records.add(endpoint.record, at_most=self.limit)
+        except TooManyRecords as error:
+            raise ApiError("webhooks_full", limit=self.limit) from error
         self.directory.forget(grant.issuer_id)
         return endpoint, signing.secret
 
@@ -172,7 +172,7 @@ class Endpoints:
     async def rotate_secret(self, grant: Grant) -> Signing:
         """Change it, as ``rotate`` does an endpoint's."""
         check_ability(grant)
-        for _ in range(WRITE_ATTEMPTS):
+        async for _ in tries():
             with told_as_outage():
                 record = await self.store.records.get(SECRET, secret_record_id(grant.issuer_id))
                 if record is None:
@@ -180,7 +180,7 @@ class Endpoints:
                 signing = self._rotated(record.data["sealed"])
                 if await self.store.records.replace(record.changed(data={"sealed": signing.sealed(self.vault)})):
                     return signing
-        raise busy()
+        raise contended()
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -198,14 +198,14 @@ class Endpoints:
     async def _write(
         self, grant: Grant, endpoint_id: str, changed: Callable[[Endpoint, datetime], Endpoint]
     ) -> Endpoint:
-        for _ in range(WRITE_ATTEMPTS):
+        async for _ in tries():
             endpoint = await self.get(grant, endpoint_id)
             after = changed(endpoint, truncate_to_milliseconds(self.clock.now()))
             with told_as_outage():
                 if await self.store.records.replace(after.record):
                     self.directory.forget(grant.issuer_id)
                     return after
-        raise busy()
+        raise contended()
 
     def _rotated(self, sealed: str) -> Signing:
         """A new secret; where the present one cannot be read any more, it cannot sign either."""
@@ -229,8 +229,3 @@ def check_ability(grant: Grant) -> None:
     """
     if not grant.allows(ABILITY, None):
         raise ApiError("forbidden", ability=ABILITY)
-
-
-def busy() -> ApiError:
-    """The answer where others keep writing the same record."""
-    return ApiError("documents_unavailable", internal="others keep writing it", retry_after=RETRY_AFTER_OUTAGE)

@@ -3,7 +3,7 @@
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -36,9 +36,11 @@ GRANT = Grant("issuer", "organization", "token", admin=True)
 
 
 class SteppedSearch(MemoryImportSearch):
-    async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
+    async def by_sha256(
+        self, organization_id: str, sha256: str, albums: Collection[str] | None = None
+    ) -> Import | None:
         await Turn("documents", None)
-        return await super().by_sha256(organization_id, sha256, album_id)
+        return await super().by_sha256(organization_id, sha256, albums)
 
 
 class SteppedStore(MemoryDocumentStore):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ...models.clock import Clock
-from ..errors import DuplicateId
+from ..errors import DuplicateId, TooManyRecords
 from ..records import Record, RecordStore
 
 
@@ -23,8 +23,10 @@ class MemoryRecordStore(RecordStore):
         self._check_open = check_open
         self._records: dict[tuple[str, str], Record] = {}
 
-    async def add(self, record: Record) -> None:
+    async def add(self, record: Record, *, at_most: int | None = None) -> None:
         """See ``RecordStore.add``."""
+        if at_most is not None and len(await self.list(record.kind, record.owner, at_most)) >= at_most:
+            raise TooManyRecords(f"the owner has {at_most} records of the kind {record.kind}")
         if await self.get(record.kind, record.id) is not None:
             raise DuplicateId(f"there is a {record.kind} with this id already")
         self._records[record.kind, record.id] = _detached(record)

@@ -72,15 +72,19 @@ class MemoryImportSearch(ImportSearch):
             return min(later, default=self._writes.last + 1) - 1
         return self._writes.last if number is None else min(number, self._writes.last)
 
-    async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
+    async def by_sha256(
+        self, organization_id: str, sha256: str, albums: Collection[str] | None = None
+    ) -> Import | None:
         """See ``ImportSearch.by_sha256``."""
-        found = self._with_image(organization_id, album_id)
+        found = self._with_image(organization_id, albums)
         same = [one for one in found if one.image is not None and one.image.sha256 == sha256]
         return min(same, key=_created, default=None)
 
-    async def by_source(self, organization_id: str, source: str, album_id: str | None = None) -> Import | None:
+    async def by_source(
+        self, organization_id: str, source: str, albums: Collection[str] | None = None
+    ) -> Import | None:
         """See ``ImportSearch.by_source``."""
-        found = self._with_image(organization_id, album_id)
+        found = self._with_image(organization_id, albums)
         same = [one for one in found if one.image is not None and one.image.source == source]
         return max(same, key=_created, default=None)
 
@@ -104,12 +108,12 @@ class MemoryImportSearch(ImportSearch):
         """See ``ImportSearch.with_outbox``."""
         return sorted((one for one in self._imports() if one.outbox), key=_updated)[:limit]
 
-    def _with_image(self, organization_id: str, album_id: str | None) -> Iterable[Import]:
+    def _with_image(self, organization_id: str, albums: Collection[str] | None) -> Iterable[Import]:
         return [
             one
             for one in self._imports()
             if one.organization_id == organization_id
-            and album_id in (None, one.album_id)
+            and (albums is None or one.album_id in albums)
             and one.image is not None
             and one.image_deleted_at is None
         ]

@@ -41,6 +41,7 @@ def birth_fields(document: Import) -> dict[str, Any]:
         "host": document.host,
         "request_id": document.request_id,
         **search_fields(document),
+        **({} if document.dedupe_albums is None else {"dedupe_albums": list(document.dedupe_albums)}),
         "events": event_fields((*document.outbox, *document.new_events)),
     }
 
@@ -127,6 +128,7 @@ def to_import(found: Mapping[str, Any]) -> Import:
         image_purged_at=found.get("image_purged_at"),
         claim=found.get("claim"),
         batch_id=found.get("batch_id"),
+        dedupe_albums=None if found.get("dedupe_albums") is None else tuple(found["dedupe_albums"]),
         retried_at=found.get("retried_at"),
         due_since=found.get("due_since"),
         deleted_at=found.get("deleted_at"),

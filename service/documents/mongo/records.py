@@ -1,5 +1,6 @@
 """Records of the MongoDB store. See ``RecordStore``."""
 
+import random
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from ...models.clock import Clock
-from ..errors import DuplicateId
+from ..errors import DuplicateId, TooManyRecords
 from ..records import Record, RecordStore
 from .connection import Connection
 from .fields import record_fields, record_key, text, to_record
@@ -25,24 +26,52 @@ class MongoRecordStore(RecordStore):
         self._connection = connection
         self._clock = clock
 
-    async def add(self, record: Record) -> None:
+    async def add(self, record: Record, *, at_most: int | None = None) -> None:
         """See ``RecordStore.add``."""
-        records = self._connection.collection(RECORDS)
-        document = record_fields(record)
+        if at_most is None:
+            await self._add(record_fields(record))
+            return
+        # Each record has a place below the limit, and no two records of an owner have the same: the index sees to it.
+        for _ in range(at_most + 1):  # each round but the last has a winner
+            place = await self._free_place(record, at_most)
+            if await self._add({**record_fields(record), "place": place}):
+                return
+        raise TooManyRecords(f"other requests take the places of the kind {record.kind}")
 
-        async def insert() -> bool:
+    async def _free_place(self, record: Record, at_most: int) -> int:
+        """A place that no record of the owner has. Those of earlier versions have none, and count."""
+        wanted = {"kind": text(record.kind), "owner": text(record.owner), **self._lives}
+        cursor = self._connection.collection(RECORDS).find(wanted, {"place": 1}).limit(at_most)
+        found = await self._connection.run(lambda: cursor.hint(OWNED.name).to_list(None))
+        taken = {one["place"] for one in found if "place" in one}
+        free = [place for place in range(at_most - (len(found) - len(taken))) if place not in taken]
+        if len(found) >= at_most or not free:
+            raise TooManyRecords(f"the owner has {len(found)} records of the kind {record.kind}")
+        return random.choice(free)  # noqa: S311 - so that those who add at once seldom choose the same
+
+    async def _add(self, document: dict[str, Any]) -> bool:
+        """Insert a record; False where its place was taken meanwhile.
+
+        Raises:
+            DuplicateId: there is one with its id.
+        """
+        records = self._connection.collection(RECORDS)
+
+        async def insert() -> bool | None:
             try:
                 await records.insert_one(document)
-            except DuplicateKeyError:
-                return False
-            return True
+            except DuplicateKeyError as error:
+                return "place" in (error.details or {}).get("keyPattern", {})
+            return None
 
-        if await self._connection.run(insert):
-            return
-        expired = {"_id": document["_id"], "expires_at": {"$lte": self._clock.now()}}
-        await self._connection.run(lambda: records.delete_one(expired))
-        if not await self._connection.run(insert):
-            raise DuplicateId(f"there is a {record.kind} with this id already")
+        is_place_taken = await self._connection.run(insert)
+        if is_place_taken is False:
+            expired = {"_id": document["_id"], "expires_at": {"$lte": self._clock.now()}}
+            await self._connection.run(lambda: records.delete_one(expired))
+            is_place_taken = await self._connection.run(insert)
+        if is_place_taken is False:
+            raise DuplicateId(f"there is a {document['kind']} with this id already")
+        return is_place_taken is None
 
     async def get(self, kind: str, record_id: str) -> Record | None:
         """See ``RecordStore.get``."""

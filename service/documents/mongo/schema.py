@@ -27,6 +27,7 @@ class Index:
         status: the status of the imports that it holds; None for all documents. It is the first field besides, since
             only then is a query for it answered from the index alone.
         condition: which documents it holds, where that does not depend on their status.
+        is_unique: whether no two documents have the same values of the fields.
     """
 
     collection: str
@@ -34,13 +35,15 @@ class Index:
     keys: tuple[str, ...]
     status: str | None = None
     condition: Mapping[str, Any] = field(default_factory=dict)
+    is_unique: bool = False
 
     @property
     def specification(self) -> dict[str, Any]:
         """As of the ``createIndexes`` command."""
         condition = dict(self.condition) if self.status is None else {"status": self.status}
         partial = {"partialFilterExpression": condition} if condition else {}
-        return {"name": self.name, "key": dict.fromkeys(self.keys, 1), **partial}
+        unique = {"unique": True} if self.is_unique else {}
+        return {"name": self.name, "key": dict.fromkeys(self.keys, 1), **partial, **unique}
 
 
 QUEUED = Index(IMPORTS, "lading_queued", ("status", "issuer_id", "run_at", "_id"), "queued")
@@ -126,6 +129,10 @@ SOURCE = Index(
     condition={"image.source": {"$type": "string"}, "image_deleted_at": None},
 )
 OWNED = Index(RECORDS, "lading_owned", ("kind", "owner", "id"))
+PLACES = Index(
+    RECORDS, "lading_places", ("kind", "owner", "place"), condition={"place": {"$exists": True}}, is_unique=True
+)
+"""Records of which an owner may have so many: see ``RecordStore.add``."""
 DUE = Index(RECORDS, "lading_due", ("kind", "due_at", "id"), condition={"due_at": {"$type": "date"}})
 EXPIRING = Index(RECORDS, "lading_expiring", ("expires_at",), condition={"expires_at": {"$type": "date"}})
 EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
@@ -134,7 +141,7 @@ PREVIOUS = Index(ISSUERS, "lading_previous", ("previous_until",))
 INDEXES = (
     *(QUEUED, RUNNING, DONE, UNSETTLED, SHARED, STORED, MIRROR, STORED_BYTES),
     *(LISTED, ALBUM, STATE, METADATA, BATCH, CHANGED, WAITING, OUTBOX, SHA256, SOURCE),
-    *(OWNED, DUE, EXPIRING, EXPIRES, PREVIOUS),
+    *(OWNED, PLACES, DUE, EXPIRING, EXPIRES, PREVIOUS),
 )
 
 MISSING = "is missing: restart Lading, which creates it"
@@ -207,6 +214,7 @@ def _fault(
         return f"{name} {missing}"
     condition = found[index.name].get("partialFilterExpression")
     same = tuple(found[index.name]["key"]) == tuple((key, 1) for key in index.keys)
+    same = same and bool(found[index.name].get("unique")) == index.is_unique
     if same and condition == index.specification.get("partialFilterExpression"):
         return ""
     return f"{name} is not as Lading needs it: drop it, and restart Lading, which creates it anew"

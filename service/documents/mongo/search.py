@@ -11,7 +11,7 @@ from .connection import LOCAL, Connection
 from .fields import metadata_pair, text, to_import
 from .schema import ALBUM, BATCH, IMPORTS, LISTED, METADATA, OUTBOX, RUNNING, SHA256, SOURCE, STATE, WAITING, Index
 
-_IN_ALBUM = 100
+_IN_ALBUMS = 100
 _WIDER = 8
 _NEWEST_FIRST = {"created_at": -1, "_id": -1}
 
@@ -53,13 +53,17 @@ class MongoImportSearch(ImportSearch):
         """Return when nothing is read any more that could outlive its caller."""
         await self._changes.close()
 
-    async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
+    async def by_sha256(
+        self, organization_id: str, sha256: str, albums: Collection[str] | None = None
+    ) -> Import | None:
         """See ``ImportSearch.by_sha256``."""
-        return await self._with_image(organization_id, "image.sha256", sha256, album_id, SHA256, 1)
+        return await self._with_image(organization_id, "image.sha256", sha256, albums, SHA256, 1)
 
-    async def by_source(self, organization_id: str, source: str, album_id: str | None = None) -> Import | None:
+    async def by_source(
+        self, organization_id: str, source: str, albums: Collection[str] | None = None
+    ) -> Import | None:
         """See ``ImportSearch.by_source``."""
-        return await self._with_image(organization_id, "image.source", source, album_id, SOURCE, -1)
+        return await self._with_image(organization_id, "image.source", source, albums, SOURCE, -1)
 
     async def batch_counts(self, batch_id: str) -> Mapping[tuple[Status, str | None], int]:
         """See ``ImportSearch.batch_counts``."""
@@ -84,16 +88,16 @@ class MongoImportSearch(ImportSearch):
         return await self._find({"events.id": {"$type": "string"}}, OUTBOX, [("updated_at", 1)], limit)
 
     async def _with_image(
-        self, organization_id: str, field: str, value: str, album_id: str | None, index: Index, order: int
+        self, organization_id: str, field: str, value: str, albums: Collection[str] | None, index: Index, order: int
     ) -> Import | None:
         wanted = {
             "organization_id": text(organization_id),
             field: {"$type": "string", "$eq": text(value)},
             "image_deleted_at": None,
         }
-        limit = 1 if album_id is None else _IN_ALBUM
+        limit = 1 if albums is None else _IN_ALBUMS
         found = await self._find(wanted, index, [("created_at", order)], limit)
-        return next((one for one in found if album_id in (None, one.album_id)), None)
+        return next((one for one in found if albums is None or one.album_id in albums), None)
 
     async def _find(
         self, wanted: Mapping[str, Any], index: Index, order: Sequence[tuple[str, int]], limit: int

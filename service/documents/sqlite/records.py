@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ...models.clock import Clock
-from ..errors import DuplicateId
+from ..errors import DuplicateId, TooManyRecords
 from ..records import Record, RecordStore
 from .engine.threads import ConnectionThreads
 from .rows import record_columns, to_milliseconds, to_record
@@ -26,9 +26,9 @@ class SqliteRecordStore(RecordStore):
         self._readers = readers
         self._clock = clock
 
-    async def add(self, record: Record) -> None:
+    async def add(self, record: Record, *, at_most: int | None = None) -> None:
         """See ``RecordStore.add``."""
-        await self._writer.run(lambda connection: _insert(connection, record, self._now))
+        await self._writer.run(lambda connection: _insert(connection, record, self._now, at_most))
 
     async def get(self, kind: str, record_id: str) -> Record | None:
         """See ``RecordStore.get``."""
@@ -90,8 +90,13 @@ class SqliteRecordStore(RecordStore):
         )
 
 
-def _insert(connection: sqlite3.Connection, record: Record, now: int) -> None:
+def _insert(connection: sqlite3.Connection, record: Record, now: int, at_most: int | None) -> None:
     columns = record_columns(record)
+    if at_most is not None:  # in the transaction of the write: no other process writes meanwhile
+        query = f"SELECT count(*) FROM records WHERE kind = :kind AND owner = :owner AND {_LIVES}"  # noqa: S608 - our own text
+        (present,) = connection.execute(query, {**columns, "now": now}).fetchone()
+        if present >= at_most:
+            raise TooManyRecords(f"the owner has {present} records of the kind {record.kind}")
     connection.execute(
         "DELETE FROM records WHERE kind = :kind AND id = :id AND expires_at <= :now", {**columns, "now": now}
     )

@@ -28,7 +28,16 @@ def from_milliseconds(milliseconds: int) -> datetime:
     return _EPOCH + milliseconds * _MILLISECOND
 
 
-BIRTH_COLUMNS: Final = ("organization_id", "issuer_id", "params", "created_at", "host", "request_id", "batch_id")
+BIRTH_COLUMNS: Final = (
+    "organization_id",
+    "issuer_id",
+    "params",
+    "created_at",
+    "host",
+    "request_id",
+    "batch_id",
+    "dedupe_albums",
+)
 """The columns of an import that no transition changes."""
 
 OUTBOX: Final = "outbox"
@@ -79,6 +88,7 @@ def birth_values(document: Import) -> tuple[Any, ...]:
         document.host,
         document.request_id,
         document.batch_id,
+        None if document.dedupe_albums is None else _to_json(document.dedupe_albums),
     )
 
 
@@ -150,6 +160,7 @@ def to_import(row: sqlite3.Row | Mapping[str, Any]) -> Import:
         image_deleted_at=_from_milliseconds_or_none(row["image_deleted_at"]),
         image_purged_at=_from_milliseconds_or_none(row["image_purged_at"]),
         batch_id=row["batch_id"],
+        dedupe_albums=None if row["dedupe_albums"] is None else tuple(json.loads(row["dedupe_albums"])),
         retried_at=_from_milliseconds_or_none(row["retried_at"]),
         deleted_at=_from_milliseconds_or_none(row["deleted_at"]),
         duplicate=None if row["duplicate"] is None else Image(**json.loads(row["duplicate"])),

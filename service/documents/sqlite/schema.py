@@ -237,9 +237,12 @@ _SHARES = (
     "CREATE INDEX imports_shared ON imports (shared_key, share) WHERE shared_key IS NOT NULL",
 )
 
+# ``dedupe=organization`` looks only where the token of the import may look.
+_DEDUPE_ALBUMS = ("ALTER TABLE imports ADD COLUMN dedupe_albums TEXT",)
+
 VERSIONS: Final = (
     *(_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS),
-    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES),
+    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS),
 )
 """The statements that lead to each version from the one before it; the first from an empty file."""
 

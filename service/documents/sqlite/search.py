@@ -12,7 +12,7 @@ from .engine.threads import ConnectionThreads
 from .rows import from_milliseconds, to_import, to_milliseconds
 from .writes import last_sequence
 
-_IN_ALBUM = 100
+_IN_ALBUMS = 100
 
 
 class SqliteImportSearch(ImportSearch):
@@ -29,17 +29,21 @@ class SqliteImportSearch(ImportSearch):
         """See ``ImportSearch.changed_since``."""
         return await self._readers.run(lambda connection: _changed(connection, organization_id, position, limit))
 
-    async def by_sha256(self, organization_id: str, sha256: str, album_id: str | None = None) -> Import | None:
+    async def by_sha256(
+        self, organization_id: str, sha256: str, albums: Collection[str] | None = None
+    ) -> Import | None:
         """See ``ImportSearch.by_sha256``."""
         query = """
             SELECT * FROM imports
             WHERE organization_id = ? AND image ->> 'sha256' = ? AND image IS NOT NULL AND image_deleted_at IS NULL
             ORDER BY created_at LIMIT ?
         """
-        found = await self._find(query, organization_id, sha256, 1 if album_id is None else _IN_ALBUM)
-        return next((one for one in found if album_id in (None, one.album_id)), None)
+        found = await self._find(query, organization_id, sha256, 1 if albums is None else _IN_ALBUMS)
+        return next((one for one in found if albums is None or one.album_id in albums), None)
 
-    async def by_source(self, organization_id: str, source: str, album_id: str | None = None) -> Import | None:
+    async def by_source(
+        self, organization_id: str, source: str, albums: Collection[str] | None = None
+    ) -> Import | None:
         """See ``ImportSearch.by_source``."""
         query = """
             SELECT * FROM imports
@@ -47,8 +51,8 @@ class SqliteImportSearch(ImportSearch):
             AND image_deleted_at IS NULL
             ORDER BY created_at DESC LIMIT ?
         """
-        found = await self._find(query, organization_id, source, 1 if album_id is None else _IN_ALBUM)
-        return next((one for one in found if album_id in (None, one.album_id)), None)
+        found = await self._find(query, organization_id, source, 1 if albums is None else _IN_ALBUMS)
+        return next((one for one in found if albums is None or one.album_id in albums), None)
 
     async def batch_counts(self, batch_id: str) -> Mapping[tuple[Status, str | None], int]:
         """See ``ImportSearch.batch_counts``."""

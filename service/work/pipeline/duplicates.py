@@ -4,7 +4,7 @@ Two imports that run at the same time may both store the same bytes: each looks 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,14 +12,12 @@ from ....plugins.errors import StorageUnavailable
 from ....plugins.host.schemes import scheme_of, trimmed
 from ....plugins.net.urls import http_url
 from ...documents import DocumentStore, StoreUnavailable
+from ...documents.contention import tries
 from ...models import Image, Import
 from ...models.clock import Clock
 from ...models.redaction import filtered_url
 from ...storages.sharing import owns
 from .outcomes import TakenOver
-
-WRITE_ATTEMPTS = 5
-"""How often a reference is written against other writers of the same import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class Duplicates:
             return None
         with _outage():
             return _duplicate(
-                await self.store.search.by_sha256(document.organization_id, sha256, _album(document)), document
+                await self.store.search.by_sha256(document.organization_id, sha256, _albums(document)), document
             )
 
     async def by_source(self, document: Import, source: str | None) -> Duplicate | None:
@@ -70,7 +68,7 @@ class Duplicates:
             return None
         with _outage():
             found = _duplicate(
-                await self.store.search.by_source(document.organization_id, source, _album(document)), document
+                await self.store.search.by_source(document.organization_id, source, _albums(document)), document
             )
         return found if found is not None and found.image.etag is not None else None
 
@@ -93,7 +91,7 @@ class Duplicates:
 
     async def _write(self, document: Import, transition: Callable[[Import], Import]) -> Import:
         """Write a transition of a running import, as long as it is the same run."""
-        for _ in range(WRITE_ATTEMPTS):
+        async for _ in tries():
             after = transition(document)
             if await self.store.update(after):
                 return after
@@ -109,8 +107,11 @@ class Duplicates:
         return document.params.get("dedupe") in ("album", "organization")
 
 
-def _album(document: Import) -> str | None:
-    return document.album_id if document.params.get("dedupe") == "album" else None
+def _albums(document: Import) -> Collection[str] | None:
+    """The albums in which images are found; None for the whole organisation."""
+    if document.params.get("dedupe") == "album":
+        return (document.album_id or "",)
+    return document.dedupe_albums
 
 
 def _duplicate(found: Import | None, document: Import) -> Duplicate | None:

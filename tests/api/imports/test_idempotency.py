@@ -236,3 +236,18 @@ async def test_one_that_brings_its_bytes_and_is_overtaken_answers_with_the_same_
     assert (overtaken.code, overtaken.headers.get("Idempotent-Replayed")) == (200, "true")
     assert json.loads(overtaken.body)["id"] == json.loads(fast.body)["id"]
     assert await count(assembled) == 1
+
+
+@pytest.mark.gen_test
+async def test_a_repeated_request_is_authorised_as_the_first_one_was(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    first = await post(client, "key-1")
+    assert first.code == 200
+    elsewhere = Client(client.base, token(clock, album="another_album"))
+    for other in (elsewhere, Client(client.base, token(clock, abilities=("image_list", "see")))):
+        response = await post(other, "key-1")
+        assert code_of(response) == (403, "forbidden")
+        assert json.loads(first.body)["id"].encode() not in response.body
+    assert (await post(client, "key-1")).body == first.body
+    assert await count(assembled) == 1

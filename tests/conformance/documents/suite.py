@@ -17,6 +17,7 @@ from tests.conformance.documents.cases.quota import QuotaCases
 from tests.conformance.documents.cases.records import RecordCases
 from tests.conformance.documents.cases.search import SearchCases
 from tests.conformance.documents.cases.shares import ShareCases
+from tests.conformance.documents.cases.texts import TextCases
 from tests.conformance.documents.cases.workers import WorkerCases
 
 __all__ = ["DocumentStoreSuite", "SettableClock"]
@@ -34,6 +35,7 @@ class DocumentStoreSuite(
     SearchCases,
     ChangesCases,
     RecordCases,
+    TextCases,
     IssuerCases,
     LifecycleCases,
 ):

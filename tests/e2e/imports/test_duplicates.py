@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from lading.plugins.fetchers.http.fetcher import HttpFetcher
 from lading.plugins.fetchers.http.options import HttpOptions
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Behaviour, Exchange, Origin, answer
-from tests.support.servers.service import Client, final, running_service, token
+from lading.service.api.auth import issue_token
+from lading.service.models.clock import SystemClock
+from lading.service.models.issuers import Issuer
+from tests.support.servers.service import ISSUER, SECRET, Client, final, running_service, token
 
 A, B = jpeg(64, 48, seed=1), jpeg(64, 48, seed=2)
 
@@ -48,7 +52,39 @@ def versioned(data: bytes, etag: str) -> Behaviour:
     return behave
 
 
+def granted(**abilities: tuple[str, ...]) -> str:
+    """A token with abilities in several albums."""
+    return issue_token(
+        Issuer(ISSUER, "unused", SECRET), abilities=abilities, now=SystemClock().now(), expires=timedelta(hours=1)
+    )
+
+
 # --- dedupe -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_tags", [False, True])
+@pytest.mark.gen_test(timeout=60)
+async def test_the_organisation_is_as_large_as_the_grant(tmp_path: Path, has_tags: bool) -> None:
+    behaviour = versioned(A, '"1"') if has_tags else answer(A)
+    async with everything(tmp_path, a=behaviour) as (admin, origin):
+        url = origin.url("/a.jpg")
+        first = await imported(admin, url, "one")
+        cases: tuple[tuple[str, dict[str, tuple[str, ...]], bool | None], ...] = (
+            ("two", {"two": ("image_upload",)}, False),
+            ("three", {"three": ("image_upload", "see"), "one": ("image_upload", "image_download")}, False),
+            ("four", {"four": ("image_upload",), "one": ("image_list",)}, True),
+            ("five", {"five": ("image_upload",), "one": ("see",)}, True),
+            ("one", {"one": ("image_upload",)}, True),
+            ("two", {"two": ("image_upload",)}, None),  # its own from before
+        )
+        for number, (album, abilities, is_found) in enumerate(cases):
+            client = Client(admin.base, granted(**abilities))
+            document = await imported(client, url, album, dedupe="organization")
+            duplicate_of = document["image"].get("duplicate_of")
+            if is_found is not None:
+                assert (duplicate_of == first["id"]) == is_found, number
+            assert (duplicate_of is None) == (is_found is False), number
+        assert len(files(tmp_path)) == 3
 
 
 @pytest.mark.gen_test(timeout=30)

@@ -26,7 +26,7 @@ IMAGES: Final[Sequence[Operation]] = (
         "204 when its bytes are gone, and the quota is freed; where other imports share them, the last deletion "
         "removes them. 202 while an import that still runs may come to share them: they go when it has ended.",
         answers={202: json_of("Deletion"), 204: {}},
-        errors=("not_found", "forbidden", "image_elsewhere", "image_unavailable"),
+        errors=("not_found", "forbidden", "image_elsewhere", "image_unavailable", "write_conflict"),
     ),
     Operation(
         "get",

@@ -104,7 +104,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         "204 when its bytes are gone, and the quota is freed. 202 where a worker still ends its attempt, or an import "
         "that runs may come to share its image: the bytes go when that has ended. It does not exist from then on.",
         answers={202: json_of("Deletion"), 204: {}},
-        errors=("not_found", "forbidden", "image_elsewhere", "image_unavailable"),
+        errors=("not_found", "forbidden", "image_elsewhere", "image_unavailable", "write_conflict"),
     ),
     Operation(
         "post",
@@ -113,7 +113,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         "Imports",
         "Cancel an import that is not final.",
         answers={200: json_of("Import")},
-        errors=("not_found", "forbidden", "not_cancellable"),
+        errors=("not_found", "forbidden", "not_cancellable", "write_conflict"),
     ),
     Operation(
         "post",
@@ -122,7 +122,10 @@ IMPORTS: Final[Sequence[Operation]] = (
         "Imports",
         "Retry a failed or cancelled import.",
         answers={200: json_of("Import")},
-        errors=("not_found", "forbidden", "not_retryable", "secrets_dropped", "still_stopping", "backlog_full"),
+        errors=(
+            *("not_found", "forbidden", "not_retryable", "secrets_dropped", "still_stopping", "backlog_full"),
+            "write_conflict",
+        ),
     ),
     Operation(
         "get",

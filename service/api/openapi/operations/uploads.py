@@ -95,6 +95,7 @@ UPLOADS: Final[Sequence[Operation]] = (
         errors=(
             *("not_found", "forbidden", "upload_gone", "upload_locked", "tus_version_unsupported", "not_cancellable"),
             "disk_unavailable",
+            "write_conflict",
         ),
         sends=_VERSION,
         keeps=("Tus-Resumable",),

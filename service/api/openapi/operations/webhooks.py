@@ -61,7 +61,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "Change an endpoint.",
         bodies=_CHANGES,
         answers={200: json_of("Endpoint")},
-        errors=_WISH_ERRORS,
+        errors=(*_WISH_ERRORS, "write_conflict"),
     ),
     Operation(
         "delete", _ENDPOINT, "deleteEndpoint", "Webhooks", "Delete an endpoint.", answers={204: {}}, errors=_MANAGED
@@ -73,7 +73,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "Webhooks",
         "Rotate the secret of an endpoint; both secrets sign for a day.",
         answers={200: json_of("Endpoint")},
-        errors=_MANAGED,
+        errors=(*_MANAGED, "write_conflict"),
     ),
     Operation(
         "post",
@@ -112,7 +112,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "Webhooks",
         "Send a delivery again.",
         answers={202: json_of("Delivery")},
-        errors=(*_MANAGED, "webhook_disabled"),
+        errors=(*_MANAGED, "webhook_disabled", "write_conflict"),
     ),
     Operation(
         "get",
@@ -130,7 +130,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "Webhooks",
         "Rotate the secret for single imports; both secrets sign for a day.",
         answers={200: json_of("Secret")},
-        errors=_MANAGED,
+        errors=(*_MANAGED, "write_conflict"),
     ),
     Operation(
         "get",
@@ -159,6 +159,6 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "Webhooks",
         "Send a delivery again.",
         answers={202: json_of("Delivery")},
-        errors=(*_MANAGED, "webhook_disabled"),
+        errors=(*_MANAGED, "webhook_disabled", "write_conflict"),
     ),
 )

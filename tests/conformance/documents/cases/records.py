@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lading.service.documents import DuplicateId
+from lading.service.documents import DuplicateId, TooManyRecords
 from lading.service.documents.records import Record
 from lading.service.models.clock import truncate_to_milliseconds
 from tests.conformance.documents.cases.base import SECOND, DocumentStoreCases, SettableClock
@@ -55,6 +55,37 @@ class RecordCases(DocumentStoreCases):
             assert sum(isinstance(outcome, DuplicateId) for outcome in outcomes) == 19
             found = await store.records.get("kind", "a")
             assert found == records[outcomes.index(None)]
+
+    @pytest.mark.gen_test
+    async def test_an_owner_has_at_most_so_many_however_many_are_added_at_once(self) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            await store.records.add(make_record(clock, "unlimited"))
+            await store.records.add(make_record(clock, "others", owner="another"), at_most=1)
+            records = [make_record(clock, f"{number:02}") for number in range(30)]
+            adds = (store.records.add(record, at_most=8) for record in records)
+            outcomes = await asyncio.gather(*adds, return_exceptions=True)
+            assert sum(outcome is None for outcome in outcomes) == 7
+            assert sum(isinstance(outcome, TooManyRecords) for outcome in outcomes) == 23
+            present = await store.records.list("kind", "owner", 100)
+            added = {record.id for record, outcome in zip(records, outcomes, strict=True) if outcome is None}
+            assert {record.id for record in present} == {"unlimited", *added}
+
+    @pytest.mark.gen_test
+    async def test_a_record_that_goes_makes_room_for_one_more(self) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            for record_id in ("a", "b"):
+                await store.records.add(make_record(clock, record_id), at_most=2)
+            with pytest.raises(TooManyRecords):
+                await store.records.add(make_record(clock, "c"), at_most=2)
+            assert await store.records.replace(make_record(clock, "a").changed(data={"n": 1}))
+            await store.records.delete("kind", "b")
+            await store.records.add(make_record(clock, "c"), at_most=2)
+            with pytest.raises(DuplicateId):
+                await store.records.add(make_record(clock, "c"), at_most=3)
+            with pytest.raises(TooManyRecords):
+                await store.records.add(make_record(clock, "d"), at_most=1)
 
     @pytest.mark.gen_test
     async def test_an_expired_one_makes_room_and_is_dropped(self) -> None:

@@ -196,12 +196,14 @@ class SearchCases(DocumentStoreCases):
             await add_in_turn(store, clock, {"status": Status.DONE, "image_id": "i", "duplicate": image}, {})
             search = store.search
             assert await search.by_sha256("organization", image.sha256) == early
-            assert await search.by_sha256("organization", image.sha256, "two") == late
-            assert await search.by_sha256("organization", image.sha256, "three") is None
+            assert await search.by_sha256("organization", image.sha256, ("zero", "two")) == late
+            assert await search.by_sha256("organization", image.sha256, ("three",)) is None
+            assert await search.by_sha256("organization", image.sha256, ("two", "one")) == early
+            assert await search.by_sha256("organization", image.sha256, ()) is None
             assert await search.by_sha256("organization", "0" * 64) is None
             assert await search.by_sha256("another", image.sha256) == other
             assert await search.by_source("organization", "5" * 64) == late
-            assert await search.by_source("organization", "5" * 64, "one") == early
+            assert await search.by_source("organization", "5" * 64, ("one",)) == early
             assert await search.by_source("organization", "6" * 64) is None
             await store.update(late.image_deleted(clock.now()))
             await store.update(early.deleted(clock.now()))

@@ -10,7 +10,7 @@ from lading.plugins.detectors.pillow.cost import Cost, JpegScans
 from lading.plugins.detectors.pillow.detector import PillowOptions
 from lading.plugins.detectors.pillow.limits import Refused
 
-PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "detection.md"
+PAGE = Path(__file__).parents[4] / "docs" / "explanation" / "detection.md"
 LIMITS = PillowOptions().limits
 
 
