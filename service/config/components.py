@@ -31,7 +31,7 @@ class Components:
 
     @property
     def storage(self) -> Component[StorageBackend]:
-        """The storage that new images are saved in."""
+        """The storage for new images."""
         return next(iter(self.storages.values()))
 
 
@@ -84,7 +84,7 @@ def _component(settings: Settings, kind: Kind, name: str, faults: list[Fault]) -
 
 
 def _named_by(settings: Settings, kind: Kind, name: str) -> tuple[str, str]:
-    """The section and the option that say which plugin it is."""
+    """The section and the option that name the plugin."""
     section = f"{kind}.{name}"
     if kind != "storage":
         return kind, "plugins"

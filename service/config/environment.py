@@ -1,7 +1,7 @@
 """Overrides from the environment: ``LADING_<SECTION>__<KEY>``, such as ``LADING_STORAGE_S3__BUCKET``.
 
-Letters may be of either case, and every character of a section's name other than a letter or digit is written ``_``.
-Variables without a double underscore are none of ours, unless they are an option's name with one underscore missing.
+Letters may be of either case, and every character of a section's name other than a letter or digit becomes ``_``.
+Lading ignores variables without a double underscore, unless they are an option's name with one underscore missing.
 """
 
 import re
@@ -16,7 +16,7 @@ from .references import is_utf8
 PREFIX = "LADING_"
 
 Addressable = Mapping[str, frozenset[str] | None]
-"""Sections that may be overridden, with the keys they have, or None where any key is taken."""
+"""Sections that may be overridden, with their keys, or None for any key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Override:
 
     @property
     def body(self) -> str:
-        """What follows the prefix, in lower case."""
+        """The rest after the prefix, in lower case."""
         return self.variable[len(PREFIX) :].lower()
 
 
@@ -49,7 +49,7 @@ def apply_overrides(
     """Write overrides of the addressable sections into ``sections``.
 
     Returns:
-        the overrides that address none of them, and the faults of those that do.
+        the overrides that address no section, and the faults of the others.
     """
     unmatched = []
     faults = []

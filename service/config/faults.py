@@ -1,4 +1,4 @@
-"""What is wrong with a configuration."""
+"""The faults of a configuration."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong. It never repeats a value, which may be a secret.
+    """One fault. It never repeats a value, which may be a secret.
 
     Attributes:
-        problem: what is wrong, for the operator.
-        section: section of ``service.conf``, or empty where none is concerned.
-        key: the option, or empty where the fault concerns the section.
-        where: the file (with ``:line`` where the line cannot be read) or the environment variable that holds the
-            fault; empty for a fault of something that is not written anywhere.
+        problem: the fault, for the operator.
+        section: section of ``service.conf``; empty if no section is at fault.
+        key: the option; empty if the section itself is at fault.
+        where: the file (with ``:line`` for an unreadable line) or the environment variable at fault; empty if the fault
+            is not in a text.
     """
 
     problem: str
@@ -30,7 +30,7 @@ class SettingsError(Exception):
     """The configuration cannot be used.
 
     Attributes:
-        faults: everything that is wrong with it, at least one.
+        faults: every fault, at least one.
     """
 
     def __init__(self, faults: Iterable[Fault]) -> None:

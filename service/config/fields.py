@@ -1,4 +1,4 @@
-"""What the options in ``models`` are made of: types with their rules, and the base of every section."""
+"""The parts of the options in ``sections``: types with their rules, and the base of every section."""
 
 import re
 from datetime import UTC
@@ -26,7 +26,7 @@ def time_zone(name: Any) -> Any:
 
 
 def without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, each of which may be there once."""
+    """The names, each at most once."""
     if len(set(names)) < len(names):
         raise ValueError("names a plugin twice; name each plugin once")
     return names
@@ -75,7 +75,7 @@ def mongodb_uri(uri: SecretStr) -> SecretStr:
 
 
 def refused(problem: str) -> PydanticCustomError:
-    """What a validator of a secret option raises; the problem, which is shown, must not hold the secret."""
+    """The error of a validator of a secret option; its text is shown, so it must not contain the secret."""
     return PydanticCustomError(SILENT, "{problem}", {"problem": problem})
 
 

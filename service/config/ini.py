@@ -1,4 +1,4 @@
-"""Reading INI text: sections of options as text, never interpolated, with every syntax fault and its line."""
+"""Parses INI text: sections of options as text, without interpolation, with every syntax fault and its line."""
 
 import re
 from configparser import (
@@ -22,7 +22,7 @@ _SET_ASIDE = "\0"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The value of an option as text, and where it was written (see ``Fault.where``). It may be a secret: no repr."""
+    """The value of an option as text, and its place (see ``Fault.where``). It may be a secret: no repr."""
 
     value: str = field(repr=False)
     where: str
@@ -33,7 +33,7 @@ Sections = dict[str, Section]
 
 
 class _Parser(ConfigParser):
-    # The header has to be the whole line; the inherited pattern ignores whatever follows the bracket.
+    # The header must be the whole line; the inherited pattern ignores the text behind the bracket.
     SECTCRE = re.compile(r"\[(?P<header>[^]]+)\]$")
 
     def __init__(self) -> None:
@@ -72,15 +72,15 @@ def _read(path: Path) -> str:
 
 
 def parse_ini(text: str, name: str) -> tuple[Sections, list[Fault]]:
-    """Parse INI text; ``name`` is what the faults call it.
+    """Parse INI text; ``name`` is its name in the faults.
 
-    A line that is at fault is set aside and the text is read again, since configparser ends at the first of most kinds.
+    A faulty line is set aside and the text is parsed again, since configparser stops at the first fault of most kinds.
 
     Returns:
         the sections without the faulty lines, and the faults.
 
     Raises:
-        SettingsError: the text holds a NUL, or more syntax faults than make sense to list.
+        SettingsError: the text contains a NUL, or too many syntax faults to list.
     """
     if _SET_ASIDE in text:
         line = text.count("\n", 0, text.index(_SET_ASIDE)) + 1
@@ -112,7 +112,7 @@ def parse_ini(text: str, name: str) -> tuple[Sections, list[Fault]]:
 
 
 def _set_aside(lines: list[str], number: int | None, form: str) -> int:
-    """Give a faulty line a name of its own, at its own depth, so that the lines around it mean what they meant."""
+    """Give a faulty line a unique name, with the same indentation, so that the lines around it keep their meaning."""
     if number is None:  # only where a parser is filled without a file
         raise ValueError("the fault has no line")
     line = lines[number - 1]

@@ -38,7 +38,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def load_all(path: Path | None, environ: Mapping[str, str]) -> tuple[Settings, Components]:
-    """Like ``load_settings``, and import the configured plugins and validate their options.
+    """Like ``load_settings``; also imports the configured plugins and validates their options.
 
     Raises:
         SettingsError: with every fault of both.
@@ -53,10 +53,10 @@ def load_all(path: Path | None, environ: Mapping[str, str]) -> tuple[Settings, C
 
 @dataclass
 class _Draft:
-    """Settings in the making; a section that is at fault has its defaults until the whole is refused.
+    """Settings in the making. A faulty section has its defaults until the whole is refused.
 
     Attributes:
-        invalid: names of the sections that are at fault.
+        invalid: names of the faulty sections.
     """
 
     references: References
@@ -67,7 +67,7 @@ class _Draft:
 
     @property
     def judged_kinds(self) -> tuple[Kind, ...]:
-        """The kinds of which it is known which plugins are configured."""
+        """The kinds whose configured plugins are known."""
         return tuple(kind for kind in PLUGIN_PREFIXES.values() if kind not in self.invalid)
 
 
@@ -94,14 +94,14 @@ def _closed_sections(sections: Sections) -> Addressable:
 
 
 def _plugin_sections(draft: _Draft) -> Addressable:
-    """Sections of configured plugins, and those that the file has."""
+    """The sections of configured plugins, and the sections of the file."""
     configured = [f"{kind}.{name}" for kind in draft.judged_kinds for name in draft.settings.configured(kind)]
     present = [name for name in draft.sections if name.startswith(tuple(PLUGIN_PREFIXES))]
     return dict.fromkeys(configured + present)
 
 
 def _unjudged(draft: _Draft, override: Override) -> bool:
-    """Whether the override may be one of a plugin that a faulty list of plugins would have named."""
+    """Whether the override may belong to a plugin in a faulty list of plugins."""
     kind, _, rest = override.body.partition("_")
     return kind in draft.invalid and not rest.startswith("_")
 
@@ -135,7 +135,7 @@ def _validated(draft: _Draft, name: str, model: type[Model]) -> Model | None:
 
 
 def _resolved(draft: _Draft, name: str, written: Section) -> tuple[Section, set[str]]:
-    """The section with its references resolved, and the keys whose references are broken."""
+    """The section with its references resolved, and the keys with broken references."""
     section = {}
     broken = set()
     for key, entry in written.items():
@@ -168,7 +168,9 @@ def _issuer(draft: _Draft, name: str) -> Issuer | None:
 
 
 def _keep_plugin_sections(draft: _Draft) -> None:
-    """References are resolved for configured plugins only: another's may rightly be missing on this machine."""
+    """Resolve references of configured plugins only: those of other plugins may be missing on this machine for good
+    reason.
+    """
     kept = {}
     for kind in draft.judged_kinds:
         for configured in draft.settings.configured(kind):

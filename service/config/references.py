@@ -1,4 +1,6 @@
-"""References: ``$env:NAME`` and ``$file:path`` stand for what they refer to, so that secrets can stay elsewhere."""
+"""References: ``$env:NAME`` and ``$file:path`` are replaced by a variable or a file, so that secrets can stay
+elsewhere.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ MAX_BYTES = 64 * 1024
 
 
 class ReferenceBroken(Exception):
-    """What a reference refers to cannot be had; the message says why and holds no value."""
+    """A reference cannot be resolved; the message says why, without any value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +21,16 @@ class References:
 
     Attributes:
         environ: the environment, for ``$env:``.
-        folder: what a relative path in ``$file:`` starts from.
+        folder: the folder of relative paths in ``$file:``.
     """
 
     environ: Mapping[str, str]
     folder: Path
 
     def resolve(self, entry: Entry) -> Entry:
-        """The entry with what it refers to in place of the reference; any other entry unchanged.
+        """The entry with its reference resolved; any other entry unchanged.
 
-        What was fetched is taken as it is, even if it looks like a reference. ``$`` is special nowhere else.
+        The result is used as it is, even if it looks like a reference. ``$`` is special nowhere else.
 
         Raises:
             ReferenceBroken: the variable is not set; the file cannot be read, is larger than 64 KiB or not UTF-8.

@@ -21,9 +21,9 @@ from .routes import Storages
 from .sweep import Failed, Outcome, Transfers, images_in
 
 INTERVAL = 30.0
-"""Seconds between two looks for pending copies."""
+"""Seconds between two polls for pending copies."""
 AGE = timedelta(seconds=30)
-"""How long ago an image was written at least: the import of a younger one is still under way, or just was."""
+"""The least age of an image: the import of a younger image may still be under way."""
 CONCURRENCY = 4
 
 log = structlog.get_logger(__name__)
@@ -31,11 +31,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Copyist:
-    """Makes the second copies of images that are stored already.
+    """Makes the second copies of stored images.
 
     Attributes:
-        cleared: storages that the copies of an earlier mirror are removed from. None of them is another's place under a
-            second name.
+        cleared: storages from which the copies of an earlier mirror are removed. None of them is another storage under
+            a second name.
     """
 
     store: DocumentStore
@@ -44,10 +44,10 @@ class Copyist:
     cleared: Collection[str] = ()
 
     async def mirror(self, name: str, document: Import) -> Outcome:
-        """Make the storage of that name hold a second copy, and its document say so. Idempotent.
+        """Make the storage of that name hold a second copy, and record that in its document. Idempotent.
 
         Raises:
-            PluginError, StoreUnavailable: the copy is still to be made, or to be recorded.
+            PluginError, StoreUnavailable: the copy is still to be made or recorded.
             KeyError: a storage is not configured.
         """
         image = document.image
@@ -64,7 +64,7 @@ class Copyist:
         return Outcome.COPIED if copied else Outcome.FOUND
 
     async def _forget(self, earlier: str, document: Import) -> None:
-        """Remove the copy of an earlier mirror, if that works: the new copy is made, and an audit finds the old one."""
+        """Remove the copy of an earlier mirror, if possible: the new copy exists, and an audit finds the old one."""
         if earlier not in self.cleared:
             return
         try:
@@ -78,7 +78,7 @@ class Copyist:
             )
 
     def _mirrored(self, name: str, document: Import) -> Import | None:
-        """The document that says so; None where there is nothing to be said."""
+        """The document with the copy recorded; None if there is nothing to record."""
         image = document.image
         if image is None or document.image_deleted_at is not None or image.readable_in(name):
             return None
@@ -87,7 +87,7 @@ class Copyist:
 
 @dataclass(frozen=True, slots=True)
 class Mirroring:
-    """Makes pending copies, again and again. Several processes may do so at once: what one does, another finds done."""
+    """Makes pending copies again and again. Several processes may: a copy that one makes is done for the others."""
 
     copyist: Copyist
     rng: random.Random
@@ -106,10 +106,10 @@ class Mirroring:
             await asyncio.sleep(INTERVAL * self.rng.uniform(0.8, 1.2))
 
     async def sweep(self) -> int:
-        """Make the pending copies of every configured storage; how many that were.
+        """Make the pending copies of every configured storage; the number of made copies.
 
         Raises:
-            PluginError, StoreUnavailable: the last failure; others were tried all the same, within reason.
+            PluginError, StoreUnavailable: the last failure; the other images were tried too, within reason.
         """
         made = 0
         failure: Failed | None = None
@@ -132,8 +132,8 @@ class Mirroring:
                 failure = error
                 continue
             work = partial(self._complete, name)
-            # From anywhere, and then from the beginning: several processes begin with others, and images that can
-            # never be copied do not keep those after them from it.
+            # From a random position, and then from the beginning, so that several processes start with different
+            # images, and images that can never be copied do not block the images after them.
             middle = str(uuid.UUID(int=self.rng.getrandbits(128)))
             for after, until in ((middle, None), ("", middle)):
                 async with aclosing(images_in(store, name, Held.PENDING, after, until)) as documents:
@@ -144,7 +144,7 @@ class Mirroring:
 
     async def _complete(self, name: str, document: Import) -> Outcome:
         is_deleted = document.image_deleted_at is not None
-        # Of the future, by a machine's clock that is wrong or was set: no reason to wait, since copying is idempotent.
+        # In the future, by a machine's clock that is wrong or was set: no reason to wait, since copying is idempotent.
         age = self.copyist.clock.now() - document.updated_at
         is_young = not is_deleted and timedelta(0) <= age < AGE
         is_elsewhere = document.image is None or document.image.storage not in self.copyist.storages.by_name

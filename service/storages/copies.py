@@ -15,20 +15,20 @@ from .sharing import owner_of
 
 
 async def copy_image(document: Import, image: Image, source: StorageBackend, target: StorageBackend) -> bool:
-    """Make ``target`` hold the image that ``source`` holds, under the same key. May be repeated, and run twice at once.
+    """Copy an image from ``source`` to ``target``, under the same key. May be repeated, and run twice at once.
 
     Args:
         document: of the image.
-        image: the image, or what it will be.
-        source: where it is.
-        target: where it is to be. Both are behind their guards, which compare size and SHA-256 of what is saved.
+        image: the image, or its future state.
+        source: the storage that has it.
+        target: the storage that gets it. Both are behind their guards, which compare size and SHA-256 of saved bytes.
 
     Returns:
-        whether it was copied; False where ``target`` had it before, which was read and compared.
+        whether it was copied; False if ``target`` had it before, which was read and compared.
 
     Raises:
         ObjectNotFound: ``source`` does not have it.
-        ContentMismatch: what ``source`` or ``target`` has is not what was imported; nothing was changed.
+        ContentMismatch: the bytes in ``source`` or ``target`` are not the imported bytes; nothing was changed.
         PluginError: any other failure of either.
     """
     if not await target.exists(image.key):
@@ -53,23 +53,23 @@ async def copy_image(document: Import, image: Image, source: StorageBackend, tar
 async def record_copy(
     store: DocumentStore, document: Import, target: StorageBackend, transition: Callable[[Import], Import | None]
 ) -> Import | None:
-    """Write into a document that ``target`` has a copy of its image.
+    """Record in a document that ``target`` has a copy of its image.
 
-    Where the image was deleted meanwhile, the copy is that of the import which has adopted the object. Where there is
-    none, the copy goes: the deletion does not know of it. It stays where one may yet adopt the object: another run may
-    have found this copy, and made it that import's own.
+    If the image was deleted meanwhile, the copy belongs to the import that has adopted the object. Without such an
+    import the copy goes, since the deletion does not know of it. It stays if an import may yet adopt the object:
+    another run may have found this copy, and recorded it for that import.
 
     Args:
         store: keeps the document.
         document: as it was when its image was copied.
-        target: what the image was copied to.
-        transition: makes of the document, as it is by then, what is to be written; None where nothing is to be.
+        target: the storage with the copy.
+        transition: makes the new state of the newest document; None if there is nothing to write.
 
     Returns:
-        the document as it is now, of the import that has the object now; None where its image was deleted.
+        the present document of the import that has the object now; None if its image was deleted.
 
     Raises:
-        PluginError, StoreUnavailable: it is not known to be written.
+        PluginError, StoreUnavailable: the document may or may not be written.
     """
     key = document.storage_key
     async for _ in tries():
@@ -89,7 +89,8 @@ async def record_copy(
 
 
 async def clear(store: DocumentStore, document: Import, storage: GuardedStorage) -> None:
-    """Remove an image from a storage that its document names no more. Where it does again by now, the image stays.
+    """Remove an image from a storage that its document no longer names. If the document names it again by now, the
+    image stays.
 
     Raises:
         PluginError, StoreUnavailable: the storage may still have it.
@@ -100,7 +101,7 @@ async def clear(store: DocumentStore, document: Import, storage: GuardedStorage)
 
 
 async def clear_unwanted(store: DocumentStore, key: str, storage: GuardedStorage | StorageBackend) -> None:
-    """Remove a copy of an object whose owner's image was deleted; not where another import shares it.
+    """Remove a copy of an object whose owner's image was deleted, unless another import shares the object.
 
     Raises:
         PluginError, StoreUnavailable: the storage may still have it.
@@ -113,8 +114,8 @@ async def check_image(image: Image, storage: StorageBackend) -> None:
     """Read the image and compare size and SHA-256 with its document.
 
     Raises:
-        ObjectNotFound: it is not there.
-        ContentMismatch: it is not what was imported.
+        ObjectNotFound: it is missing.
+        ContentMismatch: its bytes are not the imported bytes.
         PluginError: any other failure of the storage.
     """
     async with storage.open(image.key) as stored:
@@ -134,12 +135,12 @@ async def sha256_of(chunks: AsyncIterator[bytes]) -> str:
 
 
 async def are_one_place(one: StorageBackend, other: StorageBackend) -> bool:
-    """Whether two storages are one place under two names: what is saved in one is seen in the other.
+    """Whether two storages are one place under two names: an object that is saved in one appears in the other.
 
-    To delete from one what is also in the other would then be to lose it.
+    A deletion from one would then lose the image.
 
     Raises:
-        PluginError: it cannot be told.
+        PluginError: the storages do not say.
     """
     content = secrets.token_bytes(32)
     key = f"lading-check-{secrets.token_hex(16)}"

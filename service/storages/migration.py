@@ -31,7 +31,7 @@ class Mover:
 
     Attributes:
         rng: spreads the attempts after an outage.
-        verify: read each image in the target and compare it before its document is written, even after it was copied.
+        verify: read each image in the target and compare it before its document is written, even after copying it.
         delete_source: remove each image from the source after its document was written.
     """
 
@@ -44,7 +44,7 @@ class Mover:
     delete_source: bool = False
 
     async def run(self, concurrency: int, report: Report) -> bool:
-        """Move every image of the source; those that are imported into it meanwhile may be missed.
+        """Move every image of the source. It may miss images that are imported into the source meanwhile.
 
         Returns, raises: as ``Transfers.run``.
         """
@@ -55,7 +55,8 @@ class Mover:
         """Move one image. Idempotent.
 
         Raises:
-            PluginError, StoreUnavailable: the image is where its document says; the target may have a copy.
+            PluginError, StoreUnavailable: the image is in the storage that its document names; the target may have a
+                copy.
         """
         image = document.image
         if image is None:
@@ -80,7 +81,7 @@ class Mover:
         return document.image_moved(self.target.name, self.clock.now())
 
     async def _moved_already(self, document: Import, storage: str) -> Outcome:
-        """By another run; or by ours, where the answer to the write was lost."""
+        """Moved by another run; or by this run, if the answer to the write was lost."""
         if storage != self.target.name:
             return Outcome.SKIPPED
         await self._clear(document)

@@ -21,17 +21,17 @@ from .saving import Saving
 from .spool import Spool
 
 PAUSE = 30.0
-"""Seconds for which imports leave a mirror alone that failed."""
+"""Seconds for which imports leave a failed mirror alone."""
 
 log = structlog.get_logger(__name__)
 
 
 class Mirror:
-    """Keeps a second copy of what imports save.
+    """Keeps a second copy of the images of imports.
 
     Args:
-        storage: where, behind its guard.
-        files: saves files there, where it can.
+        storage: the mirror, behind its guard.
+        files: saves files there, if it takes files.
     """
 
     def __init__(self, storage: GuardedStorage, files: SupportsFiles | None = None) -> None:
@@ -43,28 +43,28 @@ class Mirror:
 
     @property
     def name(self) -> str:
-        """Name of the storage."""
+        """Name of the mirror."""
         return self._storage.name
 
     async def save(self, key: str, spool: Spool, metadata: ObjectMetadata) -> bool:
         """Save a second copy, if that is possible now.
 
         Returns:
-            whether the mirror has it; False leaves it to ``Mirroring``.
+            whether the mirror has it; if not, ``Mirroring`` makes it later.
         """
         if time.monotonic() < self._resume_at:
             return False
         try:
             if self._failed:
                 self._resume_at = time.monotonic() + PAUSE  # it may hang: one import that waits for it is enough
-                await self._storage.ping()  # it may have to prepare itself anew
+                await self._storage.ping()  # it may have to prepare itself again
             await self._saving.save(key, spool, metadata)
             is_saved = True
         except ObjectExists:
-            is_saved = False  # of an earlier attempt: it is to be compared first
+            is_saved = False  # of an earlier attempt: compare it first
         except OSError as error:
             log.warning("could not read an image for its second copy, which follows later", key=key, reason=str(error))
-            return False  # no fault of the mirror, nor of the import, whose image is stored
+            return False  # neither the mirror is at fault nor the import, whose image is stored
         except PluginError as error:
             self._failed = True
             self._resume_at = time.monotonic() + PAUSE

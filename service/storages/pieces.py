@@ -3,7 +3,7 @@
 from typing import Final
 
 LONG: Final = 8 * 1024
-"""Bytes from which a piece is kept as it came; shorter ones are put together, since each has a cost in memory."""
+"""Pieces of at least this size are kept as they came; shorter ones are joined, since each costs memory."""
 _PUT_TOGETHER: Final = 64 * 1024
 
 
@@ -11,7 +11,7 @@ class Gathered:
     """Pieces in their order.
 
     Attributes:
-        byte_size: of all of them together.
+        byte_size: their total size.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Gathered:
         self._short = bytearray()
 
     def add(self, piece: bytes) -> None:
-        """Take a piece of any length."""
+        """Add a piece of any length."""
         self.byte_size += len(piece)
         if len(piece) >= LONG:
             self._end_short()
@@ -31,14 +31,14 @@ class Gathered:
             self._end_short()
 
     def take(self) -> bytes:
-        """All of them as one, and none are left."""
+        """All pieces as one; none is left."""
         pieces = self.take_pieces()
         if len(pieces) == 1 and isinstance(pieces[0], bytes):
             return pieces[0]
         return b"".join(pieces)
 
     def take_pieces(self) -> list[bytes | bytearray]:
-        """All of them, put together as far as they are short, and none are left."""
+        """All pieces, with the short ones joined; none is left."""
         self._end_short()
         pieces, self._pieces, self.byte_size = self._pieces, [], 0
         return pieces

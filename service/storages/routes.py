@@ -12,8 +12,8 @@ class Storages:
 
     Attributes:
         by_name: all of them.
-        main: the one that new images are saved in; one of ``by_name``.
-        mirror: the one that a second copy of them is kept in; one of ``by_name``, or None for none.
+        main: name of the storage for new images, in ``by_name``.
+        mirror: name of the storage for second copies, in ``by_name``; None without one.
     """
 
     by_name: Mapping[str, GuardedStorage]
@@ -22,12 +22,12 @@ class Storages:
 
     @property
     def backend(self) -> GuardedStorage:
-        """The storage that new images are saved in."""
+        """The storage for new images."""
         return self.by_name[self.main]
 
     @property
     def new_places(self) -> tuple[str, ...]:
-        """The storages that a new image is saved in, the main one first."""
+        """The storages for a new image, the main one first."""
         return (self.main,) if self.mirror is None else (self.main, self.mirror)
 
     def missing(self, names: tuple[str, ...]) -> str | None:
@@ -35,10 +35,10 @@ class Storages:
         return next((name for name in names if name not in self.by_name), None)
 
     async def close(self) -> None:
-        """Close every one, whatever becomes of others.
+        """Close every storage, even if another fails.
 
         Raises:
-            PluginError: the last of those that could not be closed.
+            PluginError: the last failure.
         """
         failure: Exception | None = None
         for storage in self.by_name.values():

@@ -9,18 +9,18 @@ from .spool import Spool
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """Where spools are saved.
+    """A storage for the content of spools.
 
     Attributes:
-        storage: the place, behind its guard.
-        files: saves files there; None where it cannot.
+        storage: the storage, behind its guard.
+        files: saves files there; None if the storage takes no files.
     """
 
     storage: StorageBackend
     files: SupportsFiles | None = None
 
     async def save(self, key: str, spool: Spool, metadata: ObjectMetadata) -> None:
-        """Save what the spool holds, which is complete.
+        """Save the content of a complete spool.
 
         Raises:
             StorageError: see ``StorageBackend.save``.
@@ -29,5 +29,5 @@ class Saving:
         if self.files is None:
             await self.storage.save(key, spool.chunks(), metadata)
         else:
-            spool.check_unchanged()  # a guard, which hashes what it is given, sees nothing of a file
+            spool.check_unchanged()  # a guard hashes a stream, and never sees the bytes of a file
             await self.files.save_file(key, spool.path, metadata)

@@ -17,10 +17,10 @@ from ..models import Image, Import, Share
 
 
 async def owner_of(store: DocumentStore, key: str) -> Import | None:
-    """The import whose own image is the object under this key, and is not deleted; None where there is none.
+    """The import whose own image is the object under this key, and is not deleted; None without one.
 
     Raises:
-        StoreUnavailable: that cannot be told.
+        StoreUnavailable: the database does not answer.
     """
     first = await store.get(key.rpartition("/")[2])
     if first is not None and owns(first, key):
@@ -35,19 +35,19 @@ def owns(document: Import, key: str) -> bool:
 
 
 async def is_wanted(store: DocumentStore, key: str) -> bool:
-    """Whether anybody needs the object under this key, or may come to need it.
+    """Whether an import needs the object under this key, or may come to need it.
 
     Raises:
-        StoreUnavailable: that cannot be told.
+        StoreUnavailable: the database does not answer.
     """
     return await owner_of(store, key) is not None or await store.heir(key) is not None
 
 
 async def image_of(store: DocumentStore, document: Import) -> Image | None:
-    """The image that an import has, or shares: with the places that hold its object now. None where it has none.
+    """The image that an import has or shares, with the present storages of its object. None without an image.
 
     Raises:
-        StoreUnavailable: that cannot be told.
+        StoreUnavailable: the database does not answer.
     """
     if document.image is not None or document.duplicate is None:
         return document.image
@@ -61,4 +61,4 @@ async def image_of(store: DocumentStore, document: Import) -> Image | None:
         return heir.image
     if first is not None and first.image is not None and first.image.key == shared.key:
         return first.image
-    return shared  # its owner goes at this moment, and has moved it hardly ever
+    return shared  # its owner goes at this moment, and has hardly moved it

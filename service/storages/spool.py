@@ -1,8 +1,8 @@
-"""Spools: where an import's bytes wait between fetcher, detector and storage.
+"""Spools: they keep an import's bytes between fetcher, detector and storage.
 
-A spool begins in memory and goes on in a temporary file. Either way it can be opened by a path, which is what a
-detector's child process is given. On Linux neither has a name on disk (memfd_create(2), O_TMPFILE), so that even a
-killed process leaves nothing behind.
+A spool begins in memory and continues in a temporary file. Either way it can be opened by a path, which the detector's
+child process gets. On Linux neither has a name on disk (memfd_create(2), O_TMPFILE), so that even a killed process
+leaves nothing behind.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from .pieces import Gathered
 
 CHUNK_BYTES = 1024 * 1024
 _WRITTEN_AT_ONCE = 1024
-"""Pieces that one call may write: IOV_MAX of Linux, see writev(2)."""
+"""The largest number of pieces of one call: IOV_MAX of Linux, see writev(2)."""
 SMALL_BYTES = 128 * 1024
 MakesFile = Callable[[], int | None]
 _HAS_UNNAMED_FILES = hasattr(os, "memfd_create")
@@ -36,7 +36,7 @@ class Spool:
     """The bytes of one import: written once, with ``fill`` or piece by piece, then read as often as needed.
 
     Attributes:
-        byte_size: size in bytes of what was written.
+        byte_size: the number of written bytes.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Spool:
         self._path: Path | None = None
         self._in_memory = True
         self._small: bytes | None = None
-        """The bytes again, of a spool that has few: to read them back from its file would cost more."""
+        """The bytes of a small spool, kept in memory too, since reading them back from its file would cost more."""
 
     @property
     def sha256(self) -> str:
@@ -82,7 +82,7 @@ class Spool:
         await self.complete()
 
     async def write(self, chunk: bytes) -> None:
-        """Add bytes, where they come one by one rather than from ``fill``; ``complete`` follows the last.
+        """Add bytes piece by piece, instead of ``fill``; call ``complete`` after the last.
 
         Raises:
             OSError: see ``fill``.
@@ -93,7 +93,7 @@ class Spool:
             await self._flush_to_disk()
 
     async def complete(self) -> None:
-        """There is no more to come; the bytes can be read from now on.
+        """Complete the spool; the bytes can be read from now on.
 
         Raises:
             OSError: see ``fill``.
@@ -114,7 +114,7 @@ class Spool:
         self._written_at = self._changed_at()
 
     def check_unchanged(self) -> None:
-        """Make sure that what is read by the path, by other processes too, is what was written.
+        """Check that the path still has the written bytes, which other processes read too.
 
         Raises:
             OSError: somebody has written into the file.
@@ -123,13 +123,13 @@ class Spool:
             raise OSError("the bytes of a spool were changed")
 
     def _changed_at(self) -> int | None:
-        """When bytes on disk were changed last, in nanoseconds; None for those in memory, which cannot be."""
+        """When bytes on disk were last changed, in nanoseconds; None for bytes in memory, which nobody can change."""
         if self._file is None or isinstance(self._file, _MemoryFile):
             return None
         return os.fstat(self._file.fileno()).st_mtime_ns
 
     async def adopt(self, path: Path) -> None:
-        """Take the bytes of a file, which stays where it is and must not change, in place of any that are written.
+        """Use the bytes of a file, which stays in its place and must not change, instead of written bytes.
 
         Raises:
             OSError: it cannot be read.
@@ -170,10 +170,10 @@ class Spool:
             self._file = self._path = None
 
     async def _flush_to_disk(self) -> None:
-        """Move what is gathered to the temporary file.
+        """Move the gathered bytes to the temporary file.
 
-        A thread cannot be interrupted, and the file must not be closed while one writes it: its number could be another
-        file's by then. So this ends when the thread has ended, however often it is cancelled.
+        A thread cannot be interrupted, and the file must stay open while a thread writes it: its descriptor could be
+        another file's by then. So this ends when the thread has ended, however often it is cancelled.
         """
         work = asyncio.get_running_loop().run_in_executor(self._executor, self._flush)
         cancellation: asyncio.CancelledError | None = None
@@ -183,7 +183,7 @@ class Spool:
             except asyncio.CancelledError as error:
                 cancellation = error
         if cancellation is not None:
-            with contextlib.suppress(Exception):  # the cancellation is what the caller asked for
+            with contextlib.suppress(Exception):  # the caller asked for the cancellation
                 work.result()
             raise cancellation
         work.result()
@@ -192,7 +192,7 @@ class Spool:
         if self._file is None:
             self._in_memory = False
             self._file = _disk_file(self._directory, self._make_file)
-        # As they are: to put them together would keep the interpreter from the event loop.
+        # Without joining them, which would keep the interpreter's lock from the event loop.
         pieces = self._gathered.take_pieces()
         for piece in pieces:
             self._digest.update(piece)
@@ -210,7 +210,7 @@ def _write(file: "IO[bytes] | _MemoryFile", pieces: Iterable[bytes | bytearray])
 
 
 class _MemoryFile:
-    """An unnamed file in memory, by its descriptor alone: what ``open`` asks the system about one, nobody needs."""
+    """An unnamed file in memory, by its descriptor alone: ``open`` would ask the system for facts that nobody needs."""
 
     def __init__(self) -> None:
         self._descriptor = os.memfd_create("lading-spool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -223,7 +223,7 @@ class _MemoryFile:
         return self._descriptor
 
     def seal(self) -> None:
-        """Nobody writes into it any more, whoever opens it."""
+        """Seal the file: nobody can write into it any more."""
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def close(self) -> None:
@@ -239,8 +239,8 @@ class Spools:
     Attributes:
         memory_bytes: bytes that one spool keeps in memory before it goes to disk.
         directory: folder of the temporary files; None for the system's.
-        executor: where the disk is written and read; bounded, owned by the caller.
-        make_file: makes a temporary file in place of one in ``directory``, see ``SupportsFiles.make_file``.
+        executor: writes and reads the disk; bounded, owned by the caller.
+        make_file: makes a temporary file outside of ``directory``, see ``SupportsFiles.make_file``.
     """
 
     memory_bytes: int

@@ -12,25 +12,25 @@ from ..models import Held, Import
 
 BATCH = 200
 ATTEMPTS = 4
-"""How often an image is tried where a storage or the database does not answer."""
+"""How often an image is tried if a storage or the database does not answer."""
 PAUSE = 0.5
 """Seconds before the second attempt; doubled for each further one."""
 GIVE_UP_AFTER = 20
-"""Failures in a row after which no more images are tried: what fails then is not the images."""
+"""Failures in a row after which no more images are tried, since the images are not at fault."""
 
 
 class Outcome(Enum):
-    """What became of an image."""
+    """The result for an image."""
 
     COPIED = "copied"
     FOUND = "found there already"
     SKIPPED = "skipped"
-    """There is nothing to do any more: it was deleted, or moved by somebody else, meanwhile."""
+    """There is nothing to do any more: the image was deleted, or somebody else moved it."""
 
 
 Failed = PluginError | StoreUnavailable
 Report = Callable[[Import, Outcome | Failed], None]
-"""Told of each image when it is done with."""
+"""Called with each finished image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,16 @@ class Transfers:
         concurrency: int,
         report: Report,
     ) -> bool:
-        """Work on each image, in several attempts where that may help.
+        """Work on each image, in several attempts if that may help.
 
         Args:
             documents: of the images; the caller closes it.
-            work: raises ``PluginError`` or ``StoreUnavailable`` where it fails; may be repeated for one image.
-            concurrency: how many images are worked on at once.
-            report: told of each.
+            work: raises ``PluginError`` or ``StoreUnavailable`` if it fails; may be repeated for one image.
+            concurrency: the number of concurrent images.
+            report: called with each.
 
         Returns:
-            False where it gave up (``GIVE_UP_AFTER``).
+            False if the sweep gave up (``GIVE_UP_AFTER``).
 
         Raises:
             StoreUnavailable: the documents cannot be read.
@@ -81,7 +81,7 @@ class Transfers:
         return in_a_row < GIVE_UP_AFTER
 
     async def _patiently(self, document: Import, work: Callable[[Import], Awaitable[Outcome]]) -> Outcome:
-        """The last attempt gets the document as it is by then: what fails may have been deleted or moved meanwhile."""
+        """The last attempt gets the newest document, since a failing image may have been deleted or moved meanwhile."""
         for attempt in range(1, ATTEMPTS):
             try:
                 return await work(document)
@@ -95,7 +95,7 @@ class Transfers:
         try:
             return await self.store.get(document.id) or document
         except StoreUnavailable:
-            return document  # the next attempt will say so
+            return document  # the next attempt will fail for the same reason
 
 
 async def images_in(
@@ -118,10 +118,10 @@ async def images_in(
 async def _for_each(
     documents: AsyncGenerator[Import, None], work: Callable[[Import], Awaitable[bool]], concurrency: int
 ) -> None:
-    """Do the work for each document, for so many at once, until it says False.
+    """Do the work for each document, for several at once, until it returns False.
 
     Raises:
-        Exception: the first that reading the documents or the work raised; nothing goes on then.
+        Exception: the first error of the documents or the work, after which nothing continues.
     """
     turn = asyncio.Lock()
     goes_on = True

@@ -9,14 +9,14 @@ from .endpoints import ENDPOINT, Endpoint
 
 CACHE_SIZE: Final = 1024
 MAX_ENDPOINTS: Final = 100
-"""Endpoints of an issuer that are looked at, at most; ``[webhooks] endpoints`` is no more."""
+"""The largest number of endpoints of an issuer; ``[webhooks] endpoints`` is no larger."""
 
 
 class EndpointDirectory:
     """Looks up the endpoints of an issuer.
 
-    What it was told is remembered for ``ttl`` seconds, that there are none as well: finishing many imports does not ask
-    the database each time, and a new endpoint is known to every process no later than that.
+    The result is cached for ``ttl`` seconds, an empty result too. So finishing many imports does not query the database
+    each time, and every process knows a new endpoint within that time.
     """
 
     def __init__(self, store: DocumentStore, ttl: float) -> None:
@@ -28,12 +28,12 @@ class EndpointDirectory:
         """The issuer's endpoints, the disabled ones too.
 
         Raises:
-            StoreUnavailable: it cannot be told.
+            StoreUnavailable: the database does not answer.
         """
         cached = self._cache.get(issuer_id)
         if cached is not None and time.monotonic() < cached[0]:
             return cached[1]
-        until = time.monotonic() + self._ttl  # from before the look: what is written during it may be missing
+        until = time.monotonic() + self._ttl  # from before the query, which may miss a write during it
         records = await self._store.records.list(ENDPOINT, issuer_id, MAX_ENDPOINTS)
         found = tuple(map(Endpoint.of, records))
         self._cache[issuer_id] = (until, found)
@@ -43,5 +43,5 @@ class EndpointDirectory:
         return found
 
     def forget(self, issuer_id: str) -> None:
-        """What is remembered of the issuer has changed."""
+        """Drop the cached endpoints of the issuer."""
         self._cache.pop(issuer_id, None)

@@ -19,15 +19,15 @@ _SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
     "description": {"type": ["string", "null"], "maxLength": MAX_DESCRIPTION},
     "enabled": {"enum": [True, False, "true", "false", None]},
 }
-"""Every parameter; one that is not here is refused."""
+"""Every known parameter; others are refused."""
 WISHES: Final[Mapping[str, Any]] = {"type": "object", "properties": _SCHEMAS, "additionalProperties": False}
-"""What ``wishes_of`` reads, as JSON Schema."""
+"""The parameters that ``wishes_of`` reads, as JSON Schema."""
 _WORDS: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What an endpoint is to be; None is not said."""
+    """The requested attributes of an endpoint; None for an attribute that the request lacks."""
 
     url: str | None = field(default=None, repr=False)
     events: tuple[str, ...] | None = None
@@ -39,7 +39,7 @@ def wishes_of(params: Mapping[str, Any]) -> Wishes:
     """Read the parameters ``url``, ``events`` (a list, or ``*``), ``description`` and ``enabled``.
 
     Raises:
-        ApiError: ``parameter_invalid``, naming the first one at fault; one that is not known is.
+        ApiError: ``parameter_invalid``, naming the first parameter at fault; an unknown parameter is at fault too.
     """
     for name in params:
         if name not in _SCHEMAS:

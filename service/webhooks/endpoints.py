@@ -16,7 +16,7 @@ from .events import EventType
 ENDPOINT: Final = "webhook"
 SECRET: Final = "webhook-secret"  # noqa: S105  # the kind of a record
 GRACE: Final = timedelta(hours=24)
-"""For how long the secret before a rotation signs besides."""
+"""How long the previous secret also signs after a rotation."""
 ALL: Final = "*"
 EVENT_NAMES: Final = tuple(kind.value for kind in EventType if kind is not EventType.PING)
 
@@ -27,8 +27,7 @@ class Signing:
 
     Attributes:
         secret: ``whsec_...``, as ``lading.service.webhooks.delivery.signing`` makes it.
-        previous: the one before it, which signs besides until ``until`` by the
-            store's clock; None if there is none.
+        previous: the previous secret, which also signs until ``until`` by the store's clock; None if there is none.
     """
 
     secret: str = field(repr=False)
@@ -41,17 +40,17 @@ class Signing:
         return cls(new_secret())
 
     def rotated(self, now: datetime) -> Self:
-        """With a new secret; the present one signs besides for a day from ``now``, by the store's clock."""
+        """With a new secret; the present one also signs for a day from ``now``, by the store's clock."""
         return replace(self, secret=new_secret(), previous=self.secret, until=now + GRACE)
 
     def signers(self, now: datetime) -> tuple[str, ...]:
-        """What to sign with at a moment of the store's clock, the current secret first."""
+        """The secrets that sign at a moment of the store's clock, the current one first."""
         if self.previous is None or self.until is None or self.until <= now:
             return (self.secret,)
         return (self.secret, self.previous)
 
     def sealed(self, vault: Vault) -> str:
-        """As text for a record, encrypted where there are keys."""
+        """As text for a record, encrypted if there are keys."""
         until = self.until.isoformat() if self.until else None
         return vault.seal_text(json.dumps({"secret": self.secret, "previous": self.previous, "until": until}))
 
@@ -73,12 +72,12 @@ class Endpoint:
 
     Attributes:
         id: its id.
-        issuer_id: whose it is; it hears of imports that this issuer's tokens made.
-        url: where requests go. Its query may be secret: no repr, no log.
-        events: the types that it wants; ``*`` is all of them.
-        description: its owner's own words.
-        enabled: whether anything is sent to it.
-        disabled_reason: why not, where nobody asked for that: ``gone``, it answered with 410.
+        issuer_id: its owner; it receives the events of imports that this issuer's tokens created.
+        url: of the receiver. Its query may be secret: no repr, no log.
+        events: the requested types; ``*`` is all of them.
+        description: a text of its owner.
+        enabled: whether Lading sends events to it.
+        disabled_reason: why Lading disabled it: ``gone``, the receiver answered with 410.
         sealed: its ``Signing``.
         created_at, updated_at: UTC, whole milliseconds.
         revision: of its record.
@@ -97,7 +96,7 @@ class Endpoint:
     revision: int = 0
 
     def wants(self, kind: str) -> bool:
-        """Whether it is to be told of events of that type."""
+        """Whether the endpoint receives events of that type."""
         return self.enabled and (ALL in self.events or kind in self.events)
 
     def changed(self, now: datetime, **changes: Any) -> Self:
@@ -106,7 +105,7 @@ class Endpoint:
 
     @property
     def record(self) -> Record:
-        """As it is kept."""
+        """As the data of its record."""
         data = {
             "url": self.url,
             "events": list(self.events),
@@ -138,10 +137,10 @@ class Endpoint:
 
 
 def new_endpoint_id() -> str:
-    """A random id, as those of imports are."""
+    """A random id, like the ids of imports."""
     return str(uuid.uuid4())
 
 
 def secret_record_id(issuer_id: str) -> str:
-    """The id of the record with the secret that signs what imports ask for themselves; issuers' ids may be long."""
+    """The id of the record with the secret for the webhooks of single imports; issuers' ids may be long."""
     return hashlib.sha256(issuer_id.encode()).hexdigest()

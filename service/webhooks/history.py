@@ -1,4 +1,4 @@
-"""The API's operations on deliveries: list, show, send again, and test an endpoint."""
+"""The API's operations on deliveries: list, show, replay, and test an endpoint."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -23,16 +23,16 @@ from .management import Endpoints, check_ability
 PAGE: Final = 50
 MAX_PAGE: Final = 200
 MAX_EXAMINED: Final = 1000
-"""Deliveries that one page looks at, at most: it may hold fewer than asked for, even none, and not be the last."""
+"""Deliveries that one page reads at most: it may have fewer than requested, even none, and not be the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
-    """Some deliveries, the latest events first.
+    """A page of deliveries, the latest events first.
 
     Attributes:
-        deliveries: them.
-        next: the id after which the rest begins; None where there is none.
+        deliveries: the page.
+        next: the id after which the next page begins; None on the last page.
     """
 
     deliveries: Sequence[Delivery]
@@ -41,12 +41,12 @@ class DeliveryPage:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLog:
-    """The deliveries of all endpoints, and of imports, behind the grants of tokens. Errors: see ``Endpoints``.
+    """The deliveries of all endpoints and imports, with the checks of the grants. Errors: see ``Endpoints``.
 
     Attributes:
         timezone: of the times in events.
-        keep: for how long a delivery is kept.
-        made: called when there is one to be sent.
+        keep: how long a delivery is kept.
+        made: called when a delivery is due.
     """
 
     store: DocumentStore
@@ -57,7 +57,7 @@ class DeliveryLog:
     made: Callable[[], None]
 
     def shown(self, moment: datetime) -> datetime:
-        """When something is due that the store's clock judges, by the machine's clock."""
+        """A due time of the store's clock, converted to the machine's clock."""
         return shown(moment, self.store.clock, self.clock)
 
     async def receiver(self, grant: Grant, endpoint_id: str) -> str:
@@ -69,10 +69,10 @@ class DeliveryLog:
         return (await self.endpoints.get(grant, endpoint_id)).id
 
     async def receiver_of_import(self, grant: Grant, import_id: str) -> str:
-        """The owner of the deliveries that an import of the issuer itself asked for.
+        """The owner of the deliveries of a webhook of the issuer's import.
 
         Raises:
-            ApiError: ``not_found``, also where it is another issuer's.
+            ApiError: ``not_found``, also for an import of another issuer.
         """
         check_ability(grant)
         with told_as_outage():
@@ -169,7 +169,7 @@ class DeliveryLog:
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """What handlers work with."""
+    """The operations for handlers."""
 
     endpoints: Endpoints
     log: DeliveryLog

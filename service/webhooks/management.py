@@ -28,14 +28,15 @@ ABILITY = "webhook_manage"
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The endpoints of all issuers, behind the grants of their tokens.
+    """The endpoints of all issuers, with the checks of the grants.
 
-    Every method raises ``ApiError`` alone: ``forbidden`` and ``documents_unavailable`` beside what it names.
+    Every method may raise ``ApiError`` with ``forbidden`` or ``documents_unavailable``, or with the codes that it
+    names, and nothing else.
 
     Attributes:
-        directory: is told of changes.
-        posting: judges urls.
-        limit: endpoints that an issuer may have.
+        directory: learns of changes.
+        posting: checks urls.
+        limit: the largest number of endpoints of an issuer.
     """
 
     store: DocumentStore
@@ -46,7 +47,7 @@ class Endpoints:
     limit: int
 
     async def create(self, grant: Grant, wishes: Wishes) -> tuple[Endpoint, str]:
-        """A new endpoint, and its secret, which is not shown again.
+        """Create an endpoint, and return its secret, which is not shown again.
 
         Raises:
             ApiError: ``webhooks_full``, or the code of a refused url.
@@ -88,7 +89,7 @@ class Endpoints:
         """One endpoint of the issuer.
 
         Raises:
-            ApiError: ``not_found``, also where it is another issuer's.
+            ApiError: ``not_found``, also for another issuer's endpoint.
         """
         check_ability(grant)
         record = None
@@ -100,7 +101,7 @@ class Endpoints:
         return Endpoint.of(record)
 
     async def change(self, grant: Grant, endpoint_id: str, wishes: Wishes) -> Endpoint:
-        """Change what is wished for. An endpoint that is enabled again has no ``disabled_reason`` any more.
+        """Change the requested attributes. An endpoint that is enabled again has no ``disabled_reason`` any more.
 
         Raises:
             ApiError: as ``get`` and ``create``.
@@ -122,7 +123,7 @@ class Endpoints:
         return await self._write(grant, endpoint_id, changed)
 
     async def rotate(self, grant: Grant, endpoint_id: str) -> tuple[Endpoint, str]:
-        """Give it a new secret; the present one signs besides for a day. The secret is not shown again."""
+        """Rotate its secret; the present one also signs for a day. The new secret is not shown again."""
         secret = ""
 
         def changed(one: Endpoint, now: datetime) -> Endpoint:
@@ -134,7 +135,7 @@ class Endpoints:
         return await self._write(grant, endpoint_id, changed), secret
 
     async def delete(self, grant: Grant, endpoint_id: str) -> None:
-        """Remove it. What is still to be sent to it ends."""
+        """Delete it. Its pending deliveries end."""
         await self.get(grant, endpoint_id)
         with told_as_outage():
             await self.store.records.delete(ENDPOINT, endpoint_id)
@@ -143,15 +144,15 @@ class Endpoints:
     # --- what signs the webhooks of imports ---------------------------------------------------------------------------
 
     async def secret(self, grant: Grant) -> Signing:
-        """What signs the webhooks that imports of the issuer ask for themselves; made where there is none yet.
+        """The secret that signs the webhooks of the issuer's single imports; created at its first use.
 
-        It is shown whenever asked for: the issuer has no other way to tell the receivers of its imports.
+        It can be shown again, since the issuer has no other way to give it to the receivers of its imports.
         """
         check_ability(grant)
         return await self.ensure_secret(grant.issuer_id)
 
     async def ensure_secret(self, issuer_id: str) -> Signing:
-        """As ``secret``, for an import that asks for a webhook.
+        """As ``secret``, for an import with a webhook.
 
         Raises:
             ApiError: ``documents_unavailable``.
@@ -165,12 +166,12 @@ class Endpoints:
             record = Record(SECRET, record_id, issuer_id, {"sealed": signing.sealed(self.vault)}, now)
             try:
                 await self.store.records.add(record)
-            except DuplicateId:  # another was faster; nothing deletes one
+            except DuplicateId:  # another request was faster; nothing deletes this record
                 return self._opened(await self.store.records.get(SECRET, record_id) or record)
         return signing
 
     async def rotate_secret(self, grant: Grant) -> Signing:
-        """Change it, as ``rotate`` does an endpoint's."""
+        """Rotate it, as ``rotate`` does an endpoint's."""
         check_ability(grant)
         async for _ in tries():
             with told_as_outage():
@@ -185,7 +186,7 @@ class Endpoints:
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def check_url(self, url: str, parameter: str = "url") -> None:
-        """Refuse, without I/O, what can never be sent to; the address is judged again at every attempt.
+        """Refuse, without I/O, a url that can never be reached. Every attempt checks the address again.
 
         Raises:
             ApiError: with the code of the refusal.
@@ -208,7 +209,7 @@ class Endpoints:
         raise contended()
 
     def _rotated(self, sealed: str) -> Signing:
-        """A new secret; where the present one cannot be read any more, it cannot sign either."""
+        """A new secret. A present secret that cannot be decrypted cannot sign either."""
         try:
             return Signing.opened(sealed, self.vault).rotated(self.store.clock.now())
         except SecretsUnreadable:
@@ -222,7 +223,7 @@ class Endpoints:
 
 
 def check_ability(grant: Grant) -> None:
-    """Let those pass who may manage webhooks.
+    """Check that the token may manage webhooks.
 
     Raises:
         ApiError: ``forbidden``.

@@ -11,7 +11,7 @@ from .endpoints import Endpoint
 
 
 def endpoint_view(endpoint: Endpoint, timezone: tzinfo, secret: str | None = None) -> dict[str, Any]:
-    """An endpoint; with its secret just after that was made, and never again."""
+    """An endpoint as JSON; with its secret only just after the secret was made."""
     view = {
         "id": endpoint.id,
         "url": endpoint.url,
@@ -28,7 +28,7 @@ def endpoint_view(endpoint: Endpoint, timezone: tzinfo, secret: str | None = Non
 def delivery_view(
     delivery: Delivery, timezone: tzinfo, shown: Callable[[datetime], datetime], *, whole: bool = False
 ) -> dict[str, Any]:
-    """A delivery; ``whole`` with what is sent. ``shown`` tells a moment of the store's clock by the machine's."""
+    """A delivery as JSON; ``whole`` with its body. ``shown`` converts a store's moment to the machine's clock."""
     due_at = delivery.due_at
     view: dict[str, Any] = {
         "id": delivery.id,

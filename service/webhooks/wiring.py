@@ -1,4 +1,4 @@
-"""How the parts of webhooks fit together."""
+"""Constructs the parts of webhooks."""
 
 import random
 from collections.abc import Mapping
@@ -23,12 +23,12 @@ from .outbox import Outbox, WebhookOutbox
 
 @dataclass(frozen=True, slots=True)
 class WebhookParts:
-    """Webhooks, as one process has them.
+    """The webhooks of one process.
 
     Attributes:
         outbox: takes the events of imports.
-        announcer, deliverer: work them off; their ``run`` is the caller's to own.
-        api: what handlers work with.
+        announcer, deliverer: send them; the caller owns the tasks of their ``run``.
+        api: the operations for handlers.
     """
 
     outbox: Outbox
@@ -45,7 +45,7 @@ def make_webhooks(
     clock: Clock,
     rng: random.Random,
 ) -> WebhookParts | None:
-    """The parts, inside the running event loop; None where ``[webhooks]`` has them off."""
+    """Construct the parts, inside the running event loop; None if ``[webhooks]`` are off."""
     options = settings.webhooks
     if not options.enabled:
         return None

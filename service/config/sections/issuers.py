@@ -8,7 +8,7 @@ from ...models.issuers import Algorithm
 from ...secrets.keys import usable_key
 from ..fields import Section, none_if_empty, refused
 
-# A public key is declared as a secret: who confuses it with the private one must not see that in a message.
+# A public key is declared as a secret: a message must not show a private key that was confused with it.
 Key = Annotated[SecretStr | None, BeforeValidator(none_if_empty)]
 
 
@@ -54,7 +54,7 @@ class IssuerSection(Section):
     @field_validator("secret", "previous_secret", "public_key", "previous_public_key")
     @classmethod
     def _usable(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        """The key as it is kept; each option is judged by itself, so that all faults are found at once."""
+        """The key; each option is checked by itself, so that all faults are found at once."""
         algorithm = info.data.get("algorithm")
         if not isinstance(algorithm, Algorithm):  # refused itself
             return key
@@ -75,7 +75,7 @@ class IssuerSection(Section):
 
     @property
     def keys(self) -> tuple[str, str | None]:
-        """The key, and the one before it or None."""
+        """The key, and the previous key or None."""
         key, previous = self.secret, self.previous_secret
         if key is None:
             key, previous = self.public_key, self.previous_public_key

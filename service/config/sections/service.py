@@ -216,7 +216,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
 
 ISSUER_PREFIX = "issuer."
 PLUGIN_KEY = "plugin"
-"""In the section of a storage: whose options these are, where that is not the plugin of the section's own name."""
+"""In the section of a storage: the plugin of these options, if the section has another name."""
 PLUGIN_PREFIXES: Mapping[str, Kind] = MappingProxyType({"fetch.": "fetch", "detect.": "detect", "storage.": "storage"})
 
 
@@ -227,9 +227,9 @@ class Settings:
     Attributes:
         service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads, batches,
             events, webhooks: the section of that name.
-        issuers: by id, the issuers that the configuration itself declares.
-        plugin_sections: the sections of plugins as text, references already resolved where a plugin is configured.
-            May hold secrets: no repr.
+        issuers: by id, the issuers of the configuration itself.
+        plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
+            secrets: no repr.
     """
 
     service: ServiceSettings = field(default_factory=ServiceSettings)
@@ -251,23 +251,21 @@ class Settings:
     plugin_sections: Sections = field(default_factory=dict, repr=False)
 
     def plugin_options(self, kind: Kind, name: str) -> Mapping[str, str]:
-        """The options of what is configured under that name, as text, to be judged by its plugin's own model; empty
-        where it has no section.
-        """
+        """The options of a configured plugin as text, which its own model validates; empty without a section."""
         section = self.plugin_sections.get(f"{kind}.{name}", {})
         return {option: entry.value for option, entry in section.items() if (kind, option) != ("storage", PLUGIN_KEY)}
 
     def configured(self, kind: Kind) -> tuple[str, ...]:
-        """The names under which plugins of the kind are configured, in order: those of their sections.
+        """The configured names of the kind, in order: the names of their sections.
 
-        Those of fetchers and detectors are the plugins' own.
+        Those of fetchers and detectors are the plugins' own names.
         """
         if kind == "storage":
             return self.storage.names
         return self.fetch.plugins if kind == "fetch" else self.detect.plugins
 
     def plugin_of(self, kind: Kind, name: str) -> str:
-        """The plugin that is configured under that name: the name itself, unless a storage's section says otherwise."""
+        """The plugin of a configured name: the name itself, unless a storage's section names another plugin."""
         entry = self.plugin_sections.get(f"{kind}.{name}", {}).get(PLUGIN_KEY) if kind == "storage" else None
         return name if entry is None else entry.value
 

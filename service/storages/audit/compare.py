@@ -31,15 +31,15 @@ from .report import Finding, Kind, Totals
 
 BATCH = 500
 CONCURRENCY = 8
-"""Objects that are looked at at once."""
+"""Objects that are checked concurrently."""
 GIVE_UP_AFTER = 20
-"""Objects in a row that cannot be read after which the storage is at fault, and not they."""
+"""Unreadable objects in a row after which the storage is at fault, not the objects."""
 # Earlier versions had two levels of folders.
 _OURS = re.compile(
     r"([0-9a-f]{2})/(?:([0-9a-f]{2})/\1\2|\1[0-9a-f]{2})[0-9a-f]{4}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"|lading-check-[0-9a-f-]+"
 )
-"""Keys of imports, and of the objects that try a storage out."""
+"""Keys of imports, and of the objects of readiness probes."""
 
 
 class TooManyUnknown(Exception):
@@ -50,13 +50,13 @@ class Auditor:
     """Audits one storage.
 
     Args:
-        storages: all that are configured.
-        name: the one to be audited.
-        report: told of each finding.
+        storages: all configured storages.
+        name: the storage to audit.
+        report: called with each finding.
         verify: read every image and compare its SHA-256.
         delete: delete orphans.
-        grace: those that were written less than this ago are left alone; of copies, which may be a move that is under
-            way, nothing is told until then.
+        grace: ignore objects that were written less than this ago; of copies, which may belong to a running move,
+            report none before that.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class Auditor:
         self._failures = 0
 
     async def run(self) -> Totals:
-        """Audit the storage. To be called once.
+        """Audit the storage. Call this once.
 
         Raises:
             PluginError: the storage does not work.
-            StoreUnavailable: the database does not.
+            StoreUnavailable: the database does not answer.
             InventoryFailed: there is no room for a temporary list.
-            TooManyUnknown: orphans were to be deleted, and none was.
+            TooManyUnknown: the audit was to delete orphans, and deleted none.
         """
         try:
             await self._list()
@@ -151,7 +151,7 @@ class Auditor:
             raise failures.exceptions[0] from None
 
     async def _check_image(self, document: Import, image: Image, byte_size: int | None) -> None:
-        """Look at the object itself; what is found is told where the document still says that it is here."""
+        """Check the object itself; report a finding if the document still names this storage."""
         fault = await self._fault_of(image)
         if fault is None:
             return
@@ -161,7 +161,7 @@ class Auditor:
             self._tell(Finding(self._name, kind, image.key, document.id, document.image_id, byte_size, detail=detail))
 
     async def _check_shared(self) -> None:
-        """Tell of imports that refer to an object which is no import's image any more, and is not here."""
+        """Report imports that refer to a missing object, which is no import's image any more."""
         after = ""
         while keys := await self._store.shared_keys(after, BATCH):
             after = keys[-1]
@@ -169,7 +169,7 @@ class Auditor:
                 heir = await self._store.heir(key)
                 image = None if heir is None else heir.duplicate
                 if heir is None or image is None or not image.readable_in(self._name):
-                    continue  # it has been adopted, or its storage has another audit
+                    continue  # another import has adopted it, or its storage has an audit of its own
                 if await owner_of(self._store, key) is None and (fault := await self._fault_of(image)) is not None:
                     kind, detail = fault
                     self._tell(Finding(self._name, kind, key, heir.id, heir.image_id, detail=detail))
@@ -206,13 +206,13 @@ class Auditor:
                     yield listed, document, kind
 
     def _kind_of(self, listed: ListedObject, document: Import | None) -> Kind | None:
-        """What an object is that no document named when they were read; None where it is needed, or may be."""
+        """The kind of an object without a document in the first pass; None if it is needed, or may be."""
         if document is None or document.storage_key != listed.key:
             return Kind.UNKNOWN if _OURS.fullmatch(listed.key) else Kind.FOREIGN
         if not document.status.is_final:
-            return None  # its import has saved it, and is about to say so
+            return None  # its import has saved it, and is about to write its document
         if document.image is None:
-            return Kind.UNUSED if document.leftover_at is None else None  # else it is to be removed anyway
+            return Kind.UNUSED if document.leftover_at is None else None  # otherwise the purger removes it anyway
         if document.image_purged_at is not None:
             return Kind.PURGED
         if self._name in document.image.places:
@@ -233,7 +233,7 @@ class Auditor:
             )
 
     async def _judge(self, listed: ListedObject, document: Import | None, kind: Kind) -> None:
-        """Tell of an orphan, and delete it where that is wanted and safe. Its document was read just now."""
+        """Report an orphan, and delete it if that is requested and safe. Its document was read just now."""
         is_young = self._clock.now() - listed.last_modified < self._grace
         if kind is Kind.COPY and is_young:
             return
@@ -259,7 +259,7 @@ class Auditor:
         self._tell(finding)
 
     async def _obstacle(self, kind: Kind, document: Import | None, is_young: bool) -> str:
-        """Why an orphan must not be deleted; empty where it may be."""
+        """Why an orphan must not be deleted; empty if it may be."""
         if kind is Kind.FOREIGN:
             return "not Lading's to delete"
         if is_young:
@@ -269,7 +269,7 @@ class Auditor:
         return ""
 
     async def _is_elsewhere(self, document: Import | None) -> bool:
-        """Whether the storage that the document names has the image, and is not this one under another name."""
+        """Whether the storage of the document has the image, and is not this storage under another name."""
         if document is None or document.image is None:
             return False
         image = document.image

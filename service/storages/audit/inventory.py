@@ -20,7 +20,7 @@ class InventoryFailed(Exception):
 
 
 class Inventory:
-    """Objects by key. Its methods run in threads, one at a time; it is to be closed."""
+    """Objects by key. Its methods run in threads, one at a time; close it at the end."""
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -42,7 +42,7 @@ class Inventory:
         await self._run(insert)
 
     async def take(self, keys: Collection[str]) -> Mapping[str, int]:
-        """Remove the objects under these keys; the size of each that was there."""
+        """Remove the objects under these keys; the size of each removed object."""
 
         def remove() -> dict[str, int]:
             self._connection.execute("BEGIN")
@@ -54,7 +54,7 @@ class Inventory:
         return await self._run(remove)
 
     async def rest(self, after: str, limit: int) -> Sequence[ListedObject]:
-        """Up to ``limit`` of the objects that are left, in the order of their keys, after that key."""
+        """Up to ``limit`` of the remaining objects, in the order of their keys, after that key."""
         query = "SELECT key, byte_size, last_modified FROM objects WHERE key > ? ORDER BY key LIMIT ?"
         rows = await self._run(lambda: self._connection.execute(query, (after, limit)).fetchall())
         return [ListedObject(key, size, datetime.fromtimestamp(moment, UTC)) for key, size, moment in rows]

@@ -6,20 +6,20 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What was found. The first five are objects that no document needs here: orphans."""
+    """The kind of a finding. The first five are objects that no document needs here: orphans."""
 
     FOREIGN = "foreign"
-    """Its key is none that Lading makes: whoever put it there may need it, so it is never deleted."""
+    """Lading makes no such keys: somebody else may need the object, so it is never deleted."""
     UNKNOWN = "unknown"
     """No import has its key."""
     UNUSED = "unused"
     """Its import failed."""
     PURGED = "purged"
-    """Its image was deleted, and said to be gone."""
+    """Its image was deleted, and the document says that the bytes are gone."""
     COPY = "copy"
-    """Its image is in another storage, by its document: it was moved."""
+    """Its image moved to another storage, as its document says."""
     MISSING = "missing"
-    """The document of an image says that it is here, and it is not."""
+    """The document of an image names this storage, which does not have the object."""
     SIZE = "size"
     """An image has another size than its document says."""
     CONTENT = "content"
@@ -30,14 +30,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be.
+    """One finding of an audit.
 
     Attributes:
-        storage: name of the storage that was audited.
-        key: of the object, there or missing.
-        import_id, image_id: where known, else None.
-        byte_size, last_modified: of the object, where there is one.
-        detail: more about it, or the empty string.
+        storage: name of the audited storage.
+        key: of the object, present or missing.
+        import_id, image_id: if known, else None.
+        byte_size, last_modified: of the object, if there is one.
+        detail: further text, or empty.
         deleted: whether the object was deleted.
     """
 
@@ -54,12 +54,12 @@ class Finding:
 
 @dataclass
 class Totals:
-    """What an audit has seen.
+    """The totals of an audit.
 
     Attributes:
-        objects: how many the storage has; 0 where it cannot list them.
-        images: how many the documents say that it has.
-        findings: how many of each kind were found; ``deleted`` of them are no more.
+        objects: number of objects in the storage; 0 if it cannot list them.
+        images: number of images that the documents name.
+        findings: number of findings of each kind; ``deleted`` of them are gone.
     """
 
     objects: int = 0
@@ -69,5 +69,5 @@ class Totals:
 
     @property
     def remaining(self) -> int:
-        """Findings that are still there."""
+        """Number of findings that remain."""
         return sum(self.findings.values()) - self.deleted

@@ -31,11 +31,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
-    """Looks again and again. Several processes may do so at once: what one does, another finds done.
+    """Polls again and again. Several processes may do so at once: deliveries that one makes are done for the others.
 
     Attributes:
-        keep: for how long a delivery is kept.
-        poll_interval: seconds between two looks.
+        keep: how long a delivery is kept.
+        poll_interval: seconds between two polls.
         announced: called when deliveries were made.
     """
 
@@ -50,7 +50,7 @@ class Announcer:
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def wake(self) -> None:
-        """Look now: an outbox was written."""
+        """Poll now: an outbox was written."""
         self._news.set()
 
     async def run(self) -> None:
@@ -73,10 +73,10 @@ class Announcer:
                 pass
 
     async def sweep(self) -> int:
-        """Announce what there is, up to a batch; how many imports were looked at.
+        """Announce the events in outboxes, up to a batch; the number of imports.
 
         Raises:
-            StoreUnavailable: the database does not answer; each was tried.
+            StoreUnavailable: the database does not answer; each import was tried.
         """
         documents = list(await self.store.search.with_outbox(BATCH))
         turns = asyncio.Semaphore(AT_ONCE)
@@ -99,7 +99,7 @@ class Announcer:
                     made = True
                 except DuplicateId:
                     pass  # made before, by another process or by one that died
-        # By their ids: what was added meanwhile stays, and whoever writes the import itself is in nobody's way.
+        # By their ids: events that were added meanwhile stay, and writers of the import are not disturbed.
         await self.store.announced(document.id, [entry["id"] for entry in document.outbox])
         if made:
             self.announced()
@@ -132,12 +132,12 @@ class Announcer:
         ]
 
     def _own(self, document: Import, entry: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-        """The receiver that the import itself asked for."""
+        """The receiver that the import itself names."""
         sealed = entry["url"]
         if sealed is None:
             return
         try:
             yield import_owner(document.id), authority_of(self.vault.open_text(sealed)), sealed
         except SecretsUnreadable:
-            # Made all the same: the deliverer waits for the key.
+            # The delivery is made nevertheless: the deliverer waits for the key.
             yield import_owner(document.id), "", sealed

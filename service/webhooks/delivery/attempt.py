@@ -24,16 +24,16 @@ from .schedule import Schedule
 from .signing import signed_headers
 
 KEY_PAUSE: Final = timedelta(minutes=5)
-"""For how long a delivery waits whose secrets cannot be read: our own affair, so no attempt is counted."""
+"""How long a delivery with unreadable secrets waits: an operator's fault, so no attempt is counted."""
 LEASE_MARGIN: Final = timedelta(seconds=5)
-"""For reading the endpoint and writing the result, beside the time that the receiver has."""
+"""Time for reading the endpoint and writing the result, in addition to the receiver's time."""
 _MAY_ASK_TO_WAIT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 log = structlog.get_logger(__name__)
 
 
 class _Ended(Exception):
-    """There is nobody to send it to."""
+    """The delivery has no receiver any more."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.code)
@@ -42,7 +42,7 @@ class _Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What came of a request."""
+    """The result of a request."""
 
     status: int | None
     error: str | None
@@ -55,9 +55,9 @@ class Attempting:
     """Makes attempts.
 
     Attributes:
-        posting: sends.
-        schedule: says when to try again.
-        keep: for how long a delivery is kept after its last attempt.
+        posting: sends the requests.
+        schedule: gives the time of the next attempt.
+        keep: how long a delivery is kept after its last attempt.
     """
 
     store: DocumentStore
@@ -69,7 +69,7 @@ class Attempting:
     keep: timedelta
 
     async def run(self, delivery: Delivery) -> Delivery:
-        """Attempt a delivery that is leased; what is to be written of it.
+        """Attempt a leased delivery; its next state, to be written.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -91,7 +91,7 @@ class Attempting:
         return self._after(delivery, attempt, answer)
 
     async def _receiver(self, delivery: Delivery) -> tuple[str, Signing, Endpoint | None]:
-        """Where it goes, and what signs it; the endpoint too, if it is one's."""
+        """The url and the signing secrets of a delivery, with the endpoint, if it has one."""
         if delivery.url is not None:
             record = await self.store.records.get(SECRET, secret_record_id(delivery.issuer_id))
             if record is None:
@@ -137,7 +137,7 @@ class Attempting:
         return delivery.attempted(attempt, DeliveryStatus.PENDING, due, due + self.keep)
 
     def _now(self) -> datetime:
-        """The time by the store's clock, which judges what is due."""
+        """The time by the store's clock, which judges due times."""
         return truncate_to_milliseconds(self.store.clock.now())
 
     async def _disable(self, endpoint: Endpoint) -> None:
@@ -149,12 +149,12 @@ class Attempting:
 
 
 def leased_until(now: datetime, timeout: float) -> datetime:
-    """Until when an attempt that begins now is certain to have ended, if its process lives."""
+    """The time at which an attempt that begins now has certainly ended, if its process lives."""
     return truncate_to_milliseconds(now) + timedelta(seconds=timeout) + LEASE_MARGIN
 
 
 def _without_path(text: str, url: str) -> str:
-    """Of a receiver's url the path may be the secret."""
+    """The path of a receiver's url may be a secret."""
     found = http_url(url)
     path = urlsplit(url).path if found is None else found.path
     return text.replace(path, "/…") if len(path) > 1 else text

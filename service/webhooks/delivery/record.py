@@ -11,7 +11,7 @@ from ...documents.records import Record
 
 DELIVERY: Final = "delivery"
 MAX_LOGGED: Final = 20
-"""Attempts that are remembered, the last ones."""
+"""Number of attempts that are kept, the last ones."""
 
 
 class DeliveryStatus(StrEnum):
@@ -28,9 +28,9 @@ class Attempt:
 
     Attributes:
         at: when it began, UTC, whole milliseconds.
-        status: what the receiver answered; None where nothing came.
-        milliseconds: how long it took.
-        error: code of what went wrong; None where it was accepted.
+        status: of the receiver's answer; None without an answer.
+        milliseconds: its duration.
+        error: code of the failure; None if the receiver accepted the event.
     """
 
     at: datetime
@@ -44,22 +44,21 @@ class Delivery:
     """One event for one receiver.
 
     Attributes:
-        id: derived from event and receiver, and in the order of the events' times.
+        id: derived from event and receiver, in the order of the events' times.
         owner: the receiver: an endpoint's id, or see ``import_owner``.
         event_id: the ``webhook-id`` of its requests.
         kind: type of the event.
-        body: exactly what is sent.
-        issuer_id: whose secret signs what an import itself asked for.
-        url: where it goes, sealed, for what an import itself asked for; None for an endpoint.
-        host: host and port of the receiver, by which requests are spread.
-        created_at: when the event was, UTC, whole milliseconds.
+        body: the exact bytes of the requests.
+        issuer_id: the issuer whose secret signs the webhook of a single import.
+        url: the encrypted url of a single import's webhook; None for an endpoint.
+        host: host and port of the receiver, which bound concurrent requests.
+        created_at: time of the event, UTC, whole milliseconds.
         status: see ``DeliveryStatus``.
-        tries: attempts of the present round; a replay begins another.
-        made: attempts in all.
-        attempts: the last of them, the earliest first.
-        due_at: when the next attempt is due, or the present one is given up, by the store's clock; None where there is
-            none.
-        expires_at: until when it is kept, by the store's clock.
+        tries: attempts of the present round; a replay begins another round.
+        made: attempts in all rounds.
+        attempts: the last attempts, the earliest first.
+        due_at: when the next attempt is due, or the present one is given up, by the store's clock; None for never.
+        expires_at: when the delivery is removed, by the store's clock.
         revision: of its record.
     """
 
@@ -90,13 +89,13 @@ class Delivery:
         return replace(self, revision=self.revision + 1, due_at=moment)
 
     def replayed(self, now: datetime, keep: timedelta) -> Self:
-        """Due at once, whatever became of it, with a new round of attempts."""
+        """Due at once, with a new round of attempts, whatever its status."""
         return replace(self.due(now), status=DeliveryStatus.PENDING, tries=0, expires_at=now + keep)
 
     def attempted(
         self, attempt: Attempt, status: DeliveryStatus, due_at: datetime | None, keep_until: datetime
     ) -> Self:
-        """After an attempt: ended where ``due_at`` is None."""
+        """After an attempt; ended if ``due_at`` is None."""
         return replace(
             self,
             revision=self.revision + 1,
@@ -110,7 +109,7 @@ class Delivery:
 
     @property
     def record(self) -> Record:
-        """As it is kept."""
+        """As the data of its record."""
         data = {
             "event_id": self.event_id,
             "kind": self.kind,
@@ -157,11 +156,11 @@ def _attempt(kept: Mapping[str, Any]) -> Attempt:
 
 
 def delivery_id(event_id: str, owner: str, moment: datetime) -> str:
-    """The same for the same event and receiver, whoever derives it; ids follow the times of the events."""
+    """The id for an event and a receiver, always the same; ids follow the times of the events."""
     digest = hashlib.sha256(f"{event_id}\0{owner}".encode()).hexdigest()
     return f"dlv_{int(moment.timestamp() * 1000):012x}{digest[:20]}"
 
 
 def import_owner(import_id: str) -> str:
-    """The owner of the deliveries that an import itself asked for."""
+    """The owner of the deliveries of a single import's webhook."""
     return f"import:{import_id}"

@@ -22,27 +22,27 @@ from .hosts import Hosts
 from .record import DELIVERY, Delivery
 
 LOOK: Final = 256
-"""Deliveries that are looked at together."""
+"""Deliveries of one query."""
 FEWEST_SECONDS: Final = 0.05
-"""Between two looks into the store."""
+"""Between two queries of the store."""
 GRACE: Final = 5.0
-"""Seconds for which attempts under way may go on when the process stops."""
+"""Seconds for which running attempts may continue when the process stops."""
 WRITES: Final = 16
-"""Deliveries that are postponed at once."""
+"""Deliveries that are postponed concurrently."""
 
 log = structlog.get_logger(__name__)
 
 
 class Deliverer:
-    """Works off deliveries. Made inside the running event loop; several processes may each have one.
+    """Sends deliveries. Created inside the running event loop; several processes may each have one.
 
     Args:
-        store: where deliveries are.
+        store: keeps the deliveries.
         attempting: makes an attempt.
-        rng: spreads the looks of several processes.
-        concurrency: attempts at once.
+        rng: spreads the polls of several processes.
+        concurrency: the largest number of concurrent attempts.
         per_host: of them to one host and port.
-        poll_interval: seconds between two looks where nothing is known to be due.
+        poll_interval: seconds between two polls if nothing is known to be due.
         timeout: seconds that an attempt may take.
     """
 
@@ -72,12 +72,12 @@ class Deliverer:
         self._news = asyncio.Event()
 
     def wake(self) -> None:
-        """Look into the store now: a delivery was made."""
+        """Poll the store now: a delivery was made."""
         self._next_look = 0.0
         self._news.set()
 
     async def run(self) -> None:
-        """Work until cancelled; attempts under way then have ``GRACE`` seconds to end."""
+        """Work until cancelled; running attempts then have ``GRACE`` seconds to end."""
         outage = Outage("the delivery of events")
         try:
             while True:
@@ -94,7 +94,7 @@ class Deliverer:
             await self._stop()
 
     async def _idle(self) -> None:
-        """Wait for an attempt to end, for a new delivery, or for the next look."""
+        """Wait for the end of an attempt, for a new delivery, or for the next poll."""
         if len(self._tasks) >= self._concurrency:
             await self._news.wait()
             return
@@ -102,7 +102,7 @@ class Deliverer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(earliest - time.monotonic()):
                 await self._news.wait()
-                if time.monotonic() >= self._next_look:  # new ones may come again and again
+                if time.monotonic() >= self._next_look:  # new deliveries may come again and again
                     await asyncio.sleep(self._last_look + FEWEST_SECONDS - time.monotonic())
 
     async def _stop(self) -> None:
@@ -119,7 +119,7 @@ class Deliverer:
     # --- choosing -----------------------------------------------------------------------------------------------------
 
     async def _look(self) -> None:
-        """Begin what there is room for, and make sure that what there is none for hides nothing.
+        """Begin the attempts that there is room for, and postpone deliveries without room, so that they hide no others.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -135,13 +135,13 @@ class Deliverer:
             self._begin()
             if not self._is_full or len(self._tasks) >= self._concurrency:
                 return
-            # Whatever else is due stands behind these: they make room.
+            # Other due deliveries come after these, which therefore make room.
             await self._postpone(self._waiting)
             self._waiting = []
             self._next_look = 0.0
 
     def _begin(self) -> None:
-        """Begin those that wait, as far as there is room; the others go on waiting."""
+        """Begin the waiting deliveries that there is room for."""
         left = []
         for delivery in self._waiting:
             if len(self._tasks) >= self._concurrency or not self._hosts.has_room(delivery.host):
@@ -154,7 +154,7 @@ class Deliverer:
             self._next_look = 0.0
 
     async def _postpone(self, deliveries: Sequence[Delivery]) -> None:
-        """Let deliveries whose hosts have no room come back in their turn."""
+        """Postpone deliveries whose hosts have no room, each to its turn."""
         now = self._store.clock.now()
         pauses = [timedelta(seconds=self._hosts.pause(delivery.host)) for delivery in deliveries]
         moved = [

@@ -20,10 +20,10 @@ def new_secret() -> str:
 
 
 def check_secret(secret: str) -> None:
-    """Make sure that a text is a secret: ``whsec_`` and 24 to 64 bytes in base64.
+    """Check that a text is a secret: ``whsec_`` and 24 to 64 bytes in base64.
 
     Raises:
-        ValueError: it is not; the message does not hold it.
+        ValueError: it is not; the message does not contain it.
     """
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
@@ -37,10 +37,10 @@ def signed_headers(event_id: str, body: bytes, signers: Sequence[str], now: date
     """The three headers of a request.
 
     Args:
-        event_id: what the event is known by, whenever and however often it is sent.
-        body: what is signed, exactly as it is sent; UTF-8.
-        signers: the secrets to sign with, the current one first; while a secret is changed, the one before it too.
-        now: the time of this attempt, aware: receivers refuse what is minutes old.
+        event_id: the same for every request of the event.
+        body: the signed bytes, exactly as they are sent; UTF-8.
+        signers: the secrets, the current one first; during a rotation also the previous one.
+        now: the time of this attempt, timezone-aware: receivers refuse requests that are minutes old.
     """
     text = body.decode()
     signatures = [Webhook(secret).sign(event_id, now, text) for secret in signers]
