@@ -20,7 +20,7 @@ class Record:
         owner: whose it is, for listing: an organisation, an issuer, or another record.
         data: what it says, as JSON can; may be secret, so it is in no repr.
         revision: number of writes so far, as of ``Import``.
-        due_at: when something is to be done about it, by ``DocumentStore.clock``; None for never.
+        due_at: when the record is due for work, by ``DocumentStore.clock``; None for never.
         expires_at: from when on it need not be kept, by ``DocumentStore.clock``; None for never.
     """
 

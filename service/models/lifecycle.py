@@ -160,7 +160,7 @@ class Import(ImportFields):
         Raises:
             ValueError: the object of an earlier attempt may still exist (``is_stopping``).
 
-        The document keeps an object that was removed and is to be looked for once more: attempts may finish with it.
+        The document keeps a removed object that the purger looks for once more: attempts may finish with it.
         """
         if self.status not in (Status.FAILED, Status.CANCELLED) or self.is_stopping:
             raise ValueError(f"import {self.id} is {self.status}, or still being stopped")

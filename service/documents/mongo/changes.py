@@ -59,7 +59,7 @@ class ChangeReader:
     def _ended(self, reading: asyncio.Task[Changed]) -> None:
         self._readings.discard(reading)
         if not reading.cancelled():
-            reading.exception()  # its caller, if it still waits, is told
+            reading.exception()  # its caller gets the error, if it still waits
 
 
 async def _read(connection: Connection, organization_id: str, position: str, limit: int) -> Changed:

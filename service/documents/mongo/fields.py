@@ -94,7 +94,7 @@ def state_fields(document: Import) -> dict[str, Any]:
 
 
 def share_fields(document: Import) -> dict[str, Any]:
-    """The fields by which alone is found what is to be removed and which objects are shared."""
+    """The only fields that find pending removals and shared objects."""
     return {
         "unsettled_at": document.unsettled_at,
         "shared_key": document.shared_key,

@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 
 class News:
-    """Waits for queued imports. The stream ends with the first news; whoever waits again opens it anew."""
+    """Waits for queued imports. The stream ends with the first news; the next wait opens it again."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection

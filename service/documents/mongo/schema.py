@@ -78,7 +78,7 @@ MIRROR = Index(
     ("image.mirror", "image.is_mirrored", "_id"),
     condition={"image.mirror": {"$type": "string"}, "image_purged_at": None},
 )
-"""Imports by the storage that a second copy of their image is in, or is to be in."""
+"""Imports by the storage of the second copy of their image, existing or pending."""
 STORED_BYTES = Index(
     IMPORTS,
     "lading_stored_bytes",
@@ -217,4 +217,4 @@ def _fault(
     same = same and bool(found[index.name].get("unique")) == index.is_unique
     if same and condition == index.specification.get("partialFilterExpression"):
         return ""
-    return f"{name} is not as Lading needs it: drop it, and restart Lading, which creates it anew"
+    return f"{name} is not as Lading needs it: drop it, then restart Lading, which creates it again"

@@ -38,7 +38,7 @@ class MongoImportSearch(ImportSearch):
             found += map(to_import, more)
             if len(found) > limit:
                 return Page(found[:limit], Position(found[limit - 1].created_at, found[limit - 1].id))
-            # Whether there is more beyond what was looked at: the index alone tells.
+            # Whether the index has more entries beyond those that were read.
             ends = await self._aggregate([*walk, {"$skip": step - 1}, {"$project": {"created_at": 1}}], index)
             if not ends:
                 return Page(found, None)
@@ -172,7 +172,7 @@ def _stretch(conditions: Sequence[Mapping[str, Any]], after: Position | None) ->
 
 
 def _conditions(wanted: Filter) -> list[dict[str, Any]]:
-    """What is to be true of each import that the walk comes to."""
+    """The condition for each import of the walk."""
     conditions: list[dict[str, Any]] = [{"organization_id": text(wanted.organization_id), "deleted_at": None}]
     if wanted.albums is not None:
         conditions.append({"album_id": {"$in": [text(album) for album in wanted.albums]}})

@@ -190,7 +190,7 @@ class MongoDocumentStore(DocumentStore):
         return await self._replace([document.claimed(worker_id, self._clock.now()) for document in queued])
 
     async def _replace(self, documents: Sequence[Import]) -> Sequence[Import]:
-        """Write the next revisions; those that were written."""
+        """Write the next revisions; the written ones."""
         if not documents:
             return ()
         outcomes = await self._writes.replace([Replacement.of(document) for document in documents])
@@ -234,7 +234,7 @@ class MongoDocumentStore(DocumentStore):
             expired = {"expires_at": {"$lte": self.clock.now()}}
             await self._connection.run(lambda: workers.delete_many(expired))
             imports = self._connection.collection(IMPORTS, LOCAL)
-            # In this order: whoever runs an import has registered before, so that one who is missing now is gone.
+            # In this order: a worker registers before it runs an import, so a worker that is missing now is gone.
             running = await self._connection.run(lambda: imports.distinct("worker_id", {"status": "running"}))
             cursor = workers.find({"_id": {"$in": running}}, {"_id": 1})
             alive = {one["_id"] for one in await self._connection.run(lambda: cursor.to_list(None))}

@@ -83,7 +83,7 @@ async def _part_events(connection: Connection, batch: Mapping[str, Any]) -> None
 
 
 async def _share(connection: Connection, batch: Mapping[str, Any]) -> None:
-    """What is to be removed, and which objects are shared."""
+    """Pending removals, and shared objects."""
     imports = connection.collection(IMPORTS)
     old = {**batch, "unsettled_at": {"$exists": False}}
     cursor = imports.find({**old, "$or": [{"image_deleted_at": {"$type": "date"}}, {"duplicate": {"$type": "object"}}]})

@@ -22,7 +22,7 @@ class SqliteNews:
 
     Args:
         readers: connections that never write. Which of them is asked is open, so each has its own last version, by its
-            thread; a connection that replaces another begins anew.
+            thread; a connection that replaces another starts again.
     """
 
     def __init__(self, readers: ConnectionThreads) -> None:

@@ -93,7 +93,7 @@ def birth_values(document: Import) -> tuple[Any, ...]:
 
 
 def state_values(document: Import) -> tuple[Any, ...]:
-    """The values of ``STATE_COLUMNS``, as an update has them: of the outbox, what is to be added to it."""
+    """The values of ``STATE_COLUMNS`` for an update; for the outbox, the events to add."""
     return (
         document.id,
         to_milliseconds(document.updated_at),

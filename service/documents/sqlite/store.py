@@ -269,7 +269,7 @@ class SqliteDocumentStore(DocumentStore):
 
     def _connect_writer(self) -> sqlite3.Connection:
         if self._identity is None:
-            create_file(self._path)  # once: one that is deleted later is missed, and not made anew
+            create_file(self._path)  # once: a file that is deleted later must be missed, not created again
         connection = self._connect(connect_writer)
         try:
             if self._steady is not None and self._boot is not None:
