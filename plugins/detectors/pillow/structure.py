@@ -1,16 +1,10 @@
-"""Checks of a file's structure, made before Pillow sees the file. No Pillow.
+"""Checks the structure of a file before Pillow sees it, and without Pillow.
 
-Two things are wanted of them. Pillow's decoders stop reading once they have their pixels, so a file that was cut off
-behind them passes: a PNG without ``IEND``, a GIF without its trailer, a TIFF that lost the end of a directory, an icon
-whose smaller images are incomplete. And two formats tell the size of their frames only while they are being decoded
-(GIF, ICO), which is too late to refuse a bomb.
-
-What follows the end of an image is not looked at: cameras and editors append thumbnails, maps and padding, and every
-viewer ignores them. Of a JPEG no more is checked than that it is of a kind that is decoded, since Pillow refuses one
-whose ``EOI`` is missing; that the scan data before an ``EOI`` is complete cannot be told without decoding it, and
-libjpeg fills what is missing with grey.
-
-All functions read from ``file``, opened in binary mode and of ``size`` bytes, and raise ``Refused``.
+Pillow's decoders stop once they have their pixels, so they pass a file that is cut off behind them: a PNG without
+``IEND``, a GIF without its trailer, a TIFF with half a directory, an icon with incomplete smaller images. And GIF and
+ICO state the size of their frames only during decoding, too late to refuse a bomb. Bytes after the end of an image do
+not count. Of a JPEG this checks its kind only: Pillow refuses a missing ``EOI``, and only decoding can tell whether the
+scan data before it is complete. All functions read ``file`` of ``size`` bytes, and raise ``Refused``.
 """
 
 import re
