@@ -14,7 +14,10 @@ help:  ## Show what can be made.
 run: $(VENV)/.installed  ## Install into .venv and import a sample image, end to end. Ctrl-C ends it.
 	@exec $(BIN)/lading demo
 
-test: lint docs unit  ## Install what the tests need, then lint, build the docs and run all tests.
+test: $(VENV)/.installed-test  ## Install what the tests need, then lint, build the docs and run all tests.
+	@# mypy uses one core, and so does MkDocs: what comes first shares two, and the output of each stays together.
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint docs bytecode
+	@$(MAKE) --no-print-directory unit
 
 lint: $(VENV)/.installed-test  ## ruff, mypy --strict and the import rules.
 	$(BIN)/ruff check .
@@ -33,6 +36,11 @@ docs-pages: $(VENV)/.installed-test  ## Write the generated parts of the referen
 
 docs-answers: $(VENV)/.installed-test  ## Record the answers that the API's reference shows, with a running service.
 	$(BIN)/python -m tests.docs.pages.recording
+
+.PHONY: bytecode
+bytecode: $(VENV)/.installed-test
+	@# Each process of the tests would compile all of it, at the same time. Faults are shown by the tests.
+	@$(BIN)/pytest --collect-only --quiet --quiet -p no:cacheprovider >/dev/null 2>&1 || true
 
 unit: $(VENV)/.installed-test  ## All tests.
 	$(BIN)/pytest -n auto --dist worksteal

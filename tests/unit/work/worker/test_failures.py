@@ -169,7 +169,7 @@ async def test_a_database_that_fails_again_and_again_loses_no_import(
 ) -> None:
     monkeypatch.setattr(lading.service.work.worker, "COOLING_SECONDS", 0.01)
     rng = random.Random(seed)
-    core = Core(limits=Limits(6, 4, 2), lease=0.06, write_timeout=0.05)
+    core = Core(limits=Limits(6, 4, 2), lease=0.3, write_timeout=0.25)
     choices: list[Fault] = ["before", "after", None, None, None]
     core.store.fault = lambda _name, _number: rng.choice(choices)
     async with core.working():
