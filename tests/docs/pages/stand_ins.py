@@ -68,6 +68,7 @@ class StandIns:
             (SERVICE, f"127.0.0.1:{self.port}"),
             (RECEIVER, f"127.0.0.1:{self.receiver}"),
             ("--port 9000", f"--port {self.receiver}"),
+            ("ports = 80, 443, 9000", "ports = 1-65535"),
             *self.others.items(),
         ]
 
