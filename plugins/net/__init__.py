@@ -1,5 +1,5 @@
-"""For fetchers that open sockets: the address policy, the resolver, the guarded socket.
+"""The reading of URLs, and for fetchers that open sockets: the address policy, the resolver, the guarded socket.
 
-It uses the errors of plugins and the standard library.
-Begin with ``addresses``, then ``resolver`` and ``sockets``.
+It uses the contracts and the errors of plugins, the schemes of the host, and ``ada_url``.
+Begin with ``urls`` and ``addresses``, then ``resolver`` and ``sockets``.
 """
