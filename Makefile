@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs docs-serve docs-pages docs-answers unit test-long chaos bench bench-quick bench-slow-clients bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
+.PHONY: help run test lint docs docs-serve docs-pages docs-answers unit test-long chaos bench bench-quick bench-slow-clients bench-hostile bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-quick: $(VENV)/.installed-test .venv-bench/.installed  ## The same with le
 
 bench-slow-clients: $(VENV)/.installed-test  ## What POSTs take beside 800 idle and slow clients, against without (5 minutes).
 	$(BIN)/python -m bench.slow_clients
+
+bench-hostile: $(VENV)/.installed-test  ## What /healthz takes while 8 imports of each hostile kind run, against idle (5 minutes).
+	$(BIN)/python -m bench.hostile
 
 bench-memory: $(VENV)/.installed-test  ## What a service keeps in memory after 20,000 imports (5 minutes).
 	$(BIN)/python -m bench.memory

@@ -33,9 +33,9 @@ _FREE_BYTES: Final = 1024 * 1024
 _MAX_RATIO: Final = 256
 """How often a body may be as long as what it was decoded from, beyond the first MiB. Empty bitmaps reach 200, and the
 format ends at 1032."""
-_MAX_MEMBERS: Final = 1024
-"""Members of one gzip file (RFC 1952 section 2.2), each of which costs its setting up, however little it holds. Those
-of block compressors hold 64 KiB each."""
+_FREE_MEMBERS, _MEMBER_BYTES = 16, 16 * 1024
+"""A gzip file may have 16 members (RFC 1952 section 2.2), and another for every 16 KiB that they hold: each of them
+costs its setting up, however little it holds. The members of block compressors hold 64 KiB."""
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZLIB_WINDOW, _RAW_WINDOW, _GZIP_WINDOW = 15, -15, 31  # the wbits of zlib.decompressobj
 
@@ -178,8 +178,8 @@ class _Layer:
             self.is_over = True
             return None
         self._members += 1
-        if self._members > _MAX_MEMBERS:
-            raise ContentEncodingCorrupt(f"more than {_MAX_MEMBERS} members", coding=self.coding)
+        if self._members > _FREE_MEMBERS + self._given // _MEMBER_BYTES:
+            raise ContentEncodingCorrupt(f"{self._members} members", coding=self.coding)
         self._stream = zlib.decompressobj(_GZIP_WINDOW if self.coding == "gzip" else _deflate_window(self._held))
         return self._stream
 

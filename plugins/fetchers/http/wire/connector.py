@@ -23,6 +23,11 @@ class ResponseParser(ResponseHandler):
 
     chunked: aiohttp.StreamReader | None = None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much of the body waits to be read that aiohttp has paused the connection."""
+        return self._reading_paused
+
     def feed_data(self, data: Any, size: int = 0) -> None:
         """A head was read; see ``aiohttp.DataQueue``."""
         message, content = data

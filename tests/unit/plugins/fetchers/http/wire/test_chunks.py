@@ -34,6 +34,7 @@ ENDLESS = {
     "of one byte": b"1\r\nX\r\n",
     "of eight bytes": b"8\r\n12345678\r\n",
     "of sixty bytes": b"3c\r\n" + b"x" * 60 + b"\r\n",
+    "of two hundred bytes": b"c8\r\n" + b"x" * 200 + b"\r\n",
     "with a leading zero": b"00000001\r\nX\r\n",
     "with extensions": b'10;a="b";c\r\n' + b"x" * 16 + b"\r\n",
     "with one long extension": b"1000;" + b"e" * 4096 + b"\r\n" + b"x" * 4096 + b"\r\n",
@@ -71,8 +72,10 @@ async def test_the_framing_counts_while_the_reader_does_not_read() -> None:
     [
         (1, 6000, b""),
         (8, 45_000, b""),
-        (100, MIB, b""),
-        (100, MIB, b";a"),
+        (100, 700_000, b""),
+        (256, 2_500_000, b""),
+        (256, MIB, b";a"),
+        (1000, 9 * MIB, b""),
         (4096, 3 * MIB, b';signature="0123456789abcdef"'),
         (65_536, 9 * MIB, b""),
     ],
@@ -99,7 +102,7 @@ async def test_other_work_goes_on_between_the_chunks() -> None:
             await asyncio.sleep(0)
             turns += 1
 
-    async with Origin({"/a": raw(CHUNKED + chunks(body, 80))}) as origin, http_fetcher() as fetcher:
+    async with Origin({"/a": raw(CHUNKED + chunks(body, 600))}) as origin, http_fetcher() as fetcher:
         counting = asyncio.create_task(count())
         async with fetcher.open(Source(origin.url("/a"))) as fetched:
             sizes = [len(piece) async for piece in fetched.chunks]
