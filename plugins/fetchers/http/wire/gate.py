@@ -9,21 +9,16 @@ from .heads import HeadFilter
 
 READ_BYTES: Final = 256 * 1024
 """Most that is read from a connection at once: as much as asyncio reads by itself."""
-_HEAD_READ: Final = 64 * 1024
-_CHUNKED_READ: Final = 4 * 1024
-_SLICE: Final = 4 * 1024
+_PLAIN_READ: Final = 64 * 1024
+_SHORT_READ: Final = 4 * 1024
 """Each chunk costs the loop some three microseconds, however short it is. Lading reads little of short chunks at once,
-so that other connections come in between, and counts the framing after each slice."""
-_FRAMING_FREE: Final = 32 * 1024
-_FRAMING_SHARE: Final = 64
-"""Chunks may spend 32 KiB on framing, and another byte for every 64 bytes of the body. A small body may come byte by
-byte. A body of 2.5 MB may come in chunks of 256 bytes, as it does from servers that send a file line by line."""
+so that other connections come in between, and counts the framing after so many bytes."""
+_FRAMING_FREE: Final = 16 * 1024
+_FRAMING_SHARE: Final = 32
+"""Chunks may spend 16 KiB on framing, and another byte for every 32 bytes of the body. An image of 45 KB may come in
+chunks of 16 bytes, and a large one in chunks of 256 bytes, as from servers that send a file line by line."""
 _LIGHT_SHARE: Final = 128
-"""Where the body has so many bytes for each byte of framing, as much is read at once as of a body without chunks."""
-_PACED_FRAMING: Final = 1024
-_PACE_SECONDS: Final = 0.01
-"""Pause after each read of short chunks, once they have spent 1 KiB on framing: they then take a few hundredths of the
-loop's time, and still bring 400 KB a second."""
+"""Chunks are not short where the body has so many bytes for each byte of framing."""
 
 
 class Content(Protocol):
@@ -79,7 +74,6 @@ class Gate(asyncio.BufferedProtocol):
         self._head: HeadFilter | None = None
         self._on_fault: Callable[[], None] | None = None
         self._body_bytes = 0
-        self._pause: asyncio.TimerHandle | None = None
         self.fault: OriginProtocolError | None = None
         """What is wrong with the framing of the body; None while nothing is."""
         self.lost: BaseException | None = None
@@ -104,9 +98,11 @@ class Gate(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - a hint
         """See ``asyncio.BufferedProtocol``."""
         if self._head is None or not self._head.is_over:
-            return self._buffer[:_HEAD_READ]
+            return self._buffer[:_PLAIN_READ]
         content = self._parser.chunked
-        return self._buffer if content is None or self._is_light(content) else self._buffer[:_CHUNKED_READ]
+        if content is None:
+            return self._buffer
+        return self._buffer[: _PLAIN_READ if self._is_light(content) else _SHORT_READ]
 
     def buffer_updated(self, nbytes: int) -> None:
         """See ``asyncio.BufferedProtocol``."""
@@ -133,34 +129,24 @@ class Gate(asyncio.BufferedProtocol):
         if content is None:
             self._parser.data_received(data)
             return
-        for start in range(0, len(data), _SLICE):
-            piece = data[start : start + _SLICE]
+        for start in range(0, len(data), _SHORT_READ):
+            piece = data[start : start + _SHORT_READ]
             self._parser.data_received(piece)
-            # What the parser has not read yet, since the buffer is full, counts as framing: that is one read at most.
             self._body_bytes += len(piece)
             framing = self._body_bytes - content.total_bytes
-            if framing > _FRAMING_FREE + content.total_bytes // _FRAMING_SHARE:
+            # A parser that is full has not read all of it yet: what is framing shows when it goes on.
+            if framing > _FRAMING_FREE + content.total_bytes // _FRAMING_SHARE and not self._parser.is_full:
                 self.fault = OriginProtocolError(reason="the framing of its chunks is too large for its body")
                 self._transport.abort()
             if self._transport.is_closing():
                 return
-        if self._pause is None and framing > _PACED_FRAMING and not self._is_light(content):
-            self._transport.pause_reading()
-            self._pause = asyncio.get_running_loop().call_later(_PACE_SECONDS, self._go_on)
 
     def _is_light(self, content: Content) -> bool:
         return (self._body_bytes - content.total_bytes) * _LIGHT_SHARE < content.total_bytes
 
-    def _go_on(self) -> None:
-        self._pause = None
-        if not self._parser.is_full and not self._transport.is_closing():
-            self._transport.resume_reading()
-
     def connection_lost(self, exc: BaseException | None) -> None:
         """See ``asyncio.Protocol``."""
         self.lost = exc
-        if self._pause is not None:
-            self._pause.cancel()
         # When a full buffer was read off, the parser went on by itself, and its fault shows only now.
         self._note_fault()
         self._parser.connection_lost(exc)

@@ -34,7 +34,7 @@ ENDLESS = {
     "of one byte": b"1\r\nX\r\n",
     "of eight bytes": b"8\r\n12345678\r\n",
     "of sixty bytes": b"3c\r\n" + b"x" * 60 + b"\r\n",
-    "of two hundred bytes": b"c8\r\n" + b"x" * 200 + b"\r\n",
+    "of a hundred bytes": b"64\r\n" + b"x" * 100 + b"\r\n",
     "with a leading zero": b"00000001\r\nX\r\n",
     "with extensions": b'10;a="b";c\r\n' + b"x" * 16 + b"\r\n",
     "with one long extension": b"1000;" + b"e" * 4096 + b"\r\n" + b"x" * 4096 + b"\r\n",
@@ -58,6 +58,7 @@ async def test_an_endless_row_of_chunks_ends_soon(chunk: bytes) -> None:
 
 @pytest.mark.gen_test
 async def test_the_framing_counts_while_the_reader_does_not_read() -> None:
+    """A reader that waits finds as much as was allowed, and not more."""
     sent: list[int] = []
     async with Origin({"/a": counted(CHUNKED, b"1\r\nX\r\n" * 1000, sent)}) as origin, http_fetcher() as fetcher:
         async with fetcher.open(Source(origin.url("/a"))) as fetched:
@@ -70,9 +71,9 @@ async def test_the_framing_counts_while_the_reader_does_not_read() -> None:
 @pytest.mark.parametrize(
     ("size", "length", "extension"),
     [
-        (1, 6000, b""),
-        (8, 45_000, b""),
-        (100, 700_000, b""),
+        (1, 3000, b""),
+        (16, 45_000, b""),
+        (100, 300_000, b""),
         (256, 2_500_000, b""),
         (256, MIB, b";a"),
         (1000, 9 * MIB, b""),
@@ -88,6 +89,16 @@ async def test_chunks_as_servers_send_them_pass(size: int, length: int, extensio
             for _ in range(2):
                 assert await fetch(fetcher, origin.url("/a")) == body
     assert origin.connections == 1
+
+
+@pytest.mark.gen_test
+async def test_tiny_chunks_behind_a_long_one_are_counted_as_well() -> None:
+    first = CHUNKED + b"100000\r\n" + bytes(MIB) + b"\r\n"
+    sent: list[int] = []
+    async with Origin({"/a": counted(first, b"1\r\nX\r\n" * 1000, sent)}) as origin, http_fetcher() as fetcher:
+        with pytest.raises(OriginProtocolError, match="framing of its chunks"):
+            await fetch(fetcher, origin.url("/a"))
+    assert sum(sent) < 16 * MIB
 
 
 @pytest.mark.gen_test
