@@ -187,7 +187,7 @@ class SupportsLongUrls(ABC):
     def longest_url(cls, options: PluginOptions) -> int:
         """Return the bytes of a request that Lading reserves for a url of this fetcher with these options. Do no I/O.
 
-        Lading accepts a request to import that is longer than ``body_max_bytes`` by so much, up to 16 MiB.
+        Lading accepts a request to import that is longer than ``body_max_bytes`` by this number of bytes, up to 16 MiB.
         """
 
 
