@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lading.service.models import Status
+from tests.conftest import LONG
 from tests.e2e.imports.events_process import AT_ONCE
 from tests.e2e.imports.test_event_places import URL, store_environ
 from tests.e2e.imports.test_events import listening, post
@@ -71,7 +72,7 @@ class Listener:
         self._last_id = event["id"]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, 9 if LONG else 2))
 @pytest.mark.timeout(180)
 @pytest.mark.gen_test(timeout=170)
 async def test_every_import_of_every_process_is_told_to_its_end_once(
