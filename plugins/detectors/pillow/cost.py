@@ -10,7 +10,7 @@ A header can lie. Then the limits of the child itself end the decoding.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from .limits import Refused
 
@@ -30,8 +30,7 @@ class Costly(Exception):
     """The image is costly, and only one that is not was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What decoding needs.
 
     Attributes:
@@ -120,13 +119,12 @@ def jpeg2000(tile_pixels: int, components: int, bits: int) -> float:
     return tile_pixels * components * (4 + (bits + 7) // 8) * 1.02
 
 
-@dataclass(frozen=True, slots=True)
-class JpegScans:
+class JpegScans(NamedTuple):
     """The scans of a JPEG.
 
     Attributes:
-        blocks: of 8 x 8 samples, in all components.
-        passes: blocks of all scans together.
+        blocks: of 8 x 8 samples, in all components; 0 where that does not matter.
+        passes: blocks of all scans together; likewise.
         is_single: whether one scan holds all components, so that rows are decoded as they come.
     """
 

@@ -73,6 +73,7 @@ def _seek_codestream(file: BinaryIO) -> None:
 
 # --- JPEG -------------------------------------------------------------------------------------------------------------
 
+_SINGLE: Final = JpegScans(0, 0, is_single=True)
 _PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
 _SOS, _EOI = 0xDA, 0xD9
 _MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7\x01]")
@@ -88,11 +89,11 @@ def jpeg_scans(file: BinaryIO, frame: JpegFrame) -> JpegScans:
     Raises:
         Refused: there are more than ``MAX_SCANS``.
     """
+    first = _scan_components(file)
+    if frame.kind not in _PROGRESSIVE and len(first) >= frame.segment[5]:
+        return _SINGLE
     blocks = frame.blocks
     in_all = sum(blocks.values())
-    first = _scan_components(file)
-    if frame.kind not in _PROGRESSIVE and len(first) >= len(blocks):
-        return JpegScans(in_all, in_all, is_single=True)
     passes = 0
     scan: bytes | None = first
     count = 0

@@ -50,12 +50,15 @@ def judged(
     Raises:
         Refused: a JPEG has too many scans.
     """
-    depth = _SMALL_MODES.get(image.mode, 4)
+    if name == "JPEG" and len(sizes) == 1 and scans is not None:
+        width, height = sizes[0]
+        return cost.jpeg(width * height, size, scans)
     if name == "JPEG":
         return cost.sum_of(_pictures(image, sizes, size, file, scans))
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         strip = _largest_strip(image, len(sizes))
         return cost.cost_of(name, sizes, size, depth=4, extra=strip + size if strip else 0)
+    depth = _SMALL_MODES.get(image.mode, 4)
     extra = cost.jpeg2000(*headers.jpeg2000_tile(file)) if name == "JPEG2000" else 0
     return cost.cost_of(name, sizes, size, depth=depth, extra=extra)
 

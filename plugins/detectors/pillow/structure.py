@@ -11,8 +11,7 @@ import re
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from .limits import Damaged, Limits, Refused
 
@@ -107,8 +106,7 @@ _JPEG_MARKER = re.compile(b"\xff")
 _NO_PADDING = re.compile(b"[^\xff]")
 
 
-@dataclass(frozen=True, slots=True)
-class JpegFrame:
+class JpegFrame(NamedTuple):
     """The header of a JPEG's frame.
 
     Attributes:
