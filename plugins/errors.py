@@ -137,6 +137,17 @@ class DataUrlInvalid(SourceRefused):
     public_text = "The data: url is not valid: {reason}."
 
 
+class FetcherBusy(FetchError):
+    """No place, thread or socket for the fetch was free in time. Nothing was sent.
+
+    The error says nothing about the origin. Lading retries the import and does not count the attempt.
+    """
+
+    code = "fetcher_busy"
+    retryable = True
+    public_text = "The service was too busy to begin the fetch."
+
+
 class HostNotFound(FetchError):
     code = "host_not_found"
     public_text = "The host of the url does not exist."

@@ -23,6 +23,11 @@ def on_behalf_of(issuer_id: str) -> Iterator[None]:
         _issuer.reset(token)
 
 
+def present_issuer() -> str:
+    """The issuer for which the present task asks; empty outside of any ``on_behalf_of``."""
+    return _issuer.get()
+
+
 class Turns:
     """So many places. A place that becomes free goes to the issuer that was served longest ago.
 

@@ -39,6 +39,7 @@ HINTS: Final[Mapping[str, str]] = {
     "expectation_failed": "Correct the expectation or the source.",
     "fetch_error": "Read the service's log under the import's id.",
     "fetch_timeout": "Make the origin faster. Operators raise the limit.",
+    "fetcher_busy": "Lading tries again by itself.",
     "file_part_not_supported": "Send one image, under the name `file`.",
     "forbidden": "Ask the issuer for a token with the ability.",
     "format_not_allowed": "Convert the image. Operators extend `formats`.",

@@ -10,6 +10,7 @@ from ...plugins.contracts import Source
 from ...plugins.errors import DeadlineExceeded, DetectError, FetchError, PluginError
 from ...plugins.host.record import tracing
 from ...plugins.host.schemes import fetcher_for
+from ...plugins.host.turns import on_behalf_of
 from ...plugins.net.origins import sources_of
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
@@ -49,6 +50,10 @@ class Preflight:
         Raises:
             ApiError: ``parameter_invalid`` and the like; ``documents_unavailable``.
         """
+        with on_behalf_of(grant.issuer_id):
+            return await self._judge(grant, params)
+
+    async def _judge(self, grant: Grant, params: Mapping[str, Any]) -> dict[str, Any]:
         verdict: dict[str, Any] = {
             "would_succeed": False,
             "grant": {"ability": "image_upload", "album_id": params.get("album_id"), "allowed": True},

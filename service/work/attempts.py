@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from ...plugins.errors import DetectorStalled, PluginError, PluginFault, StorageFull, StorageUnavailable
+from ...plugins.errors import DetectorStalled, FetcherBusy, PluginError, PluginFault, StorageFull, StorageUnavailable
 from ...plugins.host.record import tracing
+from ...plugins.host.turns import on_behalf_of
 from ..documents import DocumentStore, StoreUnavailable
 from ..errors.catalogue import HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
 from ..images.removal import Removal
@@ -109,7 +110,7 @@ class Attempts:
         try:
             self.under_way.add(document.id)
             began_at = self.clock.now()
-            with tracing() as trace:
+            with tracing() as trace, on_behalf_of(document.issuer_id):
                 try:
                     decided = await self._decide(document)
                 finally:
@@ -136,8 +137,8 @@ class Attempts:
             return Ended(told, is_outage=False, is_done=False)
         _log_result(result, error, time.monotonic() - started)
         is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
-        if told is not error:
-            is_outage = False
+        if told is not error or isinstance(error, FetcherBusy):
+            is_outage = False  # which storage has no part in
         return Ended(told, is_outage=is_outage, is_done=result.status is Status.DONE)
 
     async def write(self, transition: Transition, document: Import) -> Import | None:
@@ -213,7 +214,7 @@ class Attempts:
 
     def _after(self, document: Import, error: PluginError, *, stood_still: bool) -> Transition:
         failure = failure_of(error)
-        if isinstance(error, StorageUnavailable | StorageFull):
+        if isinstance(error, StorageUnavailable | StorageFull | FetcherBusy):
             return self._after_outage(document, failure)
         # Timers expired and peers gave up while the process stood still, so the next attempt decides. Attempts at
         # an import older than ``MAX_OUTAGE`` count again, so that it ends even if the process keeps standing still.

@@ -22,6 +22,7 @@ from ...plugins.errors import (
     ConnectFailed,
     DeadlineExceeded,
     DnsFailed,
+    FetcherBusy,
     FetchTimeout,
     HostNotFound,
     OriginUnavailable,
@@ -72,7 +73,7 @@ def verdict_of(error: PluginError | None) -> Verdict:
             return Verdict.DEAD
         case FetchTimeout() if error.facts.get("phase") == CONNECTING:
             return Verdict.DEAD
-        case SourceRefused() | HostNotFound() | DeadlineExceeded() | PluginFault() | PluginBlocked():
+        case SourceRefused() | HostNotFound() | FetcherBusy() | DeadlineExceeded() | PluginFault() | PluginBlocked():
             return Verdict.NONE
         case TlsFailed():
             return Verdict.REACHED

@@ -7,7 +7,7 @@ chained to ours (``from None``), and what may be logged of them is spelled out.
 import asyncio
 import ssl
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import cast
 
@@ -33,6 +33,7 @@ from .wire.codings import codings_of
 from .wire.connector import ResponseParser, TracedConnector, after_connect, make_tls_context
 from .wire.failures import translated
 from .wire.gate import READ_BYTES, Gate
+from .wire.timer import ConnectTimer, connect_timer
 
 # aiohttp holds back a connection whose unread body passes twice this; with one read of the socket on top, a fetch
 # has less than half a MiB in memory.
@@ -55,6 +56,8 @@ class _Response(aiohttp.ClientResponse):
     async def start(self, connection: "aiohttp.connector.Connection") -> aiohttp.ClientResponse:
         """Read the head; see ``aiohttp.ClientResponse``."""
         enter("head")
+        if (timer := connect_timer.get()) is not None:
+            timer.stop()
         transport, protocol = connection.transport, connection.protocol
         if transport is None or protocol is None:
             raise aiohttp.ServerDisconnectedError
@@ -130,15 +133,16 @@ class _Resolver(AbstractResolver):
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
         """See ``AbstractResolver``; every family is wanted."""
-        enter("dns")
-        addresses = await self._resolver.resolve(host)
+        timer = connect_timer.get()
+        with timer.held() if timer is not None else nullcontext():
+            addresses = await self._resolver.resolve(host)
         return [
             ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
             for address in addresses
         ]
 
     async def close(self) -> None:
-        """Nothing to release; the executor belongs to the fetcher."""
+        """Nothing to release; what asks the name service belongs to the fetcher."""
 
 
 class HttpResponse:
@@ -210,11 +214,9 @@ class HttpClient:
         options: the limits; of the timeouts, those of the phases up to the head apply here.
         policy: judges every address before a socket is made for it.
         resolver: looks host names up.
-        executor: where the reading of certificates blocks; owned by the caller.
     """
 
-    def __init__(self, options: HttpOptions, policy: AddressPolicy, resolver: HostResolver, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self, options: HttpOptions, policy: AddressPolicy, resolver: HostResolver) -> None:
         self._connect_timeout = options.connect_timeout
         self._tls: ssl.SSLContext | None = None
         self._tls_lock = asyncio.Lock()
@@ -246,22 +248,23 @@ class HttpClient:
         enter("send")
         after_connect.set("tls" if url.scheme == "https" else "send")
         with translated(url, self._connect_timeout):
-            response = await self._session.request(
-                method,
-                URL(str(url), encoded=True),
-                headers=headers,
-                data=body,
-                ssl=await self._tls_context() if url.scheme == "https" else True,
-                allow_redirects=False,
-            )
+            tls: ssl.SSLContext | bool = await self._tls_context() if url.scheme == "https" else True
+            async with ConnectTimer(self._connect_timeout):
+                response = await self._session.request(
+                    method,
+                    URL(str(url), encoded=True),
+                    headers=headers,
+                    data=body,
+                    ssl=tls,
+                    allow_redirects=False,
+                )
         return HttpResponse(url, cast("_Response", response))
 
     async def _tls_context(self) -> ssl.SSLContext:
         """Made once, in a thread: it reads the system's certificates from disk."""
         async with self._tls_lock:
             if self._tls is None:
-                loop = asyncio.get_running_loop()
-                self._tls = await loop.run_in_executor(self._executor, make_tls_context)
+                self._tls = await asyncio.to_thread(make_tls_context)
             return self._tls
 
 
@@ -293,7 +296,6 @@ def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver
         max_line_size=options.head_max_bytes,
         max_field_size=options.head_max_bytes,
         max_headers=_MAX_RESPONSE_FIELDS,
-        timeout=aiohttp.ClientTimeout(
-            connect=options.dns_timeout + options.connect_timeout, sock_connect=options.connect_timeout
-        ),
+        # aiohttp's limit for connecting would include the look-up, and the wait for it; ``ConnectTimer`` has its own.
+        timeout=aiohttp.ClientTimeout(sock_connect=options.connect_timeout),
     )

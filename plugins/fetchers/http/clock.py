@@ -1,10 +1,13 @@
 """Times one fetch: each phase has its limit, and all of them together have another."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import NoReturn
 
 from ...errors import ConnectionLost, FetchTimeout
+from ...host.shares import MAX_WAIT
 
 WHOLE_FETCH = "the whole fetch"
 
@@ -13,14 +16,17 @@ class FetchClock:
     """The clock of one fetch; it starts when it is made, inside the running loop.
 
     Args:
-        total: seconds that the whole fetch may take.
+        total: seconds that the whole fetch may take, waits of our own aside.
+        patience: seconds that those may take.
     """
 
-    def __init__(self, total: float) -> None:
+    def __init__(self, total: float, patience: float = MAX_WAIT) -> None:
         self._total = total
+        self._patience = patience
         self._deadline = asyncio.get_running_loop().time() + total
         self._entered: list[asyncio.Timeout] = []
         self._stopped = False
+        self._waited = 0.0
 
     def stop(self) -> None:
         """End what is under way, and everything later, with an error: the fetcher closes."""
@@ -38,6 +44,26 @@ class FetchClock:
             ConnectionLost: the clock was stopped.
         """
         return Limit(self, phase, seconds)
+
+    @contextmanager
+    def paused(self, seconds: float) -> Iterator[float]:
+        """Around a wait of our own, within ``limit``: no time passes, but what ``stop`` does. It gives the seconds that
+        the wait may take: at most ``seconds``, and all waits of a fetch ``patience``.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        ends = [(timeout, timeout.when()) for timeout in self._entered if not timeout.expired()]
+        for timeout, _ in ends:
+            timeout.reschedule(None)
+        try:
+            yield min(seconds, self._patience - self._waited)
+        finally:
+            waited = loop.time() - began
+            self._waited += waited
+            self._deadline += waited
+            for timeout, end in ends:
+                if not self._stopped and end is not None:
+                    timeout.reschedule(end + waited)
 
     def begin(self, phase: str, seconds: float | None) -> tuple[asyncio.Timeout, tuple[str, float]]:
         """A timeout for a phase, which counts as entered; and the phase and the seconds that it stands for.

@@ -12,15 +12,17 @@ For the operator:
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Final
 
 from ...capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
 from ...contracts import Fetched, Fetcher, Source
-from ...errors import SourceNotModified
+from ...errors import FetcherBusy, SourceNotModified
 from ...host.record import found, is_explained
-from ...net.resolver import LOOKUP_THREADS, HostResolver, Lookup, system_lookup
+from ...host.shares import MAX_WAIT, own_wait, pausing
+from ...net.ares import AresNames
+from ...net.resolver import HostResolver, Names
+from ...net.system import Lookup, SystemNames
 from ...net.targets import TargetPolicy
 from ...net.urls import HttpUrl, parse_http_url
 from . import responses as http_responses
@@ -38,13 +40,16 @@ PARSED_URLS: Final = 256
 """URLs that are kept as they were read: one that is imported is read when it is accepted, and soon again to be fetched.
 They may hold secrets, so there are few, and they are told to nobody."""
 
+POST_PATIENCE: Final = 1.0
+"""Seconds that a POST request waits for a place; the caller's deadline leaves it little more."""
+
 
 class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     """See ``Fetcher``; the limits are those of ``HttpOptions``.
 
     Args:
         options: the limits.
-        lookup: asks the name service, for tests.
+        names: asks the name service, for tests; or ``lookup``, which blocks.
     """
 
     contract_version = 1
@@ -52,13 +57,13 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     schemes = frozenset({"http", "https"})
     Options = HttpOptions
 
-    def __init__(self, options: HttpOptions, *, lookup: Lookup = system_lookup) -> None:
+    def __init__(self, options: HttpOptions, *, names: Names | None = None, lookup: Lookup | None = None) -> None:
         self._options = options
         self._targets = TargetPolicy(options)
         self._parsed = lru_cache(PARSED_URLS)(partial(parse_http_url, max_bytes=options.url_max_bytes))
-        self._executor = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lading-lookup")
-        resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._executor, lookup)
-        self._client = HttpClient(options, self._targets.addresses, resolver, self._executor)
+        self._names = names or (SystemNames(lookup) if lookup else _names(options))
+        resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._names)
+        self._client = HttpClient(options, self._targets.addresses, resolver)
         self._hops = Hops(options, self._targets, resolver, self._client)
         self._slots = asyncio.Semaphore(options.connections)
         self._clocks: set[FetchClock] = set()
@@ -77,8 +82,9 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
             response: HttpResponse | None = None
             try:
                 async with clock.limit():
-                    has_slot = await self._slots.acquire()
-                    response = await self._follow(url, source)
+                    with pausing(clock.paused):
+                        has_slot = await self._take_slot()
+                        response = await self._follow(url, source)
                     if response.status == http_responses.NOT_MODIFIED and source.if_none_match is not None:
                         raise SourceNotModified
                 yield self._fetched(response, clock)
@@ -95,10 +101,15 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
         """See ``SupportsPosting.post``."""
         target = self._checked(Source(url, headers))
-        with self._timed(timeout) as clock:
-            async with clock.limit(), self._slots:
-                sent = request_headers({"Accept": "*/*", **headers}, self._options.user_agent)
-                return await post(self._client, target, sent, body)
+        sent = request_headers({"Accept": "*/*", **headers}, self._options.user_agent)
+        with self._timed(timeout, POST_PATIENCE) as clock:
+            async with clock.limit():
+                with pausing(clock.paused):
+                    await self._take_slot()
+                    try:
+                        return await post(self._client, target, sent, body)
+                    finally:
+                        self._slots.release()
 
     async def close(self) -> None:
         """See ``Fetcher.close``. Fetches under way end with a ``FetchError``."""
@@ -106,19 +117,28 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         for clock in self._clocks:
             clock.stop()
         await self._client.close()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._names.close()
 
     @contextlib.contextmanager
-    def _timed(self, seconds: float) -> Iterator[FetchClock]:
+    def _timed(self, seconds: float, patience: float = MAX_WAIT) -> Iterator[FetchClock]:
         """A clock for the block, which ``close`` stops."""
         if self._closed:
             raise fetcher_closed()
-        clock = FetchClock(seconds)
+        clock = FetchClock(seconds, patience)
         self._clocks.add(clock)
         try:
             yield clock
         finally:
             self._clocks.discard(clock)
+
+    async def _take_slot(self) -> bool:
+        """One of ``connections``; the wait for it is our own."""
+        with own_wait() as seconds:
+            try:
+                async with asyncio.timeout(seconds):
+                    return await self._slots.acquire()
+            except TimeoutError as error:
+                raise FetcherBusy("no connection was free") from error
 
     def _checked(self, source: Source) -> HttpUrl:
         url = self._read(source)
@@ -152,3 +172,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
             etag=http_responses.validator(headers, b"etag"),
             last_modified=http_responses.validator(headers, b"last-modified"),
         )
+
+
+def _names(options: HttpOptions) -> Names:
+    return AresNames(options.dns_timeout) if options.resolver == "ares" else SystemNames()

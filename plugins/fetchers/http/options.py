@@ -1,7 +1,7 @@
 """The options of the ``http`` fetcher: section ``[fetch.http]`` of ``service.conf``."""
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
@@ -84,7 +84,21 @@ class HttpOptions(PluginOptions):
         description="Maximum redirects that Lading follows. Each redirect passes every check again.",
     )
     url_max_bytes: int = Field(default=8192, ge=16, le=65536, description="Longest URL, in bytes.")
-    dns_timeout: float = Field(default=3, gt=0, le=60, description="Seconds that a name lookup may take.")
+    resolver: Literal["ares", "system"] = Field(
+        default="ares",
+        description=(
+            "What looks host names up. ares asks the name servers of /etc/resolv.conf and reads /etc/hosts,"
+            " without blocking threads. system uses the system's own resolver, with every service of"
+            " /etc/nsswitch.conf (mDNS, LDAP); a name server that does not answer then blocks a thread for as"
+            " long as the system waits. An issuer has 4 look-ups at once, and a process 16."
+        ),
+    )
+    dns_timeout: float = Field(
+        default=3,
+        gt=0,
+        le=60,
+        description="Seconds that a name lookup may take, not counting the wait for its turn.",
+    )
     connect_timeout: float = Field(
         default=5, gt=0, le=60, description="Seconds that connecting may take, including the TLS handshake."
     )

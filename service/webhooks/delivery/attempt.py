@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from ....plugins.errors import PluginError, SourceRefused
+from ....plugins.errors import FetcherBusy, PluginError, SourceRefused
+from ....plugins.host.turns import on_behalf_of
 from ....plugins.net.urls import http_url
 from ...documents import DocumentStore
 from ...errors.catalogue import ENDPOINT_DELETED, ENDPOINT_DISABLED, RECEIVER_GONE, RECEIVER_REFUSED
@@ -25,6 +26,8 @@ from .signing import signed_headers
 
 KEY_PAUSE: Final = timedelta(minutes=5)
 """How long a delivery with unreadable secrets waits: an operator's fault, so no attempt is counted."""
+BUSY_PAUSE: Final = timedelta(seconds=5)
+"""How long a delivery waits that found no place to begin: no attempt is counted either."""
 LEASE_MARGIN: Final = timedelta(seconds=5)
 """Time for reading the endpoint and writing the result, in addition to the receiver's time."""
 _MAY_ASK_TO_WAIT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -84,7 +87,11 @@ class Attempting:
         except _Ended as ended:
             attempt = Attempt(began, None, 0, ended.code)
             return delivery.attempted(attempt, DeliveryStatus.FAILED, None, self._now() + self.keep)
-        answer = await self._send(delivery, url, signing)
+        try:
+            with on_behalf_of(delivery.issuer_id):
+                answer = await self._send(delivery, url, signing)
+        except FetcherBusy:
+            return delivery.due(self._now() + BUSY_PAUSE)
         if answer.status == HTTPStatus.GONE and endpoint is not None:
             await self._disable(endpoint)
         attempt = Attempt(began, answer.status, round((time.monotonic() - started) * 1000), answer.error)
@@ -115,6 +122,8 @@ class Attempting:
         }
         try:
             answered = await self.posting.post(url, headers, body)
+        except FetcherBusy:
+            raise
         except PluginError as error:
             _log(delivery, None, _without_path(str(error), url))
             return _Answer(None, error.code, is_final=isinstance(error, SourceRefused))

@@ -14,6 +14,7 @@ from lading.plugins.errors import (
     ConnectFailed,
     DeadlineExceeded,
     DnsFailed,
+    FetcherBusy,
     FetchError,
     FetchTimeout,
     OriginUnavailable,
@@ -80,6 +81,7 @@ def document(host: str = "h", **changes: Any) -> Import:
         (FetchTimeout(phase="the connection", seconds="5"), Verdict.DEAD),
         (FetchTimeout(phase="the response head", seconds="5"), Verdict.REACHED),
         (DeadlineExceeded(), Verdict.NONE),
+        (FetcherBusy(), Verdict.NONE),
         (FetchError(), Verdict.SERVED),
     ],
 )

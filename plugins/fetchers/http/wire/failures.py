@@ -28,6 +28,7 @@ from ....errors import (
 from ....net.sockets import AddressDenied
 from ....net.urls import HttpUrl
 from ..clock import timed_out
+from .timer import ConnectTimedOut
 
 
 @contextlib.contextmanager
@@ -43,7 +44,7 @@ def translated(url: HttpUrl, connect_timeout: float = 0) -> Iterator[None]:
     """
     try:
         yield
-    except aiohttp.ConnectionTimeoutError:
+    except (aiohttp.ConnectionTimeoutError, ConnectTimedOut):
         raise timed_out("the connection", connect_timeout) from None
     except ssl.SSLError as error:  # first: aiohttp's own TLS errors are connection errors as well
         raise _tls_failure(url, error) from None

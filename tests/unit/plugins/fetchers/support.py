@@ -8,7 +8,7 @@ from typing import Any
 from lading.plugins.contracts import Fetcher, Source
 from lading.plugins.fetchers.http.fetcher import HttpFetcher
 from lading.plugins.fetchers.http.options import HttpOptions
-from lading.plugins.net.resolver import Lookup, system_lookup
+from lading.plugins.net.system import Lookup
 
 LOOPBACK = "127.0.0.0/8, ::1/128"
 SECRET = "d41d8cd98f"
@@ -21,7 +21,7 @@ def http_options(**given: Any) -> HttpOptions:
 
 
 @contextlib.asynccontextmanager
-async def http_fetcher(*, lookup: Lookup = system_lookup, **given: Any) -> AsyncIterator[HttpFetcher]:
+async def http_fetcher(*, lookup: Lookup | None = None, **given: Any) -> AsyncIterator[HttpFetcher]:
     """A fetcher with ``http_options``, closed at the end."""
     fetcher = HttpFetcher(http_options(**given), lookup=lookup)
     try:

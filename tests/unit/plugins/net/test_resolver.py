@@ -2,28 +2,23 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from ipaddress import ip_network
 
 import pytest
 
-from lading.plugins.errors import AddressNotAllowed, DnsFailed, HostNotFound
+from lading.plugins.errors import AddressNotAllowed, DnsFailed, FetcherBusy, HostNotFound
+from lading.plugins.host.turns import on_behalf_of
 from lading.plugins.net import resolver
 from lading.plugins.net.addresses import AddressPolicy
-from lading.plugins.net.resolver import HostResolver, Lookup, system_lookup
+from lading.plugins.net.resolver import LOOKUPS, LOOKUPS_PER_TENANT, HostResolver
+from lading.plugins.net.system import Lookup, SystemNames
 
 LOOPBACK = AddressPolicy(allow_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 
 
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
-
-
 class BlockedLookup:
-    """A name service that does not answer before it is told to."""
+    """A name service that answers nothing but ``healthy`` names before it is told to."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -31,7 +26,8 @@ class BlockedLookup:
 
     def __call__(self, host: str) -> tuple[str, ...]:
         self.asked.append(host)
-        self.release.wait(30)
+        if not host.startswith("healthy"):
+            self.release.wait(30)
         return ("192.88.98.1",)
 
 
@@ -46,32 +42,41 @@ def failing(error: Exception) -> Lookup:
     return look_up
 
 
+def asking(lookup: Lookup | None = None, policy: AddressPolicy | None = None, timeout: float = 60) -> HostResolver:
+    return HostResolver(policy or AddressPolicy(), timeout, SystemNames(lookup) if lookup else SystemNames())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
 @pytest.mark.gen_test
-async def test_the_system_knows_localhost(executor: ThreadPoolExecutor) -> None:
-    found = await HostResolver(LOOPBACK, 5, executor, system_lookup).resolve("localhost")
+async def test_the_system_knows_localhost() -> None:
+    found = await asking(policy=LOOPBACK).resolve("localhost")
     assert set(found) <= {"127.0.0.1", "::1"}
     assert found
 
 
 @pytest.mark.gen_test
-async def test_localhost_is_denied_by_default(executor: ThreadPoolExecutor) -> None:
+async def test_localhost_is_denied_by_default() -> None:
     with pytest.raises(AddressNotAllowed):
-        await HostResolver(AddressPolicy(), 5, executor, system_lookup).resolve("localhost")
+        await asking().resolve("localhost")
 
 
 @pytest.mark.gen_test
-async def test_public_addresses_are_given_in_their_order_and_not_too_many(executor: ThreadPoolExecutor) -> None:
+async def test_public_addresses_are_given_in_their_order_and_not_too_many() -> None:
     addresses = ("2606:4700::1111", *(f"1.1.1.{number}" for number in range(20)))
-    found = await HostResolver(AddressPolicy(), 5, executor, fixed(*addresses)).resolve("example.org")
+    found = await asking(fixed(*addresses)).resolve("example.org")
     assert found == addresses[: resolver.MAX_ADDRESSES]
 
 
 @pytest.mark.parametrize("denied", ["127.0.0.1", "10.0.0.1", "::ffff:127.0.0.1", "fe80::1%eth0", "64:ff9b::a00:1"])
 @pytest.mark.gen_test
-async def test_one_denied_address_refuses_the_host(executor: ThreadPoolExecutor, denied: str) -> None:
+async def test_one_denied_address_refuses_the_host(denied: str) -> None:
     addresses = (*(f"1.1.1.{number}" for number in range(20)), denied)
     with pytest.raises(AddressNotAllowed) as caught:
-        await HostResolver(AddressPolicy(), 5, executor, fixed(*addresses)).resolve("example.org")
+        await asking(fixed(*addresses)).resolve("example.org")
     assert denied in caught.value.internal
     assert denied not in caught.value.detail
 
@@ -89,65 +94,88 @@ async def test_one_denied_address_refuses_the_host(executor: ThreadPoolExecutor,
     ],
 )
 @pytest.mark.gen_test
-async def test_failures_are_told_apart(executor: ThreadPoolExecutor, lookup: Lookup, error: type[Exception]) -> None:
+async def test_failures_are_told_apart(lookup: Lookup, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"example\.org"):
-        await HostResolver(AddressPolicy(), 5, executor, lookup).resolve("example.org")
+        await asking(lookup).resolve("example.org")
 
 
 @pytest.mark.gen_test
-async def test_a_lookup_that_takes_too_long_is_given_up(executor: ThreadPoolExecutor) -> None:
+async def test_a_lookup_that_takes_too_long_is_given_up() -> None:
     lookup = BlockedLookup()
     with pytest.raises(DnsFailed, match="no answer within"):
-        await HostResolver(AddressPolicy(), 0.05, executor, lookup).resolve("example.org")
+        await asking(lookup, timeout=0.05).resolve("example.org")
     lookup.release.set()
 
 
 @pytest.mark.gen_test
-async def test_concurrent_lookups_of_one_host_are_made_once_and_cancelled_apart(executor: ThreadPoolExecutor) -> None:
+async def test_no_tenant_holds_all_places_even_with_look_ups_that_it_has_left() -> None:
     lookup = BlockedLookup()
-    host_resolver = HostResolver(AddressPolicy(allow_networks=()), 5, executor, lookup)
-    tasks = [asyncio.create_task(host_resolver.resolve("example.org")) for _ in range(5)]
-    await asyncio.sleep(0)
-    tasks[0].cancel()
-    await asyncio.wait(tasks[:1])
-    assert tasks[0].cancelled()
+    host_resolver = asking(lookup)
+
+    async def of(tenant: str, host: str) -> tuple[str, ...]:
+        with on_behalf_of(tenant):
+            return await host_resolver.resolve(host)
+
+    # In waves: each leaves its look-ups, which block their threads all the same.
+    hog: list[asyncio.Task[tuple[str, ...]]] = []
+    for wave in range(3):
+        hog += [asyncio.create_task(of("hog", f"silent-{wave}-{number}.test")) for number in range(LOOKUPS)]
+        await until(lambda: len(lookup.asked) == LOOKUPS_PER_TENANT)
+        for task in hog:
+            task.cancel()
+        await asyncio.wait(hog)
+    assert len(lookup.asked) == LOOKUPS_PER_TENANT
+    hog = [asyncio.create_task(of("hog", f"silent-{number}.test")) for number in range(LOOKUPS)]
+    guests = [of("guest", f"healthy-{number}.test") for number in range(3 * LOOKUPS)]
+    assert await asyncio.gather(*guests) == [("192.88.98.1",)] * 3 * LOOKUPS
     lookup.release.set()
-    assert await asyncio.gather(*tasks[1:]) == [("192.88.98.1",)] * 4
-    assert lookup.asked == ["example.org"]
-    assert not host_resolver._pending
+    await asyncio.gather(*hog)
+    assert not host_resolver._shares._held
 
 
 @pytest.mark.gen_test
-async def test_lookups_do_not_pile_up(executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver, "MAX_PENDING", 3)
+async def test_who_finds_no_place_in_time_is_told_that_the_service_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     lookup = BlockedLookup()
-    host_resolver = HostResolver(AddressPolicy(), 5, executor, lookup)
-    tasks = [asyncio.create_task(host_resolver.resolve(f"{number}.example")) for number in range(3)]
-    await asyncio.sleep(0)
-    with pytest.raises(DnsFailed, match="under way"):
-        await host_resolver.resolve("one-more.example")
+    host_resolver = asking(lookup)
+    tasks = [asyncio.create_task(host_resolver.resolve(f"{number}.test")) for number in range(LOOKUPS_PER_TENANT)]
+    await until(lambda: len(lookup.asked) == LOOKUPS_PER_TENANT)
+    monkeypatch.setattr(resolver, "own_wait", lambda: contextlib.nullcontext(0.01))
+    with pytest.raises(FetcherBusy, match=r"more\.test"):
+        await host_resolver.resolve("more.test")
     lookup.release.set()
     await asyncio.gather(*tasks)
-    assert await host_resolver.resolve("one-more.example")
+    assert await host_resolver.resolve("more.test")
 
 
 @pytest.mark.gen_test
-async def test_a_shut_down_executor_ends_lookups_with_an_error(executor: ThreadPoolExecutor) -> None:
+async def test_closing_ends_look_ups_with_an_error() -> None:
     lookup = BlockedLookup()
-    host_resolver = HostResolver(AddressPolicy(), 5, executor, lookup)
-    tasks = [asyncio.create_task(host_resolver.resolve(f"{number}.example")) for number in range(4)]
-    await asyncio.sleep(0)
-    executor.shutdown(wait=False, cancel_futures=True)
-    with pytest.raises(DnsFailed, match="closed"):
-        await host_resolver.resolve("later.example")
+    names = SystemNames(lookup)
+    host_resolver = HostResolver(AddressPolicy(), 60, names)
+    tasks = [asyncio.create_task(host_resolver.resolve(f"{number}.test")) for number in range(3)]
+    await until(lambda: len(lookup.asked) == len(tasks))
+    names.close()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        assert isinstance(result, DnsFailed)
     lookup.release.set()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert all(isinstance(result, (tuple, DnsFailed)) for result in results)
-    assert isinstance(results[-1], DnsFailed)
 
 
 @pytest.mark.gen_test
-async def test_a_late_failure_that_nobody_waits_for_is_not_reported_as_lost(executor: ThreadPoolExecutor) -> None:
+async def test_where_no_thread_is_left_the_service_is_busy_and_the_place_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    host_resolver = asking(fixed("1.1.1.1"))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(LOOKUPS + 1):
+            with pytest.raises(FetcherBusy):
+                await host_resolver.resolve("example.org")
+    assert await host_resolver.resolve("example.org") == ("1.1.1.1",)
+
+
+@pytest.mark.gen_test
+async def test_a_late_failure_that_nobody_waits_for_is_not_reported_as_lost() -> None:
     reported: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     release = threading.Event()
@@ -156,10 +184,9 @@ async def test_a_late_failure_that_nobody_waits_for_is_not_reported_as_lost(exec
         release.wait(30)
         raise socket.gaierror(socket.EAI_AGAIN, "Try again")
 
-    host_resolver = HostResolver(AddressPolicy(), 0.05, executor, look_up)
+    host_resolver = asking(look_up, timeout=0.05)
     with contextlib.suppress(DnsFailed):
         await host_resolver.resolve("example.org")
     release.set()
-    while host_resolver._pending:
-        await asyncio.sleep(0.01)
+    await until(lambda: not host_resolver._shares._held)
     assert not reported

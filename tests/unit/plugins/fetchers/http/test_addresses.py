@@ -19,7 +19,7 @@ from lading.plugins.errors import (
     UrlPortNotAllowed,
 )
 from lading.plugins.fetchers.http.fetcher import HttpFetcher
-from lading.plugins.net.resolver import system_lookup
+from lading.plugins.net.system import system_lookup
 from lading.plugins.testing.origin import Origin, answer, redirect
 from tests.unit.plugins.fetchers.support import SECRET, fetch, http_fetcher
 

@@ -59,15 +59,16 @@ async def test_closing_ends_fetches_under_way_with_an_error(behaviour: Behaviour
 
 @pytest.mark.gen_test
 async def test_closing_ends_lookups_under_way() -> None:
-    release = threading.Event()
+    asked, release = threading.Event(), threading.Event()
 
     def look_up(_: str) -> tuple[str, ...]:
+        asked.set()
         release.wait(30)
         return ("1.1.1.1",)
 
     async with http_fetcher(lookup=look_up) as fetcher:
         task = asyncio.create_task(fetch(fetcher, "http://images.example/"))
-        while not fetcher._executor._threads:
+        while not asked.is_set():
             await asyncio.sleep(0.01)
         await fetcher.close()
         with pytest.raises(FetchError, match="closed"):

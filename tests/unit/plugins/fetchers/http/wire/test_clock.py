@@ -27,6 +27,35 @@ async def test_the_total_ends_a_phase_that_has_time_left_and_every_phase_after_i
 
 
 @pytest.mark.gen_test
+async def test_no_time_passes_during_a_wait_of_our_own() -> None:
+    clock = FetchClock(0.05, patience=60)
+    async with clock.limit(), clock.limit("the thinking", 0.05):
+        with clock.paused(30) as first:
+            await asyncio.sleep(0.1)
+        with clock.paused(60) as second:
+            pass
+    assert first == 30
+    assert second <= 59.9
+    with pytest.raises(FetchTimeout, match="the whole fetch"):
+        async with clock.limit():
+            await asyncio.Event().wait()
+
+
+@pytest.mark.gen_test
+async def test_a_clock_that_is_stopped_ends_a_wait_of_our_own_too() -> None:
+    clock = FetchClock(30)
+
+    async def wait() -> None:
+        async with clock.limit():
+            with clock.paused(30):
+                clock.stop()
+                await asyncio.Event().wait()
+
+    with pytest.raises(ConnectionLost):
+        await wait()
+
+
+@pytest.mark.gen_test
 async def test_the_operating_systems_own_timeout_passes_through() -> None:
     with pytest.raises(TimeoutError, match="ETIMEDOUT"):
         async with FetchClock(30).limit("the thinking", 30):
