@@ -13,10 +13,11 @@ from typing import TypeVar
 
 from ..capabilities import Finding, PostAnswer, SupportsEarlyRefusal, SupportsExplaining, SupportsPosting
 from ..contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
-from ..errors import DetectError, FetchError, PluginError
+from ..errors import DeadlineExceeded, DetectError, FetcherBusy, FetchError, PluginError
 from .calls import Caller
 from .record import Observer, ignore
 from .schemes import trimmed
+from .shares import MAX_WAIT
 from .watch import Watch
 
 Piece = TypeVar("Piece")
@@ -39,7 +40,7 @@ class GuardedFetcher(Fetcher):
         fetcher: the plugin.
         name: its entry-point name.
         deadline: seconds from opening a source to the end of its body. The plugin's own limits should end it first.
-        concurrency: the largest number of open sources; further ones wait for their turn, within their deadline.
+        concurrency: the largest number of open sources; further ones wait for their turn, before their deadline begins.
         observer, watch: see ``lading.plugins.host.calls.Caller``.
     """
 
@@ -77,8 +78,8 @@ class GuardedFetcher(Fetcher):
     async def open(self, source: Source) -> AsyncIterator[Fetched]:
         """See ``Fetcher.open``."""
         source = _trimmed(source)
-        end = monotonic() + self._deadline
-        async with self._caller.turn(self._deadline):
+        async with self._turn():
+            end = monotonic() + self._deadline
             opened, fetched = await self._caller.call("open", lambda: self._enter(source), end - monotonic())
             try:
                 pieces = _pieces(self._caller, "read", self._checked(fetched).chunks, bytes, end)
@@ -89,6 +90,23 @@ class GuardedFetcher(Fetcher):
                     await self._release(opened, fetched)
                 raise
             await self._release(opened, fetched)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the turns of fetches. Waiting for it is no part of the fetch.
+
+        Raises:
+            FetcherBusy: there was none in time.
+        """
+        has_turn = False
+        try:
+            async with self._caller.turn(min(self._deadline, MAX_WAIT)):
+                has_turn = True
+                yield
+        except DeadlineExceeded as error:
+            if has_turn:
+                raise
+            raise self._caller.stamp.judged(FetcherBusy("no turn of the fetcher was free"), "open") from error
 
     async def close(self) -> None:
         """See ``Fetcher.close``."""

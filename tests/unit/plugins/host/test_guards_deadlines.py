@@ -13,6 +13,7 @@ from lading.plugins.errors import (
     BodyTruncated,
     ConnectionLost,
     DeadlineExceeded,
+    FetcherBusy,
     ImageCorrupt,
     PluginError,
     PluginFault,
@@ -46,6 +47,19 @@ async def test_a_stream_that_hangs_midway_is_given_up_and_released() -> None:
             await anext(fetched.chunks)
     assert caught.value.plugin == "scripted"
     assert shop.balanced
+
+
+@pytest.mark.gen_test
+async def test_a_turn_that_does_not_come_is_no_fault_of_the_source() -> None:
+    guarded = GuardedFetcher(ScriptedFetcher(), "scripted", SOON, concurrency=1)
+    async with guarded.open(SOURCE):
+        with pytest.raises(FetcherBusy) as caught:
+            async with guarded.open(SOURCE):
+                raise AssertionError("there was no turn")
+    assert caught.value.plugin == "scripted"
+    guarded = GuardedFetcher(ScriptedFetcher(), "scripted", 30, concurrency=1)
+    async with guarded.open(SOURCE) as fetched:
+        assert [piece async for piece in fetched.chunks]
 
 
 @pytest.mark.gen_test
