@@ -3,6 +3,7 @@
 No fault repeats the value of a secret. Only a model's own validator can make a fault repeat any value at all.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,6 +12,8 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_INLINE_COMMENT = re.compile(r"\s[#;]")
 
 SILENT = "silent_about_the_value"
 """Type of a ``PydanticCustomError`` that a validator of a secret option may raise: Lading shows its text, which does
@@ -89,6 +92,8 @@ def _faults(model: type[BaseModel], raw: Mapping[str, str], error: ValidationErr
         else:
             problem = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
             problem = problem[:1].lower() + problem[1:]
+            if option not in secret and _INLINE_COMMENT.search(raw.get(option, "")):
+                problem += f"; the value is {raw[option]!r}, since a comment needs a line of its own"
         yield OptionFault(option, problem if item is None else f"item {item + 1}: {problem}")
 
 

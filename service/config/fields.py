@@ -25,6 +25,15 @@ def time_zone(name: Any) -> Any:
         raise ValueError("is not a time zone of this machine's IANA database, such as Europe/Vienna") from None
 
 
+def no_unix_socket(address: Any) -> Any:
+    """An address; one of a Unix socket is told apart from a slip."""
+    if isinstance(address, str) and (address.startswith("unix:") or "/" in address):
+        raise ValueError(
+            "a Unix socket is not supported: give an IP address or a host name, such as 127.0.0.1, and a port"
+        )
+    return address
+
+
 def without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names, each at most once."""
     if len(set(names)) < len(names):

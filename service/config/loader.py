@@ -1,13 +1,13 @@
 """From a file and the environment to ``Settings``: read, override, resolve, validate; then every fault at once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from ...plugins.host.registry import Kind
+from ...plugins.host.registry import Kind, installed
 from ...plugins.host.validation import OptionsRejected, did_you_mean, option_names, validate_options
 from ..models.issuers import MAX_ISSUER_ID, Issuer, is_issuer_id
 from .components import Components, find_components
@@ -180,8 +180,24 @@ def _keep_plugin_sections(draft: _Draft) -> None:
 
 
 def _refuse_unknown_sections(draft: _Draft) -> None:
+    """A section that nothing reads is refused: what it denies would be allowed. That of a plugin that is installed, and
+    not configured, is read once it is: the shipped ``service.conf`` has one for every plugin.
+    """
     for name in draft.sections:
-        rest = name.partition(".")[2]
-        known = {*SECTIONS, *(prefix + rest for prefix in (ISSUER_PREFIX, *PLUGIN_PREFIXES) if rest)}
-        if name not in known and name != ISSUER_PREFIX:
+        prefix, dot, rest = name.partition(".")
+        kind = PLUGIN_PREFIXES.get(prefix + dot) if rest else None
+        known = {*SECTIONS, *(one + rest for one in (ISSUER_PREFIX, *PLUGIN_PREFIXES) if rest)}
+        if kind is not None and kind in draft.judged_kinds:
+            draft.faults += _faults_of_plugin_section(draft.settings, name, kind, rest)
+        elif name not in known and name != ISSUER_PREFIX:
             draft.faults.append(Fault(f"is not a known section{did_you_mean(name, sorted(known))}", name))
+
+
+def _faults_of_plugin_section(settings: Settings, section: str, kind: Kind, name: str) -> Iterator[Fault]:
+    configured = settings.configured(kind)
+    if name in configured:
+        return
+    known = {*configured, *(plugin.name for plugin in installed(kind))}
+    if name not in known:
+        hint = did_you_mean(section, sorted(f"{kind}.{one}" for one in known))
+        yield Fault(f"is read by nothing: [{kind}] does not name it, and no such plugin is installed{hint}", section)

@@ -43,7 +43,8 @@ class References:
 
     def _variable(self, name: str) -> str:
         if name not in self.environ:
-            raise ReferenceBroken(f"the environment variable '{name}' is not set")
+            hint = "; a comment needs a line of its own" if "#" in name or ";" in name else ""
+            raise ReferenceBroken(f"the environment variable '{name}' is not set{hint}")
         value = self.environ[name]
         if not is_utf8(value):
             raise ReferenceBroken(f"the environment variable '{name}' is not UTF-8")

@@ -26,6 +26,7 @@ from ...models.issuers import Issuer
 from ..fields import (
     Seconds,
     Section,
+    no_unix_socket,
     quotas,
     time_zone,
     web_origins,
@@ -41,7 +42,7 @@ from .worker import DetectSettings, FetchSettings, WorkerSettings
 class ServiceSettings(Section):
     """``[service]``: the HTTP server."""
 
-    address: str = Field(
+    address: Annotated[str, BeforeValidator(no_unix_socket)] = Field(
         "127.0.0.1", pattern=r"^[A-Za-z0-9.:_%-]+$", description="IP address or host name that the service listens on."
     )
     port: int = Field(8080, ge=0, le=65535, description="Port that the service listens on. 0 picks any free port.")

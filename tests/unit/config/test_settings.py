@@ -115,6 +115,10 @@ def test_secrets_are_in_no_repr(conf: Path) -> None:
     assert SECRET not in repr(settings)
 
 
+def test_a_plugin_that_is_installed_and_not_configured_may_keep_its_section(conf: Path) -> None:
+    load(conf, "[fetch]\nplugins = data\n[fetch.http]\nports = 80\n[storage.s3]\nkey = $env:NOT_SET\n")
+
+
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
@@ -128,6 +132,22 @@ def test_secrets_are_in_no_repr(conf: Path) -> None:
         ("[isuer.abc]", "isuer.abc", "", "did you mean 'issuer.abc'?"),
         ("[storages.local]", "storages.local", "", "did you mean 'storage.local'?"),
         ("[storage.]", "storage.", "", "is not a known section; did you mean 'storage'?"),
+        ("[fetch.htpp]\ndeny_networks = 1.1.1.1", "fetch.htpp", "", "is read by nothing"),
+        ("[fetch.htpp]", "fetch.htpp", "", "did you mean 'fetch.http'?"),
+        ("[fetch.HTTP]", "fetch.HTTP", "", "did you mean 'fetch.http'?"),
+        ("[detect.pilow]", "detect.pilow", "", "did you mean 'detect.pillow'?"),
+        ("[storage]\nothers = archive\n[storage.archives]", "storage.archives", "", "did you mean 'storage.archive'?"),
+        ("[storage.archive]\nplugin = s3", "storage.archive", "", "is read by nothing"),
+        (
+            "[service]\nport = 18210  # ours",
+            "service",
+            "port",
+            "the value is '18210  # ours', since a comment needs a line of its own",
+        ),
+        ("[worker]\nenabled = yes ; always", "worker", "enabled", "the value is 'yes ; always'"),
+        ("[auth]\ntoken_max_bytes = $env:NOTHING  # ours", "auth", "token_max_bytes", "a comment needs a line"),
+        ("[service]\naddress = unix:/run/lading.sock", "service", "address", "a Unix socket is not supported"),
+        ("[service]\naddress = /run/lading.sock", "service", "address", "a Unix socket is not supported"),
         ("[service]\nport = http", "service", "port", "valid integer"),
         ("[service]\nport = 65536", "service", "port", "less than or equal to 65535"),
         ("[service]\nport =", "service", "port", "valid integer"),
