@@ -17,6 +17,7 @@ from ..documents import StoreError
 from ..models.clock import SystemClock
 from ..observe import logs
 from ..runtime.checks import probe
+from ..runtime.descriptors import REMEDY, needed, raise_limit, say_if_short
 from ..runtime.serving import WorkerDied, serve, stop_on_signals, work
 from ..runtime.supervisor import serve_as_child, supervise
 from .common import InOrder, config_option, documents_place, everything_from, keeps_documents, refused
@@ -130,6 +131,9 @@ def check_command(config: Path | None) -> None:
     try:
         settings, components = load_all(config, os.environ)
         faults = asyncio.run(probe(settings, components))
+        limit, wanted = raise_limit(), needed(settings)
+        if limit < wanted:
+            click.echo(f"warning: up to {wanted} file descriptors are needed, and {limit} allowed; {REMEDY}", err=True)
     except SettingsError as error:
         faults = [str(fault) for fault in error.faults]
     for fault in faults:
@@ -137,6 +141,7 @@ def check_command(config: Path | None) -> None:
     if faults:
         sys.exit(1)
     click.echo(f"ok: documents in {documents_place(settings)}, images in {' and '.join(components.storages)}")
+    click.echo(f"file descriptors: up to {wanted} for a process, of {limit}")
 
 
 main.add_command(config_command)
@@ -157,6 +162,7 @@ def _run_until_stopped(
         with stop_on_signals(stop):
             await process(SystemClock(), stop)
 
+    say_if_short(settings)
     _run(run)
 
 

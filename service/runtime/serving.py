@@ -21,6 +21,7 @@ from ...backends.guard.storage import GuardedStorage
 from ...plugins.errors import PluginError
 from ..api.app import bind, make_app, make_server
 from ..api.http.in_flight import InFlight
+from ..api.http.listening import patient
 from ..api.resources import Resources
 from ..config import Components, Settings
 from ..models.clock import Clock
@@ -120,7 +121,7 @@ async def running(
     ``serve``.
     """
     options = settings.service
-    sockets = inherited or listen(options.address, options.port)
+    sockets = patient(inherited or listen(options.address, options.port))
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(_close_all, sockets)
         parts = await stack.enter_async_context(open_parts(settings, components, clock))
@@ -142,7 +143,7 @@ async def running(
             idle_timeout=options.idle_timeout,
             body_timeout=options.body_timeout,
         )
-        server.add_sockets(list(sockets))
+        server.add_sockets(sockets)
         stack.push_async_callback(_stop_server, server, resources.common.in_flight)
         yield RunningService(parts, url_of(sockets[0]), task)
 
