@@ -16,6 +16,7 @@ from ..config import Settings, SettingsError, load_all
 from ..documents import StoreError
 from ..models.clock import SystemClock
 from ..observe import logs
+from ..observe.log_queue import queued_lines
 from ..runtime.checks import probe
 from ..runtime.descriptors import REMEDY, needed, raise_limit, say_if_short
 from ..runtime.serving import WorkerDied, serve, stop_on_signals, work
@@ -162,8 +163,9 @@ def _run_until_stopped(
         with stop_on_signals(stop):
             await process(SystemClock(), stop)
 
-    say_if_short(settings)
-    _run(run)
+    with queued_lines():
+        say_if_short(settings)
+        _run(run)
 
 
 def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -7,7 +7,7 @@ move a terminal's cursor. Tracebacks show places, but no variables, since these 
 import logging
 import sys
 import traceback
-from typing import Literal, TextIO
+from typing import Final, Literal, TextIO
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
@@ -18,6 +18,20 @@ _SHARED: tuple[Processor, ...] = (
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
+_LIBRARIES_OF_CLOUDS: Final = (
+    "azure",
+    "boto3",
+    "botocore",
+    "google",
+    "httpcore",
+    "httpx",
+    "msal",
+    "requests",
+    "s3transfer",
+    "urllib3",
 )
 
 
@@ -61,8 +75,9 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     # The driver logs each failed check of a server with its traceback; the caller of the driver logs the failure
     # anyway.
     logging.getLogger("pymongo").setLevel(logging.CRITICAL)
-    # At debug level the clouds' libraries log whole requests, with the tokens that sign them.
-    for library in ("botocore", "google", "urllib3"):
+    # At debug level the clouds' libraries log whole requests, with the tokens that sign them. At info level some log
+    # each request, for which Lading has lines of its own.
+    for library in _LIBRARIES_OF_CLOUDS:
         logging.getLogger(library).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

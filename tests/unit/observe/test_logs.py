@@ -101,6 +101,25 @@ def test_requests_that_libraries_have_signed_are_not_logged(stream: io.StringIO,
     assert SECRET not in stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    "library",
+    [
+        "azure.core.pipeline.policies.http_logging_policy",
+        "azure.identity",
+        "botocore.credentials",
+        "google.cloud.storage",
+        "httpx",
+        "msal.application",
+        "urllib3.connectionpool",
+    ],
+)
+def test_requests_that_libraries_make_are_not_logged_at_level_info(stream: io.StringIO, library: str) -> None:
+    logs.configure("info", "json", stream)
+    logging.getLogger(library).info("Request URL: %s", "https://storage.example/images?sig=s3cr3t")
+    logging.getLogger(library).warning("retrying")
+    assert [line["event"] for line in lines(stream)] == ["retrying"]
+
+
 def test_configuring_twice_writes_every_line_once(stream: io.StringIO) -> None:
     logs.configure("info", "json", io.StringIO())
     logs.configure("info", "json", stream)
