@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import structlog
+
+from ...plugins.capabilities import Finding
 from ...plugins.contracts import Source
 from ...plugins.errors import DeadlineExceeded, DetectError, FetchError, PluginError
 from ...plugins.host.record import tracing
@@ -23,8 +26,9 @@ from ..work.pipeline.expectations import ExpectationFailed
 from ..work.pipeline.importer import Importer
 from ..work.pipeline.outcomes import Preview
 from .accept import Imports
+from .neutral_findings import MAX_FINDINGS, neutral
 
-MAX_FINDINGS: Final = 100
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +78,14 @@ class Preflight:
             verdict["error"] = _told(error.code, error.detail)
             if verdict["grant"]["allowed"] and params.get("url"):
                 trials = await asyncio.gather(*(self._judged(source) for source in _sources(params)))
+                _log_refusals(trials)
                 verdict |= {"findings": trials[0].findings, "mirrors": [trial.document for trial in trials]}
             return verdict
         if document.url is None:
             raise ApiError("parameter_invalid", parameter="url", reason="is needed: there is nothing to look at")
         trials = [_Trial(source) for source in _sources(params)]
         await asyncio.gather(*(self._try(document, trial) for trial in trials))
+        _log_refusals(trials)
         decisive = _decisive(trials)
         verdict |= {
             "findings": trials[0].findings,
@@ -126,14 +132,14 @@ class Preflight:
                         trial.found = await self.importer.preview(document, [trial.source], lambda _: None)
                     finally:
                         # The fetch explains itself: a second request may fail, or tell the secrets twice.
-                        trial.findings = [asdict(finding) for finding in trace.findings or ()]
+                        trial.found_out = list(trace.findings or ())
                         last = [filtered_url(trial.source.url), *trace.redirects][-1]
                         trial.final_url = last if len(last) <= MAX_URL else None
         except PluginError as error:
             trial.error = error
         except TimeoutError:
             trial.error = DeadlineExceeded("the preflight")
-        if not trial.findings:
+        if not trial.found_out:
             await self._explain(trial)
 
     async def _explain(self, trial: "_Trial") -> None:
@@ -146,8 +152,8 @@ class Preflight:
                 return
             async with asyncio.timeout(self.seconds):
                 async for one in explainer.explain(trial.source, follow=False):
-                    if len(trial.findings) < MAX_FINDINGS:
-                        trial.findings.append(asdict(one))
+                    if len(trial.found_out) < MAX_FINDINGS:
+                        trial.found_out.append(one)
 
 
 @dataclass(slots=True)
@@ -156,15 +162,21 @@ class _Trial:
 
     Attributes:
         final_url: the end of its redirects; None if that is unknown.
+        found_out: the fetcher's verdicts, for the log alone; a client reads ``findings``.
         found: the image, if there is one.
         error: the error with which the import would fail.
     """
 
     source: Source
-    findings: list[dict[str, Any]] = field(default_factory=list)
+    found_out: list[Finding] = field(default_factory=list)
     final_url: str | None = None
     found: Preview | None = None
     error: PluginError | None = None
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """The verdicts as a client reads them."""
+        return neutral(self.found_out)
 
     @property
     def told(self) -> dict[str, str | None] | None:
@@ -183,6 +195,20 @@ class _Trial:
             "image": None if self.found is None else self.found.facts,
             "error": self.told,
         }
+
+
+def _log_refusals(trials: Sequence[_Trial]) -> None:
+    """Tell the operator the rules and addresses that no client reads."""
+    for trial in trials:
+        if trial.error is not None:
+            refused = [f"{one.subject}: {one.rule}" for one in trial.found_out if not one.allowed]
+            log.info(
+                "preflight refused",
+                code=trial.error.code,
+                plugin=trial.error.plugin,
+                reason=trial.error.internal or None,
+                refused=refused or None,
+            )
 
 
 def _decisive(trials: list[_Trial]) -> _Trial:

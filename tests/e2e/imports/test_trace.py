@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Behaviour, Exchange, Origin, answer, redirect
@@ -116,7 +117,7 @@ async def test_a_preflight_sends_each_request_once_and_its_secrets_to_one_origin
             (2, "answer", "status 302, a redirect"),
             (3, "answer", "status 200"),
         ]
-        assert (1, "address 127.0.0.1") in {(hop, subject) for hop, subject, _ in told}
+        assert (1, "address") in {(hop, subject) for hop, subject, _ in told}
         assert [mirror["findings"][-1]["rule"] for mirror in found["mirrors"]] == [
             "status 200",
             "status 200",
@@ -221,13 +222,48 @@ async def test_a_preflight_ends_in_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.gen_test(timeout=30)
-async def test_a_preflight_of_what_is_refused_tells_which_rule_refuses_it(tmp_path: Path) -> None:
-    async with running_service(tmp_path) as here:
+async def test_a_preflight_of_what_is_refused_tells_the_code_and_the_log_the_rule(tmp_path: Path) -> None:
+    rules: dict[str, Any] = {
+        "LADING_FETCH_HTTP__DENY_NETWORKS": "127.0.0.0/8, ::1/128",
+        "LADING_FETCH_HTTP__DENY_HOSTS": ".secret.test",
+        "LADING_FETCH_HTTP__PORTS": "80, 18000-18999",
+    }
+    async with running_service(tmp_path, **rules) as here:
         client = Client(here.url, token())
-        for url, refused in (("http://10.0.0.1/a.jpg", "address 10.0.0.1"), ("http://127.0.0.1:0/a.jpg", None)):
-            status, found = await preflight(client, url=url)
-            assert (status, found["would_succeed"]) == (200, False)
+        for url, subject, code, rule in (
+            ("http://10.0.0.1/a.jpg", "address", "address_not_allowed", "private use"),
+            ("http://localhost:18001/a.jpg", "address", "address_not_allowed", "deny_networks"),
+            ("http://a.secret.test/a.jpg", "host", "host_not_allowed", "deny_hosts .secret.test"),
+            ("http://a.test:444/a.jpg", "port", "url_port_not_allowed", "not in ports"),
+            ("http://127.0.0.1:0/a.jpg", None, "url_invalid", None),
+        ):
+            with capture_logs() as logged:
+                status, found = await preflight(client, url=url)
+            assert (status, found["would_succeed"], found["error"]["code"]) == (200, False, code)
             assert found["findings"] == found["mirrors"][0]["findings"]
-            denied = [finding for finding in found["findings"] if not finding["allowed"]]
-            assert [finding["subject"] for finding in denied] == ([refused] if refused else [])
-            assert all(finding["rule"] for finding in denied)
+            denied = [(one["subject"], one["rule"]) for one in found["findings"] if not one["allowed"]]
+            assert denied == ([(subject, code)] if subject else [])
+            for internal in (
+                "deny_networks 1",
+                "deny_hosts .",
+                "127.0.0.1/",
+                "::1",
+                "private use",
+                "in ports",
+                "18000",
+            ):
+                assert internal not in json.dumps(found)
+            if rule is not None:
+                (line,) = [line for line in logged if line["event"] == "preflight refused"]
+                assert rule in " ".join(line["refused"])
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_preflight_tells_no_address_of_a_name_that_is_allowed(tmp_path: Path) -> None:
+    async with Origin({"/a.jpg": answer(DATA)}, host="::") as origin, running_service(tmp_path) as here:
+        _, found = await preflight(Client(here.url, token()), url=origin.url("/a.jpg", name="localhost"))
+        assert found["would_succeed"]
+        assert [(one["subject"], one["rule"]) for one in found["findings"]] == [
+            *(("port", "allowed"), ("host", "allowed"), ("address", "allowed"), ("answer", "status 200")),
+        ]
+        assert "127.0.0.1" not in json.dumps(found["findings"])
