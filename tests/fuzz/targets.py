@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http.client import responses
+from types import SimpleNamespace
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -136,7 +137,9 @@ def authenticate(data: bytes) -> None:
 
 _LOOP: Final = asyncio.new_event_loop()
 _APPLICATION: Final = Application(log_function=lambda _: None)
-_COMMON: Final = cast("Common", type("OnlyInFlight", (), {"in_flight": InFlight(), "cors": None}))
+_COMMON: Final = cast(
+    "Common", SimpleNamespace(in_flight=InFlight(), cors=None, limits=SimpleNamespace(body_max_bytes=1000))
+)
 """Of an application's parts, the writing of errors needs these alone."""
 _CODES: Final = tuple(CATALOGUE)
 _FACTS: Final = re.compile(r"{(\w+)}")
