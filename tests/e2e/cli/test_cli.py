@@ -211,6 +211,7 @@ class Wrong:
 USAGE = 2
 PRIVATE_KEY = private_pem(private_key("EdDSA"))
 SERVE = ("serve", "--port", "0")
+DEMO = ("demo", "--once", "--port", "0")
 MEMORY = {"LADING_DOCUMENTS__BACKEND": "memory"}
 IMAGES = {"LADING_STORAGE__BACKEND": "memory"}
 WRONG: dict[str, dict[str, Wrong]] = {
@@ -294,9 +295,9 @@ WRONG: dict[str, dict[str, Wrong]] = {
         "secret file that is gone": Wrong((*CREATE, "--secret-file", "gone"), ("--secret-file", "'gone'"), USAGE),
     },
     "demo": {
-        "demo in a file": Wrong(("demo", "--once", "--directory", "a-file"), ("--directory", "'a-file'"), USAGE),
-        "demo below a file": Wrong(("demo", "--once", "--directory", "a-file/demo"), ("a-file/demo",)),
-        "demo over a configuration": Wrong(("demo", "--once", "--directory", "."), ("service.conf", "--directory")),
+        "demo in a file": Wrong((*DEMO, "--directory", "a-file"), ("--directory", "'a-file'"), USAGE),
+        "demo below a file": Wrong((*DEMO, "--directory", "a-file/demo"), ("a-file/demo",)),
+        "demo over a configuration": Wrong((*DEMO, "--directory", "."), ("service.conf", "--directory")),
     },
 }
 
