@@ -9,6 +9,8 @@ MAX_BYTES = 255
 _PARAMETER = re.compile(r""";[ \t]*([!#$&+.^_`|~0-9A-Za-z-]+\*?)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^; \t"]*)""")
 _PLAIN = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z._-]{0,254}")
 """Most names: nothing of them is to be cleaned."""
+_EXTENSION = re.compile(r"(?:\.[0-9A-Za-z]{1,16}){1,2}\Z")
+"""The end of a name that says what the file is, such as ``.tar.gz``."""
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 
@@ -27,13 +29,25 @@ def origin_filename(content_disposition: str | None, path: str) -> str | None:
 
 
 def clean_filename(name: str) -> str | None:
-    """The last segment of ``name`` without control, formatting and unassigned characters, cut to 255 bytes."""
+    """The last segment of ``name`` without control, formatting and unassigned characters, in 255 bytes at most.
+
+    A longer name loses the end of its stem, and keeps its extension.
+    """
     if _PLAIN.fullmatch(name):
         return name
     last = re.split(r"[/\\]", name)[-1]
     printable = "".join(char for char in last if not unicodedata.category(char).startswith("C"))
-    cut = printable.strip().encode()[:MAX_BYTES].decode(errors="ignore").strip()
+    cut = _shortened(printable.strip())
     return None if cut in ("", ".", "..") else cut
+
+
+def _shortened(name: str) -> str:
+    if len(name.encode()) <= MAX_BYTES:
+        return name
+    extension = _EXTENSION.search(name)
+    kept = extension[0] if extension else ""
+    stem = name.removesuffix(kept).encode()[: MAX_BYTES - len(kept.encode())].decode(errors="ignore").strip()
+    return (stem + kept).strip()
 
 
 def _from_content_disposition(value: str) -> str | None:

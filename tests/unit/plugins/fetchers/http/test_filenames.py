@@ -1,4 +1,5 @@
 import unicodedata
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -54,6 +55,26 @@ def test_names_from_paths_are_decoded_and_cleaned(path: str, name: str | None) -
 
 def test_names_are_cut_to_255_bytes_between_characters() -> None:
     assert clean_filename("é" * 200) == "é" * 127
+    assert clean_filename("a" * 300) == "a" * 255
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        ("a" * 300 + ".jpg", "a" * 251 + ".jpg"),
+        ("é" * 200 + ".jpeg", "é" * 125 + ".jpeg"),
+        ("a" * 300 + ".tar.gz", "a" * 248 + ".tar.gz"),
+        ("a" * 249 + " " * 40 + ".png", "a" * 249 + ".png"),
+        ("a" * 300 + "." + "x" * 17, "a" * 255),  # no extension, but a part of the name
+        ("a" * 300 + ".", "a" * 255),
+        ("x" * 300 + ". jpg", "x" * 255),
+        ("." + "x" * 300, "." + "x" * 254),
+    ],
+)
+def test_a_name_that_is_cut_keeps_its_extension(name: str, cut: str) -> None:
+    assert clean_filename(name) == cut
+    assert origin_filename(f'attachment; filename="{name}"', "/") == cut
+    assert origin_filename(None, "/" + quote(name)) == cut
 
 
 @given(st.text())
