@@ -127,8 +127,11 @@ class ImageInfo:
     Attributes:
         format: Pillow's name of the format, in upper case: ``JPEG``, ``PNG``.
         content_type: the media type of the format, whatever the origin announced.
-        width, height: pixels, at least 1, before any EXIF orientation.
+        width, height: pixels as the file stores them, at least 1. The orientation does not change them.
         frames: number of frames, at least 1.
+        orientation: how to turn the stored pixels, 1 to 8, with the meanings of EXIF. 1 is upright, and where the file
+            says nothing.
+        notes: codes of what is odd about the file and does not harm it, such as ``tail_missing``.
     """
 
     format: str
@@ -136,6 +139,8 @@ class ImageInfo:
     width: int
     height: int
     frames: int = 1
+    orientation: int = 1
+    notes: tuple[str, ...] = ()
 
 
 class TypeDetector(ABC):

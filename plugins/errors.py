@@ -328,6 +328,12 @@ class ImageNotSupported(DetectError):
     code = "image_not_supported"
     public_text = "The image uses a variant of {format} that the service cannot read."
 
+    @property
+    def detail(self) -> str:
+        """The sentence a client may read; the optional fact ``reason`` names the variant."""
+        reason = self.facts.get("reason")
+        return f"{super().detail.removesuffix('.')}: {reason}." if reason else super().detail
+
 
 class TooManyPixels(DetectError):
     code = "too_many_pixels"

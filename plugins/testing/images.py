@@ -48,6 +48,7 @@ __all__ = [
     "ico",
     "jpeg",
     "jpeg_of_bits",
+    "multi_picture",
     "noise",
     "noise_jpeg",
     "png",
@@ -65,11 +66,18 @@ __all__ = [
 
 WIDTH, HEIGHT = 64, 48
 """Size in pixels of the samples, icons aside."""
+BASELINE, PANORAMA, DISPARITY, MULTI_ANGLE = 0x030000, 0x020001, 0x020002, 0x020003
+"""Types of pictures in an index of several (CIPA DC-007 section 5.2.3.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A good image and what a detector must say of it."""
+    """A good image and what a detector must say of it.
+
+    Attributes:
+        tail: how many of the last bytes hold no pixel, such as an end marker. A detector may refuse a file without
+            them, or recognise it with a note.
+    """
 
     name: str
     data: bytes
@@ -78,6 +86,8 @@ class Sample:
     width: int = WIDTH
     height: int = HEIGHT
     frames: int = 1
+    orientation: int = 1
+    tail: int = 0
 
 
 def noise(width: int = WIDTH, height: int = HEIGHT, mode: str = "RGB", seed: int = 0) -> Image.Image:
@@ -97,6 +107,20 @@ def animated(format: str, frames: int = 4, **options: Any) -> bytes:  # noqa: A0
     """A file of several different frames."""
     first, *rest = (noise(seed=seed) for seed in range(frames))
     return encode(first, format, save_all=True, append_images=rest, **options)
+
+
+def multi_picture(*kinds: int) -> bytes:
+    """A file of several JPEGs (CIPA DC-007), with an index that calls each of them a picture of that kind."""
+    data = bytearray(animated("MPO", len(kinds)))
+    base = data.index(b"MPF\0") + 4
+    entries = base + 8 + 2 + 3 * 12 + 4  # behind the header and a directory of three fields
+    start = 0
+    for number, kind in enumerate(kinds):
+        end = data.find(b"\xff\xd9\xff\xd8", start) + 2 if number < len(kinds) - 1 else len(data)
+        offset = start - base if number else 0
+        struct.pack_into("<LLLHH", data, entries + 16 * number, kind, end - start, offset, 0, 0)
+        start = end
+    return bytes(data)
 
 
 def jpeg(width: int = WIDTH, height: int = HEIGHT, seed: int = 0) -> bytes:
@@ -123,24 +147,29 @@ def bmp_run_length() -> bytes:
     return header + info + palette + rows
 
 
+_PNG_TAIL = 16  # the CRC of the last pixels, and IEND
 _ICON_SIZES = [(16, 16), (32, 32), (48, 48)]
 
+_ICON = {"format": "ICO", "content_type": "image/vnd.microsoft.icon", "width": 48, "height": 48}
 _SAMPLES: dict[str, tuple[Callable[[], bytes], dict[str, Any]]] = {
-    "jpeg": (jpeg, {"format": "JPEG", "content_type": "image/jpeg"}),
+    "jpeg": (jpeg, {"format": "JPEG", "content_type": "image/jpeg", "tail": 2}),
     "jpeg-progressive": (
         lambda: encode(noise(), "JPEG", progressive=True),
-        {"format": "JPEG", "content_type": "image/jpeg"},
+        {"format": "JPEG", "content_type": "image/jpeg", "tail": 2},
     ),
-    "jpeg-cmyk": (lambda: encode(noise(mode="CMYK"), "JPEG"), {"format": "JPEG", "content_type": "image/jpeg"}),
-    "mpo": (lambda: animated("MPO", 2), {"format": "MPO", "content_type": "image/jpeg", "frames": 2}),
-    "png": (lambda: encode(noise(), "PNG"), {"format": "PNG", "content_type": "image/png"}),
+    "jpeg-cmyk": (
+        lambda: encode(noise(mode="CMYK"), "JPEG"),
+        {"format": "JPEG", "content_type": "image/jpeg", "tail": 2},
+    ),
+    "mpo": (lambda: multi_picture(DISPARITY, DISPARITY), {"format": "MPO", "content_type": "image/jpeg", "frames": 2}),
+    "png": (lambda: encode(noise(), "PNG"), {"format": "PNG", "content_type": "image/png", "tail": _PNG_TAIL}),
     "png-palette": (
         lambda: encode(noise(mode="L").convert("P"), "PNG"),
-        {"format": "PNG", "content_type": "image/png"},
+        {"format": "PNG", "content_type": "image/png", "tail": _PNG_TAIL},
     ),
-    "apng": (lambda: animated("PNG"), {"format": "PNG", "content_type": "image/png", "frames": 4}),
-    "gif": (lambda: encode(noise(), "GIF"), {"format": "GIF", "content_type": "image/gif"}),
-    "gif-animated": (lambda: animated("GIF"), {"format": "GIF", "content_type": "image/gif", "frames": 4}),
+    "apng": (lambda: animated("PNG"), {"format": "PNG", "content_type": "image/png", "tail": _PNG_TAIL, "frames": 4}),
+    "gif": (lambda: encode(noise(), "GIF"), {"format": "GIF", "content_type": "image/gif", "tail": 2}),
+    "gif-animated": (lambda: animated("GIF"), {"format": "GIF", "content_type": "image/gif", "tail": 2, "frames": 4}),
     "webp": (lambda: encode(noise(), "WEBP"), {"format": "WEBP", "content_type": "image/webp"}),
     "webp-lossless": (
         lambda: encode(noise(mode="RGBA"), "WEBP", lossless=True),
@@ -170,18 +199,18 @@ _SAMPLES: dict[str, tuple[Callable[[], bytes], dict[str, Any]]] = {
     "bmp-run-length": (bmp_run_length, {"format": "BMP", "content_type": "image/bmp"}),
     "avif": (lambda: encode(noise(), "AVIF"), {"format": "AVIF", "content_type": "image/avif"}),
     "avif-animated": (lambda: animated("AVIF"), {"format": "AVIF", "content_type": "image/avif", "frames": 4}),
-    "jpeg2000": (lambda: encode(noise(), "JPEG2000"), {"format": "JPEG2000", "content_type": "image/jp2"}),
+    "jpeg2000": (lambda: encode(noise(), "JPEG2000"), {"format": "JPEG2000", "content_type": "image/jp2", "tail": 2}),
     "jpeg2000-codestream": (
         lambda: encode(noise(), "JPEG2000", no_jp2=True),
-        {"format": "JPEG2000", "content_type": "image/j2c"},
+        {"format": "JPEG2000", "content_type": "image/j2c", "tail": 2},
     ),
     "ico": (
         lambda: encode(noise(48, 48, "RGBA"), "ICO", sizes=_ICON_SIZES),
-        {"format": "ICO", "content_type": "image/vnd.microsoft.icon", "width": 48, "height": 48},
+        {**_ICON, "tail": _PNG_TAIL},
     ),
     "ico-bitmaps": (
         lambda: encode(noise(48, 48), "ICO", sizes=_ICON_SIZES, bitmap_format="bmp"),
-        {"format": "ICO", "content_type": "image/vnd.microsoft.icon", "width": 48, "height": 48},
+        _ICON,
     ),
 }
 

@@ -13,6 +13,11 @@ _TOKEN: Final = r"[a-z0-9][a-z0-9!#$&^_.+-]*"  # noqa: S105 - RFC 6838 section 4
 _MEDIA_TYPE: Final = re.compile(rf"{_TOKEN}/{_TOKEN}")
 
 
+def is_code(text: str) -> bool:
+    """Whether it is a stable code: lower case, digits and underscores."""
+    return _CODE.fullmatch(text) is not None
+
+
 def is_media_type(text: str) -> bool:
     """Whether it is a media type in lower case and without parameters."""
     return _MEDIA_TYPE.fullmatch(text) is not None

@@ -75,8 +75,10 @@ def image_facts(image: Image) -> dict[str, Any]:
         "content_type": image.content_type,
         "width": image.width,
         "height": image.height,
+        "orientation": image.orientation,
         "frames": image.frames,
         "byte_size": image.byte_size,
         "sha256": image.sha256,
         "storage": image.storage,
+        **({"notes": list(image.notes)} if image.notes else {}),
     }

@@ -1,7 +1,9 @@
 """The values in an import document."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Any
 
 
 class Status(StrEnum):
@@ -42,6 +44,8 @@ class Image:
 
     Attributes:
         format, content_type, width, height, frames: as detected; see ``lading.plugins.contracts.ImageInfo``.
+        orientation: likewise; None for an image of a version that did not detect it.
+        notes: likewise.
         byte_size: size in bytes of the stored object.
         sha256: lower-case hexadecimal SHA-256 of the stored bytes.
         storage: name of its storage, from the section in ``service.conf``.
@@ -67,6 +71,13 @@ class Image:
     is_mirrored: bool = False
     etag: str | None = None
     source: str | None = None
+    orientation: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "Image":
+        """The image that a document store has kept, maybe without the fields of later versions."""
+        return cls(**{**fields, "notes": tuple(fields.get("notes", ()))})
 
     @property
     def places(self) -> tuple[str, ...]:

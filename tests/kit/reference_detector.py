@@ -9,7 +9,8 @@ from typing import BinaryIO, ClassVar
 from lading.plugins.contracts import ImageInfo, TypeDetector
 from lading.plugins.detectors.pillow.formats import HEAD_SIZE, identify
 from lading.plugins.detectors.pillow.limits import Damaged
-from lading.plugins.detectors.pillow.structure import check_png, read_exactly
+from lading.plugins.detectors.pillow.structure.png import check_png
+from lading.plugins.detectors.pillow.structure.reading import read_exactly
 from lading.plugins.errors import DetectorCrashed, FormatNotAllowed, ImageCorrupt, NotAnImage, TooManyPixels
 from lading.plugins.options import PluginOptions
 from lading.plugins.testing import images
@@ -66,7 +67,8 @@ class ReferenceDetector(TypeDetector):
         return ImageInfo(name, f"image/{name.lower()}", width, height)
 
     def measure_png(self, file: BinaryIO) -> tuple[int, int]:
-        check_png(file, file.seek(0, 2))
+        if check_png(file, file.seek(0, 2)).notes:
+            raise Damaged("the end is missing")
         return self.measure_header(file)
 
     def measure_header(self, file: BinaryIO) -> tuple[int, int]:

@@ -10,35 +10,56 @@ import logging
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from typing import BinaryIO
 
 # Importing a plugin registers its format; Pillow imports all that it has (Ghostscript and more) when it misses one.
 from PIL import (
     AvifImagePlugin,
-    BmpImagePlugin,  # noqa: F401
-    GifImagePlugin,  # noqa: F401
+    BmpImagePlugin,
+    GifImagePlugin,
     IcoImagePlugin,
     Image,
     ImageFile,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
-    MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
-    WebPImagePlugin,  # noqa: F401
+    WebPImagePlugin,
 )
 
-from . import headers, structure
-from .cost import Costly, JpegScans
-from .formats import CONTENT_TYPES, HEAD_SIZE, identify
+from . import headers
+from .cost import Cost, Costly, JpegScans, repeated
+from .formats import CONTENT_TYPES, HEAD_SIZE, TAIL_SIZE, identify
 from .judgement import judge_unopened, judged
 from .limits import Damaged, Limits, Recognised, Refused
-from .structure import Size
+from .structure.directories import exif_orientation
+from .structure.inspection import Inspection, Picture, Size
+from .structure.look import inspect
+from .structure.reading import spliced
+from .tails import is_whole
 
+_OPENERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "ICO": IcoImagePlugin.IcoImageFile,
+}
+"""Pillow's class for each format that ``identify`` tells."""
 _TEXT_CHUNK_BYTES = 16 << 20
 """Size that one compressed text of a PNG may unfold to. Pillow allows 1 MiB, which editors' histories exceed."""
 _TEXT_BOMB = re.compile("MAX_TEXT_CHUNK|memory used in text chunks")
 """How Pillow says that the texts of a PNG are too large; a ``ValueError`` like many another."""
+_NOT_READ = re.compile(
+    "unknown pixel mode|unknown data organization|cannot handle .*-layer images|Unsupported BMP|Windows Media Photo"
+)
+"""How Pillow says that it does not read the kind of image that a header tells of."""
+_MAX_REASON = 100
 
 
 def configure(limits: Limits) -> None:
@@ -78,90 +99,107 @@ def recognise(file: BinaryIO, limits: Limits, *, may_be_costly: bool = True) -> 
 
 def _recognise(file: BinaryIO, limits: Limits, may_be_costly: bool) -> Recognised:
     head = file.read(HEAD_SIZE)
-    name = identify(head)
+    name = _identify(head, file)
     if name is None:
         raise Refused("not_an_image")
     if name not in limits.formats and not (name == "JPEG" and "MPO" in limits.formats):
         raise Refused("format_not_allowed", format=name)
     size = os.fstat(file.fileno()).st_size
-    scans = _jpeg_scans(file) if name == "JPEG" else None
-    sizes = _check_structure(name, file, size, limits)
-    if sizes is not None:
-        limits.check_sizes(sizes)
-    judge_unopened(name, head, sizes, size, limits)
-    with _open(file, name) as image:
-        if image.format not in limits.formats:
-            raise Refused("format_not_allowed", format=str(image.format))
-        if sizes is None:
-            sizes = _measure(image, limits)
-            limits.check_sizes(sizes)
-        width, height = _stored_size(image)
-        recognised = Recognised(
-            format=image.format,
-            content_type=_content_type(image),
-            width=width,
-            height=height,
-            # The images in an icon are renderings of one picture, not a sequence.
-            frames=1 if name == "ICO" else len(sizes),
-        )
-        cost = judged(image, name, sizes, size, file, scans)
-        cost.check(limits.memory_limit, limits.cpu_limit)
-        if limits.decode_pixels:
+    found = inspect(name, file, size, limits)
+    format_name = "MPO" if found.has_views else name
+    if format_name not in limits.formats:
+        raise Refused("format_not_allowed", format=format_name)
+    if found.sizes is not None:
+        limits.check_sizes(found.sizes)
+    judge_unopened(name, head, found.sizes, size, limits)
+    scans = [_scans(file, picture) for picture in found.pictures]
+    try:
+        images = _open(name, file, size, found)
+        recognised, cost = _judged(format_name, images, found, file, size, scans, limits)
+        if limits.decode_pixels or found.notes:
             if cost.is_costly and not may_be_costly:
                 raise Costly
-            _decode(image, len(sizes))
+            _decode_all(images, found, file)
+    except (SyntaxError, OSError) as error:
+        if _NOT_READ.search(str(error)):
+            reason = found.variant or str(error)[:_MAX_REASON]
+            raise Refused("image_not_supported", str(error), format=name, reason=reason) from error
+        raise
     return recognised
 
 
-def _jpeg_scans(file: BinaryIO) -> JpegScans | None:
-    frame = structure.check_jpeg(file)
-    return None if frame is None else headers.jpeg_scans(file, frame)
+def _judged(
+    name: str,
+    images: Sequence[ImageFile.ImageFile],
+    found: Inspection,
+    file: BinaryIO,
+    size: int,
+    scans: Sequence[JpegScans | None],
+    limits: Limits,
+) -> tuple[Recognised, Cost]:
+    """Measure what Pillow has opened, and judge what decoding it costs."""
+    first, sizes = images[0], found.sizes
+    if sizes is None:
+        sizes = [image.size for image in images] if found.has_views else _measure(first, limits)
+        limits.check_sizes(sizes)
+    width, height = _stored_size(first)
+    recognised = Recognised(
+        format=name,
+        content_type=_content_type(name, first),
+        width=width,
+        height=height,
+        frames=_count_frames(first, len(sizes)),
+        orientation=_orientation(first) if found.orientation is None else found.orientation,
+        notes=found.notes,
+    )
+    cost = judged(first, str(first.format), sizes, size, file, scans)
+    if found.notes and scans:
+        cost = repeated(cost, width * height)
+    cost.check(limits.memory_limit, limits.cpu_limit)
+    return recognised, cost
 
 
-def _check_structure(name: str, file: BinaryIO, size: int, limits: Limits) -> list[Size] | None:
-    """Check what Pillow does not, and give the sizes of all frames where Pillow would tell them too late."""
-    match name:
-        case "PNG":
-            structure.check_png(file, size)
-        case "BMP":
-            structure.check_bmp(file, size)
-        case "TIFF":
-            structure.check_tiff(file, size, limits)
-        case "GIF":
-            return structure.measure_gif(file, limits)
-        case "ICO":
-            return structure.measure_icon(file, size, limits)
-    return None
+def _decode_all(images: Sequence[ImageFile.ImageFile], found: Inspection, file: BinaryIO) -> None:
+    """Decode everything. Where the tail is missing, decoding alone tells that nothing else is."""
+    if found.notes and found.pictures:
+        if not is_whole(file):
+            raise Damaged("a JPEG was cut off")
+        return
+    for image in images:
+        _decode(image, getattr(image, "n_frames", 1) if found.sizes is None else len(found.sizes))
 
 
-def _open(file: BinaryIO, name: str) -> ImageFile.ImageFile:
-    image = Image.open(file, formats=[name])
-    if isinstance(image, MpoImagePlugin.MpoImageFile) and _index_is_stale(image, file):
-        file.seek(0)
-        return JpegImagePlugin.JpegImageFile(file)
-    return image
+def _scans(file: BinaryIO, picture: Picture) -> JpegScans | None:
+    if picture.frame is None or not picture.scan_at:
+        return None
+    file.seek(picture.scan_at + 2)
+    return headers.jpeg_scans(file, picture.frame)
 
 
-def _index_is_stale(image: MpoImagePlugin.MpoImageFile, file: BinaryIO) -> bool:
-    """Whether the index of a multi-picture file speaks of pictures that are not there at all.
+def _identify(head: bytes, file: BinaryIO) -> str | None:
+    name = identify(head)
+    if name is not None or len(head) < HEAD_SIZE:
+        return name or identify(head, head[-TAIL_SIZE:])
+    if not file.seekable():  # a pipe has no end to look at
+        return None
+    file.seek(-TAIL_SIZE, os.SEEK_END)
+    return identify(head, file.read())
 
-    Optimisers that copy every marker segment but nothing behind the first ``EOI`` leave such files. They are complete
-    JPEGs, hence end with that ``EOI``; a multi-picture file that was cut off within a later picture is neither.
-    """
-    try:
-        image.seek(1)
-    except ValueError:
-        file.seek(-2, os.SEEK_END)
-        return file.read() == b"\xff\xd9"
-    image.seek(0)
-    return False
+
+def _open(name: str, file: BinaryIO, size: int, found: Inspection) -> list[ImageFile.ImageFile]:
+    """What Pillow reads: one image, or one for each view."""
+    opener = _OPENERS[name]
+    if found.has_views:
+        return [opener(spliced(file, picture.offset, size)) for picture in found.pictures]
+    file.seek(0)
+    return [opener(found.as_decoded(file, size))]
 
 
 def _measure(image: ImageFile.ImageFile, limits: Limits) -> list[Size]:
     """The size of every frame, from headers alone."""
     frames: int = getattr(image, "n_frames", 1)
-    limits.check_frames(frames)
-    if not isinstance(image, TiffImagePlugin.TiffImageFile | MpoImagePlugin.MpoImageFile):
+    limits.check_frames(_count_frames(image, frames))
+    if image.format != "TIFF":
         return [image.size] * frames
     sizes = []
     for frame in range(frames):
@@ -171,6 +209,17 @@ def _measure(image: ImageFile.ImageFile, limits: Limits) -> list[Size]:
     return sizes
 
 
+def _count_frames(image: ImageFile.ImageFile, pictures: int) -> int:
+    """How many of the pictures in an image are frames: those of an icon are renderings of one.
+
+    The default image of an animated PNG is a frame only where the animation begins with it (PNG third edition,
+    section 4.9).
+    """
+    if image.format == "ICO":
+        return 1
+    return pictures - 1 if getattr(image, "default_image", False) else pictures
+
+
 def _stored_size(image: ImageFile.ImageFile) -> Size:
     """Width and height of the current frame as stored; Pillow turns a TIFF by its orientation on its own."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -178,10 +227,15 @@ def _stored_size(image: ImageFile.ImageFile) -> Size:
     return image.size
 
 
-def _content_type(image: ImageFile.ImageFile) -> str:
-    if isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """The orientation that Pillow tells: for AVIF, of the boxes ``irot`` and ``imir``."""
+    return exif_orientation(image.info.get("exif", b""))
+
+
+def _content_type(name: str, image: ImageFile.ImageFile) -> str:
+    if name == "JPEG2000" and isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
         return "image/j2c" if image.codec == "j2k" else image.custom_mimetype or "image/jp2"
-    return CONTENT_TYPES[str(image.format)][0]
+    return CONTENT_TYPES[name][0]
 
 
 def _decode(image: ImageFile.ImageFile, count: int) -> None:
@@ -204,5 +258,4 @@ def _reduce(image: JpegImagePlugin.JpegImageFile) -> None:
     inverse DCT, interpolation and conversion of colours, which are left out, take any coefficients (ITU-T T.81
     section A.3.3).
     """
-    image.decoderconfig = ()  # else only the first frame of a multi-picture file would be reduced
     image.draft(None, (1, 1))

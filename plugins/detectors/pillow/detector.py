@@ -49,6 +49,9 @@ from .early import is_other
 from .formats import CONTENT_TYPES, HEAD_SIZE, identify
 from .limits import MAX_INTERNAL, MAX_LINE, Limits
 from .pool import ChildDied, ChildFailed, ChildPool, ChildStuck
+from .signatures import may_have_footer
+from .structure.directories import ORIENTATIONS
+from .structure.inspection import NOTES
 
 _REFUSALS: dict[str, type[DetectError]] = {
     error.code: error
@@ -189,7 +192,9 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
 
     def could_be(self, head: bytes) -> bool:
         """See ``SupportsEarlyRefusal.could_be``."""
-        return identify(head) is not None or (len(head) < HEAD_SIZE and not is_other(head))
+        if identify(head) is not None or may_have_footer(head):
+            return True
+        return len(head) < HEAD_SIZE and not is_other(head)
 
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``. Waits for a free process first; the caller sets the deadline for that.
@@ -251,7 +256,7 @@ _COSTLY: Final = json_line({"costly": True})
 class _Refusal(BaseModel):
     code: str
     internal: Annotated[str, Field(max_length=MAX_INTERNAL)]
-    facts: dict[Literal["limit", "format", "resource"], int | Annotated[str, Field(max_length=20)]]
+    facts: dict[Literal["limit", "format", "resource", "reason"], int | Annotated[str, Field(max_length=200)]]
 
 
 class _Reply(BaseModel):
@@ -279,6 +284,8 @@ def _checked(info: ImageInfo, formats: tuple[str, ...]) -> ImageInfo:
         raise ValueError("a format that is not allowed")
     if min(info.width, info.height, info.frames) < 1:
         raise ValueError("an empty image")
+    if info.orientation not in ORIENTATIONS or not NOTES.issuperset(info.notes):
+        raise ValueError("an unknown orientation or note")
     return info
 
 

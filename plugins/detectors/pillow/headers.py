@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 from .cost import MAX_SCANS, JpegScans
 from .limits import Refused
-from .structure import JpegFrame, Size
+from .structure.inspection import JpegFrame, Size
 
 _READ_SIZE: Final = 1 << 18
 

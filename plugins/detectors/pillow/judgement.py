@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from PIL import ImageFile, MpoImagePlugin, TiffImagePlugin
+from PIL import ImageFile, TiffImagePlugin
 
-from . import cost, headers, structure
+from . import cost, headers
 from .cost import Cost, JpegScans
 from .limits import Limits
-from .structure import Size
+from .structure.inspection import Size
 
 _SMALL_MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 """Bytes of a pixel of the modes of Pillow that have not four (its ``Imaging.h``)."""
@@ -35,7 +35,12 @@ def judge_unopened(name: str, head: bytes, sizes: Sequence[Size] | None, size: i
 
 
 def judged(
-    image: ImageFile.ImageFile, name: str, sizes: Sequence[Size], size: int, file: BinaryIO, scans: JpegScans | None
+    image: ImageFile.ImageFile,
+    name: str,
+    sizes: Sequence[Size],
+    size: int,
+    file: BinaryIO,
+    scans: Sequence[JpegScans | None],
 ) -> Cost:
     """The cost of decoding an opened image; its first frame is current, before and after.
 
@@ -45,16 +50,13 @@ def judged(
         sizes: of its frames.
         size: of the file in bytes.
         file: the file. Where it is left does not matter to Pillow for the formats that are read here.
-        scans: of the first picture of a JPEG, where its header was found.
-
-    Raises:
-        Refused: a JPEG has too many scans.
+        scans: of each picture of a JPEG, where its header was found.
     """
-    if name == "JPEG" and len(sizes) == 1 and scans is not None:
+    if name == "JPEG" and len(sizes) == 1 and (found := scans[0]) is not None:
         width, height = sizes[0]
-        return cost.jpeg(width * height, size, scans)
+        return cost.jpeg(width * height, size, found)
     if name == "JPEG":
-        return cost.sum_of(_pictures(image, sizes, size, file, scans))
+        return cost.sum_of(_pictures(sizes, size, scans))
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         strip = _largest_strip(image, len(sizes))
         return cost.cost_of(name, sizes, size, depth=4, extra=strip + size if strip else 0)
@@ -63,21 +65,10 @@ def judged(
     return cost.cost_of(name, sizes, size, depth=depth, extra=extra)
 
 
-def _pictures(
-    image: ImageFile.ImageFile, sizes: Sequence[Size], size: int, file: BinaryIO, scans: JpegScans | None
-) -> Iterator[Cost]:
+def _pictures(sizes: Sequence[Size], size: int, scans: Sequence[JpegScans | None]) -> Iterator[Cost]:
     """The cost of each picture of a JPEG; the bytes are those of the file, since nothing says where a picture ends."""
-    for number, (width, height) in enumerate(sizes):
-        if number and isinstance(image, MpoImagePlugin.MpoImageFile):
-            image.seek(number)
-            frame = structure.check_jpeg(file, image.offset)
-            scans = headers.jpeg_scans(file, frame) if frame is not None else None
-        if scans is not None:
-            yield cost.jpeg(width * height, size // len(sizes), scans)
-        else:
-            yield Cost(0, 0)
-    if len(sizes) > 1:
-        image.seek(0)
+    for (width, height), found in zip(sizes, scans, strict=True):
+        yield Cost(0, 0) if found is None else cost.jpeg(width * height, size // len(sizes), found)
 
 
 def _largest_strip(image: TiffImagePlugin.TiffImageFile, count: int) -> int:

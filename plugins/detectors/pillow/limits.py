@@ -104,3 +104,5 @@ class Recognised:
     width: int
     height: int
     frames: int
+    orientation: int
+    notes: tuple[str, ...]

@@ -4,7 +4,7 @@ import itertools
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -13,7 +13,7 @@ from ...errors import DetectError
 from ..bodies import MIB
 from ..cancellation import attempt
 from ..images import Sample
-from ..judging import assert_well_formed, is_media_type
+from ..judging import assert_well_formed, is_code, is_media_type
 from ..suite import Suite
 
 LARGE: Final = 64_000_000
@@ -51,7 +51,8 @@ class DetectorHarness(Suite):
     def samples(self) -> Sequence[Sample]:
         """Return good files of every format that the detector knows, with the expected answers; at least one file.
 
-        A file must need each of its bytes, except for white space at the end, so that the detector notices truncation.
+        A file must need each of its bytes, except for white space at the end and for ``Sample.tail``, so that the
+        detector notices truncation.
         """
 
     @abstractmethod
@@ -125,12 +126,36 @@ def assert_plausible(info: ImageInfo, what: str) -> None:
     for number in (info.width, info.height, info.frames):
         assert type(number) is int, f"{what}: {type(number).__name__} where int belongs: {info}"
         assert number >= 1, f"{what}: less than 1: {info}"
+    assert type(info.orientation) is int, f"{what}: the orientation is no int: {info}"
+    assert 1 <= info.orientation <= 8, f"{what}: an orientation that EXIF does not have: {info}"
+    assert isinstance(info.notes, tuple), f"{what}: the notes are no tuple: {info}"
+    assert all(is_code(note) for note in info.notes), f"{what}: a note is no code: {info}"
 
 
 def assert_says(outcome: Outcome | Exception, sample: Sample) -> None:
     """The answer is the sample's."""
-    expected = ImageInfo(sample.format, sample.content_type, sample.width, sample.height, sample.frames)
+    expected = expected_of(sample)
     assert outcome == expected, f"{sample.name}: {outcome!r} instead of {expected!r}"
+
+
+def expected_of(sample: Sample) -> ImageInfo:
+    """What a detector must say of the sample."""
+    return ImageInfo(
+        format=sample.format,
+        content_type=sample.content_type,
+        width=sample.width,
+        height=sample.height,
+        frames=sample.frames,
+        orientation=sample.orientation,
+    )
+
+
+def assert_refused_or_noted(outcome: Outcome, sample: Sample, missing: int, what: str) -> None:
+    """The answer about a sample without its last bytes: only what holds no pixel may be missing, and it is noted."""
+    if isinstance(outcome, ImageInfo):
+        assert missing <= sample.tail, f"{what}: {outcome}"
+        assert outcome.notes, f"{what}: no note: {outcome}"
+        assert replace(outcome, notes=()) == expected_of(sample), f"{what}: {outcome}"
 
 
 def assert_raises(outcome: Outcome, error: type[DetectError], what: str) -> None:

@@ -31,6 +31,7 @@ _FACTS: Final = {
     "content_type": "image/jpeg",
     "width": 1200,
     "height": 800,
+    "orientation": 1,
     "frames": 1,
     "byte_size": 184213,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

@@ -32,10 +32,12 @@ _FACTS: Final[Mapping[str, Schema]] = {
     "content_type": {"type": "string"},
     "width": COUNT,
     "height": COUNT,
+    "orientation": {"type": ["integer", "null"], "minimum": 1, "maximum": 8},
     "frames": COUNT,
     "byte_size": COUNT,
     "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
 }
+_NOTES: Final[Schema] = {"type": "array", "items": {"type": "string"}}
 _ACCEPTED: Final[Mapping[str, Schema]] = {
     "id": UUID,
     "organization_id": UUID,
@@ -103,7 +105,9 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
         "AcceptedImport": _object(_ACCEPTED),
         "ImageFacts": _object(_FACTS),
         "ImportImage": _object(
-            {**_FACTS, "storage": {"type": "string"}, "deleted_at": TIME_OR_NULL}, duplicate_of=UUID
+            {**_FACTS, "storage": {"type": "string"}, "deleted_at": TIME_OR_NULL},
+            duplicate_of=UUID,
+            notes=_NOTES,
         ),
         "ImportError": _object({"code": {"type": "string"}, "detail": {"type": "string"}, "retryable": FLAG}),
         "Import": _object(
@@ -168,7 +172,8 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
                 **_FACTS,
                 "storage": {"type": "string"},
                 "created_at": TIME,
-            }
+            },
+            notes=_NOTES,
         ),
         "UploadLength": {"type": "integer", "minimum": 1, "maximum": upload_max_bytes},
         "EndpointParameters": {**WISHES, "required": ["url"]},

@@ -213,4 +213,4 @@ def to_issuer(found: Mapping[str, Any]) -> Issuer:
 
 def _to_image(found: Mapping[str, Any]) -> Image:
     # A whole number beyond 32 bits arrives as a class of the driver's own.
-    return Image(**{**found, "byte_size": int(found["byte_size"])})
+    return Image.of({**found, "byte_size": int(found["byte_size"])})

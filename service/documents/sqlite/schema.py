@@ -240,9 +240,12 @@ _SHARES = (
 # ``dedupe=organization`` looks only where the token of the import may look.
 _DEDUPE_ALBUMS = ("ALTER TABLE imports ADD COLUMN dedupe_albums TEXT",)
 
+_ORIENTATION: Final[tuple[str, ...]] = ()
+"""Nothing to change. Images in ``image`` and ``duplicate`` have fields that an earlier Lading cannot read."""
+
 VERSIONS: Final = (
     *(_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS),
-    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS),
+    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS, _ORIENTATION),
 )
 """The statements that lead to each version from the one before it; the first from an empty file."""
 

@@ -35,6 +35,7 @@ class Facts:
     content_type: str
     width: int
     height: int
+    orientation: int | None
     frames: int
     byte_size: int
     sha256: str

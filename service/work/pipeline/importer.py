@@ -309,6 +309,8 @@ class Importer:
             storage=self._storage_name,
             key=key,
             filename=filename,
+            orientation=info.orientation,
+            notes=info.notes,
             mirror=None if self._mirror is None else self._mirror.name,
         )
 

@@ -59,11 +59,27 @@ class Preview:
 
 def facts_of(info: ImageInfo, spool: Spool) -> Facts:
     """The facts of a recognised image, to compare with expectations."""
-    sizes = {"width": info.width, "height": info.height, "frames": info.frames, "byte_size": spool.byte_size}
-    return Facts(format=info.format, content_type=info.content_type, sha256=spool.sha256, **sizes)
+    return Facts(
+        format=info.format,
+        content_type=info.content_type,
+        width=info.width,
+        height=info.height,
+        orientation=info.orientation,
+        frames=info.frames,
+        byte_size=spool.byte_size,
+        sha256=spool.sha256,
+    )
 
 
 def facts_in(image: Image) -> Facts:
     """The facts of a stored image, to compare with expectations."""
-    sizes = {"width": image.width, "height": image.height, "frames": image.frames, "byte_size": image.byte_size}
-    return Facts(format=image.format, content_type=image.content_type, sha256=image.sha256, **sizes)
+    return Facts(
+        format=image.format,
+        content_type=image.content_type,
+        width=image.width,
+        height=image.height,
+        orientation=image.orientation,
+        frames=image.frames,
+        byte_size=image.byte_size,
+        sha256=image.sha256,
+    )

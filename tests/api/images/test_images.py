@@ -45,6 +45,7 @@ async def test_the_document(client: Client, assembled: Assembled, clock: Settabl
         ("content_type", "image/png"),
         ("width", 3),
         ("height", 2),
+        ("orientation", None),
         ("frames", 1),
         ("byte_size", 5000),
         ("sha256", found.image.sha256),

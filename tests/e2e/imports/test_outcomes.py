@@ -48,6 +48,7 @@ async def test_an_image_is_fetched_recognised_and_stored(tmp_path: Path) -> None
         "content_type": "image/jpeg",
         "width": 64,
         "height": 48,
+        "orientation": 1,
         "frames": 1,
         "byte_size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),

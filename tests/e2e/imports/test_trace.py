@@ -139,6 +139,7 @@ async def test_a_preflight_tells_what_would_become_of_an_import(tmp_path: Path) 
                 "content_type": "image/jpeg",
                 "width": 64,
                 "height": 48,
+                "orientation": 1,
                 "frames": 1,
                 "byte_size": len(DATA),
                 "sha256": hashlib.sha256(DATA).hexdigest(),

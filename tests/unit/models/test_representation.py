@@ -78,6 +78,7 @@ def test_a_finished_import_shows_its_image_but_not_its_place() -> None:
         ("content_type", "image/png"),
         ("width", 3),
         ("height", 2),
+        ("orientation", None),
         ("frames", 1),
         ("byte_size", 5),
         ("sha256", "0f" * 32),
@@ -86,6 +87,15 @@ def test_a_finished_import_shows_its_image_but_not_its_place() -> None:
     ]
     assert b"secret-place" not in encode(shown)
     assert (shown["image_id"], shown["import_type"]) == ("i", "url")
+
+
+def test_an_image_shows_its_orientation_and_its_notes_where_there_are_any() -> None:
+    image = replace(IMAGE, orientation=6, notes=("tail_missing",))
+    shown = detailed(document(status=Status.DONE, image=image, image_id="i"), UTC)["image"]
+    assert (shown["orientation"], shown["notes"]) == (6, ["tail_missing"])
+    assert list(shown)[3:6] == ["height", "orientation", "frames"]
+    duplicate = detailed(document(status=Status.DONE, duplicate=image, image_id="i"), UTC)["image"]
+    assert (duplicate["orientation"], duplicate["notes"]) == (6, ["tail_missing"])
 
 
 def test_a_deleted_image_is_shown_as_what_it_was_and_when_it_went() -> None:

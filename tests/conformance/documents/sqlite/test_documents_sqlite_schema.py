@@ -99,6 +99,7 @@ async def test_an_earlier_file_keeps_its_documents_and_gains_what_is_new(path: P
     assert (found.id, found.status, found.image.filename) == ("import", Status.DONE, None)
     assert (found.image_deleted_at, found.image_purged_at, found.sealed) == (None, None, None)
     assert (found.image.mirror, found.image.is_mirrored) == (None, False)
+    assert (found.image.orientation, found.image.notes) == (None, ())
     assert await read_and_close(tmp_path / "new.db") is None
     assert shape(path) == shape(tmp_path / "new.db")
     assert shape(path)[-1] == (SCHEMA_VERSION,)

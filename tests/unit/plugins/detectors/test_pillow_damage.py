@@ -1,6 +1,7 @@
 """Damaged images: whatever is missing or wrong, the answer is coded and the children live on."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import TiffImagePlugin
 from lading.plugins.detectors.pillow.formats import CONTENT_TYPES
 from lading.plugins.errors import DetectError
 from lading.plugins.testing import images
+from lading.plugins.testing.detector.support import expected_of
 from tests.unit.plugins.detectors.harness import Harness, children, running
 
 CODES_OF_DAMAGE = {
@@ -31,12 +33,18 @@ async def outcome(harness: Harness, data: bytes) -> str:
     return info.format
 
 
+@pytest.mark.parametrize("verify", ["pixels", "structure"])
 @pytest.mark.parametrize("name", images.SAMPLE_NAMES)
 @pytest.mark.gen_test(timeout=60)
-async def test_no_truncated_image_passes(name: str, tmp_path: Path) -> None:
-    async with running(tmp_path, processes=1) as harness:
-        for shorter in images.truncations(images.sample(name).data, 60):
-            assert await outcome(harness, shorter) in {"image_corrupt", "not_an_image"}, len(shorter)
+async def test_no_truncated_image_passes_unless_its_pixels_are_there(name: str, verify: str, tmp_path: Path) -> None:
+    sample = images.sample(name)
+    async with running(tmp_path, processes=1, verify=verify) as harness:
+        for shorter in images.truncations(sample.data, 60):
+            missing = len(sample.data) - len(shorter)
+            if missing <= sample.tail:
+                assert await harness.detect(shorter) == replace(expected_of(sample), notes=("tail_missing",)), missing
+            else:
+                assert await outcome(harness, shorter) in {"image_corrupt", "not_an_image"}, missing
 
 
 @pytest.mark.parametrize("name", images.SAMPLE_NAMES)
@@ -124,7 +132,7 @@ async def test_a_jpeg_whose_index_speaks_of_lost_pictures_is_a_jpeg(tmp_path: Pa
     async with running(tmp_path) as harness:
         info = await harness.detect(first)
         assert (info.format, info.frames) == ("JPEG", 1)
-        assert (await harness.refusal(first[:-1])).code == "image_corrupt"
+        assert (await harness.refusal(first[:-3])).code == "image_corrupt"
         assert (await harness.refusal(data[: len(first) + 100])).code == "image_corrupt"
 
 
@@ -165,6 +173,7 @@ async def test_damaged_pixels_pass_only_where_the_structure_alone_is_verified(tm
         assert (await harness.refusal(data)).code == "image_corrupt"
     async with running(tmp_path, verify="structure") as harness:
         assert (await harness.detect(data)).width == 100
+        # Without the tail, only decoding tells whether the pixels are there.
         assert (await harness.refusal(data[:-1])).code == "image_corrupt"
 
 

@@ -4,9 +4,10 @@ import io
 
 import pytest
 
-from lading.plugins.detectors.pillow import structure
 from lading.plugins.detectors.pillow.detector import PillowOptions
 from lading.plugins.detectors.pillow.limits import Damaged, Limits, Refused
+from lading.plugins.detectors.pillow.structure.gif import measure_gif
+from lading.plugins.detectors.pillow.structure.jpeg import check_jpeg
 
 LIMITS: Limits = PillowOptions().limits
 
@@ -26,16 +27,18 @@ class Counted(io.BytesIO):
     "data", [b"\xff\xd8" + b"\xff\0\xaa" * 20_000, b"\xff\xd8" + b"\xff\x01\0\0" * 20_000], ids=["stuffed", "alone"]
 )
 def test_many_short_runs_of_junk_in_a_jpeg_cost_little(data: bytes) -> None:
-    file = Counted(data + b"\xff\xff" + bytes(1 << 20))
-    structure.check_jpeg(file)
+    content = data + b"\xff\xff" + bytes(1 << 20)
+    file = Counted(content)
+    check_jpeg(file, len(content), LIMITS)
     assert file.count < 200 * len(data)
 
 
 def test_many_short_runs_of_junk_in_a_gif_cost_little() -> None:
     data = b"GIF89a" + bytes(7) + b"\xaa!\xfe\0" * 20_000
-    file = Counted(data + bytes(2 << 20))
+    content = data + bytes(2 << 20)
+    file = Counted(content)
     with pytest.raises(Damaged):
-        structure.measure_gif(file, LIMITS)
+        measure_gif(file, len(content), LIMITS)
     assert file.count < 200 * len(data)
 
 
@@ -43,8 +46,8 @@ def test_many_short_runs_of_junk_in_a_gif_cost_little() -> None:
 @pytest.mark.parametrize("marker", [0x00, 0x01, 0xC0, 0xC3, 0xD9, 0xDA, 0xE1, 0xFF])
 def test_the_walk_through_a_jpeg_comes_to_an_end(marker: int, length: bytes) -> None:
     for times in (1, 3):
-        file = io.BytesIO(b"\xff\xd8" + (bytes([0xFF, marker]) + length + b"\x08") * times)
+        content = b"\xff\xd8" + (bytes([0xFF, marker]) + length + b"\x08") * times
         try:
-            structure.check_jpeg(file)
+            check_jpeg(io.BytesIO(content), len(content), LIMITS)
         except Refused:
             assert marker in (0xC0, 0xC3)

@@ -15,7 +15,7 @@ from lading.service.work.pipeline.expectations import (
     validate_expectations,
 )
 
-FACTS = Facts("JPEG", "image/jpeg", 64, 48, 1, 1000, "0f" * 32)
+FACTS = Facts("JPEG", "image/jpeg", 64, 48, 6, 1, 1000, "0f" * 32)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ async def test_what_is_fetched_is_recognised_and_saved() -> None:
             width=3,
             height=2,
             frames=1,
+            orientation=1,
             byte_size=len(DATA),
             sha256=sha256,
             storage="memory",

@@ -47,6 +47,7 @@ async def test_where_an_object_is_stored_already_the_outcome_describes_that_obje
             width=30,
             height=20,
             frames=2,
+            orientation=1,
             byte_size=len(before),
             sha256=hashlib.sha256(before).hexdigest(),
             storage="memory",
