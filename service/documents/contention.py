@@ -17,8 +17,8 @@ from typing import Final, Self
 
 PATIENCE: Final = 10.0
 """Seconds after which a writer gives up."""
-AT_ONCE: Final = 2
-"""Tries without a pause: there is seldom more than one other writer."""
+AT_ONCE: Final = 10
+"""Tries without a pause: there are seldom more than a few other writers."""
 SHORTEST: Final = 0.01
 LONGEST: Final = 0.5
 """Bounds of a pause in seconds."""
