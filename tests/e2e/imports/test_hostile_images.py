@@ -38,7 +38,8 @@ def hostile() -> Mapping[str, bytes]:
     """Some ninety files by name: damage to a sample of every kind, bombs, and what is no image."""
     files: dict[str, bytes] = {}
     for name, good in images.samples().items():
-        files |= {f"{name}-cut-{n}": data for n, data in enumerate(images.truncations(good.data, 1))}
+        pixels = good.data[: len(good.data) - good.tail]
+        files |= {f"{name}-cut-{n}": data for n, data in enumerate(images.truncations(pixels, 1))}
         files |= {f"{name}-bit-{n}": data for n, data in enumerate(images.bit_flips(good.data, 1))}
     files |= {f"bomb-{name}": data for name, data in images.bombs().items()}
     files |= {f"foreign-{name}": data for name, (_, data) in images.FOREIGN.items()}
