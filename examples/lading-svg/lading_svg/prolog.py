@@ -31,6 +31,7 @@ _WEB: Final = re.compile(r"\Ahttps?://")
 _SVG_DOCTYPE: Final = re.compile(r"<!DOCTYPE\s+(?:[^\s<>:\[]{1,256}:)?svg(?![^\s\[>])")
 _SVG_ROOT: Final = re.compile(r"<(?:[^\s<>/:=!?&\"']{1,256}:)?svg(?=[\s/>]|\Z)")
 
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _HTML: Final = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
 
@@ -51,9 +52,9 @@ _DOCTYPES: Final = frozenset(
 
 def may_begin(head: bytes) -> bool:
     """Whether a document that ``root_at`` knows may begin with these bytes, of which there may be few."""
-    if head.startswith(_UTF16_MARKS):
+    if head.startswith(_UTF16_MARKS) or any(mark.startswith(head) for mark in (_UTF8_MARK, *_UTF16_MARKS)):
         return True
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    text = head.removeprefix(_UTF8_MARK).lstrip(b" \t\r\n")
     return text[:1] in (b"", b"<") and not _HTML.match(text)
 
 

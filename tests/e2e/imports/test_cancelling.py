@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lading.plugins.testing import images
 from tests.support.servers.service import Client, running_service, token
 
 ABILITIES = ("image_upload", "image_delete")
@@ -26,6 +27,7 @@ class Trickle:
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"GET")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 1000000\r\n\r\n")
+        writer.write(images.jpeg())  # bytes that begin no image would end the fetch
         ended = asyncio.create_task(reader.read())
         try:
             while not ended.done():

@@ -1,11 +1,14 @@
 """What fits is decided by what decoding costs, before it begins, and the same in both depths of the check."""
 
+import logging
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 import pytest
+from PIL import AvifImagePlugin, Image, PngImagePlugin
 
 from lading.plugins.detectors.pillow import cost, decode, judgement
 from lading.plugins.detectors.pillow.cost import Costly
@@ -13,7 +16,23 @@ from lading.plugins.detectors.pillow.detector import PillowOptions
 from lading.plugins.detectors.pillow.limits import Refused
 from lading.plugins.testing import images
 
+pytestmark = pytest.mark.usefixtures("_settings_of_a_child")
+
 DEPTHS: Final = ("pixels", "structure")
+
+
+@pytest.fixture
+def _settings_of_a_child(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What ``decode.configure`` sets for a whole process ends with the test."""
+    for module, name in (
+        (Image, "MAX_IMAGE_PIXELS"),
+        (PngImagePlugin, "MAX_TEXT_CHUNK"),
+        (AvifImagePlugin, "DEFAULT_MAX_THREADS"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    disabled = logging.root.manager.disable
+    yield
+    logging.disable(disabled)
 
 
 def refusal(data: bytes, **options: Any) -> dict[str, Any] | None:

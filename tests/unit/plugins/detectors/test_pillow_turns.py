@@ -89,7 +89,7 @@ async def test_an_image_that_costs_more_than_its_header_says_becomes_costly(tmp_
     async with running(tmp_path, processes=2, cpu_limit=60) as harness:
         harness.detector._cheap_cpu_limit = 1
         async with harness.detector._costly.turn():
-            call = asyncio.create_task(harness.detect(images.slow_png(400_000)))
+            call = asyncio.create_task(harness.detect(images.slow_png(800_000)))
             while not harness.detector._costly._waiting:
                 assert not call.done()
                 await asyncio.sleep(0.01)
