@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from tests.support.collection import in_shares
 from tests.support.installed import Distributions, shared_distributions
 from tests.support.servers.databases import Databases, new_name
 from tests.support.servers.mongod import ReplicaSet, replica_set
@@ -22,8 +21,6 @@ LONG: Final = os.environ.get("LADING_TESTS") == "long"
 ONE_STORE: Final = "sqlite"
 SLOW: Final = 300
 """Seconds that a test may take which counts as slow."""
-SLOW_ROOMS: Final = frozenset({"chaos", "clouds", "docs", "e2e", "interleavings"})
-TESTS: Final = Path(__file__).parent
 
 # Event loops complain of coroutines that were never awaited, and of callbacks in the wrong thread. Where each task,
 # future and callback was made they note in the long form of the tests alone: it takes a fifth of the time of all.
@@ -56,15 +53,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=others)
         left_out = set(others)
         items[:] = [item for item in items if item not in left_out]
-    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    items[:] = in_shares(items, workers, lambda item: item.path, _is_slow)
+    # What takes minutes comes first, or all would wait for it in the end: whole modules, which share what they set up.
+    slow = {item.path for item in items if _patience(item) >= SLOW}
+    items.sort(key=lambda item: item.path not in slow)
 
 
-def _is_slow(item: pytest.Item) -> bool:
-    """Whether the test is of a room whose tests start processes, or says itself that it may take long."""
+def _patience(item: pytest.Item) -> float:
+    """Seconds that a test may take, where it says so itself."""
     marker = item.get_closest_marker("timeout")
-    room = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-    return room in SLOW_ROOMS or (marker is not None and float(marker.args[0]) >= SLOW)
+    return float(marker.args[0]) if marker is not None else 0.0
 
 
 def _store(item: pytest.Item) -> str:
