@@ -27,6 +27,10 @@ def _never(_error: Exception) -> bool:
     return False
 
 
+def _nothing() -> None:
+    """Gives back the turn of a call that needs none."""
+
+
 class Caller:
     """Makes the calls to one plugin. Created inside the running event loop.
 
@@ -85,13 +89,11 @@ class Caller:
         began = monotonic()
         outcome = "cancelled"
         try:
-            if in_turn:
-                await self._take_turn(operation, seconds)
+            give_back = await self._take_turn(operation, seconds) if in_turn else _nothing
             try:
                 result = await self._in_time(operation, begin, began + seconds, unchanged)
             finally:
-                if in_turn:
-                    self._turns.release()
+                give_back()
         except Exception as error:
             outcome = error.code if isinstance(error, PluginError) and not unchanged(error) else "source_failed"
             raise
@@ -108,11 +110,11 @@ class Caller:
         Raises:
             DeadlineExceeded: the turn did not come within ``seconds``.
         """
-        await self._take_turn("the wait for its turn", seconds)
+        give_back = await self._take_turn("the wait for its turn", seconds)
         try:
             yield
         finally:
-            self._turns.release()
+            give_back()
 
     def call_now(self, operation: str, function: Callable[[], Result]) -> Result:
         """Make one call to a method that is no coroutine. Raises as ``call``, but never ``DeadlineExceeded``."""
@@ -132,16 +134,12 @@ class Caller:
             self._watch.ends()
             self._observer(PluginCall(self._kind, self.name, operation, outcome, monotonic() - began))
 
-    async def _take_turn(self, operation: str, seconds: float) -> None:
-        """Wait for a turn, which the caller gives back. Usually one is free, and no timer is needed."""
+    async def _take_turn(self, operation: str, seconds: float) -> Callable[[], None]:
+        """Wait for a turn. What is returned gives it back."""
         if seconds <= 0:
             raise self._exceeded(operation)
-        if not self._turns.locked():
-            await self._turns.acquire()
-            return
         try:
-            async with asyncio.timeout(seconds):
-                await self._turns.acquire()
+            return await self._turns.take(seconds)
         except TimeoutError as error:
             raise self._exceeded(operation) from error
 

@@ -17,7 +17,7 @@ from ..errors import DeadlineExceeded, DetectError, FetcherBusy, FetchError, Plu
 from .calls import Caller
 from .record import Observer, ignore
 from .schemes import trimmed
-from .shares import MAX_WAIT
+from .waits import MAX_WAIT
 from .watch import Watch
 
 Piece = TypeVar("Piece")

@@ -1,14 +1,15 @@
-"""Places that issuers get in turn: an issuer with a thousand calls delays another's single call by one.
+"""Places that issuers get in turn: an issuer with a thousand calls delays another's single call by one (P7).
 
 with on_behalf_of(issuer_id):
     async with turns.turn(): ...
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 _issuer: ContextVar[str] = ContextVar("lading_issuer", default="")
 
@@ -29,65 +30,101 @@ def present_issuer() -> str:
 
 
 class Turns:
-    """So many places. A place that becomes free goes to the issuer that was served longest ago.
+    """So many places. A place that becomes free goes to the issuer that was served longest ago and may have one more.
 
-    Calls of one issuer are served in their order. Nobody waits while a place is free. Cancelling a wait loses no place.
+    Calls of one issuer are served in their order. Nobody waits for a free place that its issuer may have. Cancelling a
+    wait loses no place. The places belong to one event loop.
 
     Args:
         places: how many calls have a place at once, at least 1.
+        per_issuer: how many one issuer may hold, so that no issuer can hold them all; without it, all of them.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, per_issuer: int | None = None) -> None:
         self._free = places
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._per_issuer = per_issuer or places
+        self._held: Counter[str] = Counter()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         """By issuer, in the order in which the issuers are served. No queue is empty."""
 
-    def locked(self) -> bool:
-        """Whether ``acquire`` would have to wait."""
-        return not self._free
+    def has_room(self) -> bool:
+        """Whether the present issuer gets a place without a wait."""
+        return self._free > 0 and self._may_hold(present_issuer())
 
-    async def acquire(self) -> None:
-        """Take a place, which the caller gives back with ``release``."""
-        if self._free:
-            self._free -= 1
-            return
-        issuer, place = _issuer.get(), asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(issuer, deque()).append(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.cancelled():
-                self._forget(issuer, place)
-            else:  # the place came in the same moment
-                self.release()
-            raise
+    async def take(self, seconds: float | None = None) -> Callable[[], None]:
+        """Wait for a place for the present issuer, and hold it.
 
-    def release(self) -> None:
-        """Give a place back: to the next call that waits, if any does."""
-        while self._waiting:
-            issuer = next(iter(self._waiting))
-            queue = self._waiting.pop(issuer)
-            place = queue.popleft()
-            if queue:
-                self._waiting[issuer] = queue  # behind all others
-            if not place.done():
-                place.set_result(None)
-                return
-        self._free += 1
+        Args:
+            seconds: how long to wait; without end where it is None.
+
+        Returns:
+            what gives the place back; to be called exactly once, in the event loop.
+
+        Raises:
+            TimeoutError: there was none for so many seconds.
+        """
+        issuer = present_issuer()
+        if self.has_room():
+            self._hold(issuer)
+        else:
+            await self._wait(issuer, seconds)
+        return partial(self._give_back, issuer)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Have a place for the block."""
-        await self.acquire()
+        give_back = await self.take()
         try:
             yield
         finally:
-            self.release()
+            give_back()
 
-    def _forget(self, issuer: str, place: "asyncio.Future[None]") -> None:
-        """Let go of a wait that was cancelled, unless ``release`` has come across it."""
+    async def _wait(self, issuer: str, seconds: float | None) -> None:
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(issuer, deque()).append(place)
+        try:
+            async with asyncio.timeout(seconds):
+                await place
+        except BaseException:
+            if place.done() and not place.cancelled():
+                self._give_back(issuer)  # it came at the moment at which the wait ended
+            else:
+                self._leave(issuer, place)
+            raise
+
+    def _may_hold(self, issuer: str) -> bool:
+        return self._held[issuer] < self._per_issuer
+
+    def _hold(self, issuer: str) -> None:
+        self._free -= 1
+        self._held[issuer] += 1
+
+    def _give_back(self, issuer: str) -> None:
+        self._free += 1
+        self._held[issuer] -= 1
+        if not self._held[issuer]:
+            del self._held[issuer]  # issuers are without number
+        self._serve()
+
+    def _leave(self, issuer: str, place: asyncio.Future[None]) -> None:
         queue = self._waiting.get(issuer)
-        if queue is not None and place in queue:
-            queue.remove(place)
-            if not queue:
+        if queue is None or place not in queue:
+            return  # it was passed over, since its wait had ended
+        queue.remove(place)
+        if not queue:
+            del self._waiting[issuer]
+
+    def _serve(self) -> None:
+        while self._free:
+            issuer = next(filter(self._may_hold, self._waiting), None)
+            if issuer is None:
+                return
+            queue = self._waiting[issuer]
+            place = queue.popleft()
+            if queue:
+                self._waiting.move_to_end(issuer)
+            else:
                 del self._waiting[issuer]
+            if not place.done():  # its wait has just ended
+                self._hold(issuer)
+                place.set_result(None)

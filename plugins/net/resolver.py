@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 from ..errors import AddressNotAllowed, DnsFailed, FetcherBusy, HostNotFound
 from ..host.record import enter
-from ..host.shares import Shares, own_wait
-from ..host.turns import present_issuer
+from ..host.turns import Turns
+from ..host.waits import own_wait
 from .addresses import AddressPolicy
 
 LOOKUPS: Final = 16
@@ -56,7 +56,7 @@ class HostResolver:
         self._policy = policy
         self._timeout = timeout
         self._names = names
-        self._shares = Shares(LOOKUPS, LOOKUPS_PER_TENANT)
+        self._turns = Turns(LOOKUPS, LOOKUPS_PER_TENANT)
 
     async def resolve(self, host: str) -> tuple[str, ...]:
         """Up to six addresses of a host name, each of them allowed, as are all those that were left out.
@@ -93,10 +93,10 @@ class HostResolver:
 
     async def _place(self, host: str) -> Callable[[], None]:
         """A place for one look-up."""
-        if not self._shares.has_room(present_issuer()):
+        if not self._turns.has_room():
             enter("turn")
         with own_wait() as seconds:
             try:
-                return await self._shares.take(present_issuer(), seconds)
+                return await self._turns.take(seconds)
             except TimeoutError as error:
                 raise FetcherBusy(f"{host}: no place for a name look-up was free") from error

@@ -10,7 +10,8 @@ and a pause that stops the whole service costs at most one of the looks that the
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 
 from ...host.children import Child, start_child
 from ...host.turns import Turns
@@ -46,10 +47,15 @@ class PoolClosed(ChildFailed):
 
 
 class _Child(Child):
-    """One child process."""
+    """One child process.
 
-    def __init__(self, max_line: int) -> None:
+    Attributes:
+        give_slot_back: of the slot that is held for it; it has none while it is idle.
+    """
+
+    def __init__(self, max_line: int, give_slot_back: Callable[[], None]) -> None:
         super().__init__()
+        self.give_slot_back = give_slot_back
         self.answers = 0
         """How many lines it has answered, the first one included."""
         self._max_line = max_line
@@ -184,8 +190,9 @@ class ChildPool:
         Raises:
             ChildFailed: there is no answer.
         """
-        await self._slots.acquire()
-        child = self._take_idle() or await self._start()
+        give_slot_back = await self._slots.take()
+        child = self._take_idle() or await self._start(give_slot_back)
+        child.give_slot_back = give_slot_back
         try:
             reply = await child.ask(line, patience)
         except BaseException as error:
@@ -197,7 +204,7 @@ class ChildPool:
             self._begin_ending(child)
         else:
             self._idle.append(child)
-            self._slots.release()
+            give_slot_back()
         return reply
 
     async def close(self) -> None:
@@ -210,15 +217,10 @@ class ChildPool:
                 child = self._idle.pop()
                 await child.gone.wait()
                 self._children.discard(child)
-            held = 0
-            try:
+            async with AsyncExitStack() as held:
                 # Whoever holds all slots knows that no child is working, starting or ending.
-                while held < self._processes:
-                    await self._slots.acquire()
-                    held += 1
-            finally:
-                for _ in range(held):
-                    self._slots.release()
+                for _ in range(self._processes):
+                    await held.enter_async_context(self._slots.turn())
 
     def _take_idle(self) -> _Child | None:
         while self._idle:
@@ -228,13 +230,13 @@ class ChildPool:
             self._children.discard(child)
         return None
 
-    async def _start(self) -> _Child:
+    async def _start(self, give_slot_back: Callable[[], None]) -> _Child:
         """Start a child in the slot that the caller holds; the slot is released where this fails."""
         try:
             self._check_open()
-            child = await start_child(lambda: _Child(self._max_line), self._command, self._environment)
+            child = await start_child(lambda: _Child(self._max_line, give_slot_back), self._command, self._environment)
         except BaseException as error:
-            self._slots.release()
+            give_slot_back()
             if isinstance(error, OSError):
                 raise ChildFailed(f"no process could be started: {error}") from error
             raise
@@ -267,4 +269,4 @@ class ChildPool:
             await child.gone.wait()
         finally:
             self._children.discard(child)
-            self._slots.release()
+            child.give_slot_back()

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from ...errors import ConnectionLost, FetchTimeout
-from ...host.shares import MAX_WAIT
+from ...host.waits import MAX_WAIT
 
 WHOLE_FETCH = "the whole fetch"
 

@@ -19,7 +19,7 @@ from ...capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPos
 from ...contracts import Fetched, Fetcher, Source
 from ...errors import FetcherBusy, SourceNotModified
 from ...host.record import found, is_explained
-from ...host.shares import MAX_WAIT, own_wait, pausing
+from ...host.waits import MAX_WAIT, own_wait, pausing
 from ...net.ares import AresNames
 from ...net.resolver import HostResolver, Names
 from ...net.system import Lookup, SystemNames

@@ -1,12 +1,13 @@
-"""Places that issuers get in turn."""
+"""Places that issuers get in turn; all of them, or each a bounded number."""
 
 import asyncio
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from lading.plugins.host.turns import Turns, on_behalf_of
+from lading.plugins.host.turns import Turns, on_behalf_of, present_issuer
 
 
 class Queue:
@@ -15,25 +16,31 @@ class Queue:
     def __init__(self, places: int = 1) -> None:
         self.turns = Turns(places)
         self.served: list[str] = []
+        self.held: deque[Callable[[], None]] = deque()
         self.tasks: list[asyncio.Task[None]] = []
 
     async def ask(self, issuer: str, number: int = 1) -> None:
         """So many calls of the issuer begin to wait."""
         with on_behalf_of(issuer):
             self.tasks += [asyncio.create_task(self._wait(issuer)) for _ in range(number)]
-        await asyncio.sleep(0)
+        await rounds()
 
     async def serve(self, number: int) -> list[str]:
         """Give a place back so many times; the issuers that got it."""
         before = len(self.served)
         for _ in range(number):
-            self.turns.release()
-            await asyncio.sleep(0)
+            self.held.popleft()()
+            await rounds()
         return self.served[before:]
 
     async def _wait(self, issuer: str) -> None:
-        await self.turns.acquire()
+        self.held.append(await self.turns.take())
         self.served.append(issuer)
+
+
+async def rounds() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @contextmanager
@@ -49,7 +56,7 @@ async def test_nobody_waits_while_a_place_is_free() -> None:
     with ended(queue):
         await queue.ask("hog", 4)
         assert queue.served == ["hog"] * 3
-        assert queue.turns.locked()
+        assert not queue.turns.has_room()
 
 
 @pytest.mark.gen_test
@@ -70,7 +77,7 @@ async def test_calls_outside_of_any_issuer_are_one_more() -> None:
     with ended(queue):
         await queue.ask("hog", 5)
         queue.tasks.append(asyncio.create_task(queue._wait("nobody")))
-        await asyncio.sleep(0)
+        await rounds()
         assert "nobody" in await queue.serve(2)
 
 
@@ -82,10 +89,10 @@ async def test_a_wait_that_is_cancelled_takes_no_place() -> None:
         await queue.ask("gone")
         await queue.ask("guest")
         queue.tasks[2].cancel()
-        await asyncio.sleep(0)
+        await rounds()
         assert await queue.serve(2) == ["hog", "guest"]
         await queue.serve(1)
-        assert not queue.turns.locked()
+        assert queue.turns.has_room()
 
 
 @pytest.mark.gen_test
@@ -95,10 +102,9 @@ async def test_a_place_that_comes_with_the_cancellation_goes_to_the_next() -> No
         await queue.ask("first")
         await queue.ask("gone")
         await queue.ask("guest")
-        queue.turns.release()
+        queue.held.popleft()()
         queue.tasks[1].cancel()
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await rounds()
         assert queue.served == ["first", "guest"]
 
 
@@ -108,4 +114,97 @@ async def test_a_block_that_fails_gives_its_place_back() -> None:
     with pytest.raises(KeyError):
         async with turns.turn():
             raise KeyError
-    assert not turns.locked()
+    assert turns.has_room()
+
+
+class Row:
+    """Takes places of which each issuer may hold some, and writes down who got one, in order."""
+
+    def __init__(self, places: int, per_issuer: int) -> None:
+        self.turns = Turns(places, per_issuer)
+        self.served: list[str] = []
+        self.held: dict[str, list[Callable[[], None]]] = {}
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def come(self, *tenants: str) -> None:
+        for one in tenants:
+            with on_behalf_of(one):
+                self.tasks.append(asyncio.create_task(self._take(one)))
+        await rounds()
+
+    async def leave(self, tenant: str) -> None:
+        self.held[tenant].pop()()
+        await rounds()
+
+    async def _take(self, tenant: str) -> None:
+        give_back = await self.turns.take(60)
+        self.served.append(tenant)
+        self.held.setdefault(tenant, []).append(give_back)
+
+    async def end(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        for places in self.held.values():
+            while places:
+                places.pop()()
+        assert (self.turns._held, self.turns._waiting) == ({}, {})
+
+
+@pytest.mark.gen_test
+async def test_a_tenant_holds_its_bound_and_leaves_the_rest_to_others() -> None:
+    row = Row(4, 2)
+    await row.come("a", "a", "a", "a", "b")
+    assert row.served == ["a", "a", "b"]
+    await row.end()
+
+
+@pytest.mark.gen_test
+async def test_places_that_become_free_go_to_the_tenants_in_turn() -> None:
+    row = Row(2, 1)
+    await row.come("a", "b", "a", "a", "c", "c", "d")
+    assert row.served == ["a", "b"]
+    for leaver in ("b", "c", "a", "d", "c", "a"):
+        await row.leave(leaver)
+    assert row.served == ["a", "b", "c", "d", "a", "c", "a"]
+    await row.end()
+
+
+@pytest.mark.gen_test
+async def test_who_waits_in_vain_leaves_nothing_behind() -> None:
+    row = Row(1, 1)
+    await row.come("a")
+    with on_behalf_of("b"), pytest.raises(TimeoutError):
+        await row.turns.take(0.01)
+    await row.come("b", "c")
+    row.tasks[1].cancel()
+    await rounds()
+    await row.leave("a")
+    assert row.served == ["a", "c"]
+    await row.end()
+
+
+@pytest.mark.gen_test
+async def test_a_place_that_comes_as_its_wait_is_cancelled_goes_to_the_next() -> None:
+    row = Row(1, 1)
+    await row.come("a", "b", "c")
+    row.held["a"].pop()()  # which gives it to b, who does not know yet
+    row.tasks[1].cancel()
+    await rounds()
+    assert row.served == ["a", "c"]
+    row.tasks[1] = row.tasks[2]
+    await row.come("b", "d")
+    row.tasks[-2].cancel()
+    row.held["c"].pop()()  # while b is cancelled, and does not know yet
+    await rounds()
+    assert row.served == ["a", "c", "d"]
+    await row.end()
+
+
+def test_a_tenant_is_the_one_that_the_block_acts_for() -> None:
+    assert present_issuer() == ""
+    with on_behalf_of("a"):
+        with on_behalf_of("b"):
+            assert present_issuer() == "b"
+        assert present_issuer() == "a"
+    assert present_issuer() == ""

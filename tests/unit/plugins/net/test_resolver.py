@@ -130,7 +130,7 @@ async def test_no_tenant_holds_all_places_even_with_look_ups_that_it_has_left() 
     assert await asyncio.gather(*guests) == [("192.88.98.1",)] * 3 * LOOKUPS
     lookup.release.set()
     await asyncio.gather(*hog)
-    assert not host_resolver._shares._held
+    assert not host_resolver._turns._held
 
 
 @pytest.mark.gen_test
@@ -188,5 +188,5 @@ async def test_a_late_failure_that_nobody_waits_for_is_not_reported_as_lost() ->
     with contextlib.suppress(DnsFailed):
         await host_resolver.resolve("example.org")
     release.set()
-    await until(lambda: not host_resolver._shares._held)
+    await until(lambda: not host_resolver._turns._held)
     assert not reported
