@@ -1,58 +1,25 @@
 """What fits is decided by what decoding costs, before it begins, and the same in both depths of the check."""
 
-import logging
-import os
 import struct
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import pytest
-from PIL import AvifImagePlugin, Image, PngImagePlugin
 
 from lading.plugins.detectors.pillow import cost, decode, judgement
 from lading.plugins.detectors.pillow.cost import Costly
 from lading.plugins.detectors.pillow.detector import PillowOptions
-from lading.plugins.detectors.pillow.limits import Refused
+from lading.plugins.detectors.pillow.limits import Recognised, Refused
 from lading.plugins.testing import images
-
-pytestmark = pytest.mark.usefixtures("_settings_of_a_child")
+from tests.unit.plugins.detectors.verdicts.deciding import verdict, verdict_within
 
 DEPTHS: Final = ("pixels", "structure")
 
 
-@pytest.fixture
-def _settings_of_a_child(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What ``decode.configure`` sets for a whole process ends with the test."""
-    for module, name in (
-        (Image, "MAX_IMAGE_PIXELS"),
-        (PngImagePlugin, "MAX_TEXT_CHUNK"),
-        (AvifImagePlugin, "DEFAULT_MAX_THREADS"),
-    ):
-        monkeypatch.setattr(module, name, getattr(module, name))
-    disabled = logging.root.manager.disable
-    yield
-    logging.disable(disabled)
-
-
 def refusal(data: bytes, **options: Any) -> dict[str, Any] | None:
     """The facts of the refusal of an image, with its code; None where it passes."""
-    limits = PillowOptions(**options).limits
-    decode.configure(limits)
-    try:
-        with named(data) as file:
-            decode.recognise(file, limits)
-    except Refused as refused:
-        return {"code": refused.code, **refused.facts}
-    return None
-
-
-def named(data: bytes) -> BinaryIO:
-    """A file with these bytes."""
-    file = os.fdopen(os.memfd_create("image"), "w+b")
-    file.write(data)
-    file.seek(0)
-    return file
+    found = verdict(data, **options)
+    return {"code": found.code, **found.facts} if isinstance(found, Refused) else None
 
 
 def with_sides(jpeg: bytes, width: int, height: int) -> bytes:
@@ -98,9 +65,9 @@ def test_memory_decides_in_each_format(name: str, side: int, verify: str) -> Non
     needed = cost.RESERVED + (1 << 20)
     # Less than an option can say: pictures that large take long to make.
     tight = replace(PillowOptions(verify=verify).limits, memory_limit=needed)
-    with named(data) as file, pytest.raises(Refused) as caught:
-        decode.recognise(file, tight)
-    assert (caught.value.code, caught.value.facts) == ("image_too_complex", {"resource": "memory"})
+    found = verdict_within(data, tight)
+    assert isinstance(found, Refused)
+    assert (found.code, found.facts) == ("image_too_complex", {"resource": "memory"})
 
 
 @pytest.mark.parametrize("verify", DEPTHS)
@@ -147,14 +114,10 @@ def test_a_sequential_jpeg_with_a_scan_for_each_colour_is_judged_as_a_progressiv
 
 def test_costly_images_are_told_apart_before_they_are_decoded() -> None:
     limits = PillowOptions().limits
-    decode.configure(limits)
-    for data, is_costly in ((images.jpeg(), False), (images.slow_gif(100), True), (images.slow_gif(50), False)):
-        with named(data) as file:
-            if is_costly:
-                with pytest.raises(Costly):
-                    decode.recognise(file, limits, may_be_costly=False)
-            else:
-                decode.recognise(file, limits, may_be_costly=False)
+    with pytest.raises(Costly):
+        verdict_within(images.slow_gif(100), limits, may_be_costly=False)
+    for data in (images.jpeg(), images.slow_gif(50)):
+        assert isinstance(verdict_within(data, limits, may_be_costly=False), Recognised)
 
 
 @pytest.mark.parametrize("name", images.SAMPLE_NAMES)

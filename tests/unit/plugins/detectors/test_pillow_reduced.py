@@ -1,18 +1,17 @@
 """JPEGs are decoded with an eighth of their sides: whatever decoding them whole would find is found all the same."""
 
+import io
 import random
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageFile, JpegImagePlugin
 
-from lading.plugins.detectors.pillow import decode
 from lading.plugins.detectors.pillow.detector import PillowOptions
 from lading.plugins.detectors.pillow.limits import Refused
 from lading.plugins.testing import images
+from tests.unit.plugins.detectors.verdicts.deciding import settings_of_a_child, verdict
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "baseline": ("RGB", {"quality": 90}),
@@ -27,37 +26,24 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 SIDES = ((64, 48), (61, 7), (1, 1))
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of damaged metadata
-        yield
-
-
 def encoded(kind: str, width: int, height: int) -> bytes:
     mode, options = KINDS[kind]
     return images.encode(images.noise(width, height, "RGB").convert(mode), "JPEG", **options)
 
 
-def recognise(data: bytes, path: Path, *, decode_pixels: bool) -> str:
+def recognise(data: bytes, verify: str = "pixels") -> str:
     """What the detector says: the code of its refusal, or the image's format."""
-    verify = "pixels" if decode_pixels else "structure"
-    limits = PillowOptions(verify=verify).limits
-    path.write_bytes(data)
-    with path.open("rb") as file:
-        try:
-            return decode.recognise(file, limits).format
-        except Refused as refused:
-            return refused.code
+    found = verdict(data, verify=verify)
+    return found.code if isinstance(found, Refused) else found.format
 
 
-def decoded_whole(data: bytes, path: Path) -> str:
+def decoded_whole(data: bytes) -> str:
     """The same of a detector that has Pillow decode everything."""
-    said = recognise(data, path, decode_pixels=False)
+    said = recognise(data, "structure")
     if said not in ("JPEG", "MPO"):
         return said
     try:
-        with Image.open(path) as image:
+        with settings_of_a_child(PillowOptions().limits), Image.open(io.BytesIO(data)) as image:
             for frame in range(getattr(image, "n_frames", 1) if said == "MPO" else 1):
                 image.seek(frame)
                 image.load()
@@ -81,30 +67,30 @@ def damaged(data: bytes, rng: random.Random, count: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_jpeg_is_judged_as_if_it_were_decoded_whole(kind: str, tmp_path: Path) -> None:
+def test_a_damaged_jpeg_is_judged_as_if_it_were_decoded_whole(kind: str) -> None:
     rng = random.Random(kind)
     verdicts = set()
     for width, height in SIDES:
         data = encoded(kind, width, height)
-        assert recognise(data, tmp_path / "good", decode_pixels=True) == "JPEG"
+        assert recognise(data) == "JPEG"
         for copy in damaged(data, rng, 60):
-            said = recognise(copy, tmp_path / "copy", decode_pixels=True)
-            assert said == decoded_whole(copy, tmp_path / "copy"), copy.hex()
+            said = recognise(copy)
+            assert said == decoded_whole(copy), copy.hex()
             verdicts.add(said)
     assert {"JPEG", "image_corrupt"} <= verdicts
 
 
-def test_every_picture_of_a_file_is_judged_as_if_it_were_decoded_whole(tmp_path: Path) -> None:
+def test_every_picture_of_a_file_is_judged_as_if_it_were_decoded_whole() -> None:
     data = images.multi_picture(*[images.DISPARITY] * 3)
     verdicts = {}
     for copy in (data, *damaged(data, random.Random(0), 150)):
-        said = recognise(copy, tmp_path / "copy", decode_pixels=True)
-        assert said == decoded_whole(copy, tmp_path / "copy"), copy.hex()
+        said = recognise(copy)
+        assert said == decoded_whole(copy), copy.hex()
         verdicts[said] = copy
     assert {"MPO", "image_corrupt"} <= set(verdicts)
 
 
-def test_every_picture_of_a_file_is_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_picture_of_a_file_is_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = []
     load_end = JpegImagePlugin.JpegImageFile.load_end
 
@@ -113,5 +99,5 @@ def test_every_picture_of_a_file_is_reduced(tmp_path: Path, monkeypatch: pytest.
         loaded.append(image.size)
 
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load_end", watched)
-    assert recognise(images.multi_picture(*[images.DISPARITY] * 3), tmp_path / "image", decode_pixels=True) == "MPO"
+    assert recognise(images.multi_picture(*[images.DISPARITY] * 3)) == "MPO"
     assert loaded == [(8, 6)] * 3
