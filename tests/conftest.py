@@ -79,6 +79,17 @@ def pytest_collection_finish() -> None:
     st.from_regex(r"a").validate()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _loop_of_the_thread() -> Iterator[None]:
+    """Close the event loop that is the main thread's own.
+
+    Tornado asks for it before it makes the loop of the first test, and asyncio then makes one that nobody closes.
+    """
+    with closing(asyncio.new_event_loop()) as loop:
+        asyncio.set_event_loop(loop)
+        yield
+
+
 @pytest.fixture(scope="session")
 def mongo_set() -> Iterator[ReplicaSet]:
     """One replica set for each process of the test run.

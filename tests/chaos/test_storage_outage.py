@@ -31,8 +31,6 @@ QUICK = {
 }
 
 
-# Memory is collected here that tests before it, in the same process, have left: an event loop of theirs is among it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(600 if LONG else 120)
 def test_every_import_waits_for_the_storage(tmp_path: Path, s3_endpoint: S3Endpoint) -> None:
     bodies = {f"/{number}": jpeg(40, 30, seed=number) for number in range(IMPORTS)}
