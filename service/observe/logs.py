@@ -78,9 +78,7 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     # At debug level the clouds' libraries log whole requests, with the tokens that sign them. At info level some log
     # each request, for which Lading has lines of its own.
     for library in _LIBRARIES_OF_CLOUDS:
-        logger = logging.getLogger(library)
-        logger.setLevel(logging.WARNING)
-        logger.propagate = True  # google-api-core has turned this off where it was imported before
+        logging.getLogger(library).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
