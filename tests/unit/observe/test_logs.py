@@ -116,8 +116,8 @@ def test_requests_that_libraries_have_signed_are_not_logged(stream: io.StringIO,
 def test_requests_that_libraries_make_are_not_logged_at_level_info(
     stream: io.StringIO, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Google's libraries cut their logger off unless it has a level by then, as it has in a service. A test of theirs may
-    # have come first in this process.
+    # Google's libraries cut their logger off unless it has a level by then, as it has in a service. A test of theirs
+    # may have come first in this process.
     monkeypatch.setattr(logging.getLogger(library.partition(".")[0]), "propagate", True)
     logs.configure("info", "json", stream)
     logging.getLogger(library).info("Request URL: %s", "https://storage.example/images?sig=s3cr3t")
