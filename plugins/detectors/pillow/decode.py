@@ -115,7 +115,7 @@ def _recognise(file: BinaryIO, limits: Limits, may_be_costly: bool) -> Recognise
     scans = [_scans(file, picture) for picture in found.pictures]
     try:
         images = _open(name, file, size, found)
-        recognised, cost = _judged(format_name, images, found, file, size, scans, limits)
+        recognised, cost = _judged(format_name, images, found, size, scans, limits)
         if limits.decode_pixels or found.notes:
             if cost.is_costly and not may_be_costly:
                 raise Costly
@@ -132,7 +132,6 @@ def _judged(
     name: str,
     images: Sequence[ImageFile.ImageFile],
     found: Inspection,
-    file: BinaryIO,
     size: int,
     scans: Sequence[JpegScans | None],
     limits: Limits,
@@ -152,7 +151,7 @@ def _judged(
         orientation=_orientation(first) if found.orientation is None else found.orientation,
         notes=found.notes,
     )
-    cost = judged(first, str(first.format), sizes, size, file, scans)
+    cost = judged(first, str(first.format), sizes, size, scans, found.tile)
     if found.notes and scans:
         cost = repeated(cost, width * height)
     cost.check(limits.memory_limit, limits.cpu_limit)

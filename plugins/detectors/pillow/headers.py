@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 from .cost import MAX_SCANS, JpegScans
 from .limits import Refused
 from .structure.inspection import JpegFrame, Size
+from .structure.jpeg import PROGRESSIVE
 
 _READ_SIZE: Final = 1 << 18
 
@@ -30,51 +31,9 @@ def webp_canvas(head: bytes) -> Size | None:
     return None
 
 
-# --- JPEG 2000 --------------------------------------------------------------------------------------------------------
-
-_CODESTREAM: Final = b"\xff\x4f\xff\x51"
-_MAX_BOXES: Final = 1000
-
-
-def jpeg2000_tile(file: BinaryIO) -> tuple[int, int, int]:
-    """Pixels of a tile, or of the whole picture where that is smaller; number of components; bits of a sample.
-
-    From the SIZ segment (ITU-T T.800 section A.5.1), which begins the codestream: the whole file, or its ``jp2c`` box.
-    """
-    file.seek(0)
-    if file.read(4) != _CODESTREAM:
-        _seek_codestream(file)
-    siz = file.read(41)
-    if len(siz) < 41:  # noqa: PLR2004 - the size of SIZ with one component, its marker aside
-        return 0, 0, 0
-    right, bottom, left, top, width, height = (int.from_bytes(siz[at : at + 4], "big") for at in range(4, 28, 4))
-    tile = max(0, min(width, right - left)) * max(0, min(height, bottom - top))
-    return tile, int.from_bytes(siz[36:38], "big"), (siz[38] & 0x7F) + 1
-
-
-def _seek_codestream(file: BinaryIO) -> None:
-    """Go behind the first marker of the ``jp2c`` box, or to the end of the file."""
-    at = 0
-    for _ in range(_MAX_BOXES):
-        file.seek(at)
-        head = file.read(16)
-        length = int.from_bytes(head[:4], "big")
-        start = 8
-        if length == 1:
-            length, start = int.from_bytes(head[8:16], "big"), 16
-        if head[4:8] == b"jp2c":
-            file.seek(at + start + len(_CODESTREAM))
-            return
-        if length < start:
-            break
-        at += length
-    file.seek(0, 2)
-
-
 # --- JPEG -------------------------------------------------------------------------------------------------------------
 
 _SINGLE: Final = JpegScans(0, 0, is_single=True)
-_PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
 _SOS, _EOI = 0xDA, 0xD9
 _MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7\x01]")
 """A marker in entropy-coded data: no stuffed byte, no padding, no restart."""
@@ -90,7 +49,7 @@ def jpeg_scans(file: BinaryIO, frame: JpegFrame) -> JpegScans:
         Refused: there are more than ``MAX_SCANS``.
     """
     first = _scan_components(file)
-    if frame.kind not in _PROGRESSIVE and len(first) >= frame.segment[5]:
+    if frame.kind not in PROGRESSIVE and len(first) >= frame.segment[5]:
         return _SINGLE
     blocks = frame.blocks
     in_all = sum(blocks.values())

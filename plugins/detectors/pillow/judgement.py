@@ -1,14 +1,13 @@
 """The judgement of an image by what decoding it costs: puts ``headers`` and ``cost`` together. Needs Pillow."""
 
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
 
 from PIL import ImageFile, TiffImagePlugin
 
 from . import cost, headers
 from .cost import Cost, JpegScans
 from .limits import Limits
-from .structure.inspection import Size
+from .structure.inspection import Size, Tile
 
 _SMALL_MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 """Bytes of a pixel of the modes of Pillow that have not four (its ``Imaging.h``)."""
@@ -39,8 +38,8 @@ def judged(
     name: str,
     sizes: Sequence[Size],
     size: int,
-    file: BinaryIO,
     scans: Sequence[JpegScans | None],
+    tile: Tile | None,
 ) -> Cost:
     """The cost of decoding an opened image; its first frame is current, before and after.
 
@@ -49,8 +48,8 @@ def judged(
         name: its format.
         sizes: of its frames.
         size: of the file in bytes.
-        file: the file. Where it is left does not matter to Pillow for the formats that are read here.
         scans: of each picture of a JPEG, where its header was found.
+        tile: of a JPEG 2000.
     """
     if name == "JPEG" and len(sizes) == 1 and (found := scans[0]) is not None:
         width, height = sizes[0]
@@ -61,7 +60,7 @@ def judged(
         strip = _largest_strip(image, len(sizes))
         return cost.cost_of(name, sizes, size, depth=4, extra=strip + size if strip else 0)
     depth = _SMALL_MODES.get(image.mode, 4)
-    extra = cost.jpeg2000(*headers.jpeg2000_tile(file)) if name == "JPEG2000" else 0
+    extra = 0 if tile is None else cost.jpeg2000(*tile)
     return cost.cost_of(name, sizes, size, depth=depth, extra=extra)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..limits import Damaged, Limits
-from .inspection import TAIL_MISSING, Inspection
+from .inspection import TAIL_MISSING, Inspection, Tile
 from .reading import Readable, read_exactly
 
 _CODESTREAM_START: Final = b"\xff\x4f\xff\x51"
@@ -60,21 +60,21 @@ def check_jpeg2000(file: Readable, size: int, limits: Limits) -> Inspection:
     file.seek(start)
     if read_exactly(file, 4) != _CODESTREAM_START:
         raise Damaged("a JPEG 2000 without a codestream")
-    tiles = _count_tiles(file, limits)
-    at = file.seek(start + 4 + int.from_bytes(read_exactly(file, 2), "big"))
-    return _check_tile_parts(file, at, min(end, size), tiles)
+    length = int.from_bytes(read_exactly(file, 2), "big")
+    tile, tiles = _tiles(file, limits)
+    return _check_tile_parts(file, start + 4 + length, min(end, size), tiles)._replace(tile=tile)
 
 
-def _count_tiles(file: Readable, limits: Limits) -> int:
-    """The number of tiles (ITU-T T.800 section B.3); the file's position stays before the length of SIZ."""
-    at = file.tell()
-    x1, y1, x0, y0, width, height, x, y = struct.unpack(">4x8I", read_exactly(file, 36))
+def _tiles(file: Readable, limits: Limits) -> tuple[Tile, int]:
+    """The tiles and their number, given the file behind the length of SIZ (ITU-T T.800 sections A.5.1 and B.3)."""
+    x1, y1, x0, y0, width, height, x, y = struct.unpack(">2x8I", read_exactly(file, 34))
     limits.check_sizes([(x1 - x0, y1 - y0)])
-    file.seek(at)
     if not width or not height:
         raise Damaged("a JPEG 2000 with tiles of no size")
+    components, bits = struct.unpack(">HB", read_exactly(file, 3))
+    pixels = max(0, min(width, x1 - x0)) * max(0, min(height, y1 - y0))
     across, down = int(-(-(x1 - x) // width)), int(-(-(y1 - y) // height))
-    return across * down
+    return Tile(pixels, components, (bits & 0x7F) + 1), across * down
 
 
 def _check_tile_parts(file: Readable, at: int, end: int, tiles: int) -> Inspection:

@@ -55,12 +55,27 @@ class Picture(NamedTuple):
     scan_at: int
 
 
+class Tile(NamedTuple):
+    """The largest tile of a JPEG 2000, or the whole picture where that is smaller.
+
+    Attributes:
+        pixels: of each component, where none is reduced.
+        components: how many there are.
+        bits: of a sample of the first component.
+    """
+
+    pixels: int
+    components: int
+    bits: int
+
+
 class Inspection(NamedTuple):
     """What is known of an image before it is decoded.
 
     Attributes:
         sizes: of all frames; None where Pillow tells them in time.
         pictures: of a JPEG: one, or each view of a multi-view file.
+        tile: of a JPEG 2000.
         orientation: 1 to 8 as in EXIF; None where Pillow has to tell.
         notes: what is odd about the file, and no reason to refuse it.
         edits: offsets, and the bytes that Pillow is to read there instead.
@@ -71,6 +86,7 @@ class Inspection(NamedTuple):
 
     sizes: Sequence[Size] | None = None
     pictures: Sequence[Picture] = ()
+    tile: Tile | None = None
     orientation: int | None = 1
     notes: tuple[str, ...] = ()
     edits: Sequence[tuple[int, bytes]] = ()

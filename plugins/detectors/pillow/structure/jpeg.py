@@ -15,6 +15,8 @@ from .reading import Readable, skip_junk
 _JPEG_LS: Final = 0xF7
 FRAMES: Final = frozenset({*range(0xC0, 0xD0), _JPEG_LS} - {0xC4, 0xC8, 0xCC})
 """The markers that begin a frame (ITU-T T.81 table B.1, T.87 table C.1); the others of their range are for tables."""
+PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
+"""The frames of which each scan sends a part of the coefficients."""
 _FRAMES_READ: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 """Baseline, sequential and progressive; the others are lossless or hierarchical."""
 _ALONE: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD9), 0xFF})

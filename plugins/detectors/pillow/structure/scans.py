@@ -5,12 +5,11 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final
 
-from .jpeg import FRAMES
+from .jpeg import FRAMES, PROGRESSIVE
 
 _SEGMENT: Final = re.compile(rb"\xff[\x02-\xcf\xda-\xfe]")
 """A marker that a length follows; RST, SOI and EOI have none, and 0xFF of the data is followed by a zero."""
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
-_PROGRESSIVE: Final = (0xC2, 0xCA)
 _SCAN: Final = 0xDA
 _RESTARTS: Final = 0xDD
 _COEFFICIENTS: Final = range(64)
@@ -47,7 +46,7 @@ def read_scans(data: bytes) -> Scans:
         at = start + int.from_bytes(data[start : start + 2], "big")
         segment = data[start + 2 : at]
         if marker in FRAMES and len(segment) >= 6:  # noqa: PLR2004 - up to the number of components
-            is_progressive = marker in _PROGRESSIVE
+            is_progressive = marker in PROGRESSIVE
             found.missing = {component: set(_COEFFICIENTS) for component in segment[6 : 6 + 3 * segment[5] : 3]}
             found.whole_blocks = (start + 3, _whole_blocks(segment))
         elif marker == _RESTARTS:
