@@ -47,15 +47,21 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have tests that are marked ``one_store`` run on one document store, but in the long form."""
+    """Leave tests to the long form: those marked ``long_form``, and ``one_store`` on all document stores but one."""
     if not LONG:
-        others = [item for item in items if item.get_closest_marker("one_store") and _store(item) != ONE_STORE]
+        others = [item for item in items if _is_left_to_the_long_form(item)]
         config.hook.pytest_deselected(items=others)
         left_out = set(others)
         items[:] = [item for item in items if item not in left_out]
     # What takes minutes comes first, or all would wait for it in the end: whole modules, which share what they set up.
     slow = {item.path for item in items if _patience(item) >= SLOW}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def _is_left_to_the_long_form(item: pytest.Item) -> bool:
+    if item.get_closest_marker("long_form"):
+        return True
+    return item.get_closest_marker("one_store") is not None and _store(item) != ONE_STORE
 
 
 def _patience(item: pytest.Item) -> float:

@@ -21,8 +21,8 @@ from tests.support.clock import SettableClock
 from tests.support.servers.mongod import ReplicaSet
 
 IDS = [f"{state.__name__}: {one}, {other}" for state, one, other in PAIRS]
-SAMPLE = 24
-"""Pairs that MongoDB is shown in the short form of the tests, each in one order."""
+SAMPLE = 3
+"""Pairs of each state that MongoDB is shown in the short form of the tests, each in one order."""
 SEED = 15
 ORDERS = None if LONG else 3
 """In how many orders each pair is run on SQLite, at most. In memory it is run in all."""
@@ -58,13 +58,15 @@ async def test_sqlite(state: State, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(TIMEOUT + 10)
+@pytest.mark.parametrize("state", STATES, ids=[state.__name__ for state in STATES])
 @pytest.mark.gen_test(timeout=TIMEOUT)
-async def test_mongo(mongo_set: ReplicaSet, mongo_environ: dict[str, str]) -> None:
+async def test_mongo(state: State, mongo_set: ReplicaSet, mongo_environ: dict[str, str]) -> None:
     clock = SettableClock()
     store = MongoDocumentStore(MongoOptions(mongo_set.uri, mongo_environ["LADING_DOCUMENTS_MONGO__DATABASE"]), clock)
     await store.open()
+    pairs = [pair for pair in PAIRS if pair[0] is state]
     try:
-        for state, one, other in PAIRS if LONG else random.Random(SEED).sample(PAIRS, SAMPLE):
+        for _, one, other in pairs if LONG else random.Random(SEED).sample(pairs, SAMPLE):
             assert await explore(store, clock, state, one, other, orders=None if LONG else 1, seed=SEED)
     finally:
         await store.close()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LONG
 from tests.support.installed import Environment, build_wheels
 from tests.support.servers.processes import HttpClient, ServiceProcess
 from tests.support.servers.service import CONF, environment, token
@@ -105,6 +104,7 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(300)
 def test_the_demo(installed: Environment, trap: Trap, work: Path) -> None:
     printed = installed.lading("demo", "--once", "--port", "0", "--directory", str(work / "demo"), cwd=trap.folder)
@@ -129,6 +129,7 @@ def test_processes_and_a_worker(installed: Environment, trap: Trap, work: Path) 
     assert trap.caught() == []
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(300)
 def test_a_new_plugin_its_check_and_its_tests(installed: Environment, trap: Trap, work: Path) -> None:
     installed.lading("plugins", "new", "detector", "trapped", "--directory", str(work), cwd=trap.folder)
@@ -149,9 +150,9 @@ def test_a_new_plugin_its_check_and_its_tests(installed: Environment, trap: Trap
     "arguments",
     [
         ("serve", "--processes", "2"),
-        ("serve",),
-        ("plugins", "check", "data"),
-        *([("plugins", "check", "pillow")] if LONG else []),  # half a minute
+        pytest.param(("serve",), marks=pytest.mark.long_form),
+        pytest.param(("plugins", "check", "data"), marks=pytest.mark.long_form),
+        pytest.param(("plugins", "check", "pillow"), marks=pytest.mark.long_form),
     ],
     ids=" ".join,
 )

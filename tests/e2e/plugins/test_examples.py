@@ -64,6 +64,7 @@ def sftp_server(fresh: Environment, root: Path) -> Iterator[dict[str, Any]]:
             process.wait(10)
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_its_own_tests_pass_where_it_is_all_there_is(fresh: Environment, example: str) -> None:

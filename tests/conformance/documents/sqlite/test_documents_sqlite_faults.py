@@ -2,8 +2,8 @@
 
 Whatever fails: a write that was acknowledged is read by another connection, and by whoever opens the files as a crash
 at this moment would leave them; one that was refused is made or not made, and nothing between; and as soon as the fault
-is over, all works. The long form (``LADING_TESTS=long``) has each call fail with each code, once and for good; the
-short form gives each call one code after the other, in turn.
+is over, all works. The long form (``LADING_TESTS=long``) has each call fail with each code that it can give, once and
+for good, and with one code that no file system should give; the short form has a call fail with one code, in turn.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import itertools
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +33,8 @@ from tests.support.sqlite_vfs import ORIGINAL, Faults, Request, faulty_vfs
 
 HANG_SECONDS: Final = 30
 MANY: Final = 8
+STORE_FAULTS: Final = 100
+"""Faults that a store suffers before a new one takes its place: it must be read again after each."""
 SPOILING: Final = {"CORRUPT", "NOTADB"}
 """What SQLite may go on to believe of a file, until it is opened anew."""
 SHORT: Final = timedelta(milliseconds=20)
@@ -51,13 +53,14 @@ CODES: Final = {
     "xAccess": ("IOERR_ACCESS",),
     "xFullPathname": ("CANTOPEN",),
 }
-"""What each can give; in the long form also the codes that no file system should give."""
-EVERY_CODE: Final = (
+"""Which codes each call can give."""
+ODD_CODES: Final = (
     *("ERROR", "INTERNAL", "PERM", "BUSY", "BUSY_RECOVERY", "BUSY_SNAPSHOT", "LOCKED", "NOMEM", "READONLY"),
     *("READONLY_CANTLOCK", "READONLY_ROLLBACK", "READONLY_DBMOVED", "READONLY_DIRECTORY", "INTERRUPT", "IOERR"),
     *("IOERR_NOMEM", "IOERR_CORRUPTFS", "IOERR_SEEK", "IOERR_DIR_FSYNC", "IOERR_AUTH", "CORRUPT", "FULL", "CANTOPEN"),
     *("PROTOCOL", "AUTH", "NOTADB", "NOLFS"),
 )
+"""Codes that no file system should give; in the long form each call fails with the next of them too."""
 
 
 @pytest.fixture
@@ -122,16 +125,16 @@ class Walk:
                 asked[request] = max(number, asked.get(request, 0))
         return asked
 
-    async def suffer_all(self, prepare: Prepare) -> None:
-        """Have one request after the other fail."""
+    async def suffer_all(self, prepare: Prepare, faults: Iterable[Fault]) -> int:
+        """Have one request after the other fail; how many of them were met."""
         met = 0
-        for fault in faults_of(await self.count(prepare)):
+        for fault in faults:
             try:
                 met += await self.suffer(prepare, fault)
             except BaseException as error:
                 error.add_note(f"with {fault}")
                 raise
-        assert met
+        return met
 
     async def suffer(self, prepare: Prepare, fault: Fault) -> bool:
         """Do the deed with the fault, and look at what has become of it; whether the fault was met."""
@@ -230,13 +233,14 @@ def numbers_of(count: int) -> Sequence[int]:
 
 
 def faults_of(asked: Mapping[Request, int]) -> Iterator[Fault]:
-    """In the long form every request with every code, once and for good."""
+    """In the long form every request with every code that it can give, once and for good."""
     turns = itertools.count()
+    odd = itertools.cycle(ODD_CODES)
     for request, count in asked.items():
         codes = CODES[request.method]
         for number in numbers_of(count):
             if LONG:
-                every = dict.fromkeys((*codes, *EVERY_CODE))
+                every = dict.fromkeys((*codes, next(odd)))
                 yield from (Fault(request, number, code, stays) for code in every for stays in (False, True))
             else:
                 turn = next(turns)
@@ -250,8 +254,19 @@ def faults_of(asked: Mapping[Request, int]) -> Iterator[Fault]:
 async def test_a_fault_loses_nothing_and_is_over_when_it_is_over(
     tmp_path: Path, faults: Faults, deed: str, checkpoint_pages: int
 ) -> None:
-    async with walking(tmp_path, faults, checkpoint_pages) as walk:
-        await walk.suffer_all(DEEDS[deed])
+    left: Iterator[Fault] | None = None
+    met = 0
+    for number in itertools.count():
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with walking(folder, faults, checkpoint_pages) as walk:
+            left = faults_of(await walk.count(DEEDS[deed])) if left is None else left
+            batch = list(itertools.islice(left, STORE_FAULTS))
+            met += await walk.suffer_all(DEEDS[deed], batch)
+        shutil.rmtree(folder)
+        if len(batch) < STORE_FAULTS:
+            break
+    assert met
 
 
 @pytest.mark.timeout(3600 if LONG else 120)
@@ -265,7 +280,8 @@ async def test_another_process_goes_on_meanwhile(tmp_path: Path, faults: Faults,
         reading = asyncio.create_task(read_ids(other))
         try:
             for deed in ("add with metadata", "update 40 at once", "everything"):
-                await walk.suffer_all(DEEDS[deed])
+                met = await walk.suffer_all(DEEDS[deed], faults_of(await walk.count(DEEDS[deed])))
+                assert met
             assert other.returncode is None, "it was refused"
         finally:
             other.kill()

@@ -11,8 +11,11 @@ from lading.plugins.detectors.pillow.formats import CONTENT_TYPES
 from lading.plugins.errors import DetectError
 from lading.plugins.testing import images
 from lading.plugins.testing.detector.support import expected_of
+from tests.conftest import LONG
 from tests.unit.plugins.detectors.harness import Harness, children, running
 
+COPIES = 60 if LONG else 15
+"""Damaged copies of each sample, for each kind of damage."""
 CODES_OF_DAMAGE = {
     "image_corrupt",
     "not_an_image",
@@ -34,49 +37,47 @@ async def outcome(harness: Harness, data: bytes) -> str:
 
 
 @pytest.mark.parametrize("verify", ["pixels", "structure"])
-@pytest.mark.parametrize("name", images.SAMPLE_NAMES)
-@pytest.mark.gen_test(timeout=60)
-async def test_no_truncated_image_passes_unless_its_pixels_are_there(name: str, verify: str, tmp_path: Path) -> None:
-    sample = images.sample(name)
+@pytest.mark.gen_test(timeout=110)
+async def test_no_truncated_image_passes_unless_its_pixels_are_there(verify: str, tmp_path: Path) -> None:
     async with running(tmp_path, processes=1, verify=verify) as harness:
-        for shorter in images.truncations(sample.data, 60):
-            missing = len(sample.data) - len(shorter)
-            if missing <= sample.tail:
-                assert await harness.detect(shorter) == replace(expected_of(sample), notes=("tail_missing",)), missing
-            else:
-                assert await outcome(harness, shorter) in {"image_corrupt", "not_an_image"}, missing
+        for name, sample in images.samples().items():
+            for shorter in images.truncations(sample.data, COPIES):
+                missing = len(sample.data) - len(shorter)
+                if missing <= sample.tail:
+                    expected = replace(expected_of(sample), notes=("tail_missing",))
+                    assert await harness.detect(shorter) == expected, (name, missing)
+                else:
+                    assert await outcome(harness, shorter) in {"image_corrupt", "not_an_image"}, (name, missing)
 
 
-@pytest.mark.parametrize("name", images.SAMPLE_NAMES)
-@pytest.mark.gen_test(timeout=60)
-async def test_wrong_bits_draw_a_coded_answer_and_kill_no_child(name: str, tmp_path: Path) -> None:
-    sample = images.sample(name)
+@pytest.mark.gen_test(timeout=110)
+async def test_wrong_bits_draw_a_coded_answer_and_kill_no_child(tmp_path: Path) -> None:
     async with running(tmp_path, processes=1) as harness:
-        await harness.detect(sample.data)
-        before = children()
-        for copy in images.bit_flips(sample.data, 60):
-            assert await outcome(harness, copy) in CODES_OF_DAMAGE | set(CONTENT_TYPES)
-        assert children() == before
+        for name, sample in images.samples().items():
+            await harness.detect(sample.data)
+            before = children()
+            for copy in images.bit_flips(sample.data, COPIES):
+                assert await outcome(harness, copy) in CODES_OF_DAMAGE | set(CONTENT_TYPES), name
+            assert children() == before, name
 
 
-@pytest.mark.parametrize("name", ["png", "png-palette", "apng"])
-@pytest.mark.gen_test(timeout=60)
-async def test_no_wrong_bit_in_a_critical_png_chunk_passes(name: str, tmp_path: Path) -> None:
-    data = images.sample(name).data
-    start = data.index(b"IDAT")
+@pytest.mark.gen_test(timeout=110)
+async def test_no_wrong_bit_in_a_critical_png_chunk_passes(tmp_path: Path) -> None:
     async with running(tmp_path, processes=1) as harness:
-        for at in range(start, start + 200):
-            copy = bytearray(data)
-            copy[at] ^= 0x10
-            assert await outcome(harness, bytes(copy)) == "image_corrupt", at
+        for name in ("png", "png-palette", "apng"):
+            data = images.sample(name).data
+            start = data.index(b"IDAT")
+            for at in range(start, start + 200):
+                copy = bytearray(data)
+                copy[at] ^= 0x10
+                assert await outcome(harness, bytes(copy)) == "image_corrupt", (name, at)
 
 
-@pytest.mark.parametrize("name", images.SAMPLE_NAMES)
-@pytest.mark.gen_test(timeout=30)
-async def test_what_follows_an_image_is_ignored(name: str, tmp_path: Path) -> None:
-    sample = images.sample(name)
-    async with running(tmp_path) as harness:
-        assert (await harness.detect(sample.data + b"\0padding" * 20)).frames == sample.frames
+@pytest.mark.gen_test(timeout=60)
+async def test_what_follows_an_image_is_ignored(tmp_path: Path) -> None:
+    async with running(tmp_path, processes=1) as harness:
+        for name, sample in images.samples().items():
+            assert (await harness.detect(sample.data + b"\0padding" * 20)).frames == sample.frames, name
 
 
 @pytest.mark.parametrize(
