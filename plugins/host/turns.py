@@ -24,6 +24,11 @@ def on_behalf_of(issuer_id: str) -> Iterator[None]:
         _issuer.reset(token)
 
 
+def act_for(issuer_id: str) -> None:
+    """What the present task asks for from now on, and what the tasks that it begins ask for, is for this issuer."""
+    _issuer.set(issuer_id)
+
+
 def present_issuer() -> str:
     """The issuer for which the present task asks; empty outside of any ``on_behalf_of``."""
     return _issuer.get()
@@ -38,11 +43,15 @@ class Turns:
     Args:
         places: how many calls have a place at once, at least 1.
         per_issuer: how many one issuer may hold, so that no issuer can hold them all; without it, all of them.
+        leaves_room: whether an issuer may have one more only while it holds fewer places than are free. One issuer
+            then holds half of the places at most, two a third each, and so on, and the next one always finds some. It
+            is for places that are held for long, where a turn would come too late.
     """
 
-    def __init__(self, places: int, per_issuer: int | None = None) -> None:
+    def __init__(self, places: int, per_issuer: int | None = None, *, leaves_room: bool = False) -> None:
         self._free = places
         self._per_issuer = per_issuer or places
+        self._leaves_room = leaves_room
         self._held: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         """By issuer, in the order in which the issuers are served. No queue is empty."""
@@ -50,6 +59,19 @@ class Turns:
     def has_room(self) -> bool:
         """Whether the present issuer gets a place without a wait."""
         return self._free > 0 and self._may_hold(present_issuer())
+
+    @property
+    def taken(self) -> int:
+        """The number of places that are held."""
+        return self._held.total()
+
+    def take_now(self) -> Callable[[], None] | None:
+        """A place for the present issuer, as ``take`` gives it, or None where that would be a wait."""
+        issuer = present_issuer()
+        if not self.has_room():
+            return None
+        self._hold(issuer)
+        return partial(self._give_back, issuer)
 
     async def take(self, seconds: float | None = None) -> Callable[[], None]:
         """Wait for a place for the present issuer, and hold it.
@@ -63,11 +85,11 @@ class Turns:
         Raises:
             TimeoutError: there was none for so many seconds.
         """
+        give_back = self.take_now()
+        if give_back is not None:
+            return give_back
         issuer = present_issuer()
-        if self.has_room():
-            self._hold(issuer)
-        else:
-            await self._wait(issuer, seconds)
+        await self._wait(issuer, seconds)
         return partial(self._give_back, issuer)
 
     @asynccontextmanager
@@ -93,7 +115,8 @@ class Turns:
             raise
 
     def _may_hold(self, issuer: str) -> bool:
-        return self._held[issuer] < self._per_issuer
+        held = self._held[issuer]
+        return held < self._per_issuer and (not self._leaves_room or held < self._free)
 
     def _hold(self, issuer: str) -> None:
         self._free -= 1

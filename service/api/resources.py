@@ -18,12 +18,12 @@ from ..imports.prefer_wait import Waiting
 from ..imports.preflight import Preflight
 from ..imports.uploads.receiving import Receiving
 from ..imports.uploads.resumable import Uploads
+from ..limits.places import Places
 from ..limits.rates import Rates
 from ..observe.readiness import Readiness
 from ..webhooks.history import Webhooks
 from .auth import Authenticator
 from .http.cors import Cors
-from .http.event_streams import Streams
 from .http.in_flight import InFlight
 from .openapi.document import Description
 from .params import ParamLimits
@@ -130,7 +130,7 @@ class EventsApi:
 
     imports: Imports
     events: Events
-    streams: Streams
+    streams: Places
     stream_seconds: float
     heartbeat: float
 

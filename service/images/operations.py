@@ -8,8 +8,8 @@ If several imports share an object, each has an image of its own, with its own i
 the object's owner says where the bytes are (``lading.service.storages.sharing``).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from ...plugins.errors import ContentMismatch, KeyInvalid, ObjectNotFound, Plugi
 from ..documents import DocumentStore
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
+from ..limits.places import Places
 from ..models import MAX_ID_LENGTH, Image, Import
 from ..models.clock import Clock
 from ..models.grants import Grant
@@ -68,31 +69,9 @@ class StoredImage:
         return content_disposition(self.filename, inline=self.image.content_type.startswith("image/"))
 
 
-class Downloads:
-    """The images that are being sent.
-
-    Args:
-        limit: the largest number.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.running = 0
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Count an image as being sent within the block.
-
-        Raises:
-            ApiError: ``too_many_downloads``.
-        """
-        if self.running >= self._limit:
-            raise ApiError("too_many_downloads", retry_after=RETRY_AFTER_DOWNLOADS)
-        self.running += 1
-        try:
-            yield
-        finally:
-            self.running -= 1
+def places_for_downloads(limit: int) -> Places:
+    """The places of so many images that are being sent; ``too_many_downloads`` beyond them."""
+    return Places(limit, lambda: ApiError("too_many_downloads", retry_after=RETRY_AFTER_DOWNLOADS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +91,7 @@ class Images:
     store: DocumentStore
     storages: Storages
     clock: Clock
-    downloads: Downloads
+    downloads: Places
     signers: Mapping[str, SupportsSignedUrls] = field(default_factory=dict)
     url_lifetime: timedelta = timedelta(seconds=60)
     outbox: Outbox = field(default_factory=Outbox)

@@ -5,6 +5,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Final
 
+from ...plugins.host.turns import Turns, on_behalf_of
 from ..documents import DocumentStore, StoreUnavailable
 from ..models import Import
 from ..work.changes import Changes
@@ -13,14 +14,9 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 1.0
 """Seconds between two polls of an import that another process runs, doubled from the first to the longest."""
 MAX_WAITING: Final = 1000
-"""The largest number of waiting requests of a process. Lading answers further requests at once."""
-
-
-@dataclass(slots=True)
-class Places:
-    """The number of waiting requests."""
-
-    taken: int = 0
+"""The largest number of waiting requests of a process, of which each issuer leaves room for others. Lading answers
+further requests at once.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +30,31 @@ class Waiting:
     store: DocumentStore
     changes: Changes
     longest: float
-    places: Places = field(default_factory=Places)
+    places: Turns = field(default_factory=lambda: Turns(MAX_WAITING, leaves_room=True))
 
-    def applied(self, wanted: int | None) -> float | None:
+    def applied(self, wanted: int | None, issuer_id: str) -> float | None:
         """Seconds that Lading waits for a client that asked for ``wanted`` seconds; None if it does not wait."""
-        if not wanted or not self.longest or self.places.taken >= MAX_WAITING:
+        if not wanted or not self.longest:
             return None
-        return min(wanted, self.longest)
+        with on_behalf_of(issuer_id):
+            return min(wanted, self.longest) if self.places.has_room() else None
 
-    async def final(self, document: Import, seconds: float, ended: asyncio.Event) -> Import:
+    async def final(self, document: Import, seconds: float, ended: asyncio.Event, issuer_id: str) -> Import:
         """The import when it is final; or its present state after ``seconds``, or when ``ended`` is set.
 
         While the database does not answer, this is the last known state.
         """
-        if document.status.is_final:
+        with on_behalf_of(issuer_id):
+            give_back = None if document.status.is_final else self.places.take_now()
+        if give_back is None:
             return document
-        self.places.taken += 1
         try:
             with self.changes.watching(document.id) as news, contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     return await self._final(document, news, ended)
             return await self._now(document)
         finally:
-            self.places.taken -= 1
+            give_back()
 
     async def _final(self, document: Import, news: asyncio.Event, ended: asyncio.Event) -> Import:
         pause = FIRST_PAUSE

@@ -7,12 +7,13 @@ from typing import Final
 from ..api.auth import Authenticator
 from ..api.auth.directory import IssuerDirectory
 from ..api.http.cors import Cors
-from ..api.http.event_streams import Streams
 from ..api.http.in_flight import InFlight
 from ..api.openapi.document import Description
 from ..api.params import ParamLimits
 from ..api.resources import BatchesApi, Common, EventsApi, ImagesApi, ImportsApi, RequestLimits, Resources, UploadsApi
 from ..config import LimitsSettings
+from ..config.sections.uploads import EventsSettings
+from ..errors.catalogue import ApiError
 from ..images.operations import Images
 from ..imports.accept import Imports
 from ..imports.actions import Actions
@@ -26,6 +27,7 @@ from ..imports.uploads.files import UploadFolder
 from ..imports.uploads.receiving import Receiving
 from ..imports.uploads.resumable import Uploads
 from ..imports.validation import ParamRules
+from ..limits.places import Places
 from ..limits.rates import Policy, Rates
 from ..observe.readiness import Readiness
 from ..work.backlog import Backlog
@@ -33,6 +35,7 @@ from ..work.pipeline.duplicates import Duplicates
 from .wiring import Parts, make_images
 
 LONGEST_BODY: Final = 16 * 1024**2
+RETRY_AFTER_STREAMS: Final = 10
 """Bytes of the longest request body that is gathered in memory, and fits into a document."""
 
 
@@ -86,7 +89,7 @@ def make_resources(
         events=EventsApi(
             imports=imports,
             events=Events(parts.store, parts.changes, parts.progress, service.timezone),
-            streams=Streams(settings.events.max_streams, settings.events.per_issuer),
+            streams=_streams(settings.events),
             stream_seconds=settings.events.max_duration,
             heartbeat=settings.events.heartbeat,
         ),
@@ -143,6 +146,13 @@ def _imports(parts: Parts, backlog: Backlog, accepted: Callable[[], None]) -> Im
         accepted=accepted,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
+
+
+def _streams(options: EventsSettings) -> Places:
+    def refused() -> ApiError:
+        return ApiError("too_many_streams", retry_after=RETRY_AFTER_STREAMS)
+
+    return Places(options.max_streams, refused, options.per_issuer)
 
 
 def _batches(parts: Parts, imports: Imports, actions: Actions, receiving: Receiving) -> BatchesApi:

@@ -17,7 +17,7 @@ from ..config import Components, Settings
 from ..documents import DocumentStore
 from ..documents.memory.store import MemoryDocumentStore
 from ..documents.sqlite.store import SqliteDocumentStore
-from ..images.operations import Downloads, Images
+from ..images.operations import Images, places_for_downloads
 from ..images.purger import Purger
 from ..imports.events.progress import Progress
 from ..limits.quotas import Quotas
@@ -226,7 +226,7 @@ def make_images(parts: Parts) -> Images:
         store=parts.store,
         storages=parts.storages,
         clock=parts.clock,
-        downloads=Downloads(options.max_downloads),
+        downloads=places_for_downloads(options.max_downloads),
         signers=signers if options.redirect else {},
         url_lifetime=timedelta(seconds=options.redirect_lifetime),
         outbox=parts.outbox,

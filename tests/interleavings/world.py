@@ -14,7 +14,7 @@ from lading.plugins.contracts import Source
 from lading.plugins.errors import ConnectFailed, OriginNotFound
 from lading.plugins.host.guards import GuardedDetector, GuardedFetcher
 from lading.service.documents import DocumentStore
-from lading.service.images.operations import Downloads, Images
+from lading.service.images.operations import Images, places_for_downloads
 from lading.service.images.purger import Purger
 from lading.service.imports.accept import Imports
 from lading.service.imports.actions import Actions
@@ -127,7 +127,7 @@ class World:
             admit=self.quotas.hold,
             mirror=self.mirror,
         )
-        self.images = Images(store, self.storages, clock, Downloads(8), outbox=self.outbox)
+        self.images = Images(store, self.storages, clock, places_for_downloads(8), outbox=self.outbox)
         self.attempts = Attempts(
             store=store,
             importer=self.importer,

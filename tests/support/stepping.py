@@ -15,7 +15,7 @@ from lading.plugins.contracts import ImageInfo, ObjectMetadata
 from lading.plugins.errors import ObjectExists, ObjectNotFound
 from lading.service.documents.memory.search import MemoryImportSearch
 from lading.service.documents.memory.store import MemoryDocumentStore
-from lading.service.images.operations import Downloads, Images
+from lading.service.images.operations import Images, places_for_downloads
 from lading.service.images.purger import AGE
 from lading.service.models import Import, Status
 from lading.service.models.grants import Grant
@@ -150,7 +150,7 @@ class World:
         self.store = SteppedStore(self.clock)
         self.places = {name: SteppedStorage(name) for name in ("main", mirror, other) if name is not None}
         guarded = cast("Mapping[str, Any]", self.places)
-        self.images = Images(self.store, Storages(guarded, "main", mirror), self.clock, Downloads(1))
+        self.images = Images(self.store, Storages(guarded, "main", mirror), self.clock, places_for_downloads(1))
         self.names: dict[str, Import] = {}
         detector: Any = FakeDetector()
         spools: Any = None

@@ -9,9 +9,8 @@ For the operator:
 - A connection is kept for the next fetch only after a whole body.
 """
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Final
 
@@ -19,6 +18,7 @@ from ...capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPos
 from ...contracts import Fetched, Fetcher, Source
 from ...errors import FetcherBusy, SourceNotModified
 from ...host.record import found, is_explained
+from ...host.turns import Turns
 from ...host.waits import MAX_WAIT, own_wait, pausing
 from ...net.ares import AresNames
 from ...net.resolver import HostResolver, Names
@@ -65,7 +65,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._names)
         self._client = HttpClient(options, self._targets.addresses, resolver)
         self._hops = Hops(options, self._targets, resolver, self._client)
-        self._slots = asyncio.Semaphore(options.connections)
+        self._slots = Turns(options.connections)
         self._clocks: set[FetchClock] = set()
         self._closed = False
 
@@ -78,12 +78,12 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         """See ``Fetcher.open``."""
         url = self._checked(source)
         with self._timed(self._options.total_timeout) as clock:
-            has_slot = False
+            give_slot_back: Callable[[], None] | None = None
             response: HttpResponse | None = None
             try:
                 async with clock.limit():
                     with pausing(clock.paused):
-                        has_slot = await self._take_slot()
+                        give_slot_back = await self._take_slot()
                         response = await self._follow(url, source)
                     if response.status == http_responses.NOT_MODIFIED and source.if_none_match is not None:
                         raise SourceNotModified
@@ -91,8 +91,8 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
             finally:
                 if response is not None:
                     response.close()
-                if has_slot:
-                    self._slots.release()
+                if give_slot_back is not None:
+                    give_slot_back()
 
     def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
         """See ``SupportsExplaining.explain``."""
@@ -105,11 +105,11 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         with self._timed(timeout, POST_PATIENCE) as clock:
             async with clock.limit():
                 with pausing(clock.paused):
-                    await self._take_slot()
+                    give_slot_back = await self._take_slot()
                     try:
                         return await post(self._client, target, sent, body)
                     finally:
-                        self._slots.release()
+                        give_slot_back()
 
     async def close(self) -> None:
         """See ``Fetcher.close``. Fetches under way end with a ``FetchError``."""
@@ -131,12 +131,11 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         finally:
             self._clocks.discard(clock)
 
-    async def _take_slot(self) -> bool:
-        """One of ``connections``; the wait for it is our own."""
+    async def _take_slot(self) -> Callable[[], None]:
+        """One of ``connections``, which issuers get in turn; the wait for it is our own."""
         with own_wait() as seconds:
             try:
-                async with asyncio.timeout(seconds):
-                    return await self._slots.acquire()
+                return await self._slots.take(seconds)
             except TimeoutError as error:
                 raise FetcherBusy("no connection was free") from error
 

@@ -133,7 +133,9 @@ class HttpOptions(PluginOptions):
         default=100,
         ge=1,
         le=4096,
-        description="Fetches that run at once. The pool keeps up to as many idle connections besides.",
+        description=(
+            "Fetches that run at once; issuers take turns. The pool keeps up to as many idle connections besides."
+        ),
     )
     keep_alive: float = Field(
         default=15, gt=0, le=300, description="Seconds that an idle connection stays open for the next fetch."

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final
 
+from ....plugins.host.turns import on_behalf_of
 from ...errors.catalogue import ApiError
 from ...errors.disk import is_outage, outage
 from ...imports.batches.batches import Batch, Summary
@@ -66,7 +67,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
         if media_type not in READERS:
             raise ApiError.of(UnsupportedMediaType.code, UnsupportedMediaType.status, _UNSUPPORTED)
         self.reader = READERS[media_type](self.common.limits.params)
-        await self.opened.enter_async_context(self.api.receiving.place())
+        self.opened.enter_context(self.api.receiving.places.one(grant.issuer_id))
         self.batch = await self.api.batches.begin(grant)
         self.log_fields["batch_id"] = self.batch.id
         self.results = Results(self.api.receiving.spools.executor)
@@ -157,9 +158,10 @@ class BatchHandler(SendingHandler, ReceivingHandler):
         try:
             grant: Grant | None = self.grant
             if grant is not None:
-                answer = await self.api.batches.accept(
-                    self.batch, grant, item, ROUTE_PARAMS, self.request_id, self._key
-                )
+                with on_behalf_of(grant.issuer_id):  # the body comes in the task of the connection
+                    answer = await self.api.batches.accept(
+                        self.batch, grant, item, ROUTE_PARAMS, self.request_id, self._key
+                    )
                 self.results.add(_line(answer))
         finally:
             self._places.release()

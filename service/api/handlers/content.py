@@ -71,7 +71,7 @@ class ContentHandler(ReceivingHandler):
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         receiving = self.api.receiving
         document = await receiving.waiting(grant, import_id)
-        await self.opened.enter_async_context(receiving.place())
+        self.opened.enter_context(receiving.places.one(grant.issuer_id))
         self.spool = self.opened.enter_context(receiving.spools.open())
         self.reception = await self.opened.enter_async_context(receiving.reception(document))
 

@@ -66,7 +66,7 @@ class ImageContentHandler(SendingHandler):
     async def get(self, image_id: str) -> None:
         """Answer with the bytes, as the request's conditions and ranges demand."""
         found = await self._found(image_id)
-        if found is None:
+        if found is None or self.grant is None:
             return
         url = await self.api.images.signed_url(found)
         if url is not None:
@@ -78,7 +78,7 @@ class ImageContentHandler(SendingHandler):
             self.set_header("Content-Range", f"bytes */{found.image.byte_size}")
             self.answer_error(ApiError("range_not_satisfiable", size=found.image.byte_size))
             return
-        with self.api.images.downloads.one():
+        with self.api.images.downloads.one(self.grant.issuer_id):
             async with aclosing(self._pieces(found, body)) as pieces:
                 # Before the answer begins, so that an error of the storage at the first read gets its own answer.
                 first = await anext(pieces)

@@ -70,12 +70,13 @@ class WaitingHandler(BaseHandler):
     async def waited(self, document: Import) -> Import:
         """The import after the wait that the client prefers; the answer then says that Lading waited."""
         wanted = preferred_wait(self.request.headers.get_list("Prefer"))
-        seconds = self.api.waiting.applied(wanted)
+        issuer_id = "" if self.grant is None else self.grant.issuer_id
+        seconds = self.api.waiting.applied(wanted, issuer_id)
         if seconds is None:
             return document
         self.set_header("Preference-Applied", f"wait={seconds:g}")
         with self.common.in_flight.wakes(self._gone):
-            return await self.api.waiting.final(document, seconds, self._gone)
+            return await self.api.waiting.final(document, seconds, self._gone, issuer_id)
 
 
 class ImportsHandler(DescribingHandler, WaitingHandler, ReceivingHandler):
@@ -119,8 +120,8 @@ class ImportsHandler(DescribingHandler, WaitingHandler, ReceivingHandler):
             return
         for piece in self._multipart.feed(chunk):
             if self.spool is None:
-                await self.authenticate()  # before any byte of a file is kept
-                await self.opened.enter_async_context(self.api.receiving.place())
+                grant = await self.authenticate()  # before any byte of a file is kept
+                self.opened.enter_context(self.api.receiving.places.one(grant.issuer_id))
                 self.spool = self.opened.enter_context(self.api.receiving.spools.open())
             if self.spool.byte_size + len(piece) > self.common.limits.upload_max_bytes:
                 raise ApiError("request_body_too_large", limit=self.common.limits.upload_max_bytes)
@@ -255,7 +256,7 @@ class PreflightHandler(DescribingHandler, WaitingHandler):
         headers, limits = self.request.headers, self.common.limits.params
         body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
         sent = merge(parse_query(self.request.query, limits), body)
-        async with self.api.receiving.place():
+        with self.api.receiving.places.one(grant.issuer_id):
             self.answer(HTTPStatus.OK, await self.api.preflight.judge(grant, sent))
 
 

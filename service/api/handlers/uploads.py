@@ -15,6 +15,7 @@ from ...errors.catalogue import ApiError
 from ...imports.uploads.files import UploadFile
 from ...imports.uploads.resumable import Upload
 from ...models import MAX_ID_LENGTH, Status
+from ...models.grants import Grant
 from ...storages.spool import Spool
 from ..http.on_disk import DiskHandler
 from ..params.upload_metadata import parse_upload_metadata
@@ -109,13 +110,13 @@ class AppendingHandler(TusHandler, ReceivingHandler):
             raise ApiError("upload_content_type")
         self._begin_checksum()
 
-    async def open_file(self, upload: Upload) -> None:
+    async def open_file(self, grant: Grant, upload: Upload) -> None:
         """Start to accept the body.
 
         Raises:
             ApiError: ``too_many_uploads``, ``upload_locked``.
         """
-        await self.opened.enter_async_context(self.api.receiving.place())
+        self.opened.enter_context(self.api.receiving.places.one(grant.issuer_id))
         self.file = await self.opened.enter_async_context(self.api.uploads.opened(upload))
         self.upload = Upload(upload.document, upload.length, self.file.size)
 
@@ -209,7 +210,7 @@ class UploadsHandler(AppendingHandler):
         self.keep_headers({"Location": f"/api/v1/uploads/{self.upload.document.id}"})
         self.tell(self.upload)
         if has_body:
-            await self.open_file(self.upload)
+            await self.open_file(grant, self.upload)
             self.expect_body()
 
     async def post(self) -> None:
@@ -259,7 +260,7 @@ class UploadHandler(AppendingHandler):
         if self.upload.document.status is Status.DONE:  # its file is gone, and must not be created again
             self._check_offset(offset)
             raise ApiError("upload_gone")
-        await self.open_file(self.upload)
+        await self.open_file(grant, self.upload)
         self._check_offset(offset)
         self.expect_body()
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from tornado.web import HTTPError, RequestHandler
 
+from ....plugins.host.turns import act_for
 from ...errors.catalogue import AnyStatus, ApiError, problem_of, reason_phrase
 from ...errors.database import told_as_outage
 from ...errors.params import ParamsError
@@ -159,6 +160,7 @@ class AnsweringHandler(RequestHandler):
         values = self.request.headers.get_list("Authorization")
         with told_as_outage():
             self.grant = await self.common.authenticator.authenticate(values[0] if len(values) == 1 else None)
+        act_for(self.grant.issuer_id)
         self.set_header("X-token", self.grant.token)
         self.log_fields["issuer_id"] = self.grant.issuer_id
         return self.grant

@@ -87,7 +87,8 @@ class ImagesSettings(Section):
         le=4096,
         description=(
             "Images that a process sends at once. Lading answers further requests with status 503 and"
-            " Retry-After. Each image needs 1 to 2 MiB of memory."
+            " Retry-After. Each image needs 1 to 2 MiB of memory. An issuer has half of them at most, so that"
+            " others find room."
         ),
     )
     stall_timeout: Seconds = Field(

@@ -20,6 +20,7 @@ class UploadsSettings(Section):
         le=4096,
         description=(
             "Images that a process receives at once. Lading answers further requests with status 503 and Retry-After."
+            " Batches and preflights count as well. An issuer has half of them at most, so that others find room."
         ),
     )
     stall_timeout: Seconds = Field(
@@ -67,7 +68,7 @@ class EventsSettings(Section):
         le=100_000,
         description=(
             "Event streams that a process has open at once. Lading answers further requests with status 503"
-            " and Retry-After."
+            " and Retry-After. An issuer has half of them at most, so that others find room."
         ),
     )
     per_issuer: int = Field(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from ....plugins.host.turns import Turns
 from .. import StoreUnavailable
 
 Item = TypeVar("Item")
@@ -19,7 +20,7 @@ class Coalescer(Generic[Item, Result]):
         size: size of an item in bytes.
         max_items, max_bytes: bounds of a batch; an item that is larger than ``max_bytes`` goes alone.
         in_flight: how many batches are under way at most.
-        capacity: how many items wait or are under way at most; further callers wait for a place.
+        capacity: how many items wait or are under way at most; further callers wait for a place, in turn by issuer.
         patience: seconds for which a caller waits for a place.
     """
 
@@ -40,7 +41,7 @@ class Coalescer(Generic[Item, Result]):
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._in_flight = in_flight
-        self._places = asyncio.Semaphore(capacity)
+        self._places = Turns(capacity)
         self._waiting: dict[asyncio.Future[Result], Item] = {}
         self._senders: set[asyncio.Task[None]] = set()
         self._sending = 0
@@ -56,7 +57,7 @@ class Coalescer(Generic[Item, Result]):
             StoreUnavailable: there was no place in time, or the coalescer is closed.
             Exception: the item's own outcome.
         """
-        await self._take_place()
+        give_back = await self._take_place()
         try:
             future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
             self._waiting[future] = item
@@ -66,7 +67,7 @@ class Coalescer(Generic[Item, Result]):
             finally:
                 self._waiting.pop(future, None)
         finally:
-            self._places.release()
+            give_back()
 
     async def close(self) -> None:
         """Take nothing more, and return when all that was taken has its outcome. May be called twice."""
@@ -74,18 +75,15 @@ class Coalescer(Generic[Item, Result]):
         while self._senders:
             await asyncio.wait(tuple(self._senders))
 
-    async def _take_place(self) -> None:
-        if self._places.locked():
-            try:
-                async with asyncio.timeout(self._patience):
-                    await self._places.acquire()
-            except TimeoutError:
-                raise StoreUnavailable("too many writes are waiting for the database") from None
-        else:
-            await self._places.acquire()  # at once: no timer is needed
+    async def _take_place(self) -> Callable[[], None]:
+        try:
+            give_back = await self._places.take(self._patience)
+        except TimeoutError:
+            raise StoreUnavailable("too many writes are waiting for the database") from None
         if self._closed:
-            self._places.release()
+            give_back()
             raise StoreUnavailable("the document store is closed")
+        return give_back
 
     def _begin(self) -> None:
         # A task begins with the next turn of the loop, so that what is submitted in this one goes together.

@@ -11,6 +11,7 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, Asyn
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from ....plugins.host.turns import Turns
 from ...models.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
 from .. import StoreUnavailable
 
@@ -65,7 +66,7 @@ class Connection:
         self.clock = self._steady or clock
         self._client: AsyncIOMotorClient[dict[str, Any]] | None = None
         self._collections: dict[tuple[str, str | None], AsyncIOMotorCollection[dict[str, Any]]] = {}
-        self._places = asyncio.Semaphore(options.pool_size)
+        self._places = Turns(options.pool_size)
         self._is_measured = False
 
     async def open(self) -> None:
@@ -118,25 +119,21 @@ class Connection:
         return self._client.get_database(self._options.database)
 
     async def run(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """Do something with the database, among no more than ``pool_size`` at once.
+        """Do something with the database, among no more than ``pool_size`` at once, which issuers do in turn.
 
         Raises:
             StoreUnavailable: it cannot be reached, has no primary, answered too late, could not confirm, or refused.
         """
-        if self._places.locked():
-            try:
-                async with asyncio.timeout(self._options.timeout):
-                    await self._places.acquire()
-            except TimeoutError:
-                raise StoreUnavailable("MongoDB: too many operations are waiting for an answer") from None
-        else:
-            await self._places.acquire()  # at once: no timer is needed
+        try:
+            give_back = await self._places.take(self._options.timeout)
+        except TimeoutError:
+            raise StoreUnavailable("MongoDB: too many operations are waiting for an answer") from None
         try:
             return await operation()
         except PyMongoError as error:
             raise StoreUnavailable(f"MongoDB: {reason_of(error)}") from error
         finally:
-            self._places.release()
+            give_back()
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

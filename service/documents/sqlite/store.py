@@ -49,7 +49,8 @@ class SqliteDocumentStore(DocumentStore):
             the machine's clock is the store's.
         busy_timeout: how long a transaction waits for those of other processes before it gives up.
         readers: number of reading threads, at least 1.
-        queue_size: how many writes, and how many reads, wait or run at most; further callers wait for a place.
+        queue_size: how many writes wait in the queue or run at most; further callers wait for their issuer's turn.
+            Reads are not combined, so each thread has one that runs and one that waits.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class SqliteDocumentStore(DocumentStore):
             run_each,
             threads=readers,
             batch=1,
-            capacity=queue_size,
+            capacity=2 * readers,
         )
         self._news = SqliteNews(self._readers)
         self.search = SqliteImportSearch(self._readers)

@@ -23,6 +23,7 @@ from ...errors.catalogue import ApiError, failure_of
 from ...errors.database import RETRY_AFTER_OUTAGE, told_as_outage
 from ...errors.disk import is_full, outage
 from ...images.removal import Removal
+from ...limits.places import Places
 from ...limits.quotas import Quotas
 from ...models import Failure, Import, Status
 from ...models.clock import Clock
@@ -64,12 +65,17 @@ class Reception:
     started: float = 0.0
 
 
+def too_many() -> ApiError:
+    """The error for an upload without a place."""
+    return ApiError("too_many_uploads", retry_after=RETRY_AFTER_UPLOADS)
+
+
 class Receiving:
     """Receives images; ``run`` renews the leases.
 
     Args:
         removal: removes objects that attempts leave behind when imports end.
-        concurrency: the largest number of concurrent uploads.
+        concurrency: the largest number of concurrent uploads, of which each issuer leaves some to others.
         lease: how long an import keeps running after the last heartbeat of a process that died.
     """
 
@@ -99,10 +105,10 @@ class Receiving:
         self._changes = changes
         self._clock = clock
         self._rng = rng
-        self._concurrency = concurrency
+        self.places = Places(concurrency, too_many)
+        """The places of uploads, and of what else holds a client's bytes: batches and preflights."""
         self._lease = lease
         self._leases = Leases(store, lease)
-        self._running = 0
 
     async def run(self) -> None:
         """Renew the leases, until cancelled; then release them."""
@@ -118,21 +124,6 @@ class Receiving:
                     outage.failed(str(error))
         finally:
             await self._leases.release_all()
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Take one of the places for concurrent uploads.
-
-        Raises:
-            ApiError: ``too_many_uploads``.
-        """
-        if self._running >= self._concurrency:
-            raise ApiError("too_many_uploads", retry_after=RETRY_AFTER_UPLOADS)
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
 
     async def waiting(self, grant: Grant, import_id: str) -> Import:
         """A waiting import that the grant may send bytes to.

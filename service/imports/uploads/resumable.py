@@ -154,8 +154,8 @@ class Uploads:
             return upload
         path = self.folder.path(upload.document.id)
         try:
-            with self.receiving.spools.open() as spool:
-                async with self.receiving.place(), self.receiving.reception(upload.document) as reception:
+            with self.receiving.spools.open() as spool, self.receiving.places.one(upload.document.issuer_id):
+                async with self.receiving.reception(upload.document) as reception:
                     await spool.adopt(path)
                     document = await self.receiving.finish(reception, spool)
         except ApiError as error:

@@ -149,6 +149,6 @@ class TestAClientThatDoesNotRead:
         poll = select.poll()
         poll.register(deaf, 0)
         await until(lambda: bool(poll.poll(0)))  # the connection is reset
-        await until(lambda: assembled.resources.imports.receiving._running == 0)
+        await until(lambda: assembled.resources.imports.receiving.places.taken == 0)
         await assembled.resources.common.in_flight.drained(10)
         deaf.close()

@@ -52,7 +52,7 @@ class Watched:
 
 
 async def nothing_is_left(assembled: Assembled, watched: Watched) -> None:
-    await until(lambda: watched.opened == 0 and assembled.resources.images.images.downloads.running == 0)
+    await until(lambda: watched.opened == 0 and assembled.resources.images.images.downloads.taken == 0)
     await assembled.resources.common.in_flight.drained(10)
     assert not assembled.resources.common.in_flight._requests
 

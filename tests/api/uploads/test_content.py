@@ -16,6 +16,8 @@ from tornado.ioloop import IOLoop
 
 from lading.plugins.errors import StorageUnavailable
 from lading.plugins.testing.images import bombs
+from lading.service.imports.uploads.receiving import too_many
+from lading.service.limits.places import Places
 from lading.service.models import Import, Status
 from tests.api.conftest import Assembled
 from tests.api.uploads.feeding import (
@@ -177,7 +179,7 @@ async def test_one_that_was_cancelled_meanwhile_stays_so(client: Client, assembl
 @pytest.mark.gen_test
 async def test_so_many_at_once_and_no_more(client: Client, assembled: Assembled) -> None:
     receiving = assembled.resources.imports.receiving
-    receiving._concurrency = 1
+    receiving.places = Places(1, too_many)
     first, second = await waiting(client), await waiting(client)
     async with half_sent(client, first):
         await until_status(assembled, first, Status.RUNNING)

@@ -1,8 +1,8 @@
 """A file in a multipart ``POST``, on every document store."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,12 +161,12 @@ async def test_nothing_of_a_file_is_kept_without_a_token(client: Client, assembl
     opened: list[object] = []
     spools = assembled.parts.spools
 
-    @asynccontextmanager
-    async def never() -> AsyncIterator[None]:
+    @contextmanager
+    def never(_issuer_id: str) -> Iterator[None]:
         opened.append(spools)
         yield
 
-    assembled.resources.imports.receiving.place = never  # type: ignore[method-assign]
+    assembled.resources.imports.receiving.places.one = never  # type: ignore[method-assign,assignment]
     response = await post(replace(client, token="none"), ALBUM, FILE)
     assert code_of(response) == (401, "unauthorized")
     assert opened == []

@@ -10,7 +10,7 @@ from lading.plugins.contracts import StoredObject
 from lading.plugins.errors import PluginError, StorageDenied, StorageUnavailable
 from lading.service.errors.catalogue import ApiError
 from lading.service.images.content.ranges import ByteRange
-from lading.service.images.operations import Downloads, Images, StoredImage
+from lading.service.images.operations import Images, StoredImage, places_for_downloads
 from lading.service.models import Import
 from lading.service.models.grants import Grant
 from lading.service.storages.routes import Storages
@@ -25,7 +25,7 @@ DOWN = StorageUnavailable("down")
 
 
 def images_of(shop: Warehouse) -> Images:
-    return Images(shop.store, shop.storages, shop.clock, Downloads(1))
+    return Images(shop.store, shop.storages, shop.clock, places_for_downloads(1))
 
 
 async def kept_twice(shop: Warehouse, **changes: Any) -> StoredImage:

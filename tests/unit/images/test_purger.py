@@ -18,7 +18,7 @@ from lading.backends.memory import MemoryStorage, MemoryStorageOptions
 from lading.plugins.contracts import ObjectMetadata
 from lading.plugins.errors import StorageUnavailable
 from lading.service.errors.catalogue import ApiError
-from lading.service.images.operations import Downloads, Images, StoredImage
+from lading.service.images.operations import Images, StoredImage, places_for_downloads
 from lading.service.images.purger import AGE, FAILURES, Purger
 from lading.service.models import Image, Import, Status
 from lading.service.models.issuers import Issuer
@@ -39,7 +39,9 @@ class Shop:
         self.store = ScriptedStore(self.clock)
         self.backend = MemoryStorage(MemoryStorageOptions())
         self.storage = GuardedStorage(self.backend, name="memory")
-        self.images = Images(self.store, Storages({"memory": self.storage}, "memory"), self.clock, Downloads(1))
+        self.images = Images(
+            self.store, Storages({"memory": self.storage}, "memory"), self.clock, places_for_downloads(1)
+        )
         self.purger = Purger(self.images, self.store, self.clock, random.Random(7))
 
     async def begun(self, storage_name: str = "memory") -> Import:
@@ -149,7 +151,7 @@ async def test_storage_that_does_not_work_is_left_alone_for_the_rest_of_a_look()
         dead = ScriptedStorage()
         guard = GuardedStorage(dead, name="dead")
         storages = Storages({"memory": shop.storage, "dead": guard}, "memory")
-        images = Images(shop.store, storages, shop.clock, Downloads(1))
+        images = Images(shop.store, storages, shop.clock, places_for_downloads(1))
         purger = Purger(images, shop.store, shop.clock, random.Random(7))
         stuck = [await shop.begun("dead") for _ in range(20)]
         others = [await shop.begun() for _ in range(20)]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .....plugins.host.turns import Turns
 from ... import StoreUnavailable
 from .connections import HeldConnection
 from .file import is_unavailability, unavailable
@@ -27,11 +28,17 @@ class Call:
         result, error: the outcome; at most one of them is set.
     """
 
-    def __init__(self, operation: Callable[[sqlite3.Connection], Any], done: asyncio.Future[None]) -> None:
+    def __init__(
+        self,
+        operation: Callable[[sqlite3.Connection], Any],
+        done: asyncio.Future[None],
+        give_back: Callable[[], None],
+    ) -> None:
         self.operation = operation
         self.result: Any = None
         self.error: Exception | None = None
         self._done = done
+        self._give_back = give_back
 
     @property
     def is_wanted(self) -> bool:
@@ -39,7 +46,8 @@ class Call:
         return not self._done.cancelled()
 
     def deliver(self) -> None:
-        """Wake the waiting task, on the event loop."""
+        """Give the place of the call back and wake the waiting task, on the event loop."""
+        self._give_back()
         if not self._done.done():
             self._done.set_result(None)
 
@@ -55,7 +63,8 @@ class ConnectionThreads:
             transaction open, the whole batch has failed.
         threads: how many.
         batch: how many calls at most are handed to ``process`` at once.
-        capacity: how many calls at most wait or run; further callers wait for a place.
+        capacity: how many calls at most wait in the queue or run; further callers wait for a place, which issuers get
+            in turn. The queue itself knows no turns, so a call is behind as many others at most.
     """
 
     def __init__(
@@ -75,7 +84,7 @@ class ConnectionThreads:
         self._process = process
         self._count = threads
         self._batch = batch
-        self._places = asyncio.Semaphore(capacity)
+        self._places = Turns(capacity)
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._is_open = False
         self._threads: list[threading.Thread] = []
@@ -111,12 +120,12 @@ class ConnectionThreads:
         Raises:
             StoreUnavailable: the database does not answer, or the threads are not open.
         """
-        await self._places.acquire()
+        give_back = await self._places.take()
         if not self._is_open:
-            self._places.release()
+            give_back()
             raise StoreUnavailable(f"SQLite database {self._path} is not open")
         done: asyncio.Future[None] = self._loop.create_future()
-        call = Call(operation, done)
+        call = Call(operation, done, give_back)
         self._queue.put(call)
         await done
         if call.error is not None:
@@ -186,7 +195,6 @@ class ConnectionThreads:
 
     def _deliver(self, calls: Sequence[Call]) -> None:
         for call in calls:
-            self._places.release()
             call.deliver()
 
     def _post(self, callback: Callable[..., None], *args: Any) -> None:

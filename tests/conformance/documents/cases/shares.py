@@ -11,7 +11,7 @@ from lading.backends.guard.storage import GuardedStorage
 from lading.backends.memory import MemoryStorage, MemoryStorageOptions
 from lading.plugins.contracts import ObjectMetadata
 from lading.service.documents import DocumentStore
-from lading.service.images.operations import Downloads, Images
+from lading.service.images.operations import Images, places_for_downloads
 from lading.service.models import Import, Share, Status
 from lading.service.models.grants import Grant
 from lading.service.storages.copies import once
@@ -77,7 +77,7 @@ async def check_that_they_are_deleted_one_by_one(
     )
     metadata = ObjectMetadata(len(DATA), first.image.sha256, first.image.content_type)
     await backend.save(first.image.key, once(DATA), metadata)
-    images = Images(store, Storages({backend.name: backend}, backend.name, None), clock, Downloads(1))
+    images = Images(store, Storages({backend.name: backend}, backend.name, None), clock, places_for_downloads(1))
     grant = Grant("issuer", "organization", "token", admin=True)
     assert (await images.get(grant, first.image_id or "")).document == first
     assert await store.stored_bytes("organization") == len(DATA)

@@ -12,6 +12,7 @@ import pytest
 from lading.plugins.contracts import Source
 from lading.plugins.errors import HeaderNotAllowed, UrlInvalid, UrlPortNotAllowed, UrlSchemeNotAllowed
 from lading.plugins.fetchers.http.fetcher import HttpFetcher
+from lading.plugins.host.turns import on_behalf_of
 from lading.plugins.testing.origin import Behaviour, Exchange, Origin, answer, head, raw, repeat
 from tests.unit.plugins.fetchers.support import fetch, http_fetcher
 
@@ -124,6 +125,30 @@ async def test_fetches_at_once_are_bounded_and_wait_for_their_turn() -> None:
     assert next(running) == 21
     assert most <= 2
     assert origin.connections <= 2
+
+
+@pytest.mark.gen_test
+async def test_issuers_take_turns_at_the_connections() -> None:
+    async with Origin({"/a": answer(b"image")}) as origin, http_fetcher(connections=1) as fetcher:
+        served = []
+
+        async def one(issuer: str, kind: str) -> None:
+            with on_behalf_of(issuer):
+                if kind == "fetch":
+                    await fetch(fetcher, origin.url("/a"))
+                else:
+                    await fetcher.post(origin.url("/a"), {}, b"", timeout=20)
+            served.append(issuer)
+
+        async with fetcher.open(Source(origin.url("/a"))) as fetched:
+            asked = [("hog", "fetch")] * 5 + [("hog", "post")] * 5 + [("guest", "fetch"), ("other", "post")]
+            tasks = []
+            for issuer, kind in asked:
+                tasks.append(asyncio.create_task(one(issuer, kind)))
+                await asyncio.sleep(0)
+            assert [chunk async for chunk in fetched.chunks] == [b"image"]
+        await asyncio.gather(*tasks)
+        assert served[:3] == ["hog", "guest", "other"]
 
 
 @pytest.mark.gen_test
