@@ -67,6 +67,7 @@ def make_resources(
         stopped=stopped,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
+    uploads = _uploads(parts, imports, actions, receiving)
     return Resources(
         common=_common(parts),
         imports=ImportsApi(
@@ -84,7 +85,7 @@ def make_resources(
             receiving=receiving,
         ),
         batches=_batches(parts, imports, actions, receiving),
-        uploads=_uploads(parts, imports, actions, receiving),
+        uploads=uploads,
         images=ImagesApi(images, settings.images.max_age),
         events=EventsApi(
             imports=imports,
@@ -93,7 +94,14 @@ def make_resources(
             stream_seconds=settings.events.max_duration,
             heartbeat=settings.events.heartbeat,
         ),
-        readiness=Readiness({"documents": parts.store.ping, "storage": parts.storages.backend.ping}),
+        readiness=Readiness(
+            {
+                "documents": parts.store.ping,
+                "storage": parts.storages.backend.ping,
+                "spool": parts.spools.ping,
+                "uploads": uploads.uploads.ping,
+            }
+        ),
         description=Description(imports.rules, settings.uploads.max_bytes),
         webhooks=None if parts.webhooks is None else parts.webhooks.api,
     )

@@ -28,6 +28,7 @@ from ..models.clock import Clock
 from ..work.worker import Worker
 from .api_wiring import make_resources
 from .collector import settle
+from .disk_space import say_if_short
 from .wiring import Parts, make_mirroring, make_purger, make_worker, open_parts
 
 REQUEST_GRACE = 5.0
@@ -76,6 +77,7 @@ async def serve(
         log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
         listening()
         await _say_if_nobody_can_come(settings, service.parts)
+        await say_if_short(settings, components, service.parts.spools, receives=True)
         await wait_for_stop(stop, service.worker_task)
         log.info("stopping", grace=settings.service.shutdown_timeout)
 
@@ -94,6 +96,7 @@ async def work(settings: Settings, components: Components, clock: Clock, stop: a
         async with progress, _sending_webhooks(parts), _worker_running(worker) as task:
             settle()
             log.info("working", documents=settings.documents.backend, pid=os.getpid())
+            await say_if_short(settings, components, parts.spools, receives=False)
             await wait_for_stop(stop, task)
             log.info("stopping", grace=settings.service.shutdown_timeout)
 

@@ -5,13 +5,14 @@ Only this module knows which class implements which contract. Components close i
 
 import random
 from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from ...backends.guard.capabilities import files_of, signer_of
 from ...backends.guard.storage import GuardedStorage
+from ...plugins.capabilities import SupportsFiles
 from ...plugins.host.watch import Watch
 from ..config import Components, Settings
 from ..documents import DocumentStore
@@ -126,9 +127,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         quotas = Quotas(store, settings.limits.organization_stored_bytes)
         progress = Progress(store)
         files = files_of(storages.backend)
-        # By default a long body is spooled where it can become the stored object.
-        make_file = files.make_file if files is not None and worker.spool_directory is None else None
-        spools = Spools(worker.spool_memory_bytes, worker.spool_directory, executor, make_file)
+        spools = make_spools(settings, files, executor)
         importer = Importer(
             fetchers=fetchers,
             detectors=detectors_for(settings, components, stack, watch),
@@ -162,6 +161,13 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             longest_url=longest_url_of(components),
             webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng),
         )
+
+
+def make_spools(settings: Settings, files: SupportsFiles | None, executor: Executor) -> Spools:
+    """Makes spools. By default a long body is spooled where it can become the stored object."""
+    worker = settings.worker
+    make_file = files.make_file if files is not None and worker.spool_directory is None else None
+    return Spools(worker.spool_memory_bytes, worker.spool_directory, executor, make_file)
 
 
 @asynccontextmanager

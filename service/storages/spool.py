@@ -14,12 +14,14 @@ import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import IO
 
 from ...plugins.host.hashing import update_held
+from ..observe.outages import Outage
+from .free_space import free_bytes
 from .pieces import Gathered
 
 CHUNK_BYTES = 1024 * 1024
@@ -39,14 +41,10 @@ class Spool:
         byte_size: the number of written bytes.
     """
 
-    def __init__(
-        self, memory_bytes: int, directory: Path | None, executor: Executor, make_file: MakesFile | None = None
-    ) -> None:
+    def __init__(self, spools: "Spools") -> None:
         self.byte_size = 0
-        self._memory_bytes = memory_bytes
-        self._directory = directory
-        self._executor = executor
-        self._make_file = make_file
+        self._spools = spools
+        self._executor = spools.executor
         self._digest = hashlib.sha256()
         self._gathered = Gathered()
         self._written_at: int | None = None
@@ -89,7 +87,7 @@ class Spool:
         """
         self.byte_size += len(chunk)
         self._gathered.add(chunk)
-        if self._gathered.byte_size > self._memory_bytes:
+        if self._gathered.byte_size > self._spools.memory_bytes:
             await self._flush_to_disk()
 
     async def complete(self) -> None:
@@ -99,7 +97,7 @@ class Spool:
             OSError: see ``fill``.
         """
         if self._in_memory:
-            self._file = _memory_file(self._directory)
+            self._file = _memory_file(self._spools.directory)
             content = self._gathered.take()
             if len(content) <= SMALL_BYTES:
                 self._small = content
@@ -186,12 +184,17 @@ class Spool:
             with contextlib.suppress(Exception):  # the caller asked for the cancellation
                 work.result()
             raise cancellation
-        work.result()
+        try:
+            work.result()
+        except OSError as error:
+            self._spools.outage.failed(str(error))
+            raise
+        self._spools.outage.worked()
 
     def _flush(self) -> None:
         if self._file is None:
             self._in_memory = False
-            self._file = _disk_file(self._directory, self._make_file)
+            self._file = self._spools.disk_file()
         # Without joining them, which would keep the interpreter's lock from the event loop.
         pieces = self._gathered.take_pieces()
         for piece in pieces:
@@ -241,21 +244,48 @@ class Spools:
         directory: folder of the temporary files; None for the system's.
         executor: writes and reads the disk; bounded, owned by the caller.
         make_file: makes a temporary file outside of ``directory``, see ``SupportsFiles.make_file``.
+        outage: the state of the disk, as writing spools see it.
     """
 
     memory_bytes: int
     directory: Path | None
     executor: Executor
     make_file: MakesFile | None = None
+    outage: Outage = field(default_factory=lambda: Outage("the folder for spools"))
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Spool]:
         """An empty spool that is closed on exit."""
-        spool = Spool(self.memory_bytes, self.directory, self.executor, self.make_file)
+        spool = Spool(self)
         try:
             yield spool
         finally:
             spool.close()
+
+    def disk_file(self) -> IO[bytes]:
+        """An empty temporary file on disk. Blocks.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        return _disk_file(self.directory, self.make_file)
+
+    def free_bytes(self) -> int:
+        """The room on the disk of the spools. Blocks.
+
+        Raises:
+            OSError: the disk has no room for a spool, or cannot be written.
+        """
+        with self.disk_file() as file:
+            return free_bytes(file)
+
+    async def ping(self) -> None:
+        """Check that the disk has room for a spool.
+
+        Raises:
+            OSError: see ``free_bytes``.
+        """
+        await asyncio.get_running_loop().run_in_executor(self.executor, self.free_bytes)
 
 
 def _memory_file(directory: Path | None) -> "IO[bytes] | _MemoryFile":

@@ -14,6 +14,7 @@ from ...plugins.host.record import tracing
 from ...plugins.host.turns import on_behalf_of
 from ..documents import DocumentStore, StoreUnavailable
 from ..errors.catalogue import HOST_UNAVAILABLE, INTERNAL, SECRETS_UNREADABLE, WORKER_LOST, failure_of
+from ..errors.disk import failure_of_disk
 from ..images.removal import Removal
 from ..limits.quotas import Quotas
 from ..models import Failure, Import, Status
@@ -64,12 +65,14 @@ class _Decided:
         transition: makes the next state of the import.
         error: the plugin's error, if a plugin failed.
         has_saved: whether storage holds an object of this import.
+        reason: of a failure without a plugin's error, for the log.
     """
 
     document: Import
     transition: Transition
     error: PluginError | None = None
     has_saved: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ class Attempts:
         told = error if self.awake.lost() == lost_before else None
         if result is None:
             return Ended(told, is_outage=False, is_done=False)
-        _log_result(result, error, time.monotonic() - started)
+        _log_result(result, error, time.monotonic() - started, decided.reason)
         is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
         if told is not error or isinstance(error, FetcherBusy):
             is_outage = False  # which storage has no part in
@@ -204,9 +207,11 @@ class Attempts:
             log.error("cannot decrypt the secrets of an import", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
             # A missing key is an operator's fault, like an outage. A final failure would destroy the secrets for good.
             return _Decided(document, self._after_outage(document, SECRETS_UNREADABLE))
-        except OSError:
-            log.exception("spooling failed", import_id=document.id)
-            return _Decided(document, self._after_outage(document, INTERNAL))
+        except OSError as error:
+            failure = failure_of_disk(error)
+            if failure is None:
+                log.exception("spooling failed", import_id=document.id)
+            return _Decided(document, self._after_outage(document, failure or INTERNAL), reason=str(error))
         except Exception:
             log.exception("an attempt failed unexpectedly", import_id=document.id)
             return _Decided(document, self._again_or_failed(document, INTERNAL, None))
@@ -262,7 +267,7 @@ def _frames(error: PluginFault) -> list[str]:
     return [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-MAX_FRAMES:]]
 
 
-def _log_result(result: Import, error: PluginError | None, seconds: float) -> None:
+def _log_result(result: Import, error: PluginError | None, seconds: float, reason: str | None = None) -> None:
     log.info(
         "import",
         import_id=result.id,
@@ -271,7 +276,7 @@ def _log_result(result: Import, error: PluginError | None, seconds: float) -> No
         attempts=result.attempts,
         code=result.error.code if result.error else None,
         plugin=error.plugin if error else None,
-        reason=(error.internal or None) if error else None,
+        reason=(error.internal or None) if error else reason,
         host=result.host or None,
         byte_size=result.image.byte_size if result.image and result.status is Status.DONE else None,
         seconds=round(seconds, 6),

@@ -1,4 +1,4 @@
-"""``/healthz``: the process is alive. ``/readyz``: the database and the storage answer."""
+"""``/healthz``: the process is alive. ``/readyz``: the database, the storage and the disks work."""
 
 from http import HTTPStatus
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
+from ...storages.free_space import free_bytes_in
+
 _NAME: Final = re.compile(r"[0-9a-f-]{36}")
 _SUFFIX: Final = ".part"
 
@@ -121,6 +123,14 @@ class UploadFolder:
         """Remove the file, if there is one. Blocks."""
         with contextlib.suppress(FileNotFoundError):
             self.path(upload_id).unlink()
+
+    def check_room(self) -> None:
+        """Check that the folder can take more bytes. Creates no folder. Blocks.
+
+        Raises:
+            OSError: its disk has no room, or it cannot be written.
+        """
+        free_bytes_in(self._directory)
 
     def ids(self) -> Iterator[str]:
         """The ids of the uploads that have files. Blocks while iterated."""

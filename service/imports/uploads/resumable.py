@@ -203,6 +203,14 @@ class Uploads:
             log.info("removed files of ended uploads", files=removed)
         return removed
 
+    async def ping(self) -> None:
+        """Check that the folder of the files can take more bytes.
+
+        Raises:
+            OSError: it cannot.
+        """
+        await self._blocking(self.folder.check_room)
+
     async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking call in a thread. A cancelled caller waits for its end, since the file must stay open until
         then.

@@ -1,18 +1,21 @@
 """Attempts that fail through no fault of the import, that are given up, cancelled, or not written."""
 
 import asyncio
+import errno
+import os
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+import lading.service.storages.spool
 from lading.plugins.contracts import Source
 from lading.plugins.errors import OriginNotFound, StorageUnavailable, UrlInvalid
 from lading.service.documents import StoreUnavailable
 from lading.service.errors.catalogue import INTERNAL, WORKER_LOST
-from lading.service.models import Import, Status
+from lading.service.errors.disk import FULL, UNAVAILABLE
+from lading.service.models import Failure, Import, Status
 from lading.service.work.attempts import MAX_ABANDONED, MAX_OUTAGE
 from lading.service.work.results import ResultNotWritten
 from tests.support.attempting import claimed, raise_where_it_belongs
@@ -48,14 +51,36 @@ async def test_an_outage_is_waited_for_no_longer_than_a_day(age: timedelta) -> N
 
 
 @pytest.mark.gen_test
-async def test_a_spool_that_cannot_be_written_is_an_outage_of_our_own() -> None:
+@pytest.mark.parametrize(
+    ("number", "failure"),
+    [
+        (errno.ENOSPC, FULL),
+        (errno.EDQUOT, FULL),
+        (errno.EROFS, UNAVAILABLE),
+        (errno.ENOENT, UNAVAILABLE),
+        (errno.EIO, UNAVAILABLE),
+        (errno.EMFILE, INTERNAL),
+    ],
+)
+async def test_a_spool_that_cannot_be_written_is_an_outage_of_our_own(
+    monkeypatch: pytest.MonkeyPatch, number: int, failure: Failure
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
     async with claimed() as shop:
-        shop.importer._spools = replace(shop.importer._spools, memory_bytes=0, directory=Path("/nonexistent/folder"))
+        shop.importer._spools = replace(shop.importer._spools, memory_bytes=0)
+        monkeypatch.setattr(lading.service.storages.spool, "_disk_file", fails)
         with capture_logs() as logs:
             assert (await shop.attempts.run(shop.document)).is_outage
         found = await shop.result()
-        assert (found.status, found.attempts, found.error) == (Status.QUEUED, 0, INTERNAL)
-        assert any(line["event"] == "spooling failed" and line["log_level"] == "error" for line in logs)
+        assert (found.status, found.attempts, found.error) == (Status.QUEUED, 0, failure)
+        assert found.error is not None
+        assert os.strerror(number) not in found.error.detail
+        (line,) = (line for line in logs if line["event"] == "import")
+        assert (line["code"], os.strerror(number) in line["reason"]) == (failure.code, True)
+        assert any(line["event"] == "a component is down" for line in logs), "the folder for spools"
+        assert any("exc_info" in line for line in logs) == (failure is INTERNAL), "a defect has a traceback"
 
 
 @pytest.mark.gen_test
