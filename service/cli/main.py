@@ -67,8 +67,14 @@ def demo_command(directory: Path, port: int, once: bool) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, instead of [service] port.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Number of processes, instead of [service] processes.")
 @click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)
+@click.option("--admin-fd", "admin_descriptors", type=int, multiple=True, hidden=True)
 def serve_command(
-    config: Path | None, address: str | None, port: int | None, processes: int | None, descriptors: tuple[int, ...]
+    config: Path | None,
+    address: str | None,
+    port: int | None,
+    processes: int | None,
+    descriptors: tuple[int, ...],
+    admin_descriptors: tuple[int, ...],
 ) -> None:
     """Run the service.
 
@@ -89,7 +95,10 @@ def serve_command(
             "[worker] enabled = false with [documents] backend = memory: no worker can reach the imports"
         )
     if descriptors:
-        _run_until_stopped(settings, lambda clock, stop: serve_as_child(settings, components, clock, stop, descriptors))
+        _run_until_stopped(
+            settings,
+            lambda clock, stop: serve_as_child(settings, components, clock, stop, descriptors, admin_descriptors),
+        )
     elif settings.service.processes == 1:
         _run_until_stopped(settings, lambda clock, stop: serve(settings, components, clock, stop))
     elif keeps_documents(settings):

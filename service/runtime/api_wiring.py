@@ -1,6 +1,6 @@
 """Makes the values that the handlers work with: the second half of the composition root."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -29,7 +29,7 @@ from ..imports.uploads.resumable import Uploads
 from ..imports.validation import ParamRules
 from ..limits.places import Places
 from ..limits.rates import Policy, Rates
-from ..observe.readiness import Readiness
+from ..observe.readiness import Probe, Readiness
 from ..work.backlog import Backlog
 from ..work.pipeline.duplicates import Duplicates
 from .wiring import Parts, make_images
@@ -94,16 +94,21 @@ def make_resources(
             stream_seconds=settings.events.max_duration,
             heartbeat=settings.events.heartbeat,
         ),
-        readiness=Readiness(
-            {
-                "documents": parts.store.ping,
-                "storage": parts.storages.backend.ping,
-                "spool": parts.spools.ping,
-                "uploads": uploads.uploads.ping,
-            }
-        ),
+        readiness=make_readiness(parts, {"uploads": uploads.uploads.ping}),
         description=Description(imports.rules, settings.uploads.max_bytes),
         webhooks=None if parts.webhooks is None else parts.webhooks.api,
+    )
+
+
+def make_readiness(parts: Parts, more: Mapping[str, Probe] | None = None) -> Readiness:
+    """Whether imports, and what ``more`` names, can do their work: the database, the storage for new images, spools."""
+    return Readiness(
+        {
+            "documents": parts.store.ping,
+            "storage": parts.storages.backend.ping,
+            "spool": parts.spools.ping,
+            **(more or {}),
+        }
     )
 
 

@@ -19,16 +19,18 @@ from tornado.httpserver import HTTPServer
 
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.errors import PluginError
-from ..api.app import bind, make_app, make_server
+from ..api.app import make_app, make_server
 from ..api.http.in_flight import InFlight
 from ..api.http.listening import patient
 from ..api.resources import Resources
 from ..config import Components, Settings
 from ..models.clock import Clock
 from ..work.worker import Worker
-from .api_wiring import make_resources
+from .admin import administered
+from .api_wiring import make_readiness, make_resources
 from .collector import settle
 from .disk_space import say_if_short
+from .sockets import close_all, listen, url_of
 from .wiring import Parts, make_mirroring, make_purger, make_worker, open_parts
 
 REQUEST_GRACE = 5.0
@@ -55,6 +57,7 @@ async def serve(
     stop: asyncio.Event,
     *,
     inherited: Sequence[socket.socket] = (),
+    inherited_admin: Sequence[socket.socket] = (),
     listening: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the service until ``stop`` is set.
@@ -65,6 +68,7 @@ async def serve(
         clock: gives the time.
         stop: set it to stop the service.
         inherited: listening sockets from a supervisor; without any, this binds the configured address.
+        inherited_admin: the same of the admin listener.
         listening: called when the service answers requests.
 
     Raises:
@@ -72,7 +76,7 @@ async def serve(
         StoreUnavailable: the database cannot be opened.
         WorkerDied: the embedded worker failed.
     """
-    async with running(settings, components, clock, inherited=inherited) as service:
+    async with running(settings, components, clock, inherited=inherited, inherited_admin=inherited_admin) as service:
         settle()
         log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
         listening()
@@ -93,7 +97,8 @@ async def work(settings: Settings, components: Components, clock: Clock, stop: a
         await _first_ping(parts)
         worker = make_worker(parts)
         progress = _in_the_background(parts.progress.run, "progress")
-        async with progress, _sending_webhooks(parts), _worker_running(worker) as task:
+        admin = administered(parts, make_readiness(parts))
+        async with admin, progress, _sending_webhooks(parts), _worker_running(worker) as task:
             settle()
             log.info("working", documents=settings.documents.backend, pid=os.getpid())
             await say_if_short(settings, components, parts.spools, receives=False)
@@ -107,18 +112,27 @@ class RunningService:
     Attributes:
         parts: the opened parts.
         url: its base URL, with the actual port.
+        admin_url: that of the admin listener; None without one.
         worker_task: the task of the embedded worker, or None without one.
     """
 
-    def __init__(self, parts: Parts, url: str, worker_task: asyncio.Task[None] | None) -> None:
+    def __init__(
+        self, parts: Parts, url: str, worker_task: asyncio.Task[None] | None, admin_url: str | None = None
+    ) -> None:
         self.parts = parts
         self.url = url
+        self.admin_url = admin_url
         self.worker_task = worker_task
 
 
 @asynccontextmanager
 async def running(
-    settings: Settings, components: Components, clock: Clock, *, inherited: Sequence[socket.socket] = ()
+    settings: Settings,
+    components: Components,
+    clock: Clock,
+    *,
+    inherited: Sequence[socket.socket] = (),
+    inherited_admin: Sequence[socket.socket] = (),
 ) -> AsyncIterator[RunningService]:
     """A listening service with its embedded worker; on exit, everything stops in order. Arguments and errors: see
     ``serve``.
@@ -126,7 +140,7 @@ async def running(
     options = settings.service
     sockets = patient(inherited or listen(options.address, options.port))
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(_close_all, sockets)
+        stack.callback(close_all, sockets)
         parts = await stack.enter_async_context(open_parts(settings, components, clock))
         await _first_ping(parts)
         await stack.enter_async_context(_sending_webhooks(parts))
@@ -136,6 +150,7 @@ async def running(
         await stack.enter_async_context(_in_the_background(make_purger(parts).run, "purger"))
         await stack.enter_async_context(_in_the_background(make_mirroring(parts).run, "mirroring"))
         resources = _resources(parts, worker)
+        admin_url = await stack.enter_async_context(administered(parts, resources.readiness, inherited_admin))
         await stack.enter_async_context(_in_the_background(resources.imports.receiving.run, "uploads"))
         await stack.enter_async_context(_in_the_background(resources.uploads.uploads.run, "files of uploads"))
         stack.push_async_callback(resources.events.events.feeds.close)
@@ -148,28 +163,13 @@ async def running(
         )
         server.add_sockets(sockets)
         stack.push_async_callback(_stop_server, server, resources.common.in_flight)
-        yield RunningService(parts, url_of(sockets[0]), task)
+        yield RunningService(parts, url_of(sockets[0]), task, admin_url)
 
 
 def _resources(parts: Parts, worker: Worker | None) -> Resources:
     if worker is None:
         return make_resources(parts, lambda: None)
     return make_resources(parts, worker.wake, worker.stop_import)
-
-
-def listen(address: str, port: int) -> Sequence[socket.socket]:
-    """The listening sockets.
-
-    Raises:
-        OSError: the address cannot be bound; its text names it.
-    """
-    try:
-        return bind(address, port)
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except UnicodeError:  # from the codec for host names
-        reason = "not a host name"
-    raise OSError(f"cannot listen on {address} port {port}: {reason}")
 
 
 async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
@@ -253,17 +253,6 @@ async def _stop_server(server: HTTPServer, in_flight: InFlight) -> None:
     await server.close_all_connections()
     # Everything that those requests use must close after them.
     await in_flight.drained(CLOSE_GRACE)
-
-
-def _close_all(sockets: Sequence[socket.socket]) -> None:
-    for listening in sockets:
-        listening.close()
-
-
-def url_of(listening: socket.socket) -> str:
-    """The base URL of a listening socket, with the actual port."""
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextmanager

@@ -24,7 +24,9 @@ import structlog
 
 from ..config import Components, Settings
 from ..models.clock import Clock
-from .serving import listen, serve, url_of
+from .admin import admin_sockets
+from .serving import serve
+from .sockets import close_all, listen, url_of
 from .standby import answering
 
 KILL_AFTER_GRACE = 15.0
@@ -77,6 +79,7 @@ class Supervisor:
         arguments: of the ``lading`` command that a child runs, without those about the socket.
         environ: the children's environment.
         sockets: the sockets that the children listen on; the caller closes them.
+        admin: the same of the admin listener.
         processes: number of children, at least 1.
         grace: seconds that a child may take to stop.
         serving: which children serve.
@@ -87,6 +90,7 @@ class Supervisor:
     sockets: Sequence[socket.socket]
     processes: int
     grace: float
+    admin: Sequence[socket.socket] = ()
     serving: Serving = field(default_factory=Serving)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -113,7 +117,7 @@ class Supervisor:
                 continue
             log.warning("no child process serves; the supervisor answers requests with 503")
             try:
-                async with answering(self.sockets):
+                async with answering([*self.sockets, *self.admin]):
                     await self.serving.by_some.wait()
             except OSError as error:
                 log.error("the supervisor cannot answer requests with 503", reason=str(error))  # noqa: TRY400  # its text says it all
@@ -181,8 +185,9 @@ class Supervisor:
             self.serving.begins(number)
 
     async def _start(self, stdin: socket.socket) -> Process:
-        descriptors = [listening.fileno() for listening in self.sockets]
-        options = [option for descriptor in descriptors for option in ("--listen-fd", str(descriptor))]
+        named = [("--listen-fd", one.fileno()) for one in self.sockets]
+        named += [("--admin-fd", one.fileno()) for one in self.admin]
+        options = [text for name, descriptor in named for text in (name, str(descriptor))]
         return await asyncio.create_subprocess_exec(
             sys.executable,
             # Neither the working directory nor PYTHONPATH decides what the child imports (CWE-427).
@@ -194,7 +199,7 @@ class Supervisor:
             stdin=stdin.fileno(),
             stdout=DEVNULL,
             env={name: value for name, value in self.environ.items() if name != "PYTHONPATH"},
-            pass_fds=descriptors,
+            pass_fds=[descriptor for _, descriptor in named],
             # Ctrl-C at a terminal reaches the whole process group, and only the parent must react.
             start_new_session=True,
         )
@@ -203,33 +208,42 @@ class Supervisor:
 async def supervise(
     settings: Settings, arguments: Sequence[str], environ: Mapping[str, str], stop: asyncio.Event
 ) -> None:
-    """Bind the configured address and keep ``[service] processes`` children on it until ``stop`` is set.
+    """Bind the configured addresses and keep ``[service] processes`` children on them until ``stop`` is set.
+
+    The kernel gives each connection to one of the children, also at the admin listener: whichever child answers there,
+    it answers for all of them.
 
     Raises:
-        OSError: the address cannot be bound.
+        OSError: an address cannot be bound.
     """
     options = settings.service
-    sockets = listen(options.address, options.port)
-    try:
+    with contextlib.ExitStack() as stack:
+        sockets = listen(options.address, options.port)
+        stack.callback(close_all, sockets)
+        admin = admin_sockets(settings)
+        stack.callback(close_all, admin)
         log.info("supervising", address=url_of(sockets[0]), processes=options.processes, pid=os.getpid())
-        supervisor = Supervisor(arguments, environ, sockets, options.processes, options.shutdown_timeout)
+        supervisor = Supervisor(arguments, environ, sockets, options.processes, options.shutdown_timeout, admin)
         await supervisor.run(stop)
-    finally:
-        for listening in sockets:
-            listening.close()
 
 
 async def serve_as_child(
-    settings: Settings, components: Components, clock: Clock, stop: asyncio.Event, descriptors: Sequence[int]
+    settings: Settings,
+    components: Components,
+    clock: Clock,
+    stop: asyncio.Event,
+    descriptors: Sequence[int],
+    admin_descriptors: Sequence[int] = (),
 ) -> None:
     """Run the service on the supervisor's sockets until ``stop`` is set or the supervisor is gone.
 
     Errors: see ``lading.service.runtime.serving.serve``.
     """
     sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    admin = [socket.socket(fileno=descriptor) for descriptor in admin_descriptors]
     watch = asyncio.create_task(_stop_with_parent(stop), name="supervisor watch")
     try:
-        await serve(settings, components, clock, stop, inherited=sockets, listening=_tell_parent)
+        await serve(settings, components, clock, stop, inherited=sockets, inherited_admin=admin, listening=_tell_parent)
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)

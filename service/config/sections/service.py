@@ -32,6 +32,7 @@ from ..fields import (
     web_origins,
 )
 from ..ini import Sections
+from .admin import AdminSettings
 from .documents import DocumentsSettings, MongoSettings, SqliteSettings
 from .storage import ImagesSettings, StorageSettings
 from .uploads import BatchesSettings, EventsSettings, UploadsSettings
@@ -211,6 +212,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "batches": BatchesSettings,
         "events": EventsSettings,
         "webhooks": WebhooksSettings,
+        "admin": AdminSettings,
     }
 )
 """The sections that exist once, by name."""
@@ -227,7 +229,7 @@ class Settings:
 
     Attributes:
         service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads, batches,
-            events, webhooks: the section of that name.
+            events, webhooks, admin: the section of that name.
         issuers: by id, the issuers of the configuration itself.
         plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
             secrets: no repr.
@@ -249,6 +251,7 @@ class Settings:
     batches: BatchesSettings = field(default_factory=BatchesSettings)
     events: EventsSettings = field(default_factory=EventsSettings)
     webhooks: WebhooksSettings = field(default_factory=WebhooksSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
     plugin_sections: Sections = field(default_factory=dict, repr=False)
 
     def plugin_options(self, kind: Kind, name: str) -> Mapping[str, str]:

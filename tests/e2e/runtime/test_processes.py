@@ -262,7 +262,9 @@ def test_a_service_and_a_worker_share_one_file_and_the_worker_does_the_work(depl
         client = client_of(service)
         import_ids = post(client, origin, 50)
         assert deployment.statuses() == {"queued": 50}
-        worker = deployment.start("worker")
+        worker = deployment.start("worker", LADING_ADMIN__PORT="0")
+        admin = HttpClient(worker.wait_for("admin listening")["address"])
+        assert (admin.get("/healthz"), admin.get("/readyz")[1]["status"]) == ((200, {"status": "ok"}), "ready")
         import_ids += post(client, origin, 50)
         assert Counter(client.final(import_id)["status"] for import_id in import_ids) == {"done": 100}
         assert worker.terminate() == 0

@@ -51,8 +51,9 @@ async def until_gone(pids: set[int]) -> None:
 async def test_children_share_the_work_and_a_dead_one_is_replaced(tmp_path: Path) -> None:
     data = jpeg()
     async with Origin({"/a.jpg": answer(data)}) as origin:
-        with start(tmp_path) as service:
+        with start(tmp_path, LADING_ADMIN__PORT="0") as service:
             client = Client(service.wait_for("supervising")["address"], token())
+            admin = service.wait_for("admin listening")["address"]
             first = await until_listening(service, PROCESSES)
             assert first == set(children_of(service.process.pid))
             posted = []
@@ -67,6 +68,9 @@ async def test_children_share_the_work_and_a_dead_one_is_replaced(tmp_path: Path
             second = await until_listening(service, PROCESSES + 1)
             documents = [await final(client, import_id) for import_id in posted]
             assert {document["status"] for document in documents} == {"done"}
+            assert {line["address"] for line in events(service, "admin listening")} == {admin}, "one for all of them"
+            response = await AsyncHTTPClient().fetch(f"{admin}/readyz")
+            assert json.loads(response.body)["status"] == "ready"
             assert service.terminate() == 0
             await until_gone(second)
 

@@ -77,3 +77,26 @@ async def test_a_cancelled_question_blocks_no_other() -> None:
     assert await second == ()
     assert first.cancelled()
     assert (part.probes, part.cancelled) == (2, 1)
+
+
+@pytest.mark.gen_test
+async def test_a_part_that_nobody_needs_is_told_of_and_keeps_nobody_from_being_ready() -> None:
+    good, bad = Part(), Part(StorageUnavailable("full"))
+    readiness = Readiness({"good": good.ping}, others={"bad": bad.ping})
+    assert await readiness.failing() == ()
+    (works, fails) = await readiness.parts()
+    assert (works.name, works.works, works.is_required, works.reason) == ("good", True, True, "")
+    assert (fails.name, fails.works, fails.is_required) == ("bad", False, False)
+    assert "full" in fails.reason
+    assert works.seconds >= 0
+
+
+@pytest.mark.gen_test
+async def test_one_readiness_within_another_shares_its_probes() -> None:
+    inner_part, outer_part = Part(RuntimeError("broken")), Part()
+    inner = Readiness({"inner": inner_part.ping}, max_age=3600)
+    outer = Readiness({"outer": outer_part.ping}, max_age=3600, within=inner)
+    assert await inner.failing() == ("inner",)
+    assert [part.name for part in await outer.parts()] == ["inner", "outer"]
+    assert await outer.failing() == ("inner",)
+    assert (inner_part.probes, outer_part.probes) == (1, 1)

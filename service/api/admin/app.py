@@ -1,0 +1,83 @@
+"""The routes of the admin listener, and the HTTP server around them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, RequestHandler
+
+from ...observe.readiness import Readiness
+from .handlers import AdminHandler, LivenessHandler, MissingHandler, PartsHandler
+
+HEAD_MAX_BYTES: Final = 16 * 1024
+BODY_MAX_BYTES: Final = 64 * 1024
+IDLE_SECONDS: Final = 30.0
+BODY_SECONDS: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AdminResources:
+    """The values that the handlers work with.
+
+    Attributes:
+        readiness: the parts of this process.
+    """
+
+    readiness: Readiness
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRoute:
+    """A path and its handler.
+
+    Attributes:
+        uses: the field of ``AdminResources`` that becomes the handler's ``resource``; empty if it needs none.
+    """
+
+    path: str
+    handler: type[AdminHandler]
+    uses: str = ""
+
+
+ADMIN_ROUTES: Final[Sequence[AdminRoute]] = (
+    AdminRoute("/healthz", LivenessHandler),
+    AdminRoute("/readyz", PartsHandler, "readiness"),
+)
+"""Every route of the admin listener. Operations on the queue and on workers belong below ``/admin/``."""
+
+
+def make_admin_server(resources: AdminResources) -> HTTPServer:
+    """The server, without a socket. Create it inside the running event loop."""
+    routes: list[Any] = [
+        (route.path, route.handler, {"resource": getattr(resources, route.uses) if route.uses else None})
+        for route in ADMIN_ROUTES
+    ]
+    app = Application(
+        routes,
+        default_handler_class=MissingHandler,
+        default_handler_args={"resource": None},
+        log_function=_log_request,
+    )
+    return HTTPServer(
+        app,
+        max_header_size=HEAD_MAX_BYTES,
+        max_body_size=BODY_MAX_BYTES,
+        idle_connection_timeout=IDLE_SECONDS,
+        body_timeout=BODY_SECONDS,
+    )
+
+
+def _log_request(handler: RequestHandler) -> None:
+    """Probes and scrapes come every few seconds, so their lines have level debug."""
+    request = handler.request
+    log.debug(
+        "admin request",
+        method=request.method,
+        path=request.path,
+        status=int(handler.get_status()),
+        seconds=round(request.request_time(), 6),
+    )

@@ -1,0 +1,106 @@
+"""The handlers of the admin listener. Their answers may tell what is internal: only the operator reaches them."""
+
+import uuid
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from tornado.web import HTTPError, RequestHandler
+
+from ...errors.catalogue import ApiError, problem_of, reason_phrase
+from ...models.representation import encode
+from ...observe.readiness import Part, Readiness
+from ..http.methods import methods_of
+
+JSON: Final = "application/json; charset=utf-8"
+PROBLEM: Final = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+
+class AdminHandler(RequestHandler):
+    """Base of the handlers: JSON answers, and errors as ``application/problem+json`` (RFC 9457)."""
+
+    resource: object
+    """The value that the route names; each handler declares its type."""
+
+    def initialize(self, resource: object) -> None:
+        """Keep the resource of the handler."""
+        self.resource = resource
+
+    def set_default_headers(self) -> None:
+        """Every answer is of its moment, and no page of another origin may frame or sniff it."""
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("X-Frame-Options", "DENY")
+        self.clear_header("Server")
+
+    def compute_etag(self) -> None:
+        """Send no ``Etag``."""
+
+    def answer(self, status: HTTPStatus, body: dict[str, Any], content_type: str = JSON) -> None:
+        """Finish with a JSON body."""
+        self.set_status(status)
+        self.set_header("Content-Type", content_type)
+        self.finish(encode(body))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with a problem, whatever went wrong; Tornado calls this."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(methods_of(type(self))))
+            error = ApiError("method_not_allowed", method=self.request.method or "")
+        elif not isinstance(error, ApiError):
+            error = ApiError("internal_error")
+        self.set_status(error.status, reason_phrase(error.status))
+        self.set_header("Content-Type", PROBLEM)
+        self.finish(encode(problem_of(error, str(uuid.uuid4()))))
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Log unexpected errors only."""
+        if not isinstance(value, ApiError | HTTPError):
+            log.error("an admin request failed unexpectedly", path=self.request.path, exc_info=(typ, value, tb))
+
+
+class LivenessHandler(AdminHandler):
+    """Liveness: answers while the event loop turns."""
+
+    async def get(self) -> None:
+        """200."""
+        self.answer(HTTPStatus.OK, {"status": "ok"})
+
+    head = get
+
+
+class PartsHandler(AdminHandler):
+    """Readiness in detail: each part with its state."""
+
+    resource: Readiness
+
+    async def get(self) -> None:
+        """200, or 503 while a part fails that the work needs."""
+        parts = await self.resource.parts()
+        is_ready = all(part.works for part in parts if part.is_required)
+        self.answer(
+            HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
+            {"status": "ready" if is_ready else "not_ready", "parts": {part.name: _shown(part) for part in parts}},
+        )
+
+    head = get
+
+
+class MissingHandler(AdminHandler):
+    """The handler of every path without a route."""
+
+    def prepare(self) -> None:
+        """404."""
+        raise ApiError("not_found")
+
+
+def _shown(part: Part) -> dict[str, Any]:
+    shown = {
+        "status": "ok" if part.works else "failing",
+        "required": part.is_required,
+        "milliseconds": round(part.seconds * 1000, 3),
+    }
+    return shown if part.works else {**shown, "reason": part.reason}

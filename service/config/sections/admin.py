@@ -1,0 +1,29 @@
+"""The section about the admin listener."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from ..fields import Section, no_unix_socket, none_if_empty
+
+
+class AdminSettings(Section):
+    """``[admin]``: a listener for operators, apart from the API: metrics, liveness, readiness in detail."""
+
+    address: Annotated[str, BeforeValidator(no_unix_socket)] = Field(
+        "127.0.0.1",
+        pattern=r"^[A-Za-z0-9.:_%-]+$",
+        description=(
+            "IP address or host name of the admin listener. The listener asks for no token and tells what clients"
+            " must not know: let only your monitoring reach it."
+        ),
+    )
+    port: Annotated[int | None, BeforeValidator(none_if_empty)] = Field(
+        None,
+        ge=0,
+        le=65535,
+        description=(
+            "Port of the admin listener, such as 9090. Empty turns the listener off. 0 picks any free port. Several"
+            " processes of a service share one listener; a worker on the same machine needs a port of its own."
+        ),
+    )
