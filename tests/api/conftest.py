@@ -34,7 +34,7 @@ def clock() -> SettableClock:
     return SettableClock()
 
 
-@pytest.fixture(params=["sqlite", "memory", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("memory", marks=pytest.mark.long_form), "mongo"])
 def overrides(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param == "mongo":
         environ: dict[str, str] = request.getfixturevalue("mongo_environ_lent")

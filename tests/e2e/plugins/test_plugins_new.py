@@ -67,7 +67,9 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", NOUNS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.long_form] if kind == "storage" else []) for kind in NOUNS]
+)
 def test_a_new_package_installs_and_passes_its_tests(kind: str, tmp_path: Path, mypy_cache: Path) -> None:
     name = "lading-harbour" if kind == "detector" else "harbour"  # which is the same
     package, site = new(tmp_path / "new", kind, name), tmp_path / "site"
