@@ -16,11 +16,19 @@ from typing import Protocol, runtime_checkable
 from ..models import Held, Import
 from ..models.clock import Clock
 from ..models.issuers import Issuer
-from .errors import DuplicateId, StoreError, StoreUnavailable, TooManyRecords
+from .errors import DuplicateId, StoredAlready, StoreError, StoreUnavailable, TooManyRecords
 from .records import RecordStore
 from .search import ImportSearch
 
-__all__ = ["DocumentStore", "DuplicateId", "StoreError", "StoreUnavailable", "SupportsWaiting", "TooManyRecords"]
+__all__ = [
+    "DocumentStore",
+    "DuplicateId",
+    "StoreError",
+    "StoreUnavailable",
+    "StoredAlready",
+    "SupportsWaiting",
+    "TooManyRecords",
+]
 
 
 class DocumentStore(ABC):
@@ -137,6 +145,21 @@ class DocumentStore(ABC):
 
         Returns:
             False where the stored revision is another or the import does not exist; nothing was changed then.
+        """
+
+    @abstractmethod
+    async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
+        """``update`` an import that is done with an image of its own, unless another import has stored its bytes.
+
+        The other import is the one that ``ImportSearch.by_sha256`` finds in these albums. The look and the write are
+        one step: of several imports with the same bytes that would find each other, one is written, however many calls
+        there are at once, in however many processes. No call waits for another import.
+
+        Returns:
+            as ``update``.
+
+        Raises:
+            StoredAlready: with the other import; nothing was changed.
         """
 
     @abstractmethod

@@ -1,7 +1,8 @@
 """The quota of stored bytes of each organisation.
 
 The document store knows the sum, and a process remembers it for ``max_age`` seconds. An import reserves its bytes
-before the save until its document is written, so the imports of one process never exceed the quota together. Several
+before the save until its document is written, so the imports of one process never exceed the quota together. Imports
+that save equal bytes, of which one object stays, reserve these once (``group``). Several
 processes may exceed it by the bytes that the other processes store and reserve within ``max_age`` seconds: at most the
 largest size of an image times the imports that run in them.
 """
@@ -34,18 +35,22 @@ class _Usage:
     Attributes:
         stored: the sum that the store reported at ``read_at``, plus the bytes that this process has written since.
         released: all bytes that this process has ever written; only its growth matters.
-        held: reserved bytes, by import.
+        held: reserved bytes and their group, by import.
     """
 
     stored: int = 0
     released: int = 0
     read_at: float = float("-inf")
-    held: dict[str, int] = field(default_factory=dict)
+    held: dict[str, tuple[str, int]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def total(self) -> int:
-        return self.stored + sum(self.held.values())
+        return self.stored + sum(dict(self.held.values()).values())
+
+    def has(self, group: str) -> bool:
+        """Whether an import of the group has reserved the bytes of the group."""
+        return any(group == one for one, _ in self.held.values())
 
     @property
     def is_idle(self) -> bool:
@@ -81,8 +86,14 @@ class Quotas:
         """
         return bool(self.limit) and (await self._usage(organization_id)).total >= self.limit
 
-    async def hold(self, document: Import, byte_size: int) -> None:
+    async def hold(self, document: Import, byte_size: int, group: str | None = None) -> None:
         """Reserve bytes for an import, until ``release``.
+
+        Args:
+            document: the import.
+            byte_size: the number of bytes.
+            group: the imports that save the same bytes and of which one keeps its object, by any name; None for an
+                import that keeps its object in any case.
 
         Raises:
             StorageQuotaExceeded: the quota does not have them.
@@ -94,18 +105,21 @@ class Quotas:
             usage = await self._usage(document.organization_id)
         except StoreUnavailable as error:
             raise StorageUnavailable(f"the quota is not known: {error}") from error
-        if usage.total + byte_size > self.limit:
+        group = group or document.id
+        if not usage.has(group) and usage.total + byte_size > self.limit:
             raise StorageQuotaExceeded(limit=self.limit)
-        usage.held[document.id] = byte_size
+        usage.held[document.id] = group, byte_size
         self._holders[document.id] = usage
 
     def release(self, import_id: str, *, is_stored: bool) -> None:
         """Release the reservation of the import. Stored bytes count here until the store reports them."""
         usage = self._holders.pop(import_id, None)
         if usage is not None:
-            size = usage.held.pop(import_id)
+            group, size = usage.held.pop(import_id)
             if not is_stored:
                 return
+            # The others of the group end with this object: nothing is reserved for them any more.
+            usage.held |= {one: (group, 0) for one, (name, _) in usage.held.items() if name == group}
             usage.stored += size
             usage.released += size
 

@@ -24,6 +24,7 @@ from ..secrets.vault import SecretsUnreadable
 from ..webhooks.outbox import Outbox
 from .awake import AwakeClock
 from .changes import Changes
+from .pipeline.duplicates import Sole
 from .pipeline.importer import Importer
 from .pipeline.outcomes import TakenOver
 from .results import Result, ResultNotWritten, Transition, handing_back
@@ -66,6 +67,7 @@ class _Decided:
         error: the plugin's error, if a plugin failed.
         has_saved: whether storage holds an object of this import.
         reason: of a failure without a plugin's error, for the log.
+        sole: see ``Result``.
     """
 
     document: Import
@@ -73,6 +75,7 @@ class _Decided:
     error: PluginError | None = None
     has_saved: bool = False
     reason: str | None = None
+    sole: Sole | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,13 @@ class Attempts:
             took = time.monotonic() - started
             has_left, ended_at = self.importer.has_left(document.id), self.clock.now()
 
-            def ended(running: Import) -> Import:
-                after = decided.transition(running)
+            def recorded(running: Import, after: Import) -> Import:
                 if has_left:
                     after = after.with_leftover(ended_at)
                 return replace(after, trace=traced(running, after, trace, began_at, took, decided.error))
 
-            result = await self.write(ended, decided.document)
+            sole = None if decided.sole is None else decided.sole.then(recorded)
+            result = await self.write(lambda one: recorded(one, decided.transition(one)), decided.document, sole)
             self.changes.tell(document.id, document.organization_id)
             is_stored = result is None or result.image is not None
             if result is None and (has_left or decided.has_saved):
@@ -144,7 +147,7 @@ class Attempts:
             is_outage = False  # which storage has no part in
         return Ended(told, is_outage=is_outage, is_done=result.status is Status.DONE)
 
-    async def write(self, transition: Transition, document: Import) -> Import | None:
+    async def write(self, transition: Transition, document: Import, sole: Sole | None = None) -> Import | None:
         """Write the next state of a claimed import, and wait for the database if necessary.
 
         Returns:
@@ -155,7 +158,7 @@ class Attempts:
         """
         give_up = time.monotonic() + self.write_timeout
         pause = 0.1
-        result = Result(self.store, self.outbox, document, transition)
+        result = Result(self.store, self.outbox, document, transition, sole)
         while True:
             try:
                 written = await result.write()
@@ -215,7 +218,12 @@ class Attempts:
         except Exception:
             log.exception("an attempt failed unexpectedly", import_id=document.id)
             return _Decided(document, self._again_or_failed(document, INTERNAL, None))
-        return _Decided(outcome.document, outcome.ending(self.clock.now()), has_saved=not outcome.is_duplicate)
+        return _Decided(
+            outcome.document,
+            outcome.ending(self.clock.now()),
+            has_saved=not outcome.is_duplicate,
+            sole=self.importer.sole(outcome),
+        )
 
     def _after(self, document: Import, error: PluginError, *, stood_still: bool) -> Transition:
         failure = failure_of(error)

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from ..documents import DocumentStore
+from ..documents import DocumentStore, StoredAlready
 from ..models import Import, Status
 from ..webhooks.outbox import Outbox
+from .pipeline.duplicates import Sole
+from .pipeline.outcomes import TakenOver
 
 MISSES = 10
 """How often the document is read again. Only the worker writes a running import that stays running."""
@@ -40,13 +42,22 @@ class Result:
         outbox: takes the event of the transition.
         claimed: the import as claimed, or as read since then.
         transition: applied to the newest document; it may be called several times.
+        sole: the other end of the import, if it keeps its own image only unless another import has the same bytes.
     """
 
-    def __init__(self, store: DocumentStore, outbox: Outbox, claimed: Import, transition: Transition) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        outbox: Outbox,
+        claimed: Import,
+        transition: Transition,
+        sole: Sole | None = None,
+    ) -> None:
         self._store = store
         self._outbox = outbox
         self._claimed = claimed
         self._transition = transition
+        self._sole = sole
         self._before = claimed
         self._after = transition(claimed)
 
@@ -63,7 +74,12 @@ class Result:
         """
         for _ in range(MISSES):
             after = await self._outbox.with_event(self._before, self._after)
-            if await self._store.update(after):
+            try:
+                is_written = await self._update(after)
+            except StoredAlready as other:
+                await self._share(other.found)
+                continue
+            if is_written:
                 self._outbox.written(after)
                 return after
             present = await self._store.get(self._claimed.id)
@@ -76,6 +92,21 @@ class Result:
                 break
             self._before, self._after = present, self._transition(present)
         raise ResultNotWritten(self._claimed.id)
+
+    async def _update(self, after: Import) -> bool:
+        return await (self._store.update(after) if self._sole is None else self._sole.write(after))
+
+    async def _share(self, other: Import) -> None:
+        """End with the image of another import from now on, unless that was deleted meanwhile."""
+        if self._sole is None:
+            return
+        try:
+            running = await self._sole.refer(self._before, other)
+        except TakenOver:
+            return  # the next write is refused, and shows whose the import is
+        if running.duplicate is not None:
+            self._transition, self._sole = self._sole.shared, None
+        self._before, self._after = running, self._transition(running)
 
 
 def _is_of_worker(present: Import, claimed: Import) -> bool:

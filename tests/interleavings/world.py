@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, timedelta
@@ -72,7 +72,14 @@ class WatchedStore(Stepped):
 
     async def update(self, document: Import) -> bool:
         await self._steps.turn("documents", "update")
-        before, written = await self._steps.made(self._update(document))
+        return await self._written(document, self._inner.update(document))
+
+    async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
+        await self._steps.turn("documents", "update_unless_stored")
+        return await self._written(document, self._inner.update_unless_stored(document, albums))
+
+    async def _written(self, document: Import, update: Awaitable[bool]) -> bool:
+        before, written = await self._steps.made(self._update(document, update))
         if written:
             if event_type_of(before, document) is not None:
                 self.events.append(event_id(document))
@@ -83,8 +90,8 @@ class WatchedStore(Stepped):
         assert isinstance(written, bool)
         return written
 
-    async def _update(self, document: Import) -> tuple[Import, bool]:
-        return await self._inner.get(document.id), await self._inner.update(document)
+    async def _update(self, document: Import, update: Awaitable[bool]) -> tuple[Import, bool]:
+        return await self._inner.get(document.id), await update
 
 
 class World:

@@ -24,6 +24,7 @@ from lading.service.secrets.vault import Vault
 from lading.service.storages.routes import Storages
 from lading.service.storages.spool import Spools
 from lading.service.work.attempts import Attempts
+from lading.service.work.pipeline.duplicates import Duplicates
 from lading.service.work.pipeline.importer import Importer
 from lading.service.work.retries import RetryPolicy
 from lading.service.work.slots import Limits
@@ -56,6 +57,14 @@ class ScriptedStore(MemoryDocumentStore):
         async def counted() -> bool:
             written = await MemoryDocumentStore.update(self, document)
             self.finished[document.id] += written and document.status.is_final
+            return written
+
+        return await self._call("update", counted)
+
+    async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
+        async def counted() -> bool:
+            written = await MemoryDocumentStore.update_unless_stored(self, document, albums)
+            self.finished[document.id] += written
             return written
 
         return await self._call("update", counted)
@@ -158,6 +167,7 @@ class Core:
             spools=Spools(1024 * 1024, None, self.executor),
             vault=Vault(),
             admit=self.quotas.hold,
+            duplicates=Duplicates(self.store, self.clock),
         )
         self.rng = random.Random(7)
         self.removal = Removal(self.store, Storages({"memory": self.storage}, "memory"), self.clock)

@@ -4,7 +4,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from lading.service.storages.routes import Storages
 from lading.service.storages.sharing import image_of
 from lading.service.work.pipeline.duplicates import Duplicates
 from lading.service.work.pipeline.importer import Importer
+from lading.service.work.results import Result
 from tests.support.clock import SettableClock
 from tests.support.orders import Turn, finish
 from tests.support.plugins.scripted import make_import
@@ -66,6 +67,10 @@ class SteppedStore(MemoryDocumentStore):
     async def update(self, document: Import) -> bool:
         await Turn("documents", document.id, writes=True)
         return await super().update(document)
+
+    async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
+        await Turn("documents", None, writes=True)
+        return await super().update_unless_stored(document, albums)
 
     async def remove(self, document: Import) -> bool:
         await Turn("documents", document.id, writes=True)
@@ -122,14 +127,29 @@ class Opened:
 class FakeSpool:
     """Bytes that were received, as the importer and storages see them."""
 
+    path = Path("unused")
+
     def __init__(self, data: bytes = DATA) -> None:
         self.data = data
-        self.byte_size = len(data)
-        self.sha256 = hashlib.sha256(data).hexdigest()
-        self.path = Path("unused")
+
+    @property
+    def byte_size(self) -> int:
+        return len(self.data)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    async def fill(self, chunks: AsyncIterator[bytes]) -> None:
+        self.data = b"".join([chunk async for chunk in chunks])
 
     async def chunks(self) -> AsyncIterator[bytes]:
         yield self.data
+
+
+class FakeSpools:
+    def open(self) -> AbstractContextManager[FakeSpool]:
+        return nullcontext(FakeSpool(b""))
 
 
 class FakeDetector:
@@ -153,7 +173,7 @@ class World:
         self.images = Images(self.store, Storages(guarded, "main", mirror), self.clock, places_for_downloads(1))
         self.names: dict[str, Import] = {}
         detector: Any = FakeDetector()
-        spools: Any = None
+        spools: Any = FakeSpools()
         self.importer = Importer(
             fetchers={},
             detectors=(detector,),
@@ -207,8 +227,9 @@ class World:
         """An attempt at an import: what a worker does once the bytes have come."""
         spool = cast("Any", FakeSpool())
         outcome = await self.importer.keep(self.names[name], spool, None, "url")
-        done = outcome.ending(self.clock.now())(outcome.document)
-        if await self.store.update(done):
+        ending, sole = outcome.ending(self.clock.now()), self.importer.sole(outcome)
+        done = await Result(self.store, self.images.outbox, outcome.document, ending, sole).write()
+        if done is not None:
             await self.images.removal.settle_quietly(done)
 
     async def delete_image(self, name: str) -> None:
@@ -241,6 +262,12 @@ class World:
         for document in self.store.documents:
             if document.status is Status.RUNNING:
                 self.store.put(document.recovered(self.clock.now()))
+
+    def recover_one(self, name: str) -> None:
+        """An import has lost its worker, if it still runs."""
+        document = self.present(name)
+        if document is not None and document.status is Status.RUNNING:
+            self.store.put(document.recovered(self.clock.now()))
 
     def attempt(self, name: str, ends: Callable[[Import, datetime], Import] | None = None) -> None:
         """Another attempt at an import that was recovered: with the same bytes, or to another end."""

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from http import HTTPStatus
 
 from ...errors.catalogue import ApiError
-from ...imports.uploads.receiving import Reception
+from ...imports.uploads.running import Reception
 from ...models import MAX_ID_LENGTH
 from ...models.representation import detailed
 from ...storages.spool import Spool

@@ -11,7 +11,7 @@ from ...errors.catalogue import ApiError
 from ...imports.accept import Accepted
 from ...imports.idempotency import key_of
 from ...imports.lists import Query
-from ...imports.uploads.receiving import Reception
+from ...imports.uploads.running import Reception
 from ...limits.rates import rate_limit_headers
 from ...models import MAX_ID_LENGTH, Import, Status
 from ...models.grants import Grant, Unauthorized

@@ -76,6 +76,10 @@ class MemoryImportSearch(ImportSearch):
         self, organization_id: str, sha256: str, albums: Collection[str] | None = None
     ) -> Import | None:
         """See ``ImportSearch.by_sha256``."""
+        return self.with_bytes(organization_id, sha256, albums)
+
+    def with_bytes(self, organization_id: str, sha256: str, albums: Collection[str] | None) -> Import | None:
+        """The same, within one step of the event loop."""
         found = self._with_image(organization_id, albums)
         same = [one for one in found if one.image is not None and one.image.sha256 == sha256]
         return min(same, key=_created, default=None)

@@ -13,7 +13,7 @@ from typing import Any
 from ...models import Held, Image, Import, Status
 from ...models.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
 from ...models.issuers import Issuer
-from .. import DocumentStore, DuplicateId, StoreUnavailable
+from .. import DocumentStore, DuplicateId, StoredAlready, StoreUnavailable
 from .records import MemoryRecordStore
 from .search import MemoryImportSearch, Writes
 
@@ -38,7 +38,7 @@ class MemoryDocumentStore(DocumentStore):
         self._leases: dict[str, datetime] = {}
         self._issuers: dict[str, Issuer] = {}
         self._last_issuer = ""
-        self.search = MemoryImportSearch(self._all, self._writes)
+        self.search: MemoryImportSearch = MemoryImportSearch(self._all, self._writes)
         self.records = MemoryRecordStore(self.clock, self._check_open)
 
     async def open(self) -> None:
@@ -120,6 +120,18 @@ class MemoryDocumentStore(DocumentStore):
         stored = self._imports.get(document.id)
         if stored is None or stored.revision != document.revision - 1:
             return False
+        self._put(_stored(document, stored.outbox))
+        return True
+
+    async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
+        """See ``DocumentStore.update_unless_stored``."""
+        self._check_open()
+        stored = self._imports.get(document.id)
+        if document.image is None or stored is None or stored.revision != document.revision - 1:
+            return False
+        found = self.search.with_bytes(document.organization_id, document.image.sha256, albums)
+        if found is not None:
+            raise StoredAlready(found)
         self._put(_stored(document, stored.outbox))
         return True
 

@@ -16,6 +16,7 @@ WORKERS = "workers"
 ISSUERS = "issuers"
 RECORDS = "records"
 PINGS = "pings"
+TICKETS = "tickets"
 
 
 @dataclass(frozen=True, slots=True)

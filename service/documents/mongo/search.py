@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClientSession, AsyncIOMotorCollection
+
 from ...models import Import, Status
 from ..search import MAX_EXAMINED, Changed, Filter, ImportSearch, Page, Position
 from .changes import ChangeReader
@@ -57,13 +59,16 @@ class MongoImportSearch(ImportSearch):
         self, organization_id: str, sha256: str, albums: Collection[str] | None = None
     ) -> Import | None:
         """See ``ImportSearch.by_sha256``."""
-        return await self._with_image(organization_id, "image.sha256", sha256, albums, SHA256, 1)
+        imports = self._connection.collection(IMPORTS)
+        return await self._connection.run(lambda: find_by_sha256(imports, organization_id, sha256, albums))
 
     async def by_source(
         self, organization_id: str, source: str, albums: Collection[str] | None = None
     ) -> Import | None:
         """See ``ImportSearch.by_source``."""
-        return await self._with_image(organization_id, "image.source", source, albums, SOURCE, -1)
+        imports = self._connection.collection(IMPORTS)
+        wanted = _with_image(organization_id, "image.source", source)
+        return await self._connection.run(lambda: _find_in(imports, wanted, albums, SOURCE, -1))
 
     async def batch_counts(self, batch_id: str) -> Mapping[tuple[Status, str | None], int]:
         """See ``ImportSearch.batch_counts``."""
@@ -87,18 +92,6 @@ class MongoImportSearch(ImportSearch):
         """See ``ImportSearch.with_outbox``."""
         return await self._find({"events.id": {"$type": "string"}}, OUTBOX, [("updated_at", 1)], limit)
 
-    async def _with_image(
-        self, organization_id: str, field: str, value: str, albums: Collection[str] | None, index: Index, order: int
-    ) -> Import | None:
-        wanted = {
-            "organization_id": text(organization_id),
-            field: {"$type": "string", "$eq": text(value)},
-            "image_deleted_at": None,
-        }
-        limit = 1 if albums is None else _IN_ALBUMS
-        found = await self._find(wanted, index, [("created_at", order)], limit)
-        return next((one for one in found if albums is None or one.album_id in albums), None)
-
     async def _find(
         self, wanted: Mapping[str, Any], index: Index, order: Sequence[tuple[str, int]], limit: int
     ) -> Sequence[Import]:
@@ -111,6 +104,44 @@ class MongoImportSearch(ImportSearch):
         )
         found: Sequence[Mapping[str, Any]] = await self._connection.run(lambda: cursor.to_list(None))
         return found
+
+
+async def find_by_sha256(
+    imports: AsyncIOMotorCollection[dict[str, Any]],
+    organization_id: str,
+    sha256: str,
+    albums: Collection[str] | None,
+    *,
+    but: str | None = None,
+    session: AsyncIOMotorClientSession | None = None,
+) -> Import | None:
+    """See ``ImportSearch.by_sha256``; ``but`` is the id of an import that is not meant."""
+    wanted = _with_image(organization_id, "image.sha256", sha256)
+    if but is not None:
+        wanted["_id"] = {"$ne": text(but)}
+    return await _find_in(imports, wanted, albums, SHA256, 1, session)
+
+
+async def _find_in(
+    imports: AsyncIOMotorCollection[dict[str, Any]],
+    wanted: Mapping[str, Any],
+    albums: Collection[str] | None,
+    index: Index,
+    order: int,
+    session: AsyncIOMotorClientSession | None = None,
+) -> Import | None:
+    cursor = imports.find(wanted, session=session).sort("created_at", order).hint(index.name)
+    found = map(to_import, await cursor.limit(1 if albums is None else _IN_ALBUMS).to_list(None))
+    return next((one for one in found if albums is None or one.album_id in albums), None)
+
+
+def _with_image(organization_id: str, field: str, value: str) -> dict[str, Any]:
+    """The query for imports whose own image is not deleted, by one of its fields."""
+    return {
+        "organization_id": text(organization_id),
+        field: {"$type": "string", "$eq": text(value)},
+        "image_deleted_at": None,
+    }
 
 
 def _driving(wanted: Filter) -> tuple[Index, dict[str, Any]]:

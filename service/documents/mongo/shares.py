@@ -1,12 +1,25 @@
-"""Queries of the MongoDB store about images: images of a storage, sharers of an object, objects to remove."""
+"""Operations of the MongoDB store about images: images of a storage, sharers of an object, objects to remove, and the
+end of an import that stores its image only if no other import has stored the same bytes.
+"""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo.errors import OperationFailure
+from pymongo.read_concern import ReadConcern
+
 from ...models import Held, Import
+from .. import StoredAlready, StoreUnavailable
+from ..contention import tries
 from .connection import LOCAL, Connection
 from .fields import text, to_import
-from .schema import IMPORTS, MIRROR, SHARED, STORED, UNSETTLED
+from .schema import IMPORTS, MIRROR, SHARED, STORED, TICKETS, UNSETTLED
+from .search import find_by_sha256
+from .writes import Replacement
+
+_SNAPSHOT = ReadConcern("snapshot")
 
 
 async def find_heir(connection: Connection, key: str) -> Import | None:
@@ -56,3 +69,62 @@ def _held_in(storage: str, held: Held) -> dict[str, Any]:
     if held is Held.MAIN:
         return {"image.storage": name, "image_purged_at": None}
     return {"image.mirror": name, "image.is_mirrored": held is Held.MIRRORED, "image_purged_at": None}
+
+
+async def replace_unless_stored(connection: Connection, document: Import, albums: Collection[str] | None) -> bool:
+    """See ``DocumentStore.update_unless_stored``.
+
+    Two transactions at once do not see each other's imports. So each also writes a ticket, the same one for the same
+    bytes of an organisation: the server then lets one of them commit, and the other begins again.
+    """
+    replacement = Replacement.of(document)
+    async for _ in tries():
+        outcome = await connection.run(lambda: _replaced_in_transaction(connection, document, replacement, albums))
+        if isinstance(outcome, Import):
+            raise StoredAlready(outcome)
+        if outcome is not None:
+            return outcome
+    raise StoreUnavailable("MongoDB: other transactions keep getting in the way of the end of an import")
+
+
+async def _replaced_in_transaction(
+    connection: Connection, document: Import, replacement: Replacement, albums: Collection[str] | None
+) -> bool | Import | None:
+    """Whether the import was replaced; the import that stands in its way; None if another transaction did."""
+    async with await connection.database.client.start_session() as session:
+        try:
+            async with session.start_transaction(read_concern=_SNAPSHOT):
+                outcome = await _replaced(connection, session, document, replacement, albums)
+                if outcome is not True:
+                    await session.abort_transaction()
+        except OperationFailure as error:
+            if error.timeout or not error.has_error_label("TransientTransactionError"):
+                raise
+            return None
+        return outcome
+
+
+async def _replaced(
+    connection: Connection,
+    session: AsyncIOMotorClientSession,
+    document: Import,
+    replacement: Replacement,
+    albums: Collection[str] | None,
+) -> bool | Import:
+    if document.image is None:
+        return False
+    tickets, imports = connection.collection(TICKETS), connection.collection(IMPORTS)
+    await tickets.update_one({"_id": _ticket(document)}, {"$inc": {"uses": 1}}, upsert=True, session=session)
+    result = await imports.update_one(replacement.wanted, replacement.change, session=session)
+    if not result.matched_count:
+        return False
+    found = await find_by_sha256(
+        imports, document.organization_id, document.image.sha256, albums, but=document.id, session=session
+    )
+    return found or True
+
+
+def _ticket(document: Import) -> int:
+    """One of a few thousand, so that nobody needs to remove any; those of other bytes may be the same."""
+    sha256 = "" if document.image is None else document.image.sha256
+    return int.from_bytes(hashlib.sha256(f"{document.organization_id} {sha256}".encode()).digest()[:2], "big") % 4096

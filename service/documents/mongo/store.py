@@ -20,7 +20,14 @@ from .news import News
 from .records import MongoRecordStore
 from .schema import IMPORTS, ISSUERS, PINGS, QUEUED, RUNNING, STORED_BYTES, WORKERS, check_indexes, ensure_indexes
 from .search import MongoImportSearch
-from .shares import count_images_in, find_heir, find_images_in, find_shared_keys, find_unpurged
+from .shares import (
+    count_images_in,
+    find_heir,
+    find_images_in,
+    find_shared_keys,
+    find_unpurged,
+    replace_unless_stored,
+)
 from .turns import Turns
 from .upgrades import ensure_upgraded
 from .writes import Insertion, Replacement, Writes
@@ -145,6 +152,10 @@ class MongoDocumentStore(DocumentStore):
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         return await self._updates.submit(Replacement.of(document))
+
+    async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
+        """See ``DocumentStore.update_unless_stored``; a transaction, which is repeated if others get in its way."""
+        return await replace_unless_stored(self._connection, document, albums)
 
     async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
         """See ``DocumentStore.announced``."""

@@ -92,8 +92,18 @@ class Replacement:
     @property
     def statement(self) -> UpdateOne:
         """The compare-and-set."""
+        return UpdateOne(self.wanted, self.change)
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """The query for the import, if its revision is the one before."""
+        return {"_id": self.import_id, "revision": self.revision - 1}
+
+    @property
+    def change(self) -> dict[str, Any]:
+        """The operators."""
         added = {"writes": {"$each": [self.token], "$slice": -TOKENS}, "events": self.events}
-        return UpdateOne({"_id": self.import_id, "revision": self.revision - 1}, {"$set": self.state, "$push": added})
+        return {"$set": self.state, "$push": added}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from ...models import Import, Status
+from .. import StoredAlready
 from ..positions import OVERLAP, moment_of, number_of, numbered
 from ..search import MAX_EXAMINED, Change, Changed, Filter, ImportSearch, Page, Position
 from .engine.threads import ConnectionThreads
 from .rows import from_milliseconds, to_import, to_milliseconds
-from .writes import last_sequence
+from .writes import last_sequence, update_imports
 
 _IN_ALBUMS = 100
 
@@ -33,13 +34,7 @@ class SqliteImportSearch(ImportSearch):
         self, organization_id: str, sha256: str, albums: Collection[str] | None = None
     ) -> Import | None:
         """See ``ImportSearch.by_sha256``."""
-        query = """
-            SELECT * FROM imports
-            WHERE organization_id = ? AND image ->> 'sha256' = ? AND image IS NOT NULL AND image_deleted_at IS NULL
-            ORDER BY created_at LIMIT ?
-        """
-        found = await self._find(query, organization_id, sha256, 1 if albums is None else _IN_ALBUMS)
-        return next((one for one in found if albums is None or one.album_id in albums), None)
+        return await self._readers.run(lambda connection: find_by_sha256(connection, organization_id, sha256, albums))
 
     async def by_source(
         self, organization_id: str, source: str, albums: Collection[str] | None = None
@@ -85,6 +80,31 @@ class SqliteImportSearch(ImportSearch):
         return await self._readers.run(
             lambda connection: [to_import(row) for row in connection.execute(query, values).fetchall()]
         )
+
+
+def find_by_sha256(
+    connection: sqlite3.Connection, organization_id: str, sha256: str, albums: Collection[str] | None
+) -> Import | None:
+    """See ``ImportSearch.by_sha256``."""
+    query = """
+        SELECT * FROM imports
+        WHERE organization_id = ? AND image ->> 'sha256' = ? AND image IS NOT NULL AND image_deleted_at IS NULL
+        ORDER BY created_at LIMIT ?
+    """
+    rows = connection.execute(query, (organization_id, sha256, 1 if albums is None else _IN_ALBUMS)).fetchall()
+    found = (to_import(row) for row in rows)
+    return next((one for one in found if albums is None or one.album_id in albums), None)
+
+
+def update_unless_stored(connection: sqlite3.Connection, document: Import, albums: Collection[str] | None) -> bool:
+    """See ``DocumentStore.update_unless_stored``; for a transaction of the writer."""
+    query = "SELECT 1 FROM imports WHERE id = ? AND revision = ?"
+    if document.image is None or not connection.execute(query, (document.id, document.revision - 1)).fetchall():
+        return False
+    found = find_by_sha256(connection, document.organization_id, document.image.sha256, albums)
+    if found is not None:
+        raise StoredAlready(found)
+    return update_imports(connection, (document,)) == [True]
 
 
 def _changed(connection: sqlite3.Connection, organization_id: str, position: str, limit: int) -> Changed:

@@ -30,7 +30,7 @@ from .engine.threads import Call, ConnectionThreads, run_each
 from .news import SqliteNews
 from .records import SqliteRecordStore
 from .rows import to_milliseconds
-from .search import SqliteImportSearch
+from .search import SqliteImportSearch, update_unless_stored
 from .turns import Turns
 from .writes import Claim, Write, insert_imports, update_imports, write_claims
 
@@ -161,6 +161,10 @@ class SqliteDocumentStore(DocumentStore):
     async def update(self, document: Import) -> bool:
         """See ``DocumentStore.update``."""
         return await self._writer.run(Write(update_imports, document))
+
+    async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
+        """See ``DocumentStore.update_unless_stored``."""
+        return await self._writer.run(lambda connection: update_unless_stored(connection, document, albums))
 
     async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
         """See ``DocumentStore.announced``."""

@@ -9,15 +9,15 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
 import structlog
 
 from ....plugins.errors import PluginError, StorageFull, StorageUnavailable
-from ....plugins.host.record import Trace, tracing
+from ....plugins.host.record import tracing
 from ...documents import DocumentStore, DuplicateId, StoreUnavailable
 from ...errors.catalogue import ApiError, failure_of
 from ...errors.database import RETRY_AFTER_OUTAGE, told_as_outage
@@ -33,36 +33,19 @@ from ...observe.traces import traced
 from ...storages.spool import Spool, Spools
 from ...webhooks.outbox import Outbox
 from ...work.changes import Changes
-from ...work.leases import Lease, Leases
+from ...work.leases import Leases
+from ...work.pipeline.duplicates import Sole
 from ...work.pipeline.importer import Importer
 from ...work.pipeline.outcomes import TakenOver
 from ...work.results import Result, ResultNotWritten, Transition, handing_back
 from ..accept import Imports
+from .running import Reception
 
 KIND: Final = "upload"
 """``import_type`` of these imports."""
 RETRY_AFTER_UPLOADS: Final = 2
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Reception:
-    """An import whose bytes are being received.
-
-    Attributes:
-        document: the running import.
-        lease: the lease that it runs under.
-        is_over: whether its result is written.
-        trace, began_at, started: the attempt's trace, and its beginning by the clock and in monotonic seconds.
-    """
-
-    document: Import
-    lease: Lease
-    began_at: datetime
-    is_over: bool = False
-    trace: Trace = field(default_factory=Trace)
-    started: float = 0.0
 
 
 def too_many() -> ApiError:
@@ -209,7 +192,9 @@ class Receiving:
                 raise outage(error) from error
             is_stored = not outcome.is_duplicate
             reception.document = outcome.document
-            return await self._write(reception, outcome.ending(self._clock.now()))
+            done = await self._write(reception, outcome.ending(self._clock.now()), sole=self._importer.sole(outcome))
+            is_stored = done.image is not None
+            return done
         finally:
             self._quotas.release(document.id, is_stored=is_stored)
 
@@ -234,21 +219,28 @@ class Receiving:
         await self._write(reception, lambda one: one.failed(failure, KIND, now), error)
         return ApiError.of(failure.code, HTTPStatus.UNPROCESSABLE_ENTITY, failure.detail, internal=internal)
 
-    async def _write(self, reception: Reception, transition: Transition, error: PluginError | None = None) -> Import:
+    async def _write(
+        self,
+        reception: Reception,
+        transition: Transition,
+        error: PluginError | None = None,
+        sole: Sole | None = None,
+    ) -> Import:
         """Write the result of the import, which ends it."""
         seconds = time.monotonic() - reception.started
         has_left, ended_at = self._importer.has_left(reception.document.id), self._clock.now()
 
-        def ended(running: Import) -> Import:
-            after = transition(running)
+        def told(running: Import, after: Import) -> Import:
             if has_left:
                 after = after.with_leftover(ended_at)
             trace = traced(running, after, reception.trace, reception.began_at, seconds, error)
             return replace(after, trace=trace)
 
+        sole = None if sole is None else sole.then(told)
+        result = Result(self._store, self._outbox, reception.document, lambda one: told(one, transition(one)), sole)
         with told_as_outage():
             # If this raises that the result is not written, ``_leave`` gives up the lease.
-            after = await Result(self._store, self._outbox, reception.document, ended).write()
+            after = await result.write()
         reception.is_over = True
         if after is None:
             await self._removal.settle_lost(reception.document.id)

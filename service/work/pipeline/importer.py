@@ -29,15 +29,13 @@ from ...secrets.vault import Vault
 from ...storages.mirror import Mirror
 from ...storages.saving import Saving
 from ...storages.spool import Spool, Spools
-from .duplicates import Duplicate, Duplicates, source_of
+from .duplicates import Duplicates, Sole, group_of, source_of
 from .expectations import ExpectationFailed, check_expectations
 from .looking import EarlyLook, announced_as
 from .outcomes import Outcome, Preview, facts_in, facts_of
 from .slowness import outage_if_slow, stalled_if_slow
 
 MAX_ETAG_LENGTH = 256
-DUPLICATE_TRIES = 3
-"""How often an attempt looks for an existing image, while each found image is deleted."""
 
 
 class WatchesFetches(Protocol):
@@ -65,7 +63,8 @@ class Importer:
         vault: decrypts the secrets in the parameters.
         progress: learns how far fetches have come.
         duplicates: finds existing images, for imports with ``dedupe``.
-        admit: called before a save with the import and the size in bytes; raises ``PluginError`` to refuse the save.
+        admit: called before a save with the import, the size in bytes and the group of imports that save the same bytes
+            (``group_of``); raises ``PluginError`` to refuse the save.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Importer:
         storage_name: str,
         spools: Spools,
         vault: Vault,
-        admit: Callable[[Import, int], Awaitable[None]] | None = None,
+        admit: Callable[[Import, int, str | None], Awaitable[None]] | None = None,
         mirror: Mirror | None = None,
         duplicates: Duplicates | None = None,
         progress: WatchesFetches | None = None,
@@ -117,6 +116,10 @@ class Importer:
             PluginError: it does not.
         """
         await self._storage.ping()
+
+    def sole(self, outcome: Outcome) -> Sole | None:
+        """See ``Duplicates.sole``."""
+        return None if self._duplicates is None else self._duplicates.sole(outcome)
 
     def has_left(self, import_id: str) -> bool:
         """Whether an ended attempt at the import may have left an object in storage. This call forgets the answer.
@@ -185,9 +188,9 @@ class Importer:
                 return await self._fetched(document, replace(source, if_none_match=known.image.etag), fetcher, origin)
             except SourceNotModified:
                 check_expectations(document.params.get("expect"), facts_in(known.image))
-            document, image = await self._shared(document, known)
-            if image is not None:
-                return Outcome(image, fetcher.kind, document)
+            document = document if self._duplicates is None else await self._duplicates.refer(document, known)
+            if document.duplicate is not None:
+                return Outcome(document.duplicate, fetcher.kind, document)
         return await self._fetched(document, source, fetcher, origin)
 
     async def _fetched(self, document: Import, source: Source, fetcher: Fetcher, origin: str | None) -> Outcome:
@@ -208,13 +211,6 @@ class Importer:
         if outcome.is_duplicate or not is_fetched:
             return outcome
         return replace(outcome, image=replace(outcome.image, etag=_short(fetched.etag), source=origin))
-
-    async def _shared(self, document: Import, found: Duplicate) -> tuple[Import, Image | None]:
-        """The import as written, and the image that it shares; None if that image was deleted meanwhile."""
-        if self._duplicates is None:
-            return document, None
-        document = await self._duplicates.refer(document, found)
-        return document, document.duplicate
 
     async def _fill(self, spool: Spool, document: Import, fetched: Fetched) -> None:
         if self._progress is None:
@@ -241,13 +237,10 @@ class Importer:
         info = await self._detect(spool)
         if (expected := document.params.get("expect")) is not None:
             check_expectations(expected, facts_of(info, spool))
-        for _ in range(DUPLICATE_TRIES if self._duplicates is not None else 0):
-            found = await self._duplicates.by_bytes(document, spool.sha256) if self._duplicates is not None else None
-            if found is None:
-                break
-            document, image = await self._shared(document, found)
-            if image is not None:
-                return Outcome(image, kind, document)
+        if self._duplicates is not None:
+            document = await self._duplicates.shared(document, spool.sha256)
+            if document.duplicate is not None:
+                return Outcome(document.duplicate, kind, document)
         self._saves.discard(document.id)
         image = await self._saved(document, spool, filename, info)
         self._saves.discard(document.id)
@@ -255,7 +248,7 @@ class Importer:
 
     async def _saved(self, document: Import, spool: Spool, filename: str | None, info: ImageInfo) -> Image:
         if self._admit is not None:
-            await self._admit(document, spool.byte_size)
+            await self._admit(document, spool.byte_size, group_of(document, spool.sha256))
         metadata = ObjectMetadata(
             byte_size=spool.byte_size,
             sha256=spool.sha256,

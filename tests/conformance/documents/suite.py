@@ -16,7 +16,7 @@ from tests.conformance.documents.cases.outbox import OutboxCases
 from tests.conformance.documents.cases.quota import QuotaCases
 from tests.conformance.documents.cases.records import RecordCases
 from tests.conformance.documents.cases.search import SearchCases
-from tests.conformance.documents.cases.shares import ShareCases
+from tests.conformance.documents.cases.shares import EqualBytesCases, ShareCases
 from tests.conformance.documents.cases.texts import TextCases
 from tests.conformance.documents.cases.workers import WorkerCases
 
@@ -27,6 +27,7 @@ class DocumentStoreSuite(
     ImportCases,
     ImageCases,
     ShareCases,
+    EqualBytesCases,
     QuotaCases,
     OutboxCases,
     ClaimCases,

@@ -1,5 +1,6 @@
 """The document store suite finds faults: each store here breaks one promise, and the case that names it fails."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lading.service.documents import DocumentStore
+from lading.service.documents import DocumentStore, StoredAlready
 from lading.service.documents.memory.store import MemoryDocumentStore
 from lading.service.documents.search import Changed
 from lading.service.models import Import, Status
@@ -103,6 +104,23 @@ class KeepsShares(MemoryDocumentStore):
         stored = self._imports.get(document.id)
         kept = None if stored is None else stored.duplicate
         return await super().update(replace(document, duplicate=document.duplicate or kept))
+
+
+class LooksBeforeItWrites(MemoryDocumentStore):
+    """In two steps, between which others look."""
+
+    async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
+        assert document.image is not None
+        found = await self.search.by_sha256(document.organization_id, document.image.sha256, albums)
+        await asyncio.sleep(0)
+        if found is not None:
+            raise StoredAlready(found)
+        return await self.update(document)
+
+
+class LooksEverywhere(MemoryDocumentStore):
+    async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
+        return await super().update_unless_stored(document, None)
 
 
 class CountsSharedBytesTwice(MemoryDocumentStore):
@@ -301,6 +319,9 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (ListsWhatIsPurged, "test_deletions_in_progress_are_listed_the_first_first", {}),
     (FindsAnyHeir, "test_who_has_adopted_an_object_comes_before_who_is_done_before_who_runs", {}),
     (KeepsShares, "test_whose_image_is_deleted_or_whose_attempt_has_ended_is_no_heir", {}),
+    (LooksBeforeItWrites, "test_of_eight_at_once_one_keeps_its_own", {"albums": None}),
+    (LooksEverywhere, "test_only_an_import_that_would_be_found_stands_in_the_way", {}),
+    (LooksBeforeItWrites, "test_it_is_an_update", {}),
     (CountsSharedBytesTwice, "test_bytes_that_are_shared_count_once_and_for_who_has_adopted_them", {}),
     (ForgetsLeftovers, "test_what_an_ended_import_has_left_is_listed_until_it_is_gone_for_good", {}),
     (UpdateComparesNothing, "test_of_concurrent_deletions_one_is_written", {}),
@@ -348,6 +369,8 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
 
 def suite_of(store: type[DocumentStore]) -> DocumentStoreSuite:
     class Suite(DocumentStoreSuite):
+        not_durable = "two of these stores share nothing"
+
         def make_store(self, clock: SettableClock) -> DocumentStore:
             return store(clock)  # type: ignore[call-arg]
 

@@ -98,6 +98,30 @@ async def test_what_concurrent_imports_hold_never_exceeds_it() -> None:
 
 
 @pytest.mark.gen_test
+async def test_equal_bytes_of_which_one_object_stays_are_reserved_once() -> None:
+    rig = Rig(100)
+    equal = [make_import() for _ in range(8)]
+    for one in equal:
+        await rig.quotas.hold(one, 60, "a group")
+    with pytest.raises(StorageQuotaExceeded):
+        await rig.quotas.hold(make_import(), 60, "another group")
+    other = make_import()
+    await rig.quotas.hold(other, 40)
+    rig.quotas.release(other.id, is_stored=False)
+    rig.quotas.release(equal[0].id, is_stored=False)
+    with pytest.raises(StorageQuotaExceeded):
+        await rig.quotas.hold(make_import(), 60)
+    rig.quotas.release(equal[1].id, is_stored=True)
+    await rig.quotas.hold(make_import(), 40)
+    for one in equal[2:]:
+        rig.quotas.release(one.id, is_stored=False)
+    assert await rig.quotas.is_full("organization")
+    rig.store.stored = 60
+    rig.now += 2.5
+    assert await rig.quotas.is_full("organization"), "40 are reserved"
+
+
+@pytest.mark.gen_test
 async def test_what_was_written_counts_until_the_store_is_asked_again() -> None:
     rig = Rig(100)
     document = make_import()

@@ -37,6 +37,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "images_in": lambda store: store.images_in("local", Held.MAIN, "", 1),
     "count_images_in": lambda store: store.count_images_in("local"),
     "update": lambda store: store.update(make_import(SettableClock())),
+    "update_unless_stored": lambda store: store.update_unless_stored(make_import(SettableClock(), image=IMAGE), None),
     "announced": lambda store: store.announced("import", ["evt_1"]),
     "remove": lambda store: store.remove(make_import(SettableClock())),
     "claim": lambda store: store.claim("worker", 1),

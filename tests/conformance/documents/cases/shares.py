@@ -1,7 +1,11 @@
-"""Cases of the document store suite: objects that several imports share, and what attempts leave behind."""
+"""Cases of the document store suite: objects that several imports share, what attempts leave behind, and imports that
+end at the same time with equal bytes.
+"""
 
 import asyncio
 import hashlib
+from collections.abc import Collection, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +14,7 @@ import pytest
 from lading.backends.guard.storage import GuardedStorage
 from lading.backends.memory import MemoryStorage, MemoryStorageOptions
 from lading.plugins.contracts import ObjectMetadata
-from lading.service.documents import DocumentStore
+from lading.service.documents import DocumentStore, StoredAlready
 from lading.service.images.operations import Images, places_for_downloads
 from lading.service.models import Import, Share, Status
 from lading.service.models.grants import Grant
@@ -264,3 +268,101 @@ class ShareCases(DocumentStoreCases):
             ending = still.failed(FAILURE, "url", clock.now())
             assert await store.update(ending)
             assert [one.status for one in await store.unpurged(10)].count(Status.FAILED) == 1
+
+
+# --- equal bytes ------------------------------------------------------------------------------------------------------
+
+Albums = Collection[str] | None
+
+
+def running_in(clock: SettableClock, album: str, **changes: str) -> Import:
+    params = {"album_id": album, "dedupe": "album", "controller": "api/v1/imports", "action": "create"}
+    return replace(make_import(clock, params=params, **changes).claimed("worker", clock.now()))
+
+
+def ending(running: Import, clock: SettableClock, sha256: str = IMAGE.sha256) -> Import:
+    return running.succeeded(replace(IMAGE, key=running.own_key, sha256=sha256), "url", clock.now())
+
+
+async def outcome_of(store: DocumentStore, done: Import, albums: Albums) -> Import | bool:
+    """What came of the end: whether it is written, or the import that stood in its way."""
+    try:
+        return await store.update_unless_stored(done, albums)
+    except StoredAlready as other:
+        return other.found
+
+
+class EqualBytesCases(DocumentStoreCases):
+    @pytest.mark.parametrize("albums", [None, ("one",)])
+    @pytest.mark.gen_test
+    async def test_of_eight_at_once_one_keeps_its_own(self, albums: Albums) -> None:
+        """Through two stores, where they share their documents: as two processes do."""
+        clock = SettableClock()
+        async with AsyncExitStack() as stack:
+            stores = [await stack.enter_async_context(self.opened(clock)) for _ in range(1 if self.not_durable else 2)]
+            for number in range(5):
+                runs = [running_in(clock, "one") for _ in range(8)]
+                await add_all(stores[0], runs)
+                done = [ending(run, clock, f"{number:064x}") for run in runs]
+                outcomes = await asyncio.gather(
+                    *(outcome_of(stores[place % len(stores)], one, albums) for place, one in enumerate(done))
+                )
+                winners = [one for one, outcome in zip(done, outcomes, strict=True) if outcome is True]
+                assert len(winners) == 1
+                assert [one.id for one in outcomes if isinstance(one, Import)] == [winners[0].id] * 7
+                for run in runs:
+                    assert await stored(stores[0], run) == (winners[0] if run.id == winners[0].id else run)
+
+    @pytest.mark.gen_test
+    async def test_only_an_import_that_would_be_found_stands_in_the_way(self) -> None:
+        clock = SettableClock()
+        cases: Sequence[tuple[str, Albums, str, str]] = (
+            ("one", ("one",), "organization", IMAGE.sha256),  # the first
+            ("two", ("two",), "organization", IMAGE.sha256),
+            ("three", ("three", "four"), "organization", IMAGE.sha256),
+            ("one", None, "another", IMAGE.sha256),
+            ("one", ("one",), "organization", "1" * 64),
+        )
+        async with self.opened(clock) as store:
+            for album, albums, organization_id, sha256 in cases:
+                run = running_in(clock, album, organization_id=organization_id)
+                await store.add(run)
+                assert await outcome_of(store, ending(run, clock, sha256), albums) is True
+                again = running_in(clock, album, organization_id=organization_id)
+                await store.add(again)
+                found = await outcome_of(store, ending(again, clock, sha256), albums)
+                assert isinstance(found, Import)
+                assert found.id == run.id
+
+    @pytest.mark.gen_test
+    async def test_a_deleted_image_and_a_shared_one_stand_in_nobodys_way(self) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            first, second, third = (running_in(clock, "one") for _ in range(3))
+            await add_all(store, [first, second, third])
+            done = ending(first, clock)
+            assert await store.update_unless_stored(done, None)
+            assert done.image is not None
+            referring = second.referring(done.image, clock.now())
+            assert await store.update(referring)
+            assert await store.update(referring.duplicated(done.image, "url", clock.now()))
+            assert await store.update(done.image_deleted(clock.now()))
+            assert await outcome_of(store, ending(third, clock), None) is True
+
+    @pytest.mark.gen_test
+    async def test_it_is_an_update(self) -> None:
+        """Of the present revision alone, which is said first; events are added."""
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            first, second = running_in(clock, "one"), running_in(clock, "one")
+            await add_all(store, [first, second])
+            stale = replace(ending(first, clock), revision=first.revision + 2)
+            assert await outcome_of(store, stale, None) is False
+            assert await outcome_of(store, ending(running_in(clock, "one"), clock), None) is False, "it does not exist"
+            done = replace(ending(first, clock), new_events=({"id": "event", "type": "import.done"},))
+            assert await outcome_of(store, done, None) is True
+            assert await outcome_of(store, done, None) is False
+            assert (await stored(store, first)).outbox == done.new_events
+            lost = replace(ending(second, clock), revision=second.revision + 2)
+            assert await outcome_of(store, lost, None) is False
+            assert await stored(store, second) == second
