@@ -197,8 +197,8 @@ class DocumentStore(ABC):
         """
 
     @abstractmethod
-    async def queued(self, limit: int) -> int:
-        """Number of queued imports, due or not, counted no further than ``limit``."""
+    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
+        """Number of queued imports, of one issuer or of all, due or not, counted no further than ``limit``."""
 
     # --- workers ------------------------------------------------------------------------------------------------------
 

@@ -132,7 +132,7 @@ class Imports:
     async def _add(self, document: Import) -> None:
         await self.store.add(document)
         if document.status is Status.QUEUED:
-            self.backlog.added()
+            self.backlog.added(document.issuer_id)
             self.accepted()
 
     async def get(self, grant: Grant, import_id: str) -> Import:
@@ -159,8 +159,8 @@ class Imports:
         await self.endpoints.ensure_secret(grant.issuer_id)
 
     async def _check_room(self, grant: Grant) -> None:
-        """Refuse an import if the backlog is full, or the organisation has used up its stored bytes."""
-        if await self.backlog.is_full():
+        """Refuse an import if the backlog has no room for the issuer, or its organisation has no stored bytes left."""
+        if await self.backlog.is_full(grant.issuer_id):
             raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
         if await self.quotas.is_full(grant.organization_id):
             raise ApiError("quota_exceeded", limit=self.quotas.limit)

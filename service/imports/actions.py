@@ -84,11 +84,11 @@ class Actions:
     async def retry_found(self, document: Import) -> Import:
         """As ``retry``, for an import that the caller has already checked against the grant."""
         with told_as_outage():
-            if await self.backlog.is_full():
+            if await self.backlog.is_full(document.issuer_id):
                 raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
         document = await self._write(document, self._retried)
         if document.status is Status.QUEUED:
-            self.backlog.added()
+            self.backlog.added(document.issuer_id)
             self.accepted()
         return document
 

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 
 from ..documents import DocumentStore, StoreUnavailable
 
@@ -11,37 +13,93 @@ SHARE = 0.05
 OLDEST = 10.0
 """Seconds after which the queue is counted again, at any cost."""
 NEAR = 0.5
-"""The share of the limit beyond which requests wait for a new count; below it they use the last count."""
+"""The share of the limit beyond which requests wait for a new count; below it they use the last count. At most a half:
+an issuer that has queued less than that has queued less than there is room for."""
+
+
+MAX_ISSUERS = 1024
+"""Issuers whose part of the queue is remembered."""
 
 
 class Backlog:
-    """Knows whether the queue is full, without a query for every request.
+    """Knows whether an issuer may queue one more import, without a query for every request.
+
+    An issuer may queue one more only while fewer imports of its own are queued than there is room for. One issuer can
+    fill half of the queue, two a third each, and so on, so that the next issuer always finds room (P7).
 
     Args:
-        limit: number of queued imports at which new imports are refused.
+        limit: number of queued imports at which new imports of every issuer are refused.
         max_age: seconds for which a count is used, plus the imports that this process has accepted since. If a count
             takes long, because the queue is long, it is used for longer, up to ``OLDEST``, so that counting takes no
             more than ``SHARE`` of the time.
 
     No request waits for a new count while the last count was far from the limit (``NEAR``) and is not older than twice
     ``OLDEST``. So only half a full queue of new imports within seconds can exceed the limit, and an old count never
-    refuses a request.
+    refuses a request. Below ``NEAR``, no issuer can have too much, so its own imports are not counted.
     """
 
     def __init__(self, store: DocumentStore, limit: int, max_age: float = 1.0) -> None:
         self._store = store
         self._limit = limit
+        self._max_age = max_age
+        self._all = _Count(lambda: store.queued(limit), NEAR * limit, max_age)
+        self._of: OrderedDict[str, _Count] = OrderedDict()
+
+    async def is_full(self, issuer_id: str) -> bool:
+        """Whether no more imports of the issuer should be accepted now.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        queued = await self._all.present()
+        if queued < NEAR * self._limit:
+            return False
+        return queued >= self._limit or await self._issuer(issuer_id).present() >= self._limit - queued
+
+    def _issuer(self, issuer_id: str) -> "_Count":
+        found = self._of.get(issuer_id)
+        if found is None:
+            found = _Count(lambda: self._store.queued(self._limit, issuer_id), 0, self._max_age)
+            self._of[issuer_id] = found
+            if len(self._of) > MAX_ISSUERS:
+                self._of.popitem(last=False)
+        self._of.move_to_end(issuer_id)
+        return found
+
+    async def close(self) -> None:
+        """Cancel a running count, and start no more. May be called twice."""
+        await self._all.close()
+
+    def added(self, issuer_id: str) -> None:
+        """Count an import that was accepted just now."""
+        self._all.added()
+        if issuer_id in self._of:
+            self._of[issuer_id].added()
+
+
+class _Count:
+    """A number that the store counts, and that is used for a while; see ``Backlog``.
+
+    Args:
+        count: asks the store.
+        near: a number below this may be old: nobody waits for a new count.
+        max_age: seconds for which a count is used at least.
+    """
+
+    def __init__(self, count: Callable[[], Awaitable[int]], near: float, max_age: float) -> None:
+        self._ask_store = count
+        self._near = near
         self._min_age = max_age
         self._max_age = max_age
-        self._count = 0
+        self._number = 0
         self._counted_at = float("-inf")
         self._failed_at = float("-inf")
         self._lock = asyncio.Lock()
         self._counting: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def is_full(self) -> bool:
-        """Whether no more imports should be accepted now.
+    async def present(self) -> int:
+        """The number, as far as it must be known.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -49,11 +107,11 @@ class Backlog:
         asked_at = time.monotonic()
         age = asked_at - self._counted_at
         if age > self._max_age:
-            if age <= 2 * OLDEST and self._count < NEAR * self._limit:
+            if age <= 2 * OLDEST and self._number < self._near:
                 self._count_aside(asked_at)
             else:
                 await self._count_anew(asked_at)
-        return self._count >= self._limit
+        return self._number
 
     def _count_aside(self, asked_at: float) -> None:
         if not self._closed and (self._counting is None or self._counting.done()):
@@ -75,7 +133,7 @@ class Backlog:
     async def _ask(self) -> None:
         began = time.monotonic()
         try:
-            self._count = await self._store.queued(self._limit)
+            self._number = await self._ask_store()
         except StoreUnavailable:
             self._failed_at = time.monotonic()
             raise
@@ -90,5 +148,5 @@ class Backlog:
             await asyncio.wait({self._counting})
 
     def added(self) -> None:
-        """Count an import that was accepted just now."""
-        self._count += 1
+        """Count one more."""
+        self._number += 1

@@ -36,10 +36,13 @@ class WorkerSettings(Section):
         ),
     )
     backlog: int = Field(
-        100_000,
+        200_000,
         ge=1,
         le=10_000_000,
-        description="Maximum number of queued imports. Lading refuses further imports with status 503.",
+        description=(
+            "Maximum number of queued imports. Lading refuses further imports with status 503. An issuer has half of"
+            " them at most, so that others find room."
+        ),
     )
     attempts: int = Field(5, ge=1, le=20, description="Maximum attempts of an import.")
     retry_base: Seconds = Field(

@@ -179,10 +179,11 @@ class MemoryDocumentStore(DocumentStore):
             self._last_issuer = document.issuer_id
         return [_detached(document) for document in claimed]
 
-    async def queued(self, limit: int) -> int:
+    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
         """See ``DocumentStore.queued``."""
         self._check_open()
-        return min(limit, sum(document.status is Status.QUEUED for document in self._imports.values()))
+        queued = (one for one in self._imports.values() if one.status is Status.QUEUED)
+        return min(limit, sum(issuer_id in (None, one.issuer_id) for one in queued))
 
     # --- workers ------------------------------------------------------------------------------------------------------
 

@@ -210,13 +210,12 @@ class MongoDocumentStore(DocumentStore):
                 raise outcome
         return [document for document, written in zip(documents, outcomes, strict=True) if written]
 
-    async def queued(self, limit: int) -> int:
+    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
         """See ``DocumentStore.queued``."""
         # The index alone is counted. An approximate number is enough: nothing is promised by it.
         imports = self._connection.collection(IMPORTS, LOCAL)
-        return await self._connection.run(
-            lambda: imports.count_documents({"status": "queued"}, limit=limit, hint=QUEUED.name)
-        )
+        wanted = {"status": "queued"} if issuer_id is None else {"status": "queued", "issuer_id": text(issuer_id)}
+        return await self._connection.run(lambda: imports.count_documents(wanted, limit=limit, hint=QUEUED.name))
 
     async def wait_for_work(self, timeout: float) -> None:
         """See ``SupportsWaiting.wait_for_work``."""

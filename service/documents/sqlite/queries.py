@@ -124,10 +124,11 @@ def get_stored_bytes(connection: sqlite3.Connection, organization_id: str) -> in
     return rows[0][0] if rows else 0
 
 
-def count_queued(connection: sqlite3.Connection, limit: int) -> int:
+def count_queued(connection: sqlite3.Connection, limit: int, issuer_id: str | None) -> int:
     """See ``DocumentStore.queued``."""
-    query = "SELECT count(*) FROM (SELECT 1 FROM imports WHERE status = 'queued' LIMIT ?)"
-    count: int = connection.execute(query, (limit,)).fetchone()[0]
+    of_issuer, values = ("", ()) if issuer_id is None else (" AND issuer_id = ?", (issuer_id,))
+    query = f"SELECT count(*) FROM (SELECT 1 FROM imports WHERE status = 'queued'{of_issuer} LIMIT ?)"  # noqa: S608 - our own text
+    count: int = connection.execute(query, (*values, limit)).fetchone()[0]
     return count
 
 

@@ -197,9 +197,9 @@ class SqliteDocumentStore(DocumentStore):
                 return claimed
         return ()
 
-    async def queued(self, limit: int) -> int:
+    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
         """See ``DocumentStore.queued``."""
-        return await self._readers.run(lambda connection: sqlite_queries.count_queued(connection, limit))
+        return await self._readers.run(lambda connection: sqlite_queries.count_queued(connection, limit, issuer_id))
 
     async def wait_for_work(self, timeout: float) -> None:
         """See ``SupportsWaiting.wait_for_work``."""

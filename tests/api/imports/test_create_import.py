@@ -10,7 +10,7 @@ import pytest
 
 from lading.service.models import Status
 from tests.api.conftest import Assembled
-from tests.support.servers.service import Client, token
+from tests.support.servers.service import OTHER_ISSUER, Client, token
 
 URL = "http://origin.example/a.jpg"
 ROUTE = {"controller": "api/v1/imports", "action": "create"}
@@ -267,14 +267,18 @@ async def test_an_error_names_the_parameter(client: Client) -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_full_backlog_is_503_with_retry_after(client: Client, assembled: Assembled) -> None:
-    assembled.resources.imports.imports.backlog._limit = 3
+async def test_an_issuer_that_fills_the_backlog_gets_503_and_leaves_room_to_others(
+    client: Client, assembled: Assembled, base_url: str, clock: Any
+) -> None:
+    assembled.resources.imports.imports.backlog._limit = 6
     for _ in range(3):
         assert (await client.post(f"album_id=imported_album&url={URL}")).code == 200
     response = await client.post(f"album_id=imported_album&url={URL}")
     assert response.code == 503
     assert problem(response.body)["code"] == "backlog_full"
     assert int(response.headers["Retry-After"]) > 0
+    guest = Client(base_url, token(clock, issuer=OTHER_ISSUER))
+    assert (await guest.post(f"album_id=imported_album&url={URL}")).code == 200
 
 
 @pytest.mark.gen_test

@@ -258,6 +258,8 @@ class ClaimCases(DocumentStoreCases):
             await add_all(store, make_imports(clock, 3, run_at=later))
             await add_all(store, [make_import(clock, status=status) for status in Status if status != Status.QUEUED])
             assert [await store.queued(limit) for limit in (1, 9, 10, 11, 1000)] == [1, 9, 10, 10, 10]
+            assert [await store.queued(limit, "a") for limit in (1, 3, 4, 1000)] == [1, 3, 4, 4]
+            assert [await store.queued(1000, issuer) for issuer in ("b", "nobody", "")] == [3, 0, 0]
             await store.register("worker", LEASE)
             (claimed,) = await store.claim("worker", 1)
             assert await store.queued(1000) == 9
