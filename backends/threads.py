@@ -8,20 +8,23 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, TypeVarTuple
 
+from ..plugins.host.turns import Turns
+
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
 
 
 class Threads:
-    """A bounded pool of threads.
+    """A bounded pool of threads, which issuers use in turn.
 
     Args:
-        count: the number of concurrent functions; further ones wait.
+        count: the number of concurrent functions; further ones wait for their turn.
         name: the beginning of the threads' names.
     """
 
     def __init__(self, count: int, name: str) -> None:
         self._executor = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._places = Turns(count)
         self._running: set[asyncio.Future[Any]] = set()
         self._closing = asyncio.Lock()
 
@@ -32,10 +35,16 @@ class Threads:
             asyncio.CancelledError: the caller was cancelled; the call has ended, or never began.
             RuntimeError: the pool is closed.
         """
-        job = self._executor.submit(function, *arguments)
+        give_back = await self._place()
+        try:
+            job = self._executor.submit(function, *arguments)
+        except BaseException:
+            give_back()
+            raise
         ended = asyncio.wrap_future(job)
         self._running.add(ended)
         ended.add_done_callback(self._running.discard)
+        ended.add_done_callback(lambda _: give_back())  # the thread may outlive its caller
         try:
             cancelled = await _waited(ended, job.cancel)
             if not cancelled:
@@ -46,8 +55,18 @@ class Threads:
         finally:
             del job, ended, arguments  # an error's traceback holds this frame, so this frame must not hold the error
 
+    async def _place(self) -> Callable[[], None]:
+        """Wait for a turn, which counts as running for ``drain``."""
+        began: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._running.add(began)
+        try:
+            return await self._places.take()
+        finally:
+            self._running.discard(began)
+            began.set_result(None)
+
     async def drain(self) -> None:
-        """Wait until nothing runs."""
+        """Wait until nothing runs or waits."""
         while self._running:
             await asyncio.wait(tuple(self._running))
 

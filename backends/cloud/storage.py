@@ -14,6 +14,7 @@ up. The order of effects:
   requests of an upload take turns, and the removal comes after the running request.
 - A body is read from its source only while one of ``threads`` places is free, so concurrent saves hold at most
   ``threads`` pieces. Pieces of a file are never held: requests read the file while they send it.
+- Issuers take turns at these places and at the threads.
 - An object is read by requests for a few MiB each, all for the same version. So a slow reader holds neither a
   connection nor a thread, and a broken answer is requested again.
 """
@@ -31,6 +32,7 @@ from typing import Final, TypeVar, TypeVarTuple
 from ...plugins.capabilities import ListedObject, SupportsFiles, SupportsListing, SupportsSignedUrls
 from ...plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from ...plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageError, StorageUnavailable
+from ...plugins.host.turns import Turns
 from ..threads import Threads, finished
 from .bodies import Body, SourceFile, pieces
 from .bucket import MIB, Bucket, Piece, Upload
@@ -64,7 +66,7 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
         self._bucket = bucket
         self._attempts = options.attempts
         self._threads = Threads(options.threads, "lading-cloud-storage")
-        self._bodies = asyncio.Semaphore(options.threads)
+        self._bodies = Turns(options.threads)
         self._unfinished: set[Upload] = set()
         self._left: set[asyncio.Task[None]] = set()
         """The removals of the uploads of abandoned calls."""
@@ -75,7 +77,7 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
         """See ``StorageBackend.save``. Also raises ContentMismatch if the bytes have another SHA-256."""
         self._check_open()
         upload = self._bucket.upload(key, metadata)
-        async with self._bodies, aclosing(pieces(chunks, metadata.byte_size, self._bucket.piece_size)) as bodies:
+        async with self._bodies.turn(), aclosing(pieces(chunks, metadata.byte_size, self._bucket.piece_size)) as bodies:
             await self._upload(upload, bodies)
 
     async def save_file(self, key: str, path: Path, metadata: ObjectMetadata) -> None:
@@ -84,7 +86,7 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
         upload = self._bucket.upload(key, metadata)
         file = SourceFile(path, metadata.byte_size)
         try:
-            async with self._bodies:
+            async with self._bodies.turn():
                 self._check_open()
                 await self._threads.run(file.open)
                 async with aclosing(file.parts(self._bucket.piece_size)) as bodies:

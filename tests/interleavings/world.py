@@ -199,7 +199,7 @@ class World:
             await self.inner.records.add(endpoint.record)
             self.directory._cache.clear()
             await self.directory.of("issuer")
-        await self.backlog.is_full()
+        await self.backlog.is_full("issuer")
         await self.quotas.is_full("organization")
         for worker in self.workers:
             await worker._leases.current()

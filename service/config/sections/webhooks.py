@@ -16,7 +16,12 @@ class WebhooksSettings(Section):
             " [fetch.http] allows."
         ),
     )
-    concurrency: int = Field(64, ge=1, le=1024, description="Requests that a process sends at once.")
+    concurrency: int = Field(
+        64,
+        ge=1,
+        le=1024,
+        description="Requests that a process sends at once. An issuer has half of them at most.",
+    )
     per_host: int = Field(8, ge=1, le=1024, description="Requests that a process sends to one host and port at once.")
     timeout: Seconds = Field(
         10,

@@ -1,4 +1,4 @@
-"""Sends due deliveries, within the limits of a process and of each host.
+"""Sends due deliveries, within the limits of a process and of each host, for the issuers in turn.
 
 The sender leases a delivery: it moves ``due_at`` beyond the attempt. If the process dies during the attempt, the
 delivery is due again.
@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
+from ....plugins.host.turns import Turns, on_behalf_of
 from ...documents import DocumentStore, StoreUnavailable
 from ...models.clock import truncate_to_milliseconds
 from ...observe.outages import Outage
@@ -40,7 +42,7 @@ class Deliverer:
         store: keeps the deliveries.
         attempting: makes an attempt.
         rng: spreads the polls of several processes.
-        concurrency: the largest number of concurrent attempts.
+        concurrency: the largest number of concurrent attempts, of which an issuer has half at most.
         per_host: of them to one host and port.
         poll_interval: seconds between two polls if nothing is known to be due.
         timeout: seconds that an attempt may take.
@@ -61,7 +63,10 @@ class Deliverer:
         self._attempting = attempting
         self._rng = rng
         self._concurrency = concurrency
+        self._places = Turns(concurrency, leaves_room=True)
         self._hosts = Hosts(per_host, time.monotonic)
+        self._issuers = Hosts(max(1, concurrency // 2), time.monotonic)
+        """The pace of each issuer: what there is no room for comes back at that pace, as with hosts."""
         self._poll_interval = poll_interval
         self._timeout = timeout
         self._waiting: list[Delivery] = []
@@ -130,7 +135,7 @@ class Deliverer:
             self._next_look = self._last_look + self._poll_interval * self._rng.uniform(0.8, 1.2)
             records = await self._store.records.due(DELIVERY, self._store.clock.now(), LOOK)
             found = map(Delivery.of, records)
-            self._waiting = [one for one in found if one.id not in self._tasks]
+            self._waiting = list(_in_turn(one for one in found if one.id not in self._tasks))
             self._is_full = len(records) == LOOK
             self._begin()
             if not self._is_full or len(self._tasks) >= self._concurrency:
@@ -144,19 +149,31 @@ class Deliverer:
         """Begin the waiting deliveries that there is room for."""
         left = []
         for delivery in self._waiting:
-            if len(self._tasks) >= self._concurrency or not self._hosts.has_room(delivery.host):
+            if delivery.id in self._tasks:
+                continue
+            give_back = self._place(delivery) if self._hosts.has_room(delivery.host) else None
+            if give_back is None:
                 left.append(delivery)
-            elif delivery.id not in self._tasks:
-                self._hosts.begin(delivery.host)
-                self._tasks[delivery.id] = asyncio.create_task(self._deliver(delivery), name=f"webhook {delivery.id}")
+                continue
+            self._hosts.begin(delivery.host)
+            self._issuers.begin(delivery.issuer_id)
+            attempt = self._deliver(delivery, give_back)
+            self._tasks[delivery.id] = asyncio.create_task(attempt, name=f"webhook {delivery.id}")
         self._waiting = left
         if self._is_full and not left:
             self._next_look = 0.0
 
+    def _place(self, delivery: Delivery) -> Callable[[], None] | None:
+        with on_behalf_of(delivery.issuer_id):
+            return self._places.take_now()
+
     async def _postpone(self, deliveries: Sequence[Delivery]) -> None:
-        """Postpone deliveries whose hosts have no room, each to its turn."""
+        """Postpone deliveries whose hosts or issuers have no room, each to its turn."""
         now = self._store.clock.now()
-        pauses = [timedelta(seconds=self._hosts.pause(delivery.host)) for delivery in deliveries]
+        pauses = [
+            timedelta(seconds=max(self._hosts.pause(delivery.host), self._issuers.pause(delivery.issuer_id)))
+            for delivery in deliveries
+        ]
         moved = [
             delivery.due(truncate_to_milliseconds(now + pause))
             for delivery, pause in zip(deliveries, pauses, strict=True)
@@ -170,8 +187,8 @@ class Deliverer:
 
     # --- delivering ---------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        """Own one attempt, from its lease to its result."""
+    async def _deliver(self, delivery: Delivery, give_back: Callable[[], None]) -> None:
+        """Own one attempt, from its lease to its result, and the place that it has until then."""
         started = time.monotonic()
         try:
             leased = delivery.due(leased_until(self._store.clock.now(), self._timeout))
@@ -184,6 +201,20 @@ class Deliverer:
         except Exception:
             log.exception("an attempt failed unexpectedly", delivery_id=delivery.id)
         finally:
+            give_back()
             self._tasks.pop(delivery.id, None)
-            self._hosts.end(delivery.host, time.monotonic() - started)
+            for known, name in ((self._hosts, delivery.host), (self._issuers, delivery.issuer_id)):
+                known.end(name, time.monotonic() - started)
             self._news.set()
+
+
+def _in_turn(deliveries: Iterable[Delivery]) -> Iterator[Delivery]:
+    """The deliveries of the issuers in turn; those of one issuer in their order."""
+    of: dict[str, deque[Delivery]] = {}
+    for delivery in deliveries:
+        of.setdefault(delivery.issuer_id, deque()).append(delivery)
+    while of:
+        for issuer_id, queue in tuple(of.items()):
+            yield queue.popleft()
+            if not queue:
+                del of[issuer_id]

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from lading.backends.threads import Threads, finished
+from lading.plugins.host.turns import on_behalf_of
 from lading.plugins.testing.cancellation import attempt
 
 
@@ -54,6 +55,25 @@ async def test_a_cancelled_call_that_waits_for_its_turn_is_not_made() -> None:
     assert await busy
     await threads.close()
     assert made == []
+
+
+@pytest.mark.gen_test
+async def test_issuers_take_turns_and_close_waits_for_those_that_wait() -> None:
+    threads = Threads(1, "test")
+    go_on = threading.Event()
+    served: list[str] = []
+    busy = asyncio.create_task(threads.run(go_on.wait, 10))
+    await asyncio.sleep(0)
+    tasks = []
+    for issuer in ("hog",) * 20 + ("guest",):
+        with on_behalf_of(issuer):
+            tasks.append(asyncio.create_task(threads.run(served.append, issuer)))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(threads.close())
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(busy, closing, *tasks)
+    assert (len(served), served.index("guest")) == (21, 1)
 
 
 @pytest.mark.gen_test

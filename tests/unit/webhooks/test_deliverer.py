@@ -51,7 +51,7 @@ async def add(sending: Sending, endpoint: Endpoint, count: int, prefix: str = "e
             event_id=event_id,
             kind="import.done",
             body="{}",
-            issuer_id="issuer",
+            issuer_id=endpoint.issuer_id,
             url=None,
             host=authority_of(endpoint.url),
             created_at=now,
@@ -89,7 +89,7 @@ async def until(condition: object, value: int) -> None:
 
 @pytest.mark.gen_test
 async def test_so_many_at_once_and_so_many_to_one_host() -> None:
-    sending = await Sending.opened(concurrency=5, per_host=2)
+    sending = await Sending.opened(concurrency=10, per_host=2)
     gate = Gate(sending)
     endpoints = [await sending.endpoint(f"test://host{number}/") for number in range(4)]
     for endpoint in endpoints:
@@ -127,6 +127,37 @@ async def test_a_dead_host_with_a_long_queue_hides_no_other(monkeypatch: pytest.
         gate.open.set()
         await seen("dead", 90)
     assert set(gate.seen.values()) == {1}
+
+
+@pytest.mark.gen_test
+async def test_an_issuer_with_slow_receivers_has_half_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lading.service.webhooks.delivery.sender.LOOK", 20)
+    sending = await Sending.opened(concurrency=8, per_host=2)
+    gate = Gate(sending)
+    for number in range(30):
+        await add(sending, await sending.endpoint(f"test://slow{number}/", issuer="hog"), 3, f"slow{number}")
+    sending.clock.advance(timedelta(seconds=1))
+    await add(sending, await sending.endpoint("test://quick/", issuer="guest"), 20, "quick")
+    async with running(sending.deliverer):
+        while sum(event_id.startswith("quick") for event_id in gate.seen) < 20:
+            sending.clock.advance(timedelta(seconds=1))  # for those that were postponed
+            sending.deliverer.wake()
+            await asyncio.sleep(0.01)
+        assert gate.now[""] == 4
+        gate.open.set()
+
+
+@pytest.mark.gen_test
+async def test_issuers_take_turns_at_a_receiver_that_they_share() -> None:
+    sending = await Sending.opened(concurrency=8, per_host=2)
+    gate = Gate(sending)
+    await add(sending, await sending.endpoint(issuer="hog"), 30, "hog")
+    sending.clock.advance(timedelta(seconds=1))
+    await add(sending, await sending.endpoint(issuer="guest"), 1, "guest")
+    async with running(sending.deliverer):
+        await until(lambda: gate.now["receiver"], 2)
+        assert {event_id.partition("_")[0] for event_id in gate.seen} == {"hog", "guest"}
+        gate.open.set()
 
 
 @pytest.mark.gen_test
