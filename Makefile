@@ -74,7 +74,7 @@ bench-cloud-memory: $(VENV)/.installed-test  ## Memory of a service that imports
 	$(BIN)/python -m bench.cloud_memory
 
 schemathesis: $(VENV)/.installed-test  ## Send what schemathesis makes up to a running service (10 minutes). EXAMPLES changes that.
-	LADING_SCHEMATHESIS=$(or $(EXAMPLES),100) $(BIN)/pytest tests/e2e/clients/test_schemathesis.py -s
+	LADING_TESTS=long LADING_SCHEMATHESIS=$(or $(EXAMPLES),100) $(BIN)/pytest tests/e2e/clients/test_schemathesis.py -s
 
 fuzz: $(VENV)/.installed-test  ## 1,000,000 hostile inputs for the parsers (half an hour at most). INPUTS and SECONDS change that.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'atheris>=3' || true

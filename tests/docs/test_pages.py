@@ -14,6 +14,8 @@ README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 API = [page for page in sorted((DOCS / "reference" / "api").glob("*.md")) if page.stem != "index"]
 PAGES = [README, DOCS / "tutorials" / "first-import.md", *sorted((DOCS / "how-to").rglob("*.md")), *API]
+COSTLY = {"choose-a-storage", "several-processes", "several-storages", "move-images", "upgrade"}
+"""Pages that start many processes, followed in the long form alone."""
 MOST_SKIPS = 4
 A_SERVICE = """\
 lading issuer create --id my-issuer --organization my-organization
@@ -38,7 +40,11 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.long_form] if page.stem in COSTLY else []) for page in PAGES],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_a_reader_who_follows_the_page_gets_what_it_shows(
     page: Path, origin: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

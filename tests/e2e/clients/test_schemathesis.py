@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 EXAMPLES = os.environ.get("LADING_SCHEMATHESIS", "2")
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(900)
 def test_every_operation_does_as_it_is_described(tmp_path: Path) -> None:
     conf = tmp_path / "service.conf"

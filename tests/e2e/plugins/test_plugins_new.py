@@ -68,9 +68,9 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.long_form] if kind == "storage" else []) for kind in NOUNS]
+    "kind", [pytest.param(kind, marks=[] if kind == "fetcher" else [pytest.mark.long_form]) for kind in NOUNS]
 )
-def test_a_new_package_installs_and_passes_its_tests(kind: str, tmp_path: Path, mypy_cache: Path) -> None:
+def test_a_new_package_installs_and_passes_its_tests(kind: str, tmp_path: Path) -> None:
     name = "lading-harbour" if kind == "detector" else "harbour"  # which is the same
     package, site = new(tmp_path / "new", kind, name), tmp_path / "site"
     written = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
@@ -78,7 +78,6 @@ def test_a_new_package_installs_and_passes_its_tests(kind: str, tmp_path: Path, 
     assert written == WRITTEN | threads | {f"lading_harbour/{kind}.py"}
     run("-m", "ruff", "check", "--no-cache", ".", cwd=package)
     run("-m", "ruff", "format", "--no-cache", "--check", ".", cwd=package)
-    run("-m", "mypy", "--cache-dir", str(mypy_cache), cwd=package, MYPYPATH=str(ROOT))
     install(site, package)
     # -P: the installed package is tested, not the one in the folder.
     arguments = ("-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "places"))
@@ -90,6 +89,13 @@ def test_a_new_package_installs_and_passes_its_tests(kind: str, tmp_path: Path, 
     if kind == "detector":  # whose cases are the fewest
         checked = lading("plugins", "check", "harbour", cwd=tmp_path, environ={"PYTHONPATH": str(site)})
         assert checked.status == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.long_form
+@pytest.mark.parametrize("kind", NOUNS)
+def test_a_new_package_has_types(kind: str, tmp_path: Path, mypy_cache: Path) -> None:
+    package = new(tmp_path / "new", kind, "harbour")
+    run("-m", "mypy", "--cache-dir", str(mypy_cache), cwd=package, MYPYPATH=str(ROOT))
 
 
 @pytest.mark.timeout(120)
