@@ -204,23 +204,6 @@ class Images:
         """
         return await self.removal.settle(document)
 
-    async def purge_stopped(self, import_id: str) -> None:
-        """Remove the object of an attempt that has just been ended, since its import was cancelled or deleted. If that
-        fails, the purger removes it.
-        """
-        try:
-            with told_as_outage():
-                document = await self.store.get(import_id)
-        except ApiError as error:
-            log.warning(
-                "could not remove the object of a cancelled attempt; the purger retries",
-                import_id=import_id,
-                reason=str(error),
-            )
-        else:
-            if document is not None and document.status.is_final:
-                await self.removal.settle_quietly(document)
-
     async def _find(self, grant: Grant, image_id: str) -> StoredImage:
         if len(image_id) > MAX_ID_LENGTH:
             raise ApiError("not_found")

@@ -91,6 +91,23 @@ class Removal:
                 reason=str(error),
             )
 
+    async def settle_stopped(self, import_id: str) -> None:
+        """``settle`` an import whose attempt has just been ended, since the import was cancelled or deleted; if that
+        fails, the purger does it.
+        """
+        try:
+            with told_as_outage():
+                document = await self.store.get(import_id)
+        except ApiError as error:
+            log.warning(
+                "could not remove the object of a cancelled attempt; the purger retries",
+                import_id=import_id,
+                reason=str(error),
+            )
+        else:
+            if document is not None and document.status.is_final:
+                await self.settle_quietly(document)
+
     async def settle_lost(self, import_id: str) -> None:
         """Remove the object of an attempt whose result was refused, unless the import has ended with it, or still may.
 

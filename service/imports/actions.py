@@ -1,7 +1,7 @@
 """Changes of existing imports: cancel, retry, delete. It knows no HTTP but the codes of its errors."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,10 +36,12 @@ class Actions:
 
     Attributes:
         accepted: called for every queued import.
-        stopped: called with the id of every import that must stop, so that a worker of this process ends its attempt at
-            once. Workers of other processes poll.
+        stopped: called with the id of every import that must stop, so that this process ends its attempt, or its
+            reception, at once. Other processes poll.
+        discard: awaited with the id of every import that must stop and whose bytes its client sends: removes what has
+            come of a resumable upload.
         expire_after: how long an import waits for the bytes that its client sends.
-        stopping_looks: number of checks whether the attempt at a deleted import has ended.
+        stopping_looks: number of checks whether the attempt at an import has ended.
     """
 
     imports: Imports
@@ -52,6 +54,7 @@ class Actions:
     accepted: Callable[[], None]
     stopped: Callable[[str], None]
     expire_after: timedelta
+    discard: Callable[[str], Awaitable[None]]
     stopping_looks: int = STOPPING_LOOKS
 
     async def cancel(self, grant: Grant, import_id: str) -> Import:
@@ -70,16 +73,25 @@ class Actions:
             return one.cancelled(now)
 
         document = await self._write(document, cancelled)
-        self.stopped(import_id)
+        await self._stop(document)
         return document
 
     async def retry(self, grant: Grant, import_id: str) -> Import:
         """Queue a failed or cancelled import again, with all of its attempts.
 
+        Waits a little for the end of an attempt at a cancelled import, see ``_has_stopped``.
+
         Raises:
             ApiError: ``not_retryable``; ``secrets_dropped``; ``still_stopping``; ``backlog_full``.
         """
-        return await self.retry_found(await self._find(grant, import_id, "image_upload"))
+        document = await self._find(grant, import_id, "image_upload")
+        if document.is_stopping and document.status in (Status.FAILED, Status.CANCELLED):
+            if document.status is Status.CANCELLED:
+                await self._has_stopped(import_id)
+            else:
+                await self.images.removal.settle_quietly(document)
+            document = await self._find(grant, import_id, "image_upload")
+        return await self.retry_found(document)
 
     async def retry_found(self, document: Import) -> Import:
         """As ``retry``, for an import that the caller has already checked against the grant."""
@@ -124,10 +136,15 @@ class Actions:
             return one.deleted(now)
 
         document = await self._write(document, deleted)
-        self.stopped(import_id)
+        await self._stop(document)
         if was_running:
             return await self._has_stopped(import_id)
         return not (await self.images.purge(document)).is_stopping
+
+    async def _stop(self, document: Import) -> None:
+        self.stopped(document.id)
+        if document.url is None:
+            await self.discard(document.id)
 
     async def _has_stopped(self, import_id: str) -> bool:
         """Wait a little for the worker that runs the import to end its attempt and to remove the object of the attempt.

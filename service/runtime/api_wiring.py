@@ -55,6 +55,12 @@ def make_resources(
     images = make_images(parts)
     imports = _imports(parts, backlog, accepted)
     receiving = _receiving(parts, imports, images)
+    uploads = _uploads(parts, imports, receiving)
+
+    def stop(import_id: str) -> None:
+        stopped(import_id)
+        receiving.stop_import(import_id)
+
     actions = Actions(
         imports=imports,
         images=images,
@@ -64,10 +70,10 @@ def make_resources(
         outbox=parts.outbox,
         clock=parts.clock,
         accepted=accepted,
-        stopped=stopped,
+        stopped=stop,
+        discard=uploads.discard,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
-    uploads = _uploads(parts, imports, actions, receiving)
     return Resources(
         common=_common(parts),
         imports=ImportsApi(
@@ -85,7 +91,7 @@ def make_resources(
             receiving=receiving,
         ),
         batches=_batches(parts, imports, actions, receiving),
-        uploads=uploads,
+        uploads=UploadsApi(uploads, receiving, actions),
         images=ImagesApi(images, settings.images.max_age),
         events=EventsApi(
             imports=imports,
@@ -94,7 +100,7 @@ def make_resources(
             stream_seconds=settings.events.max_duration,
             heartbeat=settings.events.heartbeat,
         ),
-        readiness=make_readiness(parts, {"uploads": uploads.uploads.ping}),
+        readiness=make_readiness(parts, {"uploads": uploads.ping}),
         description=Description(imports.rules, settings.uploads.max_bytes),
         webhooks=None if parts.webhooks is None else parts.webhooks.api,
     )
@@ -181,16 +187,15 @@ def _batches(parts: Parts, imports: Imports, actions: Actions, receiving: Receiv
     return BatchesApi(batches, receiving, options.max_bytes)
 
 
-def _uploads(parts: Parts, imports: Imports, actions: Actions, receiving: Receiving) -> UploadsApi:
+def _uploads(parts: Parts, imports: Imports, receiving: Receiving) -> Uploads:
     options = parts.settings.uploads
-    uploads = Uploads(
+    return Uploads(
         imports=imports,
         receiving=receiving,
         store=parts.store,
         folder=UploadFolder(options.directory),
         max_bytes=options.max_bytes,
     )
-    return UploadsApi(uploads, receiving, actions)
 
 
 def _receiving(parts: Parts, imports: Imports, images: Images) -> Receiving:

@@ -220,7 +220,7 @@ def make_worker(parts: Parts) -> Worker:
         ),
         clock=parts.clock,
         rng=parts.rng,
-        has_stopped=images.purge_stopped,
+        has_stopped=images.removal.settle_stopped,
     )
 
 

@@ -51,6 +51,8 @@ class Spool:
         self._file: IO[bytes] | _MemoryFile | None = None
         self._path: Path | None = None
         self._in_memory = True
+        self._is_writing = False
+        self._is_closed = False
         self._small: bytes | None = None
         """The bytes of a small spool, kept in memory too, since reading them back from its file would cost more."""
 
@@ -160,7 +162,10 @@ class Spool:
                 yield await loop.run_in_executor(self._executor, os.pread, descriptor, CHUNK_BYTES, offset)
 
     def close(self) -> None:
-        """Free the memory or the file. May be called twice."""
+        """Free the memory or the file; once no thread writes the file any more. May be called twice."""
+        self._is_closed = True
+        if self._is_writing:
+            return
         self._gathered = Gathered()
         self._small = None
         if self._file is not None:
@@ -173,6 +178,15 @@ class Spool:
         A thread cannot be interrupted, and the file must stay open while a thread writes it: its descriptor could be
         another file's by then. So this ends when the thread has ended, however often it is cancelled.
         """
+        self._is_writing = True
+        try:
+            await self._flushed()
+        finally:
+            self._is_writing = False
+            if self._is_closed:  # meanwhile, since the client has gone or its import was cancelled
+                self.close()
+
+    async def _flushed(self) -> None:
         work = asyncio.get_running_loop().run_in_executor(self._executor, self._flush)
         cancellation: asyncio.CancelledError | None = None
         while not work.done():

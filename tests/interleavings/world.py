@@ -54,6 +54,10 @@ DEADLINE = 3600.0
 """Seconds that a plugin's call may take: more than any test, so that no clock decides."""
 
 
+async def nothing(_import_id: str) -> None:
+    """No upload is resumable here."""
+
+
 class WatchedStore(Stepped):
     """A document store whose steps are scheduled, and that remembers what became of the import.
 
@@ -173,6 +177,7 @@ class World:
             lambda: None,
             self._stop_import,
             timedelta(seconds=60),
+            nothing,
             stopping_looks=0,
         )
         self.receiving = Receiving(
@@ -228,7 +233,7 @@ class World:
             options=WorkerOptions(Limits(4, 4, 4), 600.0, 600.0, LEASE, 1.0, 30.0),
             clock=self.clock,
             rng=self.rng,
-            has_stopped=self.images.purge_stopped,
+            has_stopped=self.images.removal.settle_stopped,
         )
 
     def _before(self, name: str) -> Any:

@@ -74,6 +74,7 @@ class ContentHandler(ReceivingHandler):
         self.opened.enter_context(receiving.places.one(grant.issuer_id))
         self.spool = self.opened.enter_context(receiving.spools.open())
         self.reception = await self.opened.enter_async_context(receiving.reception(document))
+        self.reception.refuse = self._refuse
 
     async def received(self, chunk: bytes) -> None:
         """Write a piece to the spool."""
@@ -88,3 +89,9 @@ class ContentHandler(ReceivingHandler):
             await self.spool.complete()
             document = await self.api.receiving.finish(self.reception, self.spool)
         self.answer(HTTPStatus.OK, detailed(document, self.common.timezone))
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer before the body has ended, since the import no longer wants the bytes."""
+        if not self._finished and not self._is_finishing:
+            self._stop_watching()
+            self.answer_error(error)

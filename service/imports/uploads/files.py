@@ -132,6 +132,19 @@ class UploadFolder:
         """
         free_bytes_in(self._directory)
 
+    def discard(self, upload_id: str) -> None:
+        """Remove the file, unless a request has it open. Blocks."""
+        if not _NAME.fullmatch(upload_id) or not self.path(upload_id).exists():
+            return
+        try:
+            file = UploadFile.open(self.path(upload_id))
+        except UploadLocked:
+            return
+        try:
+            self.remove(upload_id)
+        finally:
+            file.close()
+
     def ids(self) -> Iterator[str]:
         """The ids of the uploads that have files. Blocks while iterated."""
         try:

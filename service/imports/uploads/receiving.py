@@ -1,7 +1,8 @@
 """Images whose bytes the client sends: from a waiting import, by way of ``running``, to a done or failed one.
 
 While Lading receives its bytes, the import runs under a lease of this process, as a fetched import runs under a
-worker's. If the process dies, the import waits for its bytes again as soon as the lease has expired.
+worker's. If the process dies, the import waits for its bytes again as soon as the lease has expired. If the import is
+cancelled or deleted, its reception ends at once, in whichever process it runs (``lading.service.work.cancellation``).
 """
 
 import asyncio
@@ -39,7 +40,7 @@ from ...work.pipeline.importer import Importer
 from ...work.pipeline.outcomes import TakenOver
 from ...work.results import Result, ResultNotWritten, Transition, handing_back
 from ..accept import Imports
-from .running import Reception
+from .running import Reception, Receptions
 
 KIND: Final = "upload"
 """``import_type`` of these imports."""
@@ -92,10 +93,16 @@ class Receiving:
         """The places of uploads, and of what else holds a client's bytes: batches and preflights."""
         self._lease = lease
         self._leases = Leases(store, lease)
+        self._receptions = Receptions(store, self._overtaken, removal.settle_stopped)
+
+    def stop_import(self, import_id: str) -> None:
+        """End the reception of a cancelled or deleted import now, if it runs here."""
+        self._receptions.stops.ask(import_id)
 
     async def run(self) -> None:
-        """Renew the leases, until cancelled; then release them."""
+        """Renew the leases, and stop receptions of cancelled imports, until cancelled; then release the leases."""
         outage = Outage("the heartbeat of uploads")
+        stops = asyncio.create_task(self._receptions.stops.run(), name="stops of uploads")
         try:
             while True:
                 await asyncio.sleep(self._lease.total_seconds() / 3 * self._rng.uniform(0.8, 1.0))
@@ -106,6 +113,8 @@ class Receiving:
                 except StoreUnavailable as error:
                     outage.failed(str(error))
         finally:
+            stops.cancel()
+            await asyncio.wait({stops})
             await self._leases.release_all()
 
     async def waiting(self, grant: Grant, import_id: str) -> Import:
@@ -145,10 +154,14 @@ class Receiving:
                     lease.retired = True  # the write may have succeeded: then the store recovers the import
                 raise
         reception = Reception(running, lease, running.updated_at)
+        self._receptions.add(reception)
         try:
             yield reception
         finally:
-            await self._leave(reception)
+            try:
+                await self._leave(reception)
+            finally:
+                self._receptions.remove(reception)
 
     async def _begin(self, running: Import, *, is_new: bool) -> None:
         if is_new:
@@ -176,15 +189,15 @@ class Receiving:
         try:
             reception.began_at, reception.started = self._clock.now(), time.monotonic()
             try:
-                with tracing() as reception.trace:
-                    outcome = await self._importer.keep(document, spool, document.filename or filename, KIND)
+                async with reception.attempt():
+                    with tracing() as reception.trace:
+                        outcome = await self._importer.keep(document, spool, document.filename or filename, KIND)
             except PluginError as error:
                 is_stored = False
                 raise await self._refused(reception, error) from error
             except TakenOver as error:
-                reception.is_over = True
                 is_stored = False
-                raise await self._overtaken(document.id) from error
+                raise await self._overtaken(document.id) from error  # ``_leave`` ends the import
             except OSError as error:
                 is_stored = False
                 if not is_full(error):
@@ -227,6 +240,7 @@ class Receiving:
         sole: Sole | None = None,
     ) -> Import:
         """Write the result of the import, which ends it."""
+        self._receptions.under_way.discard(reception.document.id)
         seconds = time.monotonic() - reception.started
         has_left, ended_at = self._importer.has_left(reception.document.id), self._clock.now()
 
@@ -260,8 +274,11 @@ class Receiving:
         return ApiError("content_in_progress", retry_after=RETRY_AFTER_UPLOADS)
 
     async def _leave(self, reception: Reception) -> None:
-        """Let the import wait again, unless it has ended. If that cannot be written, the store recovers the import."""
-        document, lease = reception.document, reception.lease
+        """Let the import wait again. If that cannot be written, the store recovers the import. If the import has ended,
+        remove the object of the attempt.
+        """
+        document, lease, removal = reception.document, reception.lease, self._removal
+        self._receptions.under_way.discard(document.id)
         now = self._clock.now()
         try:
             if not reception.is_over:
@@ -273,14 +290,13 @@ class Receiving:
                     document,
                     lambda one: transition(one).with_leftover(now) if has_left else transition(one),
                 )
-                await asyncio.shield(back.write())
+                if reception.is_stopped or await asyncio.shield(back.write()) is None:
+                    await (removal.settle_lost if has_left else removal.settle_stopped)(document.id)
         except (ResultNotWritten, StoreUnavailable):
             lease.retired = True
         except BaseException:
             lease.retired = True
             raise
-        finally:
-            lease.held.pop(document.id, None)
 
 
 def _check_waits(document: Import) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -139,6 +140,7 @@ class Uploads:
                 await self._blocking(file.sync)
             finally:
                 file.close()
+                await self._discard_if_ended(upload.document.id)
 
     async def append(self, file: UploadFile, data: bytes) -> None:
         """Append to an open file."""
@@ -159,11 +161,23 @@ class Uploads:
                     await spool.adopt(path)
                     document = await self.receiving.finish(reception, spool)
         except ApiError as error:
-            if error.status.value == 422:  # noqa: PLR2004  # the import has failed
+            if error.status is HTTPStatus.UNPROCESSABLE_ENTITY or error.code == "content_not_expected":  # it has ended
                 await self._blocking(self.folder.remove, upload.document.id)
             raise
         await self._blocking(self.folder.remove, document.id)
         return Upload(document, upload.length, upload.length)
+
+    async def discard(self, import_id: str) -> None:
+        """Remove the bytes of an upload whose import has ended. A request that writes them removes them at its end."""
+        await self._blocking(self.folder.discard, import_id)
+
+    async def _discard_if_ended(self, import_id: str) -> None:
+        try:
+            document = await self.store.get(import_id)
+        except StoreUnavailable:
+            return  # ``sweep`` removes them
+        if document is None or document.status.is_final:
+            await self.discard(import_id)
 
     async def terminate(self, grant: Grant, upload_id: str, cancel: Callable[[Grant, str], Any]) -> None:
         """End an upload before it is complete: cancel its import and remove its bytes."""

@@ -78,6 +78,10 @@ async def answer(
     return response.code, json.loads(response.body or b"{}")
 
 
+async def unavailable(*_: object) -> None:
+    raise StorageUnavailable("away")
+
+
 # --- cancel -----------------------------------------------------------------------------------------------------------
 
 
@@ -94,20 +98,23 @@ async def test_what_is_queued_or_waiting_is_cancelled(client: Client, assembled:
 
 @pytest.mark.gen_test
 async def test_what_runs_is_cancelled_and_what_it_may_have_stored_goes(
-    client: Client, assembled: Assembled, clock: SettableClock
+    client: Client, assembled: Assembled, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lading.service.imports.actions, "STOPPING_PAUSE", 0.0)
     document = await begun(client, assembled, clock)
     status, body = await answer(client, document, "/cancel")
     assert (status, body["status"]) == (200, "cancelled")
     cancelled = await stored(assembled, document.id)
     assert cancelled.is_stopping
     assert not await assembled.parts.store.update(document.handed_back(clock.now(), clock.now()))
-    status, body = await answer(client, document, "/retry")
-    assert (status, body["code"]) == (409, "still_stopping")
-    await assembled.resources.images.images.purge_stopped(document.id)
-    assert not (await stored(assembled, document.id)).is_stopping
+    await left_behind(assembled, document)
+    with pytest.MonkeyPatch.context() as away:
+        away.setattr(assembled.parts.storage, "delete", unavailable)
+        status, body = await answer(client, document, "/retry")
+    assert (status, body["code"]) == (409, "still_stopping"), "the object of its attempt cannot be removed"
     status, body = await answer(client, document, "/retry")
     assert (status, body["status"]) == (200, "queued")
+    assert not await assembled.parts.storage.exists(document.own_key)
 
 
 @pytest.mark.gen_test
@@ -292,11 +299,12 @@ async def test_a_failed_import_is_retried_as_soon_as_what_it_has_left_is_gone(
     running = await begun(client, assembled, clock)
     failed = await written(assembled, running.failed(FAILURE, "url", clock.now()).with_leftover(clock.now()))
     await left_behind(assembled, failed)
-    status, body = await answer(client, failed, "/retry")
+    with pytest.MonkeyPatch.context() as away:
+        away.setattr(assembled.parts.storage, "delete", unavailable)
+        status, body = await answer(client, failed, "/retry")
     assert (status, body["code"]) == (409, "still_stopping")
-    await assembled.resources.images.images.removal.settle_quietly(failed)
-    assert not await assembled.parts.storage.exists(failed.own_key)
     assert (await answer(client, failed, "/retry"))[0] == 200
+    assert not await assembled.parts.storage.exists(failed.own_key)
     await left_behind(assembled, failed)  # late, or by the new attempt: that is what it may finish with
     await swept(assembled, clock)
     assert await assembled.parts.storage.exists(failed.own_key)

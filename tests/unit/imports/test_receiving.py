@@ -1,5 +1,6 @@
 """Bytes that a client sends, and what happens to their import meanwhile."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from lading.service.work.changes import Changes
 from tests.support.clock import SettableClock
 from tests.support.core import Core
 from tests.support.plugins.scripted import make_import, pieces, touched
+
+Ends = Callable[[Import, datetime], Import]
 
 
 def receiving(core: Core, clock: SettableClock) -> Receiving:
@@ -39,9 +42,7 @@ def receiving(core: Core, clock: SettableClock) -> Receiving:
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize("ends", [Import.deleted, Import.cancelled])
-async def test_an_import_that_ended_while_its_bytes_came_stores_none(
-    ends: Callable[[Import, datetime], Import],
-) -> None:
+async def test_an_import_that_ended_while_its_bytes_came_stores_none(ends: Ends) -> None:
     """A body may come for hours: who removes what was stored may have looked long before its end."""
     clock = SettableClock()
     core = Core(clock=clock)
@@ -59,7 +60,7 @@ async def test_an_import_that_ended_while_its_bytes_came_stores_none(
                     await receiver.finish(reception, spool)
             assert caught.value.code == "content_not_expected"
         assert core.backend._objects == {}
-        assert (await core.get(document)).revision == 2, "nothing was written after its end"
+        assert not (await core.get(document)).is_stopping, "nothing of it is left to be removed"
 
 
 @asynccontextmanager
@@ -139,3 +140,94 @@ async def test_an_upload_that_the_database_does_not_let_go_is_recovered_and_answ
         await receiver._leases.beat()
         await core.store.recover(10)
         assert (await core.get(document)).status is Status.WAITING
+
+
+# --- stops ------------------------------------------------------------------------------------------------------------
+
+
+async def ended(core: Core, clock: SettableClock, document: Import, ends: Ends) -> None:
+    assert await core.store.update(ends(await core.get(document), clock.now()))
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("ends", [Import.deleted, Import.cancelled])
+async def test_a_body_whose_import_ended_is_refused_and_the_import_settled_before_the_body_ends(ends: Ends) -> None:
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, spool):
+        refused: list[ApiError] = []
+        async with receiver.reception(document) as reception:
+            reception.refuse = refused.append
+            await receiver._receptions.stops.look()
+            assert refused == [], "it is wanted"
+            await ended(core, clock, document, ends)
+            await receiver._receptions.stops.look()
+            assert [error.code for error in refused] == ["content_not_expected"]
+            assert not (await core.get(document)).is_stopping
+            await receiver._receptions.stops.look()
+            assert len(refused) == 1
+            with pytest.raises(ApiError) as caught:
+                await receiver.finish(reception, spool)
+            assert caught.value.code == "content_not_expected"
+        assert core.backend._objects == {}
+        assert not reception.lease.held
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("is_saved", [False, True], ids=["while it is saved", "when it is saved"])
+async def test_an_attempt_at_bytes_whose_import_is_cancelled_ends_and_leaves_nothing(
+    is_saved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SettableClock()
+    core = Core(clock=clock)
+    begun = asyncio.Event()
+    save = core.backend.save
+
+    async def endless(*arguments: Any) -> None:
+        if is_saved:
+            await save(*arguments)
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(core.backend, "save", endless)
+    async with received(core, clock) as (receiver, document, spool):
+
+        async def receive() -> str:
+            async with receiver.reception(document) as reception:
+                with pytest.raises(ApiError) as caught:
+                    await receiver.finish(reception, spool)
+            return caught.value.code
+
+        receiving = asyncio.create_task(receive())
+        await begun.wait()
+        assert bool(core.backend._objects) is is_saved
+        await ended(core, clock, document, Import.cancelled)
+        await receiver._receptions.stops.look()
+        assert await receiving == "content_not_expected"
+        cancelled = await core.get(document)
+        assert (cancelled.is_stopping, core.backend._objects) == (False, {})
+        assert not (await receiver._leases.current()).held
+        monkeypatch.undo()
+        assert await core.store.update(cancelled.retried(clock.now(), clock.now()))
+        async with receiver.reception(await core.get(document)) as reception:
+            assert (await receiver.finish(reception, spool)).status is Status.DONE
+
+
+@pytest.mark.gen_test
+async def test_a_stopped_reception_ends_beside_a_later_one_of_the_same_import() -> None:
+    """The first body still comes while the import is retried and its bytes are sent again."""
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, spool):
+        first = receiver.reception(document)
+        await first.__aenter__()
+        await ended(core, clock, document, Import.cancelled)
+        await receiver._receptions.stops.look()
+        assert await core.store.update((await core.get(document)).retried(clock.now(), clock.now()))
+        async with receiver.reception(await core.get(document)) as reception:
+            await first.__aexit__(None, None, None)
+            assert list(reception.lease.held) == [document.id]
+            await receiver._receptions.stops.look()
+            assert (await receiver.finish(reception, spool)).status is Status.DONE
+        assert not reception.lease.held
+        assert not reception.lease.retired
