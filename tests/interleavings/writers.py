@@ -169,6 +169,10 @@ class Case:
             async with receiving.reception(document) as reception:
                 await receiving.finish(reception, spool)
 
+    async def stop_receiving(self) -> None:
+        """The process that receives the bytes looks for what was cancelled."""
+        await self.world.receiving._receptions.stops.look({self.document.id})
+
     async def send_half(self) -> None:
         """A client begins to send the bytes, and goes away."""
         receiving = self.world.receiving
@@ -213,7 +217,7 @@ STATES: Final[Mapping[Callable[[Case], Awaitable[None]], tuple[str, ...]]] = {
     Case.done: ("announce", "mirror", "delete", "delete_image", "purge", "cancel"),
     Case.image_deleted: ("announce", "purge", "delete", "delete_image", "mirror"),
     Case.deleted: ("announce", "purge", "mirror", "delete"),
-    Case.waiting: ("receive", "send_half", "expire", "cancel", "delete", "announce"),
+    Case.waiting: ("receive", "send_half", "stop_receiving", "expire", "cancel", "delete", "announce"),
 }
 """The writers that may find an import in each state. What follows a name says how its attempt ends."""
 

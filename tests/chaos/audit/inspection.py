@@ -51,6 +51,7 @@ class Inspection:
         self.compare_rows(rows)
         self.compare_objects(rows, objects, is_last=is_last)
         self.compare_images(rows, objects)
+        self.compare_groups(rows)
         self.compare_quotas(rows, sums, objects)
 
     def compare_rows(self, rows: Sequence[Row]) -> None:
@@ -85,6 +86,18 @@ class Inspection:
                 self._found("dangling", f"{row.id} is done, and there is no object {key}")
             elif (len(content), hashlib.sha256(content).hexdigest()) != (row.byte_size, row.sha256):
                 self._found("partial", f"{key}: not the bytes that {row.id} tells of")
+
+    def compare_groups(self, rows: Sequence[Row]) -> None:
+        """Of the imports of a group one has an object, unless a client has deleted some of them meanwhile."""
+        deleted = {one.group for one in self.ledger.cargo.values() if one.delete or one.image_delete}
+        owners = Counter(
+            self.ledger.cargo[row.id].group for row in rows if row.has_object and row.id in self.ledger.cargo
+        )
+        self._twice(
+            (f"{number} imports of the group {group} have an object of their own", number)
+            for group, number in owners.items()
+            if group and group not in deleted
+        )
 
     def compare_quotas(self, rows: Sequence[Row], sums: Mapping[str, int], objects: Mapping[str, Path]) -> None:
         """What counts against quotas is what is stored."""

@@ -32,6 +32,7 @@ class Cargo:
         body: the bytes of its origin, or of its client; None where it is not to become an image.
         ends: final states that are right for it by itself.
         is_shared: whether it may end with another import's image.
+        group: of the imports that were posted at once with equal bytes, of which one object stays; "" for others.
         batch: the batch that it came in.
         possible: final states that actions may have led to whose answers never came, too.
         decided: the only right one after an action that was acknowledged; None where ``ends`` says it.
@@ -46,6 +47,7 @@ class Cargo:
     body: bytes | None
     ends: frozenset[str]
     is_shared: bool = False
+    group: str = ""
     batch: str | None = None
     possible: set[str] = field(default_factory=set)
     decided: str | None = None

@@ -133,6 +133,15 @@ def spoil_row(index: int, **changes: Any) -> Callable[[Sound], None]:
     return spoil
 
 
+def store_twice(sound: Sound) -> None:
+    """Two of the same group have objects of their own."""
+    sound.rows[1] = replace(SHARED, key="bb/bb2", shared_key=None)
+    sound.put("bb/bb2")
+    sound.sums[ORGANIZATION] *= 2
+    for name in ("aa1", "bb2"):
+        sound.ledger.cargo[name].group = "album 1"
+
+
 def cancel(sound: Sound) -> None:
     sound.rows[0] = replace(OWN, status="cancelled", image_id=None, key=None)
     sound.sums[ORGANIZATION] = 0
@@ -155,6 +164,7 @@ FAULTS: list[tuple[str, Callable[[Sound], object]]] = [
     ("partial", lambda sound: sound.put("aa/aa1", BODY[:5])),
     ("partial", lambda sound: sound.api.answers.update({"/api/v1/images/image-1/content": Answer(200, BODY[:5])})),
     ("twice", lambda sound: sound.put("aa/aa/aa1")),
+    ("twice", store_twice),
     ("twice", spoil_row(1, key="aa/aa1", shared_key=None)),
     ("twice", lambda sound: sound.received.events["aa1", "import.done"].add("e5")),
     ("wrong ends", lambda sound: setattr(sound.ledger.cargo["cc3"], "ends", frozenset({"done"}))),
@@ -193,6 +203,13 @@ async def test_what_a_client_has_asked_for_is_no_fault(sound: Sound) -> None:
     sound.api.show("aa1", status="cancelled", image_id=None, image=None)
     sound.listener.told["aa1"]["status"] = "cancelled"
     sound.received.events["aa1", "import.cancelled"].add("e8")
+    assert await sound.audit() == {}
+
+
+@pytest.mark.gen_test
+async def test_a_group_of_which_one_was_deleted_may_have_two_objects(sound: Sound) -> None:
+    store_twice(sound)
+    sound.ledger.cargo["aa1"].image_delete = "asked"
     assert await sound.audit() == {}
 
 

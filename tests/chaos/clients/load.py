@@ -10,6 +10,7 @@ from typing import Final
 from tests.chaos.clients.asking import UNANSWERED, GaveUp
 from tests.chaos.clients.handling import Handling
 from tests.chaos.clients.posting import Posting
+from tests.chaos.clients.racing import Racing
 
 CLIENTS: Final = 14
 PAUSE: Final = (0.0, 0.35)
@@ -25,17 +26,19 @@ class Load:
     """
 
     def __init__(self, posting: Posting, images: Path) -> None:
-        handling = Handling(posting, images)
+        handling, racing = Handling(posting, images), Racing(posting)
         self._posting = posting
         self._rng: random.Random = posting.asking.rng
         self._stopping = False
         self._actions: list[tuple[str, int, Callable[[], Awaitable[None]]]] = [
             ("posts of a url", 30, posting.by_url),
             ("posts of equal bytes", 12, posting.equal_ones),
+            ("eight posts of equal bytes at once", 5, racing.eight_at_once),
             ("posts with a key", 5, posting.with_key),
             ("batches", 5, posting.batch),
             ("forms with a file", 3, posting.in_a_form),
             ("contents put", 6, posting.in_one_piece),
+            ("contents stopped while they are put", 6, racing.stopped_content),
             ("tus uploads", 6, posting.in_pieces),
             ("looks", 12, handling.look),
             ("cancels", 6, handling.cancel),

@@ -48,14 +48,15 @@ class Posting:
         """One url of any kind, some with a webhook of their own."""
         kinds = ("good", "slow", "flaky", "heals", "missing", "broken", "text")
         (kind,) = self.asking.rng.choices(kinds, (60, 6, 6, 6, 8, 2, 4))
-        await self._post(self._path(kind), has_webhook=self.asking.rng.random() < 0.1)
+        await self.post(self._path(kind), has_webhook=self.asking.rng.random() < 0.1)
 
     async def equal_ones(self) -> None:
         """Some urls that lead to the same bytes, of which one copy is enough; some at once."""
         if self.asking.rng.random() < 0.3:
             self._group += 1
         paths = [f"/equal/{self._group}/{next(self._numbers) % 7}" for _ in range(self.asking.rng.randint(1, 3))]
-        await asyncio.gather(*(self._post(path, dedupe="organization") for path in paths))
+        dedupe = self.asking.rng.choice(("album", "organization"))
+        await asyncio.gather(*(self.post(path, dedupe=dedupe) for path in paths))
 
     async def with_key(self) -> None:
         """One request, sent twice at once and a third time."""
@@ -70,9 +71,9 @@ class Posting:
                     break
                 await asyncio.sleep(0.3)
             if answer.status != 200:
-                self._wrong("POST with a key", answer.body)
+                self.wrong("POST with a key", answer.body)
                 return ""
-            cargo = self._acknowledged(Cargo(answer.document["id"], body_of(path), DONE))
+            cargo = self.acknowledged(Cargo(answer.document["id"], body_of(path), DONE))
             return cargo.id
 
         ids = {*await asyncio.gather(send(), send()), await send()} - {""}
@@ -111,12 +112,12 @@ class Posting:
             if line.get("status") == 200 and "id" in line:
                 number, import_id = line["line"], line["id"]
                 path = paths[number - 1]
-                self._acknowledged(Cargo(import_id, body_of(path), ENDS[path.split("/")[1]], batch=batch))
+                self.acknowledged(Cargo(import_id, body_of(path), ENDS[path.split("/")[1]], batch=batch))
                 if ids.setdefault(number, import_id) != import_id:
                     self.asking.ledger.figures.found("twice", f"line {number} of a batch: {ids[number]}, {import_id}")
         told = {line["line"] for line in lines if "line" in line}
         if lines and lines[-1].get("complete") and len(told) < len(paths):
-            self._wrong(
+            self.wrong(
                 "a batch is complete, and these lines have no answer", sorted({*range(1, len(paths) + 1)} - told)
             )
         return len(ids) == len(paths)
@@ -127,7 +128,7 @@ class Posting:
             await asyncio.sleep(self.asking.rng.uniform(0.05, 0.6))
             answer, _ = await self.asking.until_answered("POST", f"/api/v1/batches/{batch}/retry")
             if answer.status != 200:
-                self._wrong("retry of a batch", answer.body)
+                self.wrong("retry of a batch", answer.body)
                 return
             self.asking.ledger.figures.actions["batch retries"] += 1
 
@@ -141,19 +142,22 @@ class Posting:
         form.add_field("file", body, filename="a.jpg", content_type="image/jpeg")
         answer = await self.asking.once("POST", "/api/v1/imports", form)
         if answer.status == 200:
-            self._acknowledged(Cargo(answer.document["id"], body, DONE))
+            self.acknowledged(Cargo(answer.document["id"], body, DONE))
         elif answer.status != 503 and answer.code != "content_in_progress":
-            self._wrong("POST of a form", answer.body)
+            self.wrong("POST of a form", answer.body)
 
     async def in_one_piece(self) -> None:
         """An import that waits for its bytes, which are sent until they are taken."""
         answer, _ = await self.asking.until_answered("POST", "/api/v1/imports", f"album_id={ALBUMS[0]}", FORM)
         body = self.asking.rng.choice(IMAGES)
-        cargo = self._acknowledged(Cargo(answer.document["id"], body, DONE, is_busy=True))
-        breaks_off = self.asking.rng.random() < 0.3
-        path = f"/api/v1/imports/{cargo.id}/content"
-        await self._send(cargo, "PUT", path, {}, body, breaks_off=breaks_off)
+        cargo = self.acknowledged(Cargo(answer.document["id"], body, DONE, is_busy=True))
+        await self.send_content(cargo, breaks_off=self.asking.rng.random() < 0.3)
         cargo.is_busy = False
+
+    async def send_content(self, cargo: Cargo, *, breaks_off: bool = False) -> None:
+        """Send the bytes of a waiting import until they are taken."""
+        path = f"/api/v1/imports/{cargo.id}/content"
+        await self._send(cargo, "PUT", path, {}, cargo.body or b"", breaks_off=breaks_off)
 
     async def _send(
         self, cargo: Cargo, method: str, path: str, headers: dict[str, str], body: bytes, *, breaks_off: bool
@@ -172,7 +176,7 @@ class Posting:
                     if document is None or document["status"] in FINAL:
                         return  # taken before, as the audit is going to see
                 elif answer.status != 503 and answer.code != "content_in_progress":
-                    self._wrong(f"{method} of {cargo.id}", answer.body)
+                    self.wrong(f"{method} of {cargo.id}", answer.body)
                     return
             await asyncio.sleep(self.asking.rng.uniform(0.1, 0.5))
         raise GaveUp(f"{method} {path}")
@@ -184,10 +188,10 @@ class Posting:
         head = {**TUS, "Upload-Length": str(len(body)), "Upload-Metadata": metadata}
         answer, _ = await self.asking.until_answered("POST", "/api/v1/uploads", b"", head)
         if answer.status != 201:
-            self._wrong("creation of an upload", answer.body)
+            self.wrong("creation of an upload", answer.body)
             return
         path = answer.headers["Location"]
-        cargo = self._acknowledged(Cargo(answer.headers["X-Import-Id"], body, DONE, is_busy=True))
+        cargo = self.acknowledged(Cargo(answer.headers["X-Import-Id"], body, DONE, is_busy=True))
         give_up = time.monotonic() + PATIENCE
         offset: int | None = 0
         while time.monotonic() < give_up:
@@ -209,39 +213,46 @@ class Posting:
             elif answer.status in (409, 423, 503):
                 offset = None
             else:
-                self._wrong(f"{answer.status} for the upload {cargo.id}", answer.body)
+                self.wrong(f"{answer.status} for the upload {cargo.id}", answer.body)
                 return
             await asyncio.sleep(self.asking.rng.uniform(0.02, 0.3))
         raise GaveUp(path)
 
     # --- shared -------------------------------------------------------------------------------------------------------
 
-    async def _post(self, path: str, *, dedupe: str = "", has_webhook: bool = False) -> None:
-        params = {"album_id": self.asking.rng.choice(ALBUMS), "url": self.world.url(path)}
+    async def post(
+        self, path: str, *, dedupe: str = "", has_webhook: bool = False, album: str = "", group: str = ""
+    ) -> None:
+        """Post one url."""
+        params = {"album_id": album or self.asking.rng.choice(ALBUMS), "url": self.world.url(path)}
         if dedupe:
             params["dedupe"] = dedupe
         if has_webhook:
             params["webhook[url]"] = self.world.hooks.url("/own")
         answer, _ = await self.asking.until_answered("POST", "/api/v1/imports", urlencode(params), FORM)
         if answer.status != 200:
-            self._wrong("POST", answer.body)
+            self.wrong("POST", answer.body)
             return
         ends = ENDS[path.split("/")[1]]
-        self._acknowledged(
-            Cargo(answer.document["id"], body_of(path), ends, is_shared=bool(dedupe), has_webhook=has_webhook)
+        self.acknowledged(
+            Cargo(
+                answer.document["id"], body_of(path), ends, is_shared=bool(dedupe), has_webhook=has_webhook, group=group
+            )
         )
 
     def _path(self, kind: str) -> str:
         return f"/{kind}/{next(self._numbers)}"
 
-    def _acknowledged(self, cargo: Cargo) -> Cargo:
+    def acknowledged(self, cargo: Cargo) -> Cargo:
+        """Enter an import into the ledger; the same one where it is there already."""
         is_new = cargo.id not in self.asking.ledger.cargo
         cargo = self.asking.ledger.add(cargo)
         if is_new:
             self.recent.append(cargo)
         return cargo
 
-    def _wrong(self, what: str, answer: object) -> None:
+    def wrong(self, what: str, answer: object) -> None:
+        """An answer that no fault explains."""
         text = answer[:300].decode(errors="replace") if isinstance(answer, bytes) else answer
         self.asking.ledger.figures.found("wrong answers", f"{what}: {text}")
 
