@@ -22,6 +22,7 @@ from .schema import IMPORTS, ISSUERS, PINGS, QUEUED, RUNNING, STORED_BYTES, WORK
 from .search import MongoImportSearch
 from .shares import (
     count_images_in,
+    ensure_tickets,
     find_heir,
     find_images_in,
     find_shared_keys,
@@ -75,6 +76,7 @@ class MongoDocumentStore(DocumentStore):
             await self._connection.open()
             await ensure_indexes(self._connection)
             await ensure_upgraded(self._connection)
+            await ensure_tickets(self._connection)
         except BaseException:
             await self._connection.close()
             raise

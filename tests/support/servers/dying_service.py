@@ -33,7 +33,8 @@ async def main(conf: Path, writes: int) -> None:
 
     async with running(settings, components, SystemClock()) as service:
         store: Any = service.parts.store
-        store.update, store.remove = dying(store.update), dying(store.remove)
+        for name in ("update", "update_unless_stored", "remove"):
+            setattr(store, name, dying(getattr(store, name)))
         storages: list[Any] = list(service.parts.storages.by_name.values())
         for storage in storages:
             storage.delete = dying(storage.delete)

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from lading.service.documents import DuplicateId, StoreUnavailable
+from lading.service.documents import DuplicateId, StoredAlready, StoreUnavailable
 from lading.service.documents.mongo.connection import MongoOptions
 from lading.service.documents.mongo.store import MongoDocumentStore
 from lading.service.models import Import
 from tests.conformance.documents.cases.base import LEASE, add_all, make_import, make_imports
 from tests.conformance.documents.cases.lifecycle import CALLS
+from tests.conformance.documents.cases.shares import ending, running_in
 from tests.conformance.documents.mongo.support import opened
 from tests.conformance.documents.suite import SettableClock
 from tests.support.servers.mongod import Mongod, ReplicaSet, find_mongod, free_port, replica_set, skip_without_mongod
@@ -238,6 +239,36 @@ async def test_a_refusal_is_unavailability(
         failing(commands, "alwaysOn", errorCode=13)
         with pytest.raises(StoreUnavailable, match="MongoDB"):
             await CALLS[name](store)
+
+
+@pytest.mark.parametrize(
+    ("commands", "failure"),
+    [
+        (["commitTransaction"], {"closeConnection": True}),
+        (["update"], {"errorCode": 112, "errorLabels": ["TransientTransactionError"]}),
+    ],
+    ids=["the answer to the commit is lost", "another transaction is in the way"],
+)
+@pytest.mark.gen_test
+async def test_an_end_unless_the_bytes_are_stored_is_written_once_whatever_happens_to_its_transaction(
+    failing: Callable[..., None],
+    mongo_options: MongoOptions,
+    clock: SettableClock,
+    commands: list[str],
+    failure: dict[str, Any],
+) -> None:
+    first, second = (running_in(clock, "one") for _ in range(2))
+    async with opened(mongo_options, clock) as store:
+        await add_all(store, [first, second])
+        failing(commands, {"times": 1}, **failure)
+        done = ending(first, clock)
+        assert await store.update_unless_stored(done, None)
+        assert await store.get(first.id) == done
+        failing(commands, {"times": 1}, **failure)
+        with pytest.raises(StoredAlready) as other:
+            await store.update_unless_stored(ending(second, clock), None)
+        assert other.value.found == done
+        assert await store.get(second.id) == second
 
 
 @pytest.mark.gen_test

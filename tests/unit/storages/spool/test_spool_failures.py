@@ -194,6 +194,27 @@ async def test_a_file_is_not_closed_while_a_thread_writes_it(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.gen_test(timeout=30)
+async def test_a_file_that_another_task_closes_is_closed_when_the_thread_has_written(
+    executor: ThreadPoolExecutor, tmp_path: Path, reluctant: list[Reluctant]
+) -> None:
+    """A client goes away, or its import is cancelled, while a piece of its body is written."""
+    await warm_up(Spools(MEMORY, tmp_path, executor))
+    async with no_leaks():
+        with Spools(MEMORY, tmp_path, executor).open() as spool:
+            await spool.write(bytes(MEMORY + 1))
+            reluctant[0].may_write.clear()
+            reluctant[0].began.clear()
+            writing = asyncio.create_task(spool.write(bytes(MEMORY + 1)))
+            while not reluctant[0].began.is_set():
+                await asyncio.sleep(0.001)
+        assert not writing.done(), "the spool was closed before it ends"
+        reluctant[0].may_write.set()
+        await writing
+    assert not reluctant[0].closed_while_writing
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.gen_test
 async def test_a_reader_that_is_cancelled_leaves_the_spool_readable(
     executor: ThreadPoolExecutor, tmp_path: Path
