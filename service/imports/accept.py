@@ -1,10 +1,11 @@
 """Accepts new imports, and shows one. It knows no HTTP but the codes of its errors."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from ...plugins.host.turns import Turns
 from ..documents import DocumentStore
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
@@ -23,6 +24,8 @@ from .parameters import SealedParams, authorised, judged, sealed, validated
 from .validation import ParamRules
 
 RETRY_AFTER_BACKLOG = 30
+AT_ONCE = 64
+"""Imports that a process makes at once: enough of them share a transaction of the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Imports:
         accepted: called for every queued import, so that a worker of this process polls at once.
         expire_after: how long an import waits for the bytes that its client sends.
         new_id: makes the id of an import.
+        turns: of the imports that are made at once. Each needs the event loop for a while, so a client that sends
+            thousands would delay every other request by thousands of these whiles (P7).
         endpoints: checks the webhooks of imports; None if webhooks are off.
     """
 
@@ -61,6 +66,7 @@ class Imports:
     expire_after: timedelta = timedelta(days=1)
     new_id: Callable[[], str] = new_uuid
     endpoints: Endpoints | None = None
+    turns: Turns = field(default_factory=lambda: Turns(AT_ONCE, leaves_room=True))
 
     async def create(
         self,
@@ -92,15 +98,26 @@ class Imports:
         async def prepared() -> Import:
             return await self._prepared(grant, params, request_id, batch_id, has_file=file_sha256 is not None)
 
+        async with self.turns.turn():
+            return await self._created(grant, params, key, prepared, file_sha256, add or self._add)
+
+    async def _created(
+        self,
+        grant: Grant,
+        params: Mapping[str, Any],
+        key: str | None,
+        prepared: Callable[[], Awaitable[Import]],
+        file_sha256: str | None,
+        add: Callable[[Import], Awaitable[None]],
+    ) -> Accepted:
+        """See ``create``."""
         with told_as_outage():
             if key is None:
                 document = await prepared()
-                await (add or self._add)(document)
+                await add(document)
                 return Accepted(document)
             fingerprint = fingerprint_of(params if file_sha256 is None else {**params, "file": file_sha256})
-            document, is_replayed = await self.idempotency.once(
-                grant.issuer_id, key, fingerprint, prepared, add or self._add
-            )
+            document, is_replayed = await self.idempotency.once(grant.issuer_id, key, fingerprint, prepared, add)
             if is_replayed and not grant.allows("image_upload", document.album_id):
                 raise ApiError("forbidden", ability="image_upload")
             return Accepted(document, is_replayed)
