@@ -84,7 +84,11 @@ def kinds(image: bytes) -> Mapping[str, Behaviour]:
 
 
 async def serve(image: bytes) -> None:
-    """All origins, by path, until standard input ends."""
+    """All origins, by path, until standard input ends.
+
+    They yield the cores to the service and to who measures: origins of the world have cores of their own.
+    """
+    os.nice(19)
     routes = {f"/{name}": behaviour for name, behaviour in kinds(image).items()}
     async with Origin(routes) as origin:
         print(origin.port, flush=True)
