@@ -32,6 +32,7 @@ class Cargo:
         body: the bytes of its origin, or of its client; None where it is not to become an image.
         ends: final states that are right for it by itself.
         is_shared: whether it may end with another import's image.
+        is_sent: whether its client sends its bytes, and is the one to retry it.
         group: of the imports that were posted at once with equal bytes, of which one object stays; "" for others.
         batch: the batch that it came in.
         possible: final states that actions may have led to whose answers never came, too.
@@ -47,6 +48,7 @@ class Cargo:
     body: bytes | None
     ends: frozenset[str]
     is_shared: bool = False
+    is_sent: bool = False
     group: str = ""
     batch: str | None = None
     possible: set[str] = field(default_factory=set)

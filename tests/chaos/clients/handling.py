@@ -48,7 +48,7 @@ class Handling:
 
     async def retry(self) -> None:
         """Retry one that has failed, or was cancelled."""
-        cargo = self._pick(lambda one: not one.delete and one.told in ("failed", "cancelled"))
+        cargo = self._pick(lambda one: not one.delete and not one.is_sent and one.told in ("failed", "cancelled"))
         if cargo is None:
             return
         answer = await self._act(cargo, "POST", f"/api/v1/imports/{cargo.id}/retry")

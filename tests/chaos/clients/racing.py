@@ -57,7 +57,7 @@ class Racing:
         asking = self.posting.asking
         answer, _ = await asking.until_answered("POST", "/api/v1/imports", f"album_id={ALBUMS[0]}", FORM)
         body = asking.rng.choice(IMAGES)
-        cargo = self.posting.acknowledged(Cargo(answer.document["id"], body, DONE, is_busy=True))
+        cargo = self.posting.acknowledged(Cargo(answer.document["id"], body, DONE, is_sent=True, is_busy=True))
         sending = asyncio.create_task(self._send_slowly(cargo))
         try:
             await asyncio.sleep(asking.rng.uniform(0.0, 0.4))
