@@ -176,10 +176,11 @@ async def _start(deployment: Deployment, auditor: Auditor, around: World) -> Non
     auditor.patience *= max(1.0, (time.monotonic() - began) / QUICK)
     asking = auditor.asking
     made = json.dumps({"url": around.hooks.url("/hook")})
-    answer = await asking.once("POST", "/api/v1/webhooks", made, {"Content-Type": "application/json"})
+    # Until its processes run, the supervisor answers 503.
+    answer, _ = await asking.until_answered("POST", "/api/v1/webhooks", made, {"Content-Type": "application/json"})
     assert answer.status == 201, answer
     around.receiver.secret = answer.document["secret"]
-    answer = await asking.once("GET", "/api/v1/webhooks/secret")
+    answer, _ = await asking.until_answered("GET", "/api/v1/webhooks/secret")
     around.receiver.own_secret = answer.document["secret"]
     await asyncio.gather(*(listener.begun() for listener in auditor.listeners))
     await asyncio.sleep(1.5)  # until every process knows the receiver
