@@ -147,7 +147,7 @@ def source() -> Source:
     return Source()
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.long_form)])
 def documents(request: pytest.FixtureRequest) -> dict[str, str]:
     environ: dict[str, str] = {} if request.param == "sqlite" else request.getfixturevalue("mongo_environ")
     return environ

@@ -29,7 +29,7 @@ IMPORT = "imports"
 QUICK = {"LADING_WORKER__LEASE": "3", "LADING_WORKER__POLL_INTERVAL": "0.05"}
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.long_form)])
 def overrides(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     documents = request.getfixturevalue("mongo_environ") if request.param == "mongo" else {}
     (tmp_path / "service.conf").write_text(CONF, encoding="utf-8")

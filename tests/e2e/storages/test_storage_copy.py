@@ -38,7 +38,7 @@ def two_disks(directory: Path, backend: str = "new", **more: str) -> dict[str, s
     }
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.long_form)])
 def environ(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     documents = request.getfixturevalue("mongo_environ") if request.param == "mongo" else {}
     (tmp_path / "service.conf").write_text(CONF, encoding="utf-8")
