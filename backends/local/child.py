@@ -28,8 +28,8 @@ def main() -> None:
     """Serve until stdin ends; then exit."""
     # A signal meant for the service (Ctrl-C, a service manager's SIGTERM) must not end saves that the service waits
     # for.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"):
+        signal.signal(signal.Signals[name], signal.SIG_IGN)
     requests = sys.stdin.buffer
     start = json.loads(requests.readline(MAX_LINE))
     tree = Tree(Path(start["root"]))

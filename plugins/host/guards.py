@@ -16,6 +16,7 @@ from ..contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from ..errors import DeadlineExceeded, DetectError, FetcherBusy, FetchError, PluginError
 from .calls import Caller
 from .record import Observer, ignore
+from .replacing import Replaceable
 from .schemes import trimmed
 from .waits import MAX_WAIT
 from .watch import Watch
@@ -54,7 +55,7 @@ class GuardedFetcher(Fetcher):
         observer: Observer = ignore,
         watch: Watch | None = None,
     ) -> None:
-        self._fetcher = fetcher
+        self._fetchers = Replaceable(fetcher, self._close)
         self._deadline = deadline
         self._caller = Caller("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
         self.kind = fetcher.kind  # type: ignore[misc]  # the contract's class attributes, read off this instance
@@ -62,34 +63,44 @@ class GuardedFetcher(Fetcher):
         self.explainer: SupportsExplaining | None = None
         """Explains the fetcher's verdicts, through the same caller; None if the fetcher cannot."""
         if isinstance(fetcher, SupportsExplaining):
-            self.explainer = _GuardedExplainer(fetcher, self._caller, deadline)
+            self.explainer = _GuardedExplainer(self._fetchers, self._caller, deadline)
         self.poster: SupportsPosting | None = None
         """Posts through a caller of its own, so that posts do not wait for fetches; None if the fetcher cannot."""
         if isinstance(fetcher, SupportsPosting):
             caller = Caller("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
-            self.poster = _GuardedPoster(fetcher, caller)
+            self.poster = _GuardedPoster(self._fetchers, caller)
+
+    @property
+    def name(self) -> str:
+        """The fetcher's entry-point name."""
+        return self._caller.name
+
+    def replace(self, fetcher: Fetcher) -> None:
+        """Use another fetcher of the same class from now on. The guard closes the present one after its last use."""
+        self._fetchers.replace(fetcher)
 
     def check(self, source: Source) -> None:
         """See ``Fetcher.check``."""
         source = _trimmed(source)
-        self._caller.call_now("check", lambda: self._fetcher.check(source))
+        self._caller.call_now("check", lambda: self._fetchers.present.check(source))
 
     @asynccontextmanager
     async def open(self, source: Source) -> AsyncIterator[Fetched]:
         """See ``Fetcher.open``."""
         source = _trimmed(source)
         async with self._turn():
-            end = monotonic() + self._deadline
-            opened, fetched = await self._caller.call("open", lambda: self._enter(source), end - monotonic())
-            try:
-                pieces = _pieces(self._caller, "read", self._checked(fetched).chunks, bytes, end)
-                async with aclosing(pieces) as chunks:
-                    yield replace(fetched, chunks=chunks)
-            except BaseException:
-                with suppress(PluginError):  # the first error matters more
-                    await self._release(opened, fetched)
-                raise
-            await self._release(opened, fetched)
+            with self._fetchers.use() as fetcher:
+                end = monotonic() + self._deadline
+                opened, fetched = await self._caller.call("open", lambda: _enter(fetcher, source), end - monotonic())
+                try:
+                    pieces = _pieces(self._caller, "read", self._checked(fetched).chunks, bytes, end)
+                    async with aclosing(pieces) as chunks:
+                        yield replace(fetched, chunks=chunks)
+                except BaseException:
+                    with suppress(PluginError):  # the first error matters more
+                        await self._release(opened, fetched)
+                    raise
+                await self._release(opened, fetched)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -110,11 +121,10 @@ class GuardedFetcher(Fetcher):
 
     async def close(self) -> None:
         """See ``Fetcher.close``."""
-        await self._caller.call("close", self._fetcher.close, CLOSE_SECONDS)
+        await self._fetchers.close()
 
-    async def _enter(self, source: Source) -> tuple[AbstractAsyncContextManager[Fetched], Fetched]:
-        opened = self._fetcher.open(source)
-        return opened, await opened.__aenter__()
+    async def _close(self, fetcher: Fetcher) -> None:
+        await self._caller.call("close", fetcher.close, CLOSE_SECONDS)
 
     def _checked(self, fetched: Fetched) -> Fetched:
         if not isinstance(fetched, Fetched):
@@ -137,8 +147,8 @@ class GuardedFetcher(Fetcher):
 class _GuardedExplainer(SupportsExplaining):
     """Makes the explanation of verdicts safe to call, through the caller of its fetcher."""
 
-    def __init__(self, explainer: SupportsExplaining, caller: Caller, deadline: float) -> None:
-        self._explainer = explainer
+    def __init__(self, fetchers: Replaceable[Fetcher], caller: Caller, deadline: float) -> None:
+        self._fetchers = fetchers
         self._caller = caller
         self._deadline = deadline
 
@@ -146,30 +156,41 @@ class _GuardedExplainer(SupportsExplaining):
         """See ``SupportsExplaining.explain``."""
         source = _trimmed(source)
         end = monotonic() + self._deadline
-        findings = self._caller.call_now("explain", lambda: self._explainer.explain(source, follow=follow))
-        async with aclosing(_pieces(self._caller, "explain", findings, Finding, end)) as pieces:
-            async for finding in pieces:
-                yield finding
+        with self._fetchers.use() as explainer:
+            if not isinstance(explainer, SupportsExplaining):
+                raise self._caller.stamp.fault("it explains no more")
+            findings = self._caller.call_now("explain", lambda: explainer.explain(source, follow=follow))
+            async with aclosing(_pieces(self._caller, "explain", findings, Finding, end)) as pieces:
+                async for finding in pieces:
+                    yield finding
 
 
 class _GuardedPoster(SupportsPosting):
     """Makes the posts of a fetcher safe to call."""
 
-    def __init__(self, poster: SupportsPosting, caller: Caller) -> None:
-        self._poster = poster
+    def __init__(self, fetchers: Replaceable[Fetcher], caller: Caller) -> None:
+        self._fetchers = fetchers
         self._caller = caller
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
         """See ``SupportsPosting.post``. The plugin has ``POST_GRACE`` more seconds to end by itself."""
-        answer = await self._caller.call(
-            "post",
-            lambda: self._poster.post(trimmed(url), headers, body, timeout=timeout),
-            timeout + POST_GRACE,
-            in_turn=True,
-        )
+        with self._fetchers.use() as poster:
+            if not isinstance(poster, SupportsPosting):
+                raise self._caller.stamp.fault("it posts no more")
+            answer = await self._caller.call(
+                "post",
+                lambda: poster.post(trimmed(url), headers, body, timeout=timeout),
+                timeout + POST_GRACE,
+                in_turn=True,
+            )
         if not isinstance(answer, PostAnswer):
             raise self._caller.stamp.fault(f"post gave {type(answer).__name__}")
         return answer
+
+
+async def _enter(fetcher: Fetcher, source: Source) -> tuple[AbstractAsyncContextManager[Fetched], Fetched]:
+    opened = fetcher.open(source)
+    return opened, await opened.__aenter__()
 
 
 def _trimmed(source: Source) -> Source:

@@ -44,7 +44,9 @@ from .handlers.webhooks import (
     SecretRotationHandler,
 )
 from .http.base import BaseHandler, NotFoundHandler
+from .http.connections.long_heads import Refusals, Server
 from .http.cors import is_preflight
+from .http.in_flight import InFlight
 from .http.methods import methods_of
 from .resources import Resources
 
@@ -156,18 +158,22 @@ def _arguments(resources: Resources, uses: str) -> dict[str, Any]:
     return {"common": resources.common, "api": getattr(resources, uses) if uses else None}
 
 
-def make_server(app: Application, *, head_max_bytes: int, idle_timeout: float, body_timeout: float) -> HTTPServer:
+def make_server(
+    app: Application, in_flight: InFlight, *, head_max_bytes: int, idle_timeout: float, body_timeout: float
+) -> HTTPServer:
     """The server of an application.
 
     Args:
         app: the result of ``make_app``.
-        head_max_bytes: size of a request's head. Handlers answer 431 to a longer head; four times the size closes the
-            connection.
+        in_flight: counts the answers that no handler gives.
+        head_max_bytes: size of a request's head. A longer head gets 431; beyond four times the size, the rest is not
+            read, and the connection closes.
         idle_timeout: seconds for which a connection may stay without a request; also the time for a head.
         body_timeout: seconds for a body. Handlers then answer 408; one second later the connection closes.
     """
-    return HTTPServer(
+    return Server(
         app,
+        refusals=Refusals(head_max_bytes, in_flight),
         max_header_size=4 * head_max_bytes,
         idle_connection_timeout=idle_timeout,
         body_timeout=body_timeout + 1.0,
@@ -200,7 +206,7 @@ def log_request(handler: RequestHandler) -> None:
     log.log(
         level,
         "request",
-        method=request.method,
+        method=handler.method,
         path=request.path,
         status=status,
         seconds=round(request.request_time(), 6),

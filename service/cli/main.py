@@ -3,7 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ import click
 import uvloop
 
 from ...plugins.errors import PluginError
-from ..config import Settings, SettingsError, load_all
+from ..config import Components, Settings, SettingsError, load_all
 from ..documents import StoreError
 from ..models.clock import SystemClock
 from ..observe import logs
 from ..observe.log_queue import queued_lines
 from ..runtime.checks import probe
 from ..runtime.descriptors import REMEDY, needed, raise_limit, say_if_short
-from ..runtime.serving import WorkerDied, serve, stop_on_signals, work
+from ..runtime.serving import WorkerDied, serve, work
+from ..runtime.signals.handlers import Wishes, obeying
+from ..runtime.signals.reloading import Reloading
 from ..runtime.supervisor import serve_as_child, supervise
 from .common import InOrder, config_option, documents_place, everything_from, keeps_documents, refused
 from .config import config_command
@@ -79,8 +82,8 @@ def serve_command(
     """Run the service.
 
     The process also runs a worker, unless [worker] enabled = false. After SIGTERM or Ctrl-C, running imports may finish
-    within [service] shutdown_timeout; a second signal ends the process at once. The next start continues unfinished
-    imports.
+    within [service] shutdown_timeout; a second signal ends every process at once. The next start continues unfinished
+    imports. SIGHUP reloads the configuration.
     """
     environ = dict(os.environ)
     if address is not None:
@@ -90,21 +93,25 @@ def serve_command(
     if processes is not None:
         environ["LADING_SERVICE__PROCESSES"] = str(processes)
     settings, components = everything_from(config, environ)
+    run = _Run(config, environ, settings, components)
     if not settings.worker.enabled and not keeps_documents(settings):
         raise click.ClickException(
             "[worker] enabled = false with [documents] backend = memory: no worker can reach the imports"
         )
     if descriptors:
-        _run_until_stopped(
-            settings,
-            lambda clock, stop: serve_as_child(settings, components, clock, stop, descriptors, admin_descriptors),
+        run.until_stopped(
+            lambda wishes, reloading: serve_as_child(
+                settings, components, SystemClock(), wishes, reloading, descriptors, admin_descriptors
+            )
         )
     elif settings.service.processes == 1:
-        _run_until_stopped(settings, lambda clock, stop: serve(settings, components, clock, stop))
+        run.until_stopped(lambda wishes, reloading: serve(settings, components, SystemClock(), wishes, reloading))
     elif keeps_documents(settings):
         _refuse_memory_storage(settings)
         arguments = ("serve", *(("--config", str(config)) if config else ()))
-        _run_until_stopped(settings, lambda _clock, stop: supervise(settings, arguments, environ, stop))
+        run.until_stopped(
+            lambda wishes, reloading: supervise(settings, arguments, environ, wishes, reloading), has_children=True
+        )
     else:
         raise click.ClickException("several processes cannot share [documents] backend = memory")
 
@@ -120,7 +127,8 @@ def worker_command(config: Path | None) -> None:
     if not keeps_documents(settings):
         raise click.ClickException("a worker cannot share [documents] backend = memory with another process")
     _refuse_memory_storage(settings)
-    _run_until_stopped(settings, lambda clock, stop: work(settings, components, clock, stop))
+    run = _Run(config, os.environ, settings, components)
+    run.until_stopped(lambda wishes, reloading: work(settings, components, SystemClock(), wishes, reloading))
 
 
 def _refuse_memory_storage(settings: Settings) -> None:
@@ -162,19 +170,41 @@ main.add_command(token_command)
 main.add_command(storage_group)
 
 
-def _run_until_stopped(
-    settings: Settings, process: Callable[[SystemClock, asyncio.Event], Coroutine[Any, Any, None]]
-) -> None:
-    logs.configure(settings.service.log_level, settings.service.log_format)
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A process that runs until a signal stops it.
 
-    async def run() -> None:
-        stop = asyncio.Event()
-        with stop_on_signals(stop):
-            await process(SystemClock(), stop)
+    Attributes:
+        path, environ: where the configuration comes from, also when it is reloaded.
+        settings, components: the configuration.
+    """
 
-    with queued_lines():
-        say_if_short(settings)
-        _run(run)
+    path: Path | None
+    environ: Mapping[str, str]
+    settings: Settings
+    components: Components
+
+    def until_stopped(
+        self, process: Callable[[Wishes, Reloading], Coroutine[Any, Any, None]], *, has_children: bool = False
+    ) -> None:
+        """Run the process.
+
+        Args:
+            process: gets what somebody wants from it, and the reloads of the configuration.
+            has_children: whether it ends its children before a second signal ends it. They tell of reloads themselves.
+        """
+        logs.configure(self.settings.service.log_level, self.settings.service.log_format)
+
+        async def run() -> None:
+            wishes = Wishes()
+            running = (self.settings, self.components)
+            reloading = Reloading(lambda: load_all(self.path, self.environ), running, is_telling=not has_children)
+            with obeying(wishes, has_children=has_children):
+                await process(wishes, reloading)
+
+        with queued_lines():
+            say_if_short(self.settings)
+            _run(run)
 
 
 def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:

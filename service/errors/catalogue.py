@@ -64,6 +64,11 @@ _SPECS = (
         "Another request used this Idempotency-Key; use a new key for each request.",
     ),
     ErrorSpec(
+        "import_deleted",
+        HTTPStatus.GONE,
+        "The import of this Idempotency-Key was deleted; use a new key to import again.",
+    ),
+    ErrorSpec(
         "docs_not_installed",
         HTTPStatus.NOT_FOUND,
         "The documentation page is not installed; run: pip install 'lading[docs]'.",
@@ -199,6 +204,9 @@ _SPECS = (
         "The database does not answer, or has not confirmed a change: whether it was made is unknown; try again later.",
     ),
     ErrorSpec("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: {components}."),
+    ErrorSpec(
+        "service_stopping", HTTPStatus.SERVICE_UNAVAILABLE, "This process is about to stop; send requests elsewhere."
+    ),
 )
 
 CATALOGUE: Mapping[str, ErrorSpec] = {spec.code: spec for spec in _SPECS}

@@ -60,6 +60,7 @@ HINTS: Final[Mapping[str, str]] = {
     "image_unavailable": (
         "Send the request, also a deletion, again after `Retry-After` seconds. The log has the reason."
     ),
+    "import_deleted": "Use a new key to import again.",
     "internal_error": "Report the error with the request id. Lading tries an import with this error again.",
     "item_too_large": "Post the item alone.",
     "json_duplicate_key": "Send each key once.",
@@ -99,6 +100,7 @@ HINTS: Final[Mapping[str, str]] = {
     "request_timeout": "Send the request again.",
     "secrets_dropped": "Post the import again with its secrets.",
     "secrets_unreadable": "Operators give every process the same keys, and keep an old key while it is needed.",
+    "service_stopping": "Send requests to another process.",
     "service_restarting": "Try again after `Retry-After` seconds. Operators find the reason in the log.",
     "side_too_long": "Make the image smaller. Operators raise the limit.",
     "source_not_modified": "Report it to the plugin's author.",

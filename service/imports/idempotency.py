@@ -81,8 +81,8 @@ class Idempotency:
             the import, and whether another request made it.
 
         Raises:
-            ApiError: ``idempotency_key_reused``, ``idempotency_in_progress``; ``not_found``, if the import was deleted;
-                and the errors of ``prepared`` and ``add``.
+            ApiError: ``idempotency_key_reused``, ``idempotency_in_progress``, ``import_deleted``; and the errors of
+                ``prepared`` and ``add``.
             StoreUnavailable: the database does not answer.
         """
         record_id = hashlib.sha256(f"{issuer_id}\0{key}".encode()).hexdigest()
@@ -134,7 +134,7 @@ class Idempotency:
     async def _replayed(self, document: Import | None, record: Record) -> tuple[Import, bool]:
         """The import that another request made, if it still exists."""
         if document is None or document.deleted_at is not None:
-            raise ApiError("not_found")
+            raise ApiError("import_deleted")
         await self._mark(record)
         return document, True
 

@@ -13,6 +13,7 @@ from ..documents import DocumentStore
 from ..documents.search import MAX_PAIR_LENGTH, Filter, Page, Position
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
+from ..errors.unknown import refuse_unknown
 from ..models import MAX_ID_LENGTH, Status
 from ..models.grants import Grant
 
@@ -55,9 +56,7 @@ class Query:
         Raises:
             ApiError: ``parameter_invalid``, naming the first parameter at fault; an unknown parameter is at fault too.
         """
-        for name in params:
-            if name not in _NAMES:
-                raise _invalid(name, f"is unknown; the parameters of this list are {', '.join(_NAMES)}")
+        refuse_unknown(params, _NAMES, "this list")
         return cls(
             album_id=_text(params, "album_id"),
             status=_status(params),
@@ -115,6 +114,16 @@ def cursor_of(position: Position) -> str:
     """The cursor for the imports after a position."""
     milliseconds = (position.moment - _EPOCH) // _MILLISECOND
     return base64.urlsafe_b64encode(f"{milliseconds} {position.id}".encode()).rstrip(b"=").decode()
+
+
+def followed_album(params: Mapping[str, Any]) -> str | None:
+    """Read the parameters of a stream of albums: the requested album, or None for all.
+
+    Raises:
+        ApiError: ``parameter_invalid``, as for a list.
+    """
+    refuse_unknown(params, ("album_id", "access_token"), "this stream")
+    return _text(params, "album_id")
 
 
 def listed_albums(grant: Grant, album_id: str | None) -> tuple[str, ...] | None:

@@ -78,6 +78,10 @@ class Quotas:
         self._usages: OrderedDict[str, _Usage] = OrderedDict()
         self._holders: dict[str, _Usage] = {}
 
+    def take_over(self, limit: int) -> None:
+        """Judge by another limit from now on."""
+        self.limit = limit
+
     async def is_full(self, organization_id: str) -> bool:
         """Whether the organisation may store nothing more.
 

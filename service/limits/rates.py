@@ -65,7 +65,7 @@ class Buckets:
     """
 
     def __init__(self, policy: Policy, now: Callable[[], float]) -> None:
-        self._policy = policy
+        self.policy = policy
         self._now = now
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
@@ -74,22 +74,22 @@ class Buckets:
 
     def look(self, sender: str) -> Standing | None:
         """The state of the sender; None without a limit."""
-        quota = self._policy.quota_of(sender)
+        quota = self.policy.quota_of(sender)
         if not quota:
             return None
-        window = self._policy.window
+        window = self.policy.window
         missing = max(0.0, self._full_at.get(sender, 0.0) - self._now())
         interval = window / quota
         # A tiny fraction of a request or of a second is a rounding error.
         remaining = math.floor((window - missing) / interval + _ROUNDING)
         wait = 0.0 if remaining else max(_ROUNDING, missing + interval - window)
-        return Standing(self._policy.name, quota, window, remaining, _whole(missing), _whole(wait))
+        return Standing(self.policy.name, quota, window, remaining, _whole(missing), _whole(wait))
 
     def take(self, sender: str) -> None:
         """Count a request of a sender with a limit."""
         now = self._now()
         full_at = max(now, self._full_at.pop(sender, 0.0))
-        self._full_at[sender] = full_at + self._policy.window / self._policy.quota_of(sender)
+        self._full_at[sender] = full_at + self.policy.window / self.policy.quota_of(sender)
         self._forget(now)
 
     def _forget(self, now: float) -> None:
@@ -124,8 +124,16 @@ class Rates:
     """
 
     def __init__(self, issuers: Policy, organizations: Policy, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._issuers = Buckets(issuers, now)
         self._organizations = Buckets(organizations, now)
+
+    def take_over(self, issuers: Policy, organizations: Policy) -> None:
+        """Judge by other policies from now on. Under a changed policy, every sender begins with a full bucket."""
+        if issuers != self._issuers.policy:
+            self._issuers = Buckets(issuers, self._now)
+        if organizations != self._organizations.policy:
+            self._organizations = Buckets(organizations, self._now)
 
     def admit(self, issuer_id: str, organization_id: str) -> Decision:
         """Decide on a request. A refused request counts under no policy."""

@@ -68,7 +68,7 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    set_level(level)
     general = logging.getLogger("tornado.general")
     general.setLevel(logging.INFO)
     general.filters[:] = [_without_content]
@@ -89,6 +89,11 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def set_level(level: str) -> None:
+    """Show lines of this level, such as ``info``, and higher ones."""
+    logging.getLogger().setLevel(level.upper())
 
 
 def _without_content(record: logging.LogRecord) -> bool:

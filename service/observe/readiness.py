@@ -56,6 +56,16 @@ class Readiness:
         self._parts: tuple[Part, ...] = ()
         self._asked_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._is_stopping = False
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the process will soon accept no requests; it still answers them."""
+        return self._is_stopping or (self._within is not None and self._within.is_stopping)
+
+    def stop(self) -> None:
+        """Be ready no more, since the process will soon accept no requests."""
+        self._is_stopping = True
 
     async def parts(self) -> Sequence[Part]:
         """Every part as it is now, or was a second ago; those of ``within`` first."""

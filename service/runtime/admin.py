@@ -7,7 +7,7 @@ from socket import socket
 import structlog
 
 from ..api.admin.app import AdminResources, make_admin_server
-from ..api.http.listening import patient
+from ..api.http.connections.listening import patient
 from ..config import Settings
 from ..observe.readiness import Readiness
 from .sockets import listen, url_of

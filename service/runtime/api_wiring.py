@@ -12,6 +12,7 @@ from ..api.openapi.document import Description
 from ..api.params import ParamLimits
 from ..api.resources import BatchesApi, Common, EventsApi, ImagesApi, ImportsApi, RequestLimits, Resources, UploadsApi
 from ..config import LimitsSettings
+from ..config.sections.service import ISSUER_PREFIX
 from ..config.sections.uploads import EventsSettings
 from ..errors.catalogue import ApiError
 from ..images.operations import Images
@@ -32,6 +33,7 @@ from ..limits.rates import Policy, Rates
 from ..observe.readiness import Probe, Readiness
 from ..work.backlog import Backlog
 from ..work.pipeline.duplicates import Duplicates
+from .signals.parts import Section
 from .wiring import Parts, make_images
 
 LONGEST_BODY: Final = 16 * 1024**2
@@ -122,6 +124,9 @@ def _common(parts: Parts) -> Common:
     settings = parts.settings
     service = settings.service
     directory = IssuerDirectory(settings.issuers, parts.store, settings.auth.issuer_cache)
+    rates = Rates(*_policies(settings.limits))
+    parts.reloadables.add(Section(ISSUER_PREFIX, lambda new: directory.take_over(new.issuers)))
+    parts.reloadables.add(Section("limits", lambda new: rates.take_over(*_policies(new.limits))))
     return Common(
         authenticator=Authenticator(
             directory.get,
@@ -130,7 +135,7 @@ def _common(parts: Parts) -> Common:
             leeway=settings.auth.leeway,
             max_token_bytes=settings.auth.token_max_bytes,
         ),
-        rates=_rates(settings.limits),
+        rates=rates,
         limits=RequestLimits(
             params=ParamLimits(service.params_max_depth, service.params_max_pairs),
             head_max_bytes=service.head_max_bytes,
@@ -226,8 +231,8 @@ def _param_rules(parts: Parts) -> ParamRules:
     )
 
 
-def _rates(limits: LimitsSettings) -> Rates:
-    return Rates(
+def _policies(limits: LimitsSettings) -> tuple[Policy, Policy]:
+    return (
         Policy("issuer", limits.issuer_requests, limits.issuer_window, limits.issuer_exceptions),
         Policy("organization", limits.organization_requests, limits.organization_window),
     )

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.capabilities import SupportsFormats, SupportsLongUrls
-from ...plugins.contracts import TypeDetector
+from ...plugins.contracts import Fetcher, TypeDetector
 from ...plugins.errors import PluginError, PluginFault
 from ...plugins.host.guards import GuardedDetector, GuardedFetcher
 from ...plugins.host.registry import Plugin
@@ -24,7 +24,7 @@ def storages_for(settings: Settings, components: Components, watch: Watch | None
     options = settings.storage
     guarded = {
         name: GuardedStorage(
-            _constructed(component, watch),
+            constructed(component, watch),
             name=name,
             deadline=options.deadline,
             max_concurrency=options.concurrency,
@@ -49,7 +49,7 @@ def fetchers_for(
     fetchers: dict[str, GuardedFetcher] = {}
     for component in components.fetchers:
         fetcher = GuardedFetcher(
-            _constructed(component, watch),
+            constructed(component, watch),
             component.plugin.name,
             settings.fetch.deadline,
             concurrency=settings.fetch.concurrency,
@@ -68,7 +68,7 @@ def detectors_for(
     detectors = []
     for component in components.detectors:
         detector = GuardedDetector(
-            _constructed(component, watch),
+            constructed(component, watch),
             component.plugin.name,
             settings.detect.deadline,
             concurrency=settings.detect.concurrency,
@@ -107,22 +107,28 @@ def longest_url_of(components: Components) -> int:
     Raises:
         PluginError: a fetcher fails to say.
     """
-    longest = 0
-    for component in components.fetchers:
-        cls = component.plugin.cls
-        if not issubclass(cls, SupportsLongUrls):
-            continue
-        try:
-            longest = max(longest, cls.longest_url(component.options))
-        except Exception as error:
-            fault = PluginFault(f"longest_url raised {type(error).__name__}")
-            fault.plugin = component.plugin.name
-            raise fault from error
-    return longest
+    return max(map(longest_url_of_one, components.fetchers), default=0)
 
 
-def _constructed(component: Component[Plugin], watch: Watch | None) -> Plugin:
-    """The plugin itself; the watch recognises its code from now on.
+def longest_url_of_one(component: Component[Fetcher]) -> int:
+    """The same for one fetcher.
+
+    Raises:
+        PluginError: it fails to say.
+    """
+    cls = component.plugin.cls
+    if not issubclass(cls, SupportsLongUrls):
+        return 0
+    try:
+        return cls.longest_url(component.options)
+    except Exception as error:
+        fault = PluginFault(f"longest_url raised {type(error).__name__}")
+        fault.plugin = component.plugin.name
+        raise fault from error
+
+
+def constructed(component: Component[Plugin], watch: Watch | None = None) -> Plugin:
+    """The plugin itself, without a guard; the watch recognises its code from now on.
 
     Raises:
         PluginError: its constructor raised.

@@ -1,17 +1,16 @@
-"""Runs the service and the worker as processes: listening, signals, and the order of the stop.
+"""Runs the service and the worker as processes: listening, the order of the stop, and reloads.
 
-After SIGTERM or SIGINT the process accepts no new connections and makes no new claims. It answers running requests.
-Running imports finish within ``shutdown_timeout`` or go back to the queue. Then everything closes. A second signal ends
-the process at once, like kill -9, and loses nothing.
+A process that must stop first says so in ``/readyz`` for ``drain_delay``, and serves on. Then it accepts no new
+connections and makes no new claims. It answers running requests. Running imports finish within ``shutdown_timeout`` or
+go back to the queue. Then everything closes. ``lading.service.runtime.signals`` says which signals ask for that.
 """
 
 import asyncio
 import contextlib
 import os
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -20,16 +19,21 @@ from tornado.httpserver import HTTPServer
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.errors import PluginError
 from ..api.app import make_app, make_server
+from ..api.http.connections.listening import patient
 from ..api.http.in_flight import InFlight
-from ..api.http.listening import patient
 from ..api.resources import Resources
 from ..config import Components, Settings
+from ..config.sections.service import ISSUER_PREFIX
 from ..models.clock import Clock
+from ..observe.readiness import Readiness
 from ..work.worker import Worker
 from .admin import administered
 from .api_wiring import make_readiness, make_resources
 from .collector import settle
 from .disk_space import say_if_short
+from .signals.handlers import Wishes
+from .signals.parts import Section
+from .signals.reloading import Reloading
 from .sockets import close_all, listen, url_of
 from .wiring import Parts, make_mirroring, make_purger, make_worker, open_parts
 
@@ -38,10 +42,6 @@ REQUEST_GRACE = 5.0
 CLOSE_GRACE = 1.0
 """Seconds for which requests whose connections were closed may continue."""
 STARTUP_PING_TIMEOUT = 10.0
-SAME_REQUEST = 0.5
-"""Seconds after the first signal during which further signals count as the same request: timeout(1), and a service
-manager that signals a whole process group, send several.
-"""
 
 log = structlog.get_logger(__name__)
 
@@ -54,19 +54,21 @@ async def serve(
     settings: Settings,
     components: Components,
     clock: Clock,
-    stop: asyncio.Event,
+    wishes: Wishes,
+    reloading: Reloading,
     *,
     inherited: Sequence[socket.socket] = (),
     inherited_admin: Sequence[socket.socket] = (),
     listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run the service until ``stop`` is set.
+    """Run the service until somebody wishes it to stop.
 
     Args:
         settings: the configuration.
         components: the configured plugins.
         clock: gives the time.
-        stop: set it to stop the service.
+        wishes: what somebody wants from the process.
+        reloading: reloads the configuration.
         inherited: listening sockets from a supervisor; without any, this binds the configured address.
         inherited_admin: the same of the admin listener.
         listening: called when the service answers requests.
@@ -82,12 +84,14 @@ async def serve(
         listening()
         await _say_if_nobody_can_come(settings, service.parts)
         await say_if_short(settings, components, service.parts.spools, receives=True)
-        await wait_for_stop(stop, service.worker_task)
+        async with _reloads(reloading, wishes, service.parts):
+            await wait_for_stop(wishes.stop, service.worker_task)
+            await _drain(settings.service.drain_delay, service, wishes)
         log.info("stopping", grace=settings.service.shutdown_timeout)
 
 
-async def work(settings: Settings, components: Components, clock: Clock, stop: asyncio.Event) -> None:
-    """Run a worker alone until ``stop`` is set.
+async def work(settings: Settings, components: Components, clock: Clock, wishes: Wishes, reloading: Reloading) -> None:
+    """Run a worker alone until somebody wishes it to stop.
 
     Raises:
         StoreUnavailable: the database cannot be opened.
@@ -102,7 +106,9 @@ async def work(settings: Settings, components: Components, clock: Clock, stop: a
             settle()
             log.info("working", documents=settings.documents.backend, pid=os.getpid())
             await say_if_short(settings, components, parts.spools, receives=False)
-            await wait_for_stop(stop, task)
+            parts.reloadables.add(Section(ISSUER_PREFIX, _unused))  # a worker sees no tokens
+            async with _reloads(reloading, wishes, parts):
+                await wait_for_stop(wishes.stop, task)
             log.info("stopping", grace=settings.service.shutdown_timeout)
 
 
@@ -111,15 +117,22 @@ class RunningService:
 
     Attributes:
         parts: the opened parts.
+        readiness: what ``/readyz`` answers.
         url: its base URL, with the actual port.
         admin_url: that of the admin listener; None without one.
         worker_task: the task of the embedded worker, or None without one.
     """
 
     def __init__(
-        self, parts: Parts, url: str, worker_task: asyncio.Task[None] | None, admin_url: str | None = None
+        self,
+        parts: Parts,
+        readiness: Readiness,
+        url: str,
+        worker_task: asyncio.Task[None] | None,
+        admin_url: str | None = None,
     ) -> None:
         self.parts = parts
+        self.readiness = readiness
         self.url = url
         self.admin_url = admin_url
         self.worker_task = worker_task
@@ -157,13 +170,14 @@ async def running(
         stack.push_async_callback(resources.imports.imports.backlog.close)
         server = make_server(
             make_app(resources),
+            resources.common.in_flight,
             head_max_bytes=options.head_max_bytes,
             idle_timeout=options.idle_timeout,
             body_timeout=options.body_timeout,
         )
         server.add_sockets(sockets)
         stack.push_async_callback(_stop_server, server, resources.common.in_flight)
-        yield RunningService(parts, url_of(sockets[0]), task, admin_url)
+        yield RunningService(parts, resources.readiness, url_of(sockets[0]), task, admin_url)
 
 
 def _resources(parts: Parts, worker: Worker | None) -> Resources:
@@ -231,15 +245,38 @@ async def _sending_webhooks(parts: Parts) -> AsyncIterator[None]:
         yield
 
 
-async def wait_for_stop(stop: asyncio.Event, worker_task: asyncio.Task[None] | None) -> None:
-    """Wait until ``stop`` is set.
+def _reloads(reloading: Reloading, wishes: Wishes, parts: Parts) -> AbstractAsyncContextManager[None]:
+    return _in_the_background(lambda: reloading.run(wishes, parts.reloadables.parts), "reloads")
+
+
+def _unused(_: Settings) -> None:
+    """Take over an option that this process does not use."""
+
+
+async def _drain(delay: float, service: RunningService, wishes: Wishes) -> None:
+    """Say that the service is about to stop, and serve on until balancers have noticed.
+
+    Raises:
+        WorkerDied: the worker failed meanwhile.
+    """
+    service.readiness.stop()
+    if delay and not wishes.undelayed.is_set():
+        log.info("draining: /readyz answers 503, and requests are served", seconds=delay)
+        await wait_for_stop(wishes.undelayed, service.worker_task, delay)
+
+
+async def wait_for_stop(
+    stop: asyncio.Event, worker_task: asyncio.Task[None] | None, timeout: float | None = None
+) -> None:
+    """Wait until ``stop`` is set, or for ``timeout`` seconds.
 
     Raises:
         WorkerDied: the worker ended before that.
     """
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({stopped, worker_task} if worker_task else {stopped}, return_when=asyncio.FIRST_COMPLETED)
+        tasks = {stopped, worker_task} if worker_task else {stopped}
+        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
     if worker_task is not None and worker_task.done():
@@ -253,37 +290,3 @@ async def _stop_server(server: HTTPServer, in_flight: InFlight) -> None:
     await server.close_all_connections()
     # Everything that those requests use must close after them.
     await in_flight.drained(CLOSE_GRACE)
-
-
-@contextmanager
-def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set ``stop`` at the first SIGTERM or SIGINT. A signal later than ``SAME_REQUEST`` ends the process.
-
-    Leave this context just before the process ends: after a first signal, it ignores further signals from then on.
-    """
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    timers: list[asyncio.TimerHandle] = []
-
-    def asked() -> None:
-        if not timers:
-            stop.set()
-            timers.append(loop.call_later(SAME_REQUEST, obey_the_next))
-
-    def obey_the_next() -> None:
-        for number in before:
-            loop.remove_signal_handler(number)
-            # Not Python's own handler of SIGINT: its exception would start another clean stop, and could come late.
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in before:
-        loop.add_signal_handler(number, asked)
-    try:
-        yield
-    finally:
-        for timer in timers:
-            timer.cancel()
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            # A process that has stopped as requested must not fail because of another signal.
-            signal.signal(number, signal.SIG_IGN if timers else handler)

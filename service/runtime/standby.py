@@ -6,25 +6,19 @@ The sockets listen as long as the supervisor lives, so the kernel accepts connec
 import asyncio
 import contextlib
 import socket
-import time
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from ..api.http.answers import PROBLEM
-from ..api.http.headers import FIXED, http_date
-from ..errors.catalogue import ApiError, problem_of, reason_phrase
-from ..models.representation import encode
+from ..api.http.connections.last_answers import last_answer, send_last
+from ..errors.catalogue import ApiError
+from ..models.ids import new_uuid
 
 CONNECTIONS: Final = 64
 """The largest number of concurrent connections; further connections are closed."""
 HEAD_BYTES: Final = 16 * 1024
 HEAD_SECONDS: Final = 2.0
 """Seconds that a request's head may take."""
-REST_BYTES: Final = 256 * 1024
-REST_SECONDS: Final = 1.0
-"""Size of a body that is read, and seconds for reading it, so that its sender gets to read the answer."""
 RETRY_AFTER: Final = 2
 
 
@@ -60,11 +54,8 @@ class _Standby:
             with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 async with asyncio.timeout(HEAD_SECONDS):
                     head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_unavailable(is_head=head.startswith(b"HEAD ")))
-                writer.write_eof()
-                async with asyncio.timeout(REST_SECONDS):
-                    await writer.drain()
-                    await _discard(reader)
+                error = ApiError("service_restarting", retry_after=RETRY_AFTER)
+                await send_last(reader, writer, last_answer(error, new_uuid(), is_head=head.startswith(b"HEAD ")))
         finally:
             self._under_way.discard(task)
             writer.close()
@@ -73,27 +64,3 @@ class _Standby:
         """Wait for the running answers, which take seconds at most."""
         if self._under_way:
             await asyncio.wait(self._under_way)
-
-
-async def _discard(reader: asyncio.StreamReader) -> None:
-    left = REST_BYTES
-    while left > 0 and (data := await reader.read(left)):
-        left -= len(data)
-
-
-def _unavailable(*, is_head: bool) -> bytes:
-    """The answer to any request."""
-    error = ApiError("service_restarting", retry_after=RETRY_AFTER)
-    request_id = str(uuid.uuid4())
-    body = encode(problem_of(error, request_id))
-    fields = (
-        ("Date", http_date(int(time.time()))),
-        *FIXED,
-        ("Content-Type", PROBLEM),
-        ("X-Request-Id", request_id),
-        ("Retry-After", str(error.retry_after)),
-        ("Connection", "close"),
-        ("Content-Length", str(len(body))),
-    )
-    lines = [f"HTTP/1.1 {error.status.value} {reason_phrase(error.status)}", *(f"{n}: {v}" for n, v in fields)]
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + (b"" if is_head else body)

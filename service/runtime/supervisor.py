@@ -2,7 +2,8 @@
 
 The parent binds the socket and hands it to its children; the kernel gives each connection to one of them. The parent
 restarts a child that dies, after a pause of up to two seconds if the child died at once. While no child serves, the
-parent itself answers, with 503. The parent passes SIGTERM on, and ends when all children have ended.
+parent itself answers, with 503. The parent passes SIGTERM on, and ends when all children have ended; at a second
+SIGTERM it kills them. It passes SIGHUP on if the configuration has no fault.
 
 A child's standard input is a socket. When the socket ends, the child knows that its parent is gone, and stops, so that
 ``kill -9`` of the parent leaves no service behind. Through the same socket the child says, with one byte, that it
@@ -15,7 +16,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +24,13 @@ import structlog
 
 from ..config import Components, Settings
 from ..models.clock import Clock
+from ..observe.logs import set_level
 from .admin import admin_sockets
+from .children import SERVING, Children
 from .serving import serve
+from .signals.handlers import Wishes, end_now
+from .signals.parts import Section
+from .signals.reloading import Reloading
 from .sockets import close_all, listen, url_of
 from .standby import answering
 
@@ -39,36 +44,8 @@ PATIENCE = 2.0
 """Seconds without a serving child, about as long as a start, after which the parent answers instead."""
 SAID_AFTER = 3
 """Deaths in a row after which the parent logs that a child always dies, and then nothing more until the child lives."""
-SERVING = b"\n"
 
 log = structlog.get_logger(__name__)
-
-
-class Serving:
-    """Which children serve."""
-
-    def __init__(self) -> None:
-        self._since: dict[int, float] = {}
-        self.by_some = asyncio.Event()
-        """Set while at least one child serves."""
-        self.by_none = asyncio.Event()
-        """Set while no child serves."""
-        self.by_none.set()
-
-    def begins(self, number: int) -> None:
-        """A child serves."""
-        self._since[number] = time.monotonic()
-        self.by_some.set()
-        self.by_none.clear()
-
-    def ended(self, number: int) -> float:
-        """A child has ended; the seconds for which it served, 0 if it never did."""
-        now = time.monotonic()
-        served = now - self._since.pop(number, now)
-        if not self._since:
-            self.by_some.clear()
-            self.by_none.set()
-        return served
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +59,7 @@ class Supervisor:
         admin: the same of the admin listener.
         processes: number of children, at least 1.
         grace: seconds that a child may take to stop.
-        serving: which children serve.
+        children: those that run.
     """
 
     arguments: Sequence[str]
@@ -91,7 +68,7 @@ class Supervisor:
     processes: int
     grace: float
     admin: Sequence[socket.socket] = ()
-    serving: Serving = field(default_factory=Serving)
+    children: Children = field(default_factory=Children)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the children running until ``stop`` is set; return when all have ended."""
@@ -110,15 +87,15 @@ class Supervisor:
     async def _stand_by(self) -> None:
         """Answer while no child serves, except for the short time of a start."""
         while True:
-            await self.serving.by_none.wait()
+            await self.children.by_none.wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
-                    await self.serving.by_some.wait()
+                    await self.children.by_some.wait()
                 continue
             log.warning("no child process serves; the supervisor answers requests with 503")
             try:
                 async with answering([*self.sockets, *self.admin]):
-                    await self.serving.by_some.wait()
+                    await self.children.by_some.wait()
             except OSError as error:
                 log.error("the supervisor cannot answer requests with 503", reason=str(error))  # noqa: TRY400  # its text says it all
                 await asyncio.sleep(PATIENCE)
@@ -131,7 +108,7 @@ class Supervisor:
         young_deaths = 0
         while not stop.is_set():
             status = await self._run_child(number, stop)
-            served = self.serving.ended(number)
+            served = self.children.ended(number)
             if stop.is_set():
                 return
             if served > HEALTHY_AFTER:
@@ -154,6 +131,7 @@ class Supervisor:
         with ours:
             with theirs:
                 child = await self._start(theirs)
+            self.children.started(number, child)
             return await self._until_ended(number, child, ours, stop)
 
     async def _until_ended(self, number: int, child: Process, ours: socket.socket, stop: asyncio.Event) -> int:
@@ -182,7 +160,7 @@ class Supervisor:
         ours.setblocking(False)
         if await asyncio.get_running_loop().sock_recv(ours, len(SERVING)) == SERVING:
             log.info("a child process serves", child=number)
-            self.serving.begins(number)
+            self.children.serves(number)
 
     async def _start(self, stdin: socket.socket) -> Process:
         named = [("--listen-fd", one.fileno()) for one in self.sockets]
@@ -206,9 +184,14 @@ class Supervisor:
 
 
 async def supervise(
-    settings: Settings, arguments: Sequence[str], environ: Mapping[str, str], stop: asyncio.Event
+    settings: Settings,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    wishes: Wishes,
+    reloading: Reloading,
 ) -> None:
-    """Bind the configured addresses and keep ``[service] processes`` children on them until ``stop`` is set.
+    """Bind the configured addresses and keep ``[service] processes`` children on them until somebody wishes this to
+    stop. If somebody wishes the end at once, this kills the children and ends the process.
 
     The kernel gives each connection to one of the children, also at the admin listener: whichever child answers there,
     it answers for all of them.
@@ -217,33 +200,61 @@ async def supervise(
         OSError: an address cannot be bound.
     """
     options = settings.service
-    with contextlib.ExitStack() as stack:
+    grace = options.drain_delay + options.shutdown_timeout
+    levels = Section("service", lambda new: set_level(new.service.log_level), "log_level")
+    async with contextlib.AsyncExitStack() as stack:
         sockets = listen(options.address, options.port)
         stack.callback(close_all, sockets)
         admin = admin_sockets(settings)
         stack.callback(close_all, admin)
+        supervisor = Supervisor(arguments, environ, sockets, options.processes, grace, admin)
+        for watching in (
+            reloading.run(wishes, (levels,), supervisor.children.reload),
+            _end(wishes, supervisor.children),
+        ):
+            stack.push_async_callback(_cancelled, asyncio.create_task(watching, name="wishes"))
         log.info("supervising", address=url_of(sockets[0]), processes=options.processes, pid=os.getpid())
-        supervisor = Supervisor(arguments, environ, sockets, options.processes, options.shutdown_timeout, admin)
-        await supervisor.run(stop)
+        await supervisor.run(wishes.stop)
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _end(wishes: Wishes, children: Children) -> None:
+    number = await wishes.end.get()
+    await children.kill()
+    end_now(number)
 
 
 async def serve_as_child(
     settings: Settings,
     components: Components,
     clock: Clock,
-    stop: asyncio.Event,
+    wishes: Wishes,
+    reloading: Reloading,
     descriptors: Sequence[int],
     admin_descriptors: Sequence[int] = (),
 ) -> None:
-    """Run the service on the supervisor's sockets until ``stop`` is set or the supervisor is gone.
+    """Run the service on the supervisor's sockets until somebody wishes it to stop or the supervisor is gone.
 
     Errors: see ``lading.service.runtime.serving.serve``.
     """
     sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     admin = [socket.socket(fileno=descriptor) for descriptor in admin_descriptors]
-    watch = asyncio.create_task(_stop_with_parent(stop), name="supervisor watch")
+    watch = asyncio.create_task(_stop_with_parent(wishes), name="supervisor watch")
     try:
-        await serve(settings, components, clock, stop, inherited=sockets, inherited_admin=admin, listening=_tell_parent)
+        await serve(
+            settings,
+            components,
+            clock,
+            wishes,
+            reloading,
+            inherited=sockets,
+            inherited_admin=admin,
+            listening=_tell_parent,
+        )
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
@@ -255,8 +266,8 @@ def _tell_parent() -> None:
         os.write(sys.stdin.fileno(), SERVING)
 
 
-async def _stop_with_parent(stop: asyncio.Event) -> None:
-    """Set ``stop`` when standard input ends: the supervisor at its other end is gone."""
+async def _stop_with_parent(wishes: Wishes) -> None:
+    """Stop when standard input ends: the supervisor at its other end is gone. The next one needs the port at once."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     pipe = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
@@ -265,6 +276,7 @@ async def _stop_with_parent(stop: asyncio.Event) -> None:
         # The socket ends with a reset if the supervisor died before it read that this process serves.
         with contextlib.suppress(OSError):
             await reader.read()
-        stop.set()
+        wishes.undelayed.set()
+        wishes.stop.set()
     finally:
         transport.close()

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ...backends.guard.capabilities import files_of, signer_of
@@ -23,6 +23,7 @@ from ..images.purger import Purger
 from ..imports.events.progress import Progress
 from ..limits.quotas import Quotas
 from ..models.clock import Clock
+from ..observe.logs import set_level
 from ..observe.plugin_calls import log_blocking
 from ..secrets.vault import Vault
 from ..storages.backfill import Copyist, Mirroring
@@ -39,7 +40,9 @@ from ..work.pipeline.importer import Importer
 from ..work.retries import RetryPolicy
 from ..work.slots import Limits
 from ..work.worker import Worker, WorkerOptions
-from .plugins import detectors_for, fetchers_for, formats_of, longest_url_of, storages_for
+from .plugins import detectors_for, fetchers_for, formats_of, longest_url_of, longest_url_of_one, storages_for
+from .signals.parts import Fetchers, Section
+from .signals.reloading import Reloadables
 
 IMPORT_TYPES = frozenset({"url", "data", "upload"})
 """Values of ``import_type`` that clients may send, in addition to the kinds of the configured fetchers."""
@@ -65,6 +68,7 @@ class Parts:
     formats: Mapping[str, frozenset[str]] | None = None
     longest_url: int = 0
     webhooks: WebhookParts | None = None
+    reloadables: Reloadables = field(default_factory=Reloadables)
 
     @property
     def storage(self) -> GuardedStorage:
@@ -143,6 +147,10 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
         rng = random.SystemRandom()
+        reloadables = Reloadables()
+        reloadables.add(Section("service", lambda new: set_level(new.service.log_level), "log_level"))
+        reloadables.add(Section("limits", lambda new: quotas.take_over(new.limits.organization_stored_bytes)))
+        reloadables.add(Fetchers(fetchers, {one.plugin.name: longest_url_of_one(one) for one in components.fetchers}))
         yield Parts(
             settings=settings,
             clock=clock,
@@ -160,6 +168,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             formats=formats_of(components),
             longest_url=longest_url_of(components),
             webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng),
+            reloadables=reloadables,
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors.catalogue import ApiError
+from ..errors.unknown import refuse_unknown
 from .endpoints import ALL, EVENT_NAMES
 
 MAX_DESCRIPTION: Final = 255
@@ -41,9 +42,7 @@ def wishes_of(params: Mapping[str, Any]) -> Wishes:
     Raises:
         ApiError: ``parameter_invalid``, naming the first parameter at fault; an unknown parameter is at fault too.
     """
-    for name in params:
-        if name not in _SCHEMAS:
-            raise _invalid(name, f"is unknown; the parameters of an endpoint are {', '.join(_SCHEMAS)}")
+    refuse_unknown(params, _SCHEMAS, "an endpoint")
     url = _text(params, "url")
     if url == "":
         raise _invalid("url", "is empty")

@@ -15,13 +15,12 @@ from ..models import MAX_ID_LENGTH
 from ..models.clock import Clock, shown, truncate_to_milliseconds
 from ..models.grants import Grant
 from ..models.representation import encode
-from .delivery.record import DELIVERY, Delivery, DeliveryStatus, delivery_id, import_owner
+from .delivery.record import DELIVERY, Delivery, delivery_id, import_owner
 from .endpoints import ENDPOINT, Endpoint
 from .events import EventType, event
 from .management import Endpoints, check_ability
+from .pages import MAX_PAGE, DeliveryQuery
 
-PAGE: Final = 50
-MAX_PAGE: Final = 200
 MAX_EXAMINED: Final = 1000
 """Deliveries that one page reads at most: it may have fewer than requested, even none, and not be the last."""
 
@@ -81,8 +80,9 @@ class DeliveryLog:
             raise ApiError("not_found")
         return import_owner(document.id)
 
-    async def page(self, owner: str, status: DeliveryStatus | None, limit: int, after: str | None) -> DeliveryPage:
-        """A page of a receiver's deliveries, beginning after an id; in one state, if one is given."""
+    async def page(self, owner: str, query: DeliveryQuery) -> DeliveryPage:
+        """A page of a receiver's deliveries."""
+        status, limit, after = query.status, query.limit, query.after
         found: list[Delivery] = []
         examined = 0
         while examined < MAX_EXAMINED:

@@ -26,8 +26,8 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Serve until stdin ends; then exit."""
     # A signal meant for the service (Ctrl-C, a service manager's SIGTERM) must not end what it still waits for.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"):
+        signal.signal(signal.Signals[name], signal.SIG_IGN)
     requests = sys.stdin.buffer
     answers = _take_stdout()
     start = json.loads(requests.readline(MAX_LINE))

@@ -78,12 +78,14 @@ class PartsHandler(AdminHandler):
     resource: Readiness
 
     async def get(self) -> None:
-        """200, or 503 while a part fails that the work needs."""
+        """200, or 503 while a part fails that the work needs; 503 too when the process is about to stop."""
         parts = await self.resource.parts()
-        is_ready = all(part.works for part in parts if part.is_required)
+        status = "ready" if all(part.works for part in parts if part.is_required) else "not_ready"
+        if self.resource.is_stopping:
+            status = "stopping"
         self.answer(
-            HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
-            {"status": "ready" if is_ready else "not_ready", "parts": {part.name: _shown(part) for part in parts}},
+            HTTPStatus.OK if status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE,
+            {"status": status, "parts": {part.name: _shown(part) for part in parts}},
         )
 
     head = get

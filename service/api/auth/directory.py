@@ -23,6 +23,10 @@ class IssuerDirectory:
         self._ttl = ttl
         self._cache: OrderedDict[str, tuple[float, Issuer]] = OrderedDict()
 
+    def take_over(self, configured: Mapping[str, Issuer]) -> None:
+        """Use other issuers of ``service.conf`` from now on."""
+        self._configured = configured
+
     async def get(self, issuer_id: str) -> Issuer | None:
         """The issuer, or None.
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from ....plugins.host.turns import on_behalf_of
 from ...errors.catalogue import ApiError
 from ...errors.disk import is_outage, outage
+from ...errors.unknown import refuse_unknown
 from ...imports.batches.batches import Batch, Summary
 from ...imports.batches.items import Item
 from ...imports.batches.results import PIECE, Results
@@ -18,6 +19,7 @@ from ...models.grants import Grant
 from ...models.representation import encode, timestamp
 from ..http.base import DISCARD_FACTOR, BaseHandler
 from ..http.response_body import SendingHandler, Stopped
+from ..params import parse_query
 from ..params.body import UnsupportedMediaType, check_encoding
 from ..params.items import READERS, ItemReader
 from ..resources import BatchesApi, Common
@@ -217,10 +219,6 @@ class BatchSummaryHandler(BaseHandler):
         summary = await self.api.batches.summary(grant, batch_id)
         self.answer(HTTPStatus.OK, self._document(summary))
 
-    async def head(self, batch_id: str) -> None:
-        """The same without a body."""
-        await self.get(batch_id)
-
     def _document(self, summary: Summary) -> dict[str, Any]:
         record = summary.record
         return {
@@ -246,6 +244,7 @@ class BatchFailuresHandler(SendingHandler):
     async def get(self, batch_id: str) -> None:
         """Answer with their parameters, one line each: a batch that can be posted again."""
         grant = await self.authenticate()
+        refuse_unknown(parse_query(self.request.query, self.common.limits.params), (), "this list")
         await self.api.batches.summary(grant, batch_id)
         async with aclosing(self._pieces(grant, batch_id)) as pieces:
             first = await anext(pieces, b"")  # before the answer begins, so that an error gets its own answer

@@ -64,8 +64,6 @@ class DescriptionHandler(BaseHandler):
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(description.payload)
 
-    head = get
-
 
 class DocsHandler(BaseHandler):
     """The description for people."""

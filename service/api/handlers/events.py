@@ -10,9 +10,10 @@ from typing import Final
 
 from ...errors.catalogue import ApiError
 from ...imports.events.stream import Event
-from ...imports.lists import listed_albums
+from ...imports.lists import followed_album, listed_albums
 from ...models.grants import Grant
 from ..http.response_body import SendingHandler, Stopped
+from ..params import parse_query
 from ..resources import Common, EventsApi
 
 RETRY_MILLISECONDS: Final = 2000
@@ -50,6 +51,8 @@ class EventsHandler(SendingHandler):
     async def stream(self, grant: Grant, events: AsyncGenerator[Event, None]) -> None:
         """Send the events. If the stream ends before its events do, the client sends another request.
 
+        The answer to HEAD says that there is a stream. It opens none, and needs no free place.
+
         Args:
             grant: of the client.
             events: the first event is available at once.
@@ -58,15 +61,16 @@ class EventsHandler(SendingHandler):
             ApiError: ``too_many_streams``, or the error of the first event.
         """
         async with aclosing(events):
+            if self.request.method == "HEAD":
+                self._describe()
+                self.finish_head()
+                return
             with self.api.streams.one(grant.issuer_id), self.common.in_flight.wakes(self._ended):
                 first = await anext(events)  # before the answer begins, so that an error gets its own answer
                 connection = self.connected_socket()
                 if connection is not None:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
-                self.set_status(HTTPStatus.OK)
-                self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-                self.set_header("X-Accel-Buffering", "no")
-                self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+                self._describe()
                 sending = asyncio.create_task(self._send_all(first, events), name="events")
                 ended = asyncio.create_task(self._ended.wait(), name="events are wanted")
                 try:
@@ -79,6 +83,12 @@ class EventsHandler(SendingHandler):
                     await asyncio.gather(sending, ended, return_exceptions=True)
         if not self._finished:
             self.finish()
+
+    def _describe(self) -> None:
+        self.set_status(HTTPStatus.OK)
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.set_header("X-Accel-Buffering", "no")
+        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
 
     def _seconds(self, grant: Grant) -> float:
         """Seconds for which the stream may continue."""
@@ -131,7 +141,8 @@ class AlbumEventsHandler(EventsHandler):
     async def get(self) -> None:
         """Send the states of the imports that the token may list."""
         grant = await self.authenticate()
-        albums = listed_albums(grant, self.get_query_argument("album_id", None))
+        params = parse_query(self.request.query, self.common.limits.params)
+        albums = listed_albums(grant, followed_album(params))
         last_id = self.request.headers.get("Last-Event-ID", "")
         wanted = None if albums is None else frozenset(albums)
         await self.stream(grant, self.api.events.of_albums(grant.organization_id, wanted, last_id))

@@ -14,8 +14,6 @@ class HealthHandler(BaseHandler):
         """200."""
         self.answer(HTTPStatus.OK, {"status": "ok"})
 
-    head = get
-
 
 class ReadinessHandler(BaseHandler):
     """Readiness: answers 200 while imports can be accepted and stored."""
@@ -23,10 +21,10 @@ class ReadinessHandler(BaseHandler):
     api: Readiness
 
     async def get(self) -> None:
-        """200, or 503 naming the parts that do not work."""
+        """200, or 503 naming the parts that do not work; 503 too when the service is about to stop."""
+        if self.api.is_stopping:
+            raise ApiError("service_stopping", retry_after=1)
         failing = await self.api.failing()
         if failing:
             raise ApiError("not_ready", components=", ".join(failing), retry_after=1)
         self.answer(HTTPStatus.OK, {"status": "ready"})
-
-    head = get

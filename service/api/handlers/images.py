@@ -31,8 +31,6 @@ class ImageHandler(BaseHandler):
         self.log_fields["import_id"] = found.document.id
         self.answer(HTTPStatus.OK, image_document(found, self.common.timezone))
 
-    head = get
-
     async def delete(self, image_id: str) -> None:
         """Delete it: 204, also for a deleted image; 202 while a running import may share its bytes."""
         grant = await self.authenticate()

@@ -189,8 +189,6 @@ class ImportsHandler(DescribingHandler, WaitingHandler, ReceivingHandler):
         documents = [detailed(document, self.common.timezone) for document in page.documents]
         self.answer(HTTPStatus.OK, {"imports": documents})
 
-    head = get
-
     def params(self) -> dict[str, Any]:
         """The client's parameters, and then, as in Rails, those of the route, which a client cannot set."""
         limits = self.common.limits.params
@@ -218,10 +216,6 @@ class ImportHandler(WaitingHandler):
         self.log_fields["import_id"] = import_id[:MAX_ID_LENGTH]
         document = await self.waited(await self.api.imports.get(grant, import_id))
         self.answer(HTTPStatus.OK, detailed(document, self.common.timezone))
-
-    async def head(self, import_id: str) -> None:
-        """The same without a body."""
-        await self.get(import_id)
 
     async def delete(self, import_id: str) -> None:
         """Delete it with its image: 204, or 202 if its bytes go later.

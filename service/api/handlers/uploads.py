@@ -41,9 +41,15 @@ class TusHandler(DiskHandler):
         """Keep the resources of uploads."""
         super().initialize(common, api)
         self.keep_headers({"Tus-Resumable": VERSION})
-        method = self.request.headers.get("X-HTTP-Method-Override")
-        if method in self.allowed_methods():
-            self.request.method = method
+        if self.method != self.request.method:
+            # The request keeps its method on the wire, which says whether its answer may have a body.
+            instead = self.method.lower() if self.method in self.allowed_methods() else "_unimplemented_method"
+            setattr(self, (self.request.method or "").lower(), getattr(self, instead))
+
+    @property
+    def method(self) -> str:
+        """See ``AnsweringHandler.method``. The protocol ignores the actual method if a header field names one."""
+        return self.request.headers.get("X-HTTP-Method-Override") or super().method
 
     def options(self, *_: str) -> None:
         """Answer with the service's extensions of the protocol, without a token, as the protocol demands."""
@@ -190,7 +196,7 @@ class UploadsHandler(AppendingHandler):
 
     async def accept_body(self) -> None:
         """Create the upload and its import, unless the request is refused."""
-        if self.request.method != "POST":
+        if self.method != "POST":
             return
         self.check_version()
         grant = await self.authenticate()
@@ -250,7 +256,7 @@ class UploadHandler(AppendingHandler):
 
     async def accept_body(self) -> None:
         """Open the file, if the sent offset is the offset of the upload."""
-        if self.request.method != "PATCH":
+        if self.method != "PATCH":
             return
         self.check_version()
         grant = await self.authenticate()

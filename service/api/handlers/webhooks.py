@@ -1,21 +1,20 @@
 """``/api/v1/webhooks`` and the paths below it: endpoints, their secrets, and their deliveries."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from ...errors.catalogue import ApiError
+from ...errors.unknown import refuse_unknown
 from ...models.grants import Grant
-from ...webhooks.delivery.record import DeliveryStatus
 from ...webhooks.endpoint_params import Wishes, wishes_of
-from ...webhooks.history import MAX_PAGE, PAGE, DeliveryLog, DeliveryPage, Webhooks
+from ...webhooks.history import DeliveryLog, DeliveryPage, Webhooks
 from ...webhooks.management import check_ability
+from ...webhooks.pages import DeliveryQuery
 from ...webhooks.views import delivery_view, endpoint_view
 from ..http.base import BaseHandler
 from ..params import merge, parse_query
 from ..params.body import parse_body
-
-_MAX_DIGITS = 6
 
 
 class WebhookHandler(BaseHandler):
@@ -46,31 +45,20 @@ class WebhookHandler(BaseHandler):
         body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
         return wishes_of(merge(parse_query(self.request.query, limits), body))
 
-    def answer_page(self, log: DeliveryLog, page: DeliveryPage, status: DeliveryStatus | None, limit: int) -> None:
-        """Answer with deliveries, and with a ``Link`` to the next page (RFC 8288)."""
-        if page.next is not None:
-            query = {"status": status.value} if status else {}
-            link = urlencode({**query, "limit": limit, "cursor": page.next})
-            self.set_header("Link", f'<{self.request.path}?{link}>; rel="next"')
-        views = [delivery_view(one, self.common.timezone, log.shown) for one in page.deliveries]
-        self.answer(HTTPStatus.OK, {"deliveries": views})
-
-    def page_wanted(self) -> tuple[DeliveryStatus | None, int, str | None]:
-        """The parameters ``status``, ``limit`` and ``cursor`` of a list.
+    def query(self) -> Mapping[str, Any]:
+        """The parameters in the query.
 
         Raises:
-            ParamsError, ApiError: they are malformed.
+            ParamsError: they are malformed.
         """
-        query = parse_query(self.request.query, self.common.limits.params)
-        status, limit, cursor = (query.get(name) for name in ("status", "limit", "cursor"))
-        names = [one.value for one in DeliveryStatus]
-        if status is not None and status not in names:
-            raise ApiError("parameter_invalid", parameter="status", reason=f"must be one of {', '.join(names)}")
-        if limit is not None and not _is_number(limit):
-            raise ApiError("parameter_invalid", parameter="limit", reason=f"must be 1 to {MAX_PAGE}")
-        if cursor is not None and (not isinstance(cursor, str) or not cursor):
-            raise ApiError("parameter_invalid", parameter="cursor", reason="must be a non-empty string")
-        return DeliveryStatus(status) if status else None, int(limit) if limit else PAGE, cursor
+        return parse_query(self.request.query, self.common.limits.params)
+
+    def answer_page(self, log: DeliveryLog, page: DeliveryPage, query: DeliveryQuery) -> None:
+        """Answer with deliveries, and with a ``Link`` to the next page (RFC 8288)."""
+        if page.next is not None:
+            self.set_header("Link", f'<{self.request.path}?{query.following(page.next)}>; rel="next"')
+        views = [delivery_view(one, self.common.timezone, log.shown) for one in page.deliveries]
+        self.answer(HTTPStatus.OK, {"deliveries": views})
 
 
 class EndpointsHandler(WebhookHandler):
@@ -79,6 +67,7 @@ class EndpointsHandler(WebhookHandler):
     async def get(self) -> None:
         """List the endpoints."""
         grant, webhooks = await self.manager()
+        refuse_unknown(self.query(), (), "this list")
         found = await webhooks.endpoints.list(grant)
         self.answer(HTTPStatus.OK, {"webhooks": [endpoint_view(one, self.common.timezone) for one in found]})
 
@@ -179,8 +168,8 @@ class DeliveriesHandler(ReceiverHandler):
     async def get(self, name: str) -> None:
         """List the deliveries, the latest first."""
         log, owner = await self.receiver(name)
-        status, limit, after = self.page_wanted()
-        self.answer_page(log, await log.page(owner, status, limit, after), status, limit)
+        query = DeliveryQuery.of(self.query())
+        self.answer_page(log, await log.page(owner, query), query)
 
 
 class DeliveryHandler(ReceiverHandler):
@@ -219,8 +208,3 @@ class ImportReplayHandler(ReplayHandler):
     """The replay of such a delivery."""
 
     is_of_imports = True
-
-
-def _is_number(text: Any) -> bool:
-    is_short = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
-    return is_short and 1 <= int(text) <= MAX_PAGE

@@ -1,7 +1,7 @@
 """The common part of every answer: request id, headers, the echo of the token, and the only writer of error bodies."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +17,7 @@ from ...models.representation import encode
 from ..resources import Common
 from .client_address import client_address
 from .headers import FIXED, WireHeaders, http_date
-from .methods import methods_of
+from .methods import as_get, methods_of
 from .request_head import request_id_of
 
 PROBLEM = "application/problem+json"
@@ -37,6 +37,7 @@ class AnsweringHandler(RequestHandler):
     request_id: str
     log_fields: dict[str, Any]
     """Fields of the request's log line, in addition to those of the request itself."""
+    head: Callable[..., Awaitable[None] | None] = as_get
 
     def initialize(self, common: Common, api: object) -> None:
         """Keep the resources of the handler.
@@ -90,6 +91,11 @@ class AnsweringHandler(RequestHandler):
             self.set_header(name, value)
 
     @property
+    def method(self) -> str:
+        """The method that the request asks for."""
+        return self.request.method or ""
+
+    @property
     def client_address(self) -> str:
         """The sender of the request, for the log."""
         forwarded_for = ",".join(self.request.headers.get_list("X-Forwarded-For"))
@@ -124,7 +130,7 @@ class AnsweringHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ARG002
         """Answer with ``application/problem+json`` (RFC 9457), whatever went wrong; Tornado calls this."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
-        self.answer_error(_api_error(error, self.request.method or ""))
+        self.answer_error(_api_error(error, self.method))
 
     def answer_error(self, error: ApiError) -> None:
         """Finish with the error."""

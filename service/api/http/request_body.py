@@ -64,7 +64,7 @@ class StreamingHandler(DiskHandler):
         announced = self.announced_bytes()
         if announced > self.max_body_bytes:
             raise ApiError("request_body_too_large", limit=self.max_body_bytes)
-        self._is_wanted = self.request.method in self.allowed_methods()
+        self._is_wanted = self.method in self.allowed_methods()
         if not self._is_wanted:
             return
         self._watch()

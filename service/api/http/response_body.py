@@ -51,6 +51,9 @@ class SendingHandler(BaseHandler):
             first: the first piece.
             rest: the other pieces; an ``ApiError`` is logged.
         """
+        if self.request.method == "HEAD":
+            self.finish_head()
+            return
         sent = 0
         self.pace()
         # The request counts as running until its resources are closed, even if its client has gone.
@@ -71,6 +74,11 @@ class SendingHandler(BaseHandler):
             raise
         finally:
             self.common.in_flight.end(rest)
+        self.finish()
+
+    def finish_head(self) -> None:
+        """Finish the answer to HEAD, without a ``Content-Length`` that GET would not have (RFC 9110 section 8.6)."""
+        self.flush()
         self.finish()
 
     def on_connection_close(self) -> None:
@@ -112,7 +120,12 @@ class SendingHandler(BaseHandler):
         # When the connection closes, Tornado forgets the future of a write: only the two together always end.
         ends = {written, self._gone}
         await asyncio.wait(ends, timeout=self.common.limits.stall_timeout, return_when=asyncio.FIRST_COMPLETED)
-        if self._gone.done() or (written.done() and isinstance(written.exception(), StreamClosedError)):
+        if written.done():
+            # Where these bytes are the last ones, the client may leave as soon as it has them. If more bytes follow,
+            # their write fails.
+            if isinstance(written.exception(), StreamClosedError):
+                raise Stopped("client_gone")
+        elif self._gone.done():
             raise Stopped("client_gone")
 
     def break_off(self, code: str, reason: str) -> None:

@@ -61,6 +61,7 @@ def describe(rules: ParamRules, upload_max_bytes: int) -> dict[str, Any]:
         "info": {
             "title": "Lading",
             "version": version("lading"),
+            "description": "Every path with GET has HEAD too, whose answer has no body (RFC 9110 section 9.3.2).",
             "summary": "Imports images by URL: post a URL, get a document at once, and Lading stores the image.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },

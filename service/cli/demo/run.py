@@ -26,7 +26,8 @@ from ...config import load_all
 from ...models import Status
 from ...models.clock import SystemClock
 from ...observe import logs
-from ...runtime.serving import RunningService, running, stop_on_signals, wait_for_stop
+from ...runtime.serving import RunningService, running, wait_for_stop
+from ...runtime.signals.handlers import Wishes, obeying
 
 ALBUM = "imported_album"
 ISSUER_ID = "fa355b5e-d1e4-4155-adfa-0b00de50629d"
@@ -105,9 +106,10 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
         SettingsError, StoreError, WorkerDied: see ``lading.service.runtime.serving.serve``.
     """
     logs.configure("warning", "console")
-    stop = asyncio.Event()
+    wishes = Wishes()
+    stop = wishes.stop
     async with AsyncExitStack() as stack:
-        stack.enter_context(stop_on_signals(stop))
+        stack.enter_context(obeying(wishes, reloads=False))
         origin = _start_origin(stack)
         conf = _write_conf(directory, _free_port(port))
         settings, components = load_all(conf, {})

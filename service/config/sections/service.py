@@ -112,6 +112,15 @@ class ServiceSettings(Section):
         le=600,
         description='Longest wait, in seconds, that a client may request with "Prefer: wait=N". 0 turns waiting off.',
     )
+    drain_delay: Seconds = Field(
+        0,
+        ge=0,
+        le=600,
+        description=(
+            "Seconds after SIGTERM for which /readyz answers 503 while Lading still accepts requests. Set it to"
+            " the time that your balancer needs to notice."
+        ),
+    )
     shutdown_timeout: Seconds = Field(
         30,
         ge=0,

@@ -2,7 +2,7 @@
 
 Where the RFC leaves a choice, Lading does what nginx does. It refuses ranges that are malformed or name no existing
 byte (416). It ignores ranges that are too many, or together longer than the whole, so that no body is larger than the
-image or costs more than a few reads.
+image or costs more than a few reads. Unlike nginx, it reads numbers of any length.
 """
 
 import re
@@ -14,7 +14,8 @@ from .preconditions import http_date
 
 MAX_RANGES: Final = 16
 """Each range opens the object in storage once."""
-MAX_POSITION: Final = 2**63 - 1
+_DIGITS: Final = 19
+"""Digits of a position that is behind the end of every representation, whatever it is exactly."""
 
 _UNIT: Final = "bytes="
 _SPEC: Final = re.compile(r" *(?:([0-9]+) *- *([0-9]*)|-([0-9]+)) *")
@@ -94,8 +95,6 @@ def _parsed(spec: str, byte_size: int) -> ByteRange | None:
 
 
 def _position(digits: str) -> int:
+    """A number of any length: behind the end, its value does not matter (RFC 9110 section 14.1.2)."""
     significant = digits.lstrip("0") or "0"
-    position = int(significant) if len(significant) <= len(str(MAX_POSITION)) else MAX_POSITION + 1
-    if position > MAX_POSITION:
-        raise RangeNotSatisfiable(digits[:32])
-    return position
+    return int(significant) if len(significant) < _DIGITS else 10**_DIGITS

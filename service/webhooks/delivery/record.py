@@ -1,6 +1,7 @@
 """A delivery: one event for one receiver, with the result of every attempt."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,6 +11,8 @@ from typing import Any, Final, Self
 from ...documents.records import Record
 
 DELIVERY: Final = "delivery"
+DELIVERY_ID: Final = re.compile(r"dlv_[0-9a-f]{32}")
+"""The form of every id, see ``delivery_id``."""
 MAX_LOGGED: Final = 20
 """Number of attempts that are kept, the last ones."""
 

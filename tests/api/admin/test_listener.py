@@ -77,6 +77,12 @@ async def test_the_listener_answers_apart_from_the_api(tmp_path: Path) -> None:
         assert found[:2] == (200, "ready")
         assert "storage_unavailable" in found[2]["storage.copies"]["reason"]
 
+        # A service that is about to stop is not ready, whatever works.
+        service.readiness.stop()
+        assert (await parts_of(url))[:2] == (503, "stopping")
+        assert json.loads((await ask(f"{service.url}/readyz")).body)["code"] == "service_stopping"
+        service.readiness._is_stopping = False
+
         # A part that the work needs.
         await service.parts.store.close()
         while (found := await parts_of(url))[0] == 200:

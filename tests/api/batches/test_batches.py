@@ -122,6 +122,8 @@ async def test_failures_are_downloaded_posted_again_and_retried(
     told = await summary(client, last["batch_id"])
     assert (told["imports"]["failed"], told["imports"]["queued"]) == (3, 1)
     assert told["failed"] == {"fetch_timeout": 2, "not_an_image": 1}
+    refused = await client.fetch(f"{batch}/failures?limit=1")
+    assert (refused.code, json.loads(refused.body)["parameter"]) == (422, "limit"), "it is no list with pages"
     response = await client.fetch(f"{batch}/failures")
     assert b"hush" not in response.body
     failures = [json.loads(line) for line in response.body.splitlines()]

@@ -9,6 +9,7 @@ from tornado.web import RequestHandler
 
 from lading.service.api.app import ROUTES
 from lading.service.api.handlers.docs import FILES
+from lading.service.api.http.methods import methods_of
 from lading.service.api.openapi.document import error_texts
 from lading.service.api.openapi.operations import OPERATIONS
 from tests.support.servers.service import Client
@@ -23,9 +24,8 @@ def implemented() -> set[tuple[str, str]]:
     return {
         (method.lower(), route.path)
         for route in ROUTES
-        for method in RequestHandler.SUPPORTED_METHODS
-        if getattr(route.handler, method.lower()) is not missing
-        and not (method == "HEAD" and route.handler.get is not missing)
+        for method in methods_of(route.handler)
+        if not (method == "HEAD" and route.handler.get is not missing)
     }
 
 

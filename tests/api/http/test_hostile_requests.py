@@ -120,11 +120,22 @@ async def test_a_body_whose_end_two_readers_could_see_differently_ends_the_conne
     assert len(statuses(answer)) <= 1
 
 
-async def test_a_flood_of_fields_ends_the_connection(tmp_path: Path) -> None:
+async def test_a_head_beyond_any_measure_is_431_as_any_other_error(tmp_path: Path) -> None:
     async with service(tmp_path) as (_, _, port):
-        for flood in (b"A: b\r\n" * 100_000, b"A: " + b"b" * 1_000_000, b"A" * 1_000_000):
-            answer = await exchange(port, b"GET /healthz HTTP/1.1\r\n" + HOST + flood)
-            assert statuses(answer) in ([], [400], [431])
+        for begin in (b"", SMUGGLED):
+            for flood in (b"A: b\r\n" * 100_000, b"A: " + b"b" * 1_000_000, b"A" * 1_000_000, b"A: b\r\n" * 11_000):
+                answer = await exchange(port, begin + b"GET /healthz HTTP/1.1\r\n" + HOST + flood + b"\r\n\r\n")
+                assert statuses(answer) == ([200, 431] if begin else [431])
+                head, _, body = answer.rpartition(b"\r\n\r\n")
+                fields = head.rpartition(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")[2].decode()
+                assert "\r\nContent-Type: application/problem+json; charset=utf-8\r\n" in fields
+                assert "\r\nConnection: close\r\n" in fields
+                problem = json.loads(body)
+                assert (problem["status"], problem["code"]) == (431, "request_head_too_large")
+                assert f"X-Request-Id: {problem['request_id']}\r\n" in fields
+        # A chunk's size that does not end is no head.
+        answer = await exchange(port, POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 5000)
+        assert 431 not in statuses(answer)
 
 
 async def test_pipelined_requests_are_answered_in_their_order(tmp_path: Path) -> None:

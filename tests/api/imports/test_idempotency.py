@@ -148,10 +148,10 @@ async def test_what_was_deleted_meanwhile_is_not_imported_again(
     assert document is not None
     deleted = document.deleted(clock.now())
     assert await assembled.parts.store.update(deleted)
-    assert code_of(await post(client, "key")) == (404, "not_found")
+    assert code_of(await post(client, "key")) == (410, "import_deleted")
     assert await assembled.parts.store.remove(deleted)
     clock.advance(2 * GRACE)
-    assert code_of(await post(client, "key")) == (404, "not_found")
+    assert code_of(await post(client, "key")) == (410, "import_deleted")
     assert await count(assembled) == 0
 
 

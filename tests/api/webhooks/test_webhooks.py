@@ -313,6 +313,13 @@ async def test_deliveries_are_listed_in_pages_the_latest_first(
         ("limit=x", "limit"),
         ("limit=1234567890123", "limit"),
         ("cursor[a]=b", "cursor"),
+        ("cursor=", "cursor"),
+        ("cursor=nonsense", "cursor"),
+        ("cursor=dlv_1", "cursor"),
+        ("cursor=dlv_" + "g" * 32, "cursor"),
+        (f"limit={2**64}", "limit"),
+        ("state=failed", "state"),
+        ("", "album_id"),
     ],
 )
 @pytest.mark.one_store
@@ -321,7 +328,8 @@ async def test_a_list_cannot_be_asked_for_otherwise(
     assembled: Assembled, manager: Manager, query: str, parameter: str
 ) -> None:
     endpoint = await manager.create(URL)
-    refused = await manager.json("GET", f"/{endpoint['id']}/deliveries?{query}", code=422)
+    path = f"/{endpoint['id']}/deliveries?{query}" if query else f"?{parameter}=x"  # the endpoints have none
+    refused = await manager.json("GET", path, code=422)
     assert (refused["code"], refused["parameter"]) == ("parameter_invalid", parameter)
 
 
@@ -356,14 +364,14 @@ async def test_deliveries_of_an_import_are_for_its_issuer_alone(
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/api/v1/webhooks", "GET, POST"),
-        ("/api/v1/webhooks/secret", "GET"),
+        ("/api/v1/webhooks", "GET, HEAD, POST"),
+        ("/api/v1/webhooks/secret", "GET, HEAD"),
         ("/api/v1/webhooks/secret/rotate", "POST"),
-        ("/api/v1/webhooks/x", "GET, DELETE, PATCH"),
+        ("/api/v1/webhooks/x", "GET, HEAD, DELETE, PATCH"),
         ("/api/v1/webhooks/x/rotate", "POST"),
         ("/api/v1/webhooks/x/test", "POST"),
-        ("/api/v1/webhooks/x/deliveries", "GET"),
-        ("/api/v1/webhooks/x/deliveries/y", "GET"),
+        ("/api/v1/webhooks/x/deliveries", "GET, HEAD"),
+        ("/api/v1/webhooks/x/deliveries/y", "GET, HEAD"),
         ("/api/v1/webhooks/x/deliveries/y/replay", "POST"),
     ],
 )

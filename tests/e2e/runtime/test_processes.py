@@ -17,7 +17,7 @@ import pytest
 
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Exchange, Origin, answer, origin_in_thread
-from lading.service.runtime.serving import SAME_REQUEST
+from lading.service.runtime.signals.handlers import SAME_REQUEST
 from tests.support.servers.processes import HttpClient, ServiceProcess, lading, session_members, wait_until
 from tests.support.servers.service import CONF, environment, token
 

@@ -111,7 +111,7 @@ async def test_while_children_die_again_and_again_requests_are_answered_and_then
         for method, body in (("GET", None), ("POST", b"url=" + b"a" * 200_000), ("HEAD", None)):
             response = await asked(address, method, body)
             assert (response.code, response.headers["Retry-After"]) == (503, "2")
-            assert response.headers["Content-Type"] == "application/problem+json"
+            assert response.headers["Content-Type"] == "application/problem+json; charset=utf-8"
             assert response.headers["X-Frame-Options"] == "DENY"
             if method != "HEAD":
                 problem = json.loads(response.body)

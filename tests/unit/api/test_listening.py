@@ -10,8 +10,8 @@ from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.tcpserver import TCPServer
 
-from lading.service.api.http import listening
-from lading.service.api.http.listening import patient
+from lading.service.api.http.connections import listening
+from lading.service.api.http.connections.listening import patient
 
 
 class Greeting(TCPServer):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from lading.service.runtime.signals.handlers import Wishes
 from lading.service.runtime.supervisor import _stop_with_parent, _tell_parent
 
 
@@ -26,13 +27,14 @@ async def test_a_child_stops_when_its_parent_is_gone(monkeypatch: pytest.MonkeyP
     parents, childs = socket.socketpair()
     with childs:
         monkeypatch.setattr(sys, "stdin", Stdin(childs))
-        stop = asyncio.Event()
-        watch = asyncio.create_task(_stop_with_parent(stop))
+        wishes = Wishes()
+        watch = asyncio.create_task(_stop_with_parent(wishes))
         _tell_parent()
         if has_read:
             assert len(parents.recv(10)) == 1
         await asyncio.sleep(0)
-        assert not stop.is_set()
+        assert not wishes.stop.is_set()
         parents.close()
-        await stop.wait()
+        await wishes.stop.wait()
+        assert wishes.undelayed.is_set(), "the next parent needs the port"
         await watch

@@ -5,7 +5,7 @@ from typing import Final
 
 from ...params.items import READERS
 from ..declaration import JSON, NDJSON, STRING, Operation, Parameter, json_of
-from .common import KEY
+from .common import KEY, QUERY_ERRORS
 
 _ARRAY: Final = {"type": "array"}
 BATCHES: Final[Sequence[Operation]] = (
@@ -50,7 +50,7 @@ BATCHES: Final[Sequence[Operation]] = (
         "Batches",
         "Download the failed items, as a batch that can be posted again.",
         answers={200: {NDJSON: STRING}},
-        errors=("not_found",),
+        errors=("not_found", *QUERY_ERRORS, "parameter_invalid"),
     ),
     Operation(
         "post",

@@ -41,7 +41,7 @@ IMPORTS: Final[Sequence[Operation]] = (
         errors=(
             *CREATE_ERRORS,
             *CONTENT_ERRORS,
-            *("idempotency_key_invalid", "idempotency_in_progress", "idempotency_key_reused"),
+            *("idempotency_key_invalid", "idempotency_in_progress", "idempotency_key_reused", "import_deleted"),
             *("file_part_not_supported", "content_in_progress", "content_not_expected"),
         ),
         sends={200: ("Idempotent-Replayed", "Preference-Applied")},
@@ -158,12 +158,12 @@ IMPORTS: Final[Sequence[Operation]] = (
         "`Last-Event-ID` continues after that event. If the database no longer knows the id, the stream starts ten "
         "minutes before it, and repeats some imports. With any other text, the stream starts at the present.",
         parameters=(
-            Parameter("album_id", STRING, "The album."),
+            Parameter("album_id", TEXT, "The album."),
             ACCESS_TOKEN,
             LAST_EVENT,
         ),
         answers={200: {"text/event-stream": {}}},
-        errors=("forbidden", "too_many_streams"),
+        errors=(*QUERY_ERRORS, "parameter_invalid", "forbidden", "too_many_streams"),
         sends={200: ("X-Accel-Buffering",)},
     ),
     Operation(

@@ -22,7 +22,7 @@ SERVICE: Final[Sequence[Operation]] = (
         "Service",
         "Say whether the database and the storage answer.",
         answers={200: json_of("State")},
-        errors=("not_ready",),
+        errors=("not_ready", "service_stopping"),
         is_open=True,
     ),
     Operation(

@@ -30,7 +30,7 @@ WEBHOOKS: Final[Sequence[Operation]] = (
         "Webhooks",
         "List the endpoints of the issuer.",
         answers={200: json_of("Endpoints")},
-        errors=_MANAGED,
+        errors=_PAGE_ERRORS,
     ),
     Operation(
         "post",

@@ -60,7 +60,16 @@ def test_all_three_forms_of_a_date_are_read(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, "", "0", "2026-01-02", "Fri, 99 Jan 2026 03:04:05 GMT", "Fri, 02 Jan 99999 3:4:5 GMT"]
+    "value",
+    [
+        None,
+        "",
+        "0",
+        "2026-01-02",
+        "Fri, 99 Jan 2026 03:04:05 GMT",
+        "Fri, 02 Jan 99999 3:4:5 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -1200",
+    ],
 )
 def test_what_is_no_date(value: str | None) -> None:
     assert http_date(value) is None
