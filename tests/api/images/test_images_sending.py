@@ -163,7 +163,7 @@ async def test_many_at_once(assembled: Assembled, watched: Watched, http_port: i
 
 @pytest.mark.gen_test(timeout=60)
 async def test_more_than_allowed_are_asked_to_come_back(
-    assembled: Assembled, http_port: int, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    assembled: Assembled, watched: Watched, http_port: int, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = await stored(assembled)
     downloads = assembled.resources.images.images.downloads
