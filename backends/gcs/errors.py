@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from google.api_core.exceptions import GoogleAPIError, from_http_response
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, MalformedError, RefreshError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests import RequestException, Response
 from urllib3.exceptions import HTTPError
@@ -48,8 +48,13 @@ _STATUSES: Final[Mapping[int, type[StorageError]]] = {
 }
 _THROTTLED: Final = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"})
 """Reasons of a 403 that is no refusal."""
+_CLOCK: Final = "iat and exp"
+"""In what Google's token server says of a signature that was made at another time than its own."""
+_REFUSED_KEYS: Final = ("invalid_grant", "invalid_client", "deleted_client", "unauthorized_client")
+"""Codes of the token server (RFC 6749 section 5.2, and Google's own): no later try is accepted."""
 _SERVER_ERROR: Final = 500
 _BAD_REQUEST: Final = 400
+_UNAUTHENTICATED: Final = 401
 _TEXT_LENGTH: Final = 300
 
 
@@ -73,6 +78,18 @@ def _translation(error: Exception, bucket: str, operation: str) -> StorageError:
     response = getattr(error, "response", None)
     if isinstance(response, Response):
         return _refusal(response, text, bucket, operation)
+    if isinstance(error, MalformedError) or (isinstance(error, OSError) and error.filename):
+        return StorageError(
+            f"the credentials for Google Cloud Storage cannot be read ({text}): correct "
+            "GOOGLE_APPLICATION_CREDENTIALS, or credentials_file in [storage.gcs]"
+        )
+    if isinstance(error, RefreshError) and _CLOCK in text:
+        return StorageUnavailable(f"Google does not accept the time of this machine: set its clock ({text})")
+    if isinstance(error, RefreshError) and any(code in text for code in _REFUSED_KEYS):
+        return StorageDenied(
+            f"Google does not accept these credentials ({text}): create another key of the service account, and "
+            "correct GOOGLE_APPLICATION_CREDENTIALS, or credentials_file in [storage.gcs]"
+        )
     if isinstance(error, DefaultCredentialsError):
         # The server of a machine's credentials may be down for a while; the library then reports no credentials.
         return StorageUnavailable(
@@ -96,7 +113,9 @@ def _refusal(response: Response, text: str, bucket: str, operation: str) -> Stor
     if _reasons(response) & _THROTTLED:
         cls = StorageUnavailable
     text = f"{operation} in bucket {bucket}: status {status}: {text}"
-    if cls is StorageDenied:
+    if status == _UNAUTHENTICATED:
+        text += "; the server does not accept the credentials: correct them, or the clock of this machine"
+    elif cls is StorageDenied:
         text += f"; needed is {PERMISSIONS[operation]}"
     elif cls is ObjectNotFound and operation in ("create", "list", "ping"):
         cls, text = StorageError, f"{text}; create the bucket, or correct bucket or endpoint in [storage.gcs]"

@@ -61,11 +61,22 @@ _CODES: Final[Mapping[str, type[StorageError]]] = {
     "OperationAborted": StorageUnavailable,
     "NoSuchUpload": StorageUnavailable,  # somebody else aborted it; the next save begins a new one
     "ExpiredToken": StorageUnavailable,  # the chain of credentials fetches a new one
+    "RequestTimeTooSkewed": StorageUnavailable,  # until somebody sets the clock
     "NoSuchBucket": StorageError,
     "QuotaExceeded": StorageFull,
     "XMinioStorageFull": StorageFull,
     "XMinioAdminBucketQuotaExceeded": StorageFull,
 }
+_KEYS: Final = "in the environment, the profile, the role, or access_key_id and secret_access_key of [storage.s3]"
+_REMEDIES: Final[Mapping[str, str]] = {
+    "InvalidAccessKeyId": f"the server does not know the access key: correct it {_KEYS}",
+    "SignatureDoesNotMatch": f"the secret does not belong to the access key: correct it {_KEYS}",
+    "InvalidToken": f"the session token does not belong to the access key: correct it {_KEYS}",
+    "InvalidClientTokenId": f"the server does not know the access key: correct it {_KEYS}",
+    "RequestTimeTooSkewed": "the clock of this machine and that of the server differ by more than 15 minutes: set it",
+    "NoSuchBucket": "create the bucket, or correct bucket, endpoint or region in [storage.s3]",
+}
+"""Causes that no permission mends."""
 _STATUSES: Final[Mapping[int, type[StorageError]]] = {
     401: StorageDenied,
     403: StorageDenied,
@@ -116,8 +127,8 @@ def _refusal(error: ClientError, bucket: str) -> StorageError:
     operation = error.operation_name
     text = f"{operation} in bucket {bucket}: status {status}, {code}: {message}"
     cls = _CODES.get(code) or _STATUSES.get(status) or (StorageUnavailable if status >= _SERVER_ERROR else StorageError)
-    if code == "NoSuchBucket":
-        text += "; create the bucket, or correct bucket, endpoint or region in [storage.s3]"
+    if code in _REMEDIES:
+        text += f"; {_REMEDIES[code]}"
     elif cls is StorageDenied:
         text += f"; needed is {PERMISSIONS.get(operation, operation)}"
     elif status in (301, 307) or code in ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException"):
