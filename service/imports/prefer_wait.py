@@ -14,9 +14,9 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 1.0
 """Seconds between two polls of an import that another process runs, doubled from the first to the longest."""
 MAX_WAITING: Final = 1000
-"""The largest number of waiting requests of a process, of which each issuer leaves room for others. Lading answers
-further requests at once.
-"""
+"""The largest number of waiting requests of a process. Lading answers further requests at once."""
+WAITING_PER_ISSUER: Final = 100
+"""Of one issuer, since each of them looks at its import once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Waiting:
     store: DocumentStore
     changes: Changes
     longest: float
-    places: Turns = field(default_factory=lambda: Turns(MAX_WAITING, leaves_room=True))
+    places: Turns = field(default_factory=lambda: Turns(MAX_WAITING, WAITING_PER_ISSUER, leaves_room=True))
 
     def applied(self, wanted: int | None, issuer_id: str) -> float | None:
         """Seconds that Lading waits for a client that asked for ``wanted`` seconds; None if it does not wait."""

@@ -4,11 +4,19 @@ import asyncio
 
 import pytest
 
-from lading.plugins.host.turns import Turns
+from lading.plugins.host.turns import Turns, on_behalf_of
+from lading.service.documents.memory.store import MemoryDocumentStore
 from lading.service.imports.prefer_wait import Waiting
 from lading.service.work.changes import Changes
 from tests.support.clock import SettableClock
 from tests.support.core import Core
+
+
+def test_an_issuer_has_a_tenth_of_the_places() -> None:
+    places = Waiting(MemoryDocumentStore(SettableClock()), Changes(), 60).places
+    for issuer in ("hog", "guest"):
+        with on_behalf_of(issuer):
+            assert [places.take_now() is not None for _ in range(101)] == [True] * 100 + [False]
 
 
 @pytest.mark.gen_test
