@@ -5,7 +5,7 @@ workers share the work only through the store. One conformance suite (``tests/co
 every store.
 
 It may use ``models`` only. ``runtime.wiring`` picks the store; no other room knows which store is configured.
-Begin with ``DocumentStore`` below, then ``search`` and ``records``.
+Begin with ``DocumentStore`` below, then ``search``, ``records`` and ``queue``.
 """
 
 from abc import ABC, abstractmethod
@@ -17,6 +17,7 @@ from ..models import Held, Import
 from ..models.clock import Clock
 from ..models.issuers import Issuer
 from .errors import DuplicateId, StoredAlready, StoreError, StoreUnavailable, TooManyRecords
+from .queue import ImportQueue
 from .records import RecordStore
 from .search import ImportSearch
 
@@ -37,6 +38,7 @@ class DocumentStore(ABC):
     Attributes:
         search: finds imports.
         records: keeps small documents of other kinds.
+        queue: counts imports which are not done, for operators.
         clock: judges what is due, which lease has expired and what need not be kept any more. All processes that share
             the documents have the same one, and it does not step when the clock of a machine is set. Whoever computes
             such a moment takes it from there; it tells the right time once the store is open.
@@ -50,6 +52,7 @@ class DocumentStore(ABC):
 
     search: ImportSearch
     records: RecordStore
+    queue: ImportQueue
     clock: Clock
 
     @abstractmethod
@@ -181,18 +184,25 @@ class DocumentStore(ABC):
 
     @abstractmethod
     async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+        self,
+        worker_id: str,
+        limit: int,
+        *,
+        exclude_issuers: Collection[str] = (),
+        exclude_hosts: Collection[str] = (),
+        per_issuer: int | None = None,
     ) -> Sequence[Import]:
         """Give ``worker_id`` up to ``limit`` queued imports that are due; each becomes ``Import.claimed``.
 
         No import is ever given to two workers. Fair: due imports are taken from the issuers in turn, so that no
         issuer's backlog delays another's; within an issuer the earliest ``run_at`` goes first. Its cost depends on
-        ``limit``, not on how many imports are queued.
+        ``limit``, not on how many imports are queued, except those of ``exclude_hosts``, which it passes over.
 
         Args:
             worker_id: a worker with a lease (see ``register``); one whose lease was ended is given nothing.
             limit: how many at most, at least 1.
             exclude_issuers: issuers of which none is wanted now.
+            exclude_hosts: hosts of which none is wanted now.
             per_issuer: how many at most of one issuer in this call; None for no such bound.
         """
 

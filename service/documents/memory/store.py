@@ -14,6 +14,7 @@ from ...models import Held, Image, Import, Status
 from ...models.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
 from ...models.issuers import Issuer
 from .. import DocumentStore, DuplicateId, StoredAlready, StoreUnavailable
+from .queue import MemoryImportQueue
 from .records import MemoryRecordStore
 from .search import MemoryImportSearch, Writes
 
@@ -39,6 +40,7 @@ class MemoryDocumentStore(DocumentStore):
         self._issuers: dict[str, Issuer] = {}
         self._last_issuer = ""
         self.search: MemoryImportSearch = MemoryImportSearch(self._all, self._writes)
+        self.queue = MemoryImportQueue(self._all)
         self.records = MemoryRecordStore(self.clock, self._check_open)
 
     async def open(self) -> None:
@@ -154,7 +156,13 @@ class MemoryDocumentStore(DocumentStore):
         return True
 
     async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+        self,
+        worker_id: str,
+        limit: int,
+        *,
+        exclude_issuers: Collection[str] = (),
+        exclude_hosts: Collection[str] = (),
+        per_issuer: int | None = None,
     ) -> Sequence[Import]:
         """See ``DocumentStore.claim``."""
         self._check_open()
@@ -163,7 +171,7 @@ class MemoryDocumentStore(DocumentStore):
         now = self.clock.now()
         due: defaultdict[str, list[Import]] = defaultdict(list)
         for document in sorted(self._imports.values(), key=lambda document: document.run_at):
-            if document.status is Status.QUEUED and document.run_at <= now:
+            if document.status is Status.QUEUED and document.run_at <= now and document.host not in exclude_hosts:
                 due[document.issuer_id].append(document)
         # From the issuer after the one served last: False sorts before True.
         issuers = sorted(due.keys() - set(exclude_issuers), key=lambda issuer: (issuer <= self._last_issuer, issuer))

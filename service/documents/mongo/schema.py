@@ -115,6 +115,8 @@ BATCH = Index(
 )
 CHANGED = Index(IMPORTS, "lading_changed", ("organization_id", "updated_at", "_id"))
 WAITING = Index(IMPORTS, "lading_waiting", ("status", "run_at"), "waiting")
+FAILED = Index(IMPORTS, "lading_failed", ("status", "updated_at"), "failed")
+"""Failed imports by when they failed."""
 OUTBOX = Index(IMPORTS, "lading_events", ("updated_at",), condition={"events.id": {"$type": "string"}})
 """Imports with events that are still to be announced."""
 SHA256 = Index(
@@ -141,7 +143,7 @@ PREVIOUS = Index(ISSUERS, "lading_previous", ("previous_until",))
 """Issuers by when the key before the present one ends."""
 INDEXES = (
     *(QUEUED, RUNNING, DONE, UNSETTLED, SHARED, STORED, MIRROR, STORED_BYTES),
-    *(LISTED, ALBUM, STATE, METADATA, BATCH, CHANGED, WAITING, OUTBOX, SHA256, SOURCE),
+    *(LISTED, ALBUM, STATE, METADATA, BATCH, CHANGED, WAITING, FAILED, OUTBOX, SHA256, SOURCE),
     *(OWNED, PLACES, DUE, EXPIRING, EXPIRES, PREVIOUS),
 )
 

@@ -17,6 +17,7 @@ from .coalescing import Coalescer
 from .connection import LOCAL, Connection, MongoOptions
 from .fields import issuer_fields, rotated_issuer_fields, text, to_import, to_issuer
 from .news import News
+from .queue import MongoImportQueue
 from .records import MongoRecordStore
 from .schema import IMPORTS, ISSUERS, PINGS, QUEUED, RUNNING, STORED_BYTES, WORKERS, check_indexes, ensure_indexes
 from .search import MongoImportSearch
@@ -29,7 +30,7 @@ from .shares import (
     find_unpurged,
     replace_unless_stored,
 )
-from .turns import Turns
+from .turns import Excluded, Turns
 from .upgrades import ensure_upgraded
 from .writes import Insertion, Replacement, Writes
 
@@ -61,6 +62,7 @@ class MongoDocumentStore(DocumentStore):
             self._writes.replace, size=lambda replacement: replacement.size, patience=options.timeout
         )
         self.search = self._search = MongoImportSearch(self._connection)
+        self.queue = MongoImportQueue(self._connection)
         self.records = MongoRecordStore(self._connection, self.clock)
         self._claiming = asyncio.Lock()
         self._recovering = asyncio.Lock()
@@ -172,7 +174,13 @@ class MongoDocumentStore(DocumentStore):
         return (await self._connection.run(lambda: imports.delete_one(wanted))).deleted_count == 1
 
     async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+        self,
+        worker_id: str,
+        limit: int,
+        *,
+        exclude_issuers: Collection[str] = (),
+        exclude_hosts: Collection[str] = (),
+        per_issuer: int | None = None,
     ) -> Sequence[Import]:
         """See ``DocumentStore.claim``."""
         async with self._claiming:
@@ -180,10 +188,10 @@ class MongoDocumentStore(DocumentStore):
             # Should the lease end after this, recover() finds what is claimed here, and returns it.
             lease = await self._connection.run(lambda: workers.find_one({"_id": text(worker_id)}, {"_id": 1}))
             claimed: list[Import] = []
+            excluded = Excluded(exclude_issuers, exclude_hosts)
             for _ in range(CLAIM_ROUNDS if lease is not None else 0):
                 taken = Counter(document.issuer_id for document in claimed)
-                wanted = limit - len(claimed)
-                ids = await self._turns.take(self.clock.now(), wanted, exclude_issuers, per_issuer, taken)
+                ids = await self._turns.take(self.clock.now(), limit - len(claimed), excluded, per_issuer, taken)
                 won = await self._claim(worker_id, ids)
                 claimed += won
                 self._turns.adapt(len(ids), len(ids) - len(won))
@@ -260,8 +268,7 @@ class MongoDocumentStore(DocumentStore):
 
     async def release(self, worker_id: str) -> None:
         """See ``DocumentStore.release``."""
-        workers = self._connection.collection(WORKERS)
-        await self._connection.run(lambda: workers.delete_one({"_id": text(worker_id)}))
+        await self._connection.run(lambda: self._connection.collection(WORKERS).delete_one({"_id": text(worker_id)}))
 
     # --- issuers ------------------------------------------------------------------------------------------------------
 

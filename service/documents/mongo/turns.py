@@ -8,6 +8,7 @@ hint: the claim itself is a compare-and-set.
 import random
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,29 @@ MAX_DEPTH = 2000
 MAX_SPREAD = 16
 
 Queues = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """The issuers and hosts of which a claim wants no import."""
+
+    issuers: Collection[str] = ()
+    hosts: Collection[str] = ()
+
+    def conditions(self, begin: str | None, end: str | None) -> dict[str, Any]:
+        """The condition on queued imports, of issuers after ``begin`` up to ``end``; None for no such bound.
+
+        Raises:
+            TypeError: an id or a host is no text.
+        """
+        bounds: dict[str, Any] = {"$nin": [text(one) for one in self.issuers]} if self.issuers else {}
+        if begin is not None:
+            bounds["$gt"] = begin
+        if end is not None:
+            bounds["$lte"] = end
+        # The index does not have the host: as long as a host is excluded, the server reads documents.
+        hosts = {"host": {"$nin": [text(one) for one in self.hosts]}} if self.hosts else {}
+        return {"status": "queued", **({"issuer_id": bounds} if bounds else {}), **hosts}
 
 
 class Turns:
@@ -45,7 +69,7 @@ class Turns:
         self.next_due: datetime | None = None
 
     async def take(
-        self, now: datetime, limit: int, exclude_issuers: Collection[str], per_issuer: int | None, taken: Counter[str]
+        self, now: datetime, limit: int, excluded: Excluded, per_issuer: int | None, taken: Counter[str]
     ) -> list[str]:
         """Choose what to claim; arguments as of ``DocumentStore.claim``, and how many it has ``taken`` of each issuer
         already.
@@ -57,7 +81,8 @@ class Turns:
             StoreUnavailable: the queue cannot be read.
         """
         most = limit if per_issuer is None else per_issuer
-        excluded = [text(issuer_id) for issuer_id in {*exclude_issuers, *(i for i, n in taken.items() if n >= most)}]
+        full = {issuer_id for issuer_id, count in taken.items() if count >= most}
+        excluded = Excluded({*excluded.issuers, *full}, excluded.hosts)
         depth = min(MAX_DEPTH, min(limit, most) * self._spread)
         queues, is_cut = await self._queues(now, limit, excluded, depth)
         share = -(-limit // max(1, len(queues)))
@@ -81,7 +106,7 @@ class Turns:
         self._rng.shuffle(window)
         return window + ids[share * self._spread :]
 
-    async def _queues(self, now: datetime, limit: int, excluded: list[str], depth: int) -> tuple[Queues, bool]:
+    async def _queues(self, now: datetime, limit: int, excluded: Excluded, depth: int) -> tuple[Queues, bool]:
         """The first due imports of each issuer, in the order of turns, until ``limit`` issuers have some.
 
         Returns:
@@ -119,16 +144,10 @@ class Turns:
             elif self.next_due is None or entry["run_at"] < self.next_due:
                 self.next_due = entry["run_at"]
 
-    async def _page(self, begin: str | None, end: str | None, excluded: list[str], size: int) -> list[dict[str, Any]]:
-        bounds: dict[str, Any] = {"$nin": excluded} if excluded else {}
-        if begin is not None:
-            bounds["$gt"] = begin
-        if end is not None:
-            bounds["$lte"] = end
-        query = {"status": "queued", **({"issuer_id": bounds} if bounds else {})}
+    async def _page(self, begin: str | None, end: str | None, excluded: Excluded, size: int) -> list[dict[str, Any]]:
         cursor = (
             self._connection.collection(IMPORTS, LOCAL)
-            .find(query, {"issuer_id": 1, "run_at": 1})
+            .find(excluded.conditions(begin, end), {"issuer_id": 1, "run_at": 1})
             .sort([("issuer_id", 1), ("run_at", 1)])
             .limit(size)
             .hint(QUEUED.name)

@@ -243,9 +243,12 @@ _DEDUPE_ALBUMS = ("ALTER TABLE imports ADD COLUMN dedupe_albums TEXT",)
 _ORIENTATION: Final[tuple[str, ...]] = ()
 """Nothing to change. Images in ``image`` and ``duplicate`` have fields that an earlier Lading cannot read."""
 
+# Operators ask for failed imports by when they failed.
+_FAILED = ("CREATE INDEX imports_failed ON imports (updated_at) WHERE status = 'failed'",)
+
 VERSIONS: Final = (
     *(_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS),
-    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS, _ORIENTATION),
+    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS, _ORIENTATION, _FAILED),
 )
 """The statements that lead to each version from the one before it; the first from an empty file."""
 

@@ -12,30 +12,27 @@ One thread of each process writes. It commits the calls in its queue as one tran
 sync of the disk. Readers have their own threads, and never wait for the writer.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ...models import Held, Import, Status
+from ...models import Held, Import
 from ...models.clock import Clock, SteadyClock, SystemClock
 from ...models.issuers import Issuer
 from .. import DocumentStore, StoreUnavailable
 from . import queries as sqlite_queries
+from .claims import Claims
 from .engine.clock import Boot, note, present_boot, started_at
 from .engine.commits import commit_together
 from .engine.file import connect_reader, connect_writer, create_file, file_identity, unavailable
 from .engine.threads import Call, ConnectionThreads, run_each
 from .news import SqliteNews
+from .queue import SqliteImportQueue
 from .records import SqliteRecordStore
-from .rows import to_milliseconds
 from .search import SqliteImportSearch, update_unless_stored
-from .turns import Turns
-from .writes import Claim, Write, insert_imports, update_imports, write_claims
-
-_CLAIM_TRIES = 5
-"""How often a claim looks again for what no other process has claimed meanwhile."""
+from .turns import Excluded
+from .writes import Write, insert_imports, update_imports
 
 
 class SqliteDocumentStore(DocumentStore):
@@ -69,8 +66,6 @@ class SqliteDocumentStore(DocumentStore):
         self._steady = None if self._boot is None else SteadyClock(clock.now(), self._boot.counter)
         self.clock = self._steady or clock
         self._busy_timeout = busy_timeout
-        self._turns = Turns()
-        self._choosing = asyncio.Lock()
         self._identity: tuple[int, int] | None = None
         self._writer = ConnectionThreads(
             "documents-writer",
@@ -90,8 +85,10 @@ class SqliteDocumentStore(DocumentStore):
             batch=1,
             capacity=2 * readers,
         )
+        self._claims = Claims(self._writer, self._readers, clock, self.clock)
         self._news = SqliteNews(self._readers)
         self.search = SqliteImportSearch(self._readers)
+        self.queue = SqliteImportQueue(self._readers)
         self.records = SqliteRecordStore(self._writer, self._readers, self.clock)
 
     async def open(self) -> None:
@@ -175,27 +172,17 @@ class SqliteDocumentStore(DocumentStore):
         return await self._writer.run(lambda connection: sqlite_queries.remove_import(connection, document))
 
     async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+        self,
+        worker_id: str,
+        limit: int,
+        *,
+        exclude_issuers: Collection[str] = (),
+        exclude_hosts: Collection[str] = (),
+        per_issuer: int | None = None,
     ) -> Sequence[Import]:
         """See ``DocumentStore.claim``."""
-        excluded = frozenset(exclude_issuers)
-
-        def choose(connection: sqlite3.Connection) -> Sequence[Import]:
-            rowids = self._turns.take(connection, to_milliseconds(self.clock.now()), limit, excluded, per_issuer)
-            return sqlite_queries.read_rows(connection, rowids)
-
-        # What is chosen while nobody else is kept from writing may be claimed by another process meanwhile.
-        for _ in range(_CLAIM_TRIES):
-            async with self._choosing:
-                found = await self._readers.run(choose)
-            now = self._clock.now()
-            wanted = [document.claimed(worker_id, now) for document in found if document.status is Status.QUEUED]
-            if not found:
-                return ()
-            claimed = await self._writer.run(Write(write_claims, Claim(worker_id, wanted)))
-            if claimed or not await self._readers.run(lambda one: sqlite_queries.has_worker(one, worker_id)):
-                return claimed
-        return ()
+        excluded = Excluded(exclude_issuers, exclude_hosts)
+        return await self._claims.make(worker_id, limit, excluded, per_issuer)
 
     async def queued(self, limit: int, issuer_id: str | None = None) -> int:
         """See ``DocumentStore.queued``."""

@@ -17,10 +17,34 @@ _NEXT_ISSUER = """
 """
 _DUE = """
     SELECT json_group_array(id) FROM (
-        SELECT rowid AS id FROM imports WHERE status = 'queued' AND issuer_id = ? AND run_at <= ?
+        SELECT rowid AS id FROM imports WHERE status = 'queued' AND issuer_id = ? AND run_at <= ?{0}
         ORDER BY run_at, rowid LIMIT ? OFFSET ?
     )
 """
+_NOT_FROM = " AND host NOT IN (SELECT value FROM json_each(?))"
+
+
+class Excluded:
+    """What a claim leaves alone.
+
+    Args:
+        issuers, hosts: of which no import is wanted.
+    """
+
+    def __init__(self, issuers: Collection[str] = (), hosts: Collection[str] = ()) -> None:
+        self.issuers = frozenset(issuers)
+        self.has_hosts = bool(hosts)
+        self._due = _DUE.format(_NOT_FROM if hosts else "")
+        self._hosts = [json.dumps(list(hosts))] if hosts else []
+
+    def due(self, connection: sqlite3.Connection, issuer: str, now: int, count: int, skip: int) -> list[int]:
+        """Rows of an issuer that are due and wanted, in the order in which they are served.
+
+        They come as one row, since each would be a wait for the interpreter's lock, see ``writes``.
+        """
+        values = (issuer, now, *self._hosts, count, skip)
+        found: list[int] = json.loads(connection.execute(self._due, values).fetchone()[0])
+        return found
 
 
 class Turns:
@@ -42,7 +66,7 @@ class Turns:
         connection: sqlite3.Connection,
         now: int,
         limit: int,
-        exclude_issuers: Collection[str],
+        excluded: Excluded,
         per_issuer: int | None,
     ) -> list[int]:
         """Choose what to claim; arguments as of ``DocumentStore.claim``, ``now`` in milliseconds.
@@ -50,9 +74,9 @@ class Turns:
         Returns:
             the row ids of up to ``limit`` queued imports that are due, in the order in which they are served.
         """
-        looked_at = list(islice(self._look(connection, now, limit, exclude_issuers), self._look_at))
+        looked_at = list(islice(self._look(connection, now, limit, excluded), self._look_at))
         wanted = [issuer for issuer, is_due in looked_at if is_due]
-        taken = list(islice(_in_turn(_due(connection, wanted, now, limit, per_issuer)), limit))
+        taken = list(islice(_in_turn(_due(connection, wanted, now, limit, excluded, per_issuer)), limit))
         if len(looked_at) == self._look_at:
             self._last = looked_at[-1][0]
         elif taken:
@@ -60,12 +84,14 @@ class Turns:
         return [rowid for _, rowid in taken]
 
     def _look(
-        self, connection: sqlite3.Connection, now: int, limit: int, exclude_issuers: Collection[str]
+        self, connection: sqlite3.Connection, now: int, limit: int, excluded: Excluded
     ) -> Iterator[tuple[str, bool]]:
         """Issuers with queued imports, and whether one is due and wanted, until ``limit`` of them are."""
         found = 0
         for issuer, run_at in self._issuers(connection):
-            is_due = run_at <= now and issuer not in exclude_issuers
+            is_due = run_at <= now and issuer not in excluded.issuers
+            if is_due and excluded.has_hosts:
+                is_due = bool(excluded.due(connection, issuer, now, 1, 0))
             yield issuer, is_due
             found += is_due
             if found == limit:
@@ -91,12 +117,16 @@ def _walk(connection: sqlite3.Connection, first: sqlite3.Cursor) -> Iterator[tup
 
 
 def _due(
-    connection: sqlite3.Connection, issuers: Sequence[str], now: int, limit: int, per_issuer: int | None
+    connection: sqlite3.Connection,
+    issuers: Sequence[str],
+    now: int,
+    limit: int,
+    excluded: Excluded,
+    per_issuer: int | None,
 ) -> dict[str, list[int]]:
     """Rows that are due of each issuer, enough for ``limit`` in turn, or all that it has.
 
-    Each issuer is asked for its share; where some have less, the others are asked for more. The rows come as one, since
-    each would be a wait for the interpreter's lock, see ``writes``.
+    Each issuer is asked for its share; where some have less, the others are asked for more.
     """
     found: dict[str, list[int]] = {issuer: [] for issuer in issuers}
     most = limit if per_issuer is None else min(limit, per_issuer)
@@ -108,7 +138,7 @@ def _due(
         for issuer in asked:
             rows = found[issuer]
             count = min(share, most - len(rows))
-            more = json.loads(connection.execute(_DUE, (issuer, now, count, len(rows))).fetchone()[0])
+            more = excluded.due(connection, issuer, now, count, len(rows))
             rows += more
             if len(more) == count and len(rows) < most:
                 left.append(issuer)

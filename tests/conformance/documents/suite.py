@@ -6,7 +6,6 @@ A store's tests subclass ``DocumentStoreSuite`` under a name that begins with ``
 
 from tests.conformance.documents.cases.base import SettableClock
 from tests.conformance.documents.cases.changes import ChangesCases
-from tests.conformance.documents.cases.claims import ClaimCases
 from tests.conformance.documents.cases.clock import ClockCases
 from tests.conformance.documents.cases.images import ImageCases
 from tests.conformance.documents.cases.imports import ImportCases
@@ -18,7 +17,9 @@ from tests.conformance.documents.cases.records import RecordCases
 from tests.conformance.documents.cases.search import SearchCases
 from tests.conformance.documents.cases.shares import EqualBytesCases, ShareCases
 from tests.conformance.documents.cases.texts import TextCases
-from tests.conformance.documents.cases.workers import WorkerCases
+from tests.conformance.documents.cases.work.claims import ClaimCases
+from tests.conformance.documents.cases.work.queue import QueueCases
+from tests.conformance.documents.cases.work.workers import WorkerCases
 
 __all__ = ["DocumentStoreSuite", "SettableClock"]
 
@@ -34,6 +35,7 @@ class DocumentStoreSuite(
     WorkerCases,
     ClockCases,
     SearchCases,
+    QueueCases,
     ChangesCases,
     RecordCases,
     TextCases,

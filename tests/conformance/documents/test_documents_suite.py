@@ -137,9 +137,7 @@ class ForgetsLeftovers(MemoryDocumentStore):
 class UnfairClaim(MemoryDocumentStore):
     """The oldest first, whosever it is, whatever else was asked for."""
 
-    async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
-    ) -> Sequence[Import]:
+    async def claim(self, worker_id: str, limit: int, **wishes: Any) -> Sequence[Import]:
         claimed: list[Import] = []
         for document in sorted(self._imports.values(), key=lambda document: document.run_at):
             wanted = document.status is Status.QUEUED and document.run_at <= self._clock.now()
@@ -150,30 +148,29 @@ class UnfairClaim(MemoryDocumentStore):
 
 
 class ClaimWithoutAPlace(MemoryDocumentStore):
-    async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
-    ) -> Sequence[Import]:
+    async def claim(self, worker_id: str, limit: int, **wishes: Any) -> Sequence[Import]:
         self._last_issuer = ""
-        return await super().claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
+        return await super().claim(worker_id, limit, **wishes)
 
 
 class ClaimOfTheFuture(MemoryDocumentStore):
-    async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
-    ) -> Sequence[Import]:
+    async def claim(self, worker_id: str, limit: int, **wishes: Any) -> Sequence[Import]:
         for document in list(self._imports.values()):
             self._imports[document.id] = replace(document, run_at=min(document.run_at, self._clock.now()))
-        return await super().claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
+        return await super().claim(worker_id, limit, **wishes)
 
 
 class ClaimThatIsNotKept(MemoryDocumentStore):
-    async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
-    ) -> Sequence[Import]:
+    async def claim(self, worker_id: str, limit: int, **wishes: Any) -> Sequence[Import]:
         before = dict(self._imports)
-        claimed = await super().claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
+        claimed = await super().claim(worker_id, limit, **wishes)
         self._imports = before
         return claimed
+
+
+class ClaimOfAnyHost(MemoryDocumentStore):
+    async def claim(self, worker_id: str, limit: int, **wishes: Any) -> Sequence[Import]:
+        return await super().claim(worker_id, limit, **{**wishes, "exclude_hosts": ()})
 
 
 class QueuedCountsAll(MemoryDocumentStore):
@@ -269,11 +266,9 @@ class NumbersAreGivenTwice(MemoryDocumentStore):
 
 
 class ClaimsHaveNoPlace(MemoryDocumentStore):
-    async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
-    ) -> Sequence[Import]:
+    async def claim(self, worker_id: str, limit: int, **wishes: Any) -> Sequence[Import]:
         before = dict(self._writes.numbers)
-        claimed = await super().claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
+        claimed = await super().claim(worker_id, limit, **wishes)
         self._writes.numbers = before
         return claimed
 
@@ -337,6 +332,8 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (UnfairClaim, "test_issuers_are_served_in_equal_parts", {}),
     (UnfairClaim, "test_no_more_of_one_issuer_than_asked_for", {}),
     (UnfairClaim, "test_excluded_issuers_are_left_alone", {}),
+    (ClaimOfAnyHost, "test_excluded_hosts_are_left_alone", {}),
+    (ClaimOfAnyHost, "test_issuers_who_have_only_imports_of_excluded_hosts_delay_no_other", {}),
     (ClaimWithoutAPlace, "test_claims_of_one_take_the_issuers_in_turn", {}),
     (ClaimWithoutAPlace, "test_with_more_issuers_than_the_limit_all_are_served", {}),
     (ClaimOfTheFuture, "test_an_import_is_claimed_when_it_is_due", {}),

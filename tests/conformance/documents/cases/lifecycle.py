@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from lading.service.documents import DocumentStore, StoreUnavailable
+from lading.service.documents.queue import ImportQueue, Selection
 from lading.service.documents.records import RecordStore
 from lading.service.documents.search import Filter, ImportSearch, Position
-from lading.service.models import Held
+from lading.service.models import Held, Status
 from tests.conformance.documents.cases.base import (
     IMAGE,
     LEASE,
@@ -60,6 +61,8 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "search.held_by": lambda store: store.search.held_by(["worker"]),
     "search.expired_waiting": lambda store: store.search.expired_waiting(BEGINNING.moment, 1),
     "search.with_outbox": lambda store: store.search.with_outbox(1),
+    "queue.summary": lambda store: store.queue.summary(Selection(Status.FAILED)),
+    "queue.entries": lambda store: store.queue.entries(Selection(Status.QUEUED), 1),
     "records.add": lambda store: store.records.add(make_record(SettableClock(), "a")),
     "records.get": lambda store: store.records.get("kind", "a"),
     "records.replace": lambda store: store.records.replace(make_record(SettableClock(), "a")),
@@ -98,7 +101,7 @@ class LifecycleCases(DocumentStoreCases):
                 await CALLS[name](store)
 
     def test_every_method_is_called_after_close(self) -> None:
-        parts = {"": DocumentStore, "search.": ImportSearch, "records.": RecordStore}
+        parts = {"": DocumentStore, "search.": ImportSearch, "queue.": ImportQueue, "records.": RecordStore}
         methods = {prefix + name for prefix, part in parts.items() for name in part.__abstractmethods__}
         assert methods == {*CALLS, "open", "close"}
 

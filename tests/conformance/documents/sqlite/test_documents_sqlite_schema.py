@@ -12,6 +12,7 @@ import pytest
 
 from lading.service.documents import StoreUnavailable
 from lading.service.documents.positions import numbered
+from lading.service.documents.queue import OPEN, Selection
 from lading.service.documents.search import Filter, Position
 from lading.service.documents.sqlite.engine.file import APPLICATION_ID, connect_writer, create_file
 from lading.service.documents.sqlite.rows import IMPORT_COLUMNS, STATE_COLUMNS
@@ -280,6 +281,8 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
     await search.held_by(["worker"])
     await search.expired_waiting(clock.now(), 5)
     await search.with_outbox(5)
+    for status in OPEN:
+        await store.queue.entries(Selection(status, issuer_id="issuer", since=clock.now()), 5)
     await records.get("kind", "id")
     await records.list("kind", "owner", 5, after="id")
     await records.due("kind", clock.now(), 5)
@@ -300,6 +303,10 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
         "SEARCH imports USING INDEX imports_running",
         "SEARCH imports USING INDEX imports_waiting",
         "SCAN imports USING INDEX imports_outbox",
+        "CO-ROUTINE + SCAN imports USING INDEX imports_queued + SCAN",
+        "CO-ROUTINE + SCAN imports USING INDEX imports_running + SCAN",
+        "CO-ROUTINE + SCAN imports USING INDEX imports_waiting + SCAN",
+        "CO-ROUTINE + SEARCH imports USING INDEX imports_failed + SCAN",
         "SEARCH records USING PRIMARY KEY",
         "SEARCH records USING INDEX records_owned",
         "SEARCH records USING INDEX records_due",

@@ -13,7 +13,7 @@ import pytest
 from lading.service.documents import DuplicateId
 from lading.service.documents.sqlite.rows import to_milliseconds
 from lading.service.documents.sqlite.store import SqliteDocumentStore
-from lading.service.documents.sqlite.turns import Turns
+from lading.service.documents.sqlite.turns import Excluded, Turns
 from lading.service.documents.sqlite.writes import insert_imports
 from lading.service.models import Import
 from tests.conformance.documents.cases.base import LEASE, SettableClock, make_import, make_imports
@@ -195,11 +195,12 @@ async def test_every_query_uses_an_index(tmp_path: Path, clock: SettableClock) -
         )
         for query, plan in plans.items():
             for step in plan:
-                # What is counted of a batch is gathered by state and code, of which there are few.
-                assert "TEMP B-TREE" not in step or "batch_id = " in query, query
-                # Only the indexes that hold no finished import are walked, and never without a limit.
+                # What is counted of a batch is gathered by state and code, of which there are few; and operators have
+                # so many imports counted at most.
+                assert "TEMP B-TREE" not in step or "batch_id = " in query or "LIMIT 100000" in query, query
+                # Only the indexes that hold no done import are walked, and never without a limit.
                 if step.startswith("SCAN imports") and not query.endswith("LIMIT 1"):
-                    assert step.endswith(("INDEX imports_queued", "INDEX imports_running")), query
+                    assert step.split("INDEX imports_")[-1] in ("queued", "running", "failed"), query
                     assert "LIMIT" in query
 
 
@@ -239,7 +240,9 @@ async def test_many_issuers_with_nothing_due_are_passed_step_by_step(tmp_path: P
     async with opened(tmp_path, clock) as store:
         await insert(store, documents)
         now = to_milliseconds(clock.now())
-        taken = [await store._writer.run(lambda connection: turns.take(connection, now, 10, (), 1)) for _ in range(5)]
+        taken = [
+            await store._writer.run(lambda connection: turns.take(connection, now, 10, Excluded(), 1)) for _ in range(5)
+        ]
         assert [len(rowids) for rowids in taken] == [1, 0, 1, 0, 1]
         assert len({rowid for rowids in taken for rowid in rowids}) == 3
 
@@ -250,7 +253,7 @@ async def test_a_busy_first_issuer_does_not_keep_the_search_at_its_place(tmp_pat
     documents = [make_import(clock, issuer_id=f"{number:03}", run_at=later) for number in range(100)]
     documents += make_imports(clock, 200, issuer_id="000") + make_imports(clock, 1, issuer_id="099")
     async with opened(tmp_path, clock) as store:
-        store._turns = Turns(look_at=20)
+        store._claims._turns = Turns(look_at=20)
         await insert(store, documents)
         await store.register("worker", LEASE)
         claims = [await store.claim("worker", 4) for _ in range(5)]

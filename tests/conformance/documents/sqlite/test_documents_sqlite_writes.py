@@ -68,7 +68,7 @@ async def test_a_claim_looks_again_where_others_were_quicker(tmp_path: Path, clo
         await insert(first, make_imports(clock, 4))
         for name in ("first", "second"):
             await first.register(name, LEASE)
-        chosen = second._turns.take
+        chosen = second._claims._turns.take
 
         def take_late(*arguments: Any) -> list[int]:
             rowids = chosen(*arguments)
@@ -77,7 +77,7 @@ async def test_a_claim_looks_again_where_others_were_quicker(tmp_path: Path, clo
             return rowids
 
         began, go_on = threading.Event(), threading.Event()
-        second._turns.take = take_late  # type: ignore[method-assign,assignment]
+        second._claims._turns.take = take_late  # type: ignore[method-assign,assignment]
         late = asyncio.create_task(second.claim("second", 2))
         await asyncio.to_thread(began.wait)
         early = await first.claim("first", 2)

@@ -209,6 +209,32 @@ class ClaimCases(DocumentStoreCases):
             assert issuers_of(await store.claim("worker", 10, exclude_issuers={"c"}, per_issuer=4)) == {"a": 4}
             assert await store.queued(100) == 16
 
+    @pytest.mark.gen_test
+    async def test_excluded_hosts_are_left_alone(self) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            for host in ("a.example", "b.example", ""):
+                await add_all(store, make_imports(clock, 3, host=host))
+            await store.register("worker", LEASE)
+            wanted = await store.claim("worker", 2, exclude_hosts=["a.example", "unknown.example", "'", "$ne"])
+            assert len(wanted) == 2
+            assert "a.example" not in {one.host for one in wanted}
+            rest = await store.claim("worker", 10, exclude_hosts={"b.example", ""})
+            assert [one.host for one in rest] == ["a.example"] * 3
+            assert not await store.claim("worker", 10, exclude_issuers=["issuer"], exclude_hosts=["unknown.example"])
+            assert len(await store.claim("worker", 10)) == 4
+
+    @pytest.mark.gen_test
+    async def test_issuers_who_have_only_imports_of_excluded_hosts_delay_no_other(self) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            for number in range(20):
+                await add_all(store, make_imports(clock, 2, issuer_id=f"issuer {number:02}", host="paused.example"))
+            await add_all(store, make_imports(clock, 3, issuer_id="last"))
+            await store.register("worker", LEASE)
+            claimed = [await store.claim("worker", 2, exclude_hosts=["paused.example"]) for _ in range(3)]
+            assert [issuers_of(one) for one in claimed] == [{"last": 2}, {"last": 1}, {}]
+
     @pytest.mark.parametrize("issuer_id", ["", "'", "\0", "$ne", "\U0010ffff", "é", "a\0b", "~" * 300])
     @pytest.mark.gen_test
     async def test_no_issuer_is_forgotten_for_its_name(self, issuer_id: str) -> None:
