@@ -28,10 +28,10 @@ other processes notice within a second that they must end it.
 
 
 @dataclass(frozen=True, slots=True)
-class Actions:
-    """Changes of imports, with the checks of the grants.
+class Lives:
+    """Cancels and retries imports, whoever asks: a client, whose grant ``Actions`` checks, or an operator.
 
-    Every method may raise ``ApiError`` with ``not_found``, ``forbidden`` or ``documents_unavailable``, or with the
+    Every method may raise ``ApiError`` with ``not_found``, ``write_conflict`` or ``documents_unavailable``, or with the
     codes that it names, and nothing else.
 
     Attributes:
@@ -41,11 +41,8 @@ class Actions:
         discard: awaited with the id of every import that must stop and whose bytes its client sends: removes what has
             come of a resumable upload.
         expire_after: how long an import waits for the bytes that its client sends.
-        stopping_looks: number of checks whether the attempt at an import has ended.
     """
 
-    imports: Imports
-    images: Images
     store: DocumentStore
     backlog: Backlog
     changes: Changes
@@ -55,15 +52,13 @@ class Actions:
     stopped: Callable[[str], None]
     expire_after: timedelta
     discard: Callable[[str], Awaitable[None]]
-    stopping_looks: int = STOPPING_LOOKS
 
-    async def cancel(self, grant: Grant, import_id: str) -> Import:
+    async def cancel(self, document: Import) -> Import:
         """Cancel an import that is not final. A cancelled import is returned as it is.
 
         Raises:
             ApiError: ``not_cancellable``.
         """
-        document = await self._find(grant, import_id, "image_upload")
 
         def cancelled(one: Import, now: datetime) -> Import | None:
             if one.status is Status.CANCELLED:
@@ -72,33 +67,20 @@ class Actions:
                 raise ApiError("not_cancellable", status=one.status.value)
             return one.cancelled(now)
 
-        document = await self._write(document, cancelled)
-        await self._stop(document)
+        document = await self.write(document, cancelled)
+        await self.stop(document)
         return document
 
-    async def retry(self, grant: Grant, import_id: str) -> Import:
+    async def retry(self, document: Import) -> Import:
         """Queue a failed or cancelled import again, with all of its attempts.
-
-        Waits a little for the end of an attempt at a cancelled import, see ``_has_stopped``.
 
         Raises:
             ApiError: ``not_retryable``; ``secrets_dropped``; ``still_stopping``; ``backlog_full``.
         """
-        document = await self._find(grant, import_id, "image_upload")
-        if document.is_stopping and document.status in (Status.FAILED, Status.CANCELLED):
-            if document.status is Status.CANCELLED:
-                await self._has_stopped(import_id)
-            else:
-                await self.images.removal.settle_quietly(document)
-            document = await self._find(grant, import_id, "image_upload")
-        return await self.retry_found(document)
-
-    async def retry_found(self, document: Import) -> Import:
-        """As ``retry``, for an import that the caller has already checked against the grant."""
         with told_as_outage():
             if await self.backlog.is_full(document.issuer_id):
                 raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
-        document = await self._write(document, self._retried)
+        document = await self.write(document, self._retried)
         if document.status is Status.QUEUED:
             self.backlog.added(document.issuer_id)
             self.accepted()
@@ -113,6 +95,65 @@ class Actions:
             raise ApiError("still_stopping", retry_after=RETRY_AFTER_STOPPING)
         due = self.store.clock.now()
         return one.retried(due if one.url else due + self.expire_after, now)
+
+    async def stop(self, document: Import) -> None:
+        """End what still works for an import that was cancelled or deleted."""
+        self.stopped(document.id)
+        if document.url is None:
+            await self.discard(document.id)
+
+    async def write(self, document: Import, change: Callable[[Import, datetime], Import | None]) -> Import:
+        """Write the result of ``change`` on the newest document; nothing if the result is None. It raises what
+        ``change`` raises.
+        """
+        async for _ in tries():
+            after = change(document, self.clock.now())
+            if after is None:
+                return document
+            with told_as_outage():
+                after = await self.outbox.with_event(document, after)
+                if await self.store.update(after):
+                    self.outbox.written(after)
+                    self.changes.tell(after.id, after.organization_id)
+                    return after
+                found = await self.store.get(document.id)
+            if found is None or found.deleted_at is not None:
+                raise ApiError("not_found")
+            document = found
+        raise contended()
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """Changes of imports, with the checks of the grants.
+
+    Every method may raise ``ApiError`` with ``not_found``, ``forbidden`` or ``documents_unavailable``, or with the
+    codes that it names, and nothing else.
+
+    Attributes:
+        lives: cancels and retries imports.
+        stopping_looks: number of checks whether the attempt at an import has ended.
+    """
+
+    imports: Imports
+    images: Images
+    lives: Lives
+    stopping_looks: int = STOPPING_LOOKS
+
+    async def cancel(self, grant: Grant, import_id: str) -> Import:
+        """See ``Lives.cancel``."""
+        return await self.lives.cancel(await self._find(grant, import_id, "image_upload"))
+
+    async def retry(self, grant: Grant, import_id: str) -> Import:
+        """See ``Lives.retry``; waits a little for the end of an attempt at a cancelled import, see ``_has_stopped``."""
+        document = await self._find(grant, import_id, "image_upload")
+        if document.is_stopping and document.status in (Status.FAILED, Status.CANCELLED):
+            if document.status is Status.CANCELLED:
+                await self._has_stopped(import_id)
+            else:
+                await self.images.removal.settle_quietly(document)
+            document = await self._find(grant, import_id, "image_upload")
+        return await self.lives.retry(document)
 
     async def delete(self, grant: Grant, import_id: str) -> bool:
         """Delete an import with its image. When this returns, nobody can read it any more.
@@ -135,16 +176,11 @@ class Actions:
                 raise ApiError("not_found")
             return one.deleted(now)
 
-        document = await self._write(document, deleted)
-        await self._stop(document)
+        document = await self.lives.write(document, deleted)
+        await self.lives.stop(document)
         if was_running:
             return await self._has_stopped(import_id)
         return not (await self.images.purge(document)).is_stopping
-
-    async def _stop(self, document: Import) -> None:
-        self.stopped(document.id)
-        if document.url is None:
-            await self.discard(document.id)
 
     async def _has_stopped(self, import_id: str) -> bool:
         """Wait a little for the worker that runs the import to end its attempt and to remove the object of the attempt.
@@ -156,7 +192,7 @@ class Actions:
         for _ in range(self.stopping_looks):
             await asyncio.sleep(STOPPING_PAUSE)
             with told_as_outage():
-                document = await self.store.get(import_id)
+                document = await self.lives.store.get(import_id)
             if document is None or not document.is_stopping:
                 return True
         if document is not None:
@@ -168,21 +204,3 @@ class Actions:
         if not grant.allows(ability, document.album_id):
             raise ApiError("forbidden", ability=ability)
         return document
-
-    async def _write(self, document: Import, change: Callable[[Import, datetime], Import | None]) -> Import:
-        """Write the result of ``change`` on the newest document; nothing if the result is None."""
-        async for _ in tries():
-            after = change(document, self.clock.now())
-            if after is None:
-                return document
-            with told_as_outage():
-                after = await self.outbox.with_event(document, after)
-                if await self.store.update(after):
-                    self.outbox.written(after)
-                    self.changes.tell(after.id, after.organization_id)
-                    return after
-                found = await self.store.get(document.id)
-            if found is None or found.deleted_at is not None:
-                raise ApiError("not_found")
-            document = found
-        raise contended()

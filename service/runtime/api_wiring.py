@@ -17,7 +17,7 @@ from ..config.sections.uploads import EventsSettings
 from ..errors.catalogue import ApiError
 from ..images.operations import Images
 from ..imports.accept import Imports
-from ..imports.actions import Actions
+from ..imports.actions import Actions, Lives
 from ..imports.batches.batches import Batches
 from ..imports.events.stream import Events
 from ..imports.idempotency import Idempotency
@@ -63,9 +63,7 @@ def make_resources(
         stopped(import_id)
         receiving.stop_import(import_id)
 
-    actions = Actions(
-        imports=imports,
-        images=images,
+    lives = Lives(
         store=parts.store,
         backlog=backlog,
         changes=parts.changes,
@@ -76,6 +74,7 @@ def make_resources(
         discard=uploads.discard,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
     )
+    actions = Actions(imports, images, lives)
     return Resources(
         common=_common(parts),
         imports=ImportsApi(

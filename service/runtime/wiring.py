@@ -35,11 +35,12 @@ from ..webhooks.wiring import WebhookParts, make_webhooks
 from ..work.attempts import Attempts
 from ..work.awake import AwakeClock
 from ..work.changes import Changes
+from ..work.options import WorkerOptions
 from ..work.pipeline.duplicates import Duplicates
 from ..work.pipeline.importer import Importer
 from ..work.retries import RetryPolicy
 from ..work.slots import Limits
-from ..work.worker import Worker, WorkerOptions
+from ..work.worker import Worker
 from .plugins import detectors_for, fetchers_for, formats_of, longest_url_of, longest_url_of_one, storages_for
 from .signals.parts import Fetchers, Section
 from .signals.reloading import Reloadables

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from ..models import Import
@@ -32,9 +32,15 @@ class Slots:
 
     A claimed import whose issuer or host is at its limit waits here, in one of ``concurrency`` slots. Waiting imports
     get at most half of the slots, and those of one host only a few, so that a slow host cannot occupy the worker.
+
+    Args:
+        is_paused: whether operators have paused the import: it neither starts nor waits.
     """
 
-    def __init__(self, limits: Limits, politeness: Politeness) -> None:
+    def __init__(
+        self, limits: Limits, politeness: Politeness, is_paused: Callable[[Import], bool] = lambda _: False
+    ) -> None:
+        self._is_paused = is_paused
         self._limits = limits
         self._politeness = politeness
         self._running: dict[str, Import] = {}
@@ -64,7 +70,7 @@ class Slots:
 
     def start(self, document: Import) -> bool:
         """Count the import as running, if its issuer and host allow that; False if they do not."""
-        if not self.has_room_for_issuer(document):
+        if self._is_paused(document) or not self.has_room_for_issuer(document):
             return False
         if not self._politeness.allows(document, self._hosts[document.host]):
             return False
@@ -80,8 +86,8 @@ class Slots:
         return self._issuers[document.issuer_id] < self._limits.per_issuer
 
     def wait(self, document: Import) -> bool:
-        """Keep the import until it may start; False if too many wait already, or if its host is paused."""
-        if len(self._waiting) >= max(1, self._limits.concurrency // 2) or self._politeness.pause(document):
+        """Keep the import until it may start; False if too many wait already, or if it or its host is paused."""
+        if len(self._waiting) >= max(1, self._limits.concurrency // 2) or self._has_to_go(document):
             return False
         of_host = sum(one.host == document.host for one in self._waiting.values()) if document.host else 0
         if of_host >= WAITING_PER_HOST * self._limits.per_host:
@@ -104,11 +110,14 @@ class Slots:
                 yield document
 
     def stranded(self) -> Collection[Import]:
-        """Remove the waiting imports whose host is paused by now, and yield them."""
-        stranded = [document for document in self._waiting.values() if self._politeness.pause(document)]
+        """Remove the waiting imports that are paused by now, or whose host is, and yield them."""
+        stranded = [document for document in self._waiting.values() if self._has_to_go(document)]
         for document in stranded:
             del self._waiting[document.id]
         return stranded
+
+    def _has_to_go(self, document: Import) -> bool:
+        return self._is_paused(document) or bool(self._politeness.pause(document))
 
 
 def _decrement(counter: Counter[str], key: str) -> None:

@@ -5,7 +5,6 @@ import math
 import random
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,10 +17,12 @@ from ..observe.outages import Outage
 from .attempts import Attempts
 from .cancellation import HasStopped, Stops
 from .leases import Lease, Leases
+from .options import WorkerOptions
+from .pauses import PauseWatch
 from .pipeline.importer import Importer
 from .politeness import Politeness, verdict_of
 from .results import Transition
-from .slots import Cooling, Limits, Slots
+from .slots import Cooling, Slots
 from .storage_health import StorageSuspicion
 
 CLAIM_SECONDS = 0.02
@@ -33,27 +34,6 @@ PAUSED_COOLING_SECONDS = 0.1
 """The same after an import of a paused host: the issuer's other imports may lie behind many of that host."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerOptions:
-    """Options of a worker.
-
-    Attributes:
-        limits: bounds on the concurrent imports.
-        host_patience: seconds for which imports wait for a host that serves nobody.
-        max_host_pause: the longest ``Retry-After`` in seconds that the worker obeys.
-        lease: seconds for which the worker owns its imports after its last heartbeat.
-        poll_interval: seconds between two polls of the queue when nothing happens.
-        grace: seconds for which running imports may continue after ``stop``; then they go back to the queue.
-    """
-
-    limits: Limits
-    host_patience: float
-    max_host_pause: float
-    lease: timedelta
-    poll_interval: float
-    grace: float
 
 
 class Worker:
@@ -83,7 +63,8 @@ class Worker:
             max_pause=options.max_host_pause,
             now=attempts.awake.now,
         )
-        self._slots = Slots(options.limits, self._politeness)
+        self._pauses = PauseWatch(store, self.wake)
+        self._slots = Slots(options.limits, self._politeness, self._pauses.covers)
         self._leases = Leases(store, options.lease)
         self._lease_of: dict[str, Lease] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -116,6 +97,7 @@ class Worker:
         news = self._store if isinstance(self._store, SupportsWaiting) else None
         beat = asyncio.create_task(self._beat_forever(), name="worker heartbeat")
         stops = asyncio.create_task(self._stops.run(), name="worker stops")
+        pauses = asyncio.create_task(self._pauses.run(), name="worker pauses")
         try:
             while not self._stopping:
                 self._wake.clear()
@@ -128,7 +110,7 @@ class Worker:
                 await asyncio.wait(self._tasks.values(), timeout=self._options.grace)
         finally:
             try:
-                await self._cancel((stops, *self._tasks.values()))
+                await self._cancel((stops, pauses, *self._tasks.values()))
                 await self._give_back(self._held)
             finally:
                 await self._cancel((beat,))
@@ -157,11 +139,15 @@ class Worker:
             return ()
         lease: Lease | None = None
         try:
+            paused = await self._pauses.known()
+            if paused.everything:
+                return ()
             lease = await self._leases.current()
             documents = await self._store.claim(
                 lease.worker_id,
                 self._slots.free,
-                exclude_issuers={*self._slots.full_issuers(), *self._cooling.issuers()},
+                exclude_issuers={*self._slots.full_issuers(), *self._cooling.issuers(), *paused.issuers},
+                exclude_hosts=paused.hosts,
                 per_issuer=self._options.limits.per_issuer,
             )
         except StoreUnavailable as error:

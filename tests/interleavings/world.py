@@ -17,7 +17,7 @@ from lading.service.documents import DocumentStore
 from lading.service.images.operations import Images, places_for_downloads
 from lading.service.images.purger import Purger
 from lading.service.imports.accept import Imports
-from lading.service.imports.actions import Actions
+from lading.service.imports.actions import Actions, Lives
 from lading.service.imports.events.progress import Progress
 from lading.service.imports.uploads.receiving import Receiving
 from lading.service.limits.quotas import Quotas
@@ -38,10 +38,11 @@ from lading.service.webhooks.outbox import WebhookOutbox
 from lading.service.work.attempts import Attempts
 from lading.service.work.backlog import Backlog
 from lading.service.work.changes import Changes
+from lading.service.work.options import WorkerOptions
 from lading.service.work.pipeline.importer import Importer
 from lading.service.work.retries import RetryPolicy
 from lading.service.work.slots import Limits
-from lading.service.work.worker import Worker, WorkerOptions
+from lading.service.work.worker import Worker
 from tests.interleavings.scheduler import WRITER, Counted, Stepped, Steps
 from tests.support.clock import SettableClock
 from tests.support.plugins.scripted import ScriptedDetector, ScriptedFetcher
@@ -166,9 +167,7 @@ class World:
             idempotency=cast("Any", None),
             accepted=lambda: None,
         )
-        self.actions = Actions(
-            self.imports,
-            self.images,
+        lives = Lives(
             store,
             self.backlog,
             Changes(),
@@ -178,8 +177,8 @@ class World:
             self._stop_import,
             timedelta(seconds=60),
             nothing,
-            stopping_looks=0,
         )
+        self.actions = Actions(self.imports, self.images, lives, stopping_looks=0)
         self.receiving = Receiving(
             imports=self.imports,
             store=store,
@@ -208,6 +207,7 @@ class World:
         await self.quotas.is_full("organization")
         for worker in self.workers:
             await worker._leases.current()
+            await worker._pauses.known()
         await self.receiving._leases.current()
 
     def announcer(self) -> Announcer:

@@ -24,11 +24,12 @@ from lading.service.secrets.vault import Vault
 from lading.service.storages.routes import Storages
 from lading.service.storages.spool import Spools
 from lading.service.work.attempts import Attempts
+from lading.service.work.options import WorkerOptions
 from lading.service.work.pipeline.duplicates import Duplicates
 from lading.service.work.pipeline.importer import Importer
 from lading.service.work.retries import RetryPolicy
 from lading.service.work.slots import Limits
-from lading.service.work.worker import Worker, WorkerOptions
+from lading.service.work.worker import Worker
 from tests.support.plugins.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import
 
 _Result = TypeVar("_Result")
@@ -74,11 +75,24 @@ class ScriptedStore(MemoryDocumentStore):
         await self._call("announced", lambda: announced(import_id, event_ids))
 
     async def claim(
-        self, worker_id: str, limit: int, *, exclude_issuers: Collection[str] = (), per_issuer: int | None = None
+        self,
+        worker_id: str,
+        limit: int,
+        *,
+        exclude_issuers: Collection[str] = (),
+        exclude_hosts: Collection[str] = (),
+        per_issuer: int | None = None,
     ) -> Sequence[Import]:
         claim = super().claim
         return await self._call(
-            "claim", lambda: claim(worker_id, limit, exclude_issuers=exclude_issuers, per_issuer=per_issuer)
+            "claim",
+            lambda: claim(
+                worker_id,
+                limit,
+                exclude_issuers=exclude_issuers,
+                exclude_hosts=exclude_hosts,
+                per_issuer=per_issuer,
+            ),
         )
 
     async def register(self, worker_id: str, lease: timedelta) -> None:

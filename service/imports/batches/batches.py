@@ -253,7 +253,7 @@ class Batches:
                 try:
                     if not grant.allows("image_upload", document.album_id):
                         raise ApiError("forbidden", ability="image_upload")  # noqa: TRY301  # told as the others
-                    await self.actions.retry_found(document)
+                    await self.actions.lives.retry(document)
                 except ApiError as error:
                     refused[error.code] += 1
                 else:
