@@ -30,6 +30,7 @@ from .demo.run import DemoFailed, run_demo
 from .fetch.command import fetch_group
 from .issuers import issuer_group
 from .plugins.command import plugins_group
+from .queue.command import queue_group
 from .storage.command import storage_group
 from .tokens import token_command
 
@@ -168,6 +169,7 @@ main.add_command(fetch_group)
 main.add_command(issuer_group)
 main.add_command(token_command)
 main.add_command(storage_group)
+main.add_command(queue_group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,15 @@ class WebhookParts:
     api: Webhooks
 
 
+def make_outbox(settings: Settings, store: DocumentStore, vault: Vault) -> Outbox:
+    """The outbox of a process that sends no webhooks itself: announcers of other processes find what it writes."""
+    options = settings.webhooks
+    if not options.enabled:
+        return Outbox()
+    directory = EndpointDirectory(store, options.endpoint_cache)
+    return WebhookOutbox(directory, vault, settings.service.timezone, added=lambda: None)
+
+
 def make_webhooks(
     settings: Settings,
     fetchers: Mapping[str, GuardedFetcher],

@@ -1,0 +1,110 @@
+"""What operators do to many imports at once: cancel or retry them, each by the operation that clients have too."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from ..documents import DocumentStore
+from ..documents.queue import Entry, Selection
+from ..errors.catalogue import ApiError
+from ..errors.database import told_as_outage
+from ..models import Status
+from .actions import Lives
+
+MOST: Final = 10_000
+"""Imports that one call chooses, at most."""
+CONCURRENCY: Final = 8
+_STOPPING_CODES: Final = ("backlog_full", "documents_unavailable")
+"""Refusals that the next import would meet too."""
+
+
+class Act(StrEnum):
+    """What is done to each import."""
+
+    RETRY = "retry"
+    CANCEL = "cancel"
+
+    @property
+    def states(self) -> Sequence[Status]:
+        """The states of the imports that it is meant for."""
+        return (Status.FAILED,) if self is Act.RETRY else (Status.QUEUED, Status.WAITING, Status.RUNNING)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far a call has come.
+
+    Attributes:
+        done: number of imports that were written.
+        refused: number of the others, by the code of the refusal.
+    """
+
+    done: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether imports were left out, since they would have been refused for the same reason as one before them."""
+        return any(self.refused[code] for code in _STOPPING_CODES)
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Chooses imports of all issuers, and acts on them."""
+
+    store: DocumentStore
+    lives: Lives
+
+    async def choose(self, act: Act, narrowed: Callable[[Status], Selection], most: int = MOST) -> Sequence[Entry]:
+        """Up to ``most`` imports that are meant; the longest in their state first.
+
+        Args:
+            act: decides about the states.
+            narrowed: which imports of a state are meant.
+            most: how many at most.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        found: list[Entry] = []
+        for status in act.states:
+            found += await self.store.queue.entries(narrowed(status), most - len(found))
+            if len(found) == most:
+                break
+        return sorted(found, key=lambda entry: (entry.since, entry.id))
+
+    async def run(self, act: Act, chosen: Iterable[Entry], report: Callable[[Tally], None]) -> Tally:
+        """Act on imports that were chosen; on those which are no longer in such a state, it does nothing.
+
+        Args:
+            act: what to do.
+            chosen: the imports.
+            report: called after each import.
+        """
+        tally = Tally()
+        rest = iter(chosen)
+
+        async def work() -> None:
+            for entry in rest:
+                if tally.was_stopped:
+                    return
+                try:
+                    await self._one(act, entry.id)
+                except ApiError as error:
+                    tally.refused[error.code] += 1
+                else:
+                    tally.done += 1
+                report(tally)
+
+        await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+        return tally
+
+    async def _one(self, act: Act, import_id: str) -> None:
+        with told_as_outage():
+            document = await self.store.get(import_id)
+        if document is None or document.deleted_at is not None:
+            raise ApiError("not_found")
+        await (self.lives.retry(document) if act is Act.RETRY else self.lives.cancel(document))

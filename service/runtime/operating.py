@@ -1,0 +1,51 @@
+"""Opens what operators' commands on the queue need: the documents, without the plugins and the storages."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from ..config import Settings
+from ..imports.actions import Lives
+from ..imports.bulk import Bulk
+from ..models.clock import Clock
+from ..secrets.vault import Vault
+from ..webhooks.wiring import make_outbox
+from ..work.backlog import Backlog
+from ..work.changes import Changes
+from .wiring import make_store
+
+
+@asynccontextmanager
+async def open_bulk(settings: Settings, clock: Clock) -> AsyncIterator[Bulk]:
+    """Open the document store; close it on exit. Workers and announcers of other processes notice by polling what is
+    written here.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened.
+    """
+    store = make_store(settings, clock)
+    try:
+        await store.open()
+        backlog = Backlog(store, settings.worker.backlog)
+        try:
+            vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
+            lives = Lives(
+                store=store,
+                backlog=backlog,
+                changes=Changes(),
+                outbox=make_outbox(settings, store, vault),
+                clock=clock,
+                accepted=lambda: None,
+                stopped=lambda _: None,
+                discard=_left_to_the_sweep,
+                expire_after=timedelta(seconds=settings.uploads.expire_after),
+            )
+            yield Bulk(store, lives)
+        finally:
+            await backlog.close()
+    finally:
+        await store.close()
+
+
+async def _left_to_the_sweep(_import_id: str) -> None:
+    """The folder of uploads may be on another machine, whose service removes what has come of a cancelled upload."""
