@@ -13,6 +13,7 @@ from ..config import Components, Settings, SettingsError, load_all, load_setting
 from ..documents import DocumentStore, DuplicateId, StoreError
 from ..models.clock import SystemClock
 from ..models.issuers import MAX_ISSUER_ID, is_issuer_id
+from ..runtime.opening import open_store
 from ..runtime.wiring import make_store
 
 Result = TypeVar("Result")
@@ -168,7 +169,7 @@ def on_store(settings: Settings, use: Callable[[DocumentStore], Coroutine[Any, A
     async def call() -> Result:
         store = make_store(settings, SystemClock())
         try:
-            await store.open()
+            await open_store(store, settings)
             return await use(store)
         finally:
             await store.close()
@@ -177,6 +178,8 @@ def on_store(settings: Settings, use: Callable[[DocumentStore], Coroutine[Any, A
         return asyncio.run(call())
     except DuplicateId:
         raise
+    except SettingsError as error:
+        raise refused(error) from error
     except StoreError as error:
         raise click.ClickException(str(error)) from error
 

@@ -2,18 +2,23 @@
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 import uvloop
 
 from ...plugins.errors import PluginError
-from ..config import Components, Settings, SettingsError, load_all
+from ..config import Components, Fault, Settings, SettingsError, load_all
+from ..config.contradictions import refusals, refusals_of_worker, warnings
 from ..documents import StoreError
 from ..models.clock import SystemClock
 from ..observe import logs
@@ -23,8 +28,8 @@ from ..runtime.descriptors import REMEDY, needed, raise_limit, say_if_short
 from ..runtime.serving import WorkerDied, serve, work
 from ..runtime.signals.handlers import Wishes, obeying
 from ..runtime.signals.reloading import Reloading
-from ..runtime.supervisor import serve_as_child, supervise
-from .common import InOrder, config_option, documents_place, everything_from, keeps_documents, refused
+from ..runtime.supervisor import StartRefused, serve_as_child, supervise
+from .common import InOrder, config_option, documents_place, everything_from, refused
 from .config import config_command
 from .demo.run import DemoFailed, run_demo
 from .fetch.command import fetch_group
@@ -33,6 +38,8 @@ from .plugins.command import plugins_group
 from .queue.command import queue_group
 from .storage.command import storage_group
 from .tokens import token_command
+
+log = structlog.get_logger(__name__)
 
 
 @click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
@@ -94,11 +101,8 @@ def serve_command(
     if processes is not None:
         environ["LADING_SERVICE__PROCESSES"] = str(processes)
     settings, components = everything_from(config, environ)
+    _refuse(refusals(settings))
     run = _Run(config, environ, settings, components)
-    if not settings.worker.enabled and not keeps_documents(settings):
-        raise click.ClickException(
-            "[worker] enabled = false with [documents] backend = memory: no worker can reach the imports"
-        )
     if descriptors:
         run.until_stopped(
             lambda wishes, reloading: serve_as_child(
@@ -106,15 +110,17 @@ def serve_command(
             )
         )
     elif settings.service.processes == 1:
-        run.until_stopped(lambda wishes, reloading: serve(settings, components, SystemClock(), wishes, reloading))
-    elif keeps_documents(settings):
-        _refuse_memory_storage(settings)
-        arguments = ("serve", *(("--config", str(config)) if config else ()))
         run.until_stopped(
-            lambda wishes, reloading: supervise(settings, arguments, environ, wishes, reloading), has_children=True
+            lambda wishes, reloading: serve(settings, components, SystemClock(), wishes, reloading),
+            warnings(settings, components),
         )
     else:
-        raise click.ClickException("several processes cannot share [documents] backend = memory")
+        arguments = ("serve", *(("--config", str(config)) if config else ()))
+        run.until_stopped(
+            lambda wishes, reloading: supervise(settings, arguments, environ, wishes, reloading),
+            warnings(settings, components),
+            has_children=True,
+        )
 
 
 @main.command("worker")
@@ -125,17 +131,18 @@ def worker_command(config: Path | None) -> None:
     The worker shares the documents and the storage of a service, and stops on the same signals.
     """
     settings, components = everything_from(config, os.environ)
-    if not keeps_documents(settings):
-        raise click.ClickException("a worker cannot share [documents] backend = memory with another process")
-    _refuse_memory_storage(settings)
+    _refuse(refusals_of_worker(settings))
     run = _Run(config, os.environ, settings, components)
-    run.until_stopped(lambda wishes, reloading: work(settings, components, SystemClock(), wishes, reloading))
+    run.until_stopped(
+        lambda wishes, reloading: work(settings, components, SystemClock(), wishes, reloading),
+        warnings(settings, components),
+    )
 
 
-def _refuse_memory_storage(settings: Settings) -> None:
-    """Warn about documents in memory, which other processes do not see."""
-    if "memory" in (settings.storage.backend, settings.storage.mirror):
-        raise click.ClickException("several processes cannot share [storage] memory")
+def _refuse(faults: Sequence[Fault]) -> None:
+    """Refuse a configuration with faults."""
+    if faults:
+        raise refused(SettingsError(faults))
 
 
 @main.command("check")
@@ -144,15 +151,18 @@ def check_command(config: Path | None) -> None:
     """Check a configuration.
 
     Validates every option, loads the plugins, and tests the database, the storages and the folders for spools and
-    uploads.
-    Prints every fault. The exit status is 1 if there is any.
+    uploads. It leaves no object and no folder behind. A database with an older schema is upgraded, as at a start.
+    Prints every fault, and warns of limits that contradict each other. The exit status is 1 if there is a fault.
     """
     try:
         settings, components = load_all(config, os.environ)
-        faults = asyncio.run(probe(settings, components))
+        with _interrupted_by_sigterm():
+            faults = asyncio.run(probe(settings, components))
         limit, wanted = raise_limit(), needed(settings)
         if limit < wanted:
             click.echo(f"warning: up to {wanted} file descriptors are needed, and {limit} allowed; {REMEDY}", err=True)
+        for warning in warnings(settings, components):
+            click.echo(f"warning: {warning}", err=True)
     except SettingsError as error:
         faults = [str(fault) for fault in error.faults]
     for fault in faults:
@@ -172,6 +182,16 @@ main.add_command(storage_group)
 main.add_command(queue_group)
 
 
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM interrupts the block as Ctrl-C does, so that it cleans up."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """A process that runs until a signal stops it.
@@ -187,15 +207,21 @@ class _Run:
     components: Components
 
     def until_stopped(
-        self, process: Callable[[Wishes, Reloading], Coroutine[Any, Any, None]], *, has_children: bool = False
+        self,
+        process: Callable[[Wishes, Reloading], Coroutine[Any, Any, None]],
+        contradictions: Sequence[Fault] = (),
+        *,
+        has_children: bool = False,
     ) -> None:
         """Run the process.
 
         Args:
             process: gets what somebody wants from it, and the reloads of the configuration.
+            contradictions: of the configuration, to be logged.
             has_children: whether it ends its children before a second signal ends it. They tell of reloads themselves.
         """
-        logs.configure(self.settings.service.log_level, self.settings.service.log_format)
+        is_json = logs.configure(self.settings.service.log_level, self.settings.service.log_format)
+        threading.excepthook = logs.log_uncaught
 
         async def run() -> None:
             wishes = Wishes()
@@ -206,7 +232,15 @@ class _Run:
 
         with queued_lines():
             say_if_short(self.settings)
-            _run(run)
+            for warning in contradictions:
+                log.warning("limits contradict each other", reason=str(warning))
+            try:
+                _run(run)
+            except click.ClickException as error:
+                if not is_json:
+                    raise
+                log.critical("the process ends with an error", reason=error.message)
+                sys.exit(1)
 
 
 def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -215,7 +249,7 @@ def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:
         uvloop.run(process())
     except SettingsError as error:
         raise refused(error) from error
-    except (DemoFailed, StoreError, PluginError, OSError) as error:
+    except (DemoFailed, StartRefused, StoreError, PluginError, OSError) as error:
         raise click.ClickException(str(error)) from error
     except WorkerDied as error:
         raise click.ClickException(f"the worker died: {error.__cause__!r}") from error

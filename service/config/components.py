@@ -90,6 +90,4 @@ def _named_by(settings: Settings, kind: Kind, name: str) -> tuple[str, str]:
         return kind, "plugins"
     if PLUGIN_KEY in settings.plugin_sections.get(section, {}):
         return section, PLUGIN_KEY
-    if name == settings.storage.backend:
-        return kind, "backend"
-    return kind, "mirror" if name == settings.storage.mirror else "others"
+    return kind, settings.storage.naming(name)

@@ -114,7 +114,8 @@ def _validate_sections(draft: _Draft) -> None:
             found[name.replace(".", "_")] = section
     issuers = [_issuer(draft, name) for name in draft.sections if name.startswith(ISSUER_PREFIX)]
     by_id = {issuer.id: issuer for issuer in issuers if issuer is not None}
-    draft.settings = replace(draft.settings, issuers=by_id, **found)
+    places = {(name, key): entry.where for name, section in draft.sections.items() for key, entry in section.items()}
+    draft.settings = replace(draft.settings, issuers=by_id, places=places, **found)
 
 
 def _validated(draft: _Draft, name: str, model: type[Model]) -> Model | None:

@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 from ..models import Held, Import
 from ..models.clock import Clock
 from ..models.issuers import Issuer
-from .errors import DuplicateId, StoredAlready, StoreError, StoreUnavailable, TooManyRecords
+from .errors import DuplicateId, StoredAlready, StoreError, StoreRefused, StoreUnavailable, TooManyRecords
 from .queue import ImportQueue
 from .records import RecordStore
 from .search import ImportSearch
@@ -25,6 +25,7 @@ __all__ = [
     "DocumentStore",
     "DuplicateId",
     "StoreError",
+    "StoreRefused",
     "StoreUnavailable",
     "StoredAlready",
     "SupportsWaiting",
@@ -57,7 +58,14 @@ class DocumentStore(ABC):
 
     @abstractmethod
     async def open(self) -> None:
-        """Connect, and create or check the schema. Called once, before anything else."""
+        """Connect, and create or check the schema. Called again after ``StoreUnavailable``, until it returns.
+
+        Until then every other method raises ``StoreUnavailable`` at once.
+
+        Raises:
+            StoreRefused: the configuration or the database must be changed first.
+            StoreUnavailable: the database does not answer, or does not work, at present.
+        """
 
     @abstractmethod
     async def close(self) -> None:

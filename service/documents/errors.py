@@ -11,6 +11,22 @@ class StoreUnavailable(StoreError):
     """The database cannot be reached or cannot write at present; the caller may try again later."""
 
 
+class StoreRefused(StoreUnavailable):
+    """The database cannot be used as it is configured, and no later try changes that; only ``DocumentStore.open``
+    raises it.
+
+    Args:
+        problem: the reason, for the operator. It repeats no secret.
+        section, key: the option of ``service.conf`` at fault.
+    """
+
+    def __init__(self, problem: str, section: str, key: str) -> None:
+        super().__init__(f"[{section}] {key}: {problem}")
+        self.problem = problem
+        self.section = section
+        self.key = key
+
+
 class DuplicateId(StoreError):
     """A document with this id exists already."""
 

@@ -6,6 +6,7 @@ move a terminal's cursor. Tracebacks show places, but no variables, since these 
 
 import logging
 import sys
+import threading
 import traceback
 from typing import Final, Literal, TextIO
 
@@ -35,13 +36,16 @@ _LIBRARIES_OF_CLOUDS: Final = (
 )
 
 
-def configure(level: str, log_format: Literal["auto", "console", "json"], stream: TextIO = sys.stderr) -> None:
+def configure(level: str, log_format: Literal["auto", "console", "json"], stream: TextIO = sys.stderr) -> bool:
     """Send every log line of the process to ``stream``.
 
     Args:
         level: the lowest level that is shown, such as ``info``.
         log_format: ``json`` for machines, ``console`` for people; ``auto`` is ``console`` on a terminal only.
         stream: receives the lines.
+
+    Returns:
+        whether the lines are JSON.
     """
     json = log_format == "json" or (log_format == "auto" and not stream.isatty())
     rendering: tuple[Processor, ...] = (
@@ -89,6 +93,16 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    return json
+
+
+def log_uncaught(caught: threading.ExceptHookArgs) -> None:
+    """Log what ended a thread, which Python would print as plain lines: a ``threading.excepthook``."""
+    if issubclass(caught.exc_type, SystemExit):
+        return
+    name = caught.thread.name if caught.thread is not None else None
+    error = caught.exc_value or caught.exc_type()
+    logging.getLogger(__name__).error("a thread failed: %s", name, exc_info=error)
 
 
 def set_level(level: str) -> None:

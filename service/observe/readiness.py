@@ -36,6 +36,7 @@ class Readiness:
         others: of further parts, which are told of but keep nobody from being ready.
         within: another readiness whose parts, and whose probes, are part of this one.
         timeout: seconds that a probe may take.
+        outages: by name of the part, the state that others have logged already.
     """
 
     def __init__(
@@ -46,11 +47,12 @@ class Readiness:
         *,
         others: Mapping[str, Probe] | None = None,
         within: "Readiness | None" = None,
+        outages: Mapping[str, Outage] | None = None,
     ) -> None:
         self._probes = {**probes, **(others or {})}
         self._required = frozenset(probes)
         self._within = within
-        self._outages = {name: Outage(name) for name in self._probes}
+        self._outages = {name: Outage(name) for name in self._probes} | dict(outages or {})
         self._timeout = timeout
         self._max_age = max_age
         self._parts: tuple[Part, ...] = ()

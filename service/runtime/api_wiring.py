@@ -115,7 +115,8 @@ def make_readiness(parts: Parts, more: Mapping[str, Probe] | None = None) -> Rea
             "storage": parts.storages.backend.ping,
             "spool": parts.spools.ping,
             **(more or {}),
-        }
+        },
+        outages={"documents": parts.opening.outage},
     )
 
 

@@ -1,4 +1,6 @@
-"""``lading check``: does everything that the service needs, once, and reports each failure."""
+"""``lading check``: does everything that the service needs, once, and reports each failure. It leaves nothing behind:
+neither objects nor folders, however it ends.
+"""
 
 import asyncio
 import hashlib
@@ -6,22 +8,30 @@ import itertools
 import secrets
 import tempfile
 import uuid
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
+from ...backends.guard.capabilities import files_of
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.contracts import ObjectMetadata, StorageBackend
 from ...plugins.errors import PluginError
-from ..config import Components, Settings
+from ..config import Components, Settings, SettingsError
+from ..config.contradictions import refusals
 from ..documents import StoreError
 from ..models.clock import SystemClock
 from ..storages.copies import are_one_place, once
+from ..storages.free_space import existing_folder, free_bytes_in
+from .opening import open_store
 from .plugins import detectors_for, fetchers_for, storages_for
-from .wiring import make_store
+from .wiring import make_spools, make_store
 
 PROBE_TIMEOUT = 30.0
+CLEANUP_TIMEOUT: Final = 10.0
 
 
 class ProbeFailed(Exception):
@@ -32,15 +42,16 @@ async def probe(settings: Settings, components: Components) -> list[str]:
     """Probe the database, the storages and the folders for spools and uploads by writing, reading and deleting.
 
     Returns:
-        the failures, one sentence each; empty if everything works.
+        the failures, one sentence each; empty if the service would start, and everything works.
     """
-    faults = [
-        await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
-        *await _probe_storages(settings, components),
-        await _fault("[fetch] or [detect]", lambda: _construct_the_others(settings, components)),
-        await _fault("[worker] spool_directory", lambda: asyncio.to_thread(_probe_spool, settings)),
-        await _fault("[uploads] directory", lambda: asyncio.to_thread(_probe_uploads, settings)),
-    ]
+    with _without_new_folders(_folders(settings, components)):
+        faults = [
+            *map(str, refusals(settings)),
+            await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
+            *await _probe_storages(settings, components),
+            await _fault("[fetch] or [detect]", lambda: _construct_the_others(settings, components)),
+            await _fault("[uploads] directory", lambda: asyncio.to_thread(_probe_uploads, settings)),
+        ]
     return [fault for fault in faults if fault is not None]
 
 
@@ -50,15 +61,58 @@ async def _fault(name: str, attempt: Callable[[], Awaitable[None]]) -> str | Non
             await attempt()
     except TimeoutError:
         return f"{name}: no answer within {PROBE_TIMEOUT:.0f} s"
+    except SettingsError as error:
+        return str(error)
     except (ProbeFailed, StoreError, PluginError, OSError) as error:
         return f"{name}: {error}"
     return None
 
 
+@contextmanager
+def _without_new_folders(folders: Iterable[Path]) -> Iterator[None]:
+    """Remove the folders that the block creates on the way to ``folders``, and below them, if they are empty."""
+    missing = {_first_missing(folder) for folder in folders if not folder.exists()}
+    try:
+        yield
+    finally:
+        for folder in missing:
+            below = sorted(folder.rglob("*"), key=lambda path: len(path.parts), reverse=True)
+            for path in (*below, folder):
+                with suppress(OSError):  # it is a file, or has one: a service has started meanwhile
+                    path.rmdir()
+
+
+def _first_missing(folder: Path) -> Path:
+    """The highest folder that would be created with a folder."""
+    existing = existing_folder(folder)
+    return existing / folder.relative_to(existing).parts[0]
+
+
+def _folders(settings: Settings, components: Components) -> list[Path]:
+    """The folders that the parts create."""
+    options = (
+        getattr(component.options, name)
+        for component in components.storages.values()
+        for name in type(component.options).model_fields
+    )
+    return [path.absolute() for path in (settings.uploads.directory, *options) if isinstance(path, Path)]
+
+
 async def _probe_store(settings: Settings) -> None:
+    sqlite = settings.documents_sqlite
+    if settings.documents.backend != "sqlite" or sqlite.path.exists():
+        await _probe_opened(settings)
+        return
+    # The folder in which the file would be created gets another one, for a moment.
+    with tempfile.TemporaryDirectory(prefix="lading-check-", dir=existing_folder(sqlite.path)) as folder:
+        path = Path(folder, sqlite.path.name)
+        await _probe_opened(replace(settings, documents_sqlite=sqlite.model_copy(update={"path": path})))
+
+
+async def _probe_opened(settings: Settings) -> None:
     store = make_store(settings, SystemClock())
     try:
-        await store.open()
+        await open_store(store, settings)
         await store.ping()
     finally:
         await store.close()
@@ -73,6 +127,8 @@ async def _probe_storages(settings: Settings, components: Components) -> list[st
         await _fault(f"[storage] {name}", partial(_probe_storage, storage))
         for name, storage in storages.by_name.items()
     ]
+    spool = partial(_probe_spool, settings, storages.backend)
+    faults.append(await _fault("[worker] spool_directory", spool))
     for one, other in itertools.combinations(storages.by_name.values(), 2):
         faults.append(await _fault(f"[storage] {other.name}", partial(_probe_distinct, one, other)))
     return [*faults, await _fault("[storage]", storages.close)]
@@ -99,11 +155,10 @@ async def _save_and_delete(storage: StorageBackend) -> None:
     content = secrets.token_bytes(64)
     key = f"lading-check-{uuid.uuid4()}"
     metadata = ObjectMetadata(len(content), hashlib.sha256(content).hexdigest(), "application/octet-stream")
-    await storage.save(key, once(content), metadata)
-    try:
+    async with _removed_at_last(storage, key):
+        await storage.save(key, once(content), metadata)
         async with storage.open(key) as stored:
             read = b"".join([chunk async for chunk in stored.chunks])
-    finally:
         await storage.delete(key)
     if read != content:
         raise ProbeFailed("the bytes read back differ from the bytes saved")
@@ -111,16 +166,26 @@ async def _save_and_delete(storage: StorageBackend) -> None:
         raise ProbeFailed("an object still exists after its deletion")
 
 
-def _probe_spool(settings: Settings) -> None:
-    _probe_folder(settings.worker.spool_directory)
+@asynccontextmanager
+async def _removed_at_last(storage: StorageBackend, key: str) -> AsyncIterator[None]:
+    """Delete the object if the block fails or is cancelled, also in the midst of a save."""
+    try:
+        yield
+    except BaseException:
+        with suppress(PluginError, TimeoutError):
+            async with asyncio.timeout(CLEANUP_TIMEOUT):
+                await storage.delete(key)
+        raise
+
+
+async def _probe_spool(settings: Settings, storage: GuardedStorage) -> None:
+    with ThreadPoolExecutor(1, thread_name_prefix="spool") as executor:
+        await make_spools(settings, files_of(storage), executor).ping()
 
 
 def _probe_uploads(settings: Settings) -> None:
     folder = settings.uploads.directory.absolute()
-    folder.mkdir(parents=True, exist_ok=True)  # as the first upload does
-    _probe_folder(folder)
-
-
-def _probe_folder(folder: Path | None) -> None:
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"lading check")
+    try:
+        free_bytes_in(folder)
+    except OSError as error:
+        raise ProbeFailed(f"{folder}: {error}") from error

@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -24,6 +25,7 @@ from ..api.http.in_flight import InFlight
 from ..api.resources import Resources
 from ..config import Components, Settings
 from ..config.sections.service import ISSUER_PREFIX
+from ..documents import StoreUnavailable
 from ..models.clock import Clock
 from ..observe.readiness import Readiness
 from ..work.worker import Worker
@@ -75,17 +77,21 @@ async def serve(
 
     Raises:
         OSError: the address cannot be bound.
-        StoreUnavailable: the database cannot be opened.
+        SettingsError: the database cannot be used as it is configured.
         WorkerDied: the embedded worker failed.
     """
     async with running(settings, components, clock, inherited=inherited, inherited_admin=inherited_admin) as service:
+        parts = service.parts
         settle()
         log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
         listening()
-        await _say_if_nobody_can_come(settings, service.parts)
-        await say_if_short(settings, components, service.parts.spools, receives=True)
-        async with _reloads(reloading, wishes, service.parts):
-            await wait_for_stop(wishes.stop, service.worker_task)
+        parts = service.parts
+        await say_if_short(settings, components, parts.spools, receives=True)
+        async with (
+            _in_the_background(parts, partial(_say_if_nobody_can_come, settings, parts), "greeting"),
+            _reloads(reloading, wishes, parts),
+        ):
+            await wait_for_stop(wishes.stop, service.worker_task, parts.opening.task)
             await _drain(settings.service.drain_delay, service, wishes)
         log.info("stopping", grace=settings.service.shutdown_timeout)
 
@@ -94,21 +100,21 @@ async def work(settings: Settings, components: Components, clock: Clock, wishes:
     """Run a worker alone until somebody wishes it to stop.
 
     Raises:
-        StoreUnavailable: the database cannot be opened.
+        SettingsError: the database cannot be used as it is configured.
         WorkerDied: the worker failed.
     """
     async with open_parts(settings, components, clock) as parts:
         await _first_ping(parts)
         worker = make_worker(parts)
-        progress = _in_the_background(parts.progress.run, "progress")
+        progress = _in_the_background(parts, parts.progress.run, "progress")
         admin = administered(parts, make_readiness(parts))
-        async with admin, progress, _sending_webhooks(parts), _worker_running(worker) as task:
+        async with admin, progress, _sending_webhooks(parts), _worker_running(parts, worker) as task:
             settle()
             log.info("working", documents=settings.documents.backend, pid=os.getpid())
             await say_if_short(settings, components, parts.spools, receives=False)
             parts.reloadables.add(Section(ISSUER_PREFIX, _unused))  # a worker sees no tokens
             async with _reloads(reloading, wishes, parts):
-                await wait_for_stop(wishes.stop, task)
+                await wait_for_stop(wishes.stop, task, parts.opening.task)
             log.info("stopping", grace=settings.service.shutdown_timeout)
 
 
@@ -158,14 +164,17 @@ async def running(
         await _first_ping(parts)
         await stack.enter_async_context(_sending_webhooks(parts))
         worker = make_worker(parts) if settings.worker.enabled else None
-        task = await stack.enter_async_context(_worker_running(worker)) if worker else None
-        await stack.enter_async_context(_in_the_background(parts.progress.run, "progress"))
-        await stack.enter_async_context(_in_the_background(make_purger(parts).run, "purger"))
-        await stack.enter_async_context(_in_the_background(make_mirroring(parts).run, "mirroring"))
+        task = await stack.enter_async_context(_worker_running(parts, worker)) if worker else None
         resources = _resources(parts, worker)
         admin_url = await stack.enter_async_context(administered(parts, resources.readiness, inherited_admin))
-        await stack.enter_async_context(_in_the_background(resources.imports.receiving.run, "uploads"))
-        await stack.enter_async_context(_in_the_background(resources.uploads.uploads.run, "files of uploads"))
+        for run, name in (
+            (parts.progress.run, "progress"),
+            (make_purger(parts).run, "purger"),
+            (make_mirroring(parts).run, "mirroring"),
+            (resources.imports.receiving.run, "uploads"),
+            (resources.uploads.uploads.run, "files of uploads"),
+        ):
+            await stack.enter_async_context(_in_the_background(parts, run, name))
         stack.push_async_callback(resources.events.events.feeds.close)
         stack.push_async_callback(resources.imports.imports.backlog.close)
         server = make_server(
@@ -188,7 +197,10 @@ def _resources(parts: Parts, worker: Worker | None) -> Resources:
 
 async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
     """Warn a newcomer that the service will refuse every request."""
-    if settings.issuers or await parts.store.list_issuers():
+    try:
+        if settings.issuers or await parts.store.list_issuers():
+            return
+    except StoreUnavailable:
         return
     if settings.documents.backend == "memory":
         remedy = "declare an [issuer.<id>] in service.conf"
@@ -211,20 +223,24 @@ async def _prepared(name: str, storage: GuardedStorage) -> None:
 
 
 @asynccontextmanager
-async def _worker_running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
-    """The worker's task; on exit it is stopped and has ended."""
-    task = asyncio.create_task(worker.run(), name="worker")
+async def _worker_running(parts: Parts, worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+    """The worker's task; on exit it is stopped and has ended. The worker begins when the database is there."""
+    task = asyncio.create_task(parts.opening.before(worker.run), name="worker")
     try:
         yield task
     finally:
         worker.stop()
+        if not parts.opening.is_done:
+            task.cancel()
         await asyncio.wait({task})
 
 
 @asynccontextmanager
-async def _in_the_background(run: Callable[[], Coroutine[Any, Any, None]], name: str) -> AsyncIterator[None]:
-    """The task of a polling loop; on exit it is cancelled and has ended. The next process continues its work."""
-    task = asyncio.create_task(run(), name=name)
+async def _in_the_background(
+    parts: Parts, run: Callable[[], Coroutine[Any, Any, None]], name: str
+) -> AsyncIterator[None]:
+    """The task of a loop, which begins when the database is there; on exit it has ended. The next process goes on."""
+    task = asyncio.create_task(parts.opening.before(run), name=name)
     try:
         yield
     finally:
@@ -239,14 +255,14 @@ async def _sending_webhooks(parts: Parts) -> AsyncIterator[None]:
         yield
         return
     async with (
-        _in_the_background(parts.webhooks.deliverer.run, "deliverer"),
-        _in_the_background(parts.webhooks.announcer.run, "announcer"),
+        _in_the_background(parts, parts.webhooks.deliverer.run, "deliverer"),
+        _in_the_background(parts, parts.webhooks.announcer.run, "announcer"),
     ):
         yield
 
 
 def _reloads(reloading: Reloading, wishes: Wishes, parts: Parts) -> AbstractAsyncContextManager[None]:
-    return _in_the_background(lambda: reloading.run(wishes, parts.reloadables.parts), "reloads")
+    return _in_the_background(parts, lambda: reloading.run(wishes, parts.reloadables.parts), "reloads")
 
 
 def _unused(_: Settings) -> None:
@@ -257,26 +273,36 @@ async def _drain(delay: float, service: RunningService, wishes: Wishes) -> None:
     """Say that the service is about to stop, and serve on until balancers have noticed.
 
     Raises:
-        WorkerDied: the worker failed meanwhile.
+        SettingsError, WorkerDied: see ``wait_for_stop``.
     """
     service.readiness.stop()
     if delay and not wishes.undelayed.is_set():
         log.info("draining: /readyz answers 503, and requests are served", seconds=delay)
-        await wait_for_stop(wishes.undelayed, service.worker_task, delay)
+        await wait_for_stop(wishes.undelayed, service.worker_task, service.parts.opening.task, delay)
 
 
 async def wait_for_stop(
-    stop: asyncio.Event, worker_task: asyncio.Task[None] | None, timeout: float | None = None
+    stop: asyncio.Event,
+    worker_task: asyncio.Task[None] | None,
+    opening_task: asyncio.Task[None],
+    timeout: float | None = None,
 ) -> None:
     """Wait until ``stop`` is set, or for ``timeout`` seconds.
 
     Raises:
+        SettingsError: the database, which was away at first, cannot be used as it is configured.
         WorkerDied: the worker ended before that.
     """
     stopped = asyncio.create_task(stop.wait(), name="stop")
+    awaited = {stopped, opening_task} | ({worker_task} if worker_task else set())
     try:
-        tasks = {stopped, worker_task} if worker_task else {stopped}
-        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.timeout(timeout):
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            if opening_task.done():
+                opening_task.result()
+                await asyncio.wait(awaited - {opening_task}, return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        pass
     finally:
         stopped.cancel()
     if worker_task is not None and worker_task.done():

@@ -7,7 +7,8 @@ SIGTERM it kills them. It passes SIGHUP on if the configuration has no fault.
 
 A child's standard input is a socket. When the socket ends, the child knows that its parent is gone, and stops, so that
 ``kill -9`` of the parent leaves no service behind. Through the same socket the child says, with one byte, that it
-serves.
+serves; and why it cannot start, with a text, before it ends. If no other child serves then, the parent ends with that
+text, since the next child could not start either.
 """
 
 import asyncio
@@ -22,7 +23,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from ..config import Components, Settings
+from ...plugins.errors import PluginError
+from ..config import Components, Settings, SettingsError
 from ..models.clock import Clock
 from ..observe.logs import set_level
 from .admin import admin_sockets
@@ -44,8 +46,14 @@ PATIENCE = 2.0
 """Seconds without a serving child, about as long as a start, after which the parent answers instead."""
 SAID_AFTER = 3
 """Deaths in a row after which the parent logs that a child always dies, and then nothing more until the child lives."""
+MAX_REFUSAL = 64 * 1024
+"""Bytes of the text of a child that cannot start."""
 
 log = structlog.get_logger(__name__)
+
+
+class StartRefused(Exception):
+    """A child cannot start, and no other child would; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class Supervisor:
         processes: number of children, at least 1.
         grace: seconds that a child may take to stop.
         children: those that run.
+        refusals: the texts of children that could not start while no other child served.
     """
 
     arguments: Sequence[str]
@@ -69,9 +78,14 @@ class Supervisor:
     grace: float
     admin: Sequence[socket.socket] = ()
     children: Children = field(default_factory=Children)
+    refusals: list[str] = field(default_factory=list)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep the children running until ``stop`` is set; return when all have ended."""
+        """Keep the children running until ``stop`` is set; return when all have ended.
+
+        Raises:
+            StartRefused: no child can start.
+        """
         keepers = [asyncio.create_task(self._keep(number, stop), name=f"child {number}") for number in self._numbers()]
         standby = asyncio.create_task(self._stand_by(), name="standby")
         try:
@@ -80,6 +94,8 @@ class Supervisor:
             for task in (*keepers, standby):
                 task.cancel()
             await asyncio.gather(*keepers, standby, return_exceptions=True)
+        if self.refusals:
+            raise StartRefused(self.refusals[0])
 
     def _numbers(self) -> range:
         return range(1, self.processes + 1)
@@ -107,9 +123,13 @@ class Supervisor:
         pause = FIRST_PAUSE
         young_deaths = 0
         while not stop.is_set():
-            status = await self._run_child(number, stop)
+            status, refusal = await self._run_child(number, stop)
             served = self.children.ended(number)
             if stop.is_set():
+                return
+            if refusal and self.children.by_none.is_set():
+                self.refusals.append(refusal)
+                stop.set()
                 return
             if served > HEALTHY_AFTER:
                 pause, young_deaths = FIRST_PAUSE, 0
@@ -125,8 +145,8 @@ class Supervisor:
                 async with asyncio.timeout(pause):
                     await stop.wait()
 
-    async def _run_child(self, number: int, stop: asyncio.Event) -> int:
-        """Run one child until it ends, by itself or because ``stop`` is set; its exit status."""
+    async def _run_child(self, number: int, stop: asyncio.Event) -> tuple[int, str]:
+        """Run one child until it ends, by itself or because ``stop`` is set; see ``_until_ended``."""
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
@@ -134,8 +154,14 @@ class Supervisor:
             self.children.started(number, child)
             return await self._until_ended(number, child, ours, stop)
 
-    async def _until_ended(self, number: int, child: Process, ours: socket.socket, stop: asyncio.Event) -> int:
-        """Watch a started child; its exit status."""
+    async def _until_ended(
+        self, number: int, child: Process, ours: socket.socket, stop: asyncio.Event
+    ) -> tuple[int, str]:
+        """Watch a started child.
+
+        Returns:
+            its exit status, and why it could not start; an empty text unless it said so.
+        """
         log.debug("started a child process", child=number, child_pid=child.pid)
         news = asyncio.create_task(self._listen_to(number, ours), name=f"news of child {number}")
         ended = asyncio.create_task(child.wait())
@@ -151,16 +177,23 @@ class Supervisor:
                 child.kill()
             stopped.cancel()
             status = await ended
-            news.cancel()
-            await asyncio.gather(news, return_exceptions=True)
-        return status
+            (refusal,) = await asyncio.gather(news, return_exceptions=True)  # ends with the child, and its socket
+        return status, refusal if isinstance(refusal, str) else ""
 
-    async def _listen_to(self, number: int, ours: socket.socket) -> None:
-        """Wait until the child says that it serves."""
+    async def _listen_to(self, number: int, ours: socket.socket) -> str:
+        """Wait until the child says that it serves, and then until it ends.
+
+        Returns:
+            why it cannot start, if it says so.
+        """
         ours.setblocking(False)
-        if await asyncio.get_running_loop().sock_recv(ours, len(SERVING)) == SERVING:
-            log.info("a child process serves", child=number)
-            self.children.serves(number)
+        said = b""
+        while len(said) < MAX_REFUSAL and (piece := await asyncio.get_running_loop().sock_recv(ours, MAX_REFUSAL)):
+            if not said and piece.startswith(SERVING):
+                log.info("a child process serves", child=number)
+                self.children.serves(number)
+            said += piece
+        return said.removeprefix(SERVING).decode(errors="replace")
 
     async def _start(self, stdin: socket.socket) -> Process:
         named = [("--listen-fd", one.fileno()) for one in self.sockets]
@@ -198,6 +231,7 @@ async def supervise(
 
     Raises:
         OSError: an address cannot be bound.
+        StartRefused: no child can start.
     """
     options = settings.service
     grace = options.drain_delay + options.shutdown_timeout
@@ -237,9 +271,12 @@ async def serve_as_child(
     descriptors: Sequence[int],
     admin_descriptors: Sequence[int] = (),
 ) -> None:
-    """Run the service on the supervisor's sockets until somebody wishes it to stop or the supervisor is gone.
+    """Run the service on the supervisor's sockets until somebody wishes it to stop or the supervisor is gone. If the
+    service cannot be started as it is configured, return once the supervisor knows.
 
-    Errors: see ``lading.service.runtime.serving.serve``.
+    Raises:
+        OSError: see ``lading.service.runtime.serving.serve``.
+        WorkerDied: see there.
     """
     sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     admin = [socket.socket(fileno=descriptor) for descriptor in admin_descriptors]
@@ -255,15 +292,17 @@ async def serve_as_child(
             inherited_admin=admin,
             listening=_tell_parent,
         )
+    except (SettingsError, PluginError) as error:
+        _tell_parent(str(error).encode())
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
 
 
-def _tell_parent() -> None:
-    """Tell the parent through standard input, a socket, that this process serves."""
+def _tell_parent(news: bytes = SERVING) -> None:
+    """Tell the parent through standard input, a socket, that this process serves, or why it cannot."""
     with contextlib.suppress(OSError):  # the parent is gone, which the watch notices too
-        os.write(sys.stdin.fileno(), SERVING)
+        os.write(sys.stdin.fileno(), news)
 
 
 async def _stop_with_parent(wishes: Wishes) -> None:

@@ -41,6 +41,7 @@ from ..work.pipeline.importer import Importer
 from ..work.retries import RetryPolicy
 from ..work.slots import Limits
 from ..work.worker import Worker
+from .opening import Opening, open_store
 from .plugins import detectors_for, fetchers_for, formats_of, longest_url_of, longest_url_of_one, storages_for
 from .signals.parts import Fetchers, Section
 from .signals.reloading import Reloadables
@@ -51,12 +52,13 @@ IMPORT_TYPES = frozenset({"url", "data", "upload"})
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The opened components."""
+    """The opened components. The store may still be closed: see ``opening``."""
 
     settings: Settings
     clock: Clock
     rng: random.Random
     store: DocumentStore
+    opening: Opening
     storages: Storages
     importer: Importer
     spools: Spools
@@ -110,13 +112,18 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
 async def open_parts(settings: Settings, components: Components, clock: Clock) -> AsyncIterator[Parts]:
     """Open the store and the plugins; close them on exit.
 
+    If the database is away, the store is opened while the block runs: until then its methods raise
+    ``StoreUnavailable``.
+
     Raises:
-        StoreUnavailable: the database cannot be opened.
+        SettingsError: the store cannot be used as it is configured. ``Parts.opening.task`` may raise this later.
     """
     async with AsyncExitStack() as stack:
+        rng = random.SystemRandom()
         store = make_store(settings, clock)
         stack.push_async_callback(store.close)
-        await store.open()
+        opening = await stack.enter_async_context(Opening(store, settings, rng))
+        await opening.first_try()
         awake = AwakeClock()
         stack.enter_context(awake.ticking())
         # A blocked loop sends no heartbeat, and the leases must not be lost with it.
@@ -147,7 +154,6 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             progress=progress,
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
-        rng = random.SystemRandom()
         reloadables = Reloadables()
         reloadables.add(Section("service", lambda new: set_level(new.service.log_level), "log_level"))
         reloadables.add(Section("limits", lambda new: quotas.take_over(new.limits.organization_stored_bytes)))
@@ -157,6 +163,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             clock=clock,
             rng=rng,
             store=store,
+            opening=opening,
             storages=storages,
             importer=importer,
             spools=spools,
@@ -187,13 +194,14 @@ async def open_storages(
     """Open the store and the storages only, for commands that work on stored images; close them on exit.
 
     Raises:
+        SettingsError: the store cannot be used as it is configured.
         StoreUnavailable: the database cannot be opened.
         PluginError: from the block, or a storage could not be closed.
     """
     async with AsyncExitStack() as stack:
         store = make_store(settings, clock)
         stack.push_async_callback(store.close)
-        await store.open()
+        await open_store(store, settings)
         storages = storages_for(settings, components)
         stack.push_async_callback(storages.close)
         yield store, storages

@@ -145,10 +145,10 @@ async def are_one_place(one: StorageBackend, other: StorageBackend) -> bool:
     content = secrets.token_bytes(32)
     key = f"lading-check-{secrets.token_hex(16)}"
     metadata = ObjectMetadata(len(content), hashlib.sha256(content).hexdigest(), "application/octet-stream")
-    await one.save(key, once(content), metadata)
     try:
+        await one.save(key, once(content), metadata)
         return await other.exists(key)
-    finally:
+    finally:  # also where the save was interrupted
         await one.delete(key)
 
 

@@ -32,6 +32,10 @@ def free_bytes_in(folder: Path) -> int:
     Raises:
         OSError: as ``free_bytes``; also if the folder cannot be written.
     """
-    existing = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
-    with tempfile.TemporaryFile(dir=existing, buffering=0) as file:
+    with tempfile.TemporaryFile(dir=existing_folder(folder), buffering=0) as file:
         return free_bytes(file)
+
+
+def existing_folder(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that exists. Blocks."""
+    return next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())

@@ -124,7 +124,7 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
         if await _import_sample(client, service, f"http://127.0.0.1:{origin}/{SAMPLE.name}", directory, stop):
             if not once:
                 _explain(service.url, token, conf)
-                await wait_for_stop(stop, service.worker_task)
+                await wait_for_stop(stop, service.worker_task, service.parts.opening.task)
                 click.echo("\nStopping.")
         elif once:
             raise DemoFailed("the demo was stopped before the import of the sample image ended")

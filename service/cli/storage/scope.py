@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from ....plugins.errors import PluginError
-from ...config import Components, Settings
+from ...config import Components, Settings, SettingsError
 from ...documents import DocumentStore, StoreError
 from ...models.clock import SystemClock
 from ...runtime.wiring import open_storages
 from ...storages.routes import Storages
-from ..common import everything_from, keeps_documents
+from ..common import everything_from, keeps_documents, refused
 
 
 def loaded(config: Path | None) -> tuple[Settings, Components]:
@@ -59,5 +59,7 @@ def on_storages(
 
     try:
         asyncio.run(call())
+    except SettingsError as error:
+        raise refused(error) from error
     except (StoreError, PluginError) as error:
         raise click.ClickException(str(error)) from error

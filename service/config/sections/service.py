@@ -23,6 +23,7 @@ from pydantic import (
 from ....plugins.host.registry import Kind
 from ....plugins.options import CommaSeparated
 from ...models.issuers import Issuer
+from ..faults import Fault
 from ..fields import (
     Seconds,
     Section,
@@ -242,6 +243,7 @@ class Settings:
         issuers: by id, the issuers of the configuration itself.
         plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
             secrets: no repr.
+        places: by section and key, where an option was set; see ``Fault.where``.
     """
 
     service: ServiceSettings = field(default_factory=ServiceSettings)
@@ -262,6 +264,11 @@ class Settings:
     webhooks: WebhooksSettings = field(default_factory=WebhooksSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
     plugin_sections: Sections = field(default_factory=dict, repr=False)
+    places: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
+
+    def fault(self, problem: str, section: str, key: str) -> Fault:
+        """A fault of an option, with its place."""
+        return Fault(problem, section, key, self.places.get((section, key), ""))
 
     def plugin_options(self, kind: Kind, name: str) -> Mapping[str, str]:
         """The options of a configured plugin as text, which its own model validates; empty without a section."""

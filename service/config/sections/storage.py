@@ -59,6 +59,12 @@ class StorageSettings(Section):
         mirror = () if self.mirror is None else (self.mirror,)
         return tuple(dict.fromkeys((self.backend, *mirror, *self.others)))
 
+    def naming(self, name: str) -> str:
+        """The option that names a storage."""
+        if name == self.backend:
+            return "backend"
+        return "mirror" if name == self.mirror else "others"
+
 
 class ImagesSettings(Section):
     """``[images]``: how clients read stored images."""

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from ....plugins.host.turns import Turns
 from ...models.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
-from .. import StoreUnavailable
+from .. import StoreRefused, StoreUnavailable
+from .files import fault_of_files
 
 T = TypeVar("T")
 
@@ -22,6 +24,10 @@ LOCAL = ReadConcern("local")
 written as a compare-and-set of a majority, which fails where the hint was wrong."""
 
 
+_AUTHENTICATION_FAILED = frozenset({18, 8000})
+"""Codes of MongoDB, and of Atlas."""
+_UNAUTHORIZED = 13
+SECTION = "documents.mongo"
 SLOW = 1_000_000_000
 """Nanoseconds after which an answer tells the time too inexactly."""
 
@@ -73,18 +79,43 @@ class Connection:
         """Connect.
 
         Raises:
-            StoreUnavailable: the URI is wrong, no primary answers, or it belongs to no replica set.
+            StoreRefused: the URI, its user or its password is wrong, or the server belongs to no replica set.
+            StoreUnavailable: no primary answers.
         """
         # In a thread, since a mongodb+srv URI is resolved at once.
         make = partial(self._make_client, asyncio.get_running_loop())
         try:
             self._client = await asyncio.to_thread(make)
-        except (PyMongoError, ValueError, TypeError) as error:
+        except (PyMongoError, ValueError, TypeError, OSError) as error:
             # The reason may quote the URI, and with it the password.
-            raise StoreUnavailable(f"MongoDB: [documents.mongo] uri is not valid ({type(error).__name__})") from None
+            problem = f"is not a valid connection string ({type(error).__name__})"
+            fault = await asyncio.to_thread(fault_of_files, self._options.uri)
+            raise StoreRefused(fault or problem, SECTION, "uri") from None
         hello = await self.measure_time()
         if "setName" not in hello and hello.get("msg") != "isdbgrid":
-            raise StoreUnavailable("MongoDB: the server must belong to a replica set; one node may be one by itself")
+            problem = "the server must belong to a replica set; one node may be one by itself"
+            raise StoreRefused(problem, SECTION, "uri")
+
+    def refusal_of(self, error: StoreUnavailable) -> StoreRefused | None:
+        """The refusal behind an error: the server does not accept the user of the URI. None if it is another error."""
+        cause = error.__cause__
+        if isinstance(cause, OperationFailure) and cause.code in _AUTHENTICATION_FAILED:
+            return StoreRefused("the server does not accept this user with this password", SECTION, "uri")
+        if isinstance(cause, OperationFailure) and cause.code == _UNAUTHORIZED:
+            problem = f"the user needs the role readWrite on the database {self._options.database}"
+            return StoreRefused(problem, SECTION, "uri")
+        return None
+
+    def sibling(self) -> "Connection":
+        """Another connection, not opened, with the same options, places and clock."""
+        other = copy(self)
+        other._client, other._collections = None, {}  # noqa: SLF001 - of its own class
+        return other
+
+    def take(self, other: "Connection") -> None:
+        """Go on with the client of a sibling, which has none then."""
+        self._client, other._client = other._client, None  # noqa: SLF001 - of its own class
+        self._is_measured = other._is_measured  # noqa: SLF001 - likewise
 
     async def close(self) -> None:
         """Close every connection; operations fail from now on. May be called twice."""

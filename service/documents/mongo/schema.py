@@ -8,8 +8,8 @@ from typing import Any
 import pymongo
 from pymongo.errors import OperationFailure
 
-from .. import StoreUnavailable
-from .connection import Connection
+from .. import StoreRefused, StoreUnavailable
+from .connection import SECTION, Connection
 
 IMPORTS = "imports"
 WORKERS = "workers"
@@ -147,6 +147,10 @@ INDEXES = (
     *(OWNED, PLACES, DUE, EXPIRING, EXPIRES, PREVIOUS),
 )
 
+_CONFLICTS = frozenset({85, 86, 11000})
+"""Codes of another index of this name, and of documents that the index does not allow:
+https://www.mongodb.com/docs/manual/reference/error-codes/
+"""
 MISSING = "is missing: restart Lading, which creates it"
 INDEX_SECONDS = 3600.0
 """How long the building of one index may take; a collection has to be very large for an hour."""
@@ -156,7 +160,8 @@ async def ensure_indexes(connection: Connection) -> None:
     """Create the indexes that are missing. Several processes may do so at once.
 
     Raises:
-        StoreUnavailable: an index cannot be created, or one of that name is different; it is named.
+        StoreRefused: there is another index of that name; it is named.
+        StoreUnavailable: an index cannot be created; it is named.
     """
     for collection, indexes in _by_collection():
         found = await _found(connection, collection)
@@ -191,7 +196,10 @@ async def _create(connection: Connection, collection: str, indexes: Sequence[Ind
             raise
         if len(indexes) == 1:
             fault = _fault(indexes[0], await _found(connection, collection), missing="cannot be created")
-            raise StoreUnavailable(f"{fault}: {error}") from error
+            problem = f"{fault}: {error}"
+            if error.__cause__.code in _CONFLICTS:
+                raise StoreRefused(problem, SECTION, "database") from error
+            raise StoreUnavailable(problem) from error.__cause__
         # The server refuses all of them without a name: each alone shows which index it is.
         for index in indexes:
             await _create(connection, collection, (index,))

@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from ...models import Held, Import
 from ...models.clock import Clock, TimeCounter
 from ...models.issuers import Issuer
-from .. import DocumentStore, DuplicateId
+from .. import DocumentStore, DuplicateId, StoreUnavailable
 from .coalescing import Coalescer
 from .connection import LOCAL, Connection, MongoOptions
 from .fields import issuer_fields, rotated_issuer_fields, text, to_import, to_issuer
@@ -72,16 +72,23 @@ class MongoDocumentStore(DocumentStore):
         """See ``DocumentStore.open``.
 
         Raises:
-            StoreUnavailable: the server cannot be reached, or an index cannot be made as it should be.
+            StoreRefused: see ``Connection.open``; also where an index differs from what it should be.
+            StoreUnavailable: the server cannot be reached, or does not work.
         """
+        # Nobody else may use the collections before they are prepared.
+        preparing = self._connection.sibling()
         try:
-            await self._connection.open()
-            await ensure_indexes(self._connection)
-            await ensure_upgraded(self._connection)
-            await ensure_tickets(self._connection)
-        except BaseException:
-            await self._connection.close()
+            await preparing.open()
+            await ensure_indexes(preparing)
+            await ensure_upgraded(preparing)
+            await ensure_tickets(preparing)
+            self._connection.take(preparing)
+        except StoreUnavailable as error:
+            if (refusal := preparing.refusal_of(error)) is not None:
+                raise refusal from error
             raise
+        finally:
+            await preparing.close()
 
     async def close(self) -> None:
         """See ``DocumentStore.close``; waits no longer than operations may take."""

@@ -95,7 +95,8 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.open``.
 
         Raises:
-            StoreUnavailable: the file cannot be created, read or written, is not Lading's, or has a newer schema.
+            StoreRefused: the file is damaged, is not Lading's, or has a newer schema.
+            StoreUnavailable: it cannot be created, read or written.
         """
         self._identity = None
         try:

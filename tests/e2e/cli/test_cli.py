@@ -150,14 +150,26 @@ def test_where_there_are_no_issuers_the_list_says_where_it_looked(tmp_path: Path
 # --- check ------------------------------------------------------------------------------------------------------------
 
 
-def test_check_says_that_all_is_well_and_leaves_no_image_behind(folder: Path) -> None:
+def test_check_says_that_all_is_well_and_leaves_nothing_behind(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
     printed = lading("check", "--config", "service.conf", cwd=folder)
     place = folder / "lading-data" / "lading.sqlite3"
     assert (printed.status, printed.stderr) == (0, "")
     ok, descriptors = printed.stdout.splitlines()
     assert ok == f"ok: documents in sqlite {place}, images in local"
     assert re.fullmatch(r"file descriptors: up to \d+ for a process, of \d+", descriptors)
-    assert [path for path in (folder / "lading-data" / "images").rglob("*") if path.is_file()] == []
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_check_refuses_what_serve_refuses_and_warns_of_limits_without_effect(folder: Path) -> None:
+    environ = {"LADING_DOCUMENTS__BACKEND": "memory", "LADING_SERVICE__PROCESSES": "2", "LADING_FETCH__DEADLINE": "60"}
+    fault = "LADING_DOCUMENTS__BACKEND: [documents] backend: is memory: several processes cannot share it"
+    served = lading("serve", cwd=folder, environ=environ)
+    assert (served.status, served.stderr) == (1, f"Error: {fault}\n")
+    checked = lading("check", cwd=folder, environ=environ)
+    warning, told = checked.stderr.splitlines()
+    assert (checked.status, told) == (1, f"fault: {fault}")
+    assert warning.startswith("warning: LADING_FETCH__DEADLINE: [fetch] deadline: is shorter than total_timeout of")
 
 
 def test_check_tells_every_fault_of_a_configuration_and_no_secret(folder: Path) -> None:
@@ -185,7 +197,7 @@ def test_check_tries_documents_storage_and_temporary_files_and_tells_all_that_fa
     printed = lading("check", cwd=folder, environ=environ)
     assert (printed.status, printed.stdout) == (1, "")
     documents, storage, spool, uploads = printed.stderr.splitlines()
-    assert documents.startswith("fault: [documents] sqlite: ")
+    assert documents.startswith("fault: LADING_DOCUMENTS_SQLITE__PATH: [documents.sqlite] path: ")
     assert str(folder / "no.sqlite3") in documents
     assert storage.startswith("fault: [storage] local: ")
     assert str(folder / "a-file" / "images") in storage
@@ -242,10 +254,12 @@ WRONG: dict[str, dict[str, Wrong]] = {
         "folder cannot be made": Wrong(
             SERVE, ("{folder}/a-file/x",), 1, {"LADING_DOCUMENTS_SQLITE__PATH": "a-file/x/lading.sqlite3"}
         ),
-        "memory is not shared": Wrong(("worker",), ("[documents] backend = memory",), 1, MEMORY),
-        "images in memory are not shared with a worker": Wrong(("worker",), ("[storage] memory",), 1, IMAGES),
+        "memory is not shared": Wrong(("worker",), ("[documents] backend: is memory",), 1, MEMORY),
+        "images in memory are not shared with a worker": Wrong(
+            ("worker",), ("[storage] backend: is memory",), 1, IMAGES
+        ),
         "images in memory are not shared by processes": Wrong(
-            (*SERVE, "--processes", "2"), ("[storage] memory",), 1, IMAGES
+            (*SERVE, "--processes", "2"), ("[storage] backend: is memory",), 1, IMAGES
         ),
         "memory without a worker": Wrong(
             SERVE, ("[worker] enabled", "memory"), 1, {**MEMORY, "LADING_WORKER__ENABLED": "false"}
@@ -325,7 +339,8 @@ def call(wrong: Wrong, folder: Path, port: int) -> tuple[Finished, tuple[str, ..
             result = CliRunner().invoke(main, arguments, env=wrong.environ, prog_name="lading")
         answer = Finished(result.exit_code, result.stdout, result.stderr)
     else:
-        answer = lading(*arguments, cwd=folder, environ=wrong.environ, stdin=wrong.stdin)
+        environ = {"LADING_SERVICE__LOG_FORMAT": "console", **wrong.environ}
+        answer = lading(*arguments, cwd=folder, environ=environ, stdin=wrong.stdin)
     assert set(folder.iterdir()) <= expected, "it wrote where it had no business"
     assert (folder / "service.conf").read_text() == CONF
     return answer, filled(wrong.says)

@@ -170,7 +170,8 @@ def test_serve_ends_with_one_message(name: str, tmp_path: Path) -> None:
     case.install(Site(folder))
     (tmp_path / "service.conf").write_text(case.conf, encoding="utf-8")
     arguments = ("serve", "--port", "0", "--config", "service.conf")
-    done = lading(*arguments, cwd=tmp_path, environ={"PYTHONPATH": str(folder)})
+    environ = {"PYTHONPATH": str(folder), "LADING_SERVICE__LOG_FORMAT": "console"}
+    done = lading(*arguments, cwd=tmp_path, environ=environ)
     assert (done.status, done.stdout) == (1, "")
     assert [said for said in case.says if said not in done.stderr] == [], done.stderr
     lines = done.stderr.splitlines()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import sqlite3
 import subprocess
@@ -167,7 +168,9 @@ def test_a_service_on_a_port_in_use_says_so_and_the_first_one_goes_on(deployment
     port = client.base.rpartition(":")[2]
     second = lading("serve", "--config", "service.conf", "--port", port, cwd=deployment.folder)
     assert (second.status, second.stdout) == (1, "")
-    assert second.stderr == f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    (line,) = (json.loads(text) for text in second.stderr.splitlines())
+    assert line["event"] == "the process ends with an error"
+    assert line["reason"] == f"cannot listen on 127.0.0.1 port {port}: Address already in use"
     assert client.final(client.accepted(BY_DATA_URL))["status"] == "done"
 
 

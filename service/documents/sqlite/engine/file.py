@@ -1,13 +1,14 @@
 """The SQLite file: creation, checks, upgrades, connections, and error texts for operators."""
 
 import contextlib
+import errno
 import os
 import sqlite3
 import time
 from datetime import timedelta
 from pathlib import Path
 
-from ... import StoreUnavailable
+from ... import StoreRefused, StoreUnavailable
 from ..schema import SCHEMA_VERSION, VERSIONS
 from .transactions import transaction
 
@@ -28,6 +29,7 @@ _ADVICE = {
     sqlite3.SQLITE_READONLY: "this user must be able to write the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "this user must be able to write the file and its folder",
 }
+_NO_DATABASE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -36,6 +38,11 @@ def unavailable(path: Path, error: Exception) -> StoreUnavailable:
     advice = _ADVICE.get(_primary_code(error))
     reason = "out of memory" if isinstance(error, MemoryError) else error
     return StoreUnavailable(f"SQLite database {path}: {reason}" + (f"; {advice}" if advice else ""))
+
+
+def refused(path: Path, problem: str) -> StoreRefused:
+    """The file, and not its disk, keeps Lading from using it."""
+    return StoreRefused(f"SQLite database {path} {problem}", "documents.sqlite", "path")
 
 
 def is_unavailability(error: Exception) -> bool:
@@ -59,12 +66,16 @@ def create_file(path: Path) -> None:
     """Create the file, and the folders above it, where they are missing. Blocks.
 
     Raises:
+        StoreRefused: a folder above it is a file.
         StoreUnavailable: it cannot be created.
     """
     try:
         _create_file(path)
     except OSError as error:
-        raise StoreUnavailable(f"SQLite database {path} cannot be created: {error.strerror}") from error
+        problem = f"cannot be created: {error.strerror}"
+        if error.errno == errno.ENOTDIR:
+            raise refused(path, problem) from error
+        raise StoreUnavailable(f"SQLite database {path} {problem}") from error
 
 
 def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
@@ -75,13 +86,16 @@ def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
         busy_timeout: how long to wait for the locks of other processes, here and in every later transaction.
 
     Raises:
-        StoreUnavailable: the file cannot be read or written, is not Lading's, or has a newer schema.
+        StoreRefused: the file is damaged, is not Lading's, or has a newer schema.
+        StoreUnavailable: it cannot be read or written.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise StoreUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: 3.38 or newer is needed")
+        raise refused(path, f"needs SQLite 3.38 or newer, and this is {sqlite3.sqlite_version}")
     try:
         return _retry_while_busy(path, busy_timeout)
     except (sqlite3.Error, MemoryError) as error:
+        if _primary_code(error) in _NO_DATABASE:
+            raise refused(path, f"cannot be used: {error}; {_ADVICE[_primary_code(error)]}") from error
         raise unavailable(path, error) from error
 
 
@@ -168,7 +182,7 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     _check_owner(connection, path)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
-        raise StoreUnavailable(f"SQLite database {path} cannot use a write-ahead log; it must lie on a local disk")
+        raise refused(path, "cannot use a write-ahead log; it must lie on a local disk")
     # FULL: the log is synced at every commit, so that an answer given after it survives a loss of power (P1).
     # fullfsync: fsync alone does not reach the medium on macOS; it means nothing elsewhere.
     connection.execute("PRAGMA synchronous = FULL")
@@ -204,11 +218,12 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     connection.execute("COMMIT")
     if application_id != APPLICATION_ID and (application_id, version, tables) != (0, 0, 0):
-        raise StoreUnavailable(f"SQLite database {path} belongs to another application")
+        raise refused(path, "belongs to another application")
     if version > SCHEMA_VERSION:
-        raise StoreUnavailable(
-            f"SQLite database {path} has schema version {version}, newer than {SCHEMA_VERSION}, the newest that this "
-            "version of Lading knows: upgrade Lading, or restore the backup made before the upgrade"
+        raise refused(
+            path,
+            f"has schema version {version}, newer than {SCHEMA_VERSION}, the newest that this version of Lading knows: "
+            "upgrade Lading, or restore the backup made before the upgrade",
         )
 
 

@@ -91,13 +91,14 @@ class ConnectionThreads:
         self._ends: list[asyncio.Future[None]] = []
 
     async def open(self) -> None:
-        """Start the threads and wait until each has its connection.
+        """Start the threads and wait until each has its connection. May be called again after ``close``.
 
         Raises:
             StoreUnavailable: from ``connect``. ``close`` must be called all the same.
         """
         self._loop = asyncio.get_running_loop()
-        self._is_open = True
+        # Threads that ended without a connection have left in the queue what was to end them.
+        self._queue, self._threads, self._ends = queue.SimpleQueue(), [], []
         starts: list[asyncio.Future[Exception | None]] = []
         for number in range(self._count):
             start: asyncio.Future[Exception | None] = self._loop.create_future()
@@ -108,7 +109,15 @@ class ConnectionThreads:
             starts.append(start)
             self._ends.append(end)
             self._threads.append(thread)
-        for error in await asyncio.gather(*starts):
+        errors: list[Exception | None] = []
+        try:
+            errors = await asyncio.gather(*starts)
+            # Not before: nobody would serve a call if no thread gets a connection.
+            self._is_open = not any(errors)
+        finally:
+            if not self._is_open:
+                self._queue.put(None)
+        for error in errors:
             if error is not None:
                 raise error
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from lading.service.documents import DuplicateId, StoredAlready, StoreUnavailable
+from lading.service.documents import DuplicateId, StoredAlready, StoreRefused, StoreUnavailable
 from lading.service.documents.mongo.connection import MongoOptions
 from lading.service.documents.mongo.store import MongoDocumentStore
 from lading.service.models import Import
@@ -165,7 +165,7 @@ async def test_a_server_without_a_replica_set_is_refused(tmp_path: Path, clock: 
         with MongoClient[Any](node.address, directConnection=True, serverSelectionTimeoutMS=30_000) as client:
             client.admin.command("ping")
         store = MongoDocumentStore(MongoOptions(f"mongodb://{node.address}", "lading_test"), clock)
-        with pytest.raises(StoreUnavailable, match="must belong to a replica set"):
+        with pytest.raises(StoreRefused, match="must belong to a replica set"):
             await store.open()
     finally:
         node.kill()
@@ -287,6 +287,57 @@ async def test_a_claim_or_a_recovery_that_is_not_confirmed_is_unavailable(
         failing(["update"], "alwaysOn", errorCode=50)
         with pytest.raises(StoreUnavailable):
             await store.recover(10)
+
+
+# --- opening ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_a_store_that_could_not_be_opened_is_opened_later(
+    failing: Callable[..., None], mongo_options: MongoOptions, clock: SettableClock
+) -> None:
+    store = MongoDocumentStore(mongo_options, clock)
+    try:
+        failing(["createIndexes", "find"], "alwaysOn", errorCode=50)  # when it has connected, and is not prepared yet
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable) as caught:
+                await store.open()
+            assert not isinstance(caught.value, StoreRefused)
+            with pytest.raises(StoreUnavailable, match="not open"):
+                await store.queued(1)
+        failing(["find"], "off")
+        await store.open()
+        await add_all(store, make_imports(clock, 3))
+        assert await store.queued(10) == 3
+    finally:
+        await store.close()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [(18, "does not accept this user with this password"), (8000, "does not accept"), (13, "the role readWrite")],
+)
+async def test_a_user_without_rights_is_refused(
+    failing: Callable[..., None], mongo_options: MongoOptions, clock: SettableClock, code: int, problem: str
+) -> None:
+    failing(["createIndexes", "listIndexes", "find"], "alwaysOn", errorCode=code)
+    with pytest.raises(StoreRefused, match=rf"^\[documents\.mongo\] uri: .*{problem}"):
+        await MongoDocumentStore(mongo_options, clock).open()
+
+
+@pytest.mark.parametrize("option", ["tlsCAFile", "tlsCertificateKeyFile"])
+@pytest.mark.gen_test
+async def test_a_file_of_the_connection_string_is_named(tmp_path: Path, clock: SettableClock, option: str) -> None:
+    (tmp_path / "nonsense").write_text("nonsense")
+    for path, problem in (
+        (tmp_path / "missing", "cannot be read: No such file"),
+        (tmp_path / "nonsense", "has no cer"),
+    ):
+        uri = f"mongodb://user:{SECRET}@127.0.0.1/?tls=true&tlsCertificateKeyFilePassword={SECRET}&{option}={path}"
+        with pytest.raises(StoreRefused, match=f"{option}={path}: the file {problem}") as caught:
+            await MongoDocumentStore(MongoOptions(uri), clock).open()
+        assert SECRET not in str(caught.value)
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lading.service.documents import DocumentStore, DuplicateId, StoreUnavailable
+from lading.service.documents import DocumentStore, DuplicateId, StoreRefused, StoreUnavailable
 from lading.service.documents.sqlite.engine.clock import Boot
 from lading.service.documents.sqlite.store import SqliteDocumentStore
 from lading.service.models.clock import TimeCounter
@@ -51,12 +51,15 @@ async def opened(path: Path) -> AsyncIterator[SqliteDocumentStore]:
         await store.close()
 
 
-async def refusal_to_open(path: Path) -> str:
+async def refusal_to_open(path: Path, kind: type[StoreUnavailable] = StoreRefused) -> str:
     store = SqliteDocumentStore(path, SettableClock(), busy_timeout=SHORT)
     with pytest.raises(StoreUnavailable) as caught:
         await store.open()
+    assert type(caught.value) is kind
     assert str(path) in str(caught.value)
     assert not threads_of_stores()
+    with pytest.raises(StoreUnavailable, match="not open"):
+        await store.get("import")
     return str(caught.value)
 
 
@@ -122,15 +125,34 @@ async def test_close_folds_the_log_into_the_file_and_ends_the_threads(path: Path
 @pytest.mark.gen_test
 async def test_a_folder_that_cannot_be_written(path: Path) -> None:
     # Nobody creates files in /proc, root included.
-    assert "cannot be created" in await refusal_to_open(Path("/proc/self/lading.db"))
+    assert "cannot be created" in await refusal_to_open(Path("/proc/self/lading.db"), StoreUnavailable)
     path.write_bytes(b"")
     assert "cannot be created" in await refusal_to_open(path / "below a file" / "lading.db")
 
 
 @pytest.mark.gen_test
+async def test_a_store_that_could_not_be_opened_is_opened_later(path: Path) -> None:
+    path = path / "lading.db"
+    path.parent.symlink_to("not mounted yet")
+    store = SqliteDocumentStore(path, SettableClock(), busy_timeout=SHORT)
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="cannot be created"):
+                await store.open()
+            with pytest.raises(StoreUnavailable, match="not open"):
+                await store.ping()
+        path.parent.resolve().mkdir()
+        await store.open()
+        await store.ping()
+    finally:
+        await store.close()
+    assert not threads_of_stores()
+
+
+@pytest.mark.gen_test
 async def test_a_folder_in_place_of_the_file(path: Path) -> None:
     path.mkdir()
-    assert "must be able to write" in await refusal_to_open(path)
+    assert "must be able to write" in await refusal_to_open(path, StoreUnavailable)
 
 
 @pytest.mark.gen_test
@@ -244,7 +266,7 @@ async def test_readers_do_not_wait_for_a_writer_and_writers_give_up_in_time(path
 async def test_opening_waits_for_a_lock_and_may_be_cancelled(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        assert "database is locked" in await refusal_to_open(path)
+        assert "database is locked" in await refusal_to_open(path, StoreUnavailable)
         store = SqliteDocumentStore(path, SettableClock(), busy_timeout=SHORT)
         task = asyncio.create_task(store.open())
         await asyncio.sleep(0)

@@ -1,0 +1,93 @@
+"""Opens the document store, again and again while the database is away. Meanwhile the process serves, and says so."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final, Self
+
+from ..config import Settings, SettingsError
+from ..documents import DocumentStore, StoreRefused, StoreUnavailable
+from ..observe.outages import Outage
+
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two tries; the pause doubles with each of them."""
+PATIENCE: Final = 15.0
+"""Seconds that the first try may take before the process begins without it: a missing index may take an hour."""
+
+
+async def open_store(store: DocumentStore, settings: Settings) -> None:
+    """Open the document store.
+
+    Raises:
+        SettingsError: it cannot be used as it is configured; the fault names the option and its place.
+        StoreUnavailable: the database is away.
+    """
+    try:
+        await store.open()
+    except StoreRefused as error:
+        raise SettingsError([settings.fault(error.problem, error.section, error.key)]) from error
+
+
+class Opening:
+    """The opening of a document store, from the beginning of the ``async with`` block.
+
+    Attributes:
+        outage: of the database, until the store is open.
+        task: ends when the store is open; or with ``SettingsError``, as ``open_store``.
+    """
+
+    def __init__(self, store: DocumentStore, settings: Settings, rng: random.Random) -> None:
+        self.outage = Outage("documents")
+        self._store = store
+        self._settings = settings
+        self._rng = rng
+        self._tried = asyncio.Event()
+        self.task = asyncio.create_task(self._run(), name="opening of the documents")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End the task."""
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the store is open."""
+        return self.task.done() and not self.task.cancelled() and self.task.exception() is None
+
+    async def first_try(self) -> None:
+        """Wait until the store is open, or a try has failed; no longer than ``PATIENCE``.
+
+        Raises:
+            SettingsError: as ``open_store``.
+        """
+        tried = asyncio.create_task(self._tried.wait(), name="first try to open the documents")
+        try:
+            await asyncio.wait({self.task, tried}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            tried.cancel()
+        if self.task.done():
+            self.task.result()
+
+    async def before(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Wait until the store is open, then run something that works on it. Never runs it if the opening fails."""
+        await asyncio.wait({self.task})
+        if self.is_done:
+            await run()
+
+    async def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await open_store(self._store, self._settings)
+            except StoreUnavailable as error:
+                self.outage.failed(str(error))
+                self._tried.set()
+                await asyncio.sleep(pause * self._rng.uniform(0.5, 1.0))
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                self.outage.worked()
+                return
