@@ -28,7 +28,8 @@ from ..runtime.descriptors import REMEDY, needed, raise_limit, say_if_short
 from ..runtime.serving import WorkerDied, serve, work
 from ..runtime.signals.handlers import Wishes, obeying
 from ..runtime.signals.reloading import Reloading
-from ..runtime.supervisor import StartRefused, serve_as_child, supervise
+from ..runtime.supervision.child import serve_as_child
+from ..runtime.supervision.supervisor import StartRefused, supervise
 from .common import InOrder, config_option, documents_place, everything_from, refused
 from .config import config_command
 from .demo.run import DemoFailed, run_demo

@@ -74,8 +74,9 @@ def _held_in(storage: str, held: Held) -> dict[str, Any]:
 async def ensure_tickets(connection: Connection) -> None:
     """Create the collection of tickets, which a transaction over several shards cannot do."""
     tickets = connection.collection(TICKETS)
-    change = {"$setOnInsert": {"uses": 0}}
-    await connection.run(lambda: tickets.update_one({"_id": 0}, change, upsert=True))
+    if await connection.run(lambda: tickets.find_one({"_id": 0})) is None:
+        change = {"$setOnInsert": {"uses": 0}}
+        await connection.run(lambda: tickets.update_one({"_id": 0}, change, upsert=True))
 
 
 async def replace_unless_stored(connection: Connection, document: Import, albums: Collection[str] | None) -> bool:

@@ -12,18 +12,17 @@ from pymongo.errors import DuplicateKeyError
 from ...models import Held, Import
 from ...models.clock import Clock, TimeCounter
 from ...models.issuers import Issuer
-from .. import DocumentStore, DuplicateId, StoreUnavailable
+from .. import DocumentStore, DuplicateId
 from .coalescing import Coalescer
 from .connection import LOCAL, Connection, MongoOptions
 from .fields import issuer_fields, rotated_issuer_fields, text, to_import, to_issuer
 from .news import News
 from .queue import MongoImportQueue
 from .records import MongoRecordStore
-from .schema import IMPORTS, ISSUERS, PINGS, QUEUED, RUNNING, STORED_BYTES, WORKERS, check_indexes, ensure_indexes
+from .schema import IMPORTS, ISSUERS, PINGS, QUEUED, RUNNING, STORED_BYTES, WORKERS, check_indexes
 from .search import MongoImportSearch
 from .shares import (
     count_images_in,
-    ensure_tickets,
     find_heir,
     find_images_in,
     find_shared_keys,
@@ -31,7 +30,7 @@ from .shares import (
     replace_unless_stored,
 )
 from .turns import Excluded, Turns
-from .upgrades import ensure_upgraded
+from .upgrades import open_prepared
 from .writes import Insertion, Replacement, Writes
 
 CLAIM_ROUNDS = 10
@@ -75,20 +74,7 @@ class MongoDocumentStore(DocumentStore):
             StoreRefused: see ``Connection.open``; also where an index differs from what it should be.
             StoreUnavailable: the server cannot be reached, or does not work.
         """
-        # Nobody else may use the collections before they are prepared.
-        preparing = self._connection.sibling()
-        try:
-            await preparing.open()
-            await ensure_indexes(preparing)
-            await ensure_upgraded(preparing)
-            await ensure_tickets(preparing)
-            self._connection.take(preparing)
-        except StoreUnavailable as error:
-            if (refusal := preparing.refusal_of(error)) is not None:
-                raise refusal from error
-            raise
-        finally:
-            await preparing.close()
+        await open_prepared(self._connection)
 
     async def close(self) -> None:
         """See ``DocumentStore.close``; waits no longer than operations may take."""

@@ -11,14 +11,38 @@ from typing import Any
 
 from pymongo import UpdateOne
 
+from .. import StoreUnavailable
 from .connection import Connection
 from .fields import event_fields, search_fields, share_fields, to_import
-from .schema import IMPORTS, PINGS
+from .schema import IMPORTS, PINGS, ensure_indexes
+from .shares import ensure_tickets
 
 UPGRADE_BATCH = 1000
 
 Upgrade = Callable[[Connection, Mapping[str, Any]], Awaitable[None]]
 """Upgrades the documents that a condition on ``_id`` names."""
+
+
+async def open_prepared(connection: Connection) -> None:
+    """Open a connection when collections, indexes and documents are as this version needs them.
+
+    Raises:
+        StoreRefused, StoreUnavailable: see ``MongoDocumentStore.open``.
+    """
+    # Nobody else may use the collections before they are prepared.
+    preparing = connection.sibling()
+    try:
+        await preparing.open()
+        await ensure_indexes(preparing)
+        await ensure_upgraded(preparing)
+        await ensure_tickets(preparing)
+        connection.take(preparing)
+    except StoreUnavailable as error:
+        if (refusal := preparing.refusal_of(error)) is not None:
+            raise refusal from error
+        raise
+    finally:
+        await preparing.close()
 
 
 async def ensure_upgraded(connection: Connection) -> None:

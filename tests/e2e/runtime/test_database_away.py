@@ -14,13 +14,18 @@ from lading.plugins.testing.origin import Origin, answer
 from lading.service.documents.sqlite.engine.file import APPLICATION_ID
 from lading.service.documents.sqlite.schema import SCHEMA_VERSION
 from tests.support.servers.mongod import ReplicaSet, replica_set
-from tests.support.servers.processes import Finished, ServiceProcess, lading
+from tests.support.servers.processes import Finished, ServiceProcess, lading, wait_until
 from tests.support.servers.service import CONF, Client, environment, final, running_service, token
 
 
 def downs(process: ServiceProcess) -> list[str]:
     """The parts whose outage the process has logged."""
     return [line["component"] for line in process.lines if line.get("event") == "a component is down"]
+
+
+def events_of(process: ServiceProcess) -> list[str]:
+    """The events that the process has logged."""
+    return [line.get("event", "") for line in process.lines]
 
 
 async def answers_without_a_database(client: Client) -> None:
@@ -69,18 +74,16 @@ async def test_processes_wait_for_mongodb_and_then_work(tmp_path: Path) -> None:
                 await answers_without_a_database(client)
                 mongo.node.start()
                 await until_ready(client)
+                # Of the other child, whose turn to try comes within seconds.
+                await asyncio.to_thread(wait_until, lambda: events_of(service).count("a component recovered") == 2)
                 posted = await client.post_json({"album_id": "imported_album", "url": origin.url("/a.jpg")})
-                while posted.code == 503:  # of the other child, whose turn to try comes within seconds
-                    await asyncio.sleep(0.1)
-                    posted = await client.post_json({"album_id": "imported_album", "url": origin.url("/a.jpg")})
                 assert (await final(client, json.loads(posted.body)["id"]))["status"] == "done"
                 await asyncio.to_thread(worker.wait_for, "a component recovered")
                 assert worker.terminate() == 0
                 assert service.terminate() == 0
     assert downs(worker) == ["documents"]
     assert downs(service) == ["documents"] * 2, "each child says it once"
-    events = {line.get("event") for line in service.lines}
-    assert "a child process died; the supervisor starts it again" not in events
+    assert "a child process died; the supervisor starts it again" not in events_of(service)
     assert [line for line in (*service.lines, *worker.lines) if "text" in line] == []
 
 

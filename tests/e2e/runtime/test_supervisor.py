@@ -14,9 +14,9 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Origin, answer
 from lading.service.api.app import bind
-from lading.service.runtime import standby
-from lading.service.runtime.standby import answering
-from lading.service.runtime.supervisor import LONGEST_PAUSE
+from lading.service.runtime.supervision import standby
+from lading.service.runtime.supervision.standby import answering
+from lading.service.runtime.supervision.supervisor import LONGEST_PAUSE
 from tests.chaos.harm.pids import children_of
 from tests.support.servers.processes import ServiceProcess
 from tests.support.servers.service import CONF, Client, environment, final, token

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lading.service.runtime.signals.handlers import Wishes
-from lading.service.runtime.supervisor import _stop_with_parent, _tell_parent
+from lading.service.runtime.supervision.child import _stop_with_parent, _tell_parent
 
 
 class Stdin:

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from ..api.http.connections.last_answers import last_answer, send_last
-from ..errors.catalogue import ApiError
-from ..models.ids import new_uuid
+from ...api.http.connections.last_answers import last_answer, send_last
+from ...errors.catalogue import ApiError
+from ...models.ids import new_uuid
 
 CONNECTIONS: Final = 64
 """The largest number of concurrent connections; further connections are closed."""
