@@ -81,6 +81,7 @@ setup(
         "motor>=3.7",
         "multipart>=2.0",
         "pillow>=11.3",
+        "prometheus-client>=0.22",
         "pycares>=5.0",
         "pydantic>=2.10",
         "pyjwt>=2.12",

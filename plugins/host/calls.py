@@ -56,7 +56,7 @@ class Caller:
     ) -> None:
         self.name = name
         self.stamp = Stamp(name, raises)
-        self._turns = Turns(concurrency)
+        self._turns = Turns(concurrency, name=f"{kind}.{name}")
         self._kind = kind
         self._observer = observer
         self._watch = watch or Unwatched()

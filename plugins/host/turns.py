@@ -6,10 +6,12 @@ with on_behalf_of(issuer_id):
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import partial
+from typing import NamedTuple
+from weakref import WeakSet
 
 _issuer: ContextVar[str] = ContextVar("lading_issuer", default="")
 
@@ -34,6 +36,14 @@ def present_issuer() -> str:
     return _issuer.get()
 
 
+class Occupancy(NamedTuple):
+    """How many places are in use, how many are free, and how many calls wait for one."""
+
+    in_use: int
+    free: int
+    waiting: int = 0
+
+
 class Turns:
     """So many places. A place that becomes free goes to the issuer that was served longest ago and may have one more.
 
@@ -46,9 +56,15 @@ class Turns:
         leaves_room: whether an issuer may have one more only while it holds fewer places than are free. One issuer
             then holds half of the places at most, two a third each, and so on, and the next one always finds some. It
             is for places that are held for long, where a turn would come too late.
+        name: under which operators see them, see ``named_places``; None for places that nobody asks for.
     """
 
-    def __init__(self, places: int, per_issuer: int | None = None, *, leaves_room: bool = False) -> None:
+    def __init__(
+        self, places: int, per_issuer: int | None = None, *, leaves_room: bool = False, name: str | None = None
+    ) -> None:
+        self.name = name
+        if name is not None:
+            _named.add(self)
         self._free = places
         self._per_issuer = per_issuer or places
         self._leaves_room = leaves_room
@@ -64,6 +80,11 @@ class Turns:
     def taken(self) -> int:
         """The number of places that are held."""
         return self._held.total()
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """The places of this moment."""
+        return Occupancy(self.taken, self._free, sum(map(len, self._waiting.values())))
 
     def take_now(self) -> Callable[[], None] | None:
         """A place for the present issuer, as ``take`` gives it, or None where that would be a wait."""
@@ -151,3 +172,16 @@ class Turns:
             if not place.done():  # its wait has just ended
                 self._hold(issuer)
                 place.set_result(None)
+
+
+_named: WeakSet[Turns] = WeakSet()
+
+
+def named_places() -> Mapping[str, Occupancy]:
+    """The places of this process that have a name, wherever they are; those of one name are added up."""
+    found: dict[str, Occupancy] = {}
+    for turns in tuple(_named):
+        if turns.name is not None:
+            more = turns.occupancy
+            found[turns.name] = Occupancy(*map(sum, zip(found.get(turns.name, (0, 0, 0)), more, strict=True)))
+    return found

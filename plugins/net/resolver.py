@@ -56,7 +56,7 @@ class HostResolver:
         self._policy = policy
         self._timeout = timeout
         self._names = names
-        self._turns = Turns(LOOKUPS, LOOKUPS_PER_TENANT)
+        self._turns = Turns(LOOKUPS, LOOKUPS_PER_TENANT, name="lookups")
 
     async def resolve(self, host: str) -> tuple[str, ...]:
         """Up to six addresses of a host name, each of them allowed, as are all those that were left out.

@@ -3,7 +3,7 @@
 import logging
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -20,6 +20,7 @@ from tornado.httputil import (
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+from ..observe.metrics.meter import NO_METER, Meter
 from .handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
 from .handlers.content import ContentHandler
 from .handlers.cors import CorsPreflightHandler
@@ -115,6 +116,12 @@ ROUTES: Final[Sequence[Route]] = (
     Route("/docs/{file}", DocsFileHandler),
 )
 """Every route, a more special route before a more general one."""
+UNKNOWN: Final = "other"
+"""The route of requests for paths without a route, for metrics."""
+_PATHS: Final[Mapping[type[RequestHandler], str]] = {
+    **{route.handler: route.path for route in ROUTES},
+    CorsPreflightHandler: "cors-preflight",
+}
 
 
 class LadingApplication(Application):
@@ -141,15 +148,22 @@ class LadingApplication(Application):
         return super().get_handler_delegate(request, target_class, target_kwargs, *args, **kwargs)
 
 
-def make_app(resources: Resources) -> Application:
-    """The application: every route with the value of its handler, and one log line for each request."""
+def make_app(resources: Resources, meter: Meter = NO_METER) -> Application:
+    """The application: every route with the value of its handler. Each request has one log line, and is measured."""
+
+    def finished(handler: RequestHandler) -> None:
+        request = handler.request
+        route = _PATHS.get(type(handler), UNKNOWN)
+        meter.request(route, request.method or "", handler.get_status(), request.request_time())
+        log_request(handler)
+
     # Tornado parses every query for itself. The limit on the head bounds the query, and Lading's own parser judges it.
     set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=2**31)))
     return LadingApplication(
         [(route.pattern, route.handler, _arguments(resources, route.uses)) for route in ROUTES],
         default_handler_class=NotFoundHandler,
         default_handler_args=_arguments(resources, ""),
-        log_function=log_request,
+        log_function=finished if meter is not NO_METER else log_request,
     )
 
 

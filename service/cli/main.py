@@ -28,7 +28,7 @@ from ..runtime.descriptors import REMEDY, needed, raise_limit, say_if_short
 from ..runtime.serving import WorkerDied, serve, work
 from ..runtime.signals.handlers import Wishes, obeying
 from ..runtime.signals.reloading import Reloading
-from ..runtime.supervision.child import serve_as_child
+from ..runtime.supervision.child import inherited_share, serve_as_child
 from ..runtime.supervision.supervisor import StartRefused, supervise
 from .common import InOrder, config_option, documents_place, everything_from, refused
 from .config import config_command
@@ -80,6 +80,8 @@ def demo_command(directory: Path, port: int, once: bool) -> None:
 @click.option("--processes", type=click.IntRange(1, 64), help="Number of processes, instead of [service] processes.")
 @click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)
 @click.option("--admin-fd", "admin_descriptors", type=int, multiple=True, hidden=True)
+@click.option("--board-fd", "board", type=int, hidden=True)
+@click.option("--child", type=int, default=1, hidden=True)
 def serve_command(
     config: Path | None,
     address: str | None,
@@ -87,6 +89,8 @@ def serve_command(
     processes: int | None,
     descriptors: tuple[int, ...],
     admin_descriptors: tuple[int, ...],
+    board: int | None,
+    child: int,
 ) -> None:
     """Run the service.
 
@@ -105,9 +109,10 @@ def serve_command(
     _refuse(refusals(settings))
     run = _Run(config, environ, settings, components)
     if descriptors:
+        share = inherited_share(admin_descriptors, board, child)
         run.until_stopped(
             lambda wishes, reloading: serve_as_child(
-                settings, components, SystemClock(), wishes, reloading, descriptors, admin_descriptors
+                settings, components, SystemClock(), wishes, reloading, descriptors, share
             )
         )
     elif settings.service.processes == 1:

@@ -101,6 +101,24 @@ class Summary:
     is_whole: bool
 
 
+class Figures(NamedTuple):
+    """How many imports are not final.
+
+    Attributes:
+        waiting: for their bytes.
+        queued: those that are due.
+        delayed: queued, and due later.
+        running: claimed.
+        oldest_seconds: for how long the import has been due that has been due the longest; 0 if none is due.
+    """
+
+    waiting: int
+    queued: int
+    delayed: int
+    running: int
+    oldest_seconds: float
+
+
 class ImportQueue(ABC):
     """Counts and lists imports which are not done. Its methods raise ``StoreUnavailable``, and may be called
     concurrently, as ``DocumentStore``'s. Deleted imports are not found.
@@ -116,6 +134,15 @@ class ImportQueue(ABC):
     @abstractmethod
     async def entries(self, wanted: Selection, limit: int, *, examine: int = EXAMINED) -> Sequence[Entry]:
         """Up to ``limit`` of the imports that are meant, in no order."""
+
+    @abstractmethod
+    async def figures(self, now: datetime) -> Figures:
+        """The numbers of all imports that are not final, deleted ones included. No document is read for it, but its
+        cost depends on how many they are: callers remember the answer for a while.
+
+        Args:
+            now: the time by the store's clock.
+        """
 
 
 def entry_of(document: Import) -> Entry:

@@ -71,7 +71,7 @@ class StoredImage:
 
 def places_for_downloads(limit: int) -> Places:
     """The places of so many images that are being sent; ``too_many_downloads`` beyond them."""
-    return Places(limit, lambda: ApiError("too_many_downloads", retry_after=RETRY_AFTER_DOWNLOADS))
+    return Places(limit, lambda: ApiError("too_many_downloads", retry_after=RETRY_AFTER_DOWNLOADS), name="downloads")
 
 
 @dataclass(frozen=True, slots=True)

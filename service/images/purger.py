@@ -96,7 +96,7 @@ class Purger:
             expired = document.expired(CONTENT_EXPIRED, self.clock.now())
             expired = await self.images.outbox.with_event(document, expired)
             if await self.store.update(expired):
-                self.images.outbox.written(expired)
+                self.images.outbox.written(document, expired)
                 log.info("an import expired: its bytes did not arrive", import_id=document.id)
                 await self.images.removal.settle_quietly(expired)
 

@@ -138,7 +138,7 @@ class Removal:
             with told_as_outage():
                 after = await self.outbox.with_event(document, transition(document, self.clock.now()))
                 if await self.store.update(after):
-                    self.outbox.written(after)
+                    self.outbox.written(document, after)
                     return after
                 document = await self.store.get(document.id) or document
         raise contended()
@@ -173,7 +173,7 @@ class Removal:
                 taken_id = None if namesake is None or namesake.id == heir.id else namesake.image_id
                 adopted = await self.outbox.with_event(heir, heir.adopted(image, taken_id, self.clock.now()))
                 if await self.store.update(adopted):
-                    self.outbox.written(adopted)
+                    self.outbox.written(heir, adopted)
                     log.info("passed an image on to a duplicate", import_id=document.id, to=heir.id)
                     return _Fate.PASSED_ON
         raise contended()

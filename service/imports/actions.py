@@ -113,7 +113,7 @@ class Lives:
             with told_as_outage():
                 after = await self.outbox.with_event(document, after)
                 if await self.store.update(after):
-                    self.outbox.written(after)
+                    self.outbox.written(document, after)
                     self.changes.tell(after.id, after.organization_id)
                     return after
                 found = await self.store.get(document.id)

@@ -30,7 +30,9 @@ class Waiting:
     store: DocumentStore
     changes: Changes
     longest: float
-    places: Turns = field(default_factory=lambda: Turns(MAX_WAITING, WAITING_PER_ISSUER, leaves_room=True))
+    places: Turns = field(
+        default_factory=lambda: Turns(MAX_WAITING, WAITING_PER_ISSUER, leaves_room=True, name="waits")
+    )
 
     def applied(self, wanted: int | None, issuer_id: str) -> float | None:
         """Seconds that Lading waits for a client that asked for ``wanted`` seconds; None if it does not wait."""

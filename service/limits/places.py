@@ -17,10 +17,18 @@ class Places:
         places: of all issuers, at least 1.
         refused: makes the error for a request without a place.
         per_issuer: of one issuer; without it, an issuer may hold as many as it leaves free.
+        name: under which operators see them.
     """
 
-    def __init__(self, places: int, refused: Callable[[], ApiError], per_issuer: int | None = None) -> None:
-        self._turns = Turns(places, per_issuer, leaves_room=True)
+    def __init__(
+        self,
+        places: int,
+        refused: Callable[[], ApiError],
+        per_issuer: int | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
+        self._turns = Turns(places, per_issuer, leaves_room=True, name=name)
         self._refused = refused
 
     @property

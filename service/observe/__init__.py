@@ -1,4 +1,4 @@
-"""What operators see: logs, traces of attempts, outages, readiness.
+"""What operators see: logs, metrics, traces of attempts, outages, readiness.
 
 It may use ``errors``, ``documents`` and ``models``.
 Begin with ``logs``.

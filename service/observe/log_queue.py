@@ -49,6 +49,7 @@ class _Queued(QueueHandler):
 
     Attributes:
         dropped: lines that were dropped and not told of yet.
+        dropped_ever: all lines that were dropped.
     """
 
     queue: "Queue[logging.LogRecord]"
@@ -57,7 +58,7 @@ class _Queued(QueueHandler):
         super().__init__(Queue(max_lines))
         self.setFormatter(formatter)
         self.lines = lines
-        self.dropped = 0
+        self.dropped = self.dropped_ever = 0
         self.writer: int | None = None
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -68,6 +69,7 @@ class _Queued(QueueHandler):
             self.queue.put_nowait(record)
         except Full:
             self.dropped += 1  # under this handler's lock
+            self.dropped_ever += 1
 
     def take_dropped(self) -> int:
         """How many lines were dropped since this was asked last."""
@@ -97,6 +99,11 @@ class _Writer(QueueListener):
             self.queue.put(self._sentinel, timeout=LAST_CHANCE)  # type: ignore[attr-defined]
         if self._thread is not None:
             self._thread.join(LAST_CHANCE)
+
+
+def dropped_lines() -> int:
+    """The number of lines that this process has dropped so far."""
+    return sum(handler.dropped_ever for handler in logging.getLogger().handlers if isinstance(handler, _Queued))
 
 
 @contextmanager

@@ -4,8 +4,9 @@ import logging
 
 import structlog
 
-from ...plugins.host.record import PluginCall
+from ...plugins.host.record import Observer, PluginCall
 from ...plugins.host.watch import Blocking
+from .metrics.meter import NO_METER, Meter
 
 log = structlog.get_logger(__name__)
 _std = logging.getLogger(__name__)
@@ -22,6 +23,20 @@ def log_call(call: PluginCall) -> None:
             outcome=call.outcome,
             seconds=round(call.seconds, 6),
         )
+
+
+def observer_for(meter: Meter) -> Observer:
+    """An observer that logs each call and tells the meter of it."""
+    if meter is NO_METER:
+        return log_call
+    measure, is_logged = meter.plugin_call, _std.isEnabledFor
+
+    def observe(call: PluginCall) -> None:
+        measure(call)
+        if is_logged(logging.DEBUG):
+            log_call(call)
+
+    return observe
 
 
 def log_blocking(blocking: Blocking) -> None:

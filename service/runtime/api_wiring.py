@@ -176,7 +176,7 @@ def _streams(options: EventsSettings) -> Places:
     def refused() -> ApiError:
         return ApiError("too_many_streams", retry_after=RETRY_AFTER_STREAMS)
 
-    return Places(options.max_streams, refused, options.per_issuer)
+    return Places(options.max_streams, refused, options.per_issuer, name="streams")
 
 
 def _batches(parts: Parts, imports: Imports, actions: Actions, receiving: Receiving) -> BatchesApi:

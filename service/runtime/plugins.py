@@ -8,6 +8,7 @@ from ...plugins.capabilities import SupportsFormats, SupportsLongUrls
 from ...plugins.contracts import Fetcher, TypeDetector
 from ...plugins.errors import PluginError, PluginFault
 from ...plugins.host.guards import GuardedDetector, GuardedFetcher
+from ...plugins.host.record import Observer
 from ...plugins.host.registry import Plugin
 from ...plugins.host.watch import Watch
 from ..config import Component, Components, Settings
@@ -15,7 +16,9 @@ from ..observe.plugin_calls import log_call
 from ..storages.routes import Storages
 
 
-def storages_for(settings: Settings, components: Components, watch: Watch | None = None) -> Storages:
+def storages_for(
+    settings: Settings, components: Components, watch: Watch | None = None, observer: Observer = log_call
+) -> Storages:
     """The configured storages, each behind its guard. Must be called inside the running event loop.
 
     Raises:
@@ -28,7 +31,7 @@ def storages_for(settings: Settings, components: Components, watch: Watch | None
             name=name,
             deadline=options.deadline,
             max_concurrency=options.concurrency,
-            observer=log_call,
+            observer=observer,
             watch=watch,
         )
         for name, component in components.storages.items()
@@ -37,7 +40,11 @@ def storages_for(settings: Settings, components: Components, watch: Watch | None
 
 
 def fetchers_for(
-    settings: Settings, components: Components, stack: AsyncExitStack, watch: Watch | None = None
+    settings: Settings,
+    components: Components,
+    stack: AsyncExitStack,
+    watch: Watch | None = None,
+    observer: Observer = log_call,
 ) -> Mapping[str, GuardedFetcher]:
     """The configured fetchers behind their guards, by URL scheme; ``stack`` closes them.
 
@@ -53,7 +60,7 @@ def fetchers_for(
             component.plugin.name,
             settings.fetch.deadline,
             concurrency=settings.fetch.concurrency,
-            observer=log_call,
+            observer=observer,
             watch=watch,
         )
         stack.push_async_callback(fetcher.close)
@@ -62,7 +69,11 @@ def fetchers_for(
 
 
 def detectors_for(
-    settings: Settings, components: Components, stack: AsyncExitStack, watch: Watch | None = None
+    settings: Settings,
+    components: Components,
+    stack: AsyncExitStack,
+    watch: Watch | None = None,
+    observer: Observer = log_call,
 ) -> tuple[TypeDetector, ...]:
     """The configured detectors behind their guards, in the order in which Lading asks them; see ``fetchers_for``."""
     detectors = []
@@ -72,7 +83,7 @@ def detectors_for(
             component.plugin.name,
             settings.detect.deadline,
             concurrency=settings.detect.concurrency,
-            observer=log_call,
+            observer=observer,
             watch=watch,
         )
         stack.push_async_callback(detector.close)

@@ -29,7 +29,7 @@ from ..documents import StoreUnavailable
 from ..models.clock import Clock
 from ..observe.readiness import Readiness
 from ..work.worker import Worker
-from .admin import administered
+from .admin.listener import ALONE, Admin, Share
 from .api_wiring import make_readiness, make_resources
 from .collector import settle
 from .disk_space import say_if_short
@@ -60,7 +60,7 @@ async def serve(
     reloading: Reloading,
     *,
     inherited: Sequence[socket.socket] = (),
-    inherited_admin: Sequence[socket.socket] = (),
+    share: Share = ALONE,
     listening: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the service until somebody wishes it to stop.
@@ -72,7 +72,7 @@ async def serve(
         wishes: what somebody wants from the process.
         reloading: reloads the configuration.
         inherited: listening sockets from a supervisor; without any, this binds the configured address.
-        inherited_admin: the same of the admin listener.
+        share: the process's part in the admin listener.
         listening: called when the service answers requests.
 
     Raises:
@@ -80,7 +80,7 @@ async def serve(
         SettingsError: the database cannot be used as it is configured.
         WorkerDied: the embedded worker failed.
     """
-    async with running(settings, components, clock, inherited=inherited, inherited_admin=inherited_admin) as service:
+    async with running(settings, components, clock, inherited=inherited, share=share) as service:
         parts = service.parts
         settle()
         log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
@@ -103,12 +103,13 @@ async def work(settings: Settings, components: Components, clock: Clock, wishes:
         SettingsError: the database cannot be used as it is configured.
         WorkerDied: the worker failed.
     """
-    async with open_parts(settings, components, clock) as parts:
+    admin = Admin(settings, ALONE)
+    async with open_parts(settings, components, clock, admin.meter) as parts:
         await _first_ping(parts)
         worker = make_worker(parts)
         progress = _in_the_background(parts, parts.progress.run, "progress")
-        admin = administered(parts, make_readiness(parts))
-        async with admin, progress, _sending_webhooks(parts), _worker_running(parts, worker) as task:
+        listening = admin.listening(parts, make_readiness(parts), worker)
+        async with listening, progress, _sending_webhooks(parts), _worker_running(parts, worker) as task:
             settle()
             log.info("working", documents=settings.documents.backend, pid=os.getpid())
             await say_if_short(settings, components, parts.spools, receives=False)
@@ -151,22 +152,23 @@ async def running(
     clock: Clock,
     *,
     inherited: Sequence[socket.socket] = (),
-    inherited_admin: Sequence[socket.socket] = (),
+    share: Share = ALONE,
 ) -> AsyncIterator[RunningService]:
     """A listening service with its embedded worker; on exit, everything stops in order. Arguments and errors: see
     ``serve``.
     """
     options = settings.service
     sockets = patient(inherited or listen(options.address, options.port))
+    admin = Admin(settings, share)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(close_all, sockets)
-        parts = await stack.enter_async_context(open_parts(settings, components, clock))
+        parts = await stack.enter_async_context(open_parts(settings, components, clock, admin.meter))
         await _first_ping(parts)
         await stack.enter_async_context(_sending_webhooks(parts))
         worker = make_worker(parts) if settings.worker.enabled else None
         task = await stack.enter_async_context(_worker_running(parts, worker)) if worker else None
         resources = _resources(parts, worker)
-        admin_url = await stack.enter_async_context(administered(parts, resources.readiness, inherited_admin))
+        admin_url = await stack.enter_async_context(admin.listening(parts, resources.readiness, worker))
         for run, name in (
             (parts.progress.run, "progress"),
             (make_purger(parts).run, "purger"),
@@ -178,7 +180,7 @@ async def running(
         stack.push_async_callback(resources.events.events.feeds.close)
         stack.push_async_callback(resources.imports.imports.backlog.close)
         server = make_server(
-            make_app(resources),
+            make_app(resources, parts.meter),
             resources.common.in_flight,
             head_max_bytes=options.head_max_bytes,
             idle_timeout=options.idle_timeout,

@@ -21,10 +21,13 @@ from ..documents.sqlite.store import SqliteDocumentStore
 from ..images.operations import Images, places_for_downloads
 from ..images.purger import Purger
 from ..imports.events.progress import Progress
+from ..limits.places import Places
 from ..limits.quotas import Quotas
 from ..models.clock import Clock
 from ..observe.logs import set_level
-from ..observe.plugin_calls import log_blocking
+from ..observe.metrics.meter import NO_METER, Meter
+from ..observe.metrics.stores import measure
+from ..observe.plugin_calls import log_blocking, observer_for
 from ..secrets.vault import Vault
 from ..storages.backfill import Copyist, Mirroring
 from ..storages.mirror import Mirror
@@ -68,8 +71,10 @@ class Parts:
     changes: Changes
     progress: Progress
     awake: AwakeClock
+    downloads: Places
     formats: Mapping[str, frozenset[str]] | None = None
     longest_url: int = 0
+    meter: Meter = NO_METER
     webhooks: WebhookParts | None = None
     reloadables: Reloadables = field(default_factory=Reloadables)
 
@@ -81,7 +86,7 @@ class Parts:
     @property
     def outbox(self) -> Outbox:
         """The outbox that writers of documents fill."""
-        return Outbox() if self.webhooks is None else self.webhooks.outbox
+        return Outbox(self.meter) if self.webhooks is None else self.webhooks.outbox
 
 
 def make_store(settings: Settings, clock: Clock) -> DocumentStore:
@@ -109,8 +114,10 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, components: Components, clock: Clock) -> AsyncIterator[Parts]:
-    """Open the store and the plugins; close them on exit.
+async def open_parts(
+    settings: Settings, components: Components, clock: Clock, meter: Meter = NO_METER
+) -> AsyncIterator[Parts]:
+    """Open the store and the plugins, all of them measured by ``meter``; close them on exit.
 
     If the database is away, the store is opened while the block runs: until then its methods raise
     ``StoreUnavailable``.
@@ -123,14 +130,17 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         store = make_store(settings, clock)
         stack.push_async_callback(store.close)
         opening = await stack.enter_async_context(Opening(store, settings, rng))
+        if meter is not NO_METER:
+            measure(store, meter)
         await opening.first_try()
         awake = AwakeClock()
         stack.enter_context(awake.ticking())
         # A blocked loop sends no heartbeat, and the leases must not be lost with it.
         limit = min(settings.worker.blocking_limit, settings.worker.lease / 2)
         watch = stack.enter_context(Watch(log_blocking, limit))
-        fetchers = fetchers_for(settings, components, stack, watch)
-        storages = storages_for(settings, components, watch)
+        observer = observer_for(meter)
+        fetchers = fetchers_for(settings, components, stack, watch, observer)
+        storages = storages_for(settings, components, watch, observer)
         stack.push_async_callback(storages.close)
         worker = settings.worker
         executor = ThreadPoolExecutor(min(32, worker.concurrency), thread_name_prefix="spool")
@@ -142,7 +152,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
         spools = make_spools(settings, files, executor)
         importer = Importer(
             fetchers=fetchers,
-            detectors=detectors_for(settings, components, stack, watch),
+            detectors=detectors_for(settings, components, stack, watch, observer),
             storage=storages.backend,
             storage_name=storages.main,
             files=files,
@@ -152,6 +162,7 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             admit=quotas.hold,
             duplicates=Duplicates(store, clock),
             progress=progress,
+            meter=meter,
         )
         kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
         reloadables = Reloadables()
@@ -173,9 +184,11 @@ async def open_parts(settings: Settings, components: Components, clock: Clock) -
             changes=Changes(),
             progress=progress,
             awake=awake,
+            downloads=places_for_downloads(settings.images.max_downloads),
             formats=formats_of(components),
             longest_url=longest_url_of(components),
-            webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng),
+            meter=meter,
+            webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng, meter),
             reloadables=reloadables,
         )
 
@@ -223,6 +236,7 @@ def make_worker(parts: Parts) -> Worker:
         changes=parts.changes,
         outbox=parts.outbox,
         awake=parts.awake,
+        meter=parts.meter,
     )
     return Worker(
         store=parts.store,
@@ -250,7 +264,7 @@ def make_images(parts: Parts) -> Images:
         store=parts.store,
         storages=parts.storages,
         clock=parts.clock,
-        downloads=places_for_downloads(options.max_downloads),
+        downloads=parts.downloads,
         signers=signers if options.redirect else {},
         url_lifetime=timedelta(seconds=options.redirect_lifetime),
         outbox=parts.outbox,

@@ -1,13 +1,14 @@
 """The transactional outbox: the write that makes an event true also puts the event into the outbox of its import."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import tzinfo
 from typing import Any
 
 import structlog
 
 from ..models import Import
+from ..observe.metrics.meter import NO_METER, Meter
 from ..secrets.vault import SecretsUnreadable, Vault
 from .directory import EndpointDirectory
 from .events import about, event, event_id, event_type_of
@@ -16,7 +17,14 @@ log = structlog.get_logger(__name__)
 
 
 class Outbox:
-    """The outbox of a service without webhooks, which stays empty. Writers of documents know no other."""
+    """The outbox of a service without webhooks, which stays empty. Writers of documents know no other.
+
+    Args:
+        meter: counts the imports that end.
+    """
+
+    def __init__(self, meter: Meter = NO_METER) -> None:
+        self._meter = meter
 
     async def with_event(self, before: Import, after: Import) -> Import:
         """The document to write for a transition: with the event that the transition makes true, if anybody listens.
@@ -31,25 +39,41 @@ class Outbox:
         del before
         return after
 
-    def written(self, document: Import) -> None:
-        """The writer calls this when the result of ``with_event`` is durable."""
+    def written(self, before: Import, after: Import) -> None:
+        """The writer calls this once when a transition is durable.
+
+        Args:
+            before: as for ``with_event``.
+            after: the result of ``with_event``.
+        """
+        if after.status.is_final and not before.status.is_final:
+            self._meter.import_ended(after)
 
 
-@dataclass(frozen=True, slots=True)
 class WebhookOutbox(Outbox):
     """See ``Outbox``. An import without a listener costs nothing.
 
-    Attributes:
+    Args:
         directory: the endpoints that listen.
         vault: decrypts the webhook url of an import, and encrypts it again for the outbox.
         timezone: of the times in events.
         added: called after an event was written, so that the announcer looks at once.
+        meter: see ``Outbox``.
     """
 
-    directory: EndpointDirectory
-    vault: Vault
-    timezone: tzinfo
-    added: Callable[[], None]
+    def __init__(
+        self,
+        directory: EndpointDirectory,
+        vault: Vault,
+        timezone: tzinfo,
+        added: Callable[[], None],
+        meter: Meter = NO_METER,
+    ) -> None:
+        super().__init__(meter)
+        self._directory = directory
+        self._vault = vault
+        self._timezone = timezone
+        self._added = added
 
     async def with_event(self, before: Import, after: Import) -> Import:
         """See ``Outbox.with_event``."""
@@ -57,24 +81,25 @@ class WebhookOutbox(Outbox):
         if kind is None:
             return after
         url = self._own_url(before)
-        if url is None and not any(one.wants(kind) for one in await self.directory.of(after.issuer_id)):
+        if url is None and not any(one.wants(kind) for one in await self._directory.of(after.issuer_id)):
             return after
         entry: dict[str, Any] = {
             "id": event_id(after),
-            "event": event(kind, about(after, self.timezone), after.updated_at, self.timezone),
-            "url": None if url is None else self.vault.seal_text(url),
+            "event": event(kind, about(after, self._timezone), after.updated_at, self._timezone),
+            "url": None if url is None else self._vault.seal_text(url),
         }
         return replace(after, new_events=(entry,))
 
-    def written(self, document: Import) -> None:
+    def written(self, before: Import, after: Import) -> None:
         """See ``Outbox.written``."""
-        if document.new_events:
-            self.added()
+        super().written(before, after)
+        if after.new_events:
+            self._added()
 
     def _own_url(self, document: Import) -> str | None:
         """The webhook url of the import itself; None without one, or if no key decrypts it."""
         try:
-            return self.vault.webhook_url(document)
+            return self._vault.webhook_url(document)
         except SecretsUnreadable as error:
             log.error("cannot decrypt the webhook of an import", import_id=document.id, reason=str(error))  # noqa: TRY400  # its text says it all
             return None

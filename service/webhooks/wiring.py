@@ -9,6 +9,7 @@ from ...plugins.host.guards import GuardedFetcher
 from ..config import Settings
 from ..documents import DocumentStore
 from ..models.clock import Clock
+from ..observe.metrics.meter import NO_METER, Meter
 from ..secrets.vault import Vault
 from .delivery.announcer import Announcer
 from .delivery.attempt import Attempting
@@ -53,6 +54,7 @@ def make_webhooks(
     vault: Vault,
     clock: Clock,
     rng: random.Random,
+    meter: Meter = NO_METER,
 ) -> WebhookParts | None:
     """Construct the parts, inside the running event loop; None if ``[webhooks]`` are off."""
     options = settings.webhooks
@@ -70,13 +72,14 @@ def make_webhooks(
         per_host=options.per_host,
         poll_interval=settings.worker.poll_interval,
         timeout=options.timeout,
+        meter=meter,
     )
     announcer = Announcer(
         store, directory, vault, clock, rng, keep, settings.worker.poll_interval, announced=deliverer.wake
     )
     endpoints = Endpoints(store, directory, posting, vault, clock, options.endpoints)
     return WebhookParts(
-        outbox=WebhookOutbox(directory, vault, timezone, announcer.wake),
+        outbox=WebhookOutbox(directory, vault, timezone, announcer.wake, meter),
         announcer=announcer,
         deliverer=deliverer,
         api=Webhooks(endpoints, DeliveryLog(store, endpoints, clock, timezone, keep, deliverer.wake)),

@@ -19,6 +19,7 @@ from ..images.removal import Removal
 from ..limits.quotas import Quotas
 from ..models import Failure, Import, Status
 from ..models.clock import Clock
+from ..observe.metrics.meter import NO_METER, Meter
 from ..observe.traces import traced
 from ..secrets.vault import SecretsUnreadable
 from ..webhooks.outbox import Outbox
@@ -90,6 +91,7 @@ class Attempts:
         outbox: takes the events of finished imports.
         awake: knows whether this process stood still during an attempt.
         removal: removes objects that attempts leave behind when imports end.
+        meter: learns of the phases of every attempt.
     """
 
     store: DocumentStore
@@ -104,6 +106,7 @@ class Attempts:
     under_way: set[str] = field(default_factory=set)
     outbox: Outbox = field(default_factory=Outbox)
     awake: AwakeClock = field(default_factory=AwakeClock)
+    meter: Meter = NO_METER
 
     async def run(self, document: Import) -> Ended:
         """Make one attempt at a claimed import and write its result.
@@ -122,6 +125,7 @@ class Attempts:
                 finally:
                     self.under_way.discard(document.id)
             took = time.monotonic() - started
+            self.meter.phases(trace.phases)
             has_left, ended_at = self.importer.has_left(document.id), self.clock.now()
 
             def recorded(running: Import, after: Import) -> Import:

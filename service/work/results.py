@@ -80,11 +80,11 @@ class Result:
                 await self._share(other.found)
                 continue
             if is_written:
-                self._outbox.written(after)
+                self._outbox.written(self._before, after)
                 return after
             present = await self._store.get(self._claimed.id)
             if present is not None and _is_same(present, after):  # by an earlier call whose answer was lost
-                self._outbox.written(after)
+                self._outbox.written(self._before, after)
                 return after
             if present is None or not _is_of_worker(present, self._claimed):
                 return None

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from ...plugins.host.turns import Occupancy
 from ..models import Import
 from .politeness import Politeness
 
@@ -52,6 +53,11 @@ class Slots:
     def free(self) -> int:
         """The number of imports that may still be claimed."""
         return self._limits.concurrency - len(self._running) - len(self._waiting)
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """The slots as operators see them: of running imports, free ones, and the imports that wait."""
+        return Occupancy(len(self._running), max(0, self.free), len(self._waiting))
 
     @property
     def held(self) -> Collection[Import]:

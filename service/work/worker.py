@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 class Worker:
     """Runs imports until it is stopped. ``run`` owns every task of the worker; ``cancellation`` explains
-    ``has_stopped``.
+    ``has_stopped``, and ``slots`` are for operators to see.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Worker:
             now=attempts.awake.now,
         )
         self._pauses = PauseWatch(store, self.wake)
-        self._slots = Slots(options.limits, self._politeness, self._pauses.covers)
+        self._slots = self.slots = Slots(options.limits, self._politeness, self._pauses.covers)
         self._leases = Leases(store, options.lease)
         self._lease_of: dict[str, Lease] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}

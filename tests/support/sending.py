@@ -136,7 +136,7 @@ class Sending:
         await self.store.add(before)
         after = await self.outbox.with_event(before, before.failed(FAILURE, "url", self.clock.now()))
         assert await self.store.update(after)
-        self.outbox.written(after)
+        self.outbox.written(before, after)
         stored = await self.store.get(after.id)
         assert stored is not None
         return stored

@@ -170,7 +170,7 @@ class ChildPool:
         self._recycle_after = recycle_after
         self._max_line = max_line
         # A slot is held for a child from before its start until it is idle or gone.
-        self._slots = Turns(processes)
+        self._slots = Turns(processes, name="decoders")
         self._children: set[_Child] = set()
         self._idle: list[_Child] = []
         self._endings: set[asyncio.Task[None]] = set()

@@ -65,7 +65,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._names)
         self._client = HttpClient(options, self._targets.addresses, resolver)
         self._hops = Hops(options, self._targets, resolver, self._client)
-        self._slots = Turns(options.connections)
+        self._slots = Turns(options.connections, name="connections")
         self._clocks: set[FetchClock] = set()
         self._closed = False
 

@@ -9,7 +9,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from ...observe.readiness import Readiness
-from .handlers import AdminHandler, LivenessHandler, MissingHandler, PartsHandler
+from .handlers import AdminHandler, LivenessHandler, MetricsHandler, MissingHandler, PartsHandler, Scrape
 
 HEAD_MAX_BYTES: Final = 16 * 1024
 BODY_MAX_BYTES: Final = 64 * 1024
@@ -25,9 +25,11 @@ class AdminResources:
 
     Attributes:
         readiness: the parts of this process.
+        scrape: gives the metrics of all processes of the service.
     """
 
     readiness: Readiness
+    scrape: Scrape
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class AdminRoute:
 ADMIN_ROUTES: Final[Sequence[AdminRoute]] = (
     AdminRoute("/healthz", LivenessHandler),
     AdminRoute("/readyz", PartsHandler, "readiness"),
+    AdminRoute("/metrics", MetricsHandler, "scrape"),
 )
 """Every route of the admin listener. Operations on the queue and on workers belong below ``/admin/``."""
 

@@ -1,6 +1,7 @@
 """The handlers of the admin listener. Their answers may tell what is internal: only the operator reaches them."""
 
 import uuid
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,6 +12,9 @@ from ...errors.catalogue import ApiError, problem_of, reason_phrase
 from ...models.representation import encode
 from ...observe.readiness import Part, Readiness
 from ..http.methods import methods_of
+
+Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
+"""Gives the metrics as text, with its media type, for an ``Accept`` header."""
 
 JSON: Final = "application/json; charset=utf-8"
 PROBLEM: Final = "application/problem+json"
@@ -87,6 +91,20 @@ class PartsHandler(AdminHandler):
             HTTPStatus.OK if status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE,
             {"status": status, "parts": {part.name: _shown(part) for part in parts}},
         )
+
+    head = get
+
+
+class MetricsHandler(AdminHandler):
+    """Metrics in Prometheus' text format, or OpenMetrics if the client asks for it."""
+
+    resource: Scrape
+
+    async def get(self) -> None:
+        """200."""
+        text, media_type = await self.resource(self.request.headers.get("Accept", ""))
+        self.set_header("Content-Type", media_type)
+        self.finish(text)
 
     head = get
 

@@ -27,3 +27,12 @@ class AdminSettings(Section):
             " processes of a service share one listener; a worker on the same machine needs a port of its own."
         ),
     )
+    issuer_series: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description=(
+            "Number of issuers whose imports each process counts by issuer, in lading_issuer_imports_total. Further"
+            " issuers count as other. 0 counts no import by issuer."
+        ),
+    )

@@ -1,11 +1,12 @@
 """What operators see of the reference store's queue. See ``ImportQueue``; each reading looks at every import."""
 
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from ...models import Import, Status
-from ..queue import EXAMINED, Entry, Group, ImportQueue, Selection, Summary, entry_of
+from ..queue import EXAMINED, Entry, Figures, Group, ImportQueue, Selection, Summary, entry_of
 
 
 class MemoryImportQueue(ImportQueue):
@@ -29,6 +30,19 @@ class MemoryImportQueue(ImportQueue):
     async def entries(self, wanted: Selection, limit: int, *, examine: int = EXAMINED) -> Sequence[Entry]:
         """See ``ImportQueue.entries``."""
         return self._find(wanted, examine)[0][:limit]
+
+    async def figures(self, now: datetime) -> Figures:
+        """See ``ImportQueue.figures``."""
+        imports = [*self._imports()]
+        statuses = Counter(document.status for document in imports)
+        due = [one.run_at for one in imports if one.status is Status.QUEUED and one.run_at <= now]
+        return Figures(
+            waiting=statuses[Status.WAITING],
+            queued=len(due),
+            delayed=statuses[Status.QUEUED] - len(due),
+            running=statuses[Status.RUNNING],
+            oldest_seconds=(now - min(due, default=now)).total_seconds(),
+        )
 
     def _find(self, wanted: Selection, examine: int) -> tuple[Sequence[Entry], bool]:
         """What is meant of the latest imports of the state, and whether there are no others to look at."""

@@ -72,7 +72,7 @@ class Connection:
         self.clock = self._steady or clock
         self._client: AsyncIOMotorClient[dict[str, Any]] | None = None
         self._collections: dict[tuple[str, str | None], AsyncIOMotorCollection[dict[str, Any]]] = {}
-        self._places = Turns(options.pool_size)
+        self._places = Turns(options.pool_size, name="mongo")
         self._is_measured = False
 
     async def open(self) -> None:

@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from ...models import Status
-from ..queue import EXAMINED, Entry, Group, ImportQueue, Selection, Summary
+from ..queue import EXAMINED, Entry, Figures, Group, ImportQueue, Selection, Summary
 from .engine.threads import ConnectionThreads
 from .rows import from_milliseconds, to_milliseconds
 
@@ -48,6 +49,24 @@ class SqliteImportQueue(ImportQueue):
         values = {**_values(wanted), "count": examine, "limit": limit}
         rows = await self._readers.run(lambda connection: connection.execute(query, values).fetchall())
         return [_entry(row, wanted.status) for row in rows]
+
+    async def figures(self, now: datetime) -> Figures:
+        """See ``ImportQueue.figures``."""
+        moment = to_milliseconds(now)
+        return await self._readers.run(lambda connection: _figures(connection, moment))
+
+
+def _figures(connection: sqlite3.Connection, now: int) -> Figures:
+    """Each count reads an index alone."""
+    waiting, running = (
+        connection.execute(f"SELECT count(*) FROM imports WHERE status = '{status}'").fetchone()[0]  # noqa: S608 - our own text
+        for status in (Status.WAITING, Status.RUNNING)
+    )
+    queued, due, first = connection.execute(
+        "SELECT count(*), coalesce(sum(run_at <= ?), 0), min(run_at) FROM imports WHERE status = 'queued'", (now,)
+    ).fetchone()
+    oldest = max(0, now - first) / 1000 if due else 0.0
+    return Figures(waiting, due, queued - due, running, oldest)
 
 
 def _group(row: sqlite3.Row) -> Group:

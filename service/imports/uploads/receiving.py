@@ -89,7 +89,7 @@ class Receiving:
         self._changes = changes
         self._clock = clock
         self._rng = rng
-        self.places = Places(concurrency, too_many)
+        self.places = Places(concurrency, too_many, name="uploads")
         """The places of uploads, and of what else holds a client's bytes: batches and preflights."""
         self._lease = lease
         self._leases = Leases(store, lease)
@@ -256,6 +256,7 @@ class Receiving:
             # If this raises that the result is not written, ``_leave`` gives up the lease.
             after = await result.write()
         reception.is_over = True
+        self._importer.meter.phases(reception.trace.phases)
         if after is None:
             await self._removal.settle_lost(reception.document.id)
             raise await self._overtaken(reception.document.id)

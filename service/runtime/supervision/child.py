@@ -10,10 +10,22 @@ from collections.abc import Sequence
 from ....plugins.errors import PluginError
 from ...config import Components, Settings, SettingsError
 from ...models.clock import Clock
+from ...observe.metrics.ledger import Board
+from ..admin.listener import Share
 from ..serving import serve
 from ..signals.handlers import Wishes
 from ..signals.reloading import Reloading
 from .children import SERVING
+
+
+def inherited_share(sockets: Sequence[int], board: int | None, number: int) -> Share:
+    """The part of a child in the admin listener, by the descriptors that the supervisor has handed down.
+
+    Raises:
+        OSError: a descriptor is not what it should be.
+    """
+    listening = [socket.socket(fileno=descriptor) for descriptor in sockets]
+    return Share(listening, None if board is None else Board.inherited(board), number)
 
 
 async def serve_as_child(
@@ -23,17 +35,17 @@ async def serve_as_child(
     wishes: Wishes,
     reloading: Reloading,
     descriptors: Sequence[int],
-    admin_descriptors: Sequence[int] = (),
+    share: Share,
 ) -> None:
     """Run the service on the supervisor's sockets until somebody wishes it to stop or the supervisor is gone. If the
     service cannot be started as it is configured, return once the supervisor knows.
+    For ``share`` see ``inherited_share``.
 
     Raises:
         OSError: see ``lading.service.runtime.serving.serve``.
         WorkerDied: see there.
     """
     sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
-    admin = [socket.socket(fileno=descriptor) for descriptor in admin_descriptors]
     watch = asyncio.create_task(_stop_with_parent(wishes), name="supervisor watch")
     try:
         await serve(
@@ -43,7 +55,7 @@ async def serve_as_child(
             wishes,
             reloading,
             inherited=sockets,
-            inherited_admin=admin,
+            share=share,
             listening=_tell_parent,
         )
     except (SettingsError, PluginError) as error:

@@ -25,7 +25,9 @@ import structlog
 
 from ...config import Settings
 from ...observe.logs import set_level
-from ..admin import admin_sockets
+from ...observe.metrics.ledger import SUPERVISOR, Board, tell_pid
+from ...observe.metrics.recorder import Recorder
+from ..admin.listener import admin_sockets
 from ..signals.handlers import Wishes, end_now
 from ..signals.parts import Section
 from ..signals.reloading import Reloading
@@ -62,6 +64,7 @@ class Supervisor:
         environ: the children's environment.
         sockets: the sockets that the children listen on; the caller closes them.
         admin: the same of the admin listener.
+        board: the metrics of all processes; None without an admin listener.
         processes: number of children, at least 1.
         grace: seconds that a child may take to stop.
         children: those that run.
@@ -74,6 +77,7 @@ class Supervisor:
     processes: int
     grace: float
     admin: Sequence[socket.socket] = ()
+    board: Board | None = None
     children: Children = field(default_factory=Children)
     refusals: list[str] = field(default_factory=list)
 
@@ -122,12 +126,15 @@ class Supervisor:
         while not stop.is_set():
             status, refusal = await self._run_child(number, stop)
             served = self.children.ended(number)
+            if self.board is not None:
+                self.board.gauges(number).clear()
             if stop.is_set():
                 return
             if refusal and self.children.by_none.is_set():
                 self.refusals.append(refusal)
                 stop.set()
                 return
+            self._count_restart()
             if served > HEALTHY_AFTER:
                 pause, young_deaths = FIRST_PAUSE, 0
             else:
@@ -142,12 +149,16 @@ class Supervisor:
                 async with asyncio.timeout(pause):
                     await stop.wait()
 
+    def _count_restart(self) -> None:
+        if self.board is not None:
+            Recorder(self.board.counters(SUPERVISOR)).child_restarted()
+
     async def _run_child(self, number: int, stop: asyncio.Event) -> tuple[int, str]:
         """Run one child until it ends, by itself or because ``stop`` is set; see ``_until_ended``."""
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                child = await self._start(theirs)
+                child = await self._start(number, theirs)
             self.children.started(number, child)
             return await self._until_ended(number, child, ours, stop)
 
@@ -192,10 +203,13 @@ class Supervisor:
             said += piece
         return said.removeprefix(SERVING).decode(errors="replace")
 
-    async def _start(self, stdin: socket.socket) -> Process:
+    async def _start(self, number: int, stdin: socket.socket) -> Process:
         named = [("--listen-fd", one.fileno()) for one in self.sockets]
         named += [("--admin-fd", one.fileno()) for one in self.admin]
+        if self.board is not None and self.board.descriptor is not None:
+            named.append(("--board-fd", self.board.descriptor))
         options = [text for name, descriptor in named for text in (name, str(descriptor))]
+        options += ["--child", str(number)]
         return await asyncio.create_subprocess_exec(
             sys.executable,
             # Neither the working directory nor PYTHONPATH decides what the child imports (CWE-427).
@@ -238,7 +252,7 @@ async def supervise(
         stack.callback(close_all, sockets)
         admin = admin_sockets(settings)
         stack.callback(close_all, admin)
-        supervisor = Supervisor(arguments, environ, sockets, options.processes, grace, admin)
+        supervisor = Supervisor(arguments, environ, sockets, options.processes, grace, admin, _board(settings))
         for watching in (
             reloading.run(wishes, (levels,), supervisor.children.reload),
             _end(wishes, supervisor.children),
@@ -246,6 +260,15 @@ async def supervise(
             stack.push_async_callback(_cancelled, asyncio.create_task(watching, name="wishes"))
         log.info("supervising", address=url_of(sockets[0]), processes=options.processes, pid=os.getpid())
         await supervisor.run(wishes.stop)
+
+
+def _board(settings: Settings) -> Board | None:
+    """The metrics of this process and its children; None without an admin listener."""
+    if settings.admin.port is None:
+        return None
+    board = Board.shared(settings.service.processes)
+    tell_pid(board.gauges(SUPERVISOR))
+    return board
 
 
 async def _cancelled(task: "asyncio.Task[None]") -> None:

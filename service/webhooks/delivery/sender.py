@@ -18,10 +18,11 @@ import structlog
 from ....plugins.host.turns import Turns, on_behalf_of
 from ...documents import DocumentStore, StoreUnavailable
 from ...models.clock import truncate_to_milliseconds
+from ...observe.metrics.meter import NO_METER, Meter
 from ...observe.outages import Outage
 from .attempt import Attempting, leased_until
 from .hosts import Hosts
-from .record import DELIVERY, Delivery
+from .record import DELIVERY, Delivery, DeliveryStatus
 
 LOOK: Final = 256
 """Deliveries of one query."""
@@ -31,6 +32,12 @@ GRACE: Final = 5.0
 """Seconds for which running attempts may continue when the process stops."""
 WRITES: Final = 16
 """Deliveries that are postponed concurrently."""
+
+_OUTCOMES: Final = {
+    DeliveryStatus.DELIVERED: "delivered",
+    DeliveryStatus.PENDING: "retried",
+    DeliveryStatus.FAILED: "failed",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +53,7 @@ class Deliverer:
         per_host: of them to one host and port.
         poll_interval: seconds between two polls if nothing is known to be due.
         timeout: seconds that an attempt may take.
+        meter: counts the attempts.
     """
 
     def __init__(
@@ -58,12 +66,14 @@ class Deliverer:
         per_host: int,
         poll_interval: float,
         timeout: float,
+        meter: Meter = NO_METER,
     ) -> None:
         self._store = store
+        self._meter = meter
         self._attempting = attempting
         self._rng = rng
         self._concurrency = concurrency
-        self._places = Turns(concurrency, leaves_room=True)
+        self._places = Turns(concurrency, leaves_room=True, name="deliveries")
         self._hosts = Hosts(per_host, time.monotonic)
         self._issuers = Hosts(max(1, concurrency // 2), time.monotonic)
         """The pace of each issuer: what there is no room for comes back at that pace, as with hosts."""
@@ -194,6 +204,8 @@ class Deliverer:
             leased = delivery.due(leased_until(self._store.clock.now(), self._timeout))
             if await self._store.records.replace(leased.record):
                 after = await self._attempting.run(leased)
+                if after.made > leased.made:
+                    self._meter.delivery(_OUTCOMES[after.status], time.monotonic() - started)
                 if not await self._store.records.replace(after.record):
                     log.info("discarded the result of an attempt: the delivery was replayed", delivery_id=delivery.id)
         except StoreUnavailable as error:

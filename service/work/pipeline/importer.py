@@ -7,7 +7,6 @@ describes the stored object, never bytes that were fetched and not stored (P3, P
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Protocol
 
 from ....plugins.capabilities import SupportsFiles
 from ....plugins.contracts import Fetched, Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
@@ -25,6 +24,7 @@ from ....plugins.host.record import enter
 from ....plugins.host.schemes import fetcher_for, scheme_of
 from ....plugins.host.turns import on_behalf_of
 from ...models import Image, Import
+from ...observe.metrics.meter import NO_METER, Meter
 from ...secrets.vault import Vault
 from ...storages.mirror import Mirror
 from ...storages.saving import Saving
@@ -34,20 +34,9 @@ from .expectations import ExpectationFailed, check_expectations
 from .looking import EarlyLook, announced_as
 from .outcomes import Outcome, Preview, facts_in, facts_of
 from .slowness import outage_if_slow, stalled_if_slow
+from .watching import WatchesFetches
 
 MAX_ETAG_LENGTH = 256
-
-
-class WatchesFetches(Protocol):
-    """Learns how far fetches have come; see ``lading.service.imports.events.progress``."""
-
-    def begin(self, import_id: str, fills: Spool, total: int | None) -> None:
-        """A fetch begins. The size of ``fills`` is the progress."""
-        ...
-
-    def end(self, import_id: str) -> None:
-        """The fetch has ended, successfully or not."""
-        ...
 
 
 class Importer:
@@ -63,6 +52,7 @@ class Importer:
         vault: decrypts the secrets in the parameters.
         progress: learns how far fetches have come.
         duplicates: finds existing images, for imports with ``dedupe``.
+        meter: learns of fetched and stored bytes.
         admit: called before a save with the import, the size in bytes and the group of imports that save the same bytes
             (``group_of``); raises ``PluginError`` to refuse the save.
     """
@@ -81,6 +71,7 @@ class Importer:
         duplicates: Duplicates | None = None,
         progress: WatchesFetches | None = None,
         files: SupportsFiles | None = None,
+        meter: Meter = NO_METER,
     ) -> None:
         self.fetchers = fetchers
         self._detectors = detectors
@@ -94,6 +85,7 @@ class Importer:
         self._admit = admit
         self._duplicates = duplicates
         self._progress = progress
+        self.meter = meter
         self._saves: set[str] = set()
 
     def check(self, source: Source) -> None:
@@ -203,7 +195,7 @@ class Importer:
             async with fetcher.open(source) as fetched:
                 enter("body")
                 with announced_as(fetched.content_type):
-                    await self._fill(spool, document, fetched)
+                    await self._fill(spool, document, fetched, fetcher.kind)
                 filename = document.filename or fetched.filename
             with announced_as(fetched.content_type):
                 outcome = await self.keep(document, spool, filename, fetcher.kind)
@@ -212,15 +204,15 @@ class Importer:
             return outcome
         return replace(outcome, image=replace(outcome.image, etag=_short(fetched.etag), source=origin))
 
-    async def _fill(self, spool: Spool, document: Import, fetched: Fetched) -> None:
-        if self._progress is None:
-            await self._early.fill(spool, fetched.chunks)
-            return
-        self._progress.begin(document.id, spool, fetched.content_length)
+    async def _fill(self, spool: Spool, document: Import, fetched: Fetched, kind: str) -> None:
+        if self._progress is not None:
+            self._progress.begin(document.id, spool, fetched.content_length)
         try:
             await self._early.fill(spool, fetched.chunks)
         finally:
-            self._progress.end(document.id)
+            self.meter.fetched(kind, spool.byte_size)
+            if self._progress is not None:
+                self._progress.end(document.id)
 
     async def keep(self, document: Import, spool: Spool, filename: str | None, kind: str) -> Outcome:
         """Detect the content of the spool, and save it for the import: storage then holds exactly the returned image.
@@ -263,6 +255,7 @@ class Importer:
                 await self._saving.save(document.storage_key, spool, metadata)
         except ObjectExists:
             return await self._stored_image(document.storage_key, filename)
+        self.meter.stored(self._storage_name, spool.byte_size)
         image = self._image(info, spool, document.storage_key, filename)
         if self._mirror is not None:
             is_mirrored = await self._mirror.save(document.storage_key, spool, metadata)

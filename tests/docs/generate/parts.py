@@ -7,12 +7,14 @@ from typing import Final
 from tests.docs.generate.configuration import options
 from tests.docs.generate.kit import cases
 from tests.docs.generate.marks import filled
+from tests.docs.generate.metrics import families
 
 ROOT: Final = Path(__file__).parents[3]
 REFERENCE: Final = ROOT / "docs" / "reference"
 PARTS: Final[Mapping[Path, Mapping[str, Callable[[], str]]]] = {
     REFERENCE / "configuration.md": {"options": options},
     REFERENCE / "kit.md": {"cases": cases},
+    REFERENCE / "metrics.md": {"metrics": families},
 }
 
 

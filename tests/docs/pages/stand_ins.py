@@ -17,6 +17,7 @@ ROOT: Final = Path(__file__).parents[3]
 EXAMPLE: Final = "https://www.example.org"
 SERVICE: Final = "127.0.0.1:8080"
 RECEIVER: Final = "127.0.0.1:9000"
+ADMIN: Final = "127.0.0.1:9090"
 BUCKET: Final = "my-images"
 _MONGODB: Final = re.compile(r"mongodb://[^\s'\"]*example\.org[^\s'\"]*")
 
@@ -42,6 +43,7 @@ class StandIns:
     origin: str
     port: int = field(default_factory=free_port)
     receiver: int = field(default_factory=free_port)
+    admin: int = field(default_factory=free_port)
     others: dict[str, str] = field(default_factory=dict)
     mongodb: str = ""
     environ: dict[str, str] = field(default_factory=dict)
@@ -67,6 +69,8 @@ class StandIns:
             ("https://www.python.org/", f"{self.origin}/home.html"),
             (SERVICE, f"127.0.0.1:{self.port}"),
             (RECEIVER, f"127.0.0.1:{self.receiver}"),
+            (ADMIN, f"127.0.0.1:{self.admin}"),
+            ("port = 9090", f"port = {self.admin}"),
             ("--port 9000", f"--port {self.receiver}"),
             ("ports = 80, 443, 9000", "ports = 1-65535"),
             *self.others.items(),

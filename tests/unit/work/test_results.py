@@ -22,13 +22,15 @@ class CountedOutbox(Outbox):
     """Counts what is written; an event for each transition."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.told: list[int] = []
 
     async def with_event(self, before: Import, after: Import) -> Import:
         return replace(after, new_events=({"id": f"evt_{after.revision}"},))
 
-    def written(self, document: Import) -> None:
-        self.told.append(document.revision)
+    def written(self, before: Import, after: Import) -> None:
+        assert before.revision < after.revision
+        self.told.append(after.revision)
 
 
 class Desk:

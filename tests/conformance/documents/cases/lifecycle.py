@@ -63,6 +63,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "search.with_outbox": lambda store: store.search.with_outbox(1),
     "queue.summary": lambda store: store.queue.summary(Selection(Status.FAILED)),
     "queue.entries": lambda store: store.queue.entries(Selection(Status.QUEUED), 1),
+    "queue.figures": lambda store: store.queue.figures(store.clock.now()),
     "records.add": lambda store: store.records.add(make_record(SettableClock(), "a")),
     "records.get": lambda store: store.records.get("kind", "a"),
     "records.replace": lambda store: store.records.replace(make_record(SettableClock(), "a")),

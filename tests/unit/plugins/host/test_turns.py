@@ -1,13 +1,14 @@
 """Places that issuers get in turn; all of them, or each a bounded number."""
 
 import asyncio
+import gc
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from lading.plugins.host.turns import Turns, on_behalf_of, present_issuer
+from lading.plugins.host.turns import Occupancy, Turns, named_places, on_behalf_of, present_issuer
 
 
 class Queue:
@@ -208,3 +209,22 @@ def test_a_tenant_is_the_one_that_the_block_acts_for() -> None:
             assert present_issuer() == "b"
         assert present_issuer() == "a"
     assert present_issuer() == ""
+
+
+@pytest.mark.gen_test
+async def test_named_places_are_told_of_and_those_of_one_name_are_added_up() -> None:
+    async def use() -> None:
+        one, other, unnamed = Turns(2, name="test places"), Turns(3, name="test places"), Turns(5)
+        async with one.turn(), unnamed.turn():
+            assert (one.occupancy, other.occupancy) == (Occupancy(1, 1, 0), Occupancy(0, 3, 0))
+            assert named_places()["test places"] == Occupancy(1, 4, 0)
+            second = await one.take()
+            waiting = asyncio.create_task(one.take())
+            await asyncio.sleep(0)
+            assert named_places()["test places"] == Occupancy(2, 3, 1)
+        (await waiting)()
+        second()
+
+    await asyncio.create_task(use())
+    gc.collect()
+    assert "test places" not in named_places(), "places that nobody has any more"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lading.service.documents import DocumentStore
-from lading.service.documents.queue import OPEN, Entry, Group, Selection, entry_of
+from lading.service.documents.queue import OPEN, Entry, Figures, Group, Selection, entry_of
 from lading.service.models import Import, Status
 from tests.conformance.documents.cases.base import (
     FAILURE,
@@ -14,7 +14,9 @@ from tests.conformance.documents.cases.base import (
     SECOND,
     DocumentStoreCases,
     SettableClock,
+    add_all,
     make_import,
+    make_imports,
     stored,
 )
 from tests.conformance.documents.cases.search import add_in_turn
@@ -40,6 +42,12 @@ async def found(store: DocumentStore, wanted: Selection, limit: int = 100) -> se
 
 def largest_first(groups: Sequence[Group]) -> list[Group]:
     return sorted(groups, key=lambda group: -group.count)
+
+
+async def figures(store: DocumentStore) -> Figures:
+    """Those of the queue, in whole seconds: stores keep moments to the millisecond."""
+    found = await store.queue.figures(store.clock.now())
+    return found._replace(oldest_seconds=round(found.oldest_seconds, 1))
 
 
 class QueueCases(DocumentStoreCases):
@@ -147,3 +155,19 @@ class QueueCases(DocumentStoreCases):
             recent = Selection(Status.FAILED, since=b.updated_at)
             assert (await store.queue.summary(recent, examine=2)).is_whole
             assert entry_of(a) not in await store.queue.entries(recent, 9)
+
+    @pytest.mark.gen_test
+    async def test_operators_are_told_how_many_imports_wait_are_due_come_later_and_run(self) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            assert await figures(store) == Figures(0, 0, 0, 0, 0.0)
+            await add_all(store, [make_import(clock, status=status) for status in Status if status != Status.QUEUED])
+            due = make_import(clock).run_at
+            await add_all(store, make_imports(clock, 3, run_at=due + 10 * LEASE))
+            assert await figures(store) == Figures(waiting=1, queued=0, delayed=3, running=1, oldest_seconds=0.0)
+            await add_all(store, make_imports(clock, 2, run_at=due - 90 * SECOND, issuer_id="a"))
+            await add_all(store, make_imports(clock, 2, run_at=due - 5 * SECOND, issuer_id="b"))
+            assert await figures(store) == Figures(1, 4, 3, 1, oldest_seconds=90.0)
+            await store.register("worker", LEASE)
+            assert len(await store.claim("worker", 10, exclude_issuers={"b"})) == 2
+            assert await figures(store) == Figures(1, 2, 3, 3, oldest_seconds=5.0)
