@@ -36,7 +36,10 @@ MANY: Final = 8
 STORE_FAULTS: Final = 100
 """Faults that a store suffers before a new one takes its place: it must be read again after each."""
 SPOILING: Final = {"CORRUPT", "NOTADB"}
-"""What SQLite may go on to believe of a file, until it is opened anew; after a code that no file system gives, too."""
+"""What SQLite may go on to believe of a file, until it is opened anew.
+
+So it may after a code that no file system gives, and after any that kept it from reading what another process wrote.
+"""
 SHORT: Final = timedelta(milliseconds=20)
 PATIENT: Final = timedelta(seconds=25)
 """Of another process that writes without a pause, and of a machine that has others to serve."""
@@ -155,7 +158,7 @@ class Walk:
         if self.is_alone and fault.request.method in ("xWrite", "xSync", "xTruncate"):
             self.check(self._crash(), told)
         self.told += [(part, is_acknowledged) for part, is_acknowledged in told if part.lasts]
-        if fault.code in SPOILING or fault.code not in CODES[fault.request.method]:
+        if not self.is_alone or fault.code in SPOILING or fault.code not in CODES[fault.request.method]:
             await self._recover()
         await self.works()
         return self.faults.failed > 0
