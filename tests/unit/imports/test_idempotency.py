@@ -42,12 +42,12 @@ async def test_what_a_later_request_has_added_does_not_come_back_when_it_is_dele
     assert await store.remove(deleted)
     with pytest.raises(ApiError) as caught:
         await keys.once("issuer", "key", "fingerprint", prepared, store.add)
-    assert caught.value.code == "not_found"
+    assert caught.value.code == "import_deleted"
     assert len(store.imports) == 0
 
 
 @pytest.mark.gen_test
-async def test_one_that_is_deleted_before_the_slower_request_comes_to_it_is_not_found() -> None:
+async def test_one_that_is_deleted_before_the_slower_request_comes_to_it_is_told_so() -> None:
     clock = SettableClock()
     store = ScriptedStore(clock)
     await store.open()
@@ -65,4 +65,4 @@ async def test_one_that_is_deleted_before_the_slower_request_comes_to_it_is_not_
 
     with pytest.raises(ApiError) as caught:
         await keys.once("issuer", "key", "fingerprint", prepared, is_overtaken)
-    assert caught.value.code == "not_found"
+    assert caught.value.code == "import_deleted"
