@@ -13,6 +13,8 @@ from ..models import Import, Status
 
 EXAMINED: Final = 100_000
 """Imports that one reading looks at, at most."""
+COUNTED: Final = 1_000_000
+"""Imports of a state that ``figures`` counts, at most."""
 
 OPEN: Final = (Status.QUEUED, Status.RUNNING, Status.WAITING, Status.FAILED)
 """The states that a ``Selection`` may ask for."""
@@ -137,8 +139,9 @@ class ImportQueue(ABC):
 
     @abstractmethod
     async def figures(self, now: datetime) -> Figures:
-        """The numbers of all imports that are not final, deleted ones included. No document is read for it, but its
-        cost depends on how many they are: callers remember the answer for a while.
+        """The numbers of all imports that are not final, deleted ones included; ``COUNTED`` of a state at most.
+
+        No document is read for it, but its cost depends on how many they are: callers remember the answer for a while.
 
         Args:
             now: the time by the store's clock.

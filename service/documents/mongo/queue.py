@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ...models import Status
-from ..queue import EXAMINED, Entry, Figures, Group, ImportQueue, Selection, Summary
+from ..queue import COUNTED, EXAMINED, Entry, Figures, Group, ImportQueue, Selection, Summary
 from .connection import LOCAL, Connection
 from .fields import text
 from .schema import FAILED, IMPORTS, QUEUED, RUNNING, WAITING, Index
@@ -71,7 +71,7 @@ class MongoImportQueue(ImportQueue):
         ]
         due = {"$match": {"status": Status.QUEUED.value, "run_at": {"$lte": now}}}
         group = {"$group": {"_id": None, "count": {"$sum": 1}, "first": {"$min": "$run_at"}}}
-        found = await self._aggregate([due, group], Status.QUEUED)
+        found = await self._aggregate([due, {"$limit": COUNTED}, group], Status.QUEUED)
         count, first = (found[0]["count"], found[0]["first"]) if found else (0, now)
         oldest = max(0.0, (now - first).total_seconds())
         return Figures(waiting, count, max(0, queued - count), running, oldest)
@@ -79,7 +79,7 @@ class MongoImportQueue(ImportQueue):
     async def _count(self, status: Status) -> int:
         imports = self._connection.collection(IMPORTS, LOCAL)
         wanted, index = {"status": status.value}, _WALKS[status].name
-        return await self._connection.run(lambda: imports.count_documents(wanted, hint=index))
+        return await self._connection.run(lambda: imports.count_documents(wanted, hint=index, limit=COUNTED))
 
     async def _aggregate(self, pipeline: Sequence[Mapping[str, Any]], status: Status) -> Sequence[Mapping[str, Any]]:
         cursor = self._connection.collection(IMPORTS, LOCAL).aggregate(pipeline, hint=_WALKS[status].name)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ...models import Status
-from ..queue import EXAMINED, Entry, Figures, Group, ImportQueue, Selection, Summary
+from ..queue import COUNTED, EXAMINED, Entry, Figures, Group, ImportQueue, Selection, Summary
 from .engine.threads import ConnectionThreads
 from .rows import from_milliseconds, to_milliseconds
 
@@ -59,11 +59,15 @@ class SqliteImportQueue(ImportQueue):
 def _figures(connection: sqlite3.Connection, now: int) -> Figures:
     """Each count reads an index alone."""
     waiting, running = (
-        connection.execute(f"SELECT count(*) FROM imports WHERE status = '{status}'").fetchone()[0]  # noqa: S608 - our own text
+        connection.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM imports WHERE status = '{status}' LIMIT {COUNTED})"  # noqa: S608 - our own text
+        ).fetchone()[0]
         for status in (Status.WAITING, Status.RUNNING)
     )
     queued, due, first = connection.execute(
-        "SELECT count(*), coalesce(sum(run_at <= ?), 0), min(run_at) FROM imports WHERE status = 'queued'", (now,)
+        "SELECT count(*), coalesce(sum(run_at <= ?), 0), min(run_at)"
+        f" FROM (SELECT run_at FROM imports WHERE status = 'queued' LIMIT {COUNTED})",  # noqa: S608 - our own text
+        (now,),
     ).fetchone()
     oldest = max(0, now - first) / 1000 if due else 0.0
     return Figures(waiting, due, queued - due, running, oldest)
