@@ -76,10 +76,7 @@ def _component(settings: Settings, kind: Kind, name: str, faults: list[Fault]) -
     try:
         return Component(plugin, registry.parse_options(plugin, settings.plugin_options(kind, name)))
     except OptionsInvalid as error:
-        entries = settings.plugin_sections.get(f"{kind}.{name}", {})
-        for fault in error.faults:
-            where = entries[fault.option].where if fault.option in entries else ""
-            faults.append(Fault(fault.problem, f"{kind}.{name}", fault.option, where))
+        faults += [settings.fault(fault.problem, f"{kind}.{name}", fault.option) for fault in error.faults]
         return None
 
 

@@ -6,15 +6,12 @@ and not as the options say.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
+from ...plugins.host.waits import MAX_WAIT
 from ...plugins.options import PluginOptions
 from .components import Components
 from .faults import Fault
 from .sections.service import Settings
-
-WAITS: Final = 30.0
-"""Seconds that a fetch may wait, within its deadline, for what the limits of a fetcher do not count."""
 
 
 def refusals(settings: Settings) -> list[Fault]:
@@ -116,10 +113,10 @@ def _patience(settings: Settings) -> Iterator[tuple[str, str, float]]:
 
 def _rules_of_fetchers(settings: Settings, components: Components) -> Iterator[_Rule]:
     for section, total, _ in _timed_fetchers(components):
-        needed = total + WAITS
+        needed = total + MAX_WAIT
         yield _Rule(
             *("fetch", "deadline", settings.fetch.deadline < needed),
-            f"is shorter than total_timeout of [{section}] ({total:g} s) and {WAITS:g} s of waits together: Lading "
+            f"is shorter than total_timeout of [{section}] ({total:g} s) and {MAX_WAIT:g} s of waits together: Lading "
             f"ends fetches that the fetcher allows. Make deadline at least {needed:g}",
         )
 

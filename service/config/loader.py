@@ -114,8 +114,7 @@ def _validate_sections(draft: _Draft) -> None:
             found[name.replace(".", "_")] = section
     issuers = [_issuer(draft, name) for name in draft.sections if name.startswith(ISSUER_PREFIX)]
     by_id = {issuer.id: issuer for issuer in issuers if issuer is not None}
-    places = {(name, key): entry.where for name, section in draft.sections.items() for key, entry in section.items()}
-    draft.settings = replace(draft.settings, issuers=by_id, places=places, **found)
+    draft.settings = replace(draft.settings, issuers=by_id, **found)
 
 
 def _validated(draft: _Draft, name: str, model: type[Model]) -> Model | None:
@@ -177,7 +176,9 @@ def _keep_plugin_sections(draft: _Draft) -> None:
         for configured in draft.settings.configured(kind):
             name = f"{kind}.{configured}"
             kept[name], _ = _resolved(draft, name, draft.sections.get(name, {}))
-    draft.settings = replace(draft.settings, plugin_sections=kept)
+    # Overrides of plugins are known by now.
+    places = {(name, key): entry.where for name, section in draft.sections.items() for key, entry in section.items()}
+    draft.settings = replace(draft.settings, plugin_sections=kept, places=places)
 
 
 def _refuse_unknown_sections(draft: _Draft) -> None:

@@ -81,14 +81,13 @@ async def serve(
         WorkerDied: the embedded worker failed.
     """
     async with running(settings, components, clock, inherited=inherited, share=share) as service:
-        parts = service.parts
         settle()
         log.info("listening", address=service.url, documents=settings.documents.backend, pid=os.getpid())
         listening()
         parts = service.parts
         await say_if_short(settings, components, parts.spools, receives=True)
         async with (
-            _in_the_background(parts, partial(_say_if_nobody_can_come, settings, parts), "greeting"),
+            _once_opened(parts, partial(_say_if_nobody_can_come, settings, parts), "greeting"),
             _reloads(reloading, wishes, parts),
         ):
             await wait_for_stop(wishes.stop, service.worker_task, parts.opening.task)
@@ -107,7 +106,7 @@ async def work(settings: Settings, components: Components, clock: Clock, wishes:
     async with open_parts(settings, components, clock, admin.meter) as parts:
         await _first_ping(parts)
         worker = make_worker(parts)
-        progress = _in_the_background(parts, parts.progress.run, "progress")
+        progress = _once_opened(parts, parts.progress.run, "progress")
         listening = admin.listening(parts, make_readiness(parts), worker)
         async with listening, progress, _sending_webhooks(parts), _worker_running(parts, worker) as task:
             settle()
@@ -176,7 +175,7 @@ async def running(
             (resources.imports.receiving.run, "uploads"),
             (resources.uploads.uploads.run, "files of uploads"),
         ):
-            await stack.enter_async_context(_in_the_background(parts, run, name))
+            await stack.enter_async_context(_once_opened(parts, run, name))
         stack.push_async_callback(resources.events.events.feeds.close)
         stack.push_async_callback(resources.imports.imports.backlog.close)
         server = make_server(
@@ -237,12 +236,17 @@ async def _worker_running(parts: Parts, worker: Worker) -> AsyncIterator[asyncio
         await asyncio.wait({task})
 
 
-@asynccontextmanager
-async def _in_the_background(
+def _once_opened(
     parts: Parts, run: Callable[[], Coroutine[Any, Any, None]], name: str
-) -> AsyncIterator[None]:
-    """The task of a loop, which begins when the database is there; on exit it has ended. The next process goes on."""
-    task = asyncio.create_task(parts.opening.before(run), name=name)
+) -> AbstractAsyncContextManager[None]:
+    """``_in_the_background``, from the moment at which the database is there."""
+    return _in_the_background(partial(parts.opening.before, run), name)
+
+
+@asynccontextmanager
+async def _in_the_background(run: Callable[[], Coroutine[Any, Any, None]], name: str) -> AsyncIterator[None]:
+    """The task of a loop; on exit it has ended. The next process continues its work."""
+    task = asyncio.create_task(run(), name=name)
     try:
         yield
     finally:
@@ -257,14 +261,14 @@ async def _sending_webhooks(parts: Parts) -> AsyncIterator[None]:
         yield
         return
     async with (
-        _in_the_background(parts, parts.webhooks.deliverer.run, "deliverer"),
-        _in_the_background(parts, parts.webhooks.announcer.run, "announcer"),
+        _once_opened(parts, parts.webhooks.deliverer.run, "deliverer"),
+        _once_opened(parts, parts.webhooks.announcer.run, "announcer"),
     ):
         yield
 
 
 def _reloads(reloading: Reloading, wishes: Wishes, parts: Parts) -> AbstractAsyncContextManager[None]:
-    return _in_the_background(parts, lambda: reloading.run(wishes, parts.reloadables.parts), "reloads")
+    return _in_the_background(lambda: reloading.run(wishes, parts.reloadables.parts), "reloads")
 
 
 def _unused(_: Settings) -> None:

@@ -41,10 +41,10 @@ class TusHandler(DiskHandler):
         """Keep the resources of uploads."""
         super().initialize(common, api)
         self.keep_headers({"Tus-Resumable": VERSION})
-        if self.method != self.request.method:
+        if self.method != self.request.method and self.request.method in self.SUPPORTED_METHODS:
             # The request keeps its method on the wire, which says whether its answer may have a body.
             instead = self.method.lower() if self.method in self.allowed_methods() else "_unimplemented_method"
-            setattr(self, (self.request.method or "").lower(), getattr(self, instead))
+            setattr(self, self.request.method.lower(), getattr(self, instead))
 
     @property
     def method(self) -> str:

@@ -11,23 +11,12 @@ from ...imports.bulk import Bulk
 from ...models import Status
 from ...models.clock import SystemClock, truncate_to_milliseconds
 from ...work.pauses import MOST, Pause, Pauses
-from ..common import checked, config_option, parse_issuer_id
-from .scope import Command, moment, on_queue, parse_host
+from ..common import config_option
+from .scope import Command, host_option, issuer_option, moment, on_queue
 
 
 def _scope(command: Command) -> Command:
-    options = (
-        click.option("--host", metavar="HOST", callback=checked(parse_host), help="Only imports from this host."),
-        click.option(
-            "--issuer",
-            "issuer_id",
-            metavar="ID",
-            callback=checked(parse_issuer_id),
-            help="Only imports of this issuer.",
-        ),
-        config_option,
-    )
-    for option in options:
+    for option in (host_option, issuer_option, config_option):
         command = option(command)
     return command
 
@@ -43,14 +32,14 @@ def pause_command(config: Path | None, issuer_id: str | None, host: str | None) 
     pause = _pause(issuer_id, host)
 
     async def add(bulk: Bulk) -> tuple[bool, int]:
-        is_new = await Pauses(bulk.store).add(pause, truncate_to_milliseconds(SystemClock().now()))
+        try:
+            is_new = await Pauses(bulk.store).add(pause, truncate_to_milliseconds(SystemClock().now()))
+        except TooManyRecords as error:
+            raise click.ClickException(f"there are {MOST} pauses already; resume some of them") from error
         summary = await bulk.store.queue.summary(Selection(Status.QUEUED, issuer_id, host))
         return is_new, sum(group.count for group in summary.groups)
 
-    try:
-        is_new, queued = on_queue(config, add)
-    except TooManyRecords as error:
-        raise click.ClickException(f"there are {MOST} pauses already; resume some of them") from error
+    is_new, queued = on_queue(config, add)
     click.echo(f"paused{'' if is_new else ' already'}: {pause}; queued imports: {queued}")
 
 

@@ -11,6 +11,7 @@ import pytest
 from tornado.httpclient import HTTPResponse
 
 from lading.service.limits.rates import Policy, Rates
+from tests.api.conftest import Assembled
 from tests.api.uploads.test_uploads import (
     DATA,
     HALF,
@@ -155,3 +156,16 @@ async def test_a_client_that_may_not_patch_posts(client: Client, tmp_path: Path)
     assert stored(tmp_path) == [DATA]
     assert (await tus(client, "POST", path, DATA, **PATCH)).code == 405
     assert (await tus(client, "POST", path, DATA, X_HTTP_Method_Override="PUT", **PATCH)).code == 405
+
+
+@pytest.mark.parametrize("method", ["FINISH", "_release", "method"])
+@pytest.mark.gen_test
+async def test_no_method_of_a_client_takes_the_place_of_the_handlers_own(
+    client: Client, assembled: Assembled, method: str
+) -> None:
+    response = await client.fetch(
+        "/api/v1/uploads", method=method, headers={"X-HTTP-Method-Override": "x"}, body=b"", request_timeout=20
+    )
+    assert response.code == 405
+    await assembled.resources.common.in_flight.drained(5)
+    assert not assembled.resources.common.in_flight._requests

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lading.service.cli.main import main
-from lading.service.cli.queue import acting, command
+from lading.service.cli.queue import acting, command, pausing
 from lading.service.documents import DocumentStore
 from lading.service.documents.sqlite.store import SqliteDocumentStore
 from lading.service.errors.hints import HINTS
@@ -21,6 +21,7 @@ from lading.service.models import Failure, Import, Status
 from lading.service.models.clock import SystemClock
 from lading.service.secrets.vault import Vault
 from lading.service.webhooks.endpoints import Endpoint, Signing
+from lading.service.work import pauses
 from tests.support.plugins.scripted import make_import
 
 Answer = TypeVar("Answer")
@@ -260,6 +261,21 @@ def test_a_pause_is_kept_shown_and_lifted(folder: Folder) -> None:
 def test_what_is_no_host_is_refused(folder: Folder, host: str) -> None:
     refused = folder.run("pause", "--host", host)
     assert (refused.exit_code, "is not a host such as" in refused.stderr) == (2, True)
+
+
+def test_there_are_only_so_many_pauses(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "MOST", 1)
+    monkeypatch.setattr(pausing, "MOST", 1)
+    assert folder.run("pause", "--issuer", "a").exit_code == 0
+    refused = folder.run("pause", "--issuer", "b")
+    assert (refused.exit_code, refused.output) == (1, "Error: there are 1 pauses already; resume some of them\n")
+
+
+def test_a_database_that_refuses_is_told_with_its_option(folder: Folder) -> None:
+    (folder.path / "lading.db").write_bytes(b"no database" * 1000)
+    refused = folder.run()
+    assert refused.exit_code == 1
+    assert "[documents.sqlite] path" in refused.output
 
 
 def test_a_pause_has_one_scope(folder: Folder) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -72,6 +73,8 @@ async def test_processes_wait_for_mongodb_and_then_work(tmp_path: Path) -> None:
                 await asyncio.to_thread(worker.wait_for, "working")
                 client = Client(base, token())
                 await answers_without_a_database(client)
+                worker.process.send_signal(signal.SIGHUP)
+                await asyncio.to_thread(worker.wait_for, "the configuration is reloaded")
                 mongo.node.start()
                 await until_ready(client)
                 # Of the other child, whose turn to try comes within seconds.

@@ -98,3 +98,11 @@ def test_a_worker_alone_reaches_no_memory_of_another_process(tmp_path: Path, opt
 def test_limits_without_effect_are_told(tmp_path: Path, options: str, warned: str) -> None:
     _, _, found = loaded(tmp_path, options)
     assert (warned in "".join(found), len(found)) == (True, 1 if warned else 0), found
+
+
+def test_an_override_of_a_plugin_is_judged_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "service.conf"
+    path.write_text("[fetch.http]\ntotal_timeout = 5\n", encoding="utf-8")
+    settings, components = load_all(path, {"LADING_FETCH_HTTP__READ_TIMEOUT": "6"})
+    (told,) = warnings(settings, components)
+    assert str(told).startswith("LADING_FETCH_HTTP__READ_TIMEOUT: [fetch.http] read_timeout: is 6, and total_timeout")
