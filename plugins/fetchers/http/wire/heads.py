@@ -15,6 +15,8 @@ _SPACED_FIELD: Final = re.compile(rb"(" + _TOKEN + rb")[ \t]+:")
 _FRAMING: Final = re.compile(rb"content-length|transfer-encoding", re.IGNORECASE)
 _INTERIM: Final = re.compile(rb"HTTP/\d\.\d +1\d\d")
 _MAX_ODD: Final = 64
+_MAX_INTERIM: Final = 64
+"""Servers send one or two; each costs as much as a final head."""
 _BLANK: Final = (b" ", b"\t")
 
 
@@ -38,6 +40,7 @@ class HeadFilter:
         self._is_interim = False
         self._is_skipped = False
         self._odd = 0
+        self._interim = 0
         self.is_over = False
         """Whether the final head has come; nothing is read after it."""
 
@@ -48,7 +51,8 @@ class HeadFilter:
             what the parser is given of the head, and the bytes of the body behind it.
 
         Raises:
-            OriginProtocolError: the head is longer than allowed, or leaves in doubt how long the body is.
+            OriginProtocolError: the head is longer than allowed, follows too many interim heads, or leaves in doubt
+                how long the body is.
         """
         if not self._line and self._is_status and (head := _SOUND_HEAD.match(data)):
             self._count(head.end())
@@ -96,6 +100,9 @@ class HeadFilter:
                 return line[self._passed :]
             self._is_status = False
             self._is_interim = _INTERIM.match(line) is not None
+            self._interim += self._is_interim
+            if self._interim > _MAX_INTERIM:
+                raise OriginProtocolError(reason=f"more than {_MAX_INTERIM} interim heads come before its head")
             self._is_skipped = True  # no field has come that a folded line could go on with
             return line[self._passed :]
         if is_empty:

@@ -1,8 +1,10 @@
 """What chunks may spend on their framing (RFC 9112 section 7.1)."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from lading.plugins.contracts import Source
 from lading.plugins.errors import BodyTooLarge, OriginProtocolError
@@ -101,8 +103,8 @@ async def test_tiny_chunks_behind_a_long_one_are_counted_as_well() -> None:
     assert sum(sent) < 16 * MIB
 
 
-@pytest.mark.gen_test
-async def test_other_work_goes_on_between_the_chunks() -> None:
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_other_work_goes_on_between_the_chunks(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     # So much arrives before the fetch is looked at that it would be read at once, were it not for the bound.
     body = bytes(20 * 1024) * 64
     turns = 0
@@ -113,14 +115,19 @@ async def test_other_work_goes_on_between_the_chunks() -> None:
             await asyncio.sleep(0)
             turns += 1
 
-    async with Origin({"/a": raw(CHUNKED + chunks(body, 600))}) as origin, http_fetcher() as fetcher:
-        counting = asyncio.create_task(count())
-        async with fetcher.open(Source(origin.url("/a"))) as fetched:
-            sizes = [len(piece) async for piece in fetched.chunks]
-        counting.cancel()
+    async def read() -> list[int]:
+        async with Origin({"/a": raw(CHUNKED + chunks(body, 600))}) as origin, http_fetcher() as fetcher:
+            counting = asyncio.create_task(count())
+            async with fetcher.open(Source(origin.url("/a"))) as fetched:
+                sizes = [len(piece) async for piece in fetched.chunks]
+            counting.cancel()
+            return sizes
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        sizes = runner.run(read())
     assert sum(sizes) == len(body)
-    assert max(sizes[4:]) <= 128 * 1024
-    assert turns > len(body) // (16 * 1024), "all of it was read at once"
+    assert max(sizes[16:]) <= 8 * 1024, "libuv reads one connection again and again while there is more"
+    assert turns > len(body) // (4 * 1024), "all of it was read at once"
 
 
 @pytest.mark.gen_test

@@ -154,3 +154,9 @@ def test_a_longer_head_is_refused_at_the_byte_that_is_too_many(piece: bytes) -> 
 def test_interim_heads_count_together() -> None:
     with pytest.raises(OriginProtocolError):
         filtered(HeadFilter(1000), INTERIM * 1000, len(INTERIM))
+
+
+def test_as_many_interim_heads_as_no_server_sends_are_refused() -> None:
+    assert filtered(HeadFilter(10_000), INTERIM * 64 + FINAL, 100)
+    with pytest.raises(OriginProtocolError, match="more than 64 interim heads"):
+        filtered(HeadFilter(10_000), INTERIM * 65 + FINAL, 100)
