@@ -14,7 +14,7 @@ help:  ## Show what can be made.
 run: $(VENV)/.installed  ## Install into .venv and import a sample image, end to end. Ctrl-C ends it.
 	@exec $(BIN)/lading demo
 
-test: $(VENV)/.installed-test  ## Install what the tests need, then lint, build the docs and run all tests.
+test: $(VENV)/.installed-test  ## Install what the tests need, then lint, build the docs and run the tests.
 	@# mypy uses one core, and so does MkDocs: what comes first shares two, and the output of each stays together.
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint docs bytecode
 	@$(MAKE) --no-print-directory unit
@@ -31,7 +31,7 @@ docs: $(VENV)/.installed-docs  ## Build the documentation into build/site; every
 docs-serve: $(VENV)/.installed-docs  ## Show the documentation at http://127.0.0.1:8000, and again after each change.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
-docs-pages: $(VENV)/.installed-test  ## Write the generated parts of the reference: options, cases of the kit.
+docs-pages: $(VENV)/.installed-test  ## Write the generated parts of the reference: options, metrics, cases of the kit.
 	$(BIN)/python -m tests.docs.generate
 
 docs-answers: $(VENV)/.installed-test  ## Record the answers that the API's reference shows, with a running service.
@@ -42,7 +42,7 @@ bytecode: $(VENV)/.installed-test
 	@# Each process of the tests would compile all of it, at the same time. Faults are shown by the tests.
 	@$(BIN)/pytest --collect-only --quiet --quiet -p no:cacheprovider >/dev/null 2>&1 || true
 
-unit: $(VENV)/.installed-test  ## All tests.
+unit: $(VENV)/.installed-test  ## The tests, in their short form.
 	$(BIN)/pytest -n auto --dist worksteal
 
 test-long: $(VENV)/.installed-test  ## The long form of all tests: every store, more seeds, asyncio's debug mode.

@@ -54,8 +54,8 @@ class Turns:
         places: how many calls have a place at once, at least 1.
         per_issuer: how many one issuer may hold, so that no issuer can hold them all; without it, all of them.
         leaves_room: whether an issuer may have one more only while it holds fewer places than are free. One issuer
-            then holds half of the places at most, two a third each, and so on, and the next one always finds some. It
-            is for places that are held for long, where a turn would come too late.
+            then holds half of the places at most, and leaves the other half to further issuers. It is for places that
+            are held for long, where a turn would come too late.
         name: under which operators see them, see ``named_places``; None for places that nobody asks for.
     """
 
@@ -72,9 +72,9 @@ class Turns:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         """By issuer, in the order in which the issuers are served. No queue is empty."""
 
-    def has_room(self) -> bool:
-        """Whether the present issuer gets a place without a wait."""
-        return self._free > 0 and self._may_hold(present_issuer())
+    def has_room(self, issuer: str | None = None) -> bool:
+        """Whether an issuer, the present one unless given, gets a place without a wait."""
+        return self._free > 0 and self._may_hold(present_issuer() if issuer is None else issuer)
 
     @property
     def taken(self) -> int:
@@ -86,10 +86,12 @@ class Turns:
         """The places of this moment."""
         return Occupancy(self.taken, self._free, sum(map(len, self._waiting.values())))
 
-    def take_now(self) -> Callable[[], None] | None:
-        """A place for the present issuer, as ``take`` gives it, or None where that would be a wait."""
-        issuer = present_issuer()
-        if not self.has_room():
+    def take_now(self, issuer: str | None = None) -> Callable[[], None] | None:
+        """A place for an issuer, the present one unless given, as ``take`` gives it, or None where that would be a
+        wait.
+        """
+        issuer = present_issuer() if issuer is None else issuer
+        if not self.has_room(issuer):
             return None
         self._hold(issuer)
         return partial(self._give_back, issuer)
@@ -181,7 +183,7 @@ def named_places() -> Mapping[str, Occupancy]:
     """The places of this process that have a name, wherever they are; those of one name are added up."""
     found: dict[str, Occupancy] = {}
     for turns in tuple(_named):
-        if turns.name is not None:
+        if turns.name is not None:  # which is true of all of them, and not known to mypy
             more = turns.occupancy
             found[turns.name] = Occupancy(*map(sum, zip(found.get(turns.name, (0, 0, 0)), more, strict=True)))
     return found

@@ -9,12 +9,12 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
+from ...plugins.errors import PluginError
 from ..config import Components, Settings, SettingsError, load_all, load_settings
 from ..documents import DocumentStore, DuplicateId, StoreError
 from ..models.clock import SystemClock
 from ..models.issuers import MAX_ISSUER_ID, is_issuer_id
-from ..runtime.opening import open_store
-from ..runtime.wiring import make_store
+from ..runtime.wiring import opened_store
 
 Result = TypeVar("Result")
 
@@ -149,6 +149,16 @@ def keeps_documents(settings: Settings) -> bool:
     return settings.documents.backend != "memory"
 
 
+def check_kept(settings: Settings) -> None:
+    """Check that this command sees the documents of services.
+
+    Raises:
+        ClickException: they are in the memory of another process.
+    """
+    if not keeps_documents(settings):
+        raise click.ClickException("this command cannot see the documents of [documents] backend = memory")
+
+
 def documents_place(settings: Settings) -> str:
     """The place of the documents in full, since a relative path means another file in another folder."""
     if settings.documents.backend == "sqlite":
@@ -167,20 +177,26 @@ def on_store(settings: Settings, use: Callable[[DocumentStore], Coroutine[Any, A
         raise click.ClickException("[documents] backend = memory stores no issuers; declare them in service.conf")
 
     async def call() -> Result:
-        store = make_store(settings, SystemClock())
-        try:
-            await open_store(store, settings)
+        async with opened_store(settings, SystemClock()) as store:
             return await use(store)
-        finally:
-            await store.close()
 
+    return run_on_parts(call())
+
+
+def run_on_parts(use: Coroutine[Any, Any, Result]) -> Result:
+    """Run what uses the documents, and the storages too, to its end. Blocks.
+
+    Raises:
+        DuplicateId: from ``use``.
+        ClickException: they do not work.
+    """
     try:
-        return asyncio.run(call())
+        return asyncio.run(use)
     except DuplicateId:
         raise
     except SettingsError as error:
         raise refused(error) from error
-    except StoreError as error:
+    except (StoreError, PluginError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Final
 
-from ...plugins.host.turns import Turns, on_behalf_of
+from ...plugins.host.turns import Turns
 from ..documents import DocumentStore, StoreUnavailable
 from ..models import Import
 from ..work.changes import Changes
@@ -38,16 +38,14 @@ class Waiting:
         """Seconds that Lading waits for a client that asked for ``wanted`` seconds; None if it does not wait."""
         if not wanted or not self.longest:
             return None
-        with on_behalf_of(issuer_id):
-            return min(wanted, self.longest) if self.places.has_room() else None
+        return min(wanted, self.longest) if self.places.has_room(issuer_id) else None
 
     async def final(self, document: Import, seconds: float, ended: asyncio.Event, issuer_id: str) -> Import:
         """The import when it is final; or its present state after ``seconds``, or when ``ended`` is set.
 
         While the database does not answer, this is the last known state.
         """
-        with on_behalf_of(issuer_id):
-            give_back = None if document.status.is_final else self.places.take_now()
+        give_back = None if document.status.is_final else self.places.take_now(issuer_id)
         if give_back is None:
             return document
         try:

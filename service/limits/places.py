@@ -6,7 +6,7 @@ Requests hold them for as long as their clients like, so one issuer never holds 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ...plugins.host.turns import Turns, on_behalf_of
+from ...plugins.host.turns import Turns
 from ..errors.catalogue import ApiError
 
 
@@ -43,8 +43,7 @@ class Places:
         Raises:
             ApiError: what ``refused`` makes: there is none.
         """
-        with on_behalf_of(issuer_id):
-            give_back = self._turns.take_now()
+        give_back = self._turns.take_now(issuer_id)
         if give_back is None:
             raise self._refused()
         try:

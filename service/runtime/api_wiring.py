@@ -37,8 +37,9 @@ from .signals.parts import Section
 from .wiring import Parts, make_images
 
 LONGEST_BODY: Final = 16 * 1024**2
-RETRY_AFTER_STREAMS: Final = 10
 """Bytes of the longest request body that is gathered in memory, and fits into a document."""
+RETRY_AFTER_STREAMS: Final = 10
+"""Seconds."""
 
 
 def make_resources(

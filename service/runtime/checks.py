@@ -26,9 +26,8 @@ from ..documents import StoreError
 from ..models.clock import SystemClock
 from ..storages.copies import are_one_place, once
 from ..storages.free_space import existing_folder, free_bytes_in
-from .opening import open_store
 from .plugins import detectors_for, fetchers_for, storages_for
-from .wiring import make_spools, make_store
+from .wiring import make_spools, opened_store
 
 PROBE_TIMEOUT = 30.0
 CLEANUP_TIMEOUT: Final = 10.0
@@ -110,12 +109,8 @@ async def _probe_store(settings: Settings) -> None:
 
 
 async def _probe_opened(settings: Settings) -> None:
-    store = make_store(settings, SystemClock())
-    try:
-        await open_store(store, settings)
+    async with opened_store(settings, SystemClock()) as store:
         await store.ping()
-    finally:
-        await store.close()
 
 
 async def _probe_storages(settings: Settings, components: Components) -> list[str | None]:

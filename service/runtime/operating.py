@@ -12,7 +12,7 @@ from ..secrets.vault import Vault
 from ..webhooks.wiring import make_outbox
 from ..work.backlog import Backlog
 from ..work.changes import Changes
-from .wiring import make_store
+from .wiring import opened_store
 
 
 @asynccontextmanager
@@ -21,11 +21,9 @@ async def open_bulk(settings: Settings, clock: Clock) -> AsyncIterator[Bulk]:
     written here.
 
     Raises:
-        StoreUnavailable: the database cannot be opened.
+        SettingsError, StoreUnavailable: see ``opened_store``.
     """
-    store = make_store(settings, clock)
-    try:
-        await store.open()
+    async with opened_store(settings, clock) as store:
         backlog = Backlog(store, settings.worker.backlog)
         try:
             vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
@@ -43,8 +41,6 @@ async def open_bulk(settings: Settings, clock: Clock) -> AsyncIterator[Bulk]:
             yield Bulk(store, lives)
         finally:
             await backlog.close()
-    finally:
-        await store.close()
 
 
 async def _left_to_the_sweep(_import_id: str) -> None:

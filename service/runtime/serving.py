@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -118,6 +119,7 @@ async def work(settings: Settings, components: Components, clock: Clock, wishes:
             log.info("stopping", grace=settings.service.shutdown_timeout)
 
 
+@dataclass(frozen=True)
 class RunningService:
     """A listening service.
 
@@ -125,23 +127,15 @@ class RunningService:
         parts: the opened parts.
         readiness: what ``/readyz`` answers.
         url: its base URL, with the actual port.
-        admin_url: that of the admin listener; None without one.
         worker_task: the task of the embedded worker, or None without one.
+        admin_url: the base URL of the admin listener; None without one.
     """
 
-    def __init__(
-        self,
-        parts: Parts,
-        readiness: Readiness,
-        url: str,
-        worker_task: asyncio.Task[None] | None,
-        admin_url: str | None = None,
-    ) -> None:
-        self.parts = parts
-        self.readiness = readiness
-        self.url = url
-        self.admin_url = admin_url
-        self.worker_task = worker_task
+    parts: Parts
+    readiness: Readiness
+    url: str
+    worker_task: asyncio.Task[None] | None
+    admin_url: str | None = None
 
 
 @asynccontextmanager

@@ -201,6 +201,22 @@ def make_spools(settings: Settings, files: SupportsFiles | None, executor: Execu
 
 
 @asynccontextmanager
+async def opened_store(settings: Settings, clock: Clock) -> AsyncIterator[DocumentStore]:
+    """Open the document store; close it on exit.
+
+    Raises:
+        SettingsError: it cannot be used as it is configured.
+        StoreUnavailable: the database cannot be opened.
+    """
+    store = make_store(settings, clock)
+    try:
+        await open_store(store, settings)
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
 async def open_storages(
     settings: Settings, components: Components, clock: Clock
 ) -> AsyncIterator[tuple[DocumentStore, Storages]]:
@@ -212,9 +228,7 @@ async def open_storages(
         PluginError: from the block, or a storage could not be closed.
     """
     async with AsyncExitStack() as stack:
-        store = make_store(settings, clock)
-        stack.push_async_callback(store.close)
-        await open_store(store, settings)
+        store = await stack.enter_async_context(opened_store(settings, clock))
         storages = storages_for(settings, components)
         stack.push_async_callback(storages.close)
         yield store, storages

@@ -25,7 +25,7 @@ class Backlog:
     """Knows whether an issuer may queue one more import, without a query for every request.
 
     An issuer may queue one more only while fewer imports of its own are queued than there is room for. One issuer can
-    fill half of the queue, two a third each, and so on, so that the next issuer always finds room (P7).
+    fill half of the queue, and leaves the other half to further issuers (P7).
 
     Args:
         limit: number of queued imports at which new imports of every issuer are refused.

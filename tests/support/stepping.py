@@ -260,13 +260,16 @@ class World:
     def recover(self) -> None:
         """Every running import has lost its worker."""
         for document in self.store.documents:
-            if document.status is Status.RUNNING:
-                self.store.put(document.recovered(self.clock.now()))
+            self._recover(document)
 
     def recover_one(self, name: str) -> None:
         """An import has lost its worker, if it still runs."""
         document = self.present(name)
-        if document is not None and document.status is Status.RUNNING:
+        if document is not None:
+            self._recover(document)
+
+    def _recover(self, document: Import) -> None:
+        if document.status is Status.RUNNING:
             self.store.put(document.recovered(self.clock.now()))
 
     def attempt(self, name: str, ends: Callable[[Import, datetime], Import] | None = None) -> None:

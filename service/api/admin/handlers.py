@@ -1,6 +1,5 @@
 """The handlers of the admin listener. Their answers may tell what is internal: only the operator reaches them."""
 
-import uuid
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,9 +8,10 @@ import structlog
 from tornado.web import HTTPError, RequestHandler
 
 from ...errors.catalogue import ApiError, problem_of, reason_phrase
+from ...models.ids import new_uuid
 from ...models.representation import encode
 from ...observe.readiness import Part, Readiness
-from ..http.methods import methods_of
+from ..http.methods import as_get, methods_of
 
 Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
 """Gives the metrics as text, with its media type, for an ``Accept`` header."""
@@ -27,6 +27,8 @@ class AdminHandler(RequestHandler):
 
     resource: object
     """The value that the route names; each handler declares its type."""
+
+    head: Callable[..., Awaitable[None] | None] = as_get
 
     def initialize(self, resource: object) -> None:
         """Keep the resource of the handler."""
@@ -58,7 +60,7 @@ class AdminHandler(RequestHandler):
             error = ApiError("internal_error")
         self.set_status(error.status, reason_phrase(error.status))
         self.set_header("Content-Type", PROBLEM)
-        self.finish(encode(problem_of(error, str(uuid.uuid4()))))
+        self.finish(encode(problem_of(error, new_uuid())))
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log unexpected errors only."""
@@ -72,8 +74,6 @@ class LivenessHandler(AdminHandler):
     async def get(self) -> None:
         """200."""
         self.answer(HTTPStatus.OK, {"status": "ok"})
-
-    head = get
 
 
 class PartsHandler(AdminHandler):
@@ -92,8 +92,6 @@ class PartsHandler(AdminHandler):
             {"status": status, "parts": {part.name: _shown(part) for part in parts}},
         )
 
-    head = get
-
 
 class MetricsHandler(AdminHandler):
     """Metrics in Prometheus' text format, or OpenMetrics if the client asks for it."""
@@ -105,8 +103,6 @@ class MetricsHandler(AdminHandler):
         text, media_type = await self.resource(self.request.headers.get("Accept", ""))
         self.set_header("Content-Type", media_type)
         self.finish(text)
-
-    head = get
 
 
 class MissingHandler(AdminHandler):

@@ -1,6 +1,5 @@
 """The common parts of the commands on the queue: the documents, the options that choose imports, and ages."""
 
-import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -12,14 +11,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from ....plugins.net.urls import host_of
-from ...documents import StoreError
 from ...documents.queue import Selection
 from ...errors.hints import HINTS
 from ...imports.bulk import Bulk
 from ...models import Status
 from ...models.clock import SystemClock
 from ...runtime.operating import open_bulk
-from ..common import checked, keeps_documents, parse_duration, parse_issuer_id, settings_from
+from ..common import check_kept, checked, parse_duration, parse_issuer_id, run_on_parts, settings_from
 
 Result = TypeVar("Result")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -34,17 +32,13 @@ def on_queue(config: Path | None, use: Callable[[Bulk], Coroutine[Any, Any, Resu
         ClickException: the configuration has faults, the documents are in memory, or the database does not work.
     """
     settings = settings_from(config, os.environ)
-    if not keeps_documents(settings):
-        raise click.ClickException("this command cannot see the documents of [documents] backend = memory")
+    check_kept(settings)
 
     async def call() -> Result:
         async with open_bulk(settings, SystemClock()) as bulk:
             return await use(bulk)
 
-    try:
-        return asyncio.run(call())
-    except StoreError as error:
-        raise click.ClickException(str(error)) from error
+    return run_on_parts(call())
 
 
 # --- which imports ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The common part of the commands of ``lading storage``: the configuration, the documents and the storages."""
 
-import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -8,13 +7,12 @@ from typing import Any
 
 import click
 
-from ....plugins.errors import PluginError
-from ...config import Components, Settings, SettingsError
-from ...documents import DocumentStore, StoreError
+from ...config import Components, Settings
+from ...documents import DocumentStore
 from ...models.clock import SystemClock
 from ...runtime.wiring import open_storages
 from ...storages.routes import Storages
-from ..common import everything_from, keeps_documents, refused
+from ..common import check_kept, everything_from, run_on_parts
 
 
 def loaded(config: Path | None) -> tuple[Settings, Components]:
@@ -24,8 +22,7 @@ def loaded(config: Path | None) -> tuple[Settings, Components]:
         ClickException: with every fault; or the documents are in memory, where no other process sees them.
     """
     settings, components = everything_from(config, os.environ)
-    if not keeps_documents(settings):
-        raise click.ClickException("this command cannot see the documents of [documents] backend = memory")
+    check_kept(settings)
     return settings, components
 
 
@@ -57,9 +54,4 @@ def on_storages(
         async with open_storages(settings, components, SystemClock()) as (store, storages):
             await use(store, storages)
 
-    try:
-        asyncio.run(call())
-    except SettingsError as error:
-        raise refused(error) from error
-    except (StoreError, PluginError) as error:
-        raise click.ClickException(str(error)) from error
+    run_on_parts(call())

@@ -98,8 +98,7 @@ class Recorder(Meter):
     """
 
     def __init__(self, ledger: Ledger, issuers: int = 0) -> None:
-        self._issuers_left = issuers
-        self._with_issuers = issuers > 0
+        self._most_issuers = issuers
         self._issuers: set[str] = set()
         self._requests = Series(ledger, REQUESTS)
         self._request_seconds = Series(ledger, REQUEST_SECONDS)
@@ -137,16 +136,14 @@ class Recorder(Meter):
         code = document.error.code if document.error is not None and status == "failed" else NONE
         self._imports.add((status, code, document.import_type or NONE))
         self._import_seconds.observe((status,), (document.updated_at - document.created_at).total_seconds())
-        if self._with_issuers:
+        if self._most_issuers:
             self._issuer_imports.add((self._issuer(document.issuer_id), status))
 
     def _issuer(self, issuer_id: str) -> str:
-        if issuer_id in self._issuers:
-            return issuer_id
-        if not self._issuers_left:
-            return OTHER
-        self._issuers_left -= 1
-        self._issuers.add(issuer_id)
+        if issuer_id not in self._issuers:
+            if len(self._issuers) >= self._most_issuers:
+                return OTHER
+            self._issuers.add(issuer_id)
         return issuer_id
 
     def phases(self, phases: Iterable[Phase]) -> None:

@@ -16,7 +16,7 @@ from ...observe.metrics.meter import NO_METER, Meter
 from ...observe.metrics.sampling import Source
 from ...observe.readiness import Readiness
 from ...work.worker import Worker
-from ..sockets import listen, url_of
+from ..sockets import close_all, listen, url_of
 from ..wiring import Parts
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Admin:
         sources: dict[str, Source] = {} if worker is None else {"worker": worker.slots}
         async with AsyncExitStack() as stack:
             sockets = patient(self._share.sockets or admin_sockets(self._settings))
-            for listening in sockets:
-                stack.callback(listening.close)
+            stack.callback(close_all, sockets)
             scrape = await stack.enter_async_context(self._measuring.sampling(parts.store, sources))
             server = make_admin_server(AdminResources(_in_detail(parts, readiness), scrape))
             server.add_sockets(sockets)

@@ -65,7 +65,7 @@ class Fetchers:
     longest_urls: Mapping[str, int]
 
     def takes(self, options: Collection[Option], new: Configuration) -> Collection[Option]:
-        """See ``Reloadable.takes``. A fetcher that needs longer bodies than before needs a restart."""
+        """See ``Reloadable.takes``. A fetcher whose requests may be longer or shorter needs a restart."""
         components = self._components(new)
         able = {
             f"fetch.{name}"

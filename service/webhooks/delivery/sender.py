@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from ....plugins.host.turns import Turns, on_behalf_of
+from ....plugins.host.turns import Turns
 from ...documents import DocumentStore, StoreUnavailable
 from ...models.clock import truncate_to_milliseconds
 from ...observe.metrics.meter import NO_METER, Meter
@@ -161,7 +161,7 @@ class Deliverer:
         for delivery in self._waiting:
             if delivery.id in self._tasks:
                 continue
-            give_back = self._place(delivery) if self._hosts.has_room(delivery.host) else None
+            give_back = self._places.take_now(delivery.issuer_id) if self._hosts.has_room(delivery.host) else None
             if give_back is None:
                 left.append(delivery)
                 continue
@@ -172,10 +172,6 @@ class Deliverer:
         self._waiting = left
         if self._is_full and not left:
             self._next_look = 0.0
-
-    def _place(self, delivery: Delivery) -> Callable[[], None] | None:
-        with on_behalf_of(delivery.issuer_id):
-            return self._places.take_now()
 
     async def _postpone(self, deliveries: Sequence[Delivery]) -> None:
         """Postpone deliveries whose hosts or issuers have no room, each to its turn."""

@@ -158,9 +158,12 @@ def test_settings_of_the_folder_and_the_environment_have_no_say(site: Site) -> N
 
 
 @pytest.mark.timeout(300)
-def test_a_built_in_plugin_passes(tmp_path: Path) -> None:
-    """The quickest; tests/conformance runs the suites of all."""
-    command = [*LADING, "plugins", "check", "data", "--kind", "fetch"]
+@pytest.mark.parametrize(
+    ("kind", "plugin"), [("fetch", "data"), pytest.param("storage", "memory", marks=pytest.mark.long_form)]
+)
+def test_a_built_in_plugin_passes(kind: str, plugin: str, tmp_path: Path) -> None:
+    """Two whose suites are quick; tests/conformance runs those of all."""
+    command = [*LADING, "plugins", "check", plugin, "--kind", kind]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -279,7 +282,7 @@ def test_a_suite_without_end_is_ended(site: Site) -> None:
 def test_no_process_outlives_the_command(site: Site, number: int, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     install(site, case=f"async def test_it(self): Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(1000)")
-    environ = {**os.environ, "PYTHONPATH": str(site.folder), "TMPDIR": str(tmp_path)}
+    environ = {**os.environ, "PYTHONPATH": str(site.folder), "TMPDIR": str(tmp_path), "PYTHONASYNCIODEBUG": ""}
     with subprocess.Popen(
         # Where the tests run in the background of a shell, they ignore SIGINT, and would hand that down.
         ["env", "--default-signal=INT", sys.executable, "-P", "-m", "lading", "plugins", "check", "probe"],

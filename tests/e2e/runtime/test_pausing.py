@@ -56,9 +56,5 @@ def test_no_import_of_a_paused_issuer_begins_on_any_process_and_others_go_on(tmp
 
         assert queue("resume", "--issuer", ISSUER) == [f"resumed: issuer {ISSUER}"]
         assert {held.final(one)["status"] for one in paused} == {"done"}
-        wait_until(lambda: all(_changes(process) == 2 for process in processes))
+        wait_until(lambda: all(len(process.logged(CHANGED)) == 2 for process in processes))
         assert [process.terminate() for process in processes] == [0, 0, 0]
-
-
-def _changes(process: ServiceProcess) -> int:
-    return sum(line.get("event") == CHANGED for line in process.lines)

@@ -3,15 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Exchange, Origin, answer
 from tests.chaos.harm.pids import children_of
+from tests.support.plugins.scripted import until
 from tests.support.servers.processes import HttpClient, ServiceProcess
 from tests.support.servers.service import CONF, ISSUER, Client, environment, final, token
 
@@ -39,15 +38,6 @@ class Folder:
         self.conf.write_text(CONF.replace("\nenabled = false\n", "\n") + more, encoding="utf-8")
 
 
-def lines(process: ServiceProcess, event: str) -> list[dict[str, Any]]:
-    return [line for line in list(process.lines) if line.get("event") == event]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.02)
-
-
 def is_gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
@@ -66,21 +56,21 @@ async def test_a_service_of_several_processes_and_its_signals(tmp_path: Path) ->
         with folder.start("serve", "--processes", "2", LADING_SERVICE__DRAIN_DELAY="600") as service:
             base = service.wait_for("supervising")["address"]
             client, other = Client(base, token()), Client(base, token(issuer="disabled-issuer"))
-            await until(lambda: len(lines(service, "a child process serves")) == 2)
+            await until(lambda: len(service.logged("a child process serves")) == 2)
             children = set(children_of(service.process.pid))
 
             # Neither does anything, to a parent or a child.
             for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
                 for pid in (service.process.pid, *children):
                     os.kill(pid, number)
-            await until(lambda: len(lines(service, "a signal has no effect")) == 6)
+            await until(lambda: len(service.logged("a signal has no effect")) == 6)
 
             # A faulty file changes nothing, and is told once, by the parent.
             assert (await other.post_json({})).code == 401
             folder.write("\n[limits]\nissuer_reqests = 1\n")
             service.process.send_signal(signal.SIGHUP)
-            await until(lambda: bool(lines(service, REFUSED)))
-            assert "issuer_reqests" in str(lines(service, REFUSED)[0]["faults"])
+            await until(lambda: bool(service.logged(REFUSED)))
+            assert "issuer_reqests" in str(service.logged(REFUSED)[0]["faults"])
             assert (await other.post_json({})).code == 401
 
             # What each child takes over, and what it cannot.
@@ -89,18 +79,18 @@ async def test_a_service_of_several_processes_and_its_signals(tmp_path: Path) ->
                 "[limits]\nissuer_requests = 1000\norganization_stored_bytes = 1000000\n"
             )
             service.process.send_signal(signal.SIGHUP)
-            await until(lambda: len(lines(service, RELOADED)) == 2)
-            assert {line["pid"] for line in lines(service, RELOADED)} == children
-            for line in lines(service, RELOADED):
+            await until(lambda: len(service.logged(RELOADED)) == 2)
+            assert {line["pid"] for line in service.logged(RELOADED)} == children
+            for line in service.logged(RELOADED):
                 assert line["reloaded"] == [
                     "[fetch.http] allow_networks",
                     "[issuer.disabled-issuer]",
                     "[limits] issuer_requests",
                     "[limits] organization_stored_bytes",
                 ]
-            for line in lines(service, "options have changed that need a restart"):
+            for line in service.logged("options have changed that need a restart"):
                 assert line["options"] == ["[worker] attempts"]
-            assert len(lines(service, REFUSED)) == 1
+            assert len(service.logged(REFUSED)) == 1
             for _ in range(10):
                 response = await other.post_json({})
                 assert (response.code, response.headers["RateLimit-Policy"]) == (200, '"issuer";q=1000;w=60')
@@ -110,7 +100,7 @@ async def test_a_service_of_several_processes_and_its_signals(tmp_path: Path) ->
 
             # While it drains it says so, and serves.
             service.process.send_signal(signal.SIGTERM)
-            await until(lambda: len(lines(service, "draining: /readyz answers 503, and requests are served")) == 2)
+            await until(lambda: len(service.logged("draining: /readyz answers 503, and requests are served")) == 2)
             for _ in range(10):
                 status, problem = HttpClient(base).get("/readyz")
                 assert (status, problem["code"]) == (503, "service_stopping")
@@ -152,6 +142,6 @@ async def test_one_process_and_a_worker_reload_and_drain_too(tmp_path: Path) -> 
             assert "cannot be read" in str(process.wait_for(REFUSED)["faults"])
             (tmp_path / "away").rename(folder.conf)
         assert [process.terminate(number=signal.SIGINT) for process in (service, worker)] == [0, 0]
-        assert lines(service, "draining: /readyz answers 503, and requests are served")
-        assert not lines(worker, "draining: /readyz answers 503, and requests are served"), "nobody asks it"
-        assert ISSUER not in str(lines(service, RELOADED))
+        assert service.logged("draining: /readyz answers 503, and requests are served")
+        assert not worker.logged("draining: /readyz answers 503, and requests are served"), "nobody asks it"
+        assert ISSUER not in str(service.logged(RELOADED))

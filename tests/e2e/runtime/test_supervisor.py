@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
@@ -69,7 +68,7 @@ async def test_children_share_the_work_and_a_dead_one_is_replaced(tmp_path: Path
             second = await until_listening(service, PROCESSES + 1)
             documents = [await final(client, import_id) for import_id in posted]
             assert {document["status"] for document in documents} == {"done"}
-            assert {line["address"] for line in events(service, "admin listening")} == {admin}, "one for all of them"
+            assert {line["address"] for line in service.logged("admin listening")} == {admin}, "one for all of them"
             response = await AsyncHTTPClient().fetch(f"{admin}/readyz")
             assert json.loads(response.body)["status"] == "ready"
             assert service.terminate() == 0
@@ -93,10 +92,6 @@ async def keep_from_starting(service: ServiceProcess, folder: Path) -> None:
         os.kill(child, signal.SIGKILL)
 
 
-def events(service: ServiceProcess, event: str) -> list[dict[str, Any]]:
-    return [line for line in list(service.lines) if line.get("event") == event]
-
-
 async def asked(address: str, method: str = "GET", body: bytes | None = None) -> HTTPResponse:
     """The answer to a request that may take two seconds, for a busy machine five more."""
     request = HTTPRequest(f"{address}/api/v1/imports", method, body=body, request_timeout=7, connect_timeout=7)
@@ -108,9 +103,9 @@ async def test_while_children_die_again_and_again_requests_are_answered_and_then
     with start(tmp_path) as service:
         address = service.wait_for("supervising")["address"]
         await until_listening(service, PROCESSES)
-        stood_by = len(events(service, STOOD_BY))  # while the children started, on a busy machine
+        stood_by = len(service.logged(STOOD_BY))  # while the children started, on a busy machine
         await keep_from_starting(service, tmp_path)
-        while len(events(service, "a child process dies at every start")) < PROCESSES:
+        while len(service.logged("a child process dies at every start")) < PROCESSES:
             await asyncio.sleep(0.05)
         for method, body in (("GET", None), ("POST", b"url=" + b"a" * 200_000), ("HEAD", None)):
             response = await asked(address, method, body)
@@ -126,9 +121,9 @@ async def test_while_children_die_again_and_again_requests_are_answered_and_then
         while (await asked(address)).code != 401:  # a child's answer: there is no token
             await asyncio.sleep(0.05)
         took = time.monotonic() - restored
-        assert len(events(service, STOOD_BY)) == stood_by + 1
-        assert len(events(service, "a child process dies at every start")) == PROCESSES
-        assert len(events(service, "a child process died; the supervisor starts it again")) == PROCESSES
+        assert len(service.logged(STOOD_BY)) == stood_by + 1
+        assert len(service.logged("a child process dies at every start")) == PROCESSES
+        assert len(service.logged("a child process died; the supervisor starts it again")) == PROCESSES
         assert {line["pause"] for line in service.lines if "pause" in line} == {1.0, LONGEST_PAUSE}
         assert took < LONGEST_PAUSE + 25, "on an idle machine it is 3 s"
         await until_listening(service, 2 * PROCESSES)
@@ -162,7 +157,7 @@ async def test_a_child_that_always_dies_is_not_started_in_a_frenzy(tmp_path: Pat
         service.wait_for("supervising")
         await keep_from_starting(service, tmp_path)
         began = time.monotonic()
-        while len(events(service, "a child process dies at every start")) < PROCESSES:
+        while len(service.logged("a child process dies at every start")) < PROCESSES:
             await asyncio.sleep(0.05)
         assert time.monotonic() - began >= 1.0 + LONGEST_PAUSE
         assert service.terminate() == 0

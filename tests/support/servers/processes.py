@@ -215,6 +215,10 @@ class ServiceProcess:
         assert found is not None, f"no {event!r} within {timeout} s: {self.lines[-5:]}"
         return found
 
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The lines with the event so far."""
+        return [line for line in list(self.lines) if line.get("event") == event]
+
     @property
     def children(self) -> set[int]:
         """Pids of the other processes of its session."""

@@ -5,10 +5,12 @@ import gc
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 
 import pytest
 
 from lading.plugins.host.turns import Occupancy, Turns, named_places, on_behalf_of, present_issuer
+from tests.support.plugins.scripted import rounds
 
 
 class Queue:
@@ -24,24 +26,19 @@ class Queue:
         """So many calls of the issuer begin to wait."""
         with on_behalf_of(issuer):
             self.tasks += [asyncio.create_task(self._wait(issuer)) for _ in range(number)]
-        await rounds()
+        await rounds(5)
 
     async def serve(self, number: int) -> list[str]:
         """Give a place back so many times; the issuers that got it."""
         before = len(self.served)
         for _ in range(number):
             self.held.popleft()()
-            await rounds()
+            await rounds(5)
         return self.served[before:]
 
     async def _wait(self, issuer: str) -> None:
         self.held.append(await self.turns.take())
         self.served.append(issuer)
-
-
-async def rounds() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 @contextmanager
@@ -78,7 +75,7 @@ async def test_calls_outside_of_any_issuer_are_one_more() -> None:
     with ended(queue):
         await queue.ask("hog", 5)
         queue.tasks.append(asyncio.create_task(queue._wait("nobody")))
-        await rounds()
+        await rounds(5)
         assert "nobody" in await queue.serve(2)
 
 
@@ -90,7 +87,7 @@ async def test_a_wait_that_is_cancelled_takes_no_place() -> None:
         await queue.ask("gone")
         await queue.ask("guest")
         queue.tasks[2].cancel()
-        await rounds()
+        await rounds(5)
         assert await queue.serve(2) == ["hog", "guest"]
         await queue.serve(1)
         assert queue.turns.has_room()
@@ -105,7 +102,7 @@ async def test_a_place_that_comes_with_the_cancellation_goes_to_the_next() -> No
         await queue.ask("guest")
         queue.held.popleft()()
         queue.tasks[1].cancel()
-        await rounds()
+        await rounds(5)
         assert queue.served == ["first", "guest"]
 
 
@@ -131,11 +128,11 @@ class Row:
         for one in tenants:
             with on_behalf_of(one):
                 self.tasks.append(asyncio.create_task(self._take(one)))
-        await rounds()
+        await rounds(5)
 
     async def leave(self, tenant: str) -> None:
         self.held[tenant].pop()()
-        await rounds()
+        await rounds(5)
 
     async def _take(self, tenant: str) -> None:
         give_back = await self.turns.take(60)
@@ -179,7 +176,7 @@ async def test_who_waits_in_vain_leaves_nothing_behind() -> None:
         await row.turns.take(0.01)
     await row.come("b", "c")
     row.tasks[1].cancel()
-    await rounds()
+    await rounds(5)
     await row.leave("a")
     assert row.served == ["a", "c"]
     await row.end()
@@ -191,24 +188,28 @@ async def test_a_place_that_comes_as_its_wait_is_cancelled_goes_to_the_next() ->
     await row.come("a", "b", "c")
     row.held["a"].pop()()  # which gives it to b, who does not know yet
     row.tasks[1].cancel()
-    await rounds()
+    await rounds(5)
     assert row.served == ["a", "c"]
     row.tasks[1] = row.tasks[2]
     await row.come("b", "d")
     row.tasks[-2].cancel()
     row.held["c"].pop()()  # while b is cancelled, and does not know yet
-    await rounds()
+    await rounds(5)
     assert row.served == ["a", "c", "d"]
     await row.end()
 
 
 def test_a_tenant_is_the_one_that_the_block_acts_for() -> None:
-    assert present_issuer() == ""
-    with on_behalf_of("a"):
-        with on_behalf_of("b"):
-            assert present_issuer() == "b"
-        assert present_issuer() == "a"
-    assert present_issuer() == ""
+    def blocks() -> Iterator[str]:
+        yield present_issuer()
+        with on_behalf_of("a"):
+            with on_behalf_of("b"):
+                yield present_issuer()
+            yield present_issuer()
+        yield present_issuer()
+
+    # In a context of its own: the tests before it may have acted for an issuer.
+    assert Context().run(list, blocks()) == ["", "b", "a", ""]
 
 
 @pytest.mark.gen_test
