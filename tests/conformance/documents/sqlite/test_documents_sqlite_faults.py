@@ -12,7 +12,7 @@ import itertools
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -103,6 +103,25 @@ class Fault:
     stays: bool
 
 
+class FaultsLeft:
+    """The faults of a deed that are left to be suffered.
+
+    Attributes:
+        is_over: whether none is left.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._left: Iterator[Fault] | None = None
+
+    def next_ones(self, asked: Mapping[Request, int]) -> Sequence[Fault]:
+        """The next ``STORE_FAULTS``, of a deed that asks for so much."""
+        self._left = faults_of(asked) if self._left is None else self._left
+        batch = list(itertools.islice(self._left, STORE_FAULTS))
+        self.is_over = len(batch) < STORE_FAULTS
+        return batch
+
+
 class Walk:
     """A store below which one request after the other fails, and all that was written into it.
 
@@ -133,10 +152,10 @@ class Walk:
                 asked[request] = max(number, asked.get(request, 0))
         return asked
 
-    async def suffer_all(self, prepare: Prepare, faults: Iterable[Fault]) -> int:
-        """Have one request after the other fail; how many of them were met."""
+    async def suffer_some(self, prepare: Prepare, left: FaultsLeft) -> int:
+        """Have one request after the other fail, as many as a store suffers; how many of them were met."""
         met = 0
-        for fault in faults:
+        for fault in left.next_ones(await self.count(prepare)):
             try:
                 met += await self.suffer(prepare, fault)
             except BaseException as error:
@@ -262,42 +281,51 @@ def faults_of(asked: Mapping[Request, int]) -> Iterator[Fault]:
 async def test_a_fault_loses_nothing_and_is_over_when_it_is_over(
     tmp_path: Path, faults: Faults, deed: str, checkpoint_pages: int
 ) -> None:
-    left: Iterator[Fault] | None = None
-    met = 0
-    for number in itertools.count():
-        folder = tmp_path / str(number)
-        folder.mkdir()
+    async def walk_of(folder: Path, left: FaultsLeft) -> int:
         async with walking(folder, faults, checkpoint_pages) as walk:
-            left = faults_of(await walk.count(DEEDS[deed])) if left is None else left
-            batch = list(itertools.islice(left, STORE_FAULTS))
-            met += await walk.suffer_all(DEEDS[deed], batch)
-        shutil.rmtree(folder)
-        if len(batch) < STORE_FAULTS:
-            break
+            return await walk.suffer_some(DEEDS[deed], left)
+
+    await suffer_on_new_stores(tmp_path, walk_of)
+
+
+async def suffer_on_new_stores(folder: Path, walk_of: Callable[[Path, FaultsLeft], Awaitable[int]]) -> None:
+    """Walk through the faults of a deed, on one store after the other, of which each suffers ``STORE_FAULTS``."""
+    left = FaultsLeft()
+    met = 0
+    while not left.is_over:
+        store = folder / "store"
+        store.mkdir()
+        met += await walk_of(store, left)
+        shutil.rmtree(store)
     assert met
 
 
 @pytest.mark.timeout(3600 if LONG else 120)
 @pytest.mark.gen_test(timeout=3600 if LONG else 110)
 @pytest.mark.parametrize("checkpoint_pages", [1000, 1])
-async def test_another_process_goes_on_meanwhile(tmp_path: Path, faults: Faults, checkpoint_pages: int) -> None:
-    async with walking(tmp_path, faults, checkpoint_pages, PATIENT) as walk, adding(walk.path, ENDLESS) as other:
-        walk.is_alone = False
-        begin(other)
-        added = await read_ids(other, 10)
-        reading = asyncio.create_task(read_ids(other))
-        try:
-            for deed in ("add with metadata", "update 40 at once", "everything"):
-                met = await walk.suffer_all(DEEDS[deed], faults_of(await walk.count(DEEDS[deed])))
-                assert met
-            assert other.returncode is None, "it was refused"
-        finally:
-            other.kill()
-            added += await reading
-    with bystander(walk.path) as connection:
-        found = {row[0] for row in connection.execute("SELECT id FROM imports")}
-    assert len(added) > 10
-    assert found.issuperset(added)
+@pytest.mark.parametrize("deed", ["add with metadata", "update 40 at once", "everything"])
+async def test_another_process_goes_on_meanwhile(
+    tmp_path: Path, faults: Faults, deed: str, checkpoint_pages: int
+) -> None:
+    async def walk_of(folder: Path, left: FaultsLeft) -> int:
+        async with walking(folder, faults, checkpoint_pages, PATIENT) as walk, adding(walk.path, ENDLESS) as other:
+            walk.is_alone = False
+            begin(other)
+            added = await read_ids(other, 10)
+            reading = asyncio.create_task(read_ids(other))
+            try:
+                met = await walk.suffer_some(DEEDS[deed], left)
+                assert other.returncode is None, "it was refused"
+            finally:
+                other.kill()
+                added += await reading
+        with bystander(walk.path) as connection:
+            found = {row[0] for row in connection.execute("SELECT id FROM imports")}
+        assert len(added) > 10
+        assert found.issuperset(added)
+        return met
+
+    await suffer_on_new_stores(tmp_path, walk_of)
 
 
 @pytest.mark.gen_test
