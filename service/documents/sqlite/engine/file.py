@@ -24,18 +24,21 @@ _ADVICE = {
     sqlite3.SQLITE_BUSY: "another process kept it locked for too long",
     sqlite3.SQLITE_FULL: "there is no space left for it",
     sqlite3.SQLITE_IOERR: "its disk does not work",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from a backup",
-    sqlite3.SQLITE_NOTADB: "the file is not a database, or is damaged: restore it from a backup",
     sqlite3.SQLITE_READONLY: "this user must be able to write the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "this user must be able to write the file and its folder",
 }
-_NO_DATABASE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DAMAGE = {
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from a backup",
+    sqlite3.SQLITE_NOTADB: "the file is not a database, or is damaged: restore it from a backup",
+}
+"""As a fresh connection finds it. One that could not read before may say so of a file that is whole."""
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 def unavailable(path: Path, error: Exception) -> StoreUnavailable:
     """What ``error`` means, told to the operator with the path of the file; to be raised ``from`` it."""
-    advice = _ADVICE.get(_primary_code(error))
+    code = _primary_code(error)
+    advice = f"Lading opens it anew; if this goes on, {_DAMAGE[code]}" if code in _DAMAGE else _ADVICE.get(code)
     reason = "out of memory" if isinstance(error, MemoryError) else error
     return StoreUnavailable(f"SQLite database {path}: {reason}" + (f"; {advice}" if advice else ""))
 
@@ -94,8 +97,8 @@ def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
     try:
         return _retry_while_busy(path, busy_timeout)
     except (sqlite3.Error, MemoryError) as error:
-        if _primary_code(error) in _NO_DATABASE:
-            raise refused(path, f"cannot be used: {error}; {_ADVICE[_primary_code(error)]}") from error
+        if damage := _DAMAGE.get(_primary_code(error)):
+            raise refused(path, f"cannot be used: {error}; {damage}") from error
         raise unavailable(path, error) from error
 
 

@@ -338,6 +338,16 @@ async def test_a_file_that_cannot_be_opened_for_writing_is_refused(tmp_path: Pat
 
 
 @pytest.mark.gen_test
+async def test_a_connection_that_met_a_fault_calls_no_file_damaged(tmp_path: Path, faults: Faults) -> None:
+    async with walking(tmp_path, faults, 1000) as walk:
+        faults.fail(0, sqlite3.SQLITE_CORRUPT, Request("xWrite", "wal"))
+        with pytest.raises(StoreUnavailable, match="opens it anew; if this goes on, the file is damaged"):
+            await walk.store.add(make_import(walk.clock))
+        faults.mend()
+        await walk.works()
+
+
+@pytest.mark.gen_test
 async def test_no_connection_is_replaced_by_one_that_can_only_read(tmp_path: Path, faults: Faults) -> None:
     """As SQLite would open the file while it is read-only: writes would be refused for ever."""
     async with walking(tmp_path, faults, 1000) as walk:
