@@ -20,7 +20,7 @@ SERVICE: Final[Sequence[Operation]] = (
         "/readyz",
         "getReadiness",
         "Service",
-        "Say whether the database and the storage answer.",
+        "Say whether the database, each storage and the disks can be used.",
         answers={200: json_of("State")},
         errors=("not_ready", "service_stopping"),
         is_open=True,
