@@ -45,7 +45,9 @@ from .handlers.webhooks import (
     SecretRotationHandler,
 )
 from .http.base import BaseHandler, NotFoundHandler
-from .http.connections.long_heads import Refusals, Server
+from .http.connections.early_answers import EarlyAnswers
+from .http.connections.long_heads import Refusals
+from .http.connections.server import Server
 from .http.cors import is_preflight
 from .http.in_flight import InFlight
 from .http.methods import methods_of
@@ -188,6 +190,7 @@ def make_server(
     return Server(
         app,
         refusals=Refusals(head_max_bytes, in_flight),
+        early_answers=EarlyAnswers(in_flight),
         max_header_size=4 * head_max_bytes,
         idle_connection_timeout=idle_timeout,
         body_timeout=body_timeout + 1.0,

@@ -116,6 +116,7 @@ class AnsweringHandler(RequestHandler):
         if not self.request._body_future.done():  # noqa: SLF001  # nothing public tells
             # Tornado closes the connection instead of reading the rest of the request.
             self.set_header("Connection", "close")
+            self.request.connection.stream.is_answered_early = True  # type: ignore[union-attr]  # of our server
         self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
         self.finish(payload)
 

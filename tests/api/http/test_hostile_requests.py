@@ -1,6 +1,7 @@
 """Requests that are no HTTP, or abuse it: each is answered or its connection ended, and the service serves on."""
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -186,6 +187,33 @@ async def test_a_client_that_drips_is_ended_however_long_it_goes_on(tmp_path: Pa
                 await asyncio.wait({ended}, timeout=0.1)
             assert statuses(await ended) in ([], [408])
             writer.close()
+
+
+PUT = b"PUT /api/v1/imports/x/content HTTP/1.1\r\n" + HOST
+
+
+async def test_a_client_that_sends_all_before_it_reads_gets_the_answer(tmp_path: Path) -> None:
+    """As many clients do, and proxies: unread bytes would reset the connection, and the answer be lost."""
+    length = 16 * 1024 * 1024
+    async with service(tmp_path) as (_, _, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(PUT + b"Content-Length: %d\r\n\r\n" % length)
+        for _ in range(16):
+            writer.write(bytes(length // 16))
+            await writer.drain()
+        assert statuses(await reader.read()) == [401]
+        writer.close()
+
+
+async def test_a_client_that_has_its_answer_and_goes_on_sending_is_ended(tmp_path: Path) -> None:
+    async with service(tmp_path) as (_, _, port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(PUT + b"Transfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+                await writer.drain()
+        writer.close()
 
 
 MULTIPART = "multipart/form-data; boundary=x"

@@ -128,6 +128,7 @@ class Walk:
     Attributes:
         told: what was asked of the store, and whether it was acknowledged.
         is_alone: whether no other process writes into the file.
+        patience: seconds after which a call hangs.
     """
 
     def __init__(self, folder: Path, faults: Faults, checkpoint_pages: int, busy_timeout: timedelta = SHORT) -> None:
@@ -137,6 +138,8 @@ class Walk:
         self.is_alone = True
         self.store = _Store(self.path, self.clock, busy_timeout=busy_timeout, readers=1)
         self.store.checkpoint_pages = checkpoint_pages
+        # A lock that is never given is waited for by a call, and before it by the connection that replaces another.
+        self.patience = HANG_SECONDS + 4 * busy_timeout.total_seconds()
         self.told: list[tuple[Part, bool]] = []
         self._crashed = folder / "crashed"
         self._crashed.mkdir()
@@ -200,7 +203,7 @@ class Walk:
         return await self._outcomes(tasks, parts)
 
     async def _outcomes(self, tasks: Sequence[asyncio.Future[Any]], parts: Sequence[Part]) -> list[tuple[Part, bool]]:
-        async with asyncio.timeout(HANG_SECONDS):
+        async with asyncio.timeout(self.patience):
             results = await asyncio.gather(*tasks, return_exceptions=True)
         for part, result in zip(parts, results, strict=True):
             if isinstance(result, BaseException) and not isinstance(result, StoreUnavailable):
@@ -221,7 +224,7 @@ class Walk:
 
     async def _recover(self) -> None:
         """Wait until a connection is replaced."""
-        async with asyncio.timeout(HANG_SECONDS):
+        async with asyncio.timeout(self.patience):
             while True:
                 with contextlib.suppress(StoreUnavailable):
                     await self.store.ping()

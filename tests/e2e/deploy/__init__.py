@@ -1,0 +1,1 @@
+"""The files of ``deploy/``, used as an operator uses them."""
