@@ -20,6 +20,7 @@ from ...plugins.errors import (
     StorageUnavailable,
 )
 from ..cloud.bucket import let_go
+from ..cloud.skew import skew_of
 
 _CREATING: Final = "storage.objects.create (with a KMS key also its role cloudkms.cryptoKeyEncrypterDecrypter)"
 PERMISSIONS: Final[Mapping[str, str]] = {
@@ -36,7 +37,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
 
 # https://cloud.google.com/storage/docs/json_api/v1/status-codes
 _STATUSES: Final[Mapping[int, type[StorageError]]] = {
-    401: StorageDenied,
+    401: StorageUnavailable,  # until somebody corrects the credentials or the clock
     403: StorageDenied,
     404: ObjectNotFound,
     408: StorageUnavailable,
@@ -51,7 +52,9 @@ _THROTTLED: Final = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "qu
 _CLOCK: Final = "iat and exp"
 """In what Google's token server says of a signature that was made at another time than its own."""
 _REFUSED_KEYS: Final = ("invalid_grant", "invalid_client", "deleted_client", "unauthorized_client")
-"""Codes of the token server (RFC 6749 section 5.2, and Google's own): no later try is accepted."""
+"""Codes of the token server (RFC 6749 section 5.2, and Google's own): no try is accepted until somebody
+changes the key.
+"""
 _SERVER_ERROR: Final = 500
 _BAD_REQUEST: Final = 400
 _UNAUTHENTICATED: Final = 401
@@ -79,14 +82,15 @@ def _translation(error: Exception, bucket: str, operation: str) -> StorageError:
     if isinstance(response, Response):
         return _refusal(response, text, bucket, operation)
     if isinstance(error, MalformedError) or (isinstance(error, OSError) and error.filename):
-        return StorageError(
+        # Somebody may be replacing the file.
+        return StorageUnavailable(
             f"the credentials for Google Cloud Storage cannot be read ({text}): correct "
             "GOOGLE_APPLICATION_CREDENTIALS, or credentials_file in [storage.gcs]"
         )
     if isinstance(error, RefreshError) and _CLOCK in text:
         return StorageUnavailable(f"Google does not accept the time of this machine: set its clock ({text})")
     if isinstance(error, RefreshError) and any(code in text for code in _REFUSED_KEYS):
-        return StorageDenied(
+        return StorageUnavailable(
             f"Google does not accept these credentials ({text}): create another key of the service account, and "
             "correct GOOGLE_APPLICATION_CREDENTIALS, or credentials_file in [storage.gcs]"
         )
@@ -114,7 +118,10 @@ def _refusal(response: Response, text: str, bucket: str, operation: str) -> Stor
         cls = StorageUnavailable
     text = f"{operation} in bucket {bucket}: status {status}: {text}"
     if status == _UNAUTHENTICATED:
-        text += "; the server does not accept the credentials: correct them, or the clock of this machine"
+        skew = skew_of(response.headers.get("Date"))
+        text += "; the server does not accept the credentials: " + (
+            f"set the clock of this machine, which is {skew}" if skew else "correct them"
+        )
     elif cls is StorageDenied:
         text += f"; needed is {PERMISSIONS[operation]}"
     elif cls is ObjectNotFound and operation in ("create", "list", "ping"):

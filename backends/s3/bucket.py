@@ -15,7 +15,14 @@ from botocore.exceptions import ClientError
 
 from ...plugins.capabilities import ListedObject
 from ...plugins.contracts import ObjectMetadata
-from ...plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageError, StorageUnavailable
+from ...plugins.errors import (
+    ContentMismatch,
+    ObjectExists,
+    ObjectNotFound,
+    StorageDenied,
+    StorageError,
+    StorageUnavailable,
+)
 from ..cloud.bodies import Body, FilePart
 from ..cloud.bucket import MIB, Bucket, Page, Piece, Upload
 from ..cloud.names import Names, disposition_of, header_value
@@ -47,7 +54,7 @@ class S3Bucket(Bucket):
 
     def marker(self, key: str) -> str | None:
         """See ``Bucket.marker``."""
-        found: str | None = self._head(key)["Metadata"].get(MARKER)
+        found: str | None = self._head(self.names.name(key))["Metadata"].get(MARKER)
         return found
 
     def read(self, key: str, offset: int, length: int, version: str | None) -> Piece:
@@ -127,12 +134,22 @@ class S3Bucket(Bucket):
                 self._client = make_client(self.options)
             return self._client
 
-    def _head(self, key: str) -> Mapping[str, Any]:
-        return self.ask("head_object", Key=self.names.name(key))
+    def _head(self, name: str) -> Mapping[str, Any]:
+        """The answer to a HEAD request. Such an answer has no body, so the cause of a refusal comes by another way."""
+        try:
+            return self.ask("head_object", Key=name)
+        except StorageDenied as denied:
+            try:
+                self.ask("get_object", Key=name, Range="bytes=0-0")["Body"].close()
+            except StorageUnavailable:
+                raise
+            except StorageError:
+                raise denied from denied.__cause__
+            raise
 
     def _outside(self, key: str) -> Piece:
         """No bytes of the object."""
-        head = self._head(key)
+        head = self._head(self.names.name(key))
         return Piece(head["ContentLength"], head["ETag"], b"")
 
     def _probe(self, method: str, **fields: Any) -> bool:
@@ -146,7 +163,7 @@ class S3Bucket(Bucket):
     def _prove(self) -> None:
         """Check once what holds for the server: that it knows conditions and parts, and allows reads."""
         created = self._probe("put_object", Body=b"")
-        self.ask("head_object", Key=self.names.probe)
+        self._head(self.names.probe)
         again = created and self._probe("put_object", Body=b"")
         upload_id = self.ask("create_multipart_upload", Key=self.names.probe)["UploadId"]
         place = {"Key": self.names.probe, "UploadId": upload_id}

@@ -116,7 +116,7 @@ HINTS: Final[Mapping[str, str]] = {
     "storage_object_exists": "Report the error; it is a defect.",
     "storage_object_not_found": "Operators check who deletes objects in the storage.",
     "storage_quota_exceeded": "Delete images, and import the image again. Operators raise the limit.",
-    "storage_unavailable": "Operators check the storage.",
+    "storage_unavailable": "Operators check the storage. `lading check` shows what fails.",
     "tls_certificate_expired": "Renew the origin's certificate.",
     "tls_certificate_not_yet_valid": "Check the certificate's dates. Operators check the clock of the service.",
     "tls_failed": "Correct the origin's certificate.",

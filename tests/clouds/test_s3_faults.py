@@ -13,7 +13,7 @@ from lading.backends.guard.storage import GuardedStorage
 from lading.backends.s3.storage import S3Storage
 from lading.backends.s3.suite import S3Harness
 from lading.plugins.contracts import StorageBackend
-from lading.plugins.errors import ObjectExists, StorageError
+from lading.plugins.errors import ObjectExists, StorageDenied, StorageError, StorageUnavailable
 from lading.plugins.host import calls
 from lading.plugins.testing.bodies import Body
 from lading.plugins.testing.cancellation import attempt
@@ -124,6 +124,18 @@ class TestS3Faults(S3Faults):
             assert not await self.leftovers()
         finally:
             await storage.close()
+
+    @pytest.mark.parametrize(
+        ("code", "expected"), [("RequestTimeTooSkewed", StorageUnavailable), ("AccessDenied", StorageDenied)]
+    )
+    async def test_a_refused_look_at_an_object_tells_its_cause(self, code: str, expected: type[StorageError]) -> None:
+        """The answer to HEAD has no body, and so no code."""
+        async with self.opened() as storage:
+            for kind in ("head", "read"):
+                self.proxy.harm(self.kinds[kind], refusing(403, ERROR.format(code)))
+            error = await attempt(storage.exists(KEY))
+            assert type(error) is expected
+            assert "None" not in error.internal
 
     @pytest.mark.parametrize("code", ["ConditionalRequestConflict", "OperationAborted"])
     async def test_a_conflict_is_tried_again(self, code: str) -> None:
