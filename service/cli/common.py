@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -198,6 +200,16 @@ def run_on_parts(use: Coroutine[Any, Any, Result]) -> Result:
         raise refused(error) from error
     except (StoreError, PluginError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM interrupts the block as Ctrl-C does, so that it cleans up."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def no_issuer(settings: Settings, issuer_id: str) -> click.ClickException:

@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +28,7 @@ from ..runtime.signals.handlers import Wishes, obeying
 from ..runtime.signals.reloading import Reloading
 from ..runtime.supervision.child import inherited_share, serve_as_child
 from ..runtime.supervision.supervisor import StartRefused, supervise
-from .common import InOrder, config_option, documents_place, everything_from, refused
+from .common import InOrder, config_option, documents_place, everything_from, interrupted_by_sigterm, refused
 from .config import config_command
 from .demo.run import DemoFailed, run_demo
 from .fetch.command import fetch_group
@@ -39,6 +37,8 @@ from .plugins.command import plugins_group
 from .queue.command import queue_group
 from .storage.command import storage_group
 from .tokens import token_command
+from .upkeep.backup import backup_command
+from .upkeep.restore import restore_command
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +162,7 @@ def check_command(config: Path | None) -> None:
     """
     try:
         settings, components = load_all(config, os.environ)
-        with _interrupted_by_sigterm():
+        with interrupted_by_sigterm():
             faults = asyncio.run(probe(settings, components))
         limit, wanted = raise_limit(), needed(settings)
         if limit < wanted:
@@ -186,16 +186,8 @@ main.add_command(issuer_group)
 main.add_command(token_command)
 main.add_command(storage_group)
 main.add_command(queue_group)
-
-
-@contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """SIGTERM interrupts the block as Ctrl-C does, so that it cleans up."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+main.add_command(backup_command)
+main.add_command(restore_command)
 
 
 @dataclass(frozen=True, slots=True)

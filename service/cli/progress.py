@@ -73,6 +73,21 @@ def shown(total: int, label: str) -> Iterator[Progress]:
         yield Progress(total, lambda _progress: bar.update(1), before_a_line="\n")
 
 
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar if standard error is a terminal; it is given the done and the total parts, in any thread."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    with click.progressbar(length=1, label=label, file=sys.stderr) as shown_bar:
+
+        def show(done: int, total: int) -> None:
+            shown_bar.length = max(total, 1)
+            shown_bar.update(done - shown_bar.pos)
+
+        yield show
+
+
 def _show_line(progress: Progress) -> None:
     if progress.done % REPORT_EVERY == 0:
         click.echo(f"{progress.done} of {progress.total} images", err=True)

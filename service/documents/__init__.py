@@ -5,7 +5,7 @@ workers share the work only through the store. One conformance suite (``tests/co
 every store.
 
 It may use ``models`` only. ``runtime.wiring`` picks the store; no other room knows which store is configured.
-Begin with ``DocumentStore`` below, then ``search``, ``records`` and ``queue``.
+Begin with ``DocumentStore`` below, then ``search``, ``records``, ``queue`` and ``upkeep``.
 """
 
 from abc import ABC, abstractmethod
@@ -20,6 +20,7 @@ from .errors import DuplicateId, StoredAlready, StoreError, StoreRefused, StoreU
 from .queue import ImportQueue
 from .records import RecordStore
 from .search import ImportSearch
+from .upkeep import Copying
 
 __all__ = [
     "DocumentStore",
@@ -40,6 +41,7 @@ class DocumentStore(ABC):
         search: finds imports.
         records: keeps small documents of other kinds.
         queue: counts imports which are not done, for operators.
+        copying: copies the database; None if the database's own tools are to be used.
         clock: judges what is due, which lease has expired and what need not be kept any more. All processes that share
             the documents have the same one, and it does not step when the clock of a machine is set. Whoever computes
             such a moment takes it from there; it tells the right time once the store is open.
@@ -54,6 +56,7 @@ class DocumentStore(ABC):
     search: ImportSearch
     records: RecordStore
     queue: ImportQueue
+    copying: Copying | None = None
     clock: Clock
 
     @abstractmethod

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.capabilities import SupportsFormats, SupportsLongUrls
 from ...plugins.contracts import Fetcher, TypeDetector
 from ...plugins.errors import PluginError, PluginFault
+from ...plugins.host import registry
 from ...plugins.host.guards import GuardedDetector, GuardedFetcher
 from ...plugins.host.record import Observer
 from ...plugins.host.registry import Plugin
@@ -37,6 +39,23 @@ def storages_for(
         for name, component in components.storages.items()
     }
     return Storages(guarded, options.backend, options.mirror)
+
+
+def storage_in(path: Path, settings: Settings) -> GuardedStorage:
+    """A local storage in a folder that no configuration names. Must be called inside the running event loop.
+
+    Raises:
+        PluginError: it cannot be constructed.
+    """
+    plugin = registry.load("storage", "local")
+    component = Component(plugin, registry.parse_options(plugin, {"path": str(path)}))
+    return GuardedStorage(
+        constructed(component),
+        name=path.name,
+        deadline=settings.storage.deadline,
+        max_concurrency=settings.storage.concurrency,
+        observer=log_call,
+    )
 
 
 def fetchers_for(

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -51,21 +52,13 @@ def audit_command(
     if name is not None:
         check_configured(settings, name)
     names = settings.storage.names if name is None else (name,)
-    show = _show_json if as_json else _show
     remaining = 0
 
     async def run(store: DocumentStore, storages: Storages) -> None:
         nonlocal remaining
-        for one in names:
-            if lister_of(storages.by_name[one]) is None:
-                click.echo(f"Note: {one} cannot list its objects, so the audit finds no orphans there.", err=True)
-            await storages.by_name[one].ping()
-            auditor = Auditor(
-                store, storages, one, SystemClock(), show, verify=verify, delete=delete_orphans, grace=grace
-            )
-            totals = await auditor.run()
-            remaining += totals.remaining
-            _sum_up(one, totals, as_json)
+        remaining = await audited(
+            store, storages, names, as_json=as_json, verify=verify, delete=delete_orphans, grace=grace
+        )
 
     try:
         on_storages(settings, components, run)
@@ -73,6 +66,36 @@ def audit_command(
         raise click.ClickException(str(error)) from error
     if remaining:
         sys.exit(1)
+
+
+async def audited(
+    store: DocumentStore, storages: Storages, names: Iterable[str], *, as_json: bool, **options: Any
+) -> int:
+    """Audit storages, and print what is found.
+
+    Args:
+        store: opened.
+        storages: all configured storages.
+        names: of the storages.
+        as_json: print JSON.
+        options: of ``Auditor``.
+
+    Returns:
+        the number of findings that remain.
+
+    Raises:
+        PluginError, StoreUnavailable, InventoryFailed, TooManyUnknown: see ``Auditor.run``.
+    """
+    show = _show_json if as_json else _show
+    remaining = 0
+    for name in names:
+        if lister_of(storages.by_name[name]) is None:
+            click.echo(f"Note: {name} cannot list its objects, so the audit finds no orphans there.", err=True)
+        await storages.by_name[name].ping()
+        totals = await Auditor(store, storages, name, SystemClock(), show, **options).run()
+        remaining += totals.remaining
+        _sum_up(name, totals, as_json)
+    return remaining
 
 
 def _show(finding: Finding) -> None:

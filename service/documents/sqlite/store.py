@@ -2,7 +2,7 @@
 
 For operators. Next to the file (mode 0600, since it holds the secrets of issuers) SQLite keeps two more files, ``-wal``
 and ``-shm``; while a process runs, they belong to the data. Copy the file only after every process has ended, or at any
-time with ``sqlite3 FILE '.backup COPY'``. Do not use a network file system: write-ahead logging needs shared memory
+time with ``lading backup``. Do not use a network file system: write-ahead logging needs shared memory
 (https://sqlite.org/wal.html). Lading's user must be able to write the file and its folder.
 
 While the disk is full, broken or read-only, writes raise ``StoreUnavailable``. They work again as soon as the disk
@@ -32,6 +32,7 @@ from .queue import SqliteImportQueue
 from .records import SqliteRecordStore
 from .search import SqliteImportSearch, update_unless_stored
 from .turns import Excluded
+from .upkeep import SqliteCopying
 from .writes import Write, insert_imports, update_imports
 
 
@@ -90,6 +91,7 @@ class SqliteDocumentStore(DocumentStore):
         self.search = SqliteImportSearch(self._readers)
         self.queue = SqliteImportQueue(self._readers)
         self.records = SqliteRecordStore(self._writer, self._readers, self.clock)
+        self.copying = SqliteCopying(path, busy_timeout)
 
     async def open(self) -> None:
         """See ``DocumentStore.open``.

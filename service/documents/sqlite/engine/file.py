@@ -182,7 +182,7 @@ def _connect(path: Path, busy_timeout: timedelta, mode: str) -> sqlite3.Connecti
 
 
 def _set_up(connection: sqlite3.Connection, path: Path) -> None:
-    _check_owner(connection, path)
+    check_owner(connection, path)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise refused(path, "cannot use a write-ahead log; it must lie on a local disk")
@@ -215,7 +215,13 @@ def _check_writable(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
-def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
+def check_owner(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema's version; 0 of an empty file. Blocks.
+
+    Raises:
+        StoreRefused: it is another application's file, or newer than this Lading.
+        sqlite3.Error: it cannot be read.
+    """
     connection.execute("BEGIN")  # one snapshot: another process may be creating the schema just now
     application_id, version = _header(connection)
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
@@ -228,6 +234,7 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
             f"has schema version {version}, newer than {SCHEMA_VERSION}, the newest that this version of Lading knows: "
             "upgrade Lading, or restore the backup made before the upgrade",
         )
+    return version
 
 
 def _upgrade_schema(connection: sqlite3.Connection) -> None:
