@@ -41,9 +41,9 @@ def backup_command(config: Path | None, directory: Path, with_images: bool, as_j
     DIR is a new folder, or an empty one. It appears only when the backup is whole. Only this user can read it, since it
     holds the secrets of issuers. Until then its parts are in DIR.lading-partial, which the next backup to DIR removes.
 
-    DIR has the SQLite database as of one moment, and a list of the stored images with their sizes and SHA-256. With --images
-    it also has the images of storages that keep files on this machine, each compared with its document. It lists the
-    images of S3 and Google Cloud Storage, and does not copy them.
+    DIR has the SQLite database as of one moment, and a list of the stored images with their sizes and SHA-256. With
+    --images it also has the images of storages that keep files on this machine, each compared with its document. It
+    lists the images of S3 and Google Cloud Storage, and does not copy them.
 
     Names each image that was deleted meanwhile. Names each image whose storage does not have the imported bytes: the
     backup then has everything else, and the exit status is 1.

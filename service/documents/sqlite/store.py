@@ -51,6 +51,8 @@ class SqliteDocumentStore(DocumentStore):
             Reads are not combined, so each thread has one that runs and one that waits.
     """
 
+    copying: SqliteCopying
+
     def __init__(
         self,
         path: Path,

@@ -195,16 +195,16 @@ async def test_kills_of_both_beside_a_service_that_imports(tmp_path: Path, kills
     rng = random.Random(kills)
     release = asyncio.Event()
 
-    async def slow(exchange: Exchange) -> None:
+    async def slow(exchange: Exchange) -> bool:
         await release.wait()
-        await answer(IMAGES[0])(exchange)
+        return await answer(IMAGES[0])(exchange)
 
     bodies = {f"/{number}.jpg": data for number, data in enumerate(IMAGES)}
     there, here, backup = (tmp_path / name for name in ("there", "here", "backup"))
     there.mkdir()
     here.mkdir()
     async with Origin({SLOW: slow, **{path: answer(data) for path, data in bodies.items()}}) as origin:
-        async with running_service(there, **QUICK) as service:
+        async with running_service(there, None, **QUICK) as service:
             importing = Importing(Client(service.url, token(abilities=ABILITIES)), origin)
             running = [await importing.post(SLOW) for _ in range(2)]
             async with importing.going_on():
@@ -215,7 +215,7 @@ async def test_kills_of_both_beside_a_service_that_imports(tmp_path: Path, kills
         assert {told[one] for one in running} == {Status.RUNNING}
         assert len(files(here / "images")) == list(told.values()).count(Status.DONE)
         release.set()
-        async with running_service(here, **QUICK) as service:
+        async with running_service(here, None, **QUICK) as service:
             client = Client(service.url, token(abilities=ABILITIES))
             for import_id in told:
                 await check(client, import_id, {SLOW: IMAGES[0], **bodies}[importing.posted[import_id]])
