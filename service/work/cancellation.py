@@ -78,7 +78,9 @@ class Stops:
         # Other held imports have no attempt yet, or their result is being written, and the store may be ahead of this
         # worker.
         looked_at = {
-            one: lease.held[one] for one, lease in self._lease_of.items() if one in self._under_way or one in asked
+            one: document
+            for one in self._lease_of
+            if (one in self._under_way or one in asked) and (document := self._held(one)) is not None
         }
         if not looked_at:
             return

@@ -8,7 +8,8 @@ lease, and the store recovers every other import that it believes to run under i
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -31,11 +32,29 @@ class Lease:
         worker_id: the identity, as the store knows it.
         held: the claimed imports that run or wait, by id.
         retired: whether the worker makes no more claims under this lease.
+        beginning: number of imports that begin to run, and that are not held yet.
     """
 
     worker_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     held: dict[str, Import] = field(default_factory=dict)
     retired: bool = False
+    beginning: int = 0
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether imports run under this lease, or begin to."""
+        return bool(self.held) or self.beginning > 0
+
+    @contextmanager
+    def begins(self) -> Iterator[None]:
+        """Keep the lease for the block, which makes an import run. An import is held only when it does: another request
+        may hold the same import meanwhile.
+        """
+        self.beginning += 1
+        try:
+            yield
+        finally:
+            self.beginning -= 1
 
 
 class Leases:
@@ -73,7 +92,7 @@ class Leases:
         self._leases.append(lease)
 
     async def beat(self) -> Sequence[Lease]:
-        """Renew every lease, and release the retired leases without held imports.
+        """Renew every lease, and release the retired leases that no import needs.
 
         If the database fails to renew a lease, the next heartbeat tries again.
 
@@ -85,7 +104,7 @@ class Leases:
     async def _keep(self, lease: Lease) -> bool:
         """Renew or release one lease; False if it is lost."""
         try:
-            if lease.retired and not lease.held:
+            if lease.retired and not lease.is_needed:
                 await self._store.release(lease.worker_id)
                 self._leases.remove(lease)
             elif not await self._store.heartbeat(lease.worker_id, self._duration):

@@ -66,7 +66,7 @@ async def check(world: World, case: Case) -> None:
     told = Counter(await world.deliveries())
     assert told == Counter(world.watched.events), f"{told} instead of {world.watched.events}"
     assert [dict(worker._lease_of) for worker in world.workers] == [{}, {}]
-    assert not any(lease.held for lease in world.receiving._leases._leases)
+    assert not any(lease.is_needed for lease in world.receiving._leases._leases)
 
 
 async def clear(world: World, case: Case) -> None:

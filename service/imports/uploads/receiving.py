@@ -145,16 +145,15 @@ class Receiving:
         with told_as_outage():
             lease = await self._leases.current()
             running = document.receiving(lease.worker_id, self._clock.now())
-            lease.held[document.id] = running
-            try:
-                await self._begin(running, is_new=is_new)
-            except BaseException as error:
-                lease.held.pop(document.id, None)
-                if not isinstance(error, ApiError | DuplicateId):
-                    lease.retired = True  # the write may have succeeded: then the store recovers the import
-                raise
-        reception = Reception(running, lease, running.updated_at)
-        self._receptions.add(reception)
+            with lease.begins():
+                try:
+                    await self._begin(running, is_new=is_new)
+                except BaseException as error:
+                    if not isinstance(error, ApiError | DuplicateId):
+                        lease.retired = True  # the write may have succeeded: then the store recovers the import
+                    raise
+                reception = Reception(running, lease, running.updated_at)
+                self._receptions.add(reception)
         try:
             yield reception
         finally:

@@ -97,7 +97,7 @@ class Receptions:
         import_id = reception.document.id
         self._receptions[import_id] = reception
         self._lease_of[import_id] = reception.lease
-        reception.lease.held[import_id] = reception.document  # an earlier reception may have ended just now
+        reception.lease.held[import_id] = reception.document
         self.under_way.add(import_id)
 
     def remove(self, reception: Reception) -> None:
@@ -107,6 +107,8 @@ class Receptions:
             del self._receptions[import_id]
             del self._lease_of[import_id]
             self.under_way.discard(import_id)
+            reception.lease.held.pop(import_id, None)
+        elif self._lease_of.get(import_id) is not reception.lease:  # the later reception runs under another lease
             reception.lease.held.pop(import_id, None)
 
     async def _abandon(self, documents: Collection[Import]) -> None:

@@ -231,3 +231,71 @@ async def test_a_stopped_reception_ends_beside_a_later_one_of_the_same_import() 
             assert (await receiver.finish(reception, spool)).status is Status.DONE
         assert not reception.lease.held
         assert not reception.lease.retired
+
+
+# --- two requests for one import --------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("is_retired", [False, True], ids=["present lease", "retired lease"])
+async def test_a_request_that_loses_the_import_takes_nothing_from_the_request_that_has_it(is_retired: bool) -> None:
+    """Both read that the import waits. The reception keeps its import, and cancelled uploads are stopped beside it."""
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, spool):
+        other = make_import(clock, params=document.params, status=Status.WAITING, host="")
+        await core.store.add(other)
+        async with receiver.reception(document) as reception:
+            with pytest.raises(ApiError) as caught:
+                async with receiver.reception(document):
+                    pass
+            assert caught.value.code == "content_in_progress"
+            refused: list[ApiError] = []
+            async with receiver.reception(other) as cancelled:
+                cancelled.refuse = refused.append
+                await ended(core, clock, other, Import.cancelled)
+                await receiver._receptions.stops.look()
+                assert [error.code for error in refused] == ["content_not_expected"]
+            reception.lease.retired = is_retired
+            await receiver._leases.beat()
+            assert (await receiver.finish(reception, spool)).status is Status.DONE
+        assert not reception.lease.is_needed
+
+
+@pytest.mark.gen_test
+async def test_a_lease_under_which_an_import_begins_is_not_released() -> None:
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, spool):
+        lease = await receiver._leases.current()
+        update = core.store.update
+
+        async def slow(document: Import) -> bool:
+            core.store.update = update  # type: ignore[method-assign]
+            is_written = await update(document)
+            lease.retired = True  # through another import, whose result was not written
+            await receiver._leases.beat()
+            await core.store.recover(10)
+            return is_written
+
+        core.store.update = slow  # type: ignore[method-assign]
+        async with receiver.reception(document) as reception:
+            assert (await receiver.finish(reception, spool)).status is Status.DONE
+
+
+@pytest.mark.gen_test
+async def test_a_stopped_reception_frees_its_lease_beside_a_later_reception_under_another_lease() -> None:
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, spool):
+        first = receiver.reception(document)
+        stopped = await first.__aenter__()
+        await ended(core, clock, document, Import.cancelled)
+        await receiver._receptions.stops.look()
+        assert await core.store.update((await core.get(document)).retried(clock.now(), clock.now()))
+        stopped.lease.retired = True
+        async with receiver.reception(await core.get(document)) as reception:
+            await first.__aexit__(None, None, None)
+            assert not stopped.lease.held
+            assert reception.lease.held
+            assert (await receiver.finish(reception, spool)).status is Status.DONE
