@@ -66,7 +66,6 @@ class _Decided:
         document: the import as it was written last.
         transition: makes the next state of the import.
         error: the plugin's error, if a plugin failed.
-        has_saved: whether storage holds an object of this import.
         reason: of a failure without a plugin's error, for the log.
         sole: see ``Result``.
     """
@@ -74,7 +73,6 @@ class _Decided:
     document: Import
     transition: Transition
     error: PluginError | None = None
-    has_saved: bool = False
     reason: str | None = None
     sole: Sole | None = None
 
@@ -88,6 +86,8 @@ class Attempts:
         quotas: learns when a reservation for an import has become stored bytes, or has become void.
         changes: learns of every written result.
         under_way: ids of the imports whose attempt runs and has no result yet.
+        unwritten: ids of the imports whose attempt may have left an object in storage, until its result is written or
+            the import is forgotten.
         outbox: takes the events of finished imports.
         awake: knows whether this process stood still during an attempt.
         removal: removes objects that attempts leave behind when imports end.
@@ -104,6 +104,7 @@ class Attempts:
     removal: Removal
     changes: Changes = field(default_factory=Changes)
     under_way: set[str] = field(default_factory=set)
+    unwritten: set[str] = field(default_factory=set)
     outbox: Outbox = field(default_factory=Outbox)
     awake: AwakeClock = field(default_factory=AwakeClock)
     meter: Meter = NO_METER
@@ -124,9 +125,12 @@ class Attempts:
                     decided = await self._decide(document)
                 finally:
                     self.under_way.discard(document.id)
+                    has_left = self.importer.has_left(document.id)
+                    if has_left:
+                        self.unwritten.add(document.id)
             took = time.monotonic() - started
             self.meter.phases(trace.phases)
-            has_left, ended_at = self.importer.has_left(document.id), self.clock.now()
+            ended_at = self.clock.now()
 
             def recorded(running: Import, after: Import) -> Import:
                 if has_left:
@@ -135,9 +139,10 @@ class Attempts:
 
             sole = None if decided.sole is None else decided.sole.then(recorded)
             result = await self.write(lambda one: recorded(one, decided.transition(one)), decided.document, sole)
+            self.unwritten.discard(document.id)
             self.changes.tell(document.id, document.organization_id)
             is_stored = result is None or result.image is not None
-            if result is None and (has_left or decided.has_saved):
+            if result is None and has_left:
                 await self.removal.settle_lost(document.id)
         finally:
             self.quotas.release(document.id, is_stored=is_stored)
@@ -181,13 +186,13 @@ class Attempts:
     def given_back(self, document: Import, run_at: datetime) -> Transition:
         """The transition of a claimed import without an attempt, or with an attempt that was ended without a result."""
         now = self.clock.now()
-        if self.importer.has_left(document.id):
+        if document.id in self.unwritten:
             return lambda running: running.handed_back(run_at, now).with_leftover(now)
         return handing_back(run_at, now)
 
     def forget(self, document: Import) -> None:
         """Forget an import that this worker no longer owns."""
-        self.importer.has_left(document.id)
+        self.unwritten.discard(document.id)
 
     def without_host(self, document: Import) -> Transition:
         """The transition of a claimed import, without an attempt, whose host has served nobody for too long."""
@@ -225,7 +230,6 @@ class Attempts:
         return _Decided(
             outcome.document,
             outcome.ending(self.clock.now()),
-            has_saved=not outcome.is_duplicate,
             sole=self.importer.sole(outcome),
         )
 

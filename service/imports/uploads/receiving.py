@@ -190,7 +190,10 @@ class Receiving:
             try:
                 async with reception.attempt():
                     with tracing() as reception.trace:
-                        outcome = await self._importer.keep(document, spool, document.filename or filename, KIND)
+                        try:
+                            outcome = await self._importer.keep(document, spool, document.filename or filename, KIND)
+                        finally:
+                            reception.has_left = self._importer.has_left(document.id)
             except PluginError as error:
                 is_stored = False
                 raise await self._refused(reception, error) from error
@@ -241,10 +244,10 @@ class Receiving:
         """Write the result of the import, which ends it."""
         self._receptions.under_way.discard(reception.document.id)
         seconds = time.monotonic() - reception.started
-        has_left, ended_at = self._importer.has_left(reception.document.id), self._clock.now()
+        ended_at = self._clock.now()
 
         def told(running: Import, after: Import) -> Import:
-            if has_left:
+            if reception.has_left:
                 after = after.with_leftover(ended_at)
             trace = traced(running, after, reception.trace, reception.began_at, seconds, error)
             return replace(after, trace=trace)
@@ -282,16 +285,15 @@ class Receiving:
         now = self._clock.now()
         try:
             if not reception.is_over:
-                has_left = self._importer.has_left(document.id)
                 transition = handing_back(self._store.clock.now(), now)
                 back = Result(
                     self._store,
                     self._outbox,
                     document,
-                    lambda one: transition(one).with_leftover(now) if has_left else transition(one),
+                    lambda one: transition(one).with_leftover(now) if reception.has_left else transition(one),
                 )
                 if reception.is_stopped or await asyncio.shield(back.write()) is None:
-                    await (removal.settle_lost if has_left else removal.settle_stopped)(document.id)
+                    await (removal.settle_lost if reception.has_left else removal.settle_stopped)(document.id)
         except (ResultNotWritten, StoreUnavailable):
             lease.retired = True
         except BaseException:

@@ -26,6 +26,7 @@ class Reception:
         trace, began_at, started: the attempt's trace, and its beginning by the clock and in monotonic seconds.
         refuse: answers the request with an error while its body still comes.
         is_stopped: whether the import was found to belong to this request no longer.
+        has_left: whether storage may hold an object of the attempt.
     """
 
     document: Import
@@ -36,8 +37,9 @@ class Reception:
     started: float = 0.0
     refuse: Callable[[ApiError], None] = lambda _: None
     is_stopped: bool = False
+    has_left: bool = False
     _scope: asyncio.Timeout | None = None
-    _has_left: asyncio.Event = field(default_factory=asyncio.Event)
+    _has_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
@@ -56,7 +58,7 @@ class Reception:
                 raise TakenOver(self.document.id) from error
             raise
         finally:
-            self._has_left.set()
+            self._has_ended.set()
 
     async def stop(self, error: ApiError) -> None:
         """End the reception: the body, which is answered with the error, or the attempt. Returns when the attempt has
@@ -66,9 +68,9 @@ class Reception:
         if self._scope is None:
             self.refuse(error)
             return
-        if not self._has_left.is_set():
+        if not self._has_ended.is_set():
             self._scope.reschedule(asyncio.get_running_loop().time())
-            await self._has_left.wait()
+            await self._has_ended.wait()
 
 
 class Receptions:

@@ -114,9 +114,8 @@ class Importer:
         return None if self._duplicates is None else self._duplicates.sole(outcome)
 
     def has_left(self, import_id: str) -> bool:
-        """Whether an ended attempt at the import may have left an object in storage. This call forgets the answer.
-
-        That is so if the attempt began a save and did not return.
+        """Whether storage may hold an object of an ended attempt at the import: the attempt began a save. This call
+        forgets the answer; who asks must remember it until the result of the attempt is written.
         """
         has_left = import_id in self._saves
         self._saves.discard(import_id)
@@ -125,7 +124,7 @@ class Importer:
     async def run(self, document: Import) -> Outcome:
         """One attempt: when this returns, storage holds exactly the image of the outcome.
 
-        If this raises, or is cancelled, ``has_left`` says whether storage may hold an object nevertheless.
+        However this ends, ``has_left`` says whether storage may hold an object.
 
         Raises:
             PluginError: the attempt failed.
@@ -233,9 +232,7 @@ class Importer:
             document = await self._duplicates.shared(document, spool.sha256)
             if document.duplicate is not None:
                 return Outcome(document.duplicate, kind, document)
-        self._saves.discard(document.id)
         image = await self._saved(document, spool, filename, info)
-        self._saves.discard(document.id)
         return Outcome(image, kind, document)
 
     async def _saved(self, document: Import, spool: Spool, filename: str | None, info: ImageInfo) -> Image:

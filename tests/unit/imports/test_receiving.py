@@ -233,6 +233,24 @@ async def test_a_stopped_reception_ends_beside_a_later_one_of_the_same_import() 
         assert not reception.lease.retired
 
 
+@pytest.mark.gen_test
+async def test_the_object_of_an_upload_whose_result_was_not_written_goes_when_the_import_ends() -> None:
+    """The database was away when the result was written, and back when the import was handed back."""
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with received(core, clock) as (receiver, document, spool):
+        core.store.fault = lambda name, number: "before" if (name, number) == ("update", 2) else None
+        async with receiver.reception(document) as reception:
+            with pytest.raises(ApiError) as caught:
+                await receiver.finish(reception, spool)
+        assert caught.value.code == "documents_unavailable"
+        waiting = await core.get(document)
+        assert (waiting.status, len(core.backend._objects)) == (Status.WAITING, 1)
+        await ended(core, clock, document, Import.cancelled)
+        await core.removal.settle(await core.get(document))
+        assert core.backend._objects == {}
+
+
 # --- two requests for one import --------------------------------------------------------------------------------------
 
 

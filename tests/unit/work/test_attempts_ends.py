@@ -20,7 +20,7 @@ from lading.service.work.attempts import MAX_ABANDONED, MAX_OUTAGE
 from lading.service.work.results import ResultNotWritten
 from tests.support.attempting import claimed, raise_where_it_belongs
 from tests.support.core import Fault
-from tests.support.plugins.scripted import touched
+from tests.support.plugins.scripted import touched, until
 
 
 @pytest.mark.gen_test
@@ -205,6 +205,38 @@ async def test_of_two_runs_under_one_lease_the_first_ends_nothing_of_the_second(
         with pytest.raises(ResultNotWritten):
             await shop.attempts.run(shop.document)
         assert await shop.result() == again
+
+
+@pytest.mark.gen_test
+async def test_the_object_of_an_attempt_that_was_cancelled_while_its_result_was_written_keeps_its_owner() -> None:
+    """At a stop, with a database that is away: the import goes back to the queue, where it may end without an image."""
+    async with claimed(write_timeout=60) as shop:
+        shop.store.fault = lambda name, _number: "before" if name == "update" else None
+        task = asyncio.create_task(shop.attempts.run(shop.document))
+        await until(lambda: shop.store.calls["update"] > 0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(shop.backend._objects) == 1
+        shop.store.fault = lambda *_: None
+        now = shop.clock.now()
+        assert await shop.attempts.write(shop.attempts.given_back(shop.document, now), shop.document)
+        queued = await shop.result()
+        assert queued.status is Status.QUEUED
+        assert await shop.store.update(queued.cancelled(now))
+        await shop.removal.settle(await shop.result())
+        assert shop.backend._objects == {}
+        shop.attempts.forget(shop.document)
+        assert shop.attempts.unwritten == set()
+
+
+@pytest.mark.gen_test
+async def test_an_attempt_whose_result_is_written_leaves_nothing_to_remember() -> None:
+    async with claimed() as shop:
+        await shop.attempts.run(shop.document)
+        found = await shop.result()
+        assert (found.status, found.leftover_at) == (Status.DONE, None)
+        assert shop.attempts.unwritten == shop.importer._saves == set()
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------
