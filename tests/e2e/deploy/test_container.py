@@ -73,7 +73,7 @@ class Build:
             PYTHON,
         ]
         subprocess.run([*command, "--dest", self._wheels, *requirements(), "setuptools>=77,<81", "wheel"], check=True)
-        mmdebstrap = [program("mmdebstrap", "mmdebstrap"), "--variant=apt", "--quiet", "bookworm", self._base]
+        mmdebstrap = [program("mmdebstrap", "mmdebstrap"), "--variant=apt", "--quiet", "bookworm", str(self._base)]
         subprocess.run(mmdebstrap, check=True, stdin=subprocess.DEVNULL)
         stage = Stage(self._base)
         for word, rest in instructions():
@@ -143,6 +143,10 @@ def context(folder: Path) -> None:
             shutil.copy(source, folder / source.name)
 
 
+def _unmount(place: Path) -> None:
+    subprocess.run(["umount", "-l", place], check=True)
+
+
 @contextmanager
 def inside(root: Path, wheels: Path | None = None, data: Path | None = None) -> Iterator[None]:
     """The folders that a container engine mounts; with ``data``, on a root that is read-only."""
@@ -152,7 +156,7 @@ def inside(root: Path, wheels: Path | None = None, data: Path | None = None) -> 
     with ExitStack() as stack:
         if data:
             subprocess.run(["mount", "--bind", root, root], check=True)
-            stack.callback(subprocess.run, ["umount", "-l", root], check=True)
+            stack.callback(_unmount, root)
             subprocess.run(["mount", "-o", "remount,bind,ro", root], check=True)
         else:
             shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
@@ -160,7 +164,7 @@ def inside(root: Path, wheels: Path | None = None, data: Path | None = None) -> 
             if not data:
                 (root / place).mkdir(exist_ok=True)
             subprocess.run(["mount", *options, root / place], check=True)
-            stack.callback(subprocess.run, ["umount", "-l", root / place], check=True)
+            stack.callback(_unmount, root / place)
         yield
 
 
