@@ -45,12 +45,11 @@ class Threads:
         self._running.add(ended)
         ended.add_done_callback(self._running.discard)
         ended.add_done_callback(lambda _: give_back())  # the thread may outlive its caller
+        ended.add_done_callback(see)
         try:
             cancelled = await _waited(ended, job.cancel)
             if not cancelled:
                 return ended.result()
-            if not ended.cancelled():
-                ended.exception()  # retrieved, as asyncio demands
             raise asyncio.CancelledError
         finally:
             del job, ended, arguments  # an error's traceback holds this frame, so this frame must not hold the error

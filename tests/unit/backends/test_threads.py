@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import threading
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,27 @@ async def test_a_cancelled_call_that_waits_for_its_turn_is_not_made() -> None:
     assert await busy
     await threads.close()
     assert made == []
+
+
+@pytest.mark.gen_test
+async def test_the_error_of_a_call_whose_caller_has_left_is_seen() -> None:
+    """Lading leaves a call that does not end in time; the call's error is then nobody's, and asyncio would log it."""
+    unseen: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    threads, go_on = Threads(1, "test"), threading.Event()
+
+    def work() -> None:
+        go_on.wait(10)
+        raise OSError
+
+    call = threads.run(work)
+    call.send(None)
+    call.close()
+    go_on.set()
+    await threads.close()
+    del call
+    gc.collect()
+    assert not unseen
 
 
 @pytest.mark.gen_test
