@@ -52,6 +52,7 @@ class Suite(ABC):
     configured: ClassVar[PluginOptions | None] = None
     place: Path
     subject: str = "the plugin"
+    _declared: Mapping[str, str] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a suite that overrides a case, or declares a required ability as unsupported.
@@ -89,11 +90,17 @@ class Suite(ABC):
         self.subject = type(plugin).__name__
         return plugin
 
-    def require(self, ability: str) -> None:
-        """Skip the case if the suite declares the ability as unsupported."""
+    def declare(self, ability: str, reason: str) -> None:
+        """Declare an ability as unsupported in this case, because of the plugin's options or of its server."""
         assert ability in self.optional
-        if ability in self.unsupported:
-            pytest.skip(f"{UNSUPPORTED}{ability}: {self.unsupported[ability]}")
+        self._declared = {**self._declared, ability: reason}
+
+    def require(self, ability: str) -> None:
+        """Skip the case if the ability is declared as unsupported."""
+        assert ability in self.optional
+        reason = self._declared.get(ability) or self.unsupported.get(ability)
+        if reason is not None:
+            pytest.skip(f"{UNSUPPORTED}{ability}: {reason}")
 
 
 def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:

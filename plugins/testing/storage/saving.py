@@ -240,6 +240,7 @@ class SavingCases(StorageHarness):
     @pytest.mark.parametrize("size", [100, 2 * MIB])
     async def test_of_many_saves_at_once_one_wins(self, size: int) -> None:
         """Of eight concurrent saves of one key, one succeeds; the others raise ``ObjectExists``."""
+        self.require("create_only")
         bodies = [Body(size, seed) for seed in range(8)]
         async with self.opened() as backend:
             saves = [attempt(backend.save(KEY, body.chunks(), body.metadata)) for body in bodies]
@@ -274,6 +275,7 @@ class SavingCases(StorageHarness):
     @pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a"), ("a", "a/b/c")])
     async def test_a_key_that_is_a_folder_of_another(self, first: str, second: str) -> None:
         """A key that is a path prefix of another is stored or raises ``KeyInvalid``; the first object stays."""
+        self.require("nested_keys")
         kept, tried = Body(50, seed=1), Body(60, seed=2)
         async with self.opened() as backend:
             await backend.save(first, kept.chunks(), kept.metadata)
