@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         SupportsLongUrls,
         SupportsPosting,
         SupportsSignedUrls,
+        SupportsUnfinishedSaves,
+        UnfinishedSave,
     )
     from .contracts import (
         CONTRACT_VERSION,
@@ -66,7 +68,9 @@ __all__ = [
     "SupportsLongUrls",
     "SupportsPosting",
     "SupportsSignedUrls",
+    "SupportsUnfinishedSaves",
     "TypeDetector",
+    "UnfinishedSave",
     "content_disposition",
     "is_key",
 ]
@@ -85,6 +89,8 @@ _MODULES: Final = {
         "SupportsLongUrls",
         "SupportsPosting",
         "SupportsSignedUrls",
+        "SupportsUnfinishedSaves",
+        "UnfinishedSave",
     ),
     "contracts": (
         "CONTRACT_VERSION",

@@ -101,8 +101,53 @@ class SupportsFiles(ABC):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class UnfinishedSave:
+    """What a save has sent to a storage that its object does not have yet, and perhaps never will.
+
+    Attributes:
+        key: the key of the save.
+        begun_at: its beginning by the storage's clock, timezone-aware.
+        token: tells the backend which save of the key it is.
+    """
+
+    key: str
+    begun_at: datetime
+    token: str
+
+
+class SupportsUnfinishedSaves(ABC):
+    """A storage backend whose saves may leave parts behind, that it can list and remove.
+
+    They stay when a process is killed, or when the storage's answer to the beginning of a save is lost.
+    """
+
+    @abstractmethod
+    def list_unfinished(self) -> AsyncIterator[UnfinishedSave]:
+        """List the saves that have begun and have not ended, in any order. Saves of running services are among them.
+
+        Lading iterates the listing once, and may stop before its end.
+
+        Raises:
+            StorageError: while iterated.
+        """
+
+    @abstractmethod
+    async def end_unfinished(self, save: UnfinishedSave) -> None:
+        """Remove what a listed save has sent. Do nothing if it has ended. A save that still runs then fails.
+
+        Raises:
+            StorageError: the parts may still be there.
+        """
+
+
 STORAGE_CAPABILITIES: Mapping[str, type] = MappingProxyType(
-    {"files": SupportsFiles, "listing": SupportsListing, "signed urls": SupportsSignedUrls}
+    {
+        "files": SupportsFiles,
+        "listing": SupportsListing,
+        "signed urls": SupportsSignedUrls,
+        "unfinished saves": SupportsUnfinishedSaves,
+    }
 )
 """Every capability of storage backends, by the name that ``lading plugins`` prints."""
 

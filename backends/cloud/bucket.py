@@ -96,6 +96,14 @@ class Upload(ABC):
         """Send the last piece and create the object. Raises ObjectExists if the key has an object."""
 
     @abstractmethod
+    def verify(self) -> None:
+        """Check the created object, as ``put`` and ``finish`` have done unless their answers were lost.
+
+        Raises ContentMismatch if the object has other bytes; the object is then removed, or at least disowned: it lacks
+        the ``marker``.
+        """
+
+    @abstractmethod
     def abort(self) -> None:
         """Remove the sent pieces, unless they have become the object. Does nothing before ``begin``."""
 

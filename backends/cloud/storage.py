@@ -33,7 +33,7 @@ from ...plugins.capabilities import ListedObject, SupportsFiles, SupportsListing
 from ...plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from ...plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageError, StorageUnavailable
 from ...plugins.host.turns import Turns
-from ..threads import Threads, finished
+from ..threads import Threads, finished, see
 from .bodies import Body, SourceFile, pieces
 from .bucket import MIB, Bucket, Piece, Upload
 from .options import CloudOptions
@@ -203,6 +203,7 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
                 task = asyncio.create_task(self._aborted(upload))
                 self._left.add(task)
                 task.add_done_callback(self._left.discard)
+                task.add_done_callback(see)
             raise
         except BaseException:
             if not self._closed:
@@ -251,9 +252,12 @@ class CloudStorage(StorageBackend, SupportsFiles, SupportsListing, SupportsSigne
     async def _is_ours(self, upload: Upload) -> bool:
         """Whether the upload has created the object, although its answer denies that or was lost."""
         try:
-            return await self._ask(self._bucket.marker, upload.key) == upload.marker
+            if await self._ask(self._bucket.marker, upload.key) != upload.marker:
+                return False
+            await self._ask(_in_turn, upload, upload.verify)
         except StorageError:
             return False
+        return True
 
     async def _ask(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
         """Make a request of the bucket, and repeat it if that may help, unless the storage is closed."""

@@ -221,6 +221,9 @@ class GcsUpload(Upload):
         with translated(self._bucket.options.bucket, "send"):
             self._transmit(body, {"X-Goog-Hash": f"crc32c={base64.b64encode(crc).decode('ascii')}"})
 
+    def verify(self) -> None:
+        """See ``Upload.verify``: the server creates no object whose CRC32C differs from the request's."""
+
     def abort(self) -> None:
         """See ``Upload.abort``."""
         if self._url is None:

@@ -1,15 +1,25 @@
 """Makes the optional capabilities of a backend safe to call, through the guard around the same backend."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
-from ...plugins.capabilities import ListedObject, SupportsFiles, SupportsListing, SupportsSignedUrls
+from ...plugins.capabilities import (
+    ListedObject,
+    SupportsFiles,
+    SupportsListing,
+    SupportsSignedUrls,
+    SupportsUnfinishedSaves,
+    UnfinishedSave,
+)
 from ...plugins.contracts import ObjectMetadata
 from ...plugins.errors import PluginError, PluginFault
 from ...plugins.keys import is_key
 from .storage import GuardedStorage
+
+_Listed = TypeVar("_Listed", ListedObject, UnfinishedSave)
 
 
 class GuardedFiles(SupportsFiles):
@@ -75,25 +85,58 @@ class GuardedLister(SupportsListing):
 
     async def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
         """See ``SupportsListing.list_objects``."""
-        objects: AsyncIterator[ListedObject] | None = None
-
-        async def following() -> ListedObject | None:
-            nonlocal objects
-            if objects is None:
-                objects = self._lister.list_objects(prefix)
-            listed: object = await anext(objects, None)
-            if listed is None or isinstance(listed, ListedObject):
-                return listed
-            raise PluginFault(f"list_objects gave {type(listed).__name__}")
-
-        try:
-            while (listed := await self._guard.call("list", following)) is not None:
+        async with aclosing(_each(self._guard, lambda: self._lister.list_objects(prefix), ListedObject)) as objects:
+            async for listed in objects:
                 if is_key(listed.key):
                     yield listed
-        finally:
-            if isinstance(objects, AsyncGenerator):
-                with suppress(PluginError):
-                    await self._guard.call("release", objects.aclose)
+
+
+class GuardedUnfinished(SupportsUnfinishedSaves):
+    """Lists unfinished saves through the guard, each as a call of its own. It leaves out names that are no keys.
+
+    Args:
+        guard: around the backend.
+        backend: the backend itself.
+    """
+
+    def __init__(self, guard: GuardedStorage, backend: SupportsUnfinishedSaves) -> None:
+        self._guard = guard
+        self._backend = backend
+
+    async def list_unfinished(self) -> AsyncGenerator[UnfinishedSave, None]:
+        """See ``SupportsUnfinishedSaves.list_unfinished``."""
+        async with aclosing(_each(self._guard, self._backend.list_unfinished, UnfinishedSave)) as saves:
+            async for save in saves:
+                if is_key(save.key):
+                    yield save
+
+    async def end_unfinished(self, save: UnfinishedSave) -> None:
+        """See ``SupportsUnfinishedSaves.end_unfinished``."""
+        await self._guard.call("end_unfinished", lambda: self._backend.end_unfinished(save), key=save.key)
+
+
+async def _each(
+    guard: GuardedStorage, begin: Callable[[], AsyncIterator[_Listed]], kind: type[_Listed]
+) -> AsyncGenerator[_Listed, None]:
+    """A listing of the backend, each item of which is a call of its own."""
+    items: AsyncIterator[_Listed] | None = None
+
+    async def following() -> _Listed | None:
+        nonlocal items
+        if items is None:
+            items = begin()
+        listed: object = await anext(items, None)
+        if listed is None or isinstance(listed, kind):
+            return listed
+        raise PluginFault(f"a listing gave {type(listed).__name__}")
+
+    try:
+        while (listed := await guard.call("list", following)) is not None:
+            yield listed
+    finally:
+        if isinstance(items, AsyncGenerator):
+            with suppress(PluginError):
+                await guard.call("release", items.aclose)
 
 
 def files_of(guard: GuardedStorage) -> GuardedFiles | None:
@@ -112,3 +155,9 @@ def signer_of(guard: GuardedStorage) -> SupportsSignedUrls | None:
     """Signs URLs of the guarded backend's objects; None if the backend cannot."""
     backend = guard.backend
     return GuardedSigner(guard, backend) if isinstance(backend, SupportsSignedUrls) else None
+
+
+def unfinished_of(guard: GuardedStorage) -> GuardedUnfinished | None:
+    """Lists and ends the guarded backend's unfinished saves; None if the backend cannot."""
+    backend = guard.backend
+    return GuardedUnfinished(guard, backend) if isinstance(backend, SupportsUnfinishedSaves) else None

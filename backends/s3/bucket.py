@@ -4,35 +4,34 @@ botocore signs, finds credentials, reads and writes XML, and sends each request 
 decides about repetitions.
 """
 
-import base64
 import hashlib
+import logging
 import threading
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, ClassVar, Final
 
 from botocore.exceptions import ClientError
 
-from ...plugins.capabilities import ListedObject
+from ...plugins.capabilities import ListedObject, UnfinishedSave
 from ...plugins.contracts import ObjectMetadata
 from ...plugins.errors import (
     ContentMismatch,
     ObjectExists,
-    ObjectNotFound,
     StorageDenied,
     StorageError,
     StorageUnavailable,
 )
-from ..cloud.bodies import Body, FilePart
+from ..cloud.bodies import BLOCK_SIZE
 from ..cloud.bucket import MIB, Bucket, Page, Piece, Upload
-from ..cloud.names import Names, disposition_of, header_value
+from ..cloud.names import Names
 from .client import make_client
 from .errors import status_of, translated
 from .options import S3StorageOptions
+from .proving import CONDITION, PUT, Proven, abort, marker_of, prove
+from .uploading import S3Upload
 
-MARKER: Final = "lading-save"
-"""Key of the upload's marker in an object's metadata."""
-_ABSENT: Final = "*"
+_LOG: Final = logging.getLogger(__name__)
 
 
 class S3Bucket(Bucket):
@@ -46,7 +45,7 @@ class S3Bucket(Bucket):
         self.names = Names(options.prefix, options.key_template)
         self._lock = threading.Lock()
         self._client: Any = None
-        self._proven = False
+        self._proven: Proven | None = None
 
     def upload(self, key: str, metadata: ObjectMetadata) -> Upload:
         """See ``Bucket.upload``."""
@@ -54,8 +53,7 @@ class S3Bucket(Bucket):
 
     def marker(self, key: str) -> str | None:
         """See ``Bucket.marker``."""
-        found: str | None = self._head(self.names.name(key))["Metadata"].get(MARKER)
-        return found
+        return marker_of(self._head(self.names.name(key)))
 
     def read(self, key: str, offset: int, length: int, version: str | None) -> Piece:
         """See ``Bucket.read``."""
@@ -75,6 +73,29 @@ class S3Bucket(Bucket):
                 return self._outside(key)
             raise
 
+    def size(self, key: str) -> int:
+        """The number of the object's bytes. Raises ObjectNotFound."""
+        size: int = self._head(self.names.name(key))["ContentLength"]
+        return size
+
+    def digest(self, key: str) -> "hashlib._Hash":
+        """The SHA-256 of the object, which is read in blocks. Raises ObjectNotFound."""
+        digest = hashlib.sha256()
+        with translated(self.options.bucket):
+            answer = self.call("get_object", Key=self.names.name(key))
+            with closing(answer["Body"]) as body:
+                for block in body.iter_chunks(BLOCK_SIZE):
+                    digest.update(block)
+        return digest
+
+    def tags_by_md5(self, answer: Mapping[str, Any]) -> bool:
+        """Whether the ETag in an answer is the MD5 of the bytes, as for objects that no KMS key encrypts.
+
+        See https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+        """
+        is_by_kms = self.options.encryption.startswith("aws:kms") or "SSEKMSKeyId" in answer
+        return self._proven is not None and self._proven.tags_by_md5 and not is_by_kms
+
     def delete(self, key: str) -> None:
         """See ``Bucket.delete``."""
         self.ask("delete_object", Key=self.names.name(key))
@@ -90,6 +111,22 @@ class S3Bucket(Bucket):
         )
         return Page(listed, answer.get("NextContinuationToken") if answer.get("IsTruncated") else None)
 
+    def uploads(self, after: Mapping[str, str]) -> tuple[tuple[UnfinishedSave, ...], Mapping[str, str] | None]:
+        """Up to 1000 uploads in parts that have not ended, and where the next page begins; None on the last page."""
+        answer = self.ask("list_multipart_uploads", Prefix=self.names.beginning(""), **after)
+        found = tuple(
+            UnfinishedSave(key, entry["Initiated"], entry["UploadId"])
+            for entry in answer.get("Uploads", ())
+            if (key := self.names.key(entry["Key"])) is not None
+        )
+        if not answer.get("IsTruncated"):
+            return found, None
+        return found, {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer["NextUploadIdMarker"]}
+
+    def end(self, save: UnfinishedSave) -> None:
+        """Abort an upload in parts, if it has not ended."""
+        abort(self.ask, {"Key": self.names.name(save.key), "UploadId": save.token})
+
     def sign(self, key: str, seconds: int, content_type: str | None, content_disposition: str | None) -> str:
         """See ``Bucket.sign``."""
         wanted = {"ResponseContentType": content_type, "ResponseContentDisposition": content_disposition}
@@ -101,11 +138,20 @@ class S3Bucket(Bucket):
 
     def check(self) -> None:
         """See ``Bucket.check``: create the probe, which exists already except the first time."""
-        if not self._proven:
-            self._prove()
-            self._proven = True
+        proven = self._proven
+        if proven is None:
+            proven = self._prove()
         else:
-            self._probe("put_object", Body=b"")
+            with suppress(ObjectExists):
+                condition = CONDITION if PUT in proven.conditional else {}
+                self.ask(PUT, Key=self.names.probe, Body=b"", **condition)
+        if proven.gap and self.options.create_only:
+            self._proven = None  # somebody may change the server
+            raise StorageError(
+                f"{proven.gap}, so that one save could replace another's object: use another server, or set "
+                "create_only = false in [storage.s3]; Lading then looks for the object first where the server ignores "
+                "the condition"
+            )
 
     def close(self) -> None:
         """See ``Bucket.close``."""
@@ -122,10 +168,11 @@ class S3Bucket(Bucket):
         answer: Mapping[str, Any] = getattr(self.client(), method)(Bucket=self.options.bucket, **fields)
         return answer
 
-    @property
-    def condition(self) -> Mapping[str, str]:
-        """The condition that makes a request fail if there is an object."""
-        return {"IfNoneMatch": _ABSENT} if self.options.create_only else {}
+    def condition(self, method: str) -> Mapping[str, str] | None:
+        """The condition that makes a request fail if there is an object; None if the server ignores it there."""
+        if self.options.create_only:
+            return CONDITION
+        return CONDITION if method in (self._proven or self._prove()).conditional else None
 
     def client(self) -> Any:
         """botocore's client, created at the first call, since that reads files."""
@@ -152,126 +199,24 @@ class S3Bucket(Bucket):
         head = self._head(self.names.name(key))
         return Piece(head["ContentLength"], head["ETag"], b"")
 
-    def _probe(self, method: str, **fields: Any) -> bool:
-        """Create the probe; whether there was none, or the server ignores the condition."""
-        try:
-            self.ask(method, Key=self.names.probe, **self.condition, **fields)
-        except ObjectExists:
-            return False
-        return True
-
-    def _prove(self) -> None:
-        """Check once what holds for the server: that it knows conditions and parts, and allows reads."""
-        created = self._probe("put_object", Body=b"")
-        self._head(self.names.probe)
-        again = created and self._probe("put_object", Body=b"")
-        upload_id = self.ask("create_multipart_upload", Key=self.names.probe)["UploadId"]
-        place = {"Key": self.names.probe, "UploadId": upload_id}
-        try:
-            part = {"ETag": self.ask("upload_part", PartNumber=1, Body=b"", **place)["ETag"], "PartNumber": 1}
-            again |= self._probe("complete_multipart_upload", UploadId=upload_id, MultipartUpload={"Parts": [part]})
-        finally:
-            _abort(self, place)
-        if again and self.options.create_only:
-            raise StorageError(
-                "the server ignores If-None-Match, so that one save could replace another's object: use a server that "
-                "knows it, or set create_only = false in [storage.s3]"
+    def _prove(self) -> Proven:
+        """Prove the server, and remember the result. Two threads may do so at once, with one result."""
+        proven = prove(self.ask, self.names.probe)
+        if not proven.keeps_metadata:
+            _LOG.warning(
+                "the S3 server of bucket %s keeps no metadata of objects: if the answer to a save is lost, Lading "
+                "cannot tell its own object from another's, and reads the object back",
+                self.options.bucket,
             )
-
-
-class S3Upload(Upload):
-    """See ``Upload``."""
-
-    def __init__(self, bucket: S3Bucket, key: str, metadata: ObjectMetadata) -> None:
-        super().__init__(key, metadata)
-        self._bucket = bucket
-        self._place: dict[str, str] = {"Key": bucket.names.name(key)}
-        self._parts: list[Mapping[str, Any]] = []
-        self._sha256 = hashlib.sha256()
-        self._last_sent = False
-
-    def put(self, body: Body) -> None:
-        """See ``Upload.put``."""
-        checksum = _checksum(bytes.fromhex(self.metadata.sha256))
-        if isinstance(body, FilePart):  # not every server compares, and no guard has seen these bytes
-            digest = hashlib.sha256()
-            _hash(body, digest)
-            self._compare_whole(digest)
-        if not self._bucket.options.create_only:
-            self._check_free()
-        answer = self._bucket.ask(
-            "put_object",
-            **self._place,
-            **self._attributes(),
-            **self._bucket.condition,
-            Body=body,
-            ChecksumSHA256=checksum,
-        )
-        _compare(checksum, answer)
-
-    def begin(self) -> None:
-        """See ``Upload.begin``."""
-        fields = {**self._attributes(), "ChecksumAlgorithm": "SHA256"}
-        self._place["UploadId"] = self._bucket.ask("create_multipart_upload", **self._place, **fields)["UploadId"]
-
-    def send(self, body: Body) -> None:
-        """See ``Upload.send``."""
-        digest, whole = hashlib.sha256(), self._sha256.copy()
-        _hash(body, digest, whole)
-        checksum = _checksum(digest.digest())
-        number = len(self._parts) + 1
-        answer = self._bucket.ask("upload_part", **self._place, PartNumber=number, Body=body, ChecksumSHA256=checksum)
-        _compare(checksum, answer)
-        self._sha256 = whole
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})
-
-    def finish(self, body: Body) -> None:
-        """See ``Upload.finish``."""
-        if not self._last_sent:
-            self.send(body)
-            self._last_sent = True
-        self._compare_whole(self._sha256)
-        if not self._bucket.options.create_only:
-            self._check_free()
-        self._bucket.ask(
-            "complete_multipart_upload", **self._place, **self._bucket.condition, MultipartUpload={"Parts": self._parts}
-        )
-
-    def abort(self) -> None:
-        """See ``Upload.abort``."""
-        if "UploadId" in self._place:
-            _abort(self._bucket, self._place)
-
-    def _compare_whole(self, digest: "hashlib._Hash") -> None:
-        found = digest.hexdigest()
-        if found != self.metadata.sha256:
-            raise ContentMismatch(f"sha256 {found} instead of {self.metadata.sha256}")
-
-    def _check_free(self) -> None:
-        try:
-            self._bucket.marker(self.key)
-        except ObjectNotFound:
-            return
-        raise ObjectExists
-
-    def _attributes(self) -> dict[str, Any]:
-        """The metadata of the object."""
-        options, metadata = self._bucket.options, self.metadata
-        user = {"sha256": metadata.sha256, MARKER: self.marker}
-        if metadata.import_id is not None:
-            user["import-id"] = header_value(metadata.import_id)
-        optional = {
-            "StorageClass": options.storage_class,
-            "ServerSideEncryption": options.encryption,
-            "SSEKMSKeyId": options.kms_key_id,
-            "ACL": options.acl,
-        }
-        return {
-            "ContentType": header_value(metadata.content_type),
-            "ContentDisposition": disposition_of(metadata),
-            "Metadata": user,
-            **{name: value for name, value in optional.items() if value},
-        }
+        if proven.gap and not self.options.create_only:
+            _LOG.warning(
+                "the S3 server of bucket %s: %s; Lading looks for the object first there, and two saves of one key at "
+                "the same moment may both succeed",
+                self.options.bucket,
+                proven.gap,
+            )
+        self._proven = proven
+        return proven
 
 
 def _piece(answer: Mapping[str, Any], body: Any, offset: int, length: int) -> Piece:
@@ -281,29 +226,3 @@ def _piece(answer: Mapping[str, Any], body: Any, offset: int, length: int) -> Pi
     elif offset or size > length:
         raise StorageError("the server ignores Range, and would send the whole object for every part of it")
     return Piece(size, answer["ETag"], body.read())
-
-
-def _abort(bucket: S3Bucket, place: Mapping[str, str]) -> None:
-    try:
-        bucket.ask("abort_multipart_upload", **place)
-    except StorageUnavailable as error:
-        cause = error.__cause__
-        if not (isinstance(cause, ClientError) and status_of(cause) == 404):  # noqa: PLR2004 - no longer there
-            raise
-
-
-def _hash(body: Body, *digests: "hashlib._Hash") -> None:
-    """Update digests with a whole body; the next read of a file begins at its first byte."""
-    for block in body.blocks() if isinstance(body, FilePart) else (body,):
-        for digest in digests:
-            digest.update(block)
-
-
-def _checksum(digest: bytes) -> str:
-    return base64.b64encode(digest).decode("ascii")
-
-
-def _compare(sent: str, answer: Mapping[str, Any]) -> None:
-    received = answer.get("ChecksumSHA256", sent)  # some servers do not report the checksum
-    if received != sent:
-        raise ContentMismatch(f"the server received bytes of SHA-256 {received} instead of {sent}")

@@ -46,6 +46,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "refused rather than missing",
     "DeleteObject": "s3:DeleteObject",
     "ListObjectsV2": "s3:ListBucket",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
 """The permissions of each operation:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html

@@ -64,8 +64,16 @@ class S3StorageOptions(CloudOptions):
     create_only: bool = Field(
         default=True,
         description=(
-            "Whether the server refuses to replace an object (If-None-Match), as Amazon's does. If false,"
-            " Lading first checks whether the object exists."
+            "Whether the server must refuse to replace an object (If-None-Match), as Amazon's does. If false, Lading"
+            " looks for the object first in each kind of request where the server ignores that."
+        ),
+    )
+
+    verify: Literal["answers", "read_back"] = Field(
+        default="answers",
+        description=(
+            "Proof that an object is intact: answers (digests and size, where the server reports them) or read_back"
+            " (Lading reads each new object)."
         ),
     )
 

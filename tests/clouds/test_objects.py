@@ -241,3 +241,19 @@ async def test_memory_holds_no_piece_of_a_file(place: S3Place | GcsPlace, tmp_pa
             await asyncio.gather(*(storage.save_file(f"file-{number}", path, body.metadata) for number in range(8)))
         found = await asyncio.to_thread(place.found, "file-7")
     assert found.body == body.whole()
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_unfinished_uploads_of_s3_are_listed_and_ended(s3_endpoint: S3Endpoint) -> None:
+    with closing(S3Place(s3_endpoint)) as place:
+        for name in ("images/ab/cd", "images/ab/cd", "images/ab/ef", "other/ab/cd", "images/not a key"):
+            await asyncio.to_thread(place.begin, name)
+        async with opened(place, prefix="images/") as storage:
+            assert isinstance(storage, S3Storage)
+            found = [save async for save in storage.list_unfinished()]
+            assert sorted(save.key for save in found) == ["ab/cd", "ab/cd", "ab/ef"]
+            assert all(save.begun_at.tzinfo is not None for save in found)
+            for save in (*found, *found):  # an upload that has ended is no error
+                await storage.end_unfinished(save)
+            assert not [save async for save in storage.list_unfinished()]
+        assert sorted(place.unfinished()) == ["images/not a key", "other/ab/cd"]

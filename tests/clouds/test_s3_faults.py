@@ -3,7 +3,9 @@
 import asyncio
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -20,8 +22,9 @@ from lading.plugins.testing.cancellation import attempt
 from lading.plugins.testing.storage.support import KEY
 from tests.clouds.faults import ATTEMPTS, LARGE, SMALL
 from tests.clouds.file_faults import FileFaultCases
-from tests.support.servers.cloud_proxy import Exchange, Fault, Matching, refusing
+from tests.support.servers.cloud_proxy import Exchange, Fault, Matching, losing_the_answer, refusing
 
+PREFIX = "x-amz-meta-"
 ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>as the test wants it</Message></Error>"
 
 
@@ -37,6 +40,40 @@ def without_the_condition(exchange: Exchange) -> None:
     """A server that does not know ``If-None-Match``, as it were."""
     del exchange.headers["If-None-Match"]
     exchange.answer(*exchange.forward(exchange.take_body(None)))
+
+
+def refusing_the_condition(exchange: Exchange) -> None:
+    """A server that says that it does not know ``If-None-Match``."""
+    exchange.take_body(None)
+    exchange.answer(501, [], ERROR.format("NotImplemented").encode())
+
+
+def with_metadata_named(name: str) -> Fault:
+    """A server that names metadata in its own way, such as in capitals; it keeps none if the name is empty."""
+
+    def fault(exchange: Exchange) -> None:
+        status, headers, body = exchange.forward(exchange.take_body(None))
+        named = [
+            (name.format(key[len(PREFIX) :].title()) if key.lower().startswith(PREFIX) else key, value)
+            for key, value in headers
+        ]
+        exchange.answer(status, [(key, value) for key, value in named if key], body)
+
+    return fault
+
+
+@asynccontextmanager
+async def closed_later(storage: StorageBackend) -> AsyncIterator[StorageBackend]:
+    """The storage, which is closed at the end of the block."""
+    try:
+        yield storage
+    finally:
+        await storage.close()
+
+
+def of_the_probe(matching: Matching) -> Matching:
+    """A request as ``matching`` says, for the object of readiness probes."""
+    return lambda request: matching(replace(request, target=request.target.replace(".lading-probe", "probe")))
 
 
 def answering_after(event: threading.Event) -> Fault:
@@ -101,18 +138,83 @@ class TestS3Faults(S3Faults):
         finally:
             await storage.close()
 
-    async def test_a_server_that_knows_conditions_for_one_request_alone_is_refused(self) -> None:
-        self.proxy.harm(
-            lambda request: request.method == "POST" and "If-None-Match" in request.headers, without_the_condition
+    @pytest.mark.parametrize(
+        ("method", "said"),
+        [
+            ("POST", "If-None-Match in CompleteMultipartUpload, although it honours it in PutObject"),
+            ("PUT", "If-None-Match in PutObject, although it honours it in CompleteMultipartUpload"),
+        ],
+    )
+    @pytest.mark.parametrize("unaware", [without_the_condition, refusing_the_condition])
+    async def test_conditions_are_used_where_the_server_knows_them(
+        self, unaware: Fault, method: str, said: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.proxy.harm(lambda request: request.method == method and "If-None-Match" in request.headers, unaware)
+        strict, lenient = (
+            S3Storage(self.options.model_copy(update={"endpoint": self.proxy.url, "create_only": create_only}))
+            for create_only in (True, False)
         )
-        storage = self.make_backend()
-        try:
-            assert type(await attempt(storage.ping())) is StorageError
-        finally:
-            await storage.close()
+        async with closed_later(strict), closed_later(lenient):
+            error = await attempt(strict.ping())
+            assert type(error) is StorageError
+            assert said in error.internal
+            for body, creating in ((SMALL, "PUT"), (LARGE, "POST")):
+                await lenient.save(KEY, body.chunks(), body.metadata)
+                before = len(self.proxy.requests)
+                assert type(await attempt(lenient.save(KEY, body.chunks(), body.metadata))) is ObjectExists
+                await self.assert_holds(lenient, KEY, body)
+                made = self.proxy.requests[before:]
+                assert any("If-None-Match" in request.headers for request in made) is (creating != method)
+                await lenient.delete(KEY)
+            assert caplog.text.count(said) == 1, "the operator learns of it"
+            assert not await self.leftovers()
+
+    async def test_a_server_that_cannot_abort_is_refused(self) -> None:
+        for conditions in (True, False):  # without them, the completion succeeds
+            for kind, said in (("abort", "does not know AbortMultipartUpload"), ("part", "UploadPart in bucket")):
+                self.proxy.heal()
+                self.proxy.harm(of_the_probe(self.kinds["abort"]), refusing(405, ERROR.format("MethodNotAllowed")))
+                if kind == "part":
+                    self.proxy.harm(of_the_probe(self.kinds[kind]), refusing(403))
+                if not conditions:
+                    self.proxy.harm(lambda request: "If-None-Match" in request.headers, without_the_condition)
+                async with closed_later(self.make_backend()) as storage:
+                    error = await attempt(storage.ping())
+                assert isinstance(error, StorageError)
+                assert said in error.internal
+        await self.sweep_uploads()
+
+    async def test_a_save_that_cannot_be_aborted_fails_by_its_own_cause(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with self.opened() as storage:
+            self.proxy.harm(self.kinds["part"], refusing(403))
+            self.proxy.harm(self.kinds["abort"], refusing(405))
+            assert type(await attempt(storage.save(KEY, LARGE.chunks(), LARGE.metadata))) is StorageDenied
+            assert "does not know AbortMultipartUpload" in caplog.text
+            await self.sweep_uploads()
+
+    async def test_an_own_object_is_recognised_whatever_the_case_of_its_metadata(self) -> None:
+        async with self.opened() as storage:
+            self.proxy.harm(self.kinds["head"], with_metadata_named("X-Amz-Meta-{}"))
+            self.proxy.harm(self.kinds["put"], losing_the_answer, times=1)
+            await storage.save(KEY, SMALL.chunks(), SMALL.metadata)
+            await self.assert_holds(storage, KEY, SMALL)
+
+    async def test_a_server_that_keeps_no_metadata_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.proxy.harm(lambda request: request.method == "HEAD", with_metadata_named(""))
+        async with closed_later(self.make_backend()) as storage:
+            for _ in range(2):
+                await storage.ping()
+        assert caplog.text.count("keeps no metadata of objects") == 1
+
+    async def test_the_probe_of_an_earlier_version_proves_metadata_too(self, caplog: pytest.LogCaptureFixture) -> None:
+        place = {"Bucket": self.options.bucket, "Key": f"{self.options.prefix}.lading-probe"}
+        await asyncio.to_thread(self.client.put_object, Body=b"", **place)
+        async with self.opened():
+            assert not caplog.text
 
     @pytest.mark.parametrize("body", [SMALL, LARGE])
     async def test_without_conditions_the_object_is_looked_for_first(self, body: Body) -> None:
+        self.proxy.harm(lambda request: "If-None-Match" in request.headers, without_the_condition)
         options = self.options.model_copy(update={"endpoint": self.proxy.url, "create_only": False})
         storage = S3Storage(options)
         try:
@@ -120,7 +222,6 @@ class TestS3Faults(S3Faults):
             await storage.save(KEY, body.chunks(), body.metadata)
             assert type(await attempt(storage.save(KEY, body.chunks(), body.metadata))) is ObjectExists
             await self.assert_holds(storage, KEY, body)
-            assert not [request for request in self.proxy.requests if "If-None-Match" in request.headers]
             assert not await self.leftovers()
         finally:
             await storage.close()

@@ -47,6 +47,9 @@ def audit_command(
     "copy", the image has moved to another storage; "foreign", Lading does not make such keys, and never deletes the
     object. Lading deletes a copy only if the other storage has the image. Do not use --delete-orphans on a storage that
     "lading storage copy" is moving images to.
+
+    Also finds uploads in parts that began before the grace and have not ended ("unfinished"), as a killed process
+    leaves them; --delete-orphans ends them.
     """
     settings, components = loaded(config)
     if name is not None:
@@ -92,7 +95,10 @@ async def audited(
         if lister_of(storages.by_name[name]) is None:
             click.echo(f"Note: {name} cannot list its objects, so the audit finds no orphans there.", err=True)
         await storages.by_name[name].ping()
-        totals = await Auditor(store, storages, name, SystemClock(), show, **options).run()
+        auditor = Auditor(store, storages, name, SystemClock(), show, **options)
+        totals = await auditor.run()
+        if auditor.unlisted:
+            click.echo(f"Note: {name} does not list its unfinished saves: {auditor.unlisted}", err=True)
         remaining += totals.remaining
         _sum_up(name, totals, as_json)
     return remaining

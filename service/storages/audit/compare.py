@@ -28,6 +28,7 @@ from ..routes import Storages
 from ..sharing import owner_of
 from .inventory import Inventory
 from .report import Finding, Kind, Totals
+from .unfinished import Unlisted, unfinished_saves
 
 BATCH = 500
 CONCURRENCY = 8
@@ -56,7 +57,7 @@ class Auditor:
         verify: read every image and compare its SHA-256.
         delete: delete orphans.
         grace: ignore objects that were written less than this ago; of copies, which may belong to a running move,
-            report none before that.
+            and of unfinished saves, which may still run, report none before that.
     """
 
     def __init__(
@@ -84,6 +85,8 @@ class Auditor:
         self._inventory = Inventory()
         self._aliases: dict[str, bool] = {}
         self._failures = 0
+        self.unlisted = ""
+        """Why the storage does not list its unfinished saves; empty if it does, or has none."""
 
     async def run(self) -> Totals:
         """Audit the storage. Call this once.
@@ -104,6 +107,7 @@ class Auditor:
             async with aclosing(self._orphans()) as orphans:
                 async for listed, document, kind in orphans:
                     await self._judge(listed, document, kind)
+            await self._look_for_unfinished()
         finally:
             await self._inventory.close()
         return self._totals
@@ -122,6 +126,15 @@ class Auditor:
                     batch.clear()
         await self._inventory.add(batch)
         self._totals.objects += len(batch)
+
+    async def _look_for_unfinished(self) -> None:
+        before = self._clock.now() - self._grace
+        try:
+            async with aclosing(unfinished_saves(self._storage, before, delete=self._delete)) as findings:
+                async for finding in findings:
+                    self._tell(finding)
+        except Unlisted as error:
+            self.unlisted = str(error)
 
     # --- documents without their object -------------------------------------------------------------------------------
 

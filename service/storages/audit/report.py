@@ -26,6 +26,8 @@ class Kind(StrEnum):
     """An image has other bytes than its document says; only seen where images are read."""
     UNREADABLE = "unreadable"
     """An image could not be read."""
+    UNFINISHED = "unfinished"
+    """A save has begun, and has neither ended nor been removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Finding:
         storage: name of the audited storage.
         key: of the object, present or missing.
         import_id, image_id: if known, else None.
-        byte_size, last_modified: of the object, if there is one.
+        byte_size, last_modified: of the object, if there is one; of an unfinished save its beginning.
         detail: further text, or empty.
         deleted: whether the object was deleted.
     """

@@ -82,6 +82,10 @@ class S3Place:
             content = body.read()
         return Found(content, answer["ContentType"], answer["ContentDisposition"], answer["Metadata"], answer)
 
+    def begin(self, name: str) -> None:
+        """Begin an upload in parts that nobody ends."""
+        self._client.create_multipart_upload(Bucket=self.bucket, Key=name)
+
     def unfinished(self) -> list[str]:
         return [entry["Key"] for entry in self._client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", ())]
 
