@@ -101,6 +101,7 @@ class FilesCases(StorageHarness):
     @pytest.mark.parametrize("size", [1000, 2 * MIB])
     async def test_of_many_files_one_wins(self, size: int) -> None:
         """Of eight concurrent ``save_file`` calls for one key, one succeeds; the others raise ``ObjectExists``."""
+        self.require("create_only")
         bodies = [Body(size, seed=seed) for seed in range(8)]
         async with self.opened() as backend:
             saver = self.saver(backend)
@@ -124,6 +125,7 @@ class FilesCases(StorageHarness):
 
     async def test_a_file_below_an_object(self) -> None:
         """A key below another object is stored, or raises ``KeyInvalid``."""
+        self.require("nested_keys")
         body = Body(100)
         async with self.opened() as backend:
             saver = self.saver(backend)

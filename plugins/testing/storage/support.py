@@ -24,7 +24,7 @@ class StorageHarness(Suite):
         many: objects that the longest listing writes: more than a page of the storage, and of most services.
     """
 
-    optional: ClassVar[frozenset[str]] = frozenset({"bounded_memory", "create_only", "nested_keys"})
+    optional: ClassVar[frozenset[str]] = frozenset({"any_prefix", "bounded_memory", "create_only", "nested_keys"})
     max_key_length: ClassVar[int] = 255
     many: int = 1100
 

@@ -87,6 +87,6 @@ def _answers(url: str) -> bool:
         with urllib.request.urlopen(url, timeout=5):
             return True
     except urllib.error.HTTPError as error:
-        return error.code in (401, 403)  # it works, and wants a signature
+        return error.code < 500  # it works, and wants a signature
     except OSError:
         return False
