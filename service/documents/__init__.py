@@ -218,8 +218,11 @@ class DocumentStore(ABC):
         """
 
     @abstractmethod
-    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
-        """Number of queued imports, of one issuer or of all, due or not, counted no further than ``limit``."""
+    async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
+        """Number of imports that are not final, of one issuer or of all, counted no further than ``limit``.
+
+        Its cost depends on that number alone; no document is read for it.
+        """
 
     # --- workers ------------------------------------------------------------------------------------------------------
 

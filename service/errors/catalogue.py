@@ -197,7 +197,7 @@ _SPECS = (
     ErrorSpec(
         "too_many_downloads", HTTPStatus.SERVICE_UNAVAILABLE, "The service is sending too many images; try again later."
     ),
-    ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are queued; try again later."),
+    ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are unfinished; try again later."),
     ErrorSpec(
         "documents_unavailable",
         HTTPStatus.SERVICE_UNAVAILABLE,

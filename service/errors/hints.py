@@ -8,7 +8,10 @@ from typing import Final
 
 HINTS: Final[Mapping[str, str]] = {
     "address_not_allowed": "Use a public host. Operators open a network with `allow_networks`.",
-    "backlog_full": "Try again after `Retry-After` seconds. Operators add workers.",
+    "backlog_full": (
+        "Try again after `Retry-After` seconds. Send the bytes of waiting imports, or cancel them. "
+        "Operators add workers."
+    ),
     "batch_too_long": "Post the rest as another batch.",
     "body_empty": "Check that the origin sends the image.",
     "body_too_large": "Make the image smaller. Operators raise the limit.",

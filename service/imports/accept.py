@@ -16,7 +16,7 @@ from ..models.grants import Grant
 from ..models.ids import new_uuid
 from ..secrets.vault import Vault
 from ..webhooks.management import Endpoints
-from ..work.backlog import Backlog
+from ..work.backlog import Backlog, Place
 from ..work.pipeline.importer import Importer
 from .idempotency import Idempotency, fingerprint_of
 from .lists import LIST_ABILITIES
@@ -94,12 +94,18 @@ class Imports:
             ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``quota_exceeded``,
                 ``documents_unavailable``, the code of a refused source, or of ``Idempotency.once``.
         """
-
-        async def prepared() -> Import:
-            return await self._prepared(grant, params, request_id, batch_id, has_file=file_sha256 is not None)
-
         async with self.turns.turn():
-            return await self._created(grant, params, key, prepared, file_sha256, add or self._add)
+            with self.backlog.place(grant.issuer_id) as place:
+
+                async def prepared() -> Import:
+                    has_file = file_sha256 is not None
+                    return await self._prepared(grant, params, request_id, batch_id, place, has_file=has_file)
+
+                async def added(document: Import) -> None:
+                    place.used()
+                    await (add or self._add)(document)
+
+                return await self._created(grant, params, key, prepared, file_sha256, added)
 
     async def _created(
         self,
@@ -128,13 +134,14 @@ class Imports:
         params: Mapping[str, Any],
         request_id: str,
         batch_id: str | None,
+        place: Place,
         *,
         has_file: bool = False,
     ) -> Import:
-        """The document of the import, after all checks."""
+        """The document of the import, after all checks; it has its place in the backlog then."""
         wanted = judged(authorised(validated(params, self.rules, has_file=has_file), grant), self.importer.check)
         await self._check_webhook(grant, wanted.webhook_url)
-        await self._check_room(grant)
+        await self._check_room(grant, place)
         return self._document(grant, sealed(wanted, self.vault), request_id, batch_id)
 
     async def prepared(self, grant: Grant, params: Mapping[str, Any]) -> Import:
@@ -143,13 +150,12 @@ class Imports:
         Raises:
             ApiError: see ``create``.
         """
-        with told_as_outage():
-            return await self._prepared(grant, params, "", None)
+        with told_as_outage(), self.backlog.place(grant.issuer_id) as place:
+            return await self._prepared(grant, params, "", None, place)
 
     async def _add(self, document: Import) -> None:
         await self.store.add(document)
         if document.status is Status.QUEUED:
-            self.backlog.added(document.issuer_id)
             self.accepted()
 
     async def get(self, grant: Grant, import_id: str) -> Import:
@@ -175,9 +181,9 @@ class Imports:
         self.endpoints.check_url(url, "webhook[url]")
         await self.endpoints.ensure_secret(grant.issuer_id)
 
-    async def _check_room(self, grant: Grant) -> None:
+    async def _check_room(self, grant: Grant, place: Place) -> None:
         """Refuse an import if the backlog has no room for the issuer, or its organisation has no stored bytes left."""
-        if await self.backlog.is_full(grant.issuer_id):
+        if not await place.take():
             raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
         if await self.quotas.is_full(grant.organization_id):
             raise ApiError("quota_exceeded", limit=self.quotas.limit)

@@ -77,12 +77,18 @@ class Lives:
         Raises:
             ApiError: ``not_retryable``; ``secrets_dropped``; ``still_stopping``; ``backlog_full``.
         """
-        with told_as_outage():
-            if await self.backlog.is_full(document.issuer_id):
-                raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
-        document = await self.write(document, self._retried)
+        with self.backlog.place(document.issuer_id) as place:
+            with told_as_outage():
+                if not await place.take():
+                    raise ApiError("backlog_full", retry_after=RETRY_AFTER_BACKLOG)
+
+            def retried(one: Import, now: datetime) -> Import:
+                after = self._retried(one, now)
+                place.used()
+                return after
+
+            document = await self.write(document, retried)
         if document.status is Status.QUEUED:
-            self.backlog.added(document.issuer_id)
             self.accepted()
         return document
 

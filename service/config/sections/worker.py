@@ -40,8 +40,8 @@ class WorkerSettings(Section):
         ge=1,
         le=10_000_000,
         description=(
-            "Maximum number of queued imports. Lading refuses further imports with status 503. An issuer has half of"
-            " them at most, so that others find room."
+            "Maximum number of unfinished imports: queued, running, or waiting for their bytes. Lading refuses further"
+            " imports with status 503. An issuer has half of them at most, so that others find room."
         ),
     )
     attempts: int = Field(5, ge=1, le=20, description="Maximum attempts of an import.")

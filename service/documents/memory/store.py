@@ -187,11 +187,11 @@ class MemoryDocumentStore(DocumentStore):
             self._last_issuer = document.issuer_id
         return [_detached(document) for document in claimed]
 
-    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
-        """See ``DocumentStore.queued``."""
+    async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
+        """See ``DocumentStore.unfinished``."""
         self._check_open()
-        queued = (one for one in self._imports.values() if one.status is Status.QUEUED)
-        return min(limit, sum(issuer_id in (None, one.issuer_id) for one in queued))
+        unfinished = (one for one in self._imports.values() if not one.status.is_final)
+        return min(limit, sum(issuer_id in (None, one.issuer_id) for one in unfinished))
 
     # --- workers ------------------------------------------------------------------------------------------------------
 

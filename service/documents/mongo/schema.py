@@ -52,6 +52,13 @@ QUEUED = Index(IMPORTS, "lading_queued", ("status", "issuer_id", "run_at", "_id"
 RUNNING = Index(IMPORTS, "lading_running", ("status", "worker_id"), "running")
 DONE = Index(IMPORTS, "lading_done", ("status", "image_id"), "done")
 """Done imports by the id of their image."""
+UNFINISHED = Index(
+    IMPORTS,
+    "lading_unfinished",
+    ("status", "issuer_id"),
+    condition={"status": {"$in": ["queued", "running", "waiting"]}},
+)
+"""Imports that are not final by issuer, for the backlog, which counts them without reading a document."""
 UNSETTLED = Index(
     IMPORTS,
     "lading_unsettled",
@@ -142,7 +149,7 @@ EXPIRES = Index(WORKERS, "lading_expires", ("expires_at",))
 PREVIOUS = Index(ISSUERS, "lading_previous", ("previous_until",))
 """Issuers by when the key before the present one ends."""
 INDEXES = (
-    *(QUEUED, RUNNING, DONE, UNSETTLED, SHARED, STORED, MIRROR, STORED_BYTES),
+    *(QUEUED, RUNNING, DONE, UNFINISHED, UNSETTLED, SHARED, STORED, MIRROR, STORED_BYTES),
     *(LISTED, ALBUM, STATE, METADATA, BATCH, CHANGED, WAITING, FAILED, OUTBOX, SHA256, SOURCE),
     *(OWNED, PLACES, DUE, EXPIRING, EXPIRES, PREVIOUS),
 )

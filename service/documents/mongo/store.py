@@ -19,7 +19,7 @@ from .fields import issuer_fields, rotated_issuer_fields, text, to_import, to_is
 from .news import News
 from .queue import MongoImportQueue
 from .records import MongoRecordStore
-from .schema import IMPORTS, ISSUERS, PINGS, QUEUED, RUNNING, STORED_BYTES, WORKERS, check_indexes
+from .schema import IMPORTS, ISSUERS, PINGS, RUNNING, STORED_BYTES, UNFINISHED, WORKERS, check_indexes
 from .search import MongoImportSearch
 from .shares import (
     count_images_in,
@@ -213,12 +213,12 @@ class MongoDocumentStore(DocumentStore):
                 raise outcome
         return [document for document, written in zip(documents, outcomes, strict=True) if written]
 
-    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
-        """See ``DocumentStore.queued``."""
-        # The index alone is counted. An approximate number is enough: nothing is promised by it.
+    async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
+        """See ``DocumentStore.unfinished``."""
+        # The index alone is counted.
         imports = self._connection.collection(IMPORTS, LOCAL)
-        wanted = {"status": "queued"} if issuer_id is None else {"status": "queued", "issuer_id": text(issuer_id)}
-        return await self._connection.run(lambda: imports.count_documents(wanted, limit=limit, hint=QUEUED.name))
+        wanted = {**UNFINISHED.condition, **({} if issuer_id is None else {"issuer_id": text(issuer_id)})}
+        return await self._connection.run(lambda: imports.count_documents(wanted, limit=limit, hint=UNFINISHED.name))
 
     async def wait_for_work(self, timeout: float) -> None:
         """See ``SupportsWaiting.wait_for_work``."""

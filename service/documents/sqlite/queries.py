@@ -12,6 +12,7 @@ from ...models.issuers import Issuer
 from .. import DuplicateId
 from .engine.file import APPLICATION_ID
 from .rows import IMPORT_COLUMNS, issuer_columns, metadata_rows, to_import, to_issuer, to_milliseconds
+from .schema import UNFINISHED
 from .writes import update_imports
 
 # The conditions of the indexes are repeated to the letter, which is how SQLite finds them
@@ -124,10 +125,14 @@ def get_stored_bytes(connection: sqlite3.Connection, organization_id: str) -> in
     return rows[0][0] if rows else 0
 
 
-def count_queued(connection: sqlite3.Connection, limit: int, issuer_id: str | None) -> int:
-    """See ``DocumentStore.queued``."""
+def count_unfinished(connection: sqlite3.Connection, limit: int, issuer_id: str | None) -> int:
+    """See ``DocumentStore.unfinished``."""
     of_issuer, values = ("", ()) if issuer_id is None else (" AND issuer_id = ?", (issuer_id,))
-    query = f"SELECT count(*) FROM (SELECT 1 FROM imports WHERE status = 'queued'{of_issuer} LIMIT ?)"  # noqa: S608 - our own text
+    query = f"""
+        SELECT count(*) FROM (
+            SELECT 1 FROM imports INDEXED BY imports_unfinished WHERE {UNFINISHED}{of_issuer} LIMIT ?
+        )
+    """  # noqa: S608 - our own text
     count: int = connection.execute(query, (*values, limit)).fetchone()[0]
     return count
 

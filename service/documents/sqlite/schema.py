@@ -246,9 +246,14 @@ _ORIENTATION: Final[tuple[str, ...]] = ()
 # Operators ask for failed imports by when they failed.
 _FAILED = ("CREATE INDEX imports_failed ON imports (updated_at) WHERE status = 'failed'",)
 
+UNFINISHED: Final = "status IN ('waiting', 'queued', 'running')"
+"""Of the imports that are not final. SQLite finds the index by this very text (https://sqlite.org/partialindex.html)."""
+# The backlog counts the imports that are not final, of an issuer and of all, and reads no row: the index has the state.
+_UNFINISHED = (f"CREATE INDEX imports_unfinished ON imports (issuer_id, status) WHERE {UNFINISHED}",)
+
 VERSIONS: Final = (
     *(_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS),
-    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS, _ORIENTATION, _FAILED),
+    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS, _ORIENTATION, _FAILED, _UNFINISHED),
 )
 """The statements that lead to each version from the one before it; the first from an empty file."""
 

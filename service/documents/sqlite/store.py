@@ -189,9 +189,9 @@ class SqliteDocumentStore(DocumentStore):
         excluded = Excluded(exclude_issuers, exclude_hosts)
         return await self._claims.make(worker_id, limit, excluded, per_issuer)
 
-    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
-        """See ``DocumentStore.queued``."""
-        return await self._readers.run(lambda connection: sqlite_queries.count_queued(connection, limit, issuer_id))
+    async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
+        """See ``DocumentStore.unfinished``."""
+        return await self._readers.run(lambda connection: sqlite_queries.count_unfinished(connection, limit, issuer_id))
 
     async def wait_for_work(self, timeout: float) -> None:
         """See ``SupportsWaiting.wait_for_work``."""

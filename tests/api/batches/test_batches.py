@@ -102,7 +102,7 @@ async def test_some_thousand_lines(client: Client, assembled: Assembled) -> None
     assert [line["line"] for line in found] == list(range(1, 3001))
     assert last["accepted"] == 3000
     assert (await summary(client, last["batch_id"]))["imports"]["queued"] == 3000
-    assert await assembled.parts.store.queued(5000) == 3000
+    assert await assembled.parts.store.unfinished(5000) == 3000
 
 
 @pytest.mark.gen_test

@@ -55,7 +55,7 @@ async def test_the_query_is_merged_over_the_body_and_what_is_authorised_is_what_
     )
     assert response.code == 403
     assert problem(response.body)["code"] == "forbidden"
-    assert await assembled.parts.store.queued(10) == 0
+    assert await assembled.parts.store.unfinished(10) == 0
 
 
 @pytest.mark.gen_test
@@ -246,7 +246,7 @@ async def test_bad_input_has_its_own_code(
     assert answer["status"] == status
     assert answer["title"]
     assert answer["request_id"] == response.headers["X-Request-Id"]
-    assert await assembled.parts.store.queued(10) == 0
+    assert await assembled.parts.store.unfinished(10) == 0
 
 
 @pytest.mark.one_store

@@ -173,16 +173,16 @@ class ClaimOfAnyHost(MemoryDocumentStore):
         return await super().claim(worker_id, limit, **{**wishes, "exclude_hosts": ()})
 
 
-class QueuedCountsAll(MemoryDocumentStore):
-    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
+class CountsFinished(MemoryDocumentStore):
+    async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
         del limit, issuer_id
         return len(self._imports)
 
 
-class QueuedOfAnyIssuer(MemoryDocumentStore):
-    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
+class CountsEveryIssuer(MemoryDocumentStore):
+    async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
         del issuer_id
-        return await super().queued(limit)
+        return await super().unfinished(limit)
 
 
 class RegisterTwice(MemoryDocumentStore):
@@ -339,8 +339,8 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (ClaimOfTheFuture, "test_an_import_is_claimed_when_it_is_due", {}),
     (ClaimOfTheFuture, "test_an_import_requeued_is_claimed_again_when_due", {}),
     (ClaimThatIsNotKept, "test_a_claimed_import_is_running", {}),
-    (QueuedCountsAll, "test_queued_imports_are_counted_up_to_a_limit", {}),
-    (QueuedOfAnyIssuer, "test_queued_imports_are_counted_up_to_a_limit", {}),
+    (CountsFinished, "test_unfinished_imports_are_counted_up_to_a_limit", {}),
+    (CountsEveryIssuer, "test_unfinished_imports_are_counted_up_to_a_limit", {}),
     (RegisterTwice, "test_a_worker_id_with_a_lease_is_refused", {}),
     (HeartbeatRevives, "test_a_heartbeat_after_recovery_is_refused_for_good", {}),
     (HeartbeatRenewsNothing, "test_a_heartbeat_renews_the_lease", {}),

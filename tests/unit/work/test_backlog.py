@@ -1,4 +1,4 @@
-"""The bound on the queue."""
+"""The bound on unfinished imports."""
 
 import asyncio
 from collections import Counter
@@ -28,15 +28,15 @@ class CountingStore(MemoryDocumentStore):
         self.answer.set()
         self.down = False
 
-    async def queued(self, limit: int, issuer_id: str | None = None) -> int:
+    async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
         if issuer_id is not None:
             self.asked_of[issuer_id] += 1
-            return await super().queued(limit, issuer_id)
+            return await super().unfinished(limit, issuer_id)
         self.asked += 1
         await self.answer.wait()
         if self.down:
             raise StoreUnavailable("down")
-        return await super().queued(limit)
+        return await super().unfinished(limit)
 
 
 async def opened(queued: int = 0) -> CountingStore:
@@ -68,8 +68,10 @@ async def fill(store: CountingStore, backlog: Backlog, issuer: str, most: int = 
     for number in range(most):
         if await backlog.is_full(issuer):
             return number
-        await store.add(make_import(issuer_id=issuer))
-        backlog.added(issuer)
+        with backlog.place(issuer) as place:
+            assert await place.take()
+            place.used()
+            await store.add(make_import(issuer_id=issuer))
     return most
 
 
@@ -81,6 +83,52 @@ async def test_an_issuer_may_queue_what_it_leaves_free(max_age: int) -> None:
     assert [await fill(store, backlog, issuer) for issuer in ("a", "b", "c")] == [30, 15, 8]
     assert not await backlog.is_full(GUEST)
     assert await backlog.is_full("a")
+
+
+@pytest.mark.parametrize("max_age", [0, 3600])
+@pytest.mark.gen_test
+async def test_requests_at_once_take_no_more_places_than_there_are(max_age: int) -> None:
+    """Each looked before any had added its import: all of them were accepted."""
+    store = await opened()
+    backlog = Backlog(store, 20, max_age=max_age)
+
+    async def post(issuer: str) -> bool:
+        with backlog.place(issuer) as place:
+            if not await place.take():
+                return False
+            await asyncio.sleep(0.01)
+            place.used()
+            await store.add(make_import(issuer_id=issuer))
+            return True
+
+    assert sum(await asyncio.gather(*(post(HOG) for _ in range(64)))) == 10
+    assert sum(await asyncio.gather(*(post(GUEST) for _ in range(64)))) == 5
+
+
+@pytest.mark.gen_test
+async def test_a_place_that_was_not_used_is_free_again() -> None:
+    store = await opened(1)
+    backlog = Backlog(store, 3, max_age=3600)
+    with backlog.place(GUEST) as place:
+        assert [await place.take(), await place.take()] == [True, True]
+        with backlog.place(GUEST) as another:
+            assert not await another.take()
+            another.used()
+    assert not await backlog.is_full(GUEST)
+    assert not backlog._held
+
+
+@pytest.mark.gen_test
+async def test_what_is_added_during_a_count_counts() -> None:
+    store = await opened(1)
+    backlog = Backlog(store, 3, max_age=0)
+    store.answer.clear()
+    asking = asyncio.create_task(backlog.is_full(GUEST))
+    await settle()
+    backlog.added(GUEST)
+    backlog.added(GUEST)
+    store.answer.set()
+    assert await asking, "one is stored, and two are added"
 
 
 @pytest.mark.gen_test

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from lading.service.documents import DocumentStore
+from lading.service.documents.queue import Selection
 from lading.service.models import Failure, Image, Import, Status
 from lading.service.models.clock import truncate_to_milliseconds
 
@@ -44,6 +45,11 @@ class SettableClock:
 
     def move(self, by: timedelta) -> None:
         self._now += by
+
+
+async def count_queued(store: DocumentStore) -> int:
+    """The number of queued imports, up to 1000."""
+    return len(await store.queue.entries(Selection(Status.QUEUED), 1000))
 
 
 def make_import(clock: SettableClock, **changes: Any) -> Import:

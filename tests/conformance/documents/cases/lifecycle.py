@@ -42,7 +42,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "announced": lambda store: store.announced("import", ["evt_1"]),
     "remove": lambda store: store.remove(make_import(SettableClock())),
     "claim": lambda store: store.claim("worker", 1),
-    "queued": lambda store: store.queued(1),
+    "unfinished": lambda store: store.unfinished(1),
     "register": lambda store: store.register("worker", LEASE),
     "heartbeat": lambda store: store.heartbeat("worker", LEASE),
     "recover": lambda store: store.recover(1),
@@ -84,7 +84,7 @@ class LifecycleCases(DocumentStoreCases):
             await store.add(document)
             await asyncio.gather(*(store.ping() for _ in range(10)))
             assert await store.get(document.id) == document
-            assert await store.queued(10) == 1
+            assert await store.unfinished(10) == 1
             assert await store.recover(10) == 0
 
     @pytest.mark.gen_test

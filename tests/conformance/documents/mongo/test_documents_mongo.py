@@ -15,7 +15,7 @@ from lading.service.documents.mongo.connection import MongoOptions
 from lading.service.documents.mongo.store import MongoDocumentStore
 from lading.service.documents.mongo.writes import TOKENS, Insertion, Replacement
 from lading.service.documents.search import Filter
-from lading.service.models import Held
+from lading.service.models import Held, Status
 from lading.service.models.clock import SystemClock, TimeCounter, count_nanoseconds
 from lading.service.models.issuers import Issuer
 from tests.conformance.documents.cases.base import FAILURE, IMAGE, LEASE, SECOND, add_all, make_import, make_imports
@@ -235,6 +235,28 @@ async def test_the_sum_of_what_is_stored_reads_no_document(
             await store.stored_bytes("a")
     (aggregate,) = [one for one in operations if "aggregate" in one["command"]]
     assert (aggregate["docsExamined"], aggregate["keysExamined"]) == (0, 10)
+
+
+@pytest.mark.parametrize(("issuer_id", "limit", "number"), [(None, 100, 15), (None, 4, 4), ("a", 100, 9)])
+@pytest.mark.gen_test
+async def test_the_count_of_what_is_unfinished_reads_no_document(
+    mongo_set: ReplicaSet,
+    mongo_options: MongoOptions,
+    clock: SettableClock,
+    issuer_id: str | None,
+    limit: int,
+    number: int,
+) -> None:
+    of_a = [make_import(clock, issuer_id="a", status=status) for status in Status] * 3
+    of_b = [make_import(clock, issuer_id="b", status=status) for status in Status] * 2
+    async with opened(mongo_options, clock) as store:
+        await add_all(store, [replace(one, id=str(n)) for n, one in enumerate((*of_a, *of_b))])
+        with profiled(mongo_set, mongo_options) as operations:
+            assert await store.unfinished(limit, issuer_id) == number
+    (counted,) = operations
+    assert counted["docsExamined"] == 0
+    # Between two states of an issuer, the server looks for the next one.
+    assert counted["keysExamined"] <= number + 6
 
 
 # --- together ---------------------------------------------------------------------------------------------------------

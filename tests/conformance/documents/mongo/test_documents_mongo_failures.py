@@ -304,11 +304,11 @@ async def test_a_store_that_could_not_be_opened_is_opened_later(
                 await store.open()
             assert not isinstance(caught.value, StoreRefused)
             with pytest.raises(StoreUnavailable, match="not open"):
-                await store.queued(1)
+                await store.unfinished(1)
         failing(["find"], "off")
         await store.open()
         await add_all(store, make_imports(clock, 3))
-        assert await store.queued(10) == 3
+        assert await store.unfinished(10) == 3
     finally:
         await store.close()
 

@@ -194,7 +194,7 @@ async def test_a_damaged_file(path: Path) -> None:
         content[(root - 1) * size : root * size] = b"\xff" * size
     path.write_bytes(content)
     async with opened(path) as store:
-        for call in (store.get("import"), store.add(make_import(SettableClock())), store.queued(1)):
+        for call in (store.get("import"), store.add(make_import(SettableClock())), store.unfinished(1)):
             with pytest.raises(StoreUnavailable, match=r"lading\.db.*damaged"):
                 await call
 
@@ -250,7 +250,7 @@ async def test_readers_do_not_wait_for_a_writer_and_writers_give_up_in_time(path
             other.execute("BEGIN IMMEDIATE")
             other.execute("UPDATE imports SET host = 'uncommitted'")
             assert await store.get(document.id) == document
-            assert await store.queued(10) == 1
+            assert await store.unfinished(10) == 1
             late = make_imports(clock, 5)
             outcomes = await asyncio.gather(*map(store.add, late), return_exceptions=True)
             assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}

@@ -131,4 +131,4 @@ async def test_a_wait_that_is_cancelled_leaves_nothing_behind(path: Path) -> Non
             assert waiting.cancelled()
             assert asyncio.all_tasks() == {asyncio.current_task()}
         go_on.set()
-        assert await store.queued(1) == 0, "the reader serves others"
+        assert await store.unfinished(1) == 0, "the reader serves others"

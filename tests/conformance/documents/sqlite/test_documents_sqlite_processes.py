@@ -12,7 +12,7 @@ import pytest
 
 from lading.service.documents.sqlite.store import SqliteDocumentStore
 from lading.service.models import Status
-from tests.conformance.documents.cases.base import LEASE, SettableClock, make_import, make_imports
+from tests.conformance.documents.cases.base import LEASE, SettableClock, count_queued, make_import, make_imports
 
 ENDLESS = 1_000_000
 
@@ -55,7 +55,7 @@ async def test_one_process_adds_while_another_claims(tmp_path: Path) -> None:
         await store.register("worker", LEASE)
         claimed: list[str] = []
         added = asyncio.create_task(read_ids(process))
-        while not added.done() or await store.queued(1):
+        while not added.done() or await count_queued(store):
             claimed += [document.id for document in await store.claim("worker", 7)]
             await store.add(make_import(SettableClock(), status=Status.WAITING))
         assert len(added.result()) == 300
@@ -76,7 +76,7 @@ async def test_processes_that_create_one_file_together(tmp_path: Path) -> None:
     store = SqliteDocumentStore(path, SettableClock())
     await store.open()
     assert len(set(ids)) == 120
-    assert await store.queued(1000) == 120
+    assert await store.unfinished(1000) == 120
     await store.close()
 
 
@@ -98,7 +98,7 @@ async def test_what_was_added_outlives_a_killed_process(tmp_path: Path, number: 
         assert found is not None
         assert found.params == make_import(SettableClock()).params
     # Up to one round was committed without having been told.
-    assert 0 <= await store.queued(ENDLESS) - len(ids) <= 10
+    assert 0 <= await store.unfinished(ENDLESS) - len(ids) <= 10
     await store.close()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -239,6 +239,8 @@ async def test_images_and_deletions_are_found_by_an_index(path: Path) -> None:
     for held in Held:
         await store.images_in("local", held, "", 5)
     await store.count_images_in("local")
+    await store.unfinished(5)
+    await store.unfinished(5, "issuer")
     await store.close()
     with closing(sqlite3.connect(path)) as connection:
         plans = [connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall() for query in statements]
@@ -251,6 +253,8 @@ async def test_images_and_deletions_are_found_by_an_index(path: Path) -> None:
         ["SEARCH imports USING INDEX imports_mirror"],
         ["SEARCH imports USING INDEX imports_mirror"],
         ["SEARCH imports USING INDEX imports_stored"],
+        ["CO-ROUTINE", "SCAN imports USING COVERING INDEX imports_unfinished", "SCAN"],
+        ["CO-ROUTINE", "SEARCH imports USING COVERING INDEX imports_unfinished", "SCAN"],
     ]
 
 

@@ -16,7 +16,7 @@ from lading.service.documents.sqlite.store import SqliteDocumentStore
 from lading.service.documents.sqlite.turns import Excluded, Turns
 from lading.service.documents.sqlite.writes import insert_imports
 from lading.service.models import Import
-from tests.conformance.documents.cases.base import LEASE, SettableClock, make_import, make_imports
+from tests.conformance.documents.cases.base import LEASE, SettableClock, count_queued, make_import, make_imports
 from tests.conformance.documents.cases.lifecycle import CALLS
 
 
@@ -138,7 +138,7 @@ async def test_in_a_shared_transaction_a_failure_fails_alone(tmp_path: Path, clo
         assert [type(outcome) for outcome in outcomes[10:12]] == [LookupError, DuplicateId]
         assert isinstance(outcomes[12], Exception)
         assert outcomes[13] is True
-        assert await store.queued(100) == 9
+        assert await count_queued(store) == 9
 
 
 @pytest.mark.gen_test

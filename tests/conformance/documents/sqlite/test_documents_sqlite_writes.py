@@ -59,7 +59,7 @@ async def test_of_imports_that_exist_already_none_is_added(tmp_path: Path, clock
         await insert(store, documents[:1])
         for some in (documents[-10:] + documents[:1], documents[1:] + documents[:1]):
             assert await store._writer.run(partial(insert_imports, documents=some)) is None
-        assert await store.queued(100) == 1
+        assert await store.unfinished(100) == 1
 
 
 @pytest.mark.gen_test

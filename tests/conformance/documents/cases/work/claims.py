@@ -16,6 +16,7 @@ from tests.conformance.documents.cases.base import (
     DocumentStoreCases,
     SettableClock,
     add_all,
+    count_queued,
     make_import,
     make_imports,
     stored,
@@ -207,7 +208,7 @@ class ClaimCases(DocumentStoreCases):
             assert issuers_of(await store.claim("worker", 10, exclude_issuers=["a", "c", "unknown"])) == {"b": 2}
             assert list(await store.claim("worker", 10, exclude_issuers=("a", "b", "c"))) == []
             assert issuers_of(await store.claim("worker", 10, exclude_issuers={"c"}, per_issuer=4)) == {"a": 4}
-            assert await store.queued(100) == 16
+            assert await count_queued(store) == 16
 
     @pytest.mark.gen_test
     async def test_excluded_hosts_are_left_alone(self) -> None:
@@ -245,7 +246,7 @@ class ClaimCases(DocumentStoreCases):
             await store.register("worker", LEASE)
             for _ in range(3):
                 assert issuers_of(await store.claim("worker", 2)) == {"m": 1, issuer_id: 1}
-            assert await store.queued(1) == 0
+            assert await count_queued(store) == 0
 
     @pytest.mark.gen_test
     async def test_an_import_requeued_is_claimed_again_when_due(self) -> None:
@@ -275,22 +276,46 @@ class ClaimCases(DocumentStoreCases):
             assert (second.attempts, second.abandoned, second.revision) == (1, 0, 3)
 
     @pytest.mark.gen_test
-    async def test_queued_imports_are_counted_up_to_a_limit(self) -> None:
+    async def test_unfinished_imports_are_counted_up_to_a_limit(self) -> None:
         clock = SettableClock()
         later = make_import(clock).run_at + LEASE
         async with self.opened(clock) as store:
-            assert await store.queued(10) == 0
-            await add_for(store, clock, a=4, b=3)
+            assert await store.unfinished(10) == 0
+            await add_for(store, clock, a=2, b=3)
             await add_all(store, make_imports(clock, 3, run_at=later))
-            await add_all(store, [make_import(clock, status=status) for status in Status if status != Status.QUEUED])
-            assert [await store.queued(limit) for limit in (1, 9, 10, 11, 1000)] == [1, 9, 10, 10, 10]
-            assert [await store.queued(limit, "a") for limit in (1, 3, 4, 1000)] == [1, 3, 4, 4]
-            assert [await store.queued(1000, issuer) for issuer in ("b", "nobody", "")] == [3, 0, 0]
+            await add_all(store, [make_import(clock, issuer_id="a", status=status) for status in Status])
+            assert [await store.unfinished(limit) for limit in (1, 10, 11, 12, 1000)] == [1, 10, 11, 11, 11]
+            assert [await store.unfinished(limit, "a") for limit in (1, 4, 5, 1000)] == [1, 4, 5, 5]
+            assert [await store.unfinished(1000, issuer) for issuer in ("b", "nobody", "")] == [3, 0, 0]
+
+    @pytest.mark.gen_test
+    async def test_an_import_is_unfinished_until_it_is_final_whatever_it_waits_for(self) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            await store.add(make_import(clock, issuer_id="a"))
             await store.register("worker", LEASE)
+
+            async def counts(document: Import) -> tuple[int, int]:
+                assert await store.update(document)
+                return await store.unfinished(10), await store.unfinished(10, "a")
+
+            now = clock.now()
             (claimed,) = await store.claim("worker", 1)
-            assert await store.queued(1000) == 9
-            await store.update(claimed.handed_back(clock.now(), clock.now()))
-            assert await store.queued(1000) == 10
+            assert await store.unfinished(10, "a") == 1
+            delayed = claimed.requeued(FAILURE, now + LEASE, now)
+            assert await counts(delayed) == (1, 1)
+            running = delayed.claimed("worker", now)
+            assert await counts(running) == (1, 1)
+            failed = running.failed(FAILURE, "url", now)
+            assert await counts(failed) == (0, 0)
+            retried = failed.retried(now, now)
+            assert await counts(retried) == (1, 1)
+            assert await counts(retried.cancelled(now)) == (0, 0)
+            waiting = make_import(clock, issuer_id="a", status=Status.WAITING, params={})
+            await store.add(waiting)
+            received = waiting.receiving("worker", now)
+            assert await counts(received) == (1, 1)
+            assert await counts(received.handed_back(now, now)) == (1, 1)
 
     @pytest.mark.gen_test
     async def test_a_cancelled_claim_loses_no_import(self) -> None:
