@@ -84,7 +84,7 @@ class _Bound:
     @property
     def problem(self) -> str:
         """The contradiction."""
-        return f"is {self.value:g}, and {self.outer} is {self.bound:g}: a larger {self.key} has no effect"
+        return f"is {self.value:.15g}, and {self.outer} is {self.bound:.15g}: a larger {self.key} has no effect"
 
 
 def _rules(settings: Settings) -> Iterator[_Rule]:
@@ -123,11 +123,13 @@ def _rules_of_fetchers(settings: Settings, components: Components) -> Iterator[_
 
 def _bounds(settings: Settings) -> Iterator[_Bound]:
     worker, events, batches, hooks = settings.worker, settings.events, settings.batches, settings.webhooks
+    uploads = settings.uploads
     yield _Bound("worker", "per_issuer", worker.per_issuer, "concurrency", worker.concurrency)
     yield _Bound("worker", "per_host", worker.per_host, "concurrency", worker.concurrency)
-    yield _Bound("events", "per_issuer", events.per_issuer, "max_streams", events.max_streams)
+    yield _Bound("events", "per_issuer", events.per_issuer, "half of max_streams", events.max_streams // 2)
     yield _Bound("events", "heartbeat", events.heartbeat, "max_duration", events.max_duration)
-    yield _Bound("batches", "max_items", batches.max_items, "backlog of [worker]", worker.backlog)
+    yield _Bound("batches", "max_items", batches.max_items, "half of backlog of [worker]", worker.backlog // 2)
+    yield _Bound("uploads", "max_bytes", uploads.max_bytes, "half of unfinished_bytes", uploads.unfinished_bytes // 2)
     yield _Bound("webhooks", "per_host", hooks.per_host, "concurrency", hooks.concurrency)
     yield _Bound("webhooks", "retry_base", hooks.retry_base, "retry_total", hooks.retry_total)
     if settings.documents.backend == "mongo":

@@ -116,6 +116,11 @@ _SPECS = (
         "too_many_uploads", HTTPStatus.SERVICE_UNAVAILABLE, "The service is receiving too many images; try again later."
     ),
     ErrorSpec(
+        "upload_room_full",
+        HTTPStatus.INSUFFICIENT_STORAGE,
+        "Unfinished uploads leave no room for another of this length; finish or end uploads, or try again later.",
+    ),
+    ErrorSpec(
         "disk_full", HTTPStatus.SERVICE_UNAVAILABLE, "The service has no disk space for the bytes; try again later."
     ),
     ErrorSpec(

@@ -142,6 +142,9 @@ HINTS: Final[Mapping[str, str]] = {
     "upload_locked": "Try again after `Retry-After` seconds.",
     "upload_metadata_invalid": "Encode each value of `Upload-Metadata` in base64, as the tus protocol asks.",
     "upload_offset_mismatch": "Ask for the offset with HEAD, and continue from there.",
+    "upload_room_full": (
+        "Finish uploads, or end them with DELETE. Try again after `Retry-After` seconds. Operators raise the limit."
+    ),
     "url_invalid": "Correct the url.",
     "url_port_not_allowed": "Use port 80 or 443. Operators extend `ports`.",
     "url_scheme_missing": "Write the url in full, with `https://`.",

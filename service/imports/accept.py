@@ -77,6 +77,7 @@ class Imports:
         *,
         batch_id: str | None = None,
         file_sha256: str | None = None,
+        before: Callable[[Import], Awaitable[None]] | None = None,
         add: Callable[[Import], Awaitable[None]] | None = None,
     ) -> Accepted:
         """Accept an import. It is durable when this returns (P1), and its ``params`` contain no secrets.
@@ -88,6 +89,7 @@ class Imports:
             key: the ``Idempotency-Key``, see ``lading.service.imports.idempotency``; None without one.
             batch_id: id of the batch that the import belongs to; None without a batch.
             file_sha256: digest of the bytes that came with the request; None without bytes.
+            before: awaited before the import is added; what it raises refuses the import.
             add: adds the import, if it is not simply stored.
 
         Raises:
@@ -102,6 +104,8 @@ class Imports:
                     return await self._prepared(grant, params, request_id, batch_id, place, has_file=has_file)
 
                 async def added(document: Import) -> None:
+                    if before is not None:
+                        await before(document)
                     place.used()
                     await (add or self._add)(document)
 

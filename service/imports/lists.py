@@ -13,12 +13,10 @@ from ..documents import DocumentStore
 from ..documents.search import MAX_PAIR_LENGTH, Filter, Page, Position
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
-from ..errors.unknown import refuse_unknown
+from ..errors.queries import DEFAULT_LIMIT, limit_of, refuse_unknown
 from ..models import MAX_ID_LENGTH, Status
 from ..models.grants import Grant
 
-DEFAULT_LIMIT: Final = 50
-MAX_LIMIT: Final = 200
 LIST_ABILITIES: Final = ("image_list", "see")
 """Each of these abilities allows a token to read lists."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,7 +24,6 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-5][0-9])"
 )
-_NUMBER: Final = re.compile(r"[0-9]{1,4}")
 _CURSOR: Final = re.compile(r"([0-9]{1,14}) ([0-9A-Za-z-]{1,64})")
 _NAMES: Final = ("album_id", "status", "created_after", "created_before", "metadata", "batch_id", "limit", "cursor")
 
@@ -64,7 +61,7 @@ class Query:
             created_before=_moment(params, "created_before"),
             metadata=_metadata(params),
             batch_id=_text(params, "batch_id", MAX_ID_LENGTH),
-            limit=_limit(params),
+            limit=limit_of(params),
             after=_position(params),
         )
 
@@ -185,13 +182,6 @@ def _metadata(params: Mapping[str, Any]) -> tuple[str, str] | None:
     if not isinstance(text, str) or len(name) + len(text) > MAX_PAIR_LENGTH:
         raise _invalid("metadata", f"must be a string; its name and value have at most {MAX_PAIR_LENGTH} characters")
     return name, text
-
-
-def _limit(params: Mapping[str, Any]) -> int:
-    value = params.get("limit", str(DEFAULT_LIMIT))
-    if not isinstance(value, str) or not _NUMBER.fullmatch(value) or not 1 <= int(value) <= MAX_LIMIT:
-        raise _invalid("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
-    return int(value)
 
 
 def _position(params: Mapping[str, Any]) -> Position | None:

@@ -195,12 +195,13 @@ def _batches(parts: Parts, imports: Imports, actions: Actions, receiving: Receiv
 
 def _uploads(parts: Parts, imports: Imports, receiving: Receiving) -> Uploads:
     options = parts.settings.uploads
+    folder = UploadFolder(options.directory, options.unfinished_bytes)
     return Uploads(
         imports=imports,
         receiving=receiving,
         store=parts.store,
-        folder=UploadFolder(options.directory),
-        max_bytes=options.max_bytes,
+        folder=folder,
+        max_bytes=min(options.max_bytes, folder.longest),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors.catalogue import ApiError
-from ..errors.unknown import refuse_unknown
+from ..errors.queries import refuse_unknown
 from .endpoints import ALL, EVENT_NAMES
 
 MAX_DESCRIPTION: Final = 255

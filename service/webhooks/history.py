@@ -11,6 +11,7 @@ from ..documents import DocumentStore
 from ..documents.contention import tries
 from ..errors.catalogue import ApiError
 from ..errors.database import contended, told_as_outage
+from ..errors.queries import MAX_LIMIT
 from ..models import MAX_ID_LENGTH
 from ..models.clock import Clock, shown, truncate_to_milliseconds
 from ..models.grants import Grant
@@ -19,7 +20,7 @@ from .delivery.record import DELIVERY, Delivery, delivery_id, import_owner
 from .endpoints import ENDPOINT, Endpoint
 from .events import EventType, event
 from .management import Endpoints, check_ability
-from .pages import MAX_PAGE, DeliveryQuery
+from .pages import DeliveryQuery
 
 MAX_EXAMINED: Final = 1000
 """Deliveries that one page reads at most: it may have fewer than requested, even none, and not be the last."""
@@ -86,7 +87,7 @@ class DeliveryLog:
         found: list[Delivery] = []
         examined = 0
         while examined < MAX_EXAMINED:
-            wanted = limit + 1 if status is None else MAX_PAGE
+            wanted = limit + 1 if status is None else MAX_LIMIT
             with told_as_outage():
                 records = await self.store.records.list(DELIVERY, owner, wanted, after=after, descending=True)
             for record in records:

@@ -1,18 +1,14 @@
 """The query of a list of deliveries."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from ..errors.catalogue import ApiError
-from ..errors.unknown import refuse_unknown
+from ..errors.queries import limit_of, refuse_unknown
 from .delivery.record import DELIVERY_ID, DeliveryStatus
 
-PAGE: Final = 50
-MAX_PAGE: Final = 200
-_NUMBER: Final = re.compile(r"[0-9]{1,4}")
 _NAMES: Final = ("status", "limit", "cursor")
 
 
@@ -22,7 +18,7 @@ class DeliveryQuery:
 
     Attributes:
         status: of the listed deliveries; None for all.
-        limit: deliveries of a page, 1 to ``MAX_PAGE``.
+        limit: deliveries of a page, 1 to ``MAX_LIMIT``.
         after: the id after which the page begins; None for the latest deliveries.
     """
 
@@ -38,15 +34,14 @@ class DeliveryQuery:
             ApiError: ``parameter_invalid``, naming the first parameter at fault; an unknown parameter is at fault too.
         """
         refuse_unknown(params, _NAMES, "this list")
-        status, limit, cursor = params.get("status"), params.get("limit", str(PAGE)), params.get("cursor")
+        status, cursor = params.get("status"), params.get("cursor")
         names = [one.value for one in DeliveryStatus]
         if status is not None and status not in names:
             raise _invalid("status", f"must be one of {', '.join(names)}")
-        if not isinstance(limit, str) or not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= MAX_PAGE:
-            raise _invalid("limit", f"must be a whole number from 1 to {MAX_PAGE}")
+        limit = limit_of(params)
         if cursor is not None and (not isinstance(cursor, str) or not DELIVERY_ID.fullmatch(cursor)):
             raise _invalid("cursor", "is not a cursor from a list")
-        return cls(None if status is None else DeliveryStatus(status), int(limit), cursor)
+        return cls(None if status is None else DeliveryStatus(status), limit, cursor)
 
     def following(self, after: str) -> str:
         """The percent-encoded query of the page that begins after an id (RFC 3986 section 2.1)."""

@@ -92,4 +92,4 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def uploads_prepared(io_loop: IOLoop, assembled: Assembled, folder: Path) -> None:
     io_loop.run_sync(assembled.parts.storage.ping)
-    object.__setattr__(assembled.resources.uploads.uploads, "folder", UploadFolder(folder))
+    object.__setattr__(assembled.resources.uploads.uploads, "folder", UploadFolder(folder, 10 * 1024**3))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ....plugins.host.turns import on_behalf_of
 from ...errors.catalogue import ApiError
 from ...errors.disk import is_outage, outage
-from ...errors.unknown import refuse_unknown
+from ...errors.queries import refuse_unknown
 from ...imports.batches.batches import Batch, Summary
 from ...imports.batches.items import Item
 from ...imports.batches.results import PIECE, Results

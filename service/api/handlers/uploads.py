@@ -55,7 +55,7 @@ class TusHandler(DiskHandler):
         """Answer with the service's extensions of the protocol, without a token, as the protocol demands."""
         self.set_header("Tus-Version", VERSION)
         self.set_header("Tus-Extension", EXTENSIONS)
-        self.set_header("Tus-Max-Size", str(self.common.limits.upload_max_bytes))
+        self.set_header("Tus-Max-Size", str(self.api.uploads.max_bytes))
         self.set_header("Tus-Checksum-Algorithm", ",".join(ALGORITHMS))
         self.answer_nothing()
 

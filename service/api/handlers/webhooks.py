@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from ...errors.catalogue import ApiError
-from ...errors.unknown import refuse_unknown
+from ...errors.queries import refuse_unknown
 from ...models.grants import Grant
 from ...webhooks.endpoint_params import Wishes, wishes_of
 from ...webhooks.history import DeliveryLog, DeliveryPage, Webhooks

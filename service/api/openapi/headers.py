@@ -60,6 +60,7 @@ _OF_STATUS: Final[Mapping[int, Sequence[str]]] = {
     423: ("Retry-After",),
     429: ("Retry-After",),
     503: ("Retry-After",),
+    507: ("Retry-After",),
 }
 _RATES: Final = ("RateLimit", "RateLimit-Policy")
 

@@ -36,6 +36,16 @@ class UploadsSettings(Section):
             " folder between them, or let the balancer send all requests of an upload to the same machine."
         ),
     )
+    unfinished_bytes: int = Field(
+        10 * 1024**3,
+        ge=2048,
+        le=1024**5,
+        description=(
+            "Bytes that unfinished resumable uploads may take up in the folder, by their announced lengths. Lading"
+            " refuses further uploads with status 507. An issuer has half of them at most, so that others find room."
+            " The services of a machine that have the same folder share the bytes."
+        ),
+    )
     expire_after: Seconds = Field(
         86_400, ge=60, le=2_592_000, description="Seconds that an import waits for its bytes. Then it fails."
     )

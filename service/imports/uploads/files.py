@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from ...storages.free_space import free_bytes_in
+from .room import UploadRoom
 
 _NAME: Final = re.compile(r"[0-9a-f-]{36}")
 _SUFFIX: Final = ".part"
@@ -20,6 +21,10 @@ _SUFFIX: Final = ".part"
 
 class UploadLocked(Exception):
     """Another request writes the file."""
+
+
+class NoUploadRoom(Exception):
+    """Unfinished uploads leave no room for another of this length."""
 
 
 class UploadFile:
@@ -84,10 +89,16 @@ class UploadFolder:
 
     Args:
         directory: created if it is missing.
+        limit: bytes of all unfinished uploads in the folder.
+
+    Attributes:
+        longest: length of the longest upload that can have room, with no other upload beside it.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, limit: int) -> None:
         self._directory = directory
+        self._room = UploadRoom(directory / "room.journal", limit)
+        self.longest = limit // 2
 
     def path(self, upload_id: str) -> Path:
         """The path of the file of an upload."""
@@ -95,14 +106,74 @@ class UploadFolder:
             raise ValueError("not the id of an upload")
         return self._directory / f"{upload_id}{_SUFFIX}"
 
+    def begin(self, upload_id: str, issuer_id: str, length: int) -> UploadFile:
+        """Take the room for a new upload, and create its file. Blocks; see ``UploadFile.open``.
+
+        As long as the file is open, ``ended`` does not get it: the import of the upload is still to be added.
+
+        Raises:
+            NoUploadRoom: there is no room.
+        """
+        self._create()
+        file = UploadFile.open(self.path(upload_id))
+        has_room = False
+        try:
+            has_room = self._room.take(upload_id, issuer_id, length)
+        finally:
+            if not has_room:
+                file.path.unlink(missing_ok=True)
+                file.close()
+        if not has_room:
+            raise NoUploadRoom
+        return file
+
+    def resume(self, upload_id: str, issuer_id: str, length: int) -> UploadFile:
+        """``open``, for bytes of an upload that was begun. It has its room, unless its import was cancelled and retried
+        since, or an earlier version has begun it: then this takes the room. With bytes, it gets room in any case.
+
+        Raises:
+            NoUploadRoom: there is no room, and no bytes yet.
+        """
+        file = self.open(upload_id)
+        has_room = bool(file.size)
+        try:
+            if has_room:
+                self._room.keep(upload_id, issuer_id, length)
+            else:
+                has_room = self._room.take(upload_id, issuer_id, length)
+        except BaseException:
+            file.close()
+            raise
+        if not has_room:
+            file.path.unlink(missing_ok=True)
+            file.close()
+            raise NoUploadRoom
+        return file
+
+    def keep(self, upload_id: str, issuer_id: str, length: int) -> None:
+        """Make sure that an upload that was begun has its room. Blocks."""
+        self._create()
+        self._room.keep(upload_id, issuer_id, length)
+
+    def ended(self, upload_id: str) -> UploadFile:
+        """Open the file of an upload that seems to have ended, or whose file is gone; ``remove`` it then. Blocks.
+
+        Raises:
+            UploadLocked: a request has it open.
+        """
+        return UploadFile.open(self.path(upload_id))
+
+    def _create(self) -> None:
+        if not self._directory.is_dir():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            _sync(self._directory.parent)
+
     def open(self, upload_id: str) -> UploadFile:
         """Open the file of an upload, or create it. Blocks; see ``UploadFile.open``.
 
         Its bytes and its name are durable when this returns: a process that died may have left them in the page cache.
         """
-        if not self._directory.is_dir():
-            self._directory.mkdir(parents=True, exist_ok=True)
-            _sync(self._directory.parent)
+        self._create()
         file = UploadFile.open(self.path(upload_id))
         try:
             file.sync()
@@ -120,9 +191,10 @@ class UploadFolder:
             return 0
 
     def remove(self, upload_id: str) -> None:
-        """Remove the file, if there is one. Blocks."""
-        with contextlib.suppress(FileNotFoundError):
-            self.path(upload_id).unlink()
+        """Remove the file, if there is one, and give back the room of the upload. Blocks."""
+        self.path(upload_id).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the bytes are gone; ``ids`` tells of what has room
+            self._room.free(upload_id)
 
     def check_room(self) -> None:
         """Check that the folder can take more bytes. Creates no folder. Blocks.
@@ -135,7 +207,7 @@ class UploadFolder:
     def discard(self, upload_id: str) -> None:
         """Remove the file, unless a request has it open. Blocks."""
         if not _NAME.fullmatch(upload_id) or not self.path(upload_id).exists():
-            return
+            return  # no resumable upload, or already removed
         try:
             file = UploadFile.open(self.path(upload_id))
         except UploadLocked:
@@ -145,8 +217,11 @@ class UploadFolder:
         finally:
             file.close()
 
-    def ids(self) -> Iterator[str]:
-        """The ids of the uploads that have files. Blocks while iterated."""
+    def ids(self) -> tuple[set[str], set[str]]:
+        """The ids of the uploads that have files, and of those that have room. Blocks."""
+        return set(self._names()), self._room.ids()
+
+    def _names(self) -> Iterator[str]:
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:

@@ -5,8 +5,8 @@ offset. The last request detects and stores the image. If storage is away, each 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -23,11 +23,12 @@ from ...models.clock import shown
 from ...models.grants import Grant
 from ...observe.outages import Outage
 from ..accept import Imports
-from .files import UploadFile, UploadFolder, UploadLocked
+from .files import NoUploadRoom, UploadFile, UploadFolder, UploadLocked
 from .receiving import Receiving
 
 KIND: Final = "upload"
 SWEEP_SECONDS: Final = 300.0
+RETRY_AFTER_ROOM: Final = 60
 
 T = TypeVar("T")
 
@@ -75,8 +76,8 @@ class Uploads:
         """Create an upload, and the import that waits for it.
 
         Raises:
-            ApiError: ``request_body_too_large``; ``content_missing``; ``parameter_invalid``; the codes of
-                ``Imports.create``.
+            ApiError: ``request_body_too_large``; ``content_missing``; ``parameter_invalid``; ``upload_room_full``; the
+                codes of ``Imports.create``.
         """
         if length > self.max_bytes:
             raise ApiError("request_body_too_large", limit=self.max_bytes)
@@ -84,7 +85,8 @@ class Uploads:
             raise ApiError("content_missing")
         if params.get("url"):
             raise ApiError("parameter_invalid", parameter="url", reason="cannot be sent with an upload")
-        document = (await self.imports.create(grant, params, request_id)).document
+        async with self._room(length) as take:
+            document = (await self.imports.create(grant, params, request_id, before=take)).document
         record = Record(
             KIND, document.id, document.organization_id, {"length": length}, document.created_at,
             expires_at=document.run_at,
@@ -92,6 +94,24 @@ class Uploads:
         with told_as_outage():
             await self.store.records.add(record)
         return Upload(document, length, 0)
+
+    @asynccontextmanager
+    async def _room(self, length: int) -> AsyncIterator[Callable[[Import], Awaitable[None]]]:
+        """Takes the room for an upload, for an import that is about to be added within the block.
+
+        Without the import, ``sweep`` gives back the room: the import may exist, though the database has not told so.
+        """
+        files: list[UploadFile] = []  # also of a call that is cancelled
+
+        async def take(document: Import) -> None:
+            with _told_without_room():
+                await self._blocking(lambda: files.append(self.folder.begin(document.id, document.issuer_id, length)))
+
+        try:
+            yield take
+        finally:
+            for file in files:
+                file.close()
 
     async def find(self, grant: Grant, upload_id: str) -> Upload:
         """The state of an upload.
@@ -118,20 +138,38 @@ class Uploads:
         return shown(upload.document.run_at, self.store.clock, self.imports.clock)
 
     @asynccontextmanager
-    async def opened(self, upload: Upload) -> AsyncIterator[UploadFile]:
+    async def opened(self, upload: Upload, *, grows: bool = True) -> AsyncIterator[UploadFile]:
         """Open the file of an upload for this request alone; the written bytes are durable when the block ends.
 
+        Args:
+            upload: the upload.
+            grows: whether bytes are to come, for which there must be room.
+
         Raises:
-            ApiError: ``upload_locked``; ``upload_gone``, if the upload ended before this request got the file.
+            ApiError: ``upload_locked``; ``upload_room_full``; ``upload_gone``, if the upload ended before this request
+                got the file.
         """
+        files: list[UploadFile] = []  # also of a call that is cancelled
+        document, folder = upload.document, self.folder
+
+        def open_file() -> None:
+            of_upload = document.id, document.issuer_id, upload.length
+            files.append(folder.resume(*of_upload) if grows else folder.open(document.id))
+
         try:
-            file = await self._blocking(self.folder.open, upload.document.id)
+            with _told_without_room():
+                await self._blocking(open_file)
+            (file,) = files
         except UploadLocked as error:
             raise ApiError("upload_locked", retry_after=1) from error
+        except BaseException:
+            for one in files:
+                one.close()
+            raise
         try:
             with told_as_outage():
-                document = await self.store.get(upload.document.id)
-            if document is None or document.status.is_final:
+                found = await self.store.get(upload.document.id)
+            if found is None or found.status.is_final:
                 await self._blocking(self.folder.remove, upload.document.id)  # this request may have created it again
                 raise ApiError("upload_gone")
             yield file
@@ -184,7 +222,7 @@ class Uploads:
         upload = await self.find(grant, upload_id)
         if upload.document.status is Status.DONE:
             raise ApiError("upload_gone")
-        async with self.opened(upload):
+        async with self.opened(upload, grows=False):
             await cancel(grant, upload_id)
             await self._blocking(self.folder.remove, upload_id)
         with told_as_outage():
@@ -202,20 +240,47 @@ class Uploads:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> int:
-        """Remove the files of uploads whose import has ended or is gone; their number.
+        """Remove the files of uploads whose import has ended or is gone, and give back their room; their number.
 
         Raises:
             StoreUnavailable: the database does not answer.
         """
         removed = 0
-        for upload_id in await self._blocking(lambda: list(self.folder.ids())):
-            document = await self.store.get(upload_id)
-            if document is None or document.status.is_final or document.deleted_at is not None:
-                await self._blocking(self.folder.remove, upload_id)
-                removed += 1
+        files, with_room = await self._blocking(self.folder.ids)
+        for upload_id in files | with_room:
+            document = await self._unended(upload_id)
+            if document is None:
+                removed += await self._removed_if_ended(upload_id)
+            elif upload_id not in with_room:
+                record = await self.store.records.get(KIND, upload_id)
+                if record is not None:
+                    length = int(record.data["length"])
+                    await self._blocking(self.folder.keep, upload_id, document.issuer_id, length)
         if removed:
             log.info("removed files of ended uploads", files=removed)
         return removed
+
+    async def _removed_if_ended(self, upload_id: str) -> bool:
+        files: list[UploadFile] = []
+        try:
+            await self._blocking(lambda: files.append(self.folder.ended(upload_id)))
+            # It may have begun since it was looked for; whoever begins it has had its file open until now.
+            if await self._unended(upload_id) is not None:
+                return False
+            await self._blocking(self.folder.remove, upload_id)
+        except UploadLocked:
+            return False
+        finally:
+            for file in files:
+                file.close()
+        return True
+
+    async def _unended(self, upload_id: str) -> Import | None:
+        """The import of an upload, unless it has ended or is gone."""
+        document = await self.store.get(upload_id)
+        if document is None or document.status.is_final or document.deleted_at is not None:
+            return None
+        return document
 
     async def ping(self) -> None:
         """Check that the folder of the files can take more bytes.
@@ -235,3 +300,11 @@ class Uploads:
         except asyncio.CancelledError:
             await asyncio.wait((future,))
             raise
+
+
+@contextmanager
+def _told_without_room() -> Iterator[None]:
+    try:
+        yield
+    except NoUploadRoom as error:
+        raise ApiError("upload_room_full", retry_after=RETRY_AFTER_ROOM) from error

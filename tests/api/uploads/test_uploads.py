@@ -98,7 +98,7 @@ async def test_an_upload_comes_in_pieces(client: Client, tmp_path: Path, folder:
     document = await client.document(response.headers["X-Import-Id"])
     assert (document["status"], document["import_type"]) == ("done", "upload")
     assert stored(tmp_path) == [DATA]
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*.part")) == []
     assert await offset_of(client, path) == (200, str(len(DATA)))
 
 
@@ -153,7 +153,7 @@ async def test_an_upload_is_terminated(client: Client, folder: Path) -> None:
     path = await begun(client)
     await patch(client, path, 0, DATA[:HALF])
     assert (await tus(client, "DELETE", path)).code == 204
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*.part")) == []
     assert (await client.document(path[1:]))["status"] == "cancelled"
     for method in ("PATCH", "DELETE"):
         response = await tus(client, method, path, DATA if method == "PATCH" else None, Upload_Offset="0", **PATCH)
@@ -168,7 +168,7 @@ async def test_what_is_no_image_fails_with_the_last_byte(client: Client, tmp_pat
     assert code_of(await patch(client, path, 5, b"age!!")) == (422, "not_an_image")
     assert (await client.document(path[1:]))["error"]["code"] == "not_an_image"
     assert await offset_of(client, path) == (410, None)
-    assert (stored(tmp_path), list(folder.iterdir())) == ([], [])
+    assert (stored(tmp_path), list(folder.glob("*.part"))) == ([], [])
 
 
 @pytest.mark.gen_test
@@ -274,7 +274,7 @@ async def test_files_of_uploads_that_are_over_are_removed(
     (folder / "other.part").write_bytes(b"x")
     (folder / ("0" * 36 + ".part")).write_bytes(b"x")
     assert await assembled.resources.uploads.uploads.sweep() == 2
-    assert sorted(path.name for path in folder.iterdir()) == sorted([f"{alive[1:]}.part", "other.part"])
+    assert sorted(path.name for path in folder.glob("*.part")) == sorted([f"{alive[1:]}.part", "other.part"])
     found = await assembled.parts.store.get(alive[1:])
     assert found is not None
     assert found.status is Status.WAITING

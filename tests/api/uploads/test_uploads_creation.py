@@ -78,7 +78,7 @@ async def test_all_bytes_come_at_once(client: Client, tmp_path: Path, folder: Pa
     assert (response.code, response.headers["Upload-Offset"]) == (201, str(len(DATA)))
     assert (await client.document(response.headers["X-Import-Id"]))["status"] == "done"
     assert "Upload-Expires" not in response.headers
-    assert (stored(tmp_path), list(folder.iterdir())) == ([DATA], [])
+    assert (stored(tmp_path), list(folder.glob("*.part"))) == ([DATA], [])
     refused = await create(client, b"no image!!", 10)
     assert code_of(refused) == (422, "not_an_image")
     assert (await client.document(refused.headers["X-Import-Id"]))["status"] == "failed"

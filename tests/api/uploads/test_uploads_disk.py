@@ -101,7 +101,7 @@ async def test_a_patch_to_what_is_finished_leaves_nothing_behind(client: Client,
     assert code_of(response) == (409, "upload_offset_mismatch")
     assert response.headers["Upload-Offset"] == str(len(DATA))
     assert code_of(await patch(client, path, len(DATA), b"")) == (410, "upload_gone")
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*.part")) == []
 
 
 @pytest.mark.gen_test
@@ -121,7 +121,7 @@ async def test_an_upload_that_ends_just_before_it_is_opened(
 
     monkeypatch.setattr(type(assembled.resources.uploads.uploads), "find", late)
     assert code_of(await patch(client, path, 0, DATA)) == (410, "upload_gone")
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*.part")) == []
 
 
 @pytest.mark.gen_test
@@ -154,7 +154,7 @@ def test_what_is_told_is_durable(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         durable[facts.st_ino] = facts.st_size
 
     monkeypatch.setattr(os, "fsync", fsync)
-    uploads = UploadFolder(folder)
+    uploads = UploadFolder(folder, 1024)
     file = uploads.open(UPLOAD)
     assert {folder.parent.stat().st_ino, folder.stat().st_ino} <= durable.keys(), "the names"
     file.append(b"half")

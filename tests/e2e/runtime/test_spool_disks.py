@@ -148,4 +148,4 @@ async def test_uploads_wait_for_their_disk(tmp_path: Path) -> None:
                 assert (await patch(client, path, offset, DATA[offset:])).code == 204
                 assert (await client.document(path.rpartition("/")[2]))["status"] == "done"
                 assert await ready(client) == "ready"
-        assert list(uploads.iterdir()) == []
+        assert list(uploads.glob("*.part")) == []

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from ....imports.lists import DEFAULT_LIMIT, MAX_LIMIT
+from ....errors.queries import DEFAULT_LIMIT, MAX_LIMIT
 from ..declaration import JSON, Parameter, Schema, reference
 
 FORM: Final = "application/x-www-form-urlencoded"

@@ -30,7 +30,7 @@ UPLOADS: Final[Sequence[Operation]] = (
         errors=(
             *("header_invalid", "tus_version_unsupported", "upload_metadata_invalid", *CREATE_ERRORS),
             *("upload_content_type", "upload_locked", "upload_checksum_mismatch", "content_in_progress"),
-            *("content_not_expected", *CONTENT_ERRORS),
+            *("content_not_expected", "upload_room_full", *CONTENT_ERRORS),
         ),
         sends=_VERSION,
         keeps=(*_HERE, "Location"),
@@ -79,7 +79,7 @@ UPLOADS: Final[Sequence[Operation]] = (
             *("not_found", "forbidden", "upload_gone", "tus_version_unsupported", "header_invalid"),
             *("upload_content_type", "upload_offset_mismatch", "upload_locked", "upload_checksum_mismatch"),
             *("request_body_too_large", "request_timeout", "content_in_progress", "content_not_expected"),
-            *CONTENT_ERRORS,
+            *("upload_room_full", *CONTENT_ERRORS),
         ),
         sends=_VERSION,
         keeps=_HERE,
