@@ -35,6 +35,7 @@ from .fetch.command import fetch_group
 from .issuers import issuer_group
 from .plugins.command import plugins_group
 from .queue.command import queue_group
+from .queue.workers import workers_group
 from .storage.command import storage_group
 from .tokens import token_command
 from .upkeep.backup import backup_command
@@ -186,6 +187,7 @@ main.add_command(issuer_group)
 main.add_command(token_command)
 main.add_command(storage_group)
 main.add_command(queue_group)
+main.add_command(workers_group)
 main.add_command(backup_command)
 main.add_command(restore_command)
 

@@ -12,7 +12,7 @@ from ..documents.queue import OPEN, Group, Selection, Summary
 from ..errors.hints import HINTS
 from ..models import Status
 from ..models.clock import Clock
-from ..work.pauses import Pause, Pauses
+from ..work.orders.pauses import Pause, Pauses
 
 
 @dataclass(frozen=True, slots=True)

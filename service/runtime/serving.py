@@ -106,12 +106,13 @@ async def work(settings: Settings, components: Components, clock: Clock, wishes:
     admin = Admin(settings, ALONE)
     async with open_parts(settings, components, clock, admin.meter) as parts:
         await _first_ping(parts)
-        worker = make_worker(parts)
+        worker = make_worker(parts, "worker")
         progress = _once_opened(parts, parts.progress.run, "progress")
         listening = admin.listening(parts, make_readiness(parts), worker)
         async with listening, progress, _sending_webhooks(parts), _worker_running(parts, worker) as task:
             settle()
-            log.info("working", documents=settings.documents.backend, pid=os.getpid())
+            identity = worker.presence.identity
+            log.info("working", documents=settings.documents.backend, pid=identity.pid, worker=identity.id)
             await say_if_short(settings, components, parts.spools, receives=False)
             parts.reloadables.add(Section(ISSUER_PREFIX, _unused))  # a worker sees no tokens
             async with _reloads(reloading, wishes, parts):
@@ -158,7 +159,7 @@ async def running(
         parts = await stack.enter_async_context(open_parts(settings, components, clock, admin.meter))
         await _first_ping(parts)
         await stack.enter_async_context(_sending_webhooks(parts))
-        worker = make_worker(parts) if settings.worker.enabled else None
+        worker = make_worker(parts, "serve") if settings.worker.enabled else None
         task = await stack.enter_async_context(_worker_running(parts, worker)) if worker else None
         resources = _resources(parts, worker)
         admin_url = await stack.enter_async_context(admin.listening(parts, resources.readiness, worker))

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.metadata import version
 
 from ...backends.guard.capabilities import files_of, signer_of
 from ...backends.guard.storage import GuardedStorage
@@ -39,6 +40,7 @@ from ..work.attempts import Attempts
 from ..work.awake import AwakeClock
 from ..work.changes import Changes
 from ..work.options import WorkerOptions
+from ..work.orders.crew import Identity
 from ..work.pipeline.duplicates import Duplicates
 from ..work.pipeline.importer import Importer
 from ..work.retries import RetryPolicy
@@ -234,8 +236,8 @@ async def open_storages(
         yield store, storages
 
 
-def make_worker(parts: Parts) -> Worker:
-    """A worker on the opened parts. The caller owns the task of ``Worker.run``."""
+def make_worker(parts: Parts, process: str) -> Worker:
+    """A worker on the opened parts, in the process of a command. The caller owns the task of ``Worker.run``."""
     images = make_images(parts)
     options = parts.settings.worker
     attempts = Attempts(
@@ -266,6 +268,7 @@ def make_worker(parts: Parts) -> Worker:
         ),
         clock=parts.clock,
         rng=parts.rng,
+        identity=Identity(process, version("lading")),
         has_stopped=images.removal.settle_stopped,
     )
 

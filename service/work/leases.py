@@ -57,12 +57,23 @@ class Lease:
             self.beginning -= 1
 
 
-class Leases:
-    """All leases of one worker; claims use the newest."""
+def holder_of(lease_id: str) -> str:
+    """The id of the worker that a lease belongs to."""
+    return lease_id.partition(".")[0]
 
-    def __init__(self, store: DocumentStore, duration: timedelta) -> None:
+
+class Leases:
+    """All leases of one worker; claims use the newest.
+
+    Args:
+        holder: the id of the worker, with which the ids of its leases begin; see ``holder_of``.
+    """
+
+    def __init__(self, store: DocumentStore, duration: timedelta, holder: str | None = None) -> None:
         self._store = store
         self._duration = duration
+        self._holder = holder or str(uuid.uuid4())
+        self._count = 0
         self._leases: list[Lease] = []
         self._beginning = asyncio.Lock()
         self._outage = Outage("the heartbeat")
@@ -80,7 +91,8 @@ class Leases:
 
     async def _begin(self) -> None:
         """Register a lease. No claim uses or renews it before the store knows it."""
-        lease = Lease()
+        self._count += 1
+        lease = Lease(f"{self._holder}.{self._count}")
         try:
             await self._store.register(lease.worker_id, self._duration)
         except StoreUnavailable:
@@ -90,6 +102,16 @@ class Leases:
             self._leases.append(lease)
             raise
         self._leases.append(lease)
+
+    @property
+    def are_over(self) -> bool:
+        """Whether there is no lease, retired or not."""
+        return not self._leases
+
+    def retire(self) -> None:
+        """Make no more claims under the present leases."""
+        for lease in self._leases:
+            lease.retired = True
 
     async def beat(self) -> Sequence[Lease]:
         """Renew every lease, and release the retired leases that no import needs.

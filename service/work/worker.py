@@ -18,7 +18,8 @@ from .attempts import Attempts
 from .cancellation import HasStopped, Stops
 from .leases import Lease, Leases
 from .options import WorkerOptions
-from .pauses import PauseWatch
+from .orders.crew import Identity
+from .orders.inbox import Orders
 from .pipeline.importer import Importer
 from .politeness import Politeness, verdict_of
 from .results import Transition
@@ -38,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 class Worker:
     """Runs imports until it is stopped. ``run`` owns every task of the worker; ``cancellation`` explains
-    ``has_stopped``, and ``slots`` are for operators to see.
+    ``has_stopped``; ``slots`` and ``presence`` are for operators to see.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Worker:
         options: WorkerOptions,
         clock: Clock,
         rng: random.Random,
+        identity: Identity,
         has_stopped: HasStopped | None = None,
     ) -> None:
         self._store = store
@@ -63,9 +65,10 @@ class Worker:
             max_pause=options.max_host_pause,
             now=attempts.awake.now,
         )
-        self._pauses = PauseWatch(store, self.wake)
-        self._slots = self.slots = Slots(options.limits, self._politeness, self._pauses.covers)
-        self._leases = Leases(store, options.lease)
+        self._orders = Orders(store, identity, options.lease, self.wake, self._let_go)
+        self.presence = self._orders.presence
+        self._slots = self.slots = Slots(options.limits, self._politeness, self._orders.cover)
+        self._leases = Leases(store, options.lease, identity.id)
         self._lease_of: dict[str, Lease] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cooling = Cooling()
@@ -97,7 +100,7 @@ class Worker:
         news = self._store if isinstance(self._store, SupportsWaiting) else None
         beat = asyncio.create_task(self._beat_forever(), name="worker heartbeat")
         stops = asyncio.create_task(self._stops.run(), name="worker stops")
-        pauses = asyncio.create_task(self._pauses.run(), name="worker pauses")
+        orders = asyncio.create_task(self._orders.run(), name="worker orders")
         try:
             while not self._stopping:
                 self._wake.clear()
@@ -110,11 +113,12 @@ class Worker:
                 await asyncio.wait(self._tasks.values(), timeout=self._options.grace)
         finally:
             try:
-                await self._cancel((stops, pauses, *self._tasks.values()))
+                await self._cancel((stops, orders, *self._tasks.values()))
                 await self._give_back(self._held)
             finally:
                 await self._cancel((beat,))
                 await self._leases.release_all()
+                await self.presence.end()
 
     # --- claiming -----------------------------------------------------------------------------------------------------
 
@@ -139,7 +143,7 @@ class Worker:
             return ()
         lease: Lease | None = None
         try:
-            paused = await self._pauses.known()
+            paused = await self._orders.known()
             if paused.everything:
                 return ()
             lease = await self._leases.current()
@@ -278,8 +282,8 @@ class Worker:
                 # No claim meanwhile: the imports of a lost lease may be queued again, and must be forgotten before they
                 # are claimed again.
                 async with self._claiming:
-                    for lease in await self._leases.beat():
-                        await self._lost(lease)
+                    await self._renew()
+                await self.presence.beat()
                 while await self._store.recover(RECOVER_BATCH):
                     self._wake.set()
                 self._recovery_outage.worked()
@@ -289,6 +293,19 @@ class Worker:
                 # A worker without a heartbeat would lose its leases one by one and seem alive.
                 log.exception("the heartbeat failed unexpectedly")
             await asyncio.sleep(interval * self._rng.uniform(0.8, 1.0))
+
+    async def _renew(self) -> None:
+        for lease in await self._leases.beat():
+            await self._lost(lease)
+
+    async def _let_go(self) -> bool:
+        """Release the leases of the drained worker; False while it holds imports or the store may believe so."""
+        if self._lease_of or self._claiming.locked():
+            return False
+        async with self._claiming:
+            self._leases.retire()
+            await self._renew()
+        return self._leases.are_over
 
     async def _lost(self, lease: Lease) -> None:
         """Stop the imports of a lease that the store has ended: other workers run them now."""

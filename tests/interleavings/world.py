@@ -39,6 +39,7 @@ from lading.service.work.attempts import Attempts
 from lading.service.work.backlog import Backlog
 from lading.service.work.changes import Changes
 from lading.service.work.options import WorkerOptions
+from lading.service.work.orders.crew import Identity
 from lading.service.work.pipeline.importer import Importer
 from lading.service.work.retries import RetryPolicy
 from lading.service.work.slots import Limits
@@ -207,7 +208,7 @@ class World:
         await self.quotas.is_full("organization")
         for worker in self.workers:
             await worker._leases.current()
-            await worker._pauses.known()
+            await worker._orders.pauses.known()
         await self.receiving._leases.current()
 
     def announcer(self) -> Announcer:
@@ -233,6 +234,7 @@ class World:
             options=WorkerOptions(Limits(4, 4, 4), 600.0, 600.0, LEASE, 1.0, 30.0),
             clock=self.clock,
             rng=self.rng,
+            identity=Identity("worker", "0"),
             has_stopped=self.images.removal.settle_stopped,
         )
 

@@ -25,6 +25,7 @@ from lading.service.storages.routes import Storages
 from lading.service.storages.spool import Spools
 from lading.service.work.attempts import Attempts
 from lading.service.work.options import WorkerOptions
+from lading.service.work.orders.crew import Identity
 from lading.service.work.pipeline.duplicates import Duplicates
 from lading.service.work.pipeline.importer import Importer
 from lading.service.work.retries import RetryPolicy
@@ -213,6 +214,7 @@ class Core:
             options=self.options,
             clock=self.clock,
             rng=self.rng,
+            identity=Identity("worker", "0"),
         )
 
     async def add(self, count: int = 1, **facts: Any) -> list[Import]:

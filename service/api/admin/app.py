@@ -8,8 +8,7 @@ import structlog
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
-from ...observe.readiness import Readiness
-from .handlers import AdminHandler, LivenessHandler, MetricsHandler, MissingHandler, PartsHandler, Scrape
+from .handlers import AdminHandler, Detail, LivenessHandler, MetricsHandler, MissingHandler, PartsHandler, Scrape
 
 HEAD_MAX_BYTES: Final = 16 * 1024
 BODY_MAX_BYTES: Final = 64 * 1024
@@ -24,11 +23,11 @@ class AdminResources:
     """The values that the handlers work with.
 
     Attributes:
-        readiness: the parts of this process.
+        detail: the parts and the worker of this process.
         scrape: gives the metrics of all processes of the service.
     """
 
-    readiness: Readiness
+    detail: Detail
     scrape: Scrape
 
 
@@ -47,7 +46,7 @@ class AdminRoute:
 
 ADMIN_ROUTES: Final[Sequence[AdminRoute]] = (
     AdminRoute("/healthz", LivenessHandler),
-    AdminRoute("/readyz", PartsHandler, "readiness"),
+    AdminRoute("/readyz", PartsHandler, "detail"),
     AdminRoute("/metrics", MetricsHandler, "scrape"),
 )
 """Every route of the admin listener. Operations on the queue and on workers belong below ``/admin/``."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from tornado.web import HTTPError, RequestHandler
@@ -76,20 +76,36 @@ class LivenessHandler(AdminHandler):
         self.answer(HTTPStatus.OK, {"status": "ok"})
 
 
-class PartsHandler(AdminHandler):
-    """Readiness in detail: each part with its state."""
+class Detail(NamedTuple):
+    """What the readiness of a process is told from.
 
-    resource: Readiness
+    Attributes:
+        readiness: its parts.
+        worker: tells of its worker; None without one.
+    """
+
+    readiness: Readiness
+    worker: Callable[[], dict[str, Any]] | None = None
+
+
+class PartsHandler(AdminHandler):
+    """Readiness in detail: each part with its state, and the worker."""
+
+    resource: Detail
 
     async def get(self) -> None:
-        """200, or 503 while a part fails that the work needs; 503 too when the process is about to stop."""
-        parts = await self.resource.parts()
+        """200, or 503 while a part fails that the work needs; 503 too when the process is about to stop. A drained
+        worker is ready.
+        """
+        readiness, worker = self.resource
+        parts = await readiness.parts()
         status = "ready" if all(part.works for part in parts if part.is_required) else "not_ready"
-        if self.resource.is_stopping:
+        if readiness.is_stopping:
             status = "stopping"
+        body: dict[str, Any] = {"status": status, "parts": {part.name: _shown(part) for part in parts}}
         self.answer(
             HTTPStatus.OK if status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE,
-            {"status": status, "parts": {part.name: _shown(part) for part in parts}},
+            body if worker is None else {**body, "worker": worker()},
         )
 
 

@@ -10,7 +10,7 @@ from ...documents.queue import Selection
 from ...imports.bulk import Bulk
 from ...models import Status
 from ...models.clock import SystemClock, truncate_to_milliseconds
-from ...work.pauses import MOST, Pause, Pauses
+from ...work.orders.pauses import MOST, Pause, Pauses
 from ..common import config_option
 from .scope import Command, host_option, issuer_option, moment, on_queue
 

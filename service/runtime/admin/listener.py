@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from socket import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from ...api.admin.app import AdminResources, make_admin_server
+from ...api.admin.handlers import Detail
 from ...api.http.connections.listening import patient
 from ...config import Settings
 from ...observe.metrics.ledger import Board
@@ -80,7 +82,7 @@ class Admin:
             sockets = patient(self._share.sockets or admin_sockets(self._settings))
             stack.callback(close_all, sockets)
             scrape = await stack.enter_async_context(self._measuring.sampling(parts.store, sources))
-            server = make_admin_server(AdminResources(_in_detail(parts, readiness), scrape))
+            server = make_admin_server(AdminResources(_in_detail(parts, readiness, worker), scrape))
             server.add_sockets(sockets)
             stack.push_async_callback(server.close_all_connections)
             stack.callback(server.stop)
@@ -106,8 +108,18 @@ def admin_sockets(settings: Settings) -> Sequence[socket]:
     return () if options.port is None else listen(options.address, options.port)
 
 
-def _in_detail(parts: Parts, readiness: Readiness) -> Readiness:
-    """The readiness that operators see: also of the storages that no new image waits for."""
+def _in_detail(parts: Parts, readiness: Readiness, worker: Worker | None) -> Detail:
+    """The readiness that operators see: also of the storages that no new image waits for, and of the worker."""
     storages = parts.storages
     others = {f"storage.{name}": one.ping for name, one in storages.by_name.items() if name != storages.main}
-    return Readiness({}, others=others, within=readiness)
+    return Detail(Readiness({}, others=others, within=readiness), None if worker is None else partial(_told, worker))
+
+
+def _told(worker: Worker) -> dict[str, Any]:
+    presence = worker.presence
+    return {
+        "id": presence.identity.id,
+        "state": presence.state.value,
+        "drained_at": None if presence.drained_at is None else presence.drained_at.isoformat(),
+        "imports": len(worker.slots.held),
+    }

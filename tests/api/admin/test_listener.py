@@ -20,7 +20,8 @@ async def parts_of(url: str) -> tuple[int, str, dict[str, Any]]:
     """Status of the answer, status in the body, and the parts."""
     response = await ask(f"{url}/readyz")
     body = json.loads(response.body)
-    assert body.keys() == {"status", "parts"}
+    assert body.keys() == {"status", "parts", "worker"}
+    assert body["worker"].keys() == {"id", "state", "drained_at", "imports"}
     return response.code, body["status"], body["parts"]
 
 

@@ -18,6 +18,7 @@ from tests.conformance.documents.cases.search import SearchCases
 from tests.conformance.documents.cases.shares import EqualBytesCases, ShareCases
 from tests.conformance.documents.cases.texts import TextCases
 from tests.conformance.documents.cases.work.claims import ClaimCases
+from tests.conformance.documents.cases.work.crew import CrewCases
 from tests.conformance.documents.cases.work.queue import QueueCases
 from tests.conformance.documents.cases.work.workers import WorkerCases
 
@@ -33,6 +34,7 @@ class DocumentStoreSuite(
     OutboxCases,
     ClaimCases,
     WorkerCases,
+    CrewCases,
     ClockCases,
     SearchCases,
     QueueCases,

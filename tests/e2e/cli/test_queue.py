@@ -21,7 +21,7 @@ from lading.service.models import Failure, Import, Status
 from lading.service.models.clock import SystemClock
 from lading.service.secrets.vault import Vault
 from lading.service.webhooks.endpoints import Endpoint, Signing
-from lading.service.work import pauses
+from lading.service.work.orders import pauses
 from tests.support.plugins.scripted import make_import
 
 Answer = TypeVar("Answer")

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-import lading.service.work.pauses
+import lading.service.work.orders.inbox
+import lading.service.work.orders.pauses
 import lading.service.work.worker
 from lading.service.documents import StoreUnavailable, TooManyRecords
 from lading.service.models import Status
-from lading.service.work.pauses import Pause, Paused, Pauses
+from lading.service.work.orders.pauses import Pause, Paused, Pauses
 from lading.service.work.slots import Limits
 from tests.support.core import Core, Gate, assert_nothing_held
 from tests.support.plugins.scripted import until
@@ -19,12 +20,12 @@ ISSUER, HOST, ALL = Pause(issuer_id="slow"), Pause(host="slow"), Pause()
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lading.service.work.worker, "COOLING_SECONDS", 0.01)
-    monkeypatch.setattr(lading.service.work.pauses, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(lading.service.work.orders.inbox, "LOOK_SECONDS", 0.01)
 
 
 async def obeyed(core: Core, *pauses: Pause) -> None:
     """The worker knows these pauses and no others."""
-    await until(lambda: core.worker._pauses.paused == Paused.of(pauses))
+    await until(lambda: core.worker._orders.pauses.paused == Paused.of(pauses))
 
 
 @pytest.mark.parametrize("pause", [ISSUER, HOST], ids=str)
@@ -100,8 +101,8 @@ async def test_during_an_outage_of_the_database_the_last_look_holds() -> None:
         await obeyed(core, ISSUER)
         await core.store.close()
         with pytest.raises(StoreUnavailable):
-            await core.worker._pauses.look()
-        assert core.worker._pauses.paused == Paused.of([ISSUER])
+            await core.worker._orders.pauses.look()
+        assert core.worker._orders.pauses.paused == Paused.of([ISSUER])
         await core.store.open()
 
 
@@ -118,6 +119,6 @@ async def test_pauses_are_listed_are_bounded_and_take_names_of_any_length(monkey
             *("everything", f"issuer {'i' * 255}", "issuer x"),
             *(f"host {'h' * 253}", "host x"),
         ]
-        monkeypatch.setattr(lading.service.work.pauses, "MOST", 5)
+        monkeypatch.setattr(lading.service.work.orders.pauses, "MOST", 5)
         with pytest.raises(TooManyRecords):
             await pauses.add(Pause(host="another"), core.clock.now())

@@ -4,7 +4,6 @@ No import that a pause covers begins an attempt. Attempts that run go on, and cl
 bytes.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,17 +12,14 @@ from typing import Final
 
 import structlog
 
-from ..documents import DocumentStore, DuplicateId, StoreUnavailable
-from ..documents.records import Record
-from ..models import Import
-from ..observe.outages import Outage
+from ...documents import DocumentStore, DuplicateId
+from ...documents.records import Record
+from ...models import Import
 
 KIND: Final = "pause"
 OWNER: Final = "queue"
 MOST: Final = 1000
 """Pauses at the same time. Each claim tells the database all of them."""
-LOOK_SECONDS: Final = 1.0
-"""Seconds between two looks of a worker at the pauses."""
 
 log = structlog.get_logger(__name__)
 
@@ -158,16 +154,3 @@ class PauseWatch:
             )
             self.paused = paused
             self._changed()
-
-    async def run(self) -> None:
-        """Look every ``LOOK_SECONDS``, until cancelled. During an outage the last look holds."""
-        outage = Outage("the look at the pauses of the queue")
-        while True:
-            try:
-                await self.look()
-                outage.worked()
-            except StoreUnavailable as error:
-                outage.failed(str(error))
-            except Exception:
-                log.exception("could not look at the pauses of the queue")
-            await asyncio.sleep(LOOK_SECONDS)
