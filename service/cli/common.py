@@ -1,11 +1,9 @@
 """The common parts of the commands: input, configuration, document store, and tables."""
 
 import asyncio
-import re
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -22,7 +20,6 @@ Result = TypeVar("Result")
 
 MAX_NAME = 255
 MAX_SECRET_BYTES = 8192
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 config_option = click.option(
     "--config",
@@ -56,18 +53,6 @@ def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
             raise click.BadParameter(str(error)) from None
 
     return convert
-
-
-def parse_duration(text: str) -> timedelta:
-    """A duration such as ``90s``, ``15m``, ``4h`` or ``30d``: 1 to 999999 of a unit.
-
-    Raises:
-        ValueError: the text is no duration.
-    """
-    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    if match is None or int(match[1]) == 0:
-        raise ValueError(f"{text!r} is not a duration such as 90s, 15m, 4h or 30d")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def parse_issuer_id(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeVar
 import click
 
 from ..documents import DocumentStore, DuplicateId
-from ..models.clock import Clock, SystemClock, shown, truncate_to_milliseconds
+from ..models.clock import Clock, SystemClock, parse_duration, shown, truncate_to_milliseconds
 from ..models.issuers import Algorithm, Issuer
 from ..secrets.keys import usable_key
 from .common import (
@@ -22,7 +22,6 @@ from .common import (
     keeps_documents,
     no_issuer,
     on_store,
-    parse_duration,
     parse_issuer_id,
     parse_name,
     print_table,

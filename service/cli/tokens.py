@@ -8,14 +8,13 @@ from typing import BinaryIO
 import click
 
 from ..api.auth import DEFAULT_ABILITIES, issue_token
-from ..models.clock import SystemClock
+from ..models.clock import SystemClock, parse_duration
 from .common import (
     checked,
     config_option,
     keeps_documents,
     no_issuer,
     on_store,
-    parse_duration,
     parse_issuer_id,
     parse_name,
     read_secret_file,

@@ -191,6 +191,18 @@ _SPECS = (
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "The service can no longer decrypt the secret; rotate it to get a new secret.",
     ),
+    ErrorSpec("worker_unknown", HTTPStatus.NOT_FOUND, "No worker with this id is alive."),
+    ErrorSpec("pauses_full", HTTPStatus.CONFLICT, "There are {limit} pauses already; resume some of them."),
+    ErrorSpec(
+        "browser_refused",
+        HTTPStatus.FORBIDDEN,
+        "The request has the header field Origin, as the requests of web pages have; no web page may change anything.",
+    ),
+    ErrorSpec(
+        "host_unknown",
+        HTTPStatus.MISDIRECTED_REQUEST,
+        "The request names another host; use an IP address, or a name that [admin] hosts lists.",
+    ),
     ErrorSpec("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed unexpectedly."),
     ErrorSpec("image_lost", HTTPStatus.INTERNAL_SERVER_ERROR, "Storage no longer holds the image as it was imported."),
     ErrorSpec(

@@ -16,6 +16,7 @@ HINTS: Final[Mapping[str, str]] = {
     "body_empty": "Check that the origin sends the image.",
     "body_too_large": "Make the image smaller. Operators raise the limit.",
     "body_truncated": "Check that the origin sends whole images.",
+    "browser_refused": "Send the request with a tool such as curl.",
     "connect_failed": "Check that the origin is up.",
     "connection_lost": "Check the origin, and the network between Lading and the origin.",
     "content_encoding_bomb": "Send the image without a content encoding.",
@@ -51,6 +52,7 @@ HINTS: Final[Mapping[str, str]] = {
     "host_not_allowed": "Use another host. Operators change the lists.",
     "host_not_found": "Check the host in the url.",
     "host_unavailable": "Check the origin, and import again when it is up.",
+    "host_unknown": "Use an IP address, or list the name in `[admin] hosts`.",
     "idempotency_in_progress": "Send the request again after `Retry-After` seconds.",
     "idempotency_key_invalid": "Use a UUID as the key.",
     "idempotency_key_reused": "Use a new key for each request.",
@@ -88,6 +90,7 @@ HINTS: Final[Mapping[str, str]] = {
     "params_invalid_encoding": "Encode parameters as UTF-8, then percent-encode them.",
     "params_too_deep": "Nest the parameters less deeply.",
     "params_too_many": "Send fewer parameters.",
+    "pauses_full": "Resume some of them, or pause everything.",
     "plugin_blocked": "Report it to the plugin's author. The service's log names the plugin and the line.",
     "plugin_error": "Read the service's log under the import's id.",
     "plugin_fault": "Report it to the plugin's author. The service's log names the plugin.",
@@ -153,6 +156,7 @@ HINTS: Final[Mapping[str, str]] = {
     "webhook_secret_unreadable": "Operators put the key back. Otherwise rotate the secret.",
     "webhooks_full": "Delete an endpoint. Operators raise the limit.",
     "worker_lost": "Operators check what kills the workers. Report the image.",
+    "worker_unknown": "Take an ID from `GET /admin/workers`.",
     "write_conflict": "Send the request again after `Retry-After` seconds.",
 }
 """By code."""

@@ -4,14 +4,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from ...plugins.net.urls import host_of
 from ..documents import DocumentStore
 from ..documents.queue import Entry, Selection
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
 from ..models import Status
+from ..models.clock import SystemClock
 from .actions import Lives
 
 MOST: Final = 10_000
@@ -49,6 +52,37 @@ class Tally:
     def was_stopped(self) -> bool:
         """Whether imports were left out, since they would have been refused for the same reason as one before them."""
         return any(self.refused[code] for code in _STOPPING_CODES)
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which imports an operator means; None is no condition."""
+
+    issuer_id: str | None
+    host: str | None
+    code: str | None
+    since: datetime | None
+
+    @classmethod
+    def of(cls, issuer_id: str | None, host: str | None, code: str | None, within: timedelta | None) -> "Narrowing":
+        """With an age that begins now."""
+        return cls(issuer_id, host, code, None if within is None else SystemClock().now() - within)
+
+    def selection(self, status: Status) -> Selection:
+        """The same for the imports of one state."""
+        return Selection(status, self.issuer_id, self.host, self.code, self.since)
+
+
+def parse_host(text: str) -> str:
+    """A host as documents have it: lower case, and without characters that a name server does not know.
+
+    Raises:
+        ValueError: the text is no host.
+    """
+    host = host_of(f"http://{text}/")
+    if not host or not text.isprintable() or set(text) & set("/?#@\\ ") or (":" in text and not text.startswith("[")):
+        raise ValueError(f"{text!r} is not a host such as images.example.org, without a scheme, a port and a path")
+    return host
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,9 +59,7 @@ class Overview:
         return {
             "at": self.at.isoformat(),
             "failed_since": self.failed_since.isoformat(),
-            "paused": [
-                {"issuer_id": one.issuer_id, "host": one.host, "since": _text(one.since)} for one in self.pauses
-            ],
+            "paused": [one.as_json() for one in self.pauses],
             "states": {
                 status.value: {"count": one.count, "oldest": _text(one.oldest), "is_whole": one.is_whole}
                 for status, one in self.states.items()

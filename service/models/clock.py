@@ -6,6 +6,7 @@ document store, ``DocumentStore.clock``, judges durations: of a lease, of the pa
 key. All processes share that clock, and nobody sets it.
 """
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,8 @@ from typing import Final, Protocol
 
 TimeCounter = Callable[[], int]
 """Nanoseconds since an arbitrary moment. They advance steadily and are never set. Callable from any thread."""
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,3 +77,15 @@ def shown(moment: datetime, by: Clock, clock: Clock) -> datetime:
 def truncate_to_milliseconds(moment: datetime) -> datetime:
     """The moment without its microseconds: documents keep milliseconds, as BSON dates and the API do."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def parse_duration(text: str) -> timedelta:
+    """A duration such as ``90s``, ``15m``, ``4h`` or ``30d``: 1 to 999999 of a unit.
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is not a duration such as 90s, 15m, 4h or 30d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})

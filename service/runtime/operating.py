@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from ..config import Settings
+from ..documents import DocumentStore
 from ..imports.actions import Lives
 from ..imports.bulk import Bulk
 from ..models.clock import Clock
 from ..secrets.vault import Vault
+from ..webhooks.outbox import Outbox
 from ..webhooks.wiring import make_outbox
 from ..work.backlog import Backlog
 from ..work.changes import Changes
@@ -24,23 +26,32 @@ async def open_bulk(settings: Settings, clock: Clock) -> AsyncIterator[Bulk]:
         SettingsError, StoreUnavailable: see ``opened_store``.
     """
     async with opened_store(settings, clock) as store:
-        backlog = Backlog(store, settings.worker.backlog)
-        try:
-            vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
-            lives = Lives(
-                store=store,
-                backlog=backlog,
-                changes=Changes(),
-                outbox=make_outbox(settings, store, vault),
-                clock=clock,
-                accepted=lambda: None,
-                stopped=lambda _: None,
-                discard=_left_to_the_sweep,
-                expire_after=timedelta(seconds=settings.uploads.expire_after),
-            )
-            yield Bulk(store, lives)
-        finally:
-            await backlog.close()
+        vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
+        async with bulk_on(store, settings, clock, make_outbox(settings, store, vault), Changes()) as bulk:
+            yield bulk
+
+
+@asynccontextmanager
+async def bulk_on(
+    store: DocumentStore, settings: Settings, clock: Clock, outbox: Outbox, changes: Changes
+) -> AsyncIterator[Bulk]:
+    """The same on a store that is open, or will be."""
+    backlog = Backlog(store, settings.worker.backlog)
+    try:
+        lives = Lives(
+            store=store,
+            backlog=backlog,
+            changes=changes,
+            outbox=outbox,
+            clock=clock,
+            accepted=lambda: None,
+            stopped=lambda _: None,
+            discard=_left_to_the_sweep,
+            expire_after=timedelta(seconds=settings.uploads.expire_after),
+        )
+        yield Bulk(store, lives)
+    finally:
+        await backlog.close()
 
 
 async def _left_to_the_sweep(_import_id: str) -> None:

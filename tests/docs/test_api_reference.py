@@ -5,12 +5,14 @@ from itertools import pairwise
 
 import pytest
 
+from lading.service.api.admin.app import ADMIN_ROUTES
+from lading.service.api.http.methods import methods_of
 from lading.service.api.openapi.operations import OPERATIONS
 from lading.service.imports.validation import PARAMETERS
 from tests.docs.pages.answers import Answer, answer_difference, recorded
 from tests.docs.pages.blocks import blocks
 from tests.docs.pages.comparing import Names
-from tests.docs.test_pages import API
+from tests.docs.test_pages import API, DOCS
 
 OPERATION = re.compile(r"^`([A-Z]+ /[\w./{}-]*)`$", re.MULTILINE)
 ID, REAL = "f60ae96b-2681-4885-8437-356e9fae9f6e", "00000000-0000-4000-8000-000000000001"
@@ -21,6 +23,16 @@ PRINTED = f'HTTP/1.1 200 OK\r\nDate: now\r\nLocation: /things/{REAL}\r\n\r\n{{"i
 def test_every_operation_is_there_once_and_no_other() -> None:
     shown = [found for page in API for found in OPERATION.findall(page.read_text(encoding="utf-8"))]
     assert sorted(shown) == sorted(f"{operation.method.upper()} {operation.path}" for operation in OPERATIONS)
+
+
+def test_the_page_of_the_admin_listener_has_every_operation_with_a_command_and_no_other() -> None:
+    parts = OPERATION.split((DOCS / "reference" / "admin.md").read_text(encoding="utf-8"))[1:]
+    routes = {route.path.replace("([^/]+)", "{id}"): route.handler for route in ADMIN_ROUTES if "/admin/" in route.path}
+    assert sorted(parts[::2]) == sorted(
+        f"{method} {path}" for path, handler in routes.items() for method in methods_of(handler) if method != "HEAD"
+    )
+    for operation, text in zip(parts[::2], parts[1::2], strict=True):
+        assert f":9090{operation.split()[1].replace('{id}', '$id')}" in text.partition("```sh")[2], operation
 
 
 def test_every_parameter_of_an_import_is_described_and_no_other() -> None:

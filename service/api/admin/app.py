@@ -9,6 +9,19 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from .handlers import AdminHandler, Detail, LivenessHandler, MetricsHandler, MissingHandler, PartsHandler, Scrape
+from .operations import (
+    CancelHandler,
+    DrainHandler,
+    FailuresHandler,
+    Operations,
+    PauseHandler,
+    PausesHandler,
+    QueueHandler,
+    ReleaseHandler,
+    ResumeHandler,
+    RetryHandler,
+    WorkersHandler,
+)
 
 HEAD_MAX_BYTES: Final = 16 * 1024
 BODY_MAX_BYTES: Final = 64 * 1024
@@ -25,10 +38,12 @@ class AdminResources:
     Attributes:
         detail: the parts and the worker of this process.
         scrape: gives the metrics of all processes of the service.
+        operations: on the queue and on the workers.
     """
 
     detail: Detail
     scrape: Scrape
+    operations: Operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +63,18 @@ ADMIN_ROUTES: Final[Sequence[AdminRoute]] = (
     AdminRoute("/healthz", LivenessHandler),
     AdminRoute("/readyz", PartsHandler, "detail"),
     AdminRoute("/metrics", MetricsHandler, "scrape"),
+    AdminRoute("/admin/queue", QueueHandler, "operations"),
+    AdminRoute("/admin/queue/failures", FailuresHandler, "operations"),
+    AdminRoute("/admin/queue/retry", RetryHandler, "operations"),
+    AdminRoute("/admin/queue/cancel", CancelHandler, "operations"),
+    AdminRoute("/admin/queue/pause", PauseHandler, "operations"),
+    AdminRoute("/admin/queue/resume", ResumeHandler, "operations"),
+    AdminRoute("/admin/pauses", PausesHandler, "operations"),
+    AdminRoute("/admin/workers", WorkersHandler, "operations"),
+    AdminRoute("/admin/workers/([^/]+)/drain", DrainHandler, "operations"),
+    AdminRoute("/admin/workers/([^/]+)/resume", ReleaseHandler, "operations"),
 )
-"""Every route of the admin listener. Operations on the queue and on workers belong below ``/admin/``."""
+"""Every route of the admin listener."""
 
 
 def make_admin_server(resources: AdminResources) -> HTTPServer:
@@ -74,9 +99,10 @@ def make_admin_server(resources: AdminResources) -> HTTPServer:
 
 
 def _log_request(handler: RequestHandler) -> None:
-    """Probes and scrapes come every few seconds, so their lines have level debug."""
+    """Probes and scrapes come every few seconds, so their lines have level debug; what changes something has info."""
     request = handler.request
-    log.debug(
+    tell = log.info if request.method == "POST" else log.debug
+    tell(
         "admin request",
         method=request.method,
         path=request.path,

@@ -60,6 +60,8 @@ class AdminHandler(RequestHandler):
             error = ApiError("internal_error")
         self.set_status(error.status, reason_phrase(error.status))
         self.set_header("Content-Type", PROBLEM)
+        if error.retry_after is not None:
+            self.set_header("Retry-After", str(error.retry_after))
         self.finish(encode(problem_of(error, new_uuid())))
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:

@@ -9,9 +9,9 @@ from typing import Final
 import click
 
 from ...documents.queue import Entry
-from ...imports.bulk import MOST, Act, Tally
+from ...imports.bulk import MOST, Act, Narrowing, Tally
 from ..common import config_option
-from .scope import Command, Narrowing, code_option, host_option, issuer_option, on_queue, since_option
+from .scope import Command, code_option, host_option, issuer_option, on_queue, since_option
 
 REPORT_EVERY: Final = 1000
 MEANWHILE: Final = frozenset({"not_retryable", "not_cancellable", "not_found"})

@@ -2,22 +2,18 @@
 
 import os
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from ....plugins.net.urls import host_of
-from ...documents.queue import Selection
 from ...errors.hints import HINTS
-from ...imports.bulk import Bulk
-from ...models import Status
-from ...models.clock import SystemClock
+from ...imports.bulk import Bulk, parse_host
+from ...models.clock import SystemClock, parse_duration
 from ...runtime.operating import open_bulk
-from ..common import check_kept, checked, parse_duration, parse_issuer_id, run_on_parts, settings_from
+from ..common import check_kept, checked, parse_issuer_id, run_on_parts, settings_from
 
 Result = TypeVar("Result")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -42,18 +38,6 @@ def on_queue(config: Path | None, use: Callable[[Bulk], Coroutine[Any, Any, Resu
 
 
 # --- which imports ----------------------------------------------------------------------------------------------------
-
-
-def parse_host(text: str) -> str:
-    """A host as documents have it: lower case, and without characters that a name server does not know.
-
-    Raises:
-        ValueError: the text is no host.
-    """
-    host = host_of(f"http://{text}/")
-    if not host or not text.isprintable() or set(text) & set("/?#@\\ ") or (":" in text and not text.startswith("[")):
-        raise ValueError(f"{text!r} is not a host such as images.example.org, without a scheme, a port and a path")
-    return host
 
 
 def _codes(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -82,25 +66,6 @@ def since_option(meaning: str, default: str | None = None) -> Callable[[Command]
         show_default=default is not None,
         help=meaning,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Narrowing:
-    """What the options say of the imports."""
-
-    issuer_id: str | None
-    host: str | None
-    code: str | None
-    since: datetime | None
-
-    @classmethod
-    def of(cls, issuer_id: str | None, host: str | None, code: str | None, within: timedelta | None) -> "Narrowing":
-        """From the values of the options, now."""
-        return cls(issuer_id, host, code, None if within is None else SystemClock().now() - within)
-
-    def selection(self, status: Status) -> Selection:
-        """The same for the imports of one state."""
-        return Selection(status, self.issuer_id, self.host, self.code, self.since)
 
 
 # --- output -----------------------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ import click
 
 from ...imports.bulk import Bulk
 from ...imports.fleet import Fleet, fleet
-from ...models.clock import SystemClock, truncate_to_milliseconds
+from ...models.clock import SystemClock, parse_duration, truncate_to_milliseconds
 from ...work.orders.crew import Crew, Member, State, UnknownWorker
-from ..common import InOrder, checked, config_option, parse_duration, print_table
+from ..common import InOrder, checked, config_option, print_table
 from .scope import age, moment, name, on_queue
 
 Result = TypeVar("Result")

@@ -12,12 +12,12 @@ import click
 
 from ....backends.guard.capabilities import lister_of
 from ...documents import DocumentStore
-from ...models.clock import SystemClock
+from ...models.clock import SystemClock, parse_duration
 from ...storages.audit.compare import Auditor, TooManyUnknown
 from ...storages.audit.inventory import InventoryFailed
 from ...storages.audit.report import Finding, Totals
 from ...storages.routes import Storages
-from ..common import checked, config_option, parse_duration
+from ..common import checked, config_option
 from .scope import check_configured, loaded, on_storages
 
 

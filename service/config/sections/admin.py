@@ -2,9 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
+from ....plugins.options import CommaSeparated
 from ..fields import Section, no_unix_socket, none_if_empty
+
+HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=253, to_lower=True)]
 
 
 class AdminSettings(Section):
@@ -25,6 +28,13 @@ class AdminSettings(Section):
         description=(
             "Port of the admin listener, such as 9090. Empty turns the listener off. 0 picks any free port. Several"
             " processes of a service share one listener; a worker on the same machine needs a port of its own."
+        ),
+    )
+    hosts: Annotated[tuple[HostName, ...], CommaSeparated] = Field(
+        (),
+        description=(
+            "Names, such as lading.internal.example.org, by which tools may reach /admin/ of the admin listener. An IP"
+            " address, a name without a dot, the address above and the name of the machine are always allowed."
         ),
     )
     issuer_series: int = Field(

@@ -4,20 +4,23 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from socket import socket
+from socket import gethostname, socket
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from ...api.admin.app import AdminResources, make_admin_server
 from ...api.admin.handlers import Detail
+from ...api.admin.operations import Operations
 from ...api.http.connections.listening import patient
 from ...config import Settings
+from ...config.sections.admin import AdminSettings
 from ...observe.metrics.ledger import Board
 from ...observe.metrics.meter import NO_METER, Meter
 from ...observe.metrics.sampling import Source
 from ...observe.readiness import Readiness
 from ...work.worker import Worker
+from ..operating import bulk_on
 from ..sockets import close_all, listen, url_of
 from ..wiring import Parts
 
@@ -82,7 +85,11 @@ class Admin:
             sockets = patient(self._share.sockets or admin_sockets(self._settings))
             stack.callback(close_all, sockets)
             scrape = await stack.enter_async_context(self._measuring.sampling(parts.store, sources))
-            server = make_admin_server(AdminResources(_in_detail(parts, readiness, worker), scrape))
+            bulk = await stack.enter_async_context(
+                bulk_on(parts.store, self._settings, parts.clock, parts.outbox, parts.changes)
+            )
+            operations = Operations(bulk, parts.clock, _names(self._settings.admin))
+            server = make_admin_server(AdminResources(_in_detail(parts, readiness, worker), scrape, operations))
             server.add_sockets(sockets)
             stack.push_async_callback(server.close_all_connections)
             stack.callback(server.stop)
@@ -106,6 +113,11 @@ def admin_sockets(settings: Settings) -> Sequence[socket]:
     """
     options = settings.admin
     return () if options.port is None else listen(options.address, options.port)
+
+
+def _names(options: AdminSettings) -> frozenset[str]:
+    """The names of the listener, in lower case."""
+    return frozenset({options.address.lower(), gethostname().lower(), *options.hosts})
 
 
 def _in_detail(parts: Parts, readiness: Readiness, worker: Worker | None) -> Detail:

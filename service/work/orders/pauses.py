@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -47,6 +47,11 @@ class Pause:
     def is_narrow(self) -> bool:
         """Whether it does not cover the whole queue."""
         return self.issuer_id is not None or self.host is not None
+
+    def as_json(self) -> dict[str, Any]:
+        """The same in JSON's types."""
+        since = None if self.since is None else self.since.isoformat()
+        return {"issuer_id": self.issuer_id, "host": self.host, "since": since}
 
     def __str__(self) -> str:
         if self.issuer_id is not None:
