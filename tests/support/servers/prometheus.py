@@ -1,0 +1,101 @@
+"""A real Prometheus for tests, which scrapes once a second.
+
+Taken from PATH. Without one a test is skipped, unless ``LADING_REQUIRE`` names ``prometheus``: Debian's package takes
+longer to install than most tests take together.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from tests.support.servers.mongod import free_port
+
+CONFIGURATION = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: lading
+    static_configs:
+      - targets: {targets}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prometheus:
+    """A running server.
+
+    Attributes:
+        url: of its HTTP API.
+    """
+
+    url: str
+
+    def ask(self, path: str, **params: str) -> Any:
+        """The data of an answer of the API."""
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urlencode(params)}", timeout=30) as response:
+            answer = json.load(response)
+        assert answer["status"] == "success"
+        return answer["data"]
+
+    def value(self, query: str) -> float:
+        """The value of a query whose result is one number; 0 where there is none."""
+        result = self.ask("query", query=query)["result"]
+        assert len(result) <= 1, result
+        return float(result[0]["value"][1]) if result else 0.0
+
+
+def found(name: str) -> str:
+    """The path of ``prometheus`` or ``promtool``; skips the test where there is none."""
+    path = shutil.which(name)
+    if path is None:
+        reason = f"there is no {name}: install Debian's prometheus"
+        if "prometheus" in os.environ.get("LADING_REQUIRE", "").split(","):
+            pytest.fail(f"prometheus is required: {reason}")
+        pytest.skip(reason)
+    return path
+
+
+@contextmanager
+def prometheus(folder: Path, urls: Sequence[str]) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes the servers at these base URLs. It ends with the block."""
+    binary = found("prometheus")
+    server = Prometheus(f"http://127.0.0.1:{free_port()}")
+    configuration = folder / "prometheus.yml"
+    configuration.write_text(CONFIGURATION.format(targets=json.dumps([urlsplit(url).netloc for url in urls])))
+    arguments = [
+        binary,
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={folder / 'series'}",
+        f"--web.listen-address={urlsplit(server.url).netloc}",
+    ]
+    with (folder / "prometheus.log").open("w+") as log:
+        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            _wait_until_it_is_ready(process, server, folder / "prometheus.log")
+            yield server
+        finally:
+            process.kill()
+            process.wait(30)
+
+
+def _wait_until_it_is_ready(process: "subprocess.Popen[bytes]", server: Prometheus, log: Path) -> None:
+    give_up = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(f"{server.url}/-/ready", timeout=5).close()
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise AssertionError(f"Prometheus is not ready: {log.read_text(errors='replace')}") from error
+            time.sleep(0.05)
+        else:
+            return
