@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from ...errors.catalogue import ApiError
-from ...errors.unknown import refuse_unknown
+from ...errors.queries import refuse_unknown
 from ...imports.bulk import parse_host
 from ...models.clock import parse_duration
 from ...models.issuers import is_issuer_id
