@@ -11,8 +11,9 @@ from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Origin, answer, origin_in_thread
 from lading.service.observe.metrics.families import FAMILIES, Kind
 from tests.e2e.runtime.test_metrics import Service, documented, load, service
+from tests.support.programs import program
 from tests.support.servers.processes import wait_until
-from tests.support.servers.prometheus import found, prometheus
+from tests.support.servers.prometheus import prometheus
 
 __all__ = ["service"]
 
@@ -39,16 +40,17 @@ def test_every_series_of_the_reference_is_in_prometheus(service: Service, tmp_pa
         assert server.value('sum(lading_imports_total{status="done"})') == 37
         assert server.value('sum(lading_http_requests_total{method="POST",route="/api/v1/imports"})') == 38
         assert server.value("count(process_open_fds)") == 4
-        assert server.value('max(lading_queue_imports{state="queued"})') == 0
-        assert server.value("sum(lading_attempt_phase_duration_seconds_count{phase='save'})") == 37
+        # The service counts the queue every few seconds.
+        wait_until(lambda: server.value('max(lading_queue_imports{state="queued"})') == 0)
+        assert server.value('sum(lading_attempt_phase_duration_seconds_count{phase="save"})') == 37
         assert server.value("histogram_quantile(0.5, sum by (le) (lading_import_duration_seconds_bucket))") > 0
+        # It asks for OpenMetrics, in which the names of families have no suffix.
         told = {name: metric[0] for name, metric in server.ask("metadata").items()}
         for family in FAMILIES:
-            assert (told[family.name]["type"], bool(told[family.name]["help"])) == (family.kind.value, True), (
-                family.name
-            )
+            metric = told[family.name.removesuffix("_total")]
+            assert (metric["type"], bool(metric["help"])) == (family.kind.value, True), family.name
         assert {target["lastError"] for target in server.ask("targets")["activeTargets"]} == {""}
-        promtool = found("promtool")
+        promtool = program("promtool", "prometheus")
         for target in targets:
             with urllib.request.urlopen(f"{target}/metrics", timeout=30) as response:
                 text = response.read()

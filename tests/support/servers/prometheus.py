@@ -1,12 +1,10 @@
 """A real Prometheus for tests, which scrapes once a second.
 
-Taken from PATH. Without one a test is skipped, unless ``LADING_REQUIRE`` names ``prometheus``: Debian's package takes
-longer to install than most tests take together.
+Without one a test is skipped, unless ``LADING_REQUIRE`` names ``prometheus``: Debian's package takes longer to install
+than CI can wait.
 """
 
 import json
-import os
-import shutil
 import subprocess
 import time
 import urllib.request
@@ -17,8 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import pytest
-
+from tests.support.programs import program
 from tests.support.servers.mongod import free_port
 
 CONFIGURATION = """
@@ -54,21 +51,10 @@ class Prometheus:
         return float(result[0]["value"][1]) if result else 0.0
 
 
-def found(name: str) -> str:
-    """The path of ``prometheus`` or ``promtool``; skips the test where there is none."""
-    path = shutil.which(name)
-    if path is None:
-        reason = f"there is no {name}: install Debian's prometheus"
-        if "prometheus" in os.environ.get("LADING_REQUIRE", "").split(","):
-            pytest.fail(f"prometheus is required: {reason}")
-        pytest.skip(reason)
-    return path
-
-
 @contextmanager
 def prometheus(folder: Path, urls: Sequence[str]) -> Iterator[Prometheus]:
     """A Prometheus that scrapes the servers at these base URLs. It ends with the block."""
-    binary = found("prometheus")
+    binary = program("prometheus", "prometheus")
     server = Prometheus(f"http://127.0.0.1:{free_port()}")
     configuration = folder / "prometheus.yml"
     configuration.write_text(CONFIGURATION.format(targets=json.dumps([urlsplit(url).netloc for url in urls])))
