@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
+from ...plugins.host.turns import on_behalf_of_all
 from ..documents import DocumentStore, StoreUnavailable
 
 SHARE = 0.05
@@ -46,7 +47,7 @@ class Backlog:
         self._store = store
         self._limit = limit
         self._max_age = max_age
-        self._all = _Count(lambda: store.unfinished(limit), NEAR * limit, max_age)
+        self._all = _Count(self._counted, NEAR * limit, max_age)
         self._of: OrderedDict[str, _Count] = OrderedDict()
         self._held: Counter[str] = Counter()
 
@@ -72,6 +73,10 @@ class Backlog:
             yield place
         finally:
             place.leave()
+
+    async def _counted(self) -> int:
+        with on_behalf_of_all():  # the requests of all issuers wait for this count
+            return await self._store.unfinished(self._limit)
 
     def _issuer(self, issuer_id: str) -> "_Count":
         found = self._of.get(issuer_id)

@@ -15,6 +15,7 @@ from datetime import timedelta
 
 import structlog
 
+from ...plugins.host.turns import on_behalf_of_all
 from ..documents import DocumentStore, StoreUnavailable
 from ..models import Import
 from ..observe.outages import Outage
@@ -86,7 +87,8 @@ class Leases:
         """
         async with self._beginning:
             if not self._leases or self._leases[-1].retired:
-                await self._begin()
+                with on_behalf_of_all():
+                    await self._begin()
             return self._leases[-1]
 
     async def _begin(self) -> None:

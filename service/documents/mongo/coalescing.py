@@ -1,6 +1,7 @@
 """Concurrent writes share one command: writes that arrive during a command go out together in the next."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -90,7 +91,9 @@ class Coalescer(Generic[Item, Result]):
         if self._sending < self._in_flight and not self._starting:
             self._starting = True
             self._sending += 1
-            sender = asyncio.create_task(self._send_waiting(), name="coalesced writes")
+            # Without the context of the caller: the task writes for all issuers, and takes its turns as none of them.
+            context = contextvars.Context()
+            sender = asyncio.create_task(self._send_waiting(), name="coalesced writes", context=context)
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lading.plugins.host.turns import on_behalf_of, present_issuer
 from lading.service.documents import StoreUnavailable
 from lading.service.documents.mongo.coalescing import Coalescer
 
@@ -194,3 +195,20 @@ async def test_close_waits_for_what_was_taken_and_takes_nothing_more() -> None:
     await closing
     assert await asyncio.gather(*tasks) == ["A", "B"]
     await writes.close()
+
+
+@pytest.mark.gen_test
+async def test_the_writes_of_all_issuers_wait_in_the_queue_of_none() -> None:
+    """The issuer that submits first may have a long queue of reads."""
+    issuers: list[str] = []
+
+    async def send(batch: Sequence[str]) -> Sequence[str]:
+        issuers.append(present_issuer())
+        return batch
+
+    writes: Coalescer[str, str] = Coalescer(send, size=len, patience=10.0)
+    with on_behalf_of("hog"):
+        tasks = submit(writes, "a")
+    tasks += submit(writes, "b")
+    assert await asyncio.gather(*tasks) == ["a", "b"]
+    assert issuers == [""]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lading.plugins.host.turns import on_behalf_of, present_issuer
 from lading.service.documents import StoreUnavailable
 from lading.service.documents.memory.store import MemoryDocumentStore
 from lading.service.work import backlog as backlog_module
@@ -24,11 +25,13 @@ class CountingStore(MemoryDocumentStore):
         super().__init__(SettableClock())
         self.asked = 0
         self.asked_of: Counter[str] = Counter()
+        self.askers: list[str] = []
         self.answer = asyncio.Event()
         self.answer.set()
         self.down = False
 
     async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
+        self.askers.append(present_issuer())
         if issuer_id is not None:
             self.asked_of[issuer_id] += 1
             return await super().unfinished(limit, issuer_id)
@@ -301,3 +304,13 @@ async def test_a_count_that_nobody_waits_for_ends_with_the_service(monkeypatch: 
         assert asyncio.all_tasks() == {asyncio.current_task()}
     assert not await backlog.is_full(GUEST)
     assert asyncio.all_tasks() == {asyncio.current_task()}, "a late request begins no count"
+
+
+@pytest.mark.gen_test
+async def test_the_count_that_all_issuers_wait_for_waits_in_the_queue_of_none() -> None:
+    """An issuer with a long queue of reads would delay every request; the count of its own imports delays its own."""
+    store = await opened(3)
+    with on_behalf_of(HOG):
+        assert await Backlog(store, 4).is_full(HOG)
+        assert present_issuer() == HOG
+    assert store.askers == ["", HOG]

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from lading.plugins.host.turns import on_behalf_of, present_issuer
 from lading.plugins.testing.cancellation import CancelAt
 from lading.service.documents import StoreUnavailable
 from lading.service.work.leases import Leases
@@ -92,6 +93,22 @@ async def test_who_waits_for_a_lease_that_is_given_up_begins_another() -> None:
     assert await leases.beat() == []
     assert set(store.leases) == {lease.worker_id}
     await store.close()
+
+
+@pytest.mark.gen_test
+async def test_a_lease_that_requests_of_all_issuers_wait_for_is_registered_for_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    issuers: list[str] = []
+
+    async def register(worker_id: str, duration: timedelta) -> None:
+        issuers.append(present_issuer())
+
+    async with opened() as shop:
+        monkeypatch.setattr(shop.store, "register", register)
+        with on_behalf_of("hog"):
+            await shop.leases.current()
+        assert issuers == [""]
 
 
 @pytest.mark.gen_test
