@@ -115,15 +115,22 @@ class Quotas:
         usage.held[document.id] = group, byte_size
         self._holders[document.id] = usage
 
-    def release(self, import_id: str, *, is_stored: bool) -> None:
-        """Release the reservation of the import. Stored bytes count here until the store reports them."""
+    def release(self, import_id: str, *, is_stored: bool | None) -> None:
+        """Release the reservation of the import. Stored bytes count here until the store reports them.
+
+        Args:
+            import_id: of the import.
+            is_stored: whether its document is written with an image. None if that is unknown: its bytes count as
+                stored, and the other imports of its group keep their reservation, since they may store theirs.
+        """
         usage = self._holders.pop(import_id, None)
         if usage is not None:
             group, size = usage.held.pop(import_id)
-            if not is_stored:
+            if is_stored is False:
                 return
-            # The others of the group end with this object: nothing is reserved for them any more.
-            usage.held |= {one: (group, 0) for one, (name, _) in usage.held.items() if name == group}
+            if is_stored:
+                # The others of the group end with this object: nothing is reserved for them any more.
+                usage.held |= {one: (group, 0) for one, (name, _) in usage.held.items() if name == group}
             usage.stored += size
             usage.released += size
 

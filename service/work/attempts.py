@@ -116,7 +116,7 @@ class Attempts:
             ResultNotWritten: the import may still run, though nobody runs it: the caller must give up the lease.
         """
         started, lost_before = time.monotonic(), self.awake.lost()
-        is_stored = True  # unknown counts as stored
+        is_stored: bool | None = None
         try:
             self.under_way.add(document.id)
             began_at = self.clock.now()
@@ -141,7 +141,7 @@ class Attempts:
             result = await self.write(lambda one: recorded(one, decided.transition(one)), decided.document, sole)
             self.unwritten.discard(document.id)
             self.changes.tell(document.id, document.organization_id)
-            is_stored = result is None or result.image is not None
+            is_stored = None if result is None else result.image is not None
             if result is None and has_left:
                 await self.removal.settle_lost(document.id)
         finally:

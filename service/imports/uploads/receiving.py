@@ -184,7 +184,7 @@ class Receiving:
         """
         await self._check_wanted(reception)
         document = reception.document
-        is_stored = True  # unknown counts as stored
+        is_stored: bool | None = None
         try:
             reception.began_at, reception.started = self._clock.now(), time.monotonic()
             try:
@@ -205,7 +205,7 @@ class Receiving:
                 if not is_full(error):
                     log.exception("spooling an upload failed", import_id=document.id)
                 raise outage(error) from error
-            is_stored = not outcome.is_duplicate
+            is_stored = False if outcome.is_duplicate else None
             reception.document = outcome.document
             done = await self._write(reception, outcome.ending(self._clock.now()), sole=self._importer.sole(outcome))
             is_stored = done.image is not None

@@ -122,6 +122,22 @@ async def test_equal_bytes_of_which_one_object_stays_are_reserved_once() -> None
 
 
 @pytest.mark.gen_test
+async def test_an_end_that_is_unknown_frees_no_reservation_of_equal_bytes() -> None:
+    """The first of the group was cancelled during its save: the second may store the bytes after all."""
+    rig = Rig(200)
+    first, second = make_import(), make_import()
+    for one in (first, second):
+        await rig.quotas.hold(one, 60, "a group")
+    rig.quotas.release(first.id, is_stored=None)
+    rig.now += 2.5  # the store reports nothing of the first
+    with pytest.raises(StorageQuotaExceeded):
+        await rig.quotas.hold(make_import(), 141)
+    await rig.quotas.hold(make_import(), 140)
+    rig.quotas.release(second.id, is_stored=True)
+    assert await rig.quotas.is_full("organization")
+
+
+@pytest.mark.gen_test
 async def test_what_was_written_counts_until_the_store_is_asked_again() -> None:
     rig = Rig(100)
     document = make_import()
