@@ -170,7 +170,7 @@ class Uploads:
             with told_as_outage():
                 found = await self.store.get(upload.document.id)
             if found is None or found.status.is_final:
-                await self._blocking(self.folder.remove, upload.document.id)  # this request may have created it again
+                await self._quietly(self.folder.remove, upload.document.id)  # this request may have made it again
                 raise ApiError("upload_gone")
             yield file
         finally:
@@ -200,14 +200,24 @@ class Uploads:
                     document = await self.receiving.finish(reception, spool)
         except ApiError as error:
             if error.status is HTTPStatus.UNPROCESSABLE_ENTITY or error.code == "content_not_expected":  # it has ended
-                await self._blocking(self.folder.remove, upload.document.id)
+                await self._quietly(self.folder.remove, upload.document.id)
             raise
-        await self._blocking(self.folder.remove, document.id)
+        await self._quietly(self.folder.remove, document.id)
         return Upload(document, upload.length, upload.length)
 
     async def discard(self, import_id: str) -> None:
-        """Remove the bytes of an upload whose import has ended. A request that writes them removes them at its end."""
-        await self._blocking(self.folder.discard, import_id)
+        """Remove the bytes of an upload whose import has ended. A request that writes them removes them at its end, and
+        ``sweep`` does if the folder does not work now: the change of the import is written.
+        """
+        await self._quietly(self.folder.discard, import_id)
+
+    async def _quietly(self, remove: Callable[[str], None], upload_id: str) -> None:
+        try:
+            await self._blocking(remove, upload_id)
+        except OSError as error:
+            log.warning(
+                "could not remove the file of an upload; the sweep retries", import_id=upload_id, reason=str(error)
+            )
 
     async def _discard_if_ended(self, import_id: str) -> None:
         try:
@@ -224,7 +234,7 @@ class Uploads:
             raise ApiError("upload_gone")
         async with self.opened(upload, grows=False):
             await cancel(grant, upload_id)
-            await self._blocking(self.folder.remove, upload_id)
+            await self._quietly(self.folder.remove, upload_id)
         with told_as_outage():
             await self.store.records.delete(KIND, upload_id)
 

@@ -19,7 +19,7 @@ from tests.api.conftest import Assembled
 from tests.api.uploads.test_uploads import DATA, HALF, begun, code_of, offset_of, patch, stored, tus
 from tests.support.clock import SettableClock
 from tests.support.plugins.scripted import make_import
-from tests.support.servers.service import Client
+from tests.support.servers.service import Client, token
 
 UPLOAD = "0" * 8 + "-0" * 14
 
@@ -65,6 +65,32 @@ async def test_a_folder_that_does_not_work_is_an_outage(
         assert response.code == 503
         assert int(response.headers["Retry-After"]) > 0
     assert await offset_of(client, path) == (200, "10")
+
+
+@pytest.mark.parametrize("ends", ["cancel", "delete", "terminate", "complete"])
+@pytest.mark.gen_test
+async def test_a_file_that_cannot_be_removed_hides_no_change_of_its_import(
+    client: Client, assembled: Assembled, folder: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    path = await begun(client)
+    assert (await patch(client, path, 0, DATA[:10])).code == 204
+    import_path = f"/api/v1/imports{path}"
+    with monkeypatch.context() as patched:
+        for name in ("discard", "remove"):
+            patched.setattr(UploadFolder, name, no_folder)
+        if ends == "cancel":
+            response = await client.fetch(f"{import_path}/cancel", method="POST", body=b"")
+        elif ends == "delete":
+            remover = Client(client.base, token(abilities=("image_delete",)))
+            response = await remover.fetch(import_path, method="DELETE")
+        elif ends == "terminate":
+            response = await tus(client, "DELETE", path)
+        else:
+            response = await patch(client, path, 10, DATA[10:])
+        assert response.code in (200, 202, 204), response.body
+    assert len(list(folder.glob("*.part"))) == 1
+    assert await assembled.resources.uploads.uploads.sweep() == 1
+    assert list(folder.glob("*.part")) == []
 
 
 @pytest.mark.parametrize(("fault", "code"), [(no_room, "disk_full"), (no_folder, "disk_unavailable")])
