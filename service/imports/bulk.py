@@ -20,8 +20,10 @@ from .actions import Lives
 MOST: Final = 10_000
 """Imports that one call chooses, at most."""
 CONCURRENCY: Final = 8
-_STOPPING_CODES: Final = ("backlog_full", "documents_unavailable")
-"""Refusals that the next import would meet too."""
+_OF_ISSUER: Final = "backlog_full"
+"""A refusal that the next import of the same issuer would meet too."""
+_OF_ALL: Final = "documents_unavailable"
+"""A refusal that every further import would meet too."""
 
 
 class Act(StrEnum):
@@ -42,16 +44,18 @@ class Tally:
 
     Attributes:
         done: number of imports that were written.
-        refused: number of the others, by the code of the refusal.
+        refused: number of the imports that were refused, by the code of the refusal. An import that would be refused
+            for the same reason as an import before it is left out: it is in neither number.
+        full: issuers whose share of the queue is used up; their imports are left out.
     """
 
     done: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    full: set[str] = field(default_factory=set)
 
-    @property
-    def was_stopped(self) -> bool:
-        """Whether imports were left out, since they would have been refused for the same reason as one before them."""
-        return any(self.refused[code] for code in _STOPPING_CODES)
+    def leaves_out(self, entry: Entry) -> bool:
+        """Whether the import would be refused for the same reason as an import before it."""
+        return bool(self.refused[_OF_ALL]) or entry.issuer_id in self.full
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,8 @@ class Bulk:
     lives: Lives
 
     async def choose(self, act: Act, narrowed: Callable[[Status], Selection], most: int = MOST) -> Sequence[Entry]:
-        """Up to ``most`` imports that are meant; the longest in their state first.
+        """Up to ``most`` imports that are meant, sorted: the longest in their state first. If more are meant, the
+        database decides which are chosen.
 
         Args:
             act: decides about the states.
@@ -123,12 +128,14 @@ class Bulk:
 
         async def work() -> None:
             for entry in rest:
-                if tally.was_stopped:
-                    return
+                if tally.leaves_out(entry):
+                    continue
                 try:
                     await self._one(act, entry.id)
                 except ApiError as error:
                     tally.refused[error.code] += 1
+                    if error.code == _OF_ISSUER:
+                        tally.full.add(entry.issuer_id)
                 else:
                     tally.done += 1
                 report(tally)
