@@ -24,8 +24,11 @@ LOCAL = ReadConcern("local")
 written as a compare-and-set of a majority, which fails where the hint was wrong."""
 
 
-_AUTHENTICATION_FAILED = frozenset({18, 8000})
-"""Codes of MongoDB, and of Atlas."""
+_AUTHENTICATION_FAILED = 18
+_ATLAS = 8000
+"""The code of many errors of Atlas; only the text tells a wrong password (``bad auth : Authentication failed.``) from
+a cluster that is full: https://www.mongodb.com/docs/atlas/reference/faq/storage/
+"""
 _UNAUTHORIZED = 13
 SECTION = "documents.mongo"
 SLOW = 1_000_000_000
@@ -99,7 +102,7 @@ class Connection:
     def refusal_of(self, error: StoreUnavailable) -> StoreRefused | None:
         """The refusal behind an error: the server does not accept the user of the URI. None if it is another error."""
         cause = error.__cause__
-        if isinstance(cause, OperationFailure) and cause.code in _AUTHENTICATION_FAILED:
+        if isinstance(cause, OperationFailure) and _is_wrong_password(cause):
             return StoreRefused("the server does not accept this user with this password", SECTION, "uri")
         if isinstance(cause, OperationFailure) and cause.code == _UNAUTHORIZED:
             problem = f"the user needs the role readWrite on the database {self._options.database}"
@@ -199,6 +202,10 @@ class Connection:
             timeoutMS=round(options.timeout * 1000),
             maxPoolSize=options.pool_size,
         )
+
+
+def _is_wrong_password(error: OperationFailure) -> bool:
+    return error.code == _AUTHENTICATION_FAILED or (error.code == _ATLAS and "bad auth" in str(error).lower())
 
 
 def reason_of(error: Exception) -> str:
