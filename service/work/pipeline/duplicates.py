@@ -120,8 +120,9 @@ class Duplicates:
         now = self.clock.now()
 
         def shared(running: Import) -> Import:
-            image = running.duplicate or outcome.image
-            return running.duplicated(image, outcome.import_type, now).with_leftover(now)
+            if running.duplicate is None:  # its own object is its image, and must not go
+                raise ValueError(f"import {running.id} refers to no image of another import")
+            return running.duplicated(running.duplicate, outcome.import_type, now).with_leftover(now)
 
         return Sole(self.store, self.clock, shared)
 
@@ -139,6 +140,7 @@ class Sole:
 
     Attributes:
         shared: the transition of the running import to the end with the image that it refers to. Its own object goes.
+            Raises ``ValueError`` for an import that refers to none.
     """
 
     store: DocumentStore
