@@ -1,6 +1,7 @@
 """Accepts new imports, and shows one. It knows no HTTP but the codes of its errors."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from ...plugins.host.turns import Turns
 from ..documents import DocumentStore
 from ..errors.catalogue import ApiError
-from ..errors.database import told_as_outage
+from ..errors.database import RETRY_AFTER_OUTAGE, told_as_outage
 from ..limits.quotas import Quotas
 from ..models import MAX_ID_LENGTH, Import, Status
 from ..models.clock import Clock, truncate_to_milliseconds
@@ -26,6 +27,10 @@ from .validation import ParamRules
 RETRY_AFTER_BACKLOG = 30
 AT_ONCE = 64
 """Imports that a process makes at once: enough of them share a transaction of the database."""
+TURN_SECONDS = 10.0
+"""How long an import waits for its turn. While the database is away, each turn lasts until the database's own timeout:
+the last of a thousand requests would wait for minutes (P6).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class Imports:
             ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``quota_exceeded``,
                 ``documents_unavailable``, the code of a refused source, or of ``Idempotency.once``.
         """
-        async with self.turns.turn():
+        async with self._turn():
             with self.backlog.place(grant.issuer_id) as place:
 
                 async def prepared() -> Import:
@@ -110,6 +115,23 @@ class Imports:
                     await (add or self._add)(document)
 
                 return await self._created(grant, params, key, prepared, file_sha256, added)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Have a turn for the block.
+
+        Raises:
+            ApiError: ``documents_unavailable``: there was none in time.
+        """
+        try:
+            give_back = await self.turns.take(TURN_SECONDS)
+        except TimeoutError:
+            internal = f"no turn to accept an import within {TURN_SECONDS:g} seconds"
+            raise ApiError("documents_unavailable", internal=internal, retry_after=RETRY_AFTER_OUTAGE) from None
+        try:
+            yield
+        finally:
+            give_back()
 
     async def _created(
         self,

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from lading.service.imports import accept
 from lading.service.models import Status
 from tests.api.conftest import Assembled
 from tests.support.servers.service import OTHER_ISSUER, Client, token
@@ -303,3 +304,23 @@ async def test_without_an_album_any_album_with_the_ability_grants(client: Client
     assert (await client.post(f"url={URL}")).code == 200
     other = Client(base_url, token(clock, abilities=("image_list",)))
     assert (await other.post(f"url={URL}")).code == 403
+
+
+@pytest.mark.gen_test
+async def test_a_post_waits_for_its_turn_for_a_bounded_time(
+    client: Client, assembled: Assembled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each turn before it may last until the timeout of a database that is away."""
+    monkeypatch.setattr(accept, "TURN_SECONDS", 0.01)
+    turns = assembled.resources.imports.imports.turns
+    taken = [turns.take_now(f"issuer {number}") for number in range(accept.AT_ONCE)]
+    body = f"album_id=imported_album&url={URL}"
+    refused = await client.post(body)
+    assert (refused.code, json.loads(refused.body)["code"]) == (503, "documents_unavailable")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert turns.occupancy.waiting == 0
+    for give_back in taken:
+        assert give_back is not None
+        give_back()
+    assert (await client.post(body)).code == 200
+    assert turns.taken == 0
