@@ -56,6 +56,7 @@ class ReadingCases(StorageHarness):
     @pytest.mark.parametrize("prefix", ["ab", "ab/cd", "ab/cd/o"])
     async def test_a_prefix_is_no_object(self, prefix: str) -> None:
         """A prefix of a key is no object, and its deletion deletes nothing."""
+        self.require("nested_keys")
         async with self.opened() as backend:
             await self.write_raw(KEY, b"bytes")
             await self.assert_absent(backend, prefix)
@@ -155,6 +156,7 @@ class ReadingCases(StorageHarness):
 
     async def test_delete_below_an_object(self) -> None:
         """``delete`` of a key below an object deletes nothing."""
+        self.require("nested_keys")
         async with self.opened() as backend:
             await self.write_raw(KEY, b"bytes")
             await backend.delete(f"{KEY}/below")
