@@ -24,7 +24,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from lading.service.config import load_all
-from tests.support.programs import program
+from tests.support.servers.programs import program
 
 ROOT: Final = Path(__file__).parents[3]
 CONTAINER: Final = ROOT / "deploy" / "container"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lading.service.config import load_all
-from tests.support.programs import program
+from tests.support.servers.programs import program
 
 FOLDER: Final = Path(__file__).parents[3] / "deploy" / "kubernetes"
 VERSIONS: Final = ("1.29", "1.37")

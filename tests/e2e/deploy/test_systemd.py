@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from tests.support.programs import program
 from tests.support.servers.processes import LADING
+from tests.support.servers.programs import program
 
 UNITS: Final = Path(__file__).parents[3] / "deploy" / "systemd"
 EXPOSURE: Final = 2.0

@@ -11,8 +11,8 @@ from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Origin, answer, origin_in_thread
 from lading.service.observe.metrics.families import FAMILIES, Kind
 from tests.e2e.runtime.test_metrics import Service, documented, load, service
-from tests.support.programs import program
 from tests.support.servers.processes import wait_until
+from tests.support.servers.programs import program
 from tests.support.servers.prometheus import prometheus
 
 __all__ = ["service"]
