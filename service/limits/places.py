@@ -1,4 +1,4 @@
-"""Places that requests hold, or are refused for lack of: uploads, downloads, event streams, long polls.
+"""Places that requests hold, or are refused for lack of: uploads, downloads, event streams.
 
 Requests hold them for as long as their clients like, so one issuer never holds them all (P7).
 """

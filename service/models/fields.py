@@ -47,7 +47,7 @@ class ImportFields:
         batch_id: id of the batch of the import, or None.
         dedupe_albums: the albums in which ``dedupe=organization`` looks for images: its token may see no other. None
             for the whole organisation.
-        retried_at: when a client last retried the import, or None.
+        retried_at: when a client or an operator last retried the import, or None.
         deleted_at: since when nobody can read the import; None if it is not deleted.
         duplicate: the image of another import, which this import ended with instead of an image of its own; while
             running, the image that it may end with. None without one.

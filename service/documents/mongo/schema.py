@@ -223,9 +223,7 @@ async def _found(connection: Connection, collection: str) -> Mapping[str, Any]:
     return found
 
 
-def _fault(
-    index: Index, found: Mapping[str, Any], missing: str = "is missing: restart Lading, which creates it"
-) -> str:
+def _fault(index: Index, found: Mapping[str, Any], missing: str = MISSING) -> str:
     """How an index differs from what it should be; empty where it does not."""
     name = f"MongoDB: index {index.name} of {index.collection}"
     if index.name not in found:
