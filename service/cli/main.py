@@ -39,6 +39,7 @@ from .queue.workers import workers_group
 from .storage.command import storage_group
 from .tokens import token_command
 from .upkeep.backup import backup_command
+from .upkeep.migrate import migrate_command
 from .upkeep.restore import restore_command
 
 log = structlog.get_logger(__name__)
@@ -190,6 +191,7 @@ main.add_command(queue_group)
 main.add_command(workers_group)
 main.add_command(backup_command)
 main.add_command(restore_command)
+main.add_command(migrate_command)
 
 
 @dataclass(frozen=True, slots=True)

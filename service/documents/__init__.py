@@ -20,7 +20,7 @@ from .errors import DuplicateId, StoredAlready, StoreError, StoreRefused, StoreU
 from .queue import ImportQueue
 from .records import RecordStore
 from .search import ImportSearch
-from .upkeep import Copying
+from .upkeep import Copying, Upgrading
 
 __all__ = [
     "DocumentStore",
@@ -42,6 +42,7 @@ class DocumentStore(ABC):
         records: keeps small documents of other kinds.
         queue: counts imports which are not done, for operators.
         copying: copies the database; None if the database's own tools are to be used.
+        upgrading: tells what ``open`` will change; None if it never changes anything.
         clock: judges what is due, which lease has expired and what need not be kept any more. All processes that share
             the documents have the same one, and it does not step when the clock of a machine is set. Whoever computes
             such a moment takes it from there; it tells the right time once the store is open.
@@ -57,6 +58,7 @@ class DocumentStore(ABC):
     records: RecordStore
     queue: ImportQueue
     copying: Copying | None = None
+    upgrading: Upgrading | None = None
     clock: Clock
 
     @abstractmethod

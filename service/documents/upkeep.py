@@ -25,6 +25,19 @@ class Version:
     known: int
 
 
+class Upgrading(ABC):
+    """Tells what the opening of a store will change in a database of an earlier Lading."""
+
+    @abstractmethod
+    async def pending(self) -> tuple[str, ...]:
+        """Each change, in words; none if there is nothing to do, or no database yet.
+
+        Raises:
+            StoreRefused: the database is not Lading's, or newer than this Lading.
+            StoreUnavailable: it cannot be read.
+        """
+
+
 class Copying(ABC):
     """Copies a database that is one file, while services write to it."""
 

@@ -176,6 +176,19 @@ async def ensure_indexes(connection: Connection) -> None:
             await _create(connection, collection, lacking)
 
 
+async def missing_indexes(connection: Connection) -> tuple[str, ...]:
+    """The names of the indexes that ``ensure_indexes`` creates.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    missing: list[str] = []
+    for collection, indexes in _by_collection():
+        found = await _found(connection, collection)
+        missing += [index.name for index in indexes if index.name not in found]
+    return tuple(missing)
+
+
 async def check_indexes(connection: Connection) -> None:
     """Make sure that every index is there and as it should be.
 

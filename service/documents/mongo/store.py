@@ -30,7 +30,7 @@ from .shares import (
     replace_unless_stored,
 )
 from .turns import Excluded, Turns
-from .upgrades import open_prepared
+from .upgrades import MongoUpgrading, open_prepared
 from .writes import Insertion, Replacement, Writes
 
 CLAIM_ROUNDS = 10
@@ -63,6 +63,7 @@ class MongoDocumentStore(DocumentStore):
         self.search = self._search = MongoImportSearch(self._connection)
         self.queue = MongoImportQueue(self._connection)
         self.records = MongoRecordStore(self._connection, self.clock)
+        self.upgrading = MongoUpgrading(self._connection)
         self._claiming = asyncio.Lock()
         self._recovering = asyncio.Lock()
         self._closing = asyncio.Lock()

@@ -12,9 +12,10 @@ from typing import Any
 from pymongo import UpdateOne
 
 from .. import StoreUnavailable
+from ..upkeep import Upgrading
 from .connection import Connection
 from .fields import event_fields, search_fields, share_fields, to_import
-from .schema import IMPORTS, PINGS, ensure_indexes
+from .schema import IMPORTS, PINGS, ensure_indexes, missing_indexes
 from .shares import ensure_tickets
 
 UPGRADE_BATCH = 1000
@@ -43,6 +44,32 @@ async def open_prepared(connection: Connection) -> None:
         raise
     finally:
         await preparing.close()
+
+
+class MongoUpgrading(Upgrading):
+    """See ``Upgrading``; its calls connect by themselves."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def pending(self) -> tuple[str, ...]:
+        """See ``Upgrading.pending``."""
+        connection = self._connection.sibling()
+        try:
+            await connection.open()
+            imports, marks = connection.collection(IMPORTS), connection.collection(PINGS)
+            if await connection.run(lambda: imports.find_one({}, {"_id": 1})) is None:
+                return ()
+            made = [f"the index {name} is created" for name in await missing_indexes(connection)]
+            found = await connection.run(lambda: marks.find({"_id": {"$in": list(UPGRADES)}}).to_list(None))
+            marked = {mark["_id"] for mark in found}
+            return (*made, *(f"documents get their {name}" for name in UPGRADES if name not in marked))
+        except StoreUnavailable as error:
+            if (refusal := connection.refusal_of(error)) is not None:
+                raise refusal from error
+            raise
+        finally:
+            await connection.close()
 
 
 async def ensure_upgraded(connection: Connection) -> None:

@@ -32,7 +32,7 @@ from .queue import SqliteImportQueue
 from .records import SqliteRecordStore
 from .search import SqliteImportSearch, update_unless_stored
 from .turns import Excluded
-from .upkeep import SqliteCopying
+from .upkeep import SqliteUpkeep
 from .writes import Write, insert_imports, update_imports
 
 
@@ -51,7 +51,7 @@ class SqliteDocumentStore(DocumentStore):
             Reads are not combined, so each thread has one that runs and one that waits.
     """
 
-    copying: SqliteCopying
+    copying: SqliteUpkeep
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class SqliteDocumentStore(DocumentStore):
         self.search = SqliteImportSearch(self._readers)
         self.queue = SqliteImportQueue(self._readers)
         self.records = SqliteRecordStore(self._writer, self._readers, self.clock)
-        self.copying = SqliteCopying(path, busy_timeout)
+        self.copying = self.upgrading = SqliteUpkeep(path, busy_timeout)
 
     async def open(self) -> None:
         """See ``DocumentStore.open``.

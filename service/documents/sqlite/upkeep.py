@@ -8,15 +8,15 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-from ..upkeep import Copying, Report, Version
+from ..upkeep import Copying, Report, Upgrading, Version
 from .engine.copying import copied_bytes, copy_file, faults_of, version_of
 from .schema import SCHEMA_VERSION
 
 _Result = TypeVar("_Result")
 
 
-class SqliteCopying(Copying):
-    """See ``Copying``.
+class SqliteUpkeep(Copying, Upgrading):
+    """See ``Copying`` and ``Upgrading``.
 
     Args:
         path: the file.
@@ -26,6 +26,13 @@ class SqliteCopying(Copying):
     def __init__(self, path: Path, busy_timeout: timedelta) -> None:
         self._path = path
         self._busy_timeout = busy_timeout
+
+    async def pending(self) -> tuple[str, ...]:
+        """See ``Upgrading.pending``."""
+        version = await self.version()
+        if version.found in (None, version.known):
+            return ()
+        return (f"the schema has version {version.found}, and becomes version {version.known}",)
 
     async def version(self) -> Version:
         """See ``Copying.version``."""
