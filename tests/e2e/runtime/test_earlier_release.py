@@ -22,7 +22,7 @@ from tests.support.servers.mongod import ReplicaSet
 from tests.support.servers.processes import Finished, lading
 from tests.support.servers.service import CONF, Client, environment, final, running_service
 
-SQL = Path(__file__).parents[2] / "support" / "releases" / "v0_1_0.sql"
+SQL = Path(__file__).parents[2] / "conformance" / "documents" / "releases" / "v0_1_0.sql"
 NEEDED = 3
 
 

@@ -2,7 +2,7 @@
 
     git worktree add /tmp/release 0c54a97
     (cd /tmp/release && python setup.py -q egg_info)
-    python -m tests.support.releases.make /tmp/release
+    python -m tests.conformance.documents.releases.make /tmp/release
 
 The release finds its dependencies in this environment, and itself by ``PYTHONPATH``.
 """
