@@ -1,9 +1,7 @@
 """A deletion whose process is killed at a step: no document claims bytes that are gone, and a retry completes it."""
 
 import asyncio
-import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from lading.service.models.grants import Grant
 from lading.service.runtime.api_wiring import make_resources
 from lading.service.runtime.wiring import Parts, open_parts
 from tests.support.images import noise, stored_in
+from tests.support.servers.commands import running_module
 from tests.support.servers.service import CONF, ISSUER, ORGANIZATION, environment
 
 GRANT = Grant(issuer_id=ISSUER, organization_id=ORGANIZATION, token="", admin=True)
@@ -31,9 +30,9 @@ def environ(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 
 async def delete_and_die(conf: Path, environ: dict[str, str], image_id: str, step: str) -> None:
-    arguments = ("-m", "tests.support.plugins.deleting_child", str(conf), image_id, step)
-    child = await asyncio.create_subprocess_exec(sys.executable, *arguments, env={**os.environ, **environ})
-    assert await child.wait() == -signal.SIGKILL
+    arguments = (str(conf), image_id, step)
+    with running_module("tests.support.plugins.deleting_child", *arguments, environ=environ) as (child, _):
+        assert await asyncio.to_thread(child.wait) == -signal.SIGKILL
 
 
 async def content(parts: Parts, image_id: str) -> bytes:

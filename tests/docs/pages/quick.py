@@ -1,7 +1,7 @@
 """``lading`` for a reader's shell, without the half second of imports that each command takes.
 
 A folder for the shell's PATH holds a script of that name. It hands its arguments and files to a process that has
-imported Lading, which forks the command. Commands that stay are those of the environment.
+imported Lading, which forks the command, and signals to the command.
 """
 
 import json
@@ -15,20 +15,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.support.servers.processes import start_command
+from tests.support.servers.commands import start_command
 
 PACKET: Final = 1 << 17
 _SCRIPT: Final = """\
 #!{python} -IS
-import json, os, socket, sys
+import json, os, signal, socket, sys
 
-if sys.argv[1:2] in (["demo"], ["serve"], ["worker"]):
-    os.execv({lading!r}, [{lading!r}, *sys.argv[1:]])
 command = {{"arguments": sys.argv[1:], "cwd": os.getcwd(), "environ": dict(os.environ)}}
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     server.connect({address!r})
     socket.send_fds(server, [json.dumps(command).encode()], [0, 1, 2])
-    server.recv(100)  # the number of its process
+    process = int(server.recv(100))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: os.kill(process, number))
     sys.exit(int(server.recv(100) or 1))
 """
 
@@ -36,11 +36,10 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
 @contextmanager
 def quick_lading(folder: Path) -> Iterator[Path]:
     """The folder for PATH, as long as the block lasts; made below ``folder``."""
-    real = Path(sys.executable).with_name("lading")
     address = f"\0lading-{uuid.uuid4()}"  # abstract: a file's path may be too long for a socket
     script = folder / "bin" / "lading"
     script.parent.mkdir()
-    script.write_text(_SCRIPT.format(python=sys.executable, lading=str(real), address=address), encoding="utf-8")
+    script.write_text(_SCRIPT.format(python=sys.executable, address=address), encoding="utf-8")
     script.chmod(0o755)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         listening.bind(address)

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from tests.conftest import LONG
 from tests.e2e.imports.events_process import AT_ONCE
 from tests.e2e.imports.test_event_places import URL, store_environ
 from tests.e2e.imports.test_events import listening, post
+from tests.support.servers.commands import running_module
 from tests.support.servers.service import Client, running_service, token
 
 __all__ = ["store_environ"]
 
+MODULE = "tests.e2e.imports.events_process"
 PROCESSES = 3
 ROUNDS = 6
 
@@ -31,18 +33,13 @@ def address_of(directory: Path, environ: dict[str, str]) -> Sequence[str]:
 
 async def written(address: Sequence[str], seed: int) -> None:
     """Run the processes, and wait for their ends."""
-    root = Path(__file__).parents[3]
-    module = [sys.executable, "-m", "tests.e2e.imports.events_process"]
-    processes = [
-        await asyncio.create_subprocess_exec(*module, *address, f"{seed}-{number}", str(ROUNDS), cwd=root)
-        for number in range(PROCESSES)
-    ]
-    try:
-        assert [await process.wait() for process in processes] == [0] * PROCESSES
-    finally:
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(running_module(MODULE, *address, f"{seed}-{number}", str(ROUNDS)))[0]
+            for number in range(PROCESSES)
+        ]
         for process in processes:
-            if process.returncode is None:
-                process.kill()
+            assert await asyncio.to_thread(process.wait) == 0
 
 
 class Listener:

@@ -115,15 +115,15 @@ def test_the_demo(installed: Environment, trap: Trap, work: Path) -> None:
 @pytest.mark.timeout(300)
 def test_processes_and_a_worker(installed: Environment, trap: Trap, work: Path) -> None:
     arguments = ("serve", "--processes", "2")
-    with ServiceProcess(arguments, settings(work), trap.folder, installed.python) as service:
+    with ServiceProcess(arguments, settings(work), trap.folder, [str(installed.python)]) as service:
         import_an_image(service, supervised=True)
         assert service.terminate() == 0
     assert trap.caught() == []
     with (
         ServiceProcess(
-            ("serve",), settings(work, LADING_WORKER__ENABLED="false"), trap.folder, installed.python
+            ("serve",), settings(work, LADING_WORKER__ENABLED="false"), trap.folder, [str(installed.python)]
         ) as service,
-        ServiceProcess(("worker",), settings(work), trap.folder, installed.python),
+        ServiceProcess(("worker",), settings(work), trap.folder, [str(installed.python)]),
     ):
         import_an_image(service)
     assert trap.caught() == []
@@ -163,7 +163,7 @@ def test_children_import_nothing_from_pythonpath(
     trap.set((), ("json", "logging", "sitecustomize"))
     environ = {**settings(work), "PYTHONPATH": str(trap.folder)}
     if arguments[0] == "serve":
-        with ServiceProcess(arguments, environ, work, installed.python) as service:
+        with ServiceProcess(arguments, environ, work, [str(installed.python)]) as service:
             import_an_image(service, supervised="--processes" in arguments)
             parent = service.process.pid
             assert service.terminate() == 0

@@ -86,7 +86,7 @@ def test_an_image_is_imported_through_both(fresh: Environment, tmp_path: Path) -
             tmp_path, **fresh.environ, SFTP_PASSWORD=PASSWORD, LADING_SERVICE__LOG_FORMAT="json", PYTHONPATH=""
         )
         arguments = ("serve", "--config", str(conf))
-        with ServiceProcess(arguments, environ, tmp_path, python=fresh.python) as service:
+        with ServiceProcess(arguments, environ, tmp_path, python=[str(fresh.python)]) as service:
             client = HttpClient(str(service.wait_for("listening")["address"]), token())
             found = {}
             for name in ("drawing.svg", "photo.jpg", "evil.svg"):

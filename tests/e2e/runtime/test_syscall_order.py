@@ -58,16 +58,16 @@ def strace() -> str:
 
 
 @pytest.mark.gen_test(timeout=90)
-async def test_what_is_promised_is_durable_first(tmp_path: Path, strace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_promised_is_durable_first(tmp_path: Path, strace: str) -> None:
     trace_file = tmp_path / "trace"
     command = (strace, "-f", "-y", "-s", "8192", "-e", f"trace={CALLS}", "-o", str(trace_file), sys.executable)
-    monkeypatch.setattr("tests.support.servers.processes.LADING", (*command, "-P", "-m", "lading"))
     (tmp_path / "service.conf").write_text(CONF, encoding="utf-8")
     environ = environment(tmp_path, LADING_SERVICE__LOG_FORMAT="json")
     data = jpeg()
     sha256 = hashlib.sha256(data).hexdigest()
     async with Origin({"/a.jpg": answer(data)}) as origin:
-        with ServiceProcess(("serve", "--config", str(tmp_path / "service.conf")), environ) as service:
+        arguments = ("serve", "--config", str(tmp_path / "service.conf"))
+        with ServiceProcess(arguments, environ, python=command) as service:
             listening = await asyncio.to_thread(service.wait_for, "listening", 60)
             client = Client(listening["address"], token())
             posted = await client.post_json({"album_id": "imported_album", "url": origin.url("/a.jpg")})

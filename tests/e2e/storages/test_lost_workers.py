@@ -2,11 +2,8 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,11 +18,13 @@ from lading.plugins.testing.origin import Exchange, Origin, answer
 from lading.service.images import purger
 from tests.e2e.storages.test_shared_objects import check_audit, content, imported
 from tests.e2e.storages.test_storage_copy import files, two_disks
+from tests.support.servers.commands import running_module
 from tests.support.servers.service import CONF, ORGANIZATION, Client, environment, final, running_service, token
 from tests.support.webhooks import Manager
 
 DATA = jpeg(64, 48, seed=1)
 IMPORT = "imports"
+DYING = "tests.support.servers.dying_service"
 QUICK = {"LADING_WORKER__LEASE": "3", "LADING_WORKER__POLL_INTERVAL": "0.05"}
 
 
@@ -39,18 +38,15 @@ def overrides(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 @asynccontextmanager
 async def dying_service(
     folder: Path, overrides: dict[str, str], writes: int
-) -> AsyncIterator[tuple[Client, asyncio.subprocess.Process]]:
-    """A service that kills itself after so many writes; see ``tests.support.servers.dying_service``."""
-    environ = {**os.environ, **environment(folder, **overrides)}
-    arguments = ("-m", "tests.support.servers.dying_service", str(folder / "service.conf"), str(writes))
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environ, stdout=PIPE)
-    assert process.stdout is not None
-    try:
-        yield Client((await process.stdout.readline()).decode().strip(), token(admin=True)), process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+) -> AsyncIterator[tuple[Client, Callable[[], Awaitable[int]]]]:
+    """A service that kills itself after so many writes, and who waits for that.
+
+    See ``tests.support.servers.dying_service``.
+    """
+    arguments = (str(folder / "service.conf"), str(writes))
+    with running_module(DYING, *arguments, environ=environment(folder, **overrides)) as (process, printed):
+        url = (await asyncio.to_thread(printed.readline)).strip()
+        yield Client(url, token(admin=True)), lambda: asyncio.to_thread(process.wait)
 
 
 async def deleted_or_died(client: Client, path: str) -> int | None:
@@ -96,10 +92,10 @@ async def test_killed_while_the_first_of_three_is_deleted(
                 groups.append([await imported(client, origin.url(f"/{number}.jpg")) for _ in range(3)])
                 assert groups[-1][2]["image"]["duplicate_of"] == groups[-1][0]["id"]
     for number, (first, _, _) in enumerate(groups):
-        async with dying_service(tmp_path, overrides, number) as (client, process):
+        async with dying_service(tmp_path, overrides, number) as (client, death):
             status = await deleted_or_died(client, path_of(kind, first))
             if number < writes:
-                assert (status, await process.wait()) == (None, -signal.SIGKILL)
+                assert (status, await death()) == (None, -signal.SIGKILL)
             else:
                 assert status == 204, "there are no more writes than that"
     await check_audit(tmp_path, overrides)
@@ -130,10 +126,10 @@ async def test_killed_while_the_first_of_three_is_deleted(
 
 async def abandoned(folder: Path, overrides: dict[str, str], url: str, **params: Any) -> str:
     """An import whose worker has stored its object, and was killed before it could say so; its id."""
-    async with dying_service(folder, overrides, 0) as (client, process):
+    async with dying_service(folder, overrides, 0) as (client, death):
         response = await client.post_json({"album_id": "one", "url": url, **params})
         assert response.code == 200, response.body
-        assert await process.wait() == -signal.SIGKILL
+        assert await death() == -signal.SIGKILL
     assert len(objects(folder)) == 1
     import_id: str = json.loads(response.body)["id"]
     return import_id

@@ -1,4 +1,4 @@
-"""A process that has ``lading`` imported already, and from which commands are forked: a script of ``processes.py``.
+"""A process that has ``lading`` imported already, and from which commands are forked: a script of ``commands.py``.
 
 Half a second of each command would be imports. A command is a process of its own still, with the arguments, the folder,
 the environment and the standard files that it is given, and it ends as any Python does.
@@ -7,6 +7,7 @@ Requests come by the socket whose number is the argument: one packet of JSON, wi
 and error, and of a socket for the answer, the exit status. When the socket is closed the server ends.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -55,13 +56,19 @@ def forked(command: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
 
 
 def main() -> None:
+    gc.freeze()  # no command looks for garbage among what all of them share
     command = next_command(socket.socket(fileno=int(sys.argv[1])))
+    if command.get("session"):
+        os.setsid()
     os.chdir(command["cwd"])
     os.environ.clear()
     os.environ.update(command["environ"])
-    sys.path[:] = [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *PATH]
+    module = command.get("module", "lading")
+    # As with ``python -P -m lading``, and with ``python -m`` for the tests' own modules.
+    own = [] if module == "lading" else [command["cwd"]]
+    sys.path[:] = [*own, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *PATH]
     sys.argv[1:] = command["arguments"]
-    runpy.run_module("lading", run_name="__main__", alter_sys=True)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

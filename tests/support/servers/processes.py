@@ -1,11 +1,8 @@
 """Real processes: a service or a worker as an operator starts it, to be used, asked to stop, or killed."""
 
-import atexit
-import functools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,8 +16,9 @@ from tempfile import TemporaryFile
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.support.servers.commands import Command
+
 LADING = (sys.executable, "-P", "-m", "lading")
-COMMAND_SERVER = Path(__file__).with_name("command_server.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +42,14 @@ def lading(*arguments: str, cwd: Path, environ: dict[str, str] | None = None, st
         given, stdout, stderr = (stack.enter_context(TemporaryFile("w+", errors="replace")) for _ in range(3))
         given.write(stdin)
         given.seek(0)
-        answers, theirs = map(stack.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-        files = [given.fileno(), stdout.fileno(), stderr.fileno(), theirs.fileno()]
-        start_command(command, files)
-        theirs.close()
-        answers.settimeout(60)
-        pid = int(answers.recv(100))
+        process = Command(command, [given.fileno(), stdout.fileno(), stderr.fileno()])
         try:
-            status = int(answers.recv(100))
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise
+            status = process.wait(60)
+        finally:
+            process.kill()
         stdout.seek(0)
         stderr.seek(0)
         return Finished(status, stdout.read(), stderr.read())
-
-
-def start_command(command: Mapping[str, Any], files: Sequence[int]) -> None:
-    """Have a ``lading`` command forked from a process that has imported it.
-
-    Args:
-        command: its ``arguments``, ``cwd`` and ``environ``.
-        files: descriptors of its standard input, output and error, and of a socket that is sent the number of its
-            process, and in the end its exit status.
-    """
-    socket.send_fds(_command_server(), [json.dumps(command).encode()], files)
-
-
-@functools.cache
-def _command_server() -> socket.socket:
-    """The socket of this process's own server of commands, which is started once and ends with this process."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(COMMAND_SERVER), str(theirs.fileno())],
-            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-
-    def end() -> None:
-        ours.close()
-        process.wait(10)
-
-    atexit.register(end)
-    return ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +132,8 @@ class ServiceProcess:
         arguments: of the command.
         environ: added to this process's environment.
         cwd: its working directory; this process's unless given.
-        python: of the environment that Lading is installed in; this process's unless given.
+        python: the command of the Python that imports Lading. Unless it is given, or the environment tells Python how
+            to begin, the process is forked from one that has imported Lading.
 
     Attributes:
         lines: what it logged, parsed; a line that is no JSON is ``{"text": ...}``.
@@ -183,21 +144,20 @@ class ServiceProcess:
         arguments: tuple[str, ...],
         environ: dict[str, str],
         cwd: Path | None = None,
-        python: str | Path | None = None,
+        python: Sequence[str] | None = None,
     ) -> None:
         self.lines: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._ended = False
-        self.process = subprocess.Popen(
-            [*LADING, *arguments] if python is None else [python, *LADING[1:], *arguments],
-            env={**os.environ, "PYTHONASYNCIODEBUG": "", **environ},
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        if python is None and any(name == "LD_PRELOAD" or name.startswith("PYTHON") for name in environ):
+            python = (sys.executable,)
+        reading, writing = os.pipe()
+        self._log = os.fdopen(reading)
+        try:
+            whole = {**os.environ, "PYTHONASYNCIODEBUG": "", **environ}
+            self.process = _started(arguments, whole, cwd, python, writing)
+        finally:
+            os.close(writing)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -247,8 +207,7 @@ class ServiceProcess:
         return next((line for line in self.lines if line.get("event") == event), None)
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as stderr:  # which children may hold open for longer than the process lives
+        with self._log as stderr:  # which children may hold open for longer than the process lives
             for text in stderr:
                 with self._news:
                     self.lines.append(_parsed(text))
@@ -256,6 +215,25 @@ class ServiceProcess:
         with self._news:
             self._ended = True
             self._news.notify_all()
+
+
+def _started(
+    arguments: Sequence[str], environ: Mapping[str, str], cwd: Path | None, python: Sequence[str] | None, stderr: int
+) -> subprocess.Popen[bytes] | Command:
+    with Path(os.devnull).open("r+b") as null:
+        if python is None:
+            cwd = (cwd or Path()).resolve()
+            command = {"arguments": arguments, "cwd": str(cwd), "environ": environ, "session": True}
+            return Command(command, [null.fileno(), null.fileno(), stderr])
+        return subprocess.Popen(
+            [*python, *LADING[1:], *arguments],
+            env=environ,
+            cwd=cwd,
+            stdin=null,
+            stdout=null,
+            stderr=stderr,
+            start_new_session=True,
+        )
 
 
 def _parsed(text: str) -> dict[str, Any]:
