@@ -1,6 +1,7 @@
 """Settings of every test run, and the real MongoDB that several of them share."""
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
@@ -27,6 +28,10 @@ SLOW: Final = 300
 os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
 if not LONG:
     asyncio.BaseEventLoop.get_debug = lambda self: False  # type: ignore[method-assign]
+
+# Thousands of tests are collected, and with them come hundreds of thousands of objects, which stay. Nobody looks for
+# garbage among them: not now, and no more later (see ``pytest_collection_finish``).
+gc.disable()
 
 MEMORY: Final = Path("/dev/shm")
 ROOM: Final = 4 << 30
@@ -77,12 +82,15 @@ def _store(item: pytest.Item) -> str:
 
 
 def pytest_collection_finish() -> None:
-    """Have Hypothesis import its reader of regular expressions, which it does when one is first used.
+    """Have Hypothesis import its reader of regular expressions, which it does when one is first used, and let the
+    collector of garbage begin.
 
-    In the midst of a test, with other threads at work, that has failed (SystemError: AST constructor recursion depth
-    mismatch).
+    In the midst of a test, with other threads at work, that import has failed (SystemError: AST constructor recursion
+    depth mismatch).
     """
     st.from_regex(r"a").validate()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -368,9 +368,15 @@ def test_what_is_wrong_is_said_in_one_message(tmp_path: Path, group: str) -> Non
         assert not wrong.stdin or wrong.stdin not in answer.stderr, name
 
 
-def test_a_start_without_collections_of_garbage_turns_them_on(tmp_path: Path) -> None:
-    program = "import gc, lading.__main__ as started; print(gc.isenabled(), gc.get_stats()[2]['collections'])"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True
-    )
-    assert done.stdout.split() == ["True", "0"]
+@pytest.mark.parametrize(
+    ("program", "printed"),
+    [
+        ("import gc, lading.__main__; print(gc.isenabled(), gc.get_stats()[2]['collections'])", "True 0"),
+        ("import sys, lading.__main__; print('rich' in sys.modules); import rich.text", "False"),
+    ],
+    ids=["garbage", "rich"],
+)
+def test_a_start_is_lean_and_leaves_nothing_turned_off(tmp_path: Path, program: str, printed: str) -> None:
+    command = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.strip() == printed

@@ -16,7 +16,13 @@ import socket
 import sys
 from typing import Any
 
-import lading.service.cli.main  # noqa: F401 - what is to be imported but once
+# What is to be imported but once: each command, and what a service loads for its usual configurations.
+import lading.backends.local.storage
+import lading.plugins.detectors.pillow.detector
+import lading.plugins.fetchers.data
+import lading.plugins.fetchers.http.fetcher
+import lading.service.cli.main
+import lading.service.documents.mongo.store  # noqa: F401
 
 PACKET = 1 << 17
 PATH = tuple(sys.path)  # it is started with -P: no folder of a script
