@@ -16,7 +16,7 @@ from lading.service.images.content.ranges import MAX_RANGES
 from tests.api.conftest import Assembled
 from tests.support.clock import SettableClock
 from tests.support.images import ask, noise, path_of, stored_in
-from tests.support.servers.nginx import nginx
+from tests.support.servers.programs.nginx import nginx
 from tests.support.servers.service import token
 
 DATA = noise(5000, seed=11)

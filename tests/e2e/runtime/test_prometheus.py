@@ -13,7 +13,7 @@ from lading.service.observe.metrics.families import FAMILIES, Kind
 from tests.e2e.runtime.test_metrics import Service, documented, load, service
 from tests.support.servers.processes import wait_until
 from tests.support.servers.programs import program
-from tests.support.servers.prometheus import prometheus
+from tests.support.servers.programs.prometheus import prometheus
 
 __all__ = ["service"]
 
