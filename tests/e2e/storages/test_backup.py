@@ -25,7 +25,8 @@ from lading.service.models import Status
 from lading.service.storages.backup.archive import State
 from lading.service.storages.backup.folders import SUFFIX
 from tests.e2e.storages.test_storage_copy import files, fill, two_disks
-from tests.support.servers.processes import Finished, lading, start_command
+from tests.support.servers.commands import start_command
+from tests.support.servers.processes import Finished, lading
 from tests.support.servers.service import CONF, Client, environment, final, running_service, token
 
 IMAGES = [jpeg(32 + number, 24, seed=number) for number in range(8)]
