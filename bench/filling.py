@@ -66,7 +66,7 @@ def template(*, done: bool) -> Import:
     if not done:
         return one
     image = Image(
-        "JPEG", "image/jpeg", 512, 384, 1, 45_000, hashlib.sha256(b"").hexdigest(), "local", "00/00/0", "a.jpg"
+        "JPEG", "image/jpeg", 512, 384, 1, 45_000, hashlib.sha256(b"").hexdigest(), "local", one.own_key, "a.jpg"
     )
     return replace(
         one, status=Status.DONE, image_id=str(uuid.uuid4()), import_type="url", attempts=1, revision=2, image=image
@@ -87,10 +87,10 @@ def _numbered(count: int) -> Iterator[Numbered]:
         yield Numbered(number, str(uuid.uuid4()), f"issuer-{number % ISSUERS:04}")
 
 
-def _kinds(some: Iterable[Numbered]) -> Iterator[tuple[Numbered, bool]]:
+def _kinds(some: Iterable[Numbered], every: int) -> Iterator[tuple[Numbered, bool]]:
     """Each, and whether it is done."""
     for one in some:
-        yield one, one.number % DONE_EVERY == 0
+        yield one, one.number % every == 0
 
 
 def prepare(store: DocumentStore) -> None:
@@ -107,13 +107,14 @@ def prepare(store: DocumentStore) -> None:
     asyncio.run(once())
 
 
-def fill_sqlite(path: Path, queued: int, until: float) -> int:
+def fill_sqlite(path: Path, queued: int, until: float, *, all_done: bool = False) -> int:
     """Fill the tables of a prepared file. Nothing else may use it meanwhile.
 
     Args:
         path: of the file.
         queued: how many queued imports there shall be.
         until: when to stop with fewer, as ``time.monotonic()`` tells it.
+        all_done: whether so many imports are done instead, and none queued.
 
     Returns:
         How many queued imports there are.
@@ -126,13 +127,13 @@ def fill_sqlite(path: Path, queued: int, until: float) -> int:
         imports = _taken(connection, "imports", "id")
         metadata = _taken(connection, "import_metadata", "id")[False]
         begin = imports[False]["created_at"]
-        pending = _numbered(total(queued))
+        pending, every = _numbered(queued if all_done else total(queued)), 1 if all_done else DONE_EVERY
         while piece := list(itertools.islice(pending, PIECE)):
             connection.execute("BEGIN IMMEDIATE")
             _insert(
                 connection,
                 "imports",
-                [{**_row(imports[done], one, begin + one.number), "id": one.id} for one, done in _kinds(piece)],
+                [{**_row(imports[done], one, begin + one.number), "id": one.id} for one, done in _kinds(piece, every)],
             )
             rows = [{**metadata, "id": one.id, "created_at": begin + one.number} for one in piece]
             _insert(connection, "import_metadata", rows)
@@ -166,19 +167,30 @@ def _insert(connection: sqlite3.Connection, table: str, rows: list[dict[str, Any
 
 def _row(written: dict[str, Any], one: Numbered, moment: Any) -> dict[str, Any]:
     own = {"issuer_id": one.issuer_id, "created_at": moment, "updated_at": moment, "run_at": moment}
-    return {**written, **own, **({"image_id": one.id} if written["image_id"] else {})}
+    return {
+        **written,
+        **own,
+        **({"image_id": one.id, "image": _own(written["image"], one)} if written["image"] else {}),
+    }
 
 
-def fill_mongo(uri: str, database: str, queued: int, until: float) -> int:
+def _own(image: Any, one: Numbered) -> Any:
+    """The image with a key of its own: as a column, or as a document."""
+    key, before = f"{one.id[:2]}/{one.id}", f"{TEMPLATE_IDS[True][:2]}/{TEMPLATE_IDS[True]}"
+    return image.replace(before, key) if isinstance(image, str) else {**image, "key": key}
+
+
+def fill_mongo(uri: str, database: str, queued: int, until: float, *, all_done: bool = False) -> int:
     """Fill the collection of a prepared database; see ``fill_sqlite``."""
     count = 0
     with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
         imports = client.get_database(database).get_collection(IMPORTS, write_concern=WriteConcern(1, j=False))
         written = {done: imports.find_one_and_delete({"_id": one}) or {} for done, one in TEMPLATE_IDS.items()}
-        pending = _numbered(total(queued))
+        pending, every = _numbered(queued if all_done else total(queued)), 1 if all_done else DONE_EVERY
         while piece := list(itertools.islice(pending, PIECE)):
             documents = [
-                {**_row(written[done], one, BEGIN + one.number * STEP), "_id": one.id} for one, done in _kinds(piece)
+                {**_row(written[done], one, BEGIN + one.number * STEP), "_id": one.id}
+                for one, done in _kinds(piece, every)
             ]
             imports.insert_many(documents, ordered=False)
             count += len(piece)

@@ -36,6 +36,7 @@ from .issuers import issuer_group
 from .plugins.command import plugins_group
 from .queue.command import queue_group
 from .queue.workers import workers_group
+from .retention import retention_group
 from .storage.command import storage_group
 from .tokens import token_command
 from .upkeep.backup import backup_command
@@ -189,6 +190,7 @@ main.add_command(token_command)
 main.add_command(storage_group)
 main.add_command(queue_group)
 main.add_command(workers_group)
+main.add_command(retention_group)
 main.add_command(backup_command)
 main.add_command(restore_command)
 main.add_command(migrate_command)

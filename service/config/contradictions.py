@@ -95,6 +95,13 @@ def _rules(settings: Settings) -> Iterator[_Rule]:
         f"is longer than half of lease: Lading cuts a plugin off after {half:g} s. Make lease at least "
         f"{2 * worker.blocking_limit:g}, or blocking_limit at most {half:g}",
     )
+    remembered = settings.service.idempotency_lifetime
+    for key, kept in settings.retention.model_dump(include={"done", "failed", "cancelled"}).items():
+        yield _Rule(
+            *("retention", key, kept is not None and kept < remembered),
+            f"is shorter than [service] idempotency_lifetime ({remembered:g} s): a request that is repeated after the"
+            " removal of its import is refused with import_deleted",
+        )
     for section, key, seconds in _patience(settings):
         yield _Rule(
             *(section, key, seconds >= worker.lease),

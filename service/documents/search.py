@@ -157,6 +157,22 @@ class ImportSearch(ABC):
         """Up to ``limit`` waiting imports whose time (``run_at``) has come, the earliest first."""
 
     @abstractmethod
+    async def ended(
+        self, status: Status, before: datetime, limit: int, after: Position | None = None
+    ) -> Sequence[Import]:
+        """Up to ``limit`` imports in a final state that have not changed since a moment.
+
+        They come in the order of ``updated_at``, then ``id``, beginning after a place in it. Its cost depends on
+        ``limit``, and on how many deleted imports lie between.
+
+        Args:
+            status: a final state.
+            before: ``Import.updated_at`` is earlier.
+            limit: how many at most.
+            after: the ``updated_at`` and the id of an import; None for the beginning.
+        """
+
+    @abstractmethod
     async def with_outbox(self, limit: int) -> Sequence[Import]:
         """Up to ``limit`` imports that have something to be announced, the longest unchanged first."""
 

@@ -153,7 +153,7 @@ class Removal:
             fate = await self._fate(document, image)
             if fate is _Fate.UNDECIDED:
                 return document
-            if fate is _Fate.UNWANTED:
+            if fate is _Fate.UNWANTED and not image.is_kept:
                 await self._delete(image.key, image.places)
         # If it no longer stops, another process has purged it, and a client may have retried it since.
         return await self.write(document, lambda one: not one.has_image_to_go, Import.image_purged)

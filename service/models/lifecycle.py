@@ -139,6 +139,7 @@ class Import(ImportFields):
         if self.duplicate is None or self.image_deleted_at is not None:
             raise ValueError(f"import {self.id} refers to no image, or has deleted it")
         image_id = new_uuid() if self.image_id == taken_id else self.image_id
+        image = replace(image, is_kept=False)  # when its own client deletes it, it goes
         return self._changed(now, image=image, image_id=image_id, duplicate=None)
 
     def cancelled(self, now: datetime) -> Self:
@@ -189,6 +190,15 @@ class Import(ImportFields):
         # Its bytes go first, like those of a deleted image; until then the purger finds it by these fields.
         deleted_at = after.image_deleted_at or moment
         return replace(after, deleted_at=moment, image_deleted_at=deleted_at)
+
+    def retired(self, now: datetime, *, keeps_image: bool) -> Self:
+        """Final -> deleted since it is old, see ``deleted``; its image too, or storage keeps that without an import."""
+        if not self.status.is_final:
+            raise ValueError(f"import {self.id} is {self.status}: it is not old, but unfinished")
+        after = self.deleted(now)
+        if self.image is None or self.image_deleted_at is not None or not keeps_image:
+            return after
+        return replace(after, image=replace(self.image, is_kept=True))
 
     def with_leftover(self, now: datetime) -> Self:
         """The same document after an attempt that had begun to save: storage may hold an object that did not become its

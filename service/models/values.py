@@ -54,6 +54,7 @@ class Image:
         mirror: name of the storage for the second copy; None without a mirror.
         is_mirrored: whether the mirror has the copy; if not, it may have it or not.
         etag: the origin's entity tag, as sent; None without one.
+        is_kept: whether storage keeps the object when the import is deleted, see ``Import.retired``.
         source: SHA-256 of the url, if the url contains no secret; else None.
     """
 
@@ -73,6 +74,7 @@ class Image:
     source: str | None = None
     orientation: int | None = None
     notes: tuple[str, ...] = ()
+    is_kept: bool = False
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "Image":

@@ -38,7 +38,7 @@ from .signals.handlers import Wishes
 from .signals.parts import Section
 from .signals.reloading import Reloading
 from .sockets import close_all, listen, url_of
-from .wiring import Parts, make_mirroring, make_purger, make_worker, open_parts
+from .wiring import Parts, make_mirroring, make_purger, make_retention, make_worker, open_parts
 
 REQUEST_GRACE = 5.0
 """Seconds for which running requests may continue after the service was asked to stop."""
@@ -114,7 +114,8 @@ async def work(settings: Settings, components: Components, clock: Clock, wishes:
             identity = worker.presence.identity
             log.info("working", documents=settings.documents.backend, pid=identity.pid, worker=identity.id)
             await say_if_short(settings, components, parts.spools, receives=False)
-            parts.reloadables.add(Section(ISSUER_PREFIX, _unused))  # a worker sees no tokens
+            for section in (ISSUER_PREFIX, "retention"):  # a worker sees no tokens, and removes no old imports
+                parts.reloadables.add(Section(section, _unused))
             async with _reloads(reloading, wishes, parts):
                 await wait_for_stop(wishes.stop, task, parts.opening.task)
             log.info("stopping", grace=settings.service.shutdown_timeout)
@@ -167,6 +168,7 @@ async def running(
             (parts.progress.run, "progress"),
             (make_purger(parts).run, "purger"),
             (make_mirroring(parts).run, "mirroring"),
+            (make_retention(parts).run, "retention"),
             (resources.imports.receiving.run, "uploads"),
             (resources.uploads.uploads.run, "files of uploads"),
         ):

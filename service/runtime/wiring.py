@@ -21,6 +21,8 @@ from ..documents.memory.store import MemoryDocumentStore
 from ..documents.sqlite.store import SqliteDocumentStore
 from ..images.operations import Images, places_for_downloads
 from ..images.purger import Purger
+from ..images.retention.policy import Policy
+from ..images.retention.removing import Retention
 from ..imports.events.progress import Progress
 from ..limits.places import Places
 from ..limits.quotas import Quotas
@@ -304,3 +306,11 @@ def make_mirroring(parts: Parts) -> Mirroring:
 def make_purger(parts: Parts) -> Purger:
     """Completes deletions. The caller owns the task of ``Purger.run``."""
     return Purger(make_images(parts), parts.store, parts.clock, parts.rng)
+
+
+def make_retention(parts: Parts) -> Retention:
+    """Removes old imports. The caller owns the task of ``Retention.run``."""
+    policy = Policy.of(parts.settings.retention)
+    retention = Retention(parts.store, parts.storages, parts.clock, parts.rng, policy, parts.meter)
+    parts.reloadables.add(Section("retention", lambda new: retention.take_over(Policy.of(new.retention))))
+    return retention

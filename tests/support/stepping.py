@@ -17,6 +17,8 @@ from lading.service.documents.memory.search import MemoryImportSearch
 from lading.service.documents.memory.store import MemoryDocumentStore
 from lading.service.images.operations import Images, places_for_downloads
 from lading.service.images.purger import AGE
+from lading.service.images.retention.policy import Policy
+from lading.service.images.retention.removing import Retention
 from lading.service.models import Import, Status
 from lading.service.models.grants import Grant
 from lading.service.secrets.vault import Vault
@@ -244,6 +246,11 @@ class World:
         write = self.images.removal.write
         deleted = await write(document, lambda one: one.deleted_at is not None, Import.deleted)
         await self.images.purge(deleted)
+
+    async def retire(self, name: str, *, keeps_images: bool = False) -> None:
+        """Retention, as it comes to an import."""
+        policy = Policy({Status.DONE: timedelta(seconds=-1)}, keeps_images=keeps_images)  # whatever its age
+        await Retention(self.store, self.images.storages, self.clock, Random(1), policy).retire(self.names[name])
 
     async def move(self, name: str, target: str) -> None:
         """``lading storage copy --delete-source``, as it comes to an import."""

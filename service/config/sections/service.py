@@ -35,6 +35,7 @@ from ..fields import (
 from ..ini import Sections
 from .admin import AdminSettings
 from .documents import DocumentsSettings, MongoSettings, SqliteSettings
+from .retention import RetentionSettings
 from .storage import ImagesSettings, StorageSettings
 from .uploads import BatchesSettings, EventsSettings, UploadsSettings
 from .webhooks import WebhooksSettings
@@ -222,6 +223,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "batches": BatchesSettings,
         "events": EventsSettings,
         "webhooks": WebhooksSettings,
+        "retention": RetentionSettings,
         "admin": AdminSettings,
     }
 )
@@ -239,7 +241,7 @@ class Settings:
 
     Attributes:
         service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads, batches,
-            events, webhooks, admin: the section of that name.
+            events, webhooks, retention, admin: the section of that name.
         issuers: by id, the issuers of the configuration itself.
         plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
             secrets: no repr.
@@ -262,6 +264,7 @@ class Settings:
     batches: BatchesSettings = field(default_factory=BatchesSettings)
     events: EventsSettings = field(default_factory=EventsSettings)
     webhooks: WebhooksSettings = field(default_factory=WebhooksSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
     plugin_sections: Sections = field(default_factory=dict, repr=False)
     places: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)

@@ -108,6 +108,20 @@ class MemoryImportSearch(ImportSearch):
         found = [one for one in self._imports() if one.status is Status.WAITING and one.run_at <= now]
         return sorted(found, key=lambda one: one.run_at)[:limit]
 
+    async def ended(
+        self, status: Status, before: datetime, limit: int, after: Position | None = None
+    ) -> Sequence[Import]:
+        """See ``ImportSearch.ended``."""
+        found = [
+            one
+            for one in self._imports()
+            if one.status is status
+            and one.deleted_at is None
+            and one.updated_at < before
+            and (after is None or _updated(one) > after)
+        ]
+        return sorted(found, key=_updated)[:limit]
+
     async def with_outbox(self, limit: int) -> Sequence[Import]:
         """See ``ImportSearch.with_outbox``."""
         return sorted((one for one in self._imports() if one.outbox), key=_updated)[:limit]

@@ -8,13 +8,13 @@ from ...models import Status
 from ..queue import COUNTED, EXAMINED, Entry, Figures, Group, ImportQueue, Selection, Summary
 from .connection import LOCAL, Connection
 from .fields import text
-from .schema import FAILED, IMPORTS, QUEUED, RUNNING, WAITING, Index
+from .schema import FAILED_AT, IMPORTS, QUEUED, RUNNING, WAITING, Index
 
 _WALKS: Final[Mapping[Status, Index]] = {
     Status.QUEUED: QUEUED,
     Status.RUNNING: RUNNING,
     Status.WAITING: WAITING,
-    Status.FAILED: FAILED,
+    Status.FAILED: FAILED_AT,
 }
 
 

@@ -122,8 +122,10 @@ BATCH = Index(
 )
 CHANGED = Index(IMPORTS, "lading_changed", ("organization_id", "updated_at", "_id"))
 WAITING = Index(IMPORTS, "lading_waiting", ("status", "run_at"), "waiting")
-FAILED = Index(IMPORTS, "lading_failed", ("status", "updated_at"), "failed")
-"""Failed imports by when they failed."""
+DONE_AT = Index(IMPORTS, "lading_done_at", ("status", "updated_at", "_id"), "done")
+FAILED_AT = Index(IMPORTS, "lading_failed_at", ("status", "updated_at", "_id"), "failed")
+CANCELLED_AT = Index(IMPORTS, "lading_cancelled_at", ("status", "updated_at", "_id"), "cancelled")
+"""Final imports by when they ended, or last changed."""
 OUTBOX = Index(IMPORTS, "lading_events", ("updated_at",), condition={"events.id": {"$type": "string"}})
 """Imports with events that are still to be announced."""
 SHA256 = Index(
@@ -150,7 +152,8 @@ PREVIOUS = Index(ISSUERS, "lading_previous", ("previous_until",))
 """Issuers by when the key before the present one ends."""
 INDEXES = (
     *(QUEUED, RUNNING, DONE, UNFINISHED, UNSETTLED, SHARED, STORED, MIRROR, STORED_BYTES),
-    *(LISTED, ALBUM, STATE, METADATA, BATCH, CHANGED, WAITING, FAILED, OUTBOX, SHA256, SOURCE),
+    *(LISTED, ALBUM, STATE, METADATA, BATCH, CHANGED, WAITING, OUTBOX, SHA256, SOURCE),
+    *(DONE_AT, FAILED_AT, CANCELLED_AT),
     *(OWNED, PLACES, DUE, EXPIRING, EXPIRES, PREVIOUS),
 )
 

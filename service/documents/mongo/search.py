@@ -11,10 +11,31 @@ from ..search import MAX_EXAMINED, Changed, Filter, ImportSearch, Page, Position
 from .changes import ChangeReader
 from .connection import LOCAL, Connection
 from .fields import metadata_pair, text, to_import
-from .schema import ALBUM, BATCH, IMPORTS, LISTED, METADATA, OUTBOX, RUNNING, SHA256, SOURCE, STATE, WAITING, Index
+from .schema import (
+    ALBUM,
+    BATCH,
+    CANCELLED_AT,
+    DONE_AT,
+    FAILED_AT,
+    IMPORTS,
+    LISTED,
+    METADATA,
+    OUTBOX,
+    RUNNING,
+    SHA256,
+    SOURCE,
+    STATE,
+    WAITING,
+    Index,
+)
 
 _IN_ALBUMS = 100
 _WIDER = 8
+_ENDED: Mapping[Status, Index] = {
+    Status.DONE: DONE_AT,
+    Status.FAILED: FAILED_AT,
+    Status.CANCELLED: CANCELLED_AT,
+}
 _NEWEST_FIRST = {"created_at": -1, "_id": -1}
 
 
@@ -87,6 +108,23 @@ class MongoImportSearch(ImportSearch):
     async def expired_waiting(self, now: datetime, limit: int) -> Sequence[Import]:
         """See ``ImportSearch.expired_waiting``."""
         return await self._find({"status": "waiting", "run_at": {"$lte": now}}, WAITING, [("run_at", 1)], limit)
+
+    async def ended(
+        self, status: Status, before: datetime, limit: int, after: Position | None = None
+    ) -> Sequence[Import]:
+        """See ``ImportSearch.ended``."""
+        index, order = _ENDED[status], [("updated_at", 1), ("_id", 1)]
+        wanted: dict[str, Any] = {"status": status.value, "deleted_at": None}
+        found: list[Import] = []
+        if after is not None:
+            # The rest of that moment, then what is later: the index bounds each of the two.
+            same = {**wanted, "updated_at": after.moment, "_id": {"$gt": text(after.id)}}
+            if after.moment < before:
+                found += await self._find(same, index, order, limit)
+            if len(found) == limit:
+                return found
+        span = {"$lt": before} if after is None else {"$gt": after.moment, "$lt": before}
+        return [*found, *await self._find({**wanted, "updated_at": span}, index, order, limit - len(found))]
 
     async def with_outbox(self, limit: int) -> Sequence[Import]:
         """See ``ImportSearch.with_outbox``."""

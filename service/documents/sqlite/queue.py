@@ -15,7 +15,7 @@ _WALKS: Final[Mapping[Status, tuple[str, str]]] = {
     Status.QUEUED: ("imports_queued", "issuer_id, run_at"),
     Status.RUNNING: ("imports_running", "worker_id"),
     Status.WAITING: ("imports_waiting", "run_at"),
-    Status.FAILED: ("imports_failed", "updated_at DESC"),
+    Status.FAILED: ("imports_failed_at", "updated_at DESC"),
 }
 
 

@@ -251,9 +251,17 @@ UNFINISHED: Final = "status IN ('waiting', 'queued', 'running')"
 # The backlog counts the imports that are not final, of an issuer and of all, and reads no row: the index has the state.
 _UNFINISHED = (f"CREATE INDEX imports_unfinished ON imports (issuer_id, status) WHERE {UNFINISHED}",)
 
+# Retention finds old imports by when they ended.
+_ENDED = (
+    "DROP INDEX imports_failed",
+    "CREATE INDEX imports_failed_at ON imports (updated_at, id) WHERE status = 'failed'",
+    "CREATE INDEX imports_cancelled_at ON imports (updated_at, id) WHERE status = 'cancelled'",
+    "CREATE INDEX imports_done_at ON imports (updated_at, id) WHERE status = 'done'",
+)
+
 VERSIONS: Final = (
     *(_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS),
-    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS, _ORIENTATION, _FAILED, _UNFINISHED),
+    *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS, _ORIENTATION, _FAILED, _UNFINISHED, _ENDED),
 )
 """The statements that lead to each version from the one before it; the first from an empty file."""
 

@@ -72,6 +72,19 @@ class SqliteImportSearch(ImportSearch):
         query = "SELECT * FROM imports WHERE status = 'waiting' AND run_at <= ? ORDER BY run_at LIMIT ?"
         return await self._find(query, to_milliseconds(now), limit)
 
+    async def ended(
+        self, status: Status, before: datetime, limit: int, after: Position | None = None
+    ) -> Sequence[Import]:
+        """See ``ImportSearch.ended``."""
+        # The state is in the text: partial indexes serve no parameter.
+        query = f"""
+            SELECT * FROM imports INDEXED BY imports_{status.value}_at
+            WHERE status = '{status.value}' AND updated_at < ? AND (updated_at, id) > (?, ?) AND deleted_at IS NULL
+            ORDER BY updated_at, id LIMIT ?
+        """  # noqa: S608 - our own text
+        moment, import_id = (0, "") if after is None else (to_milliseconds(after.moment), after.id)
+        return await self._find(query, to_milliseconds(before), moment, import_id, limit)
+
     async def with_outbox(self, limit: int) -> Sequence[Import]:
         """See ``ImportSearch.with_outbox``."""
         return await self._find("SELECT * FROM imports WHERE outbox IS NOT NULL ORDER BY updated_at LIMIT ?", limit)

@@ -94,6 +94,19 @@ FETCHED_BYTES: Final = Family(
 STORED_BYTES: Final = Family(
     "lading_stored_bytes_total", Kind.COUNTER, "Bytes of images that a storage saved.", ("storage",)
 )
+RETIRED: Final = Family(
+    "lading_retention_removed_imports_total",
+    Kind.COUNTER,
+    "Imports that [retention] removed, by their state.",
+    ("status",),
+)
+RETIRED_BYTES: Final = Family(
+    "lading_retention_removed_bytes_total",
+    Kind.COUNTER,
+    "Bytes of the images that [retention] deleted with their imports, by the state of the import. An image that other"
+    " imports share stays for them, and counts again with the last of these.",
+    ("status",),
+)
 CLAIMED: Final = Family(
     "lading_claimed_imports_total",
     Kind.COUNTER,
@@ -183,7 +196,7 @@ BUILD: Final = Family(
 FAMILIES: Final[Sequence[Family]] = (
     *(REQUESTS, REQUEST_SECONDS),
     *(IMPORTS, IMPORT_SECONDS, ISSUER_IMPORTS, PHASE_SECONDS, FETCHED_BYTES, STORED_BYTES),
-    *(QUEUE, OLDEST, CLAIMED),
+    *(QUEUE, OLDEST, CLAIMED, RETIRED, RETIRED_BYTES),
     *(PLACES_USED, PLACES_FREE, PLACES_WAITED_FOR),
     *(PLUGIN_CALLS, PLUGIN_SECONDS, STORE_SECONDS),
     *(DELIVERIES, DELIVERY_SECONDS),

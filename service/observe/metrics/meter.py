@@ -43,6 +43,14 @@ class Meter:
     def claimed(self, imports: int) -> None:
         """The worker has claimed so many imports."""
 
+    def retired(self, status: str, byte_size: int) -> None:
+        """Retention has removed an import.
+
+        Args:
+            status: the state that it was in.
+            byte_size: of the image that was deleted with it; 0 without one.
+        """
+
     def plugin_call(self, call: PluginCall) -> None:
         """A call of a plugin has ended."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ....plugins.host.record import Phase, PluginCall
-from ...models import Import
+from ...models import Import, Status
 from .families import (
     CLAIMED,
     DELIVERIES,
@@ -26,6 +26,8 @@ from .families import (
     REQUEST_SECONDS,
     REQUESTS,
     RESTARTS,
+    RETIRED,
+    RETIRED_BYTES,
     STORE_SECONDS,
     STORED_BYTES,
     Family,
@@ -43,6 +45,7 @@ NONE: Final = "none"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PHASES: Final = frozenset({"turn", "dns", "connect", "tls", "send", "head", "body", "detect", "save"})
 OUTCOMES: Final = ("delivered", "retried", "failed")
+FINAL: Final = tuple(status.value for status in Status if status.is_final)
 
 
 class Series:
@@ -109,6 +112,8 @@ class Recorder(Meter):
         self._fetched = Series(ledger, FETCHED_BYTES)
         self._stored = Series(ledger, STORED_BYTES)
         self._claimed = Series(ledger, CLAIMED)
+        self._retired = Series(ledger, RETIRED)
+        self._retired_bytes = Series(ledger, RETIRED_BYTES)
         self._plugin_calls = Series(ledger, PLUGIN_CALLS)
         self._plugin_seconds = Series(ledger, PLUGIN_SECONDS)
         self._store_seconds = Series(ledger, STORE_SECONDS)
@@ -120,6 +125,8 @@ class Recorder(Meter):
         # A counter that begins to exist with its first event hides that event from ``rate()``.
         for counter in (self._claimed, self._lines, self._restarts):
             counter.add((), 0.0)
+        for status in FINAL:
+            self.retired(status, 0, imports=0)
         for outcome in OUTCOMES:
             self._deliveries.add((outcome,), 0.0)
 
@@ -163,6 +170,11 @@ class Recorder(Meter):
     def claimed(self, imports: int) -> None:
         """See ``Meter.claimed``."""
         self._claimed.add((), imports)
+
+    def retired(self, status: str, byte_size: int, *, imports: int = 1) -> None:
+        """See ``Meter.retired``."""
+        self._retired.add((status,), imports)
+        self._retired_bytes.add((status,), byte_size)
 
     def plugin_call(self, call: PluginCall) -> None:
         """See ``Meter.plugin_call``."""

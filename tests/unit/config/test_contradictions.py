@@ -75,6 +75,8 @@ def test_a_worker_alone_reaches_no_memory_of_another_process(tmp_path: Path, opt
         ),
         ("documents.backend=mongo documents.mongo.timeout=30", "[documents.mongo] timeout: is not shorter than"),
         ("documents.mongo.timeout=30", ""),
+        ("retention.done=86400 retention.failed=86399", "[retention] failed: is shorter than [service] idempotency_"),
+        ("retention.done=86400 retention.images=delete", ""),
         ("worker.concurrency=4", ""),
         ("worker.concurrency=4 worker.per_issuer=4", ""),
         (

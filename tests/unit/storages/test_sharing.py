@@ -53,12 +53,19 @@ def import_deleted(name: str) -> Actor:
     return lambda world: world.delete_import(name)
 
 
+def import_retired(name: str) -> Actor:
+    return lambda world: world.retire(name)
+
+
+DELETIONS = [image_deleted, import_deleted, import_retired]
+
+
 def imported(name: str) -> Actor:
     return lambda world: world.import_same(name)
 
 
 @pytest.mark.parametrize("order", list(permutations("ABC")))
-@pytest.mark.parametrize("delete", [image_deleted, import_deleted])
+@pytest.mark.parametrize("delete", DELETIONS)
 @pytest.mark.parametrize("mirror", [None, "mirror"])
 def test_whichever_goes_first_the_bytes_go_with_the_last(
     order: tuple[str, ...], delete: Callable[[str], Actor], mirror: str | None
@@ -77,7 +84,7 @@ def test_whichever_goes_first_the_bytes_go_with_the_last(
     world.check_settled()
 
 
-@pytest.mark.parametrize("first", [image_deleted, import_deleted])
+@pytest.mark.parametrize("first", DELETIONS)
 @pytest.mark.parametrize("names", ["AB", "BC"])
 def test_two_are_deleted_at_once(first: Callable[[str], Actor], names: str) -> None:
     orders = 0
@@ -88,7 +95,7 @@ def test_two_are_deleted_at_once(first: Callable[[str], Actor], names: str) -> N
     assert orders >= 4
 
 
-@pytest.mark.parametrize("delete", [image_deleted, import_deleted])
+@pytest.mark.parametrize("delete", DELETIONS)
 def test_an_import_ends_while_what_it_shares_is_deleted(delete: Callable[[str], Actor]) -> None:
     ends = set()
     for world in every_order(about_to_share, [imported("C"), delete("A")]):
@@ -118,7 +125,7 @@ def test_an_import_ends_while_an_adopted_object_is_deleted() -> None:
         world.check_settled()
 
 
-@pytest.mark.parametrize("delete", [image_deleted, import_deleted])
+@pytest.mark.parametrize("delete", DELETIONS)
 @pytest.mark.parametrize("name", ["A", "B"])
 def test_a_deletion_that_dies_anywhere_is_completed(delete: Callable[[str], Actor], name: str) -> None:
     deaths = 0
@@ -234,7 +241,7 @@ def mirrored(world: World) -> Coroutine[Any, Any, None]:
 
 
 @pytest.mark.usefixtures("_without_threads")
-@pytest.mark.parametrize("delete", [image_deleted, import_deleted])
+@pytest.mark.parametrize("delete", DELETIONS)
 @pytest.mark.parametrize("copied", [moved, mirrored])
 def test_an_object_is_copied_while_it_is_adopted(copied: Actor, delete: Callable[[str], Actor]) -> None:
     ends = set()

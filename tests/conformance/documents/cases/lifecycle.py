@@ -60,6 +60,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "search.batch_counts": lambda store: store.search.batch_counts("batch"),
     "search.held_by": lambda store: store.search.held_by(["worker"]),
     "search.expired_waiting": lambda store: store.search.expired_waiting(BEGINNING.moment, 1),
+    "search.ended": lambda store: store.search.ended(Status.DONE, BEGINNING.moment, 1),
     "search.with_outbox": lambda store: store.search.with_outbox(1),
     "queue.summary": lambda store: store.queue.summary(Selection(Status.FAILED)),
     "queue.entries": lambda store: store.queue.entries(Selection(Status.QUEUED), 1),

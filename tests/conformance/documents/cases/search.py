@@ -291,3 +291,28 @@ class SearchCases(DocumentStoreCases):
             await store.announced(document.id, ["evt_1"])
             assert await store.search.with_outbox(10) == []
             assert await stored(store, document) == replace(document, outbox=())
+
+    @pytest.mark.parametrize("status", [Status.DONE, Status.FAILED, Status.CANCELLED])
+    @pytest.mark.gen_test
+    async def test_ended_imports_are_found_by_their_age_the_oldest_first(self, status: Status) -> None:
+        clock = SettableClock()
+        async with self.opened(clock) as store:
+            old = await add_in_turn(store, clock, *[{"status": status}] * 3)
+            same = [replace(old[2], id=f"{old[2].id[:-1]}{last}") for last in "\x01~"]  # of the same moment
+            await add_all(store, [one for one in same if one.id != old[2].id])
+            await add_in_turn(store, clock, *({"status": other} for other in Status if other is not status))
+            (deleted,) = await add_in_turn(store, clock, {"status": status})
+            await store.update(deleted.deleted(deleted.updated_at))
+            (young,) = await add_in_turn(store, clock, {"status": status})
+            expected = sorted([*old, *same], key=lambda one: (one.updated_at, one.id))
+            assert await store.search.ended(status, young.updated_at, 10) == expected
+            for limit in (1, 2, 3):
+                walked: list[Import] = []
+                after: Position | None = None
+                while page := await store.search.ended(status, young.updated_at, limit, after):
+                    assert len(page) <= limit
+                    walked += page
+                    after = Position(page[-1].updated_at, page[-1].id)
+                assert walked == expected
+            assert not await store.search.ended(status, old[0].updated_at, 10)
+            assert await store.search.ended(status, old[1].updated_at, 10, Position(young.updated_at, "")) == []

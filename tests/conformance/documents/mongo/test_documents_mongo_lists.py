@@ -110,3 +110,19 @@ async def test_what_is_rare_is_found_in_one_page_and_reads_nothing_often(
     assert sum(operation["docsExamined"] for operation in operations) == MANY // 2
     assert sum(operation["keysExamined"] for operation in operations) <= MANY + 2 * len(operations)
     assert MANY < MAX_EXAMINED
+
+
+@pytest.mark.gen_test
+async def test_old_imports_are_found_without_reading_younger_ones(
+    mongo_set: ReplicaSet, filled: MongoOptions, clock: SettableClock
+) -> None:
+    async with opened(filled, clock) as store:
+        before = clock.now() + timedelta(seconds=1)
+        with profiled(mongo_set, filled) as operations:
+            page = await store.search.ended(Status.DONE, before, PAGE)
+            after = Position(page[-1].updated_at, page[-1].id)
+            rest = await store.search.ended(Status.DONE, before, PAGE, after)
+    assert [one.id for one in (*page, *rest)] == [f"{DONE_EVERY * number:05}" for number in range(2 * PAGE)]
+    assert sum(operation["docsExamined"] for operation in operations) == 2 * PAGE
+    assert sum(operation["keysExamined"] for operation in operations) <= 2 * PAGE + 2
+    assert not any("hasSortStage" in operation for operation in operations)

@@ -42,6 +42,7 @@ IMAGE = {
 """As the first version wrote it."""
 
 
+ENDED = (Status.DONE, Status.FAILED, Status.CANCELLED)
 LAST = " + ".join(
     [
         *("SCAN CONSTANT ROW", "SCALAR SUBQUERY 1", "SEARCH one USING COVERING INDEX imports_sequence"),
@@ -285,6 +286,9 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
     await search.held_by(["worker"])
     await search.expired_waiting(clock.now(), 5)
     await search.with_outbox(5)
+    for status in ENDED:
+        await search.ended(status, clock.now(), 5)
+        await search.ended(status, clock.now(), 5, after)
     for status in OPEN:
         await store.queue.entries(Selection(status, issuer_id="issuer", since=clock.now()), 5)
     await records.get("kind", "id")
@@ -307,10 +311,11 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
         "SEARCH imports USING INDEX imports_running",
         "SEARCH imports USING INDEX imports_waiting",
         "SCAN imports USING INDEX imports_outbox",
+        *(f"SEARCH imports USING INDEX imports_{status}_at" for status in ENDED for _ in range(2)),
         "CO-ROUTINE + SCAN imports USING INDEX imports_queued + SCAN",
         "CO-ROUTINE + SCAN imports USING INDEX imports_running + SCAN",
         "CO-ROUTINE + SCAN imports USING INDEX imports_waiting + SCAN",
-        "CO-ROUTINE + SEARCH imports USING INDEX imports_failed + SCAN",
+        "CO-ROUTINE + SEARCH imports USING INDEX imports_failed_at + SCAN",
         "SEARCH records USING PRIMARY KEY",
         "SEARCH records USING INDEX records_owned",
         "SEARCH records USING INDEX records_due",

@@ -1,0 +1,206 @@
+"""Removes old imports, in small batches with pauses.
+
+Each import goes by the steps of a client's DELETE (``lading.service.images.removal``), so that an image that another
+import shares stays, and a step that is not completed is completed by the purger. Webhooks are not told: a million
+events would delay all others.
+
+One process at a time removes, under a lease in the documents. After a process was killed, another one begins anew with
+the oldest imports that are left.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from ...documents import DocumentStore, StoreUnavailable
+from ...documents.lease import Lease
+from ...errors.catalogue import ApiError
+from ...models import Import
+from ...models.clock import Clock
+from ...observe.metrics.meter import NO_METER, Meter
+from ...observe.outages import Outage
+from ...storages.routes import Storages
+from ..removal import Removal
+from .policy import Policy
+from .survey import too_old
+
+INTERVAL: Final = 60.0
+"""Seconds between two looks for old imports."""
+LEASE: Final = timedelta(seconds=60)
+RENEWED: Final = 15.0
+"""Seconds after which the lease is renewed."""
+BATCH: Final = 16
+"""Imports that are removed between two pauses."""
+CONCURRENCY: Final = 4
+REST: Final = 2.0
+"""A pause is so many times as long as the batch before it: the API has the database for itself most of the time."""
+LEAST_PAUSE: Final = 0.02
+"""Seconds."""
+FAILURES: Final = 3
+"""After so many failures in a row, a sweep ends, since the imports are not at fault."""
+TASK: Final = "retention"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Removed:
+    """What a sweep has removed.
+
+    Attributes:
+        imports: number of imports.
+        byte_size: of the images that were deleted with them.
+        failure: of the last import whose removal was begun and not completed; the purger completes it.
+        in_a_row: failures without a success in between.
+    """
+
+    imports: int = 0
+    byte_size: int = 0
+    failure: ApiError | None = None
+    in_a_row: int = 0
+
+
+class Retention:
+    """Removes what the policy says.
+
+    Args:
+        store: the documents.
+        storages: the images.
+        clock: the machine's.
+        rng: spreads the looks of several processes.
+        policy: which imports are too old.
+        meter: counts what is removed.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        storages: Storages,
+        clock: Clock,
+        rng: random.Random,
+        policy: Policy,
+        meter: Meter = NO_METER,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._rng = rng
+        self._policy = policy
+        self._meter = meter
+        self._removal = Removal(store, storages, clock)
+        self._lease = Lease(store, TASK, LEASE)
+
+    def take_over(self, policy: Policy) -> None:
+        """Follow another policy from the next import on."""
+        self._policy = policy
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        outage = Outage("the removal of old imports")
+        while True:
+            # First, so that processes that start together do not begin together.
+            await asyncio.sleep(INTERVAL * self._rng.uniform(0.5, 1.0))
+            try:
+                removed = await self.sweep() or Removed()
+                if removed.imports:
+                    log.info("removed old imports", imports=removed.imports, bytes=removed.byte_size)
+                if removed.failure is None:
+                    outage.worked()
+                else:
+                    outage.failed(str(removed.failure))
+            except StoreUnavailable as error:
+                outage.failed(str(error))
+            except Exception:
+                log.exception("removing old imports failed unexpectedly")
+
+    async def sweep(self, report: Callable[[Removed], None] = lambda _: None) -> Removed | None:
+        """Remove every import that is too old; None if another process is at it.
+
+        Args:
+            report: called after each batch.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        if not self._policy.statuses:
+            return Removed()
+        if not await self._lease.take():
+            return None
+        removed = Removed()
+        await self._remove_all(removed, report)
+        await self._lease.give_back()
+        return removed
+
+    async def _remove_all(self, removed: Removed, report: Callable[[Removed], None]) -> None:
+        renewed = time.monotonic()
+        async with aclosing(too_old(self._store, self._policy, self._clock.now(), BATCH)) as pages:
+            async for documents in pages:
+                began = time.monotonic()
+                await self._remove(documents, removed)
+                report(removed)
+                if removed.in_a_row >= FAILURES:
+                    return
+                took = time.monotonic() - began
+                await asyncio.sleep(max(LEAST_PAUSE, REST * took))
+                if time.monotonic() - renewed > RENEWED:
+                    renewed = time.monotonic()
+                    if not await self._lease.take():
+                        return
+
+    async def _remove(self, documents: Sequence[Import], removed: Removed) -> None:
+        rest = iter(documents)
+
+        async def work() -> None:
+            for document in rest:
+                if removed.in_a_row >= FAILURES:
+                    return
+                try:
+                    size = await self.retire(document)
+                except ApiError as error:
+                    if error.code == "write_conflict":  # others write it, or have removed it
+                        continue
+                    removed.failure = error
+                    # A storage that is not configured any more keeps its own images alone.
+                    removed.in_a_row += error.code != "image_elsewhere"
+                else:
+                    removed.in_a_row = 0
+                    if size is not None:
+                        removed.imports += 1
+                        removed.byte_size += size
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONCURRENCY):
+                group.create_task(work())
+
+    async def retire(self, document: Import) -> int | None:
+        """Remove an import; the bytes of its image that went, or None if it is not too old any more.
+
+        Raises:
+            ApiError: see ``Removal``.
+        """
+        policy = self._policy
+        if document.image is not None and document.image_deleted_at is None and not policy.keeps_images:
+            self._removal.check_places(document.image.places)  # before the first step, not between two steps
+
+        size = 0
+        own: Import | None = None
+
+        def retired(one: Import, now: datetime) -> Import:
+            nonlocal size, own
+            size = 0 if policy.keeps_images else one.stored_bytes
+            own = one.retired(now, keeps_image=policy.keeps_images)
+            return own
+
+        # It may have been retried or deleted since it was found.
+        after = await self._removal.write(document, lambda one: not policy.is_too_old(one, self._clock.now()), retired)
+        if after is not own:
+            return None
+        self._meter.retired(document.status.value, size)
+        await self._removal.settle(after)
+        return size
