@@ -14,6 +14,9 @@ from ..config import Components, Settings, SettingsError, load_all, load_setting
 from ..documents import DocumentStore, DuplicateId, StoreError
 from ..models.clock import SystemClock
 from ..models.issuers import MAX_ISSUER_ID, is_issuer_id
+from ..observe.audit.actions import Action
+from ..observe.audit.file import AuditUnwritable, audit_file
+from ..observe.audit.recording import Event, operator, recorded
 from ..runtime.wiring import opened_store
 
 Result = TypeVar("Result")
@@ -203,6 +206,36 @@ def no_issuer(settings: Settings, issuer_id: str) -> click.ClickException:
         f"the configuration or in {documents_place(settings)}" if keeps_documents(settings) else "the configuration"
     )
     return click.ClickException(f"no issuer {issuer_id!r} exists in {places}; see 'lading issuer list'")
+
+
+@contextmanager
+def audited_command(settings: Settings, action: Action, **of: str | None) -> Iterator[Event]:
+    """Record what the block does in the file of ``[audit]``, if there is one. Blocks.
+
+    Args:
+        settings: name the file.
+        action: what the block does.
+        of: ids of what is changed.
+
+    Raises:
+        ClickException: the file cannot be written; the block has not begun.
+    """
+    with audit_file_of(settings), recorded(action, operator(), **of) as event:
+        yield event
+
+
+@contextmanager
+def audit_file_of(settings: Settings) -> Iterator[None]:
+    """Within the block, events are written to the file of ``[audit]``, if there is one. Blocks.
+
+    Raises:
+        ClickException: the file cannot be written; the block has not begun.
+    """
+    try:
+        with audit_file(settings.audit.file, is_direct=True):
+            yield
+    except AuditUnwritable as error:
+        raise refused(SettingsError([settings.fault(str(error), "audit", "file")])) from error
 
 
 # --- output -----------------------------------------------------------------------------------------------------------

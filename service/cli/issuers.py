@@ -13,9 +13,11 @@ import click
 from ..documents import DocumentStore, DuplicateId
 from ..models.clock import Clock, SystemClock, parse_duration, shown, truncate_to_milliseconds
 from ..models.issuers import Algorithm, Issuer
+from ..observe.audit.actions import Action
 from ..secrets.keys import usable_key
 from .common import (
     InOrder,
+    audited_command,
     checked,
     config_option,
     documents_place,
@@ -95,7 +97,9 @@ def issuer_create(
     if issuer.id in settings.issuers:
         raise click.ClickException(f"the configuration already has the issuer {issuer.id!r}")
     try:
-        on_store(settings, lambda store: store.add_issuer(issuer))
+        of = {"issuer_id": issuer.id, "organization_id": issuer.organization_id}
+        with audited_command(settings, Action.ISSUER_CREATED, **of):
+            on_store(settings, lambda store: store.add_issuer(issuer))
     except DuplicateId as error:
         raise click.ClickException(f"the issuer {issuer.id!r} already exists") from error
     click.echo(f"id: {issuer.id}")
@@ -143,7 +147,8 @@ def issuer_rotate(
     keep_until = None if grace is None else now + grace
     if key in issuer.keys(now):
         raise click.ClickException(f"the issuer {issuer_id!r} already has this key")
-    on_store(settings, lambda store: store.rotate_issuer(issuer_id, key, keep_until))
+    with audited_command(settings, Action.ISSUER_ROTATED, issuer_id=issuer_id):
+        on_store(settings, lambda store: store.rotate_issuer(issuer_id, key, keep_until))
     click.echo(f"id: {issuer.id}")
     if is_new_secret:
         click.echo(f"secret: {key}")
@@ -200,8 +205,10 @@ def _set_enabled(config: Path | None, issuer_id: str, *, enabled: bool) -> None:
     settings = settings_from(config, os.environ)
     if issuer_id in settings.issuers:
         raise click.ClickException(f"the issuer {issuer_id!r} is in the configuration; set 'enabled' there")
-    if not on_store(settings, lambda store: store.set_issuer_enabled(issuer_id, enabled)):
-        raise no_issuer(settings, issuer_id)
+    action = Action.ISSUER_ENABLED if enabled else Action.ISSUER_DISABLED
+    with audited_command(settings, action, issuer_id=issuer_id):
+        if not on_store(settings, lambda store: store.set_issuer_enabled(issuer_id, enabled)):
+            raise no_issuer(settings, issuer_id)
     click.echo(f"{issuer_id} is {'enabled' if enabled else 'disabled'}")
 
 

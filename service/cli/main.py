@@ -20,6 +20,7 @@ from ..config.contradictions import refusals, refusals_of_worker, warnings
 from ..documents import StoreError
 from ..models.clock import SystemClock
 from ..observe import logs
+from ..observe.audit.file import AuditUnwritable, audit_file
 from ..observe.log_queue import queued_lines
 from ..runtime.checks import probe
 from ..runtime.descriptors import REMEDY, needed, raise_limit, say_if_short
@@ -239,12 +240,27 @@ class _Run:
             for warning in contradictions:
                 log.warning("limits contradict each other", reason=str(warning))
             try:
-                _run(run)
+                with _events_in_file(self.settings):
+                    _run(run)
             except click.ClickException as error:
                 if not is_json:
                     raise
                 log.critical("the process ends with an error", reason=error.message)
                 sys.exit(1)
+
+
+@contextmanager
+def _events_in_file(settings: Settings) -> Iterator[None]:
+    """Within the block, a thread writes audit events to the file of ``[audit]``, if there is one.
+
+    Raises:
+        ClickException: the file cannot be written.
+    """
+    try:
+        with audit_file(settings.audit.file):
+            yield
+    except AuditUnwritable as error:
+        raise refused(SettingsError([settings.fault(str(error), "audit", "file")])) from error
 
 
 def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -15,8 +15,9 @@ from ..images.retention.policy import Policy
 from ..images.retention.removing import Removed, Retention
 from ..images.retention.survey import Survey, as_json, survey
 from ..models.clock import SystemClock
+from ..observe.audit.recording import operator
 from ..storages.routes import Storages
-from .common import InOrder, config_option, table
+from .common import InOrder, audit_file_of, config_option, table
 from .queue.scope import age, name
 from .storage.scope import loaded, on_storages
 
@@ -67,7 +68,8 @@ def run_command(config: Path | None) -> None:
 
     async def run(store: DocumentStore, storages: Storages) -> None:
         clock = SystemClock()
-        retention = Retention(store, storages, clock, random.SystemRandom(), Policy.of(settings.retention))
+        policy = Policy.of(settings.retention)
+        retention = Retention(store, storages, clock, random.SystemRandom(), policy, actor=operator())
         told = 0
 
         def report(removed: Removed) -> None:
@@ -85,7 +87,8 @@ def run_command(config: Path | None) -> None:
             click.echo(f"the last failure: {removed.failure}", err=True)
             sys.exit(1)
 
-    on_storages(settings, components, run)
+    with audit_file_of(settings):
+        on_storages(settings, components, run)
 
 
 async def _prepare(storages: Storages) -> None:

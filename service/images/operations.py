@@ -25,6 +25,8 @@ from ..limits.places import Places
 from ..models import MAX_ID_LENGTH, Image, Import
 from ..models.clock import Clock
 from ..models.grants import Grant
+from ..observe.audit.actions import Action
+from ..observe.audit.recording import audited
 from ..storages.routes import Storages
 from ..storages.sharing import image_of
 from ..webhooks.outbox import Outbox
@@ -177,6 +179,7 @@ class Images:
         log.error("no storage holds an image as it was imported", import_id=found.document.id, tried=tried)
         raise ApiError("image_lost", internal=f"it is not in {', '.join(tried)}")
 
+    @audited(Action.IMAGE_DELETED, "image_id")
     async def delete(self, grant: Grant, image_id: str) -> Import:
         """Delete an image. Idempotent.
 

@@ -14,6 +14,8 @@ from ..models import Import, Status
 from ..models.clock import Clock
 from ..models.grants import Grant
 from ..models.redaction import has_secrets
+from ..observe.audit.actions import Action
+from ..observe.audit.recording import audited
 from ..webhooks.outbox import Outbox
 from ..work.backlog import Backlog
 from ..work.changes import Changes
@@ -161,6 +163,7 @@ class Actions:
             document = await self._find(grant, import_id, "image_upload")
         return await self.lives.retry(document)
 
+    @audited(Action.IMPORT_DELETED, "import_id")
     async def delete(self, grant: Grant, import_id: str) -> bool:
         """Delete an import with its image. When this returns, nobody can read it any more.
 

@@ -72,6 +72,12 @@ class Narrowing:
         """With an age that begins now."""
         return cls(issuer_id, host, code, None if within is None else SystemClock().now() - within)
 
+    @property
+    def object(self) -> dict[str, str | None]:
+        """The same for the audit log."""
+        since = None if self.since is None else self.since.isoformat(timespec="seconds")
+        return {"issuer_id": self.issuer_id, "host": self.host, "code": self.code, "since": since}
+
     def selection(self, status: Status) -> Selection:
         """The same for the imports of one state."""
         return Selection(status, self.issuer_id, self.host, self.code, self.since)

@@ -44,6 +44,7 @@ class Grant:
         token: the token as sent; a credential until it expires, so it has no repr.
         admin: whether the token allows everything in the organisation.
         abilities: by album, the names of the granted abilities.
+        subject: who the token was made for, as its ``sub`` says; data from the signer, for the audit log.
         expires_at: when the token expires, in seconds since the epoch; None for never.
     """
 
@@ -53,6 +54,7 @@ class Grant:
     admin: bool = False
     abilities: Mapping[str, frozenset[str]] = field(default_factory=dict)
     expires_at: float | None = field(default=None, compare=False)
+    subject: str | None = None
 
     def allows(self, ability: str, album_id: str | None) -> bool:
         """Whether the ability is granted in the album; for None, whether it is granted in any album."""

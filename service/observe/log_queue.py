@@ -54,7 +54,7 @@ class _Queued(QueueHandler):
 
     queue: "Queue[logging.LogRecord]"
 
-    def __init__(self, formatter: logging.Formatter | None, lines: _Lines, max_lines: int) -> None:
+    def __init__(self, formatter: logging.Formatter | None, lines: logging.Handler, max_lines: int) -> None:
         super().__init__(Queue(max_lines))
         self.setFormatter(formatter)
         self.lines = lines
@@ -102,8 +102,38 @@ class _Writer(QueueListener):
 
 
 def dropped_lines() -> int:
-    """The number of lines that this process has dropped so far."""
-    return sum(handler.dropped_ever for handler in logging.getLogger().handlers if isinstance(handler, _Queued))
+    """The number of lines that this process has dropped so far, of the log and of files beside it."""
+    handlers = {one for logger in (logging.getLogger(), *_loggers) for one in logger.handlers}
+    return sum(handler.dropped_ever for handler in handlers if isinstance(handler, _Queued))
+
+
+_loggers: set[logging.Logger] = set()
+"""Those that ``writing_in_a_thread`` has given a handler."""
+
+
+@contextmanager
+def writing_in_a_thread(
+    logger: logging.Logger, lines: logging.Handler, formatter: logging.Formatter, max_lines: int
+) -> Iterator[None]:
+    """Within the block, the logger's lines go to a handler that may block, too. Afterwards what waits has been written,
+    if that takes no longer than ``LAST_CHANCE``.
+
+    Args:
+        logger: whose lines.
+        lines: gets records whose message is a formatted line.
+        formatter: makes the lines.
+        max_lines: that wait; more are dropped, and counted.
+    """
+    queued = _Queued(formatter, lines, max_lines)
+    writer = _Writer(queued)
+    logger.addHandler(queued)
+    _loggers.add(logger)
+    writer.start()
+    try:
+        yield
+    finally:
+        logger.removeHandler(queued)
+        writer.finish()
 
 
 @contextmanager

@@ -20,7 +20,12 @@ _SHARED: tuple[Processor, ...] = (
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
-
+STEPS: Final[tuple[Processor, ...]] = (
+    structlog.stdlib.filter_by_level,
+    *_SHARED,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+)
+"""From an event to a record of the standard library's logging."""
 
 _LIBRARIES_OF_CLOUDS: Final = (
     "azure",
@@ -48,26 +53,13 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
         whether the lines are JSON.
     """
     json = log_format == "json" or (log_format == "auto" and not stream.isatty())
-    rendering: tuple[Processor, ...] = (
-        (
-            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(),
-        )
-        if json
-        else (
-            _escape,
-            structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_write_traceback),
-        )
-    )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _drop_none,
-                *rendering,
-            ],
+        json_formatter()
+        if json
+        else _formatter(
+            _escape,
+            structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_write_traceback),
         )
     )
     root = logging.getLogger()
@@ -84,16 +76,27 @@ def configure(level: str, log_format: Literal["auto", "console", "json"], stream
     for library in _LIBRARIES_OF_CLOUDS:
         logging.getLogger(library).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_SHARED,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=STEPS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
     return json
+
+
+def json_formatter() -> logging.Formatter:
+    """Formats records as JSON."""
+    return _formatter(
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+        structlog.processors.JSONRenderer(),
+    )
+
+
+def _formatter(*rendering: Processor) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_none, *rendering],
+    )
 
 
 def log_uncaught(caught: threading.ExceptHookArgs) -> None:

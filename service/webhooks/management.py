@@ -17,6 +17,8 @@ from ..errors.database import contended, told_as_outage
 from ..models import MAX_ID_LENGTH
 from ..models.clock import Clock, truncate_to_milliseconds
 from ..models.grants import Grant
+from ..observe.audit.actions import Action
+from ..observe.audit.recording import audited
 from ..secrets.vault import SecretsUnreadable, Vault
 from .delivery.post import Posting
 from .directory import EndpointDirectory
@@ -46,6 +48,7 @@ class Endpoints:
     clock: Clock
     limit: int
 
+    @audited(Action.WEBHOOK_CREATED, "endpoint_id", made=lambda answer: answer[0].id)
     async def create(self, grant: Grant, wishes: Wishes) -> tuple[Endpoint, str]:
         """Create an endpoint, and return its secret, which is not shown again.
 
@@ -100,6 +103,7 @@ class Endpoints:
             raise ApiError("not_found")
         return Endpoint.of(record)
 
+    @audited(Action.WEBHOOK_CHANGED, "endpoint_id")
     async def change(self, grant: Grant, endpoint_id: str, wishes: Wishes) -> Endpoint:
         """Change the requested attributes. An endpoint that is enabled again has no ``disabled_reason`` any more.
 
@@ -122,6 +126,7 @@ class Endpoints:
 
         return await self._write(grant, endpoint_id, changed)
 
+    @audited(Action.WEBHOOK_ROTATED, "endpoint_id")
     async def rotate(self, grant: Grant, endpoint_id: str) -> tuple[Endpoint, str]:
         """Rotate its secret; the present one also signs for a day. The new secret is not shown again."""
         secret = ""
@@ -134,6 +139,7 @@ class Endpoints:
 
         return await self._write(grant, endpoint_id, changed), secret
 
+    @audited(Action.WEBHOOK_DELETED, "endpoint_id")
     async def delete(self, grant: Grant, endpoint_id: str) -> None:
         """Delete it. Its pending deliveries end."""
         await self.get(grant, endpoint_id)
@@ -170,6 +176,7 @@ class Endpoints:
                 return self._opened(await self.store.records.get(SECRET, record_id) or record)
         return signing
 
+    @audited(Action.SECRET_ROTATED)
     async def rotate_secret(self, grant: Grant) -> Signing:
         """Rotate it, as ``rotate`` does an endpoint's."""
         check_ability(grant)

@@ -97,6 +97,7 @@ class Authenticator:
             admin=claims.get("admin") is True,
             abilities=_abilities(claims),
             expires_at=times.get("exp"),
+            subject=_subject(claims),
         )
         return VerifiedToken(issuer, issuer.keys(now), times, grant)
 
@@ -109,6 +110,12 @@ class Authenticator:
             raise Unauthorized(Reason.EXPIRED)
         if "nbf" in times and now + self._leeway < times["nbf"]:
             raise Unauthorized(Reason.NOT_YET_VALID)
+
+
+def _subject(claims: Mapping[str, Any]) -> str | None:
+    """RFC 7519 section 4.1.2; some signers name the user in ``user``."""
+    found = claims.get("sub", claims.get("user"))
+    return found if isinstance(found, str) and found else None
 
 
 def _decode(segment: str) -> bytes:

@@ -14,6 +14,7 @@ from ...errors.database import told_as_outage
 from ...errors.params import ParamsError
 from ...models.grants import Grant, Unauthorized
 from ...models.representation import encode
+from ...observe.audit.recording import request_id as audited_request_id
 from ..resources import Common
 from .client_address import client_address
 from .headers import FIXED, WireHeaders, http_date
@@ -168,6 +169,7 @@ class AnsweringHandler(RequestHandler):
         with told_as_outage():
             self.grant = await self.common.authenticator.authenticate(values[0] if len(values) == 1 else None)
         act_for(self.grant.issuer_id)
+        audited_request_id.set(self.request_id)
         self.set_header("X-token", self.grant.token)
         self.log_fields["issuer_id"] = self.grant.issuer_id
         return self.grant

@@ -10,13 +10,16 @@ import click
 
 from ...documents.queue import Entry
 from ...imports.bulk import MOST, Act, Narrowing, Tally
+from ...observe.audit.actions import Action
 from ..common import config_option
-from .scope import Command, code_option, host_option, issuer_option, on_queue, since_option
+from .scope import Command, audited_queue, code_option, host_option, issuer_option, on_queue, since_option
 
 REPORT_EVERY: Final = 1000
 MEANWHILE: Final = frozenset({"not_retryable", "not_cancellable", "not_found"})
 """Refusals of imports that somebody else was quicker to change, which is no failure of the command."""
 _DONE: Final = {Act.RETRY: "retried", Act.CANCEL: "cancelled"}
+
+_ACTIONS: Final = {Act.RETRY: Action.QUEUE_RETRIED, Act.CANCEL: Action.QUEUE_CANCELLED}
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -66,7 +69,9 @@ def _act(act: Act, config: Path | None, narrowing: Narrowing, yes: bool) -> None
     # The documents are closed meanwhile: nobody knows how long the answer takes.
     if not yes:
         click.confirm(f"{act.capitalize()} {_imports(len(chosen))}?", abort=True)
-    tally = on_queue(config, lambda bulk: bulk.run(act, chosen, _reporting(len(chosen))))
+    with audited_queue(config, _ACTIONS[act], **narrowing.object) as event:
+        tally = on_queue(config, lambda bulk: bulk.run(act, chosen, _reporting(len(chosen))))
+        event.facts["imports"] = tally.done
     click.echo(_summed_up(act, tally, len(chosen)))
     if tally.refused.keys() - MEANWHILE:
         sys.exit(1)

@@ -10,9 +10,10 @@ from ...documents.queue import Selection
 from ...imports.bulk import Bulk
 from ...models import Status
 from ...models.clock import SystemClock, truncate_to_milliseconds
+from ...observe.audit.actions import Action
 from ...work.orders.pauses import MOST, Pause, Pauses
 from ..common import config_option
-from .scope import Command, host_option, issuer_option, moment, on_queue
+from .scope import Command, audited_queue, host_option, issuer_option, moment, on_queue
 
 
 def _scope(command: Command) -> Command:
@@ -39,7 +40,8 @@ def pause_command(config: Path | None, issuer_id: str | None, host: str | None) 
         summary = await bulk.store.queue.summary(Selection(Status.QUEUED, issuer_id, host))
         return is_new, sum(group.count for group in summary.groups)
 
-    is_new, queued = on_queue(config, add)
+    with audited_queue(config, Action.QUEUE_PAUSED, issuer_id=issuer_id, host=host):
+        is_new, queued = on_queue(config, add)
     click.echo(f"paused{'' if is_new else ' already'}: {pause}; queued imports: {queued}")
 
 
@@ -57,7 +59,8 @@ def resume_command(config: Path | None, issuer_id: str | None, host: str | None)
         pauses = Pauses(bulk.store)
         return await pauses.lift(pause), await pauses.all()
 
-    was_paused, others = on_queue(config, lift)
+    with audited_queue(config, Action.QUEUE_RESUMED, issuer_id=issuer_id, host=host):
+        was_paused, others = on_queue(config, lift)
     click.echo(f"{'resumed' if was_paused else 'not paused'}: {pause}")
     for one in others:
         click.echo(f"still paused: {one} since {moment(one.since)}")

@@ -1,7 +1,8 @@
 """The common parts of the commands on the queue: the documents, the options that choose imports, and ages."""
 
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,13 +13,22 @@ from click.shell_completion import CompletionItem
 from ...errors.hints import HINTS
 from ...imports.bulk import Bulk, parse_host
 from ...models.clock import SystemClock, parse_duration
+from ...observe.audit.actions import Action
+from ...observe.audit.recording import Event
 from ...runtime.operating import open_bulk
-from ..common import check_kept, checked, parse_issuer_id, run_on_parts, settings_from
+from ..common import audited_command, check_kept, checked, parse_issuer_id, run_on_parts, settings_from
 
 Result = TypeVar("Result")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+@contextmanager
+def audited_queue(config: Path | None, action: Action, **of: str | None) -> Iterator[Event]:
+    """See ``audited_command``."""
+    with audited_command(settings_from(config, os.environ), action, **of) as event:
+        yield event
 
 
 def on_queue(config: Path | None, use: Callable[[Bulk], Coroutine[Any, Any, Result]]) -> Result:

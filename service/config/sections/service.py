@@ -34,6 +34,7 @@ from ..fields import (
 )
 from ..ini import Sections
 from .admin import AdminSettings
+from .audit import AuditSettings
 from .documents import DocumentsSettings, MongoSettings, SqliteSettings
 from .retention import RetentionSettings
 from .storage import ImagesSettings, StorageSettings
@@ -225,6 +226,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "webhooks": WebhooksSettings,
         "retention": RetentionSettings,
         "admin": AdminSettings,
+        "audit": AuditSettings,
     }
 )
 """The sections that exist once, by name."""
@@ -241,7 +243,7 @@ class Settings:
 
     Attributes:
         service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads, batches,
-            events, webhooks, retention, admin: the section of that name.
+            events, webhooks, retention, admin, audit: the section of that name.
         issuers: by id, the issuers of the configuration itself.
         plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
             secrets: no repr.
@@ -266,6 +268,7 @@ class Settings:
     webhooks: WebhooksSettings = field(default_factory=WebhooksSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     plugin_sections: Sections = field(default_factory=dict, repr=False)
     places: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
 

@@ -11,7 +11,7 @@ the oldest imports that are left.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +24,8 @@ from ...documents.lease import Lease
 from ...errors.catalogue import ApiError
 from ...models import Import
 from ...models.clock import Clock
+from ...observe.audit.actions import Action
+from ...observe.audit.recording import SERVICE, recorded
 from ...observe.metrics.meter import NO_METER, Meter
 from ...observe.outages import Outage
 from ...storages.routes import Storages
@@ -77,6 +79,7 @@ class Retention:
         rng: spreads the looks of several processes.
         policy: which imports are too old.
         meter: counts what is removed.
+        actor: in the audit log.
     """
 
     def __init__(
@@ -87,12 +90,14 @@ class Retention:
         rng: random.Random,
         policy: Policy,
         meter: Meter = NO_METER,
+        actor: Mapping[str, str] = SERVICE,
     ) -> None:
         self._store = store
         self._clock = clock
         self._rng = rng
         self._policy = policy
         self._meter = meter
+        self._actor = actor
         self._removal = Removal(store, storages, clock)
         self._lease = Lease(store, TASK, LEASE)
 
@@ -108,8 +113,6 @@ class Retention:
             await asyncio.sleep(INTERVAL * self._rng.uniform(0.5, 1.0))
             try:
                 removed = await self.sweep() or Removed()
-                if removed.imports:
-                    log.info("removed old imports", imports=removed.imports, bytes=removed.byte_size)
                 if removed.failure is None:
                     outage.worked()
                 else:
@@ -133,7 +136,12 @@ class Retention:
         if not await self._lease.take():
             return None
         removed = Removed()
-        await self._remove_all(removed, report)
+        with recorded(Action.RETENTION_RUN, self._actor) as event:
+            try:
+                await self._remove_all(removed, report)
+            finally:
+                event.facts = {"imports": removed.imports, "bytes": removed.byte_size}
+                event.is_void = not removed.imports
         await self._lease.give_back()
         return removed
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from tests.docs.generate.audit import events
 from tests.docs.generate.configuration import options
 from tests.docs.generate.kit import cases
 from tests.docs.generate.marks import filled
@@ -12,6 +13,7 @@ from tests.docs.generate.metrics import families
 ROOT: Final = Path(__file__).parents[3]
 REFERENCE: Final = ROOT / "docs" / "reference"
 PARTS: Final[Mapping[Path, Mapping[str, Callable[[], str]]]] = {
+    REFERENCE / "audit.md": {"events": events},
     REFERENCE / "configuration.md": {"options": options},
     REFERENCE / "kit.md": {"cases": cases},
     REFERENCE / "metrics.md": {"metrics": families},
