@@ -225,14 +225,14 @@ def audited_command(settings: Settings, action: Action, **of: str | None) -> Ite
 
 
 @contextmanager
-def audit_file_of(settings: Settings) -> Iterator[None]:
-    """Within the block, events are written to the file of ``[audit]``, if there is one. Blocks.
+def audit_file_of(settings: Settings, *, is_direct: bool = True) -> Iterator[None]:
+    """See ``audit_file``, with the file of ``[audit]``. Blocks.
 
     Raises:
         ClickException: the file cannot be written; the block has not begun.
     """
     try:
-        with audit_file(settings.audit.file, is_direct=True):
+        with audit_file(settings.audit.file, is_direct=is_direct):
             yield
     except AuditUnwritable as error:
         raise refused(SettingsError([settings.fault(str(error), "audit", "file")])) from error

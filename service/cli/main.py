@@ -20,7 +20,6 @@ from ..config.contradictions import refusals, refusals_of_worker, warnings
 from ..documents import StoreError
 from ..models.clock import SystemClock
 from ..observe import logs
-from ..observe.audit.file import AuditUnwritable, audit_file
 from ..observe.log_queue import queued_lines
 from ..runtime.checks import probe
 from ..runtime.descriptors import REMEDY, needed, raise_limit, say_if_short
@@ -29,7 +28,15 @@ from ..runtime.signals.handlers import Wishes, obeying
 from ..runtime.signals.reloading import Reloading
 from ..runtime.supervision.child import inherited_share, serve_as_child
 from ..runtime.supervision.supervisor import StartRefused, supervise
-from .common import InOrder, config_option, documents_place, everything_from, interrupted_by_sigterm, refused
+from .common import (
+    InOrder,
+    audit_file_of,
+    config_option,
+    documents_place,
+    everything_from,
+    interrupted_by_sigterm,
+    refused,
+)
 from .config import config_command
 from .demo.run import DemoFailed, run_demo
 from .fetch.command import fetch_group
@@ -37,12 +44,12 @@ from .issuers import issuer_group
 from .plugins.command import plugins_group
 from .queue.command import queue_group
 from .queue.workers import workers_group
-from .retention import retention_group
 from .storage.command import storage_group
 from .tokens import token_command
 from .upkeep.backup import backup_command
 from .upkeep.migrate import migrate_command
 from .upkeep.restore import restore_command
+from .upkeep.retention import retention_group
 
 log = structlog.get_logger(__name__)
 
@@ -240,27 +247,13 @@ class _Run:
             for warning in contradictions:
                 log.warning("limits contradict each other", reason=str(warning))
             try:
-                with _events_in_file(self.settings):
+                with audit_file_of(self.settings, is_direct=False):
                     _run(run)
             except click.ClickException as error:
                 if not is_json:
                     raise
                 log.critical("the process ends with an error", reason=error.message)
                 sys.exit(1)
-
-
-@contextmanager
-def _events_in_file(settings: Settings) -> Iterator[None]:
-    """Within the block, a thread writes audit events to the file of ``[audit]``, if there is one.
-
-    Raises:
-        ClickException: the file cannot be written.
-    """
-    try:
-        with audit_file(settings.audit.file):
-            yield
-    except AuditUnwritable as error:
-        raise refused(SettingsError([settings.fault(str(error), "audit", "file")])) from error
 
 
 def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -8,18 +8,18 @@ from typing import Final
 
 import click
 
-from ...plugins.errors import PluginError
-from ..config import Settings
-from ..documents import DocumentStore
-from ..images.retention.policy import Policy
-from ..images.retention.removing import Removed, Retention
-from ..images.retention.survey import Survey, as_json, survey
-from ..models.clock import SystemClock
-from ..observe.audit.recording import operator
-from ..storages.routes import Storages
-from .common import InOrder, audit_file_of, config_option, table
-from .queue.scope import age, name
-from .storage.scope import loaded, on_storages
+from ....plugins.errors import PluginError
+from ...config import Settings
+from ...documents import DocumentStore
+from ...images.retention.policy import Policy
+from ...images.retention.removing import Removed, Retention
+from ...images.retention.survey import Survey, as_json, survey
+from ...models.clock import SystemClock
+from ...observe.audit.recording import operator
+from ...storages.routes import Storages
+from ..common import InOrder, audit_file_of, config_option, table
+from ..queue.scope import age, name
+from ..storage.scope import loaded, on_storages
 
 REPORT_EVERY: Final = 1000
 """Imports."""
