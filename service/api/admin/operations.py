@@ -12,6 +12,7 @@ There are no tokens, so a browser of somebody who reaches the listener must be o
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -28,6 +29,8 @@ from ...imports.fleet import fleet
 from ...imports.overview import failures, overview
 from ...models import Status
 from ...models.clock import Clock, truncate_to_milliseconds
+from ...observe.audit.actions import Action
+from ...observe.audit.recording import Event, asking_operator, recorded
 from ...work.orders.crew import Crew, Member, UnknownWorker
 from ...work.orders.pauses import MOST, Pause, Pauses
 from ..params import ParamLimits, Params, parse_json, parse_query
@@ -114,6 +117,10 @@ class OperationHandler(AdminHandler):
             raise ApiError.of(error.code, error.status, error.detail, parameter=error.parameter) from error
         return read(params, known)
 
+    def recorded(self, action: Action, **of: str | None) -> AbstractContextManager[Event]:
+        """See ``recorded``, of which whoever asks is the actor."""
+        return recorded(action, asking_operator(self.request.remote_ip or ""), **of)
+
     def narrowing(self, wish: Mapping[str, Any], default: timedelta | None = None) -> Narrowing:
         """Which imports are meant."""
         return Narrowing.of(wish.get(ISSUER), wish.get(HOST), wish.get(CODE), wish.get(SINCE, default))
@@ -152,6 +159,7 @@ class ActHandler(OperationHandler):
     """Base of what acts on many imports."""
 
     act: ClassVar[Act]
+    action: ClassVar[Action]
 
     async def post(self) -> None:
         """200: how many imports were found, written and refused."""
@@ -166,7 +174,9 @@ class ActHandler(OperationHandler):
             if wish.get(DRY_RUN, False):
                 self.answer(HTTPStatus.OK, found)
                 return
-            tally = await bulk.run(self.act, chosen, lambda _: None)
+            with self.recorded(self.action, **narrowing.object) as event:
+                tally = await bulk.run(self.act, chosen, lambda _: None)
+                event.facts["imports"] = tally.done
         left = len(chosen) - tally.done - sum(tally.refused.values())
         self.answer(HTTPStatus.OK, {**found, "done": tally.done, "refused": tally.refused, "left": left})
 
@@ -175,12 +185,14 @@ class RetryHandler(ActHandler):
     """Retry failed imports."""
 
     act = Act.RETRY
+    action = Action.QUEUE_RETRIED
 
 
 class CancelHandler(ActHandler):
     """Cancel imports that are queued, running or waiting."""
 
     act = Act.CANCEL
+    action = Action.QUEUE_CANCELLED
 
 
 class _OnPauses(OperationHandler):
@@ -219,7 +231,8 @@ class PauseHandler(_OnPauses):
     async def post(self) -> None:
         """200: every pause, and whether this one is new."""
         pause, now = self.pause(), truncate_to_milliseconds(self.resource.clock.now())
-        with told_as_outage():
+        of = {"issuer_id": pause.issuer_id, "host": pause.host}
+        with self.recorded(Action.QUEUE_PAUSED, **of), told_as_outage():
             try:
                 is_new = await Pauses(self.resource.bulk.store).add(pause, now)
             except TooManyRecords as error:
@@ -233,7 +246,8 @@ class ResumeHandler(_OnPauses):
     async def post(self) -> None:
         """200: the pauses that remain, and whether there was this one."""
         pause = self.pause()
-        with told_as_outage():
+        of = {"issuer_id": pause.issuer_id, "host": pause.host}
+        with self.recorded(Action.QUEUE_RESUMED, **of), told_as_outage():
             was_paused = await Pauses(self.resource.bulk.store).lift(pause)
         await self.answer_pauses({"changed": was_paused})
 
@@ -252,11 +266,11 @@ class WorkersHandler(OperationHandler):
 class _OnWorker(OperationHandler):
     """Base of what is done to a worker."""
 
-    async def give(self, order: Callable[[Crew], Awaitable[Member]]) -> None:
+    async def give(self, action: Action, worker_id: str, order: Callable[[Crew], Awaitable[Member]]) -> None:
         """Finish with the state of the worker."""
         self.wish()
         crew = Crew(self.resource.bulk.store)
-        with told_as_outage():
+        with self.recorded(action, worker_id=worker_id), told_as_outage():
             try:
                 worker_id = (await order(crew)).identity.id
                 found = await crew.get(worker_id)
@@ -271,7 +285,7 @@ class DrainHandler(_OnWorker):
     async def post(self, worker_id: str) -> None:
         """200: the state of the worker."""
         now = truncate_to_milliseconds(self.resource.clock.now())
-        await self.give(lambda crew: crew.drain(worker_id, now))
+        await self.give(Action.WORKER_DRAINED, worker_id, lambda crew: crew.drain(worker_id, now))
 
 
 class ReleaseHandler(_OnWorker):
@@ -279,4 +293,4 @@ class ReleaseHandler(_OnWorker):
 
     async def post(self, worker_id: str) -> None:
         """200: the state of the worker."""
-        await self.give(lambda crew: crew.resume(worker_id))
+        await self.give(Action.WORKER_RESUMED, worker_id, lambda crew: crew.resume(worker_id))

@@ -14,9 +14,10 @@ import click
 from ...imports.bulk import Bulk
 from ...imports.fleet import Fleet, fleet
 from ...models.clock import SystemClock, parse_duration, truncate_to_milliseconds
+from ...observe.audit.actions import Action
 from ...work.orders.crew import Crew, Member, State, UnknownWorker
 from ..common import InOrder, checked, config_option, print_table
-from .scope import age, moment, name, on_queue
+from .scope import age, audited_queue, moment, name, on_queue
 
 Result = TypeVar("Result")
 
@@ -105,7 +106,8 @@ def drain_command(config: Path | None, worker_id: str, patience: timedelta | Non
         posts = (await fleet(bulk.store, SystemClock())).posts
         return before, sum(len(post.held) for post in posts if post.member.identity.id == worker_id)
 
-    before, held = _on_workers(config, drain)
+    with audited_queue(config, Action.WORKER_DRAINED, worker_id=worker_id):
+        before, held = _on_workers(config, drain)
     already = "" if before.state is State.WORKING else " already"
     click.echo(
         f"{'drained' if before.state is State.DRAINED else 'draining'}{already}: {_named(before)}; imports: {held}"
@@ -119,7 +121,8 @@ def drain_command(config: Path | None, worker_id: str, patience: timedelta | Non
 @click.argument("worker_id", metavar="ID")
 def resume_command(config: Path | None, worker_id: str) -> None:
     """Let a drained worker begin imports again."""
-    before = _on_workers(config, lambda bulk: Crew(bulk.store).resume(worker_id))
+    with audited_queue(config, Action.WORKER_RESUMED, worker_id=worker_id):
+        before = _on_workers(config, lambda bulk: Crew(bulk.store).resume(worker_id))
     click.echo(f"{'not drained' if before.state is State.WORKING else 'resumed'}: {_named(before)}")
 
 

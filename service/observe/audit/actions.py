@@ -25,6 +25,8 @@ class Action(StrEnum):
     QUEUE_CANCELLED = "queue.cancelled"
     QUEUE_PAUSED = "queue.paused"
     QUEUE_RESUMED = "queue.resumed"
+    WORKER_DRAINED = "worker.drained"
+    WORKER_RESUMED = "worker.resumed"
     RETENTION_RUN = "retention.run"
 
     @property
@@ -46,13 +48,15 @@ _HELP: Final[Mapping[Action, str]] = {
     Action.IMAGE_DELETED: "`DELETE` of an image. Object: `image_id`.",
     Action.IMPORT_DELETED: "`DELETE` of an import. Object: `import_id`.",
     Action.QUEUE_RETRIED: (
-        "`lading queue retry`. Object: the options `issuer_id`, `host`, `code`, `since`; `imports` were retried."
+        "`lading queue retry`, or as all of these commands below `/admin/`. Object: the options `issuer_id`, `host`, `code`, `since`; `imports` were retried."
     ),
     Action.QUEUE_CANCELLED: (
         "`lading queue cancel`. Object: the options `issuer_id`, `host`, `code`, `since`; `imports` were cancelled."
     ),
     Action.QUEUE_PAUSED: "`lading queue pause`. Object: `issuer_id` or `host`; neither for the whole queue.",
     Action.QUEUE_RESUMED: "`lading queue resume`. Object: as for `queue.paused`.",
+    Action.WORKER_DRAINED: "`lading workers drain`. Object: `worker_id`.",
+    Action.WORKER_RESUMED: "`lading workers resume`. Object: `worker_id`.",
     Action.RETENTION_RUN: (
         "Retention, by itself or by `lading retention run`, has removed imports: `imports` and `bytes` of images."
     ),

@@ -69,13 +69,18 @@ def operator() -> Mapping[str, str]:
     return {"kind": "operator", "user": user[:MAX_TEXT]}
 
 
+def asking_operator(address: str) -> Mapping[str, str]:
+    """The actor who asks the admin listener, which knows addresses and no names."""
+    return {"kind": "operator", "address": address[:MAX_TEXT]}
+
+
 @contextmanager
 def recorded(action: Action, actor: Mapping[str, str], **of: str | None) -> Iterator[Event]:
     """Record what the block does, when it ends, and whether it raised an error.
 
     Args:
         action: what the block does.
-        actor: see ``client``, ``operator`` and ``SERVICE``.
+        actor: see ``client``, ``operator``, ``asking_operator`` and ``SERVICE``.
         of: ids of what is changed.
     """
     event = Event(dict(of))
