@@ -48,7 +48,7 @@ _HELP: Final[Mapping[Action, str]] = {
     Action.IMAGE_DELETED: "`DELETE` of an image. Object: `image_id`.",
     Action.IMPORT_DELETED: "`DELETE` of an import. Object: `import_id`.",
     Action.QUEUE_RETRIED: (
-        "`lading queue retry`, or as all of these commands below `/admin/`. Object: the options `issuer_id`, `host`, `code`, `since`; `imports` were retried."
+        "`lading queue retry`. Object: the options `issuer_id`, `host`, `code`, `since`; `imports` were retried."
     ),
     Action.QUEUE_CANCELLED: (
         "`lading queue cancel`. Object: the options `issuer_id`, `host`, `code`, `since`; `imports` were cancelled."
