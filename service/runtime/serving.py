@@ -114,7 +114,7 @@ async def work(settings: Settings, components: Components, clock: Clock, wishes:
             identity = worker.presence.identity
             log.info("working", documents=settings.documents.backend, pid=identity.pid, worker=identity.id)
             await say_if_short(settings, components, parts.spools, receives=False)
-            for section in (ISSUER_PREFIX, "retention"):  # a worker sees no tokens, and removes no old imports
+            for section in (ISSUER_PREFIX, "retention"):
                 parts.reloadables.add(Section(section, _unused))
             async with _reloads(reloading, wishes, parts):
                 await wait_for_stop(wishes.stop, task, parts.opening.task)
@@ -188,9 +188,7 @@ async def running(
 
 
 def _resources(parts: Parts, worker: Worker | None) -> Resources:
-    if worker is None:
-        return make_resources(parts, lambda: None)
-    return make_resources(parts, worker.wake, worker.stop_import)
+    return make_resources(parts, worker.wake, worker.stop_import) if worker else make_resources(parts, lambda: None)
 
 
 async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
