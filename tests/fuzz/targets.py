@@ -151,6 +151,7 @@ class _Recorder:
     def __init__(self) -> None:
         self.heads: list[tuple[ResponseStartLine, HTTPHeaders]] = []
         self.body = b""
+        self.stream = SimpleNamespace()
 
     def write_headers(
         self, start_line: ResponseStartLine, headers: HTTPHeaders, chunk: bytes = b""

@@ -316,7 +316,7 @@ async def test_a_store_that_could_not_be_opened_is_opened_later(
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("code", "problem"),
-    [(18, "does not accept this user with this password"), (8000, "does not accept"), (13, "the role readWrite")],
+    [(18, "does not accept this user with this password"), (13, "the role readWrite")],
 )
 async def test_a_user_without_rights_is_refused(
     failing: Callable[..., None], mongo_options: MongoOptions, clock: SettableClock, code: int, problem: str
