@@ -62,13 +62,13 @@ def test_the_help_lists_the_commands_in_the_order_in_which_one_needs_them(tmp_pa
     printed = lading("--help", cwd=tmp_path)
     listed = re.findall(r"^  ([a-z]+)  ", printed.stdout.partition("Commands:")[2], flags=re.MULTILINE)
     first = ["demo", "serve", "worker", "check", "config", "plugins", "fetch", "issuer", "token", "storage"]
-    assert listed == [*first, "queue", "workers", "backup", "restore", "migrate"]
+    assert listed == [*first, "queue", "workers", "retention", "backup", "restore", "migrate"]
 
 
 def test_without_a_command_it_says_what_there_is(tmp_path: Path) -> None:
     printed = lading(cwd=tmp_path)
     assert printed.status == 2
-    assert "serve    Run the service." in printed.stderr
+    assert re.search(r"^  serve +Run the service\.$", printed.stderr, re.MULTILINE)
 
 
 # --- issuers and tokens -----------------------------------------------------------------------------------------------
