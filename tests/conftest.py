@@ -5,7 +5,7 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -29,10 +29,6 @@ os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
 if not LONG:
     asyncio.BaseEventLoop.get_debug = lambda self: False  # type: ignore[method-assign]
 
-# Thousands of tests are collected, and with them come hundreds of thousands of objects, which stay. Nobody looks for
-# garbage among them: not now, and no more later (see ``pytest_collection_finish``).
-gc.disable()
-
 MEMORY: Final = Path("/dev/shm")
 ROOM: Final = 4 << 30
 
@@ -49,6 +45,16 @@ settings.load_profile("lading")
 def pytest_xdist_auto_num_workers() -> int:
     """Two processes for each core: much of what tests do is to wait for other processes, and for time limits."""
     return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Do not look for garbage meanwhile: hundreds of thousands of objects come, and all of them stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -82,15 +88,12 @@ def _store(item: pytest.Item) -> str:
 
 
 def pytest_collection_finish() -> None:
-    """Have Hypothesis import its reader of regular expressions, which it does when one is first used, and let the
-    collector of garbage begin.
+    """Have Hypothesis import its reader of regular expressions, which it does when one is first used.
 
-    In the midst of a test, with other threads at work, that import has failed (SystemError: AST constructor recursion
-    depth mismatch).
+    In the midst of a test, with other threads at work, that has failed (SystemError: AST constructor recursion depth
+    mismatch).
     """
     st.from_regex(r"a").validate()
-    gc.freeze()
-    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
