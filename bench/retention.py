@@ -107,6 +107,8 @@ class Service:
     def sample(self, seconds: float) -> list[float]:
         """One POST after another for so long."""
         took = []
+        self._connection.close()  # it may have been idle for too long; the next request connects again
+        self.post()
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             took.append(self.post())
