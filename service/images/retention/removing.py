@@ -1,4 +1,4 @@
-"""Removes old imports, in small batches with pauses.
+"""Removes old imports, each followed by a pause.
 
 Each import goes by the steps of a client's DELETE (``lading.service.images.removal``), so that an image that another
 import shares stays, and a step that is not completed is completed by the purger. Webhooks are not told: a million
@@ -11,7 +11,7 @@ the oldest imports that are left.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,11 +39,12 @@ LEASE: Final = timedelta(seconds=60)
 RENEWED: Final = 15.0
 """Seconds after which the lease is renewed."""
 BATCH: Final = 16
-"""Imports that are removed between two pauses."""
-CONCURRENCY: Final = 4
+"""Imports that are read at once."""
 REST: Final = 2.0
-"""A pause is so many times as long as the batch before it: the API has the database for itself most of the time."""
-LEAST_PAUSE: Final = 0.02
+"""A pause is so many times as long as the removal before it. Imports go singly, each followed by a pause: a request
+waits for the write of one import at most, and the API has the database for itself most of the time.
+"""
+LEAST_PAUSE: Final = 0.005
 """Seconds."""
 FAILURES: Final = 3
 """After so many failures in a row, a sweep ends, since the imports are not at fault."""
@@ -149,42 +150,32 @@ class Retention:
         renewed = time.monotonic()
         async with aclosing(too_old(self._store, self._policy, self._clock.now(), BATCH)) as pages:
             async for documents in pages:
-                began = time.monotonic()
-                await self._remove(documents, removed)
+                for document in documents:
+                    began = time.monotonic()
+                    await self._remove(document, removed)
+                    if removed.in_a_row >= FAILURES:
+                        return
+                    await asyncio.sleep(max(LEAST_PAUSE, REST * (time.monotonic() - began)))
                 report(removed)
-                if removed.in_a_row >= FAILURES:
-                    return
-                took = time.monotonic() - began
-                await asyncio.sleep(max(LEAST_PAUSE, REST * took))
                 if time.monotonic() - renewed > RENEWED:
                     renewed = time.monotonic()
                     if not await self._lease.take():
                         return
 
-    async def _remove(self, documents: Sequence[Import], removed: Removed) -> None:
-        rest = iter(documents)
-
-        async def work() -> None:
-            for document in rest:
-                if removed.in_a_row >= FAILURES:
-                    return
-                try:
-                    size = await self.retire(document)
-                except ApiError as error:
-                    if error.code == "write_conflict":  # others write it, or have removed it
-                        continue
-                    removed.failure = error
-                    # A storage that is not configured any more keeps its own images alone.
-                    removed.in_a_row += error.code != "image_elsewhere"
-                else:
-                    removed.in_a_row = 0
-                    if size is not None:
-                        removed.imports += 1
-                        removed.byte_size += size
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(CONCURRENCY):
-                group.create_task(work())
+    async def _remove(self, document: Import, removed: Removed) -> None:
+        try:
+            size = await self.retire(document)
+        except ApiError as error:
+            if error.code == "write_conflict":  # others write it, or have removed it
+                return
+            removed.failure = error
+            # A storage that is not configured any more keeps its own images alone.
+            removed.in_a_row += error.code != "image_elsewhere"
+        else:
+            removed.in_a_row = 0
+            if size is not None:
+                removed.imports += 1
+                removed.byte_size += size
 
     async def retire(self, document: Import) -> int | None:
         """Remove an import; the bytes of its image that went, or None if it is not too old any more.
