@@ -156,11 +156,11 @@ class Retention:
                     if removed.in_a_row >= FAILURES:
                         return
                     await asyncio.sleep(max(LEAST_PAUSE, REST * (time.monotonic() - began)))
+                    if time.monotonic() - renewed > RENEWED:
+                        renewed = time.monotonic()
+                        if not await self._lease.take():
+                            return
                 report(removed)
-                if time.monotonic() - renewed > RENEWED:
-                    renewed = time.monotonic()
-                    if not await self._lease.take():
-                        return
 
     async def _remove(self, document: Import, removed: Removed) -> None:
         try:
