@@ -97,7 +97,7 @@ class Clients:
         """What was acknowledged is so, and what was refused is as it was."""
         for import_id in self.added:
             found = await self.ask("GET", f"/api/v1/imports/{import_id}")
-            assert found.code == (404 if import_id in self.deleted else 200), "acknowledged, and not so"
+            assert found.code == (404 if import_id in self.deleted else 200), ("acknowledged, and not so", found.body)
         for one in images:
             found = await self.ask("GET", f"/api/v1/images/{one['image_id']}/content")
             is_gone = one["image_id"] in self.images_deleted or one["id"] in self.deleted
