@@ -195,8 +195,7 @@ class Images:
         found = await self._find(grant, image_id)
         _check_ability(grant, "image_delete", found)
         document = found.document
-        if document.image_deleted_at is None and document.image is not None:
-            self.removal.check_places(document.image.places)  # before the first step, not between two steps
+        self.removal.check_image(document)
         return await self.purge(await self.removal.write(document, _is_image_deleted, Import.image_deleted))
 
     async def purge(self, document: Import) -> Import:

@@ -140,7 +140,10 @@ class Removal:
                 if await self.store.update(after):
                     self.outbox.written(document, after)
                     return after
-                document = await self.store.get(document.id) or document
+                found = await self.store.get(document.id)
+            if found is None:
+                break  # it does not come back
+            document = found
         raise contended()
 
     async def _without_image(self, document: Import) -> Import:
@@ -211,6 +214,11 @@ class Removal:
                 await self.storages.by_name[place].delete(key)
         except PluginError as error:
             raise unavailable(error) from error
+
+    def check_image(self, document: Import) -> None:
+        """Before the first step of a deletion, and not between two steps: see ``check_places``."""
+        if document.image is not None and document.image_deleted_at is None:
+            self.check_places(document.image.places)
 
     def check_places(self, places: tuple[str, ...]) -> None:
         """Refuse to begin if a storage is not configured.

@@ -59,7 +59,7 @@ def retention_group(context: click.Context, config: Path | None, dry_run: bool, 
 def run_command(config: Path | None) -> None:
     """Remove old imports now.
 
-    Removes them in small batches with pauses, so that services go on undisturbed. You can stop the command at any time
+    Removes them one by one with pauses, so that services go on undisturbed. You can stop the command at any time
     and run it again. Exit status 1 if images could not be deleted, which services try again, or if another process
     removes old imports at present.
     """

@@ -37,7 +37,7 @@ INTERVAL: Final = 60.0
 """Seconds between two looks for old imports."""
 LEASE: Final = timedelta(seconds=60)
 RENEWED: Final = 15.0
-"""Seconds after which the lease is renewed."""
+"""Seconds after which the lease is renewed, and the longest pause."""
 BATCH: Final = 16
 """Imports that are read at once."""
 REST: Final = 2.0
@@ -101,6 +101,7 @@ class Retention:
         self._actor = actor
         self._removal = Removal(store, storages, clock)
         self._lease = Lease(store, TASK, LEASE)
+        self._renewed = 0.0
 
     def take_over(self, policy: Policy) -> None:
         """Follow another policy from the next import on."""
@@ -127,14 +128,14 @@ class Retention:
         """Remove every import that is too old; None if another process is at it.
 
         Args:
-            report: called after each batch.
+            report: called after each page of imports, unless the sweep ends early with it.
 
         Raises:
             StoreUnavailable: the database does not answer.
         """
         if not self._policy.statuses:
             return Removed()
-        if not await self._lease.take():
+        if not await self._take_lease():
             return None
         removed = Removed()
         with recorded(Action.RETENTION_RUN, self._actor) as event:
@@ -147,20 +148,27 @@ class Retention:
         return removed
 
     async def _remove_all(self, removed: Removed, report: Callable[[Removed], None]) -> None:
-        renewed = time.monotonic()
+        began = time.monotonic()
         async with aclosing(too_old(self._store, self._policy, self._clock.now(), BATCH)) as pages:
             async for documents in pages:
-                for document in documents:
-                    began = time.monotonic()
-                    await self._remove(document, removed)
-                    if removed.in_a_row >= FAILURES:
+                for document in documents or (None,):  # to read a page of which none must go is work too
+                    if document is not None:
+                        await self._remove(document, removed)
+                    if removed.in_a_row >= FAILURES or not await self._may_go_on(began):
                         return
-                    await asyncio.sleep(max(LEAST_PAUSE, REST * (time.monotonic() - began)))
-                    if time.monotonic() - renewed > RENEWED:
-                        renewed = time.monotonic()
-                        if not await self._lease.take():
-                            return
+                    began = time.monotonic()
                 report(removed)
+
+    async def _may_go_on(self, began: float) -> bool:
+        """Rest after the work since ``began``; whether this process still holds the lease then."""
+        await asyncio.sleep(min(RENEWED, max(LEAST_PAUSE, REST * (time.monotonic() - began))))
+        if time.monotonic() - self._renewed > RENEWED:
+            return await self._take_lease()
+        return True
+
+    async def _take_lease(self) -> bool:
+        self._renewed = time.monotonic()
+        return await self._lease.take()
 
     async def _remove(self, document: Import, removed: Removed) -> None:
         try:
@@ -184,8 +192,8 @@ class Retention:
             ApiError: see ``Removal``.
         """
         policy = self._policy
-        if document.image is not None and document.image_deleted_at is None and not policy.keeps_images:
-            self._removal.check_places(document.image.places)  # before the first step, not between two steps
+        if not policy.keeps_images:
+            self._removal.check_image(document)
 
         size = 0
         own: Import | None = None

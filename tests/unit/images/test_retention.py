@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from lading.backends.guard.storage import GuardedStorage
 from lading.plugins.errors import StorageUnavailable
 from lading.service.config.sections.retention import RetentionSettings
 from lading.service.documents import StoreUnavailable
-from lading.service.documents.lease import Lease
+from lading.service.errors.catalogue import ApiError
 from lading.service.images.retention import removing
 from lading.service.images.retention.policy import FINAL, Policy
 from lading.service.images.retention.removing import FAILURES, LEASE, Retention
@@ -24,7 +24,7 @@ from lading.service.models import Image, Import, Status
 from lading.service.observe.metrics.meter import Meter
 from lading.service.storages.routes import Storages
 from tests.support.clock import SettableClock
-from tests.support.core import ScriptedStore
+from tests.support.core import ScriptedStore, opened_with
 from tests.support.images import noise, store_image
 from tests.support.orders import every_death, every_order, finish
 from tests.support.plugins.scripted import make_import
@@ -86,12 +86,7 @@ class Shop:
         return {one.id for one in self.store.imports}
 
 
-@asynccontextmanager
-async def opened() -> AsyncIterator[Shop]:
-    shop = Shop()
-    await shop.store.open()
-    yield shop
-    await shop.store.close()
+opened = partial(opened_with, Shop)
 
 
 # --- which imports ----------------------------------------------------------------------------------------------------
@@ -336,23 +331,27 @@ async def test_imports_go_singly_and_each_is_followed_by_a_pause(monkeypatch: py
         await shop.done(40)
         shop.clock.advance(2 * HOUR)
         monkeypatch.setattr(asyncio, "sleep", slept)
+        monkeypatch.setattr(removing, "RENEWED", 0.002)  # seconds: the lease is looked after too
+        rare = Policy({Status.DONE: 9 * HOUR}, [("rare-*", HOUR)])
+        assert await shop.sweep(rare) == 0
+        assert len(pauses) == 3, "one for each page that was read in vain"
         with capture_logs():
             await shop.retention().sweep(lambda removed: batches.append(removed.imports))
     assert batches == [16, 32, 40]
-    assert len(pauses) == 40
+    assert len(pauses) == 43
+    assert max(pauses) <= removing.RENEWED
 
 
 @pytest.mark.gen_test
-async def test_a_lease_belongs_to_one_and_ends_by_itself() -> None:
+async def test_an_import_that_somebody_else_has_removed_costs_no_patience() -> None:
     async with opened() as shop:
-        first, second = (Lease(shop.store, "task", LEASE) for _ in range(2))
-        assert [await first.take(), await second.take(), await first.take()] == [True, False, True]
-        shop.clock.advance(LEASE)
-        assert [await second.take(), await first.take()] == [True, False]
-        await first.give_back()
-        assert not await first.take(), "nobody gives back what another has"
-        await second.give_back()
-        assert await first.take()
+        (document,) = await shop.done()
+        shop.clock.advance(2 * HOUR)
+        assert await shop.sweep() == 1
+        before = shop.store.calls["get"]
+        with pytest.raises(ApiError, match="write_conflict"):
+            await shop.retention().retire(document)
+        assert shop.store.calls["get"] == before + 1, "it does not come back"
 
 
 # --- what would go ----------------------------------------------------------------------------------------------------
