@@ -27,6 +27,7 @@ from typing import Final
 from pymongo import MongoClient
 
 from bench.filling import fill_mongo, fill_sqlite, prepare
+from bench.lading import mongo
 from bench.service import service_process
 from lading.service.documents.mongo.connection import MongoOptions
 from lading.service.documents.mongo.store import MongoDocumentStore
@@ -57,11 +58,7 @@ def filled(backend: str, folder: Path, count: int, stack: contextlib.ExitStack) 
     uri = stack.enter_context(replica_set()).uri
     prepare(MongoDocumentStore(MongoOptions(uri, DATABASE), SystemClock()))
     fill_mongo(uri, DATABASE, count, until, all_done=True)
-    return {
-        "LADING_DOCUMENTS__BACKEND": "mongo",
-        "LADING_DOCUMENTS_MONGO__URI": uri,
-        "LADING_DOCUMENTS_MONGO__DATABASE": DATABASE,
-    }
+    return mongo(uri, DATABASE)
 
 
 class Service:

@@ -1,7 +1,7 @@
 """Makes the optional capabilities of a backend safe to call, through the guard around the same backend."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -83,12 +83,9 @@ class GuardedLister(SupportsListing):
         self._guard = guard
         self._lister = lister
 
-    async def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
+    def list_objects(self, prefix: str = "") -> AsyncGenerator[ListedObject, None]:
         """See ``SupportsListing.list_objects``."""
-        async with aclosing(_each(self._guard, lambda: self._lister.list_objects(prefix), ListedObject)) as objects:
-            async for listed in objects:
-                if is_key(listed.key):
-                    yield listed
+        return _each(self._guard, lambda: self._lister.list_objects(prefix), ListedObject)
 
 
 class GuardedUnfinished(SupportsUnfinishedSaves):
@@ -103,12 +100,9 @@ class GuardedUnfinished(SupportsUnfinishedSaves):
         self._guard = guard
         self._backend = backend
 
-    async def list_unfinished(self) -> AsyncGenerator[UnfinishedSave, None]:
+    def list_unfinished(self) -> AsyncGenerator[UnfinishedSave, None]:
         """See ``SupportsUnfinishedSaves.list_unfinished``."""
-        async with aclosing(_each(self._guard, self._backend.list_unfinished, UnfinishedSave)) as saves:
-            async for save in saves:
-                if is_key(save.key):
-                    yield save
+        return _each(self._guard, self._backend.list_unfinished, UnfinishedSave)
 
     async def end_unfinished(self, save: UnfinishedSave) -> None:
         """See ``SupportsUnfinishedSaves.end_unfinished``."""
@@ -118,7 +112,7 @@ class GuardedUnfinished(SupportsUnfinishedSaves):
 async def _each(
     guard: GuardedStorage, begin: Callable[[], AsyncIterator[_Listed]], kind: type[_Listed]
 ) -> AsyncGenerator[_Listed, None]:
-    """A listing of the backend, each item of which is a call of its own."""
+    """A listing of the backend, each item of which is a call of its own; without names that are no keys."""
     items: AsyncIterator[_Listed] | None = None
 
     async def following() -> _Listed | None:
@@ -132,7 +126,8 @@ async def _each(
 
     try:
         while (listed := await guard.call("list", following)) is not None:
-            yield listed
+            if is_key(listed.key):
+                yield listed
     finally:
         if isinstance(items, AsyncGenerator):
             with suppress(PluginError):

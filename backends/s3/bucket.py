@@ -9,9 +9,8 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import closing, suppress
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
-
-from botocore.exceptions import ClientError
 
 from ...plugins.capabilities import ListedObject, UnfinishedSave
 from ...plugins.contracts import ObjectMetadata
@@ -26,7 +25,7 @@ from ..cloud.bodies import BLOCK_SIZE
 from ..cloud.bucket import MIB, Bucket, Page, Piece, Upload
 from ..cloud.names import Names
 from .client import make_client
-from .errors import status_of, translated
+from .errors import answered, translated
 from .options import S3StorageOptions
 from .proving import CONDITION, PUT, Proven, abort, marker_of, prove
 from .uploading import S3Upload
@@ -69,7 +68,7 @@ class S3Bucket(Bucket):
         except ObjectExists as error:  # 412: the condition is not met
             raise ContentMismatch("the object was replaced while it was read") from error
         except StorageError as error:
-            if isinstance(error.__cause__, ClientError) and status_of(error.__cause__) == 416:  # noqa: PLR2004
+            if answered(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return self._outside(key)
             raise
 

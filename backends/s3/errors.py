@@ -136,6 +136,12 @@ def status_of(error: ClientError) -> int:
     return int(_metadata(error).get("HTTPStatusCode", 0))
 
 
+def answered(error: StorageError) -> int:
+    """The status of the answer behind an error that ``translated`` raised; 0 if there was none."""
+    cause = error.__cause__
+    return status_of(cause) if isinstance(cause, ClientError) else 0
+
+
 def code_of(error: ClientError) -> str:
     """The code in the answer's body; empty without a body, as in the answer to every HEAD request."""
     code = str(error.response.get("Error", {}).get("Code") or "")

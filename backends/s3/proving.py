@@ -14,7 +14,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from ...plugins.errors import ObjectExists, StorageDenied, StorageError
-from .errors import code_of, status_of
+from .errors import answered, code_of
 
 PUT: Final = "put_object"
 COMPLETE: Final = "complete_multipart_upload"
@@ -85,15 +85,13 @@ def abort(ask: Ask, place: Mapping[str, str]) -> None:
     try:
         ask("abort_multipart_upload", **place)
     except StorageError as error:
-        if _status(error) in (_NOT_ALLOWED, _NOT_IMPLEMENTED):
+        if answered(error) in (_NOT_ALLOWED, _NOT_IMPLEMENTED):
             raise StorageError(
                 "the server does not know AbortMultipartUpload, so that the parts of failed uploads would stay for "
                 "ever: use another server"
             ) from error
         cause = error.__cause__
-        if not (
-            isinstance(cause, ClientError) and (status_of(cause) == _NOT_FOUND or code_of(cause) == "NoSuchUpload")
-        ):
+        if answered(error) != _NOT_FOUND and not (isinstance(cause, ClientError) and code_of(cause) == "NoSuchUpload"):
             raise
 
 
@@ -104,7 +102,7 @@ def _refused(ask: Ask, method: str, **fields: Any) -> bool:
     except ObjectExists:
         return True
     except StorageError as error:
-        if _status(error) != _NOT_IMPLEMENTED:
+        if answered(error) != _NOT_IMPLEMENTED:
             raise
         ask(method, **fields)
     return False
@@ -135,8 +133,3 @@ def _completion(ask: Ask, name: str) -> tuple[bool, str]:
         raise
     abort(ask, place)
     return is_refused, str(part["ETag"])
-
-
-def _status(error: StorageError) -> int:
-    cause = error.__cause__
-    return status_of(cause) if isinstance(cause, ClientError) else 0

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from lading.backends.guard.storage import GuardedStorage
 from lading.backends.memory import MemoryStorage, MemoryStorageOptions
@@ -34,8 +34,28 @@ from lading.service.work.worker import Worker
 from tests.support.plugins.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import
 
 _Result = TypeVar("_Result")
+
+
+class HasStore(Protocol):
+    """A test's surroundings with a store of documents."""
+
+    store: MemoryDocumentStore
+
+
+_OnStore = TypeVar("_OnStore", bound=HasStore)
 Fault = Literal["before", "after"] | Exception | None
 """A call fails before it took effect, or after; or it raises something that no store should."""
+
+
+@asynccontextmanager
+async def opened_with(make: Callable[[], _OnStore]) -> AsyncIterator[_OnStore]:
+    """What is made, while its store is open."""
+    made = make()
+    await made.store.open()
+    try:
+        yield made
+    finally:
+        await made.store.close()
 
 
 class ScriptedStore(MemoryDocumentStore):

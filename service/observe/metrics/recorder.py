@@ -126,7 +126,8 @@ class Recorder(Meter):
         for counter in (self._claimed, self._lines, self._restarts):
             counter.add((), 0.0)
         for status in FINAL:
-            self.retired(status, 0, imports=0)
+            self._retired.add((status,), 0.0)
+            self._retired_bytes.add((status,), 0.0)
         for outcome in OUTCOMES:
             self._deliveries.add((outcome,), 0.0)
 
@@ -171,9 +172,9 @@ class Recorder(Meter):
         """See ``Meter.claimed``."""
         self._claimed.add((), imports)
 
-    def retired(self, status: str, byte_size: int, *, imports: int = 1) -> None:
+    def retired(self, status: str, byte_size: int) -> None:
         """See ``Meter.retired``."""
-        self._retired.add((status,), imports)
+        self._retired.add((status,))
         self._retired_bytes.add((status,), byte_size)
 
     def plugin_call(self, call: PluginCall) -> None:

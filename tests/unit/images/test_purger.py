@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from lading.service.models.issuers import Issuer
 from lading.service.storages.copies import once
 from lading.service.storages.routes import Storages
 from tests.support.clock import SettableClock
-from tests.support.core import ScriptedStore
+from tests.support.core import ScriptedStore, opened_with
 from tests.support.images import noise, store_image
 from tests.support.plugins.scripted import make_import, until
 from tests.support.plugins.storages import ScriptedStorage, failing
@@ -62,12 +61,7 @@ class Shop:
         return found.image_purged_at is not None and not await self.storage.exists(document.storage_key)
 
 
-@asynccontextmanager
-async def opened() -> AsyncIterator[Shop]:
-    shop = Shop()
-    await shop.store.open()
-    yield shop
-    await shop.store.close()
+opened = partial(opened_with, Shop)
 
 
 @pytest.mark.gen_test

@@ -1,9 +1,8 @@
 """Leases: when one is begun, retired, released, lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -12,7 +11,7 @@ from lading.plugins.testing.cancellation import CancelAt
 from lading.service.documents import StoreUnavailable
 from lading.service.work.leases import Leases
 from tests.support.clock import SettableClock
-from tests.support.core import Fault, ScriptedStore
+from tests.support.core import Fault, ScriptedStore, opened_with
 from tests.support.plugins.scripted import SECOND, make_import, until
 
 DURATION = 30 * SECOND
@@ -25,12 +24,7 @@ class Shop:
         self.leases = Leases(self.store, DURATION)
 
 
-@asynccontextmanager
-async def opened() -> AsyncIterator[Shop]:
-    shop = Shop()
-    await shop.store.open()
-    yield shop
-    await shop.store.close()
+opened = partial(opened_with, Shop)
 
 
 @pytest.mark.gen_test
