@@ -39,7 +39,8 @@ _Result = TypeVar("_Result")
 class HasStore(Protocol):
     """A test's surroundings with a store of documents."""
 
-    store: MemoryDocumentStore
+    @property
+    def store(self) -> MemoryDocumentStore: ...
 
 
 _OnStore = TypeVar("_OnStore", bound=HasStore)

@@ -348,10 +348,10 @@ async def test_an_import_that_somebody_else_has_removed_costs_no_patience() -> N
         (document,) = await shop.done()
         shop.clock.advance(2 * HOUR)
         assert await shop.sweep() == 1
-        before = shop.store.calls["get"]
+        before = shop.store.calls["update"]
         with pytest.raises(ApiError, match="write_conflict"):
             await shop.retention().retire(document)
-        assert shop.store.calls["get"] == before + 1, "it does not come back"
+        assert shop.store.calls["update"] == before + 1, "it does not come back"
 
 
 # --- what would go ----------------------------------------------------------------------------------------------------
