@@ -24,6 +24,7 @@ from ...documents import TooManyRecords
 from ...errors.catalogue import ApiError
 from ...errors.database import told_as_outage
 from ...errors.params import ParamsError
+from ...errors.queries import refuse_unknown
 from ...imports.bulk import Act, Bulk, Narrowing
 from ...imports.fleet import fleet
 from ...imports.overview import failures, overview
@@ -34,6 +35,7 @@ from ...observe.audit.recording import Event, asking_operator, recorded
 from ...work.orders.crew import Crew, Member, UnknownWorker
 from ...work.orders.pauses import MOST, Pause, Pauses
 from ..params import ParamLimits, Params, parse_json, parse_query
+from ..params.body import media_type_of
 from .handlers import AdminHandler
 from .parameters import CODE, DRY_RUN, HOST, ISSUER, LIMIT, NARROWING, SINCE, read
 from .parameters import MOST as MOST_TOLD
@@ -97,7 +99,7 @@ class OperationHandler(AdminHandler):
         if self.request.method == "POST":
             if "Origin" in headers:
                 raise ApiError("browser_refused")
-            if headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON_TYPE:
+            if media_type_of(headers.get("Content-Type", "")) != JSON_TYPE:
                 text = f"The Content-Type must be {JSON_TYPE}."
                 raise ApiError.of("unsupported_media_type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
 
@@ -108,11 +110,10 @@ class OperationHandler(AdminHandler):
             ApiError: they cannot be read, or one is unknown or invalid.
         """
         try:
-            params: Params = {}
-            if self.request.method != "POST":
-                params = parse_query(self.request.query, _LIMITS)
-            elif self.request.body:
-                params = parse_json(self.request.body, _LIMITS)
+            params: Params = parse_query(self.request.query, _LIMITS)
+            if self.request.method == "POST":
+                refuse_unknown(params, (), "the query string of a POST")
+                params = parse_json(self.request.body, _LIMITS) if self.request.body else {}
         except ParamsError as error:
             raise ApiError.of(error.code, error.status, error.detail, parameter=error.parameter) from error
         return read(params, known)
@@ -177,6 +178,7 @@ class ActHandler(OperationHandler):
             with self.recorded(self.action, **narrowing.object) as event:
                 tally = await bulk.run(self.act, chosen, lambda _: None)
                 event.facts["imports"] = tally.done
+                event.is_void = not chosen
         left = len(chosen) - tally.done - sum(tally.refused.values())
         self.answer(HTTPStatus.OK, {**found, "done": tally.done, "refused": tally.refused, "left": left})
 
@@ -272,8 +274,7 @@ class _OnWorker(OperationHandler):
         crew = Crew(self.resource.bulk.store)
         with self.recorded(action, worker_id=worker_id), told_as_outage():
             try:
-                worker_id = (await order(crew)).identity.id
-                found = await crew.get(worker_id)
+                found = await order(crew)
             except UnknownWorker as error:
                 raise ApiError("worker_unknown", internal=str(error)) from error
         self.answer(HTTPStatus.OK, {"id": worker_id, "state": found.state.value})

@@ -121,8 +121,15 @@ def drain_command(config: Path | None, worker_id: str, patience: timedelta | Non
 @click.argument("worker_id", metavar="ID")
 def resume_command(config: Path | None, worker_id: str) -> None:
     """Let a drained worker begin imports again."""
+
+    async def resume(bulk: Bulk) -> Member:
+        crew = Crew(bulk.store)
+        before = await crew.get(worker_id)
+        await crew.resume(worker_id)
+        return before
+
     with audited_queue(config, Action.WORKER_RESUMED, worker_id=worker_id):
-        before = _on_workers(config, lambda bulk: Crew(bulk.store).resume(worker_id))
+        before = _on_workers(config, resume)
     click.echo(f"{'not drained' if before.state is State.WORKING else 'resumed'}: {_named(before)}")
 
 

@@ -145,14 +145,12 @@ class Crew:
         return await self._order(worker_id, now)
 
     async def resume(self, worker_id: str) -> Member:
-        """Let a worker begin imports again; nothing changes if it is not drained. Returns the worker as it was.
+        """Let a worker begin imports again; nothing changes if it is not drained.
 
         Raises:
             UnknownWorker: none with this id is alive.
         """
-        before = await self.get(worker_id)
-        await self._order(worker_id, None)
-        return before
+        return await self._order(worker_id, None)
 
     async def _record(self, worker_id: str) -> Record:
         record = await self.store.records.get(KIND, worker_id)

@@ -10,6 +10,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
 from lading.service.api.admin.operations import is_own_name
 from lading.service.models import Failure, Status
+from lading.service.observe.audit.file import audit_file
 from lading.service.runtime.serving import RunningService
 from lading.service.work.orders import pauses
 from tests.support.plugins.scripted import make_import
@@ -137,6 +138,35 @@ async def test_tools_see_the_queue_and_the_workers_and_act_on_them(tmp_path: Pat
         assert left["issuer_id"] == "a"
 
 
+@pytest.mark.gen_test
+async def test_what_tools_do_is_in_the_audit_log_and_what_they_only_ask_is_not(tmp_path: Path) -> None:
+    conf = {**ADMIN, "LADING_WORKER__ENABLED": "false"}
+    async with running_service(tmp_path, None, **conf) as service:
+        tool, store = Tool(service), service.parts.store
+        for facts_of in (OTHER, OTHER, TIMEOUT):
+            await store.add(make_import(**facts_of))
+        with audit_file(tmp_path / "audit", is_direct=True):
+            await tool.get("queue")
+            await tool.post("queue/retry", dry_run=True)
+            await tool.post("queue/retry", code="image_corrupt")  # there is none
+            await tool.post("queue/retry", code="fetch_timeout")
+            await tool.post("queue/cancel", issuer_id="a")
+            await tool.post("queue/pause", host="B.example")
+            await tool.post("queue/resume", host="b.example")
+            for order in ("drain", "resume"):
+                assert (await ask(f"{tool.url}/admin/workers/nobody/{order}", "POST", b"", JSON)).code == 404
+    events = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
+    assert {json.dumps(one["actor"]) for one in events} == {'{"kind": "operator", "address": "127.0.0.1"}'}
+    assert [(one["event"], one["object"], one["outcome"], one.get("imports")) for one in events] == [
+        ("queue.retried", {"code": "fetch_timeout"}, "done", 1),
+        ("queue.cancelled", {"issuer_id": "a"}, "done", 2),
+        ("queue.paused", {"host": "b.example"}, "done", None),
+        ("queue.resumed", {"host": "b.example"}, "done", None),
+        ("worker.drained", {"worker_id": "nobody"}, "refused", None),
+        ("worker.resumed", {"worker_id": "nobody"}, "refused", None),
+    ]
+
+
 REFUSALS = [
     ("POST", "queue/retry", b"{}", {}, 415, "unsupported_media_type", None),
     ("POST", "queue/retry", b"{}", {"Content-Type": "text/plain"}, 415, "unsupported_media_type", None),
@@ -168,6 +198,8 @@ REFUSALS = [
     ("POST", "queue/cancel", b'{"album_id": "a"}', JSON, 422, "parameter_invalid", "album_id"),
     ("POST", "queue/pause", b'{"host": "a", "issuer_id": "b"}', JSON, 422, "parameter_invalid", "host"),
     ("POST", "queue/pause", b'{"host": null}', JSON, 422, "parameter_invalid", "host"),
+    ("POST", "queue/pause?host=a", b"{}", JSON, 422, "parameter_invalid", "host"),
+    ("POST", "queue/cancel?issuer_id=a", b"", JSON, 422, "parameter_invalid", "issuer_id"),
 ]
 
 

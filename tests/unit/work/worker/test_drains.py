@@ -92,7 +92,7 @@ async def test_a_drained_worker_works_again_when_it_is_resumed_and_a_new_worker_
         await state(core, worker_id, State.DRAINED)
         (document,) = await core.add()
         assert (await Crew(core.store).drain(worker_id, core.clock.now())).state is State.DRAINED, "nothing changes"
-        assert (await Crew(core.store).resume(worker_id)).state is State.DRAINED
+        assert (await Crew(core.store).resume(worker_id)).state is State.WORKING
         assert (await core.final(document)).status is Status.DONE
         assert (await Crew(core.store).get(worker_id)).state is State.WORKING
         assert (await Crew(core.store).resume(worker_id)).state is State.WORKING
