@@ -210,7 +210,7 @@ def no_issuer(settings: Settings, issuer_id: str) -> click.ClickException:
 
 @contextmanager
 def audited_command(settings: Settings, action: Action, **of: str | None) -> Iterator[Event]:
-    """Record what the block does in the file of ``[audit]``, if there is one. Blocks.
+    """Record what the block does in the file of ``[audit]``, if there is one, also if SIGTERM ends it. Blocks.
 
     Args:
         settings: name the file.
@@ -220,7 +220,7 @@ def audited_command(settings: Settings, action: Action, **of: str | None) -> Ite
     Raises:
         ClickException: the file cannot be written; the block has not begun.
     """
-    with audit_file_of(settings), recorded(action, operator(), **of) as event:
+    with interrupted_by_sigterm(), audit_file_of(settings), recorded(action, operator(), **of) as event:
         yield event
 
 

@@ -46,7 +46,7 @@ class Tally:
         done: number of imports that were written.
         refused: number of the imports that were refused, by the code of the refusal. An import that would be refused
             for the same reason as an import before it is left out: it is in neither number.
-        full: issuers whose share of the queue is used up; their imports are left out.
+        full: issuers whose share of the backlog is used up; their imports are left out.
     """
 
     done: int = 0

@@ -185,10 +185,7 @@ class Attempts:
 
     def given_back(self, document: Import, run_at: datetime) -> Transition:
         """The transition of a claimed import without an attempt, or with an attempt that was ended without a result."""
-        now = self.clock.now()
-        if document.id in self.unwritten:
-            return lambda running: running.handed_back(run_at, now).with_leftover(now)
-        return handing_back(run_at, now)
+        return handing_back(run_at, self.clock.now(), has_left=document.id in self.unwritten)
 
     def forget(self, document: Import) -> None:
         """Forget an import that this worker no longer owns."""

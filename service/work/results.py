@@ -26,8 +26,10 @@ Transition = Callable[[Import], Import]
 """Makes the next state of a running import."""
 
 
-def handing_back(run_at: datetime, now: datetime) -> Transition:
-    """See ``Import.handed_back``."""
+def handing_back(run_at: datetime, now: datetime, *, has_left: bool = False) -> Transition:
+    """See ``Import.handed_back``; with a leftover, if the attempt may have left an object."""
+    if has_left:
+        return lambda running: running.handed_back(run_at, now).with_leftover(now)
     return lambda running: running.handed_back(run_at, now)
 
 

@@ -12,7 +12,7 @@ from ...documents.queue import Entry
 from ...imports.bulk import MOST, Act, Narrowing, Tally
 from ...observe.audit.actions import Action
 from ..common import config_option
-from .scope import Command, audited_queue, code_option, host_option, issuer_option, on_queue, since_option
+from .scope import Command, audited_queue, code_option, host_option, issuer_option, number_of, on_queue, since_option
 
 REPORT_EVERY: Final = 1000
 MEANWHILE: Final = frozenset({"not_retryable", "not_cancellable", "not_found"})
@@ -39,7 +39,8 @@ def retry_command(
     """Retry failed imports.
 
     Prints how many imports it would retry, and asks. Each import is queued again with all of its attempts, as if its
-    client had retried it. The command stops where the queue is full. Exit status 1 if imports were refused.
+    client had retried it. Imports of an issuer whose share of the backlog is used up are left
+    out. Exit status 1 if imports were refused.
     """
     _act(Act.RETRY, config, Narrowing.of(issuer_id, host, code, within), yes)
 
@@ -68,7 +69,7 @@ def _act(act: Act, config: Path | None, narrowing: Narrowing, yes: bool) -> None
         click.echo(f"Note: one command takes {MOST} imports; run it again for the rest.", err=True)
     # The documents are closed meanwhile: nobody knows how long the answer takes.
     if not yes:
-        click.confirm(f"{act.capitalize()} {_imports(len(chosen))}?", abort=True)
+        click.confirm(f"{act.capitalize()} {number_of(len(chosen))}?", abort=True)
     with audited_queue(config, _ACTIONS[act], **narrowing.object) as event:
         tally = on_queue(config, lambda bulk: bulk.run(act, chosen, _reporting(len(chosen))))
         event.facts["imports"] = tally.done
@@ -91,7 +92,7 @@ def _reporting(total: int) -> Callable[[Tally], None]:
     def report(tally: Tally) -> None:
         number = tally.done + sum(tally.refused.values())
         if number % REPORT_EVERY == 0 and number < total:
-            click.echo(f"{number} of {_imports(total)}", err=True)
+            click.echo(f"{number} of {number_of(total)}", err=True)
 
     return report
 
@@ -104,7 +105,3 @@ def _summed_up(act: Act, tally: Tally, total: int) -> str:
     left = total - tally.done - sum(tally.refused.values())
     parts += [f"left: {left}"] if left else []
     return "; ".join(parts)
-
-
-def _imports(number: int) -> str:
-    return f"{number} import{'' if number == 1 else 's'}"

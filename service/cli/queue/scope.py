@@ -95,6 +95,11 @@ def moment(at: datetime | None) -> str:
     return "-" if at is None else at.isoformat(timespec="seconds")
 
 
+def number_of(imports: int) -> str:
+    """The number with its noun."""
+    return f"{imports} import{'' if imports == 1 else 's'}"
+
+
 def name(text: str | None) -> str:
     """A name from outside in a table: a dash where there is none, and no character that moves a terminal's cursor."""
     if not text:

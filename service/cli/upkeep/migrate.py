@@ -27,8 +27,8 @@ def migrate_command(config: Path | None, check: bool, no_backup: bool) -> None:
     """Upgrade the database to this version of Lading.
 
     Stop services and workers of earlier versions first. Copies a SQLite database to a file beside it before the
-    upgrade, and prints its name. "lading serve" and "lading worker" upgrade the database at their start too, without a
-    copy. Refuses the SQLite database of a newer Lading, and names both versions: exit status 1.
+    upgrade, and prints its name. Every other command that opens the database, but for "lading backup", upgrades it too,
+    without a copy. Refuses the SQLite database of a newer Lading, and names both versions: exit status 1.
 
     With --check the exit status is 0 if there is nothing to do.
     """

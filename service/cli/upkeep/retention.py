@@ -17,8 +17,8 @@ from ...images.retention.survey import Survey, as_json, survey
 from ...models.clock import SystemClock
 from ...observe.audit.recording import operator
 from ...storages.routes import Storages
-from ..common import InOrder, audit_file_of, config_option, table
-from ..queue.scope import age, name
+from ..common import InOrder, audit_file_of, config_option, interrupted_by_sigterm, print_table
+from ..queue.scope import age, name, number_of
 from ..storage.scope import loaded, on_storages
 
 REPORT_EVERY: Final = 1000
@@ -82,12 +82,12 @@ def run_command(config: Path | None) -> None:
         removed = await retention.sweep(report)
         if removed is None:
             raise click.ClickException("another process removes old imports at present; try again in a minute")
-        click.echo(f"removed: {_imports(removed.imports)} ({removed.byte_size} bytes of images)")
+        click.echo(f"removed: {number_of(removed.imports)} ({removed.byte_size} bytes of images)")
         if removed.failure is not None:
             click.echo(f"the last failure: {removed.failure}", err=True)
             sys.exit(1)
 
-    with audit_file_of(settings):
+    with interrupted_by_sigterm(), audit_file_of(settings):
         on_storages(settings, components, run)
 
 
@@ -108,7 +108,7 @@ def _refuse_if_off(settings: Settings) -> None:
 def _show(found: Survey, policy: Policy) -> None:
     count, size = (sum(getattr(one, key) for one in found.values()) for key in ("count", "byte_size"))
     fate = "kept in their storage" if policy.keeps_images else "deleted too"
-    click.echo(f"would remove: {_imports(count)}, whose images ({size} bytes) are {fate}")
+    click.echo(f"would remove: {number_of(count)}, whose images ({size} bytes) are {fate}")
     if not found:
         return
     click.echo()
@@ -116,9 +116,4 @@ def _show(found: Survey, policy: Policy) -> None:
     rows = [("STATE", "ISSUER", "IMPORTS", "BYTES", "OLDEST")]
     for (status, issuer_id), share in sorted(found.items()):
         rows.append((status.value, name(issuer_id), str(share.count), str(share.byte_size), age(share.oldest, now)))
-    for line in table(rows):
-        click.echo(line)
-
-
-def _imports(number: int) -> str:
-    return f"{number} import{'' if number == 1 else 's'}"
+    print_table(rows)

@@ -11,7 +11,6 @@ from ...config import Settings
 from ...documents.upkeep import Copying
 from ...models.clock import SystemClock
 from ...runtime.wiring import make_store
-from ...storages.audit.compare import TooManyUnknown
 from ...storages.audit.inventory import InventoryFailed
 from ...storages.backup.folders import BackupRefused
 from ..common import interrupted_by_sigterm
@@ -44,7 +43,7 @@ def told() -> Iterator[None]:
     try:
         with interrupted_by_sigterm():
             yield
-    except (BackupRefused, InventoryFailed, TooManyUnknown) as error:
+    except (BackupRefused, InventoryFailed) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'the disk'}: {error.strerror or error}") from error

@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -138,13 +138,16 @@ class Retention:
         if not await self._take_lease():
             return None
         removed = Removed()
-        with recorded(Action.RETENTION_RUN, self._actor) as event:
-            try:
-                await self._remove_all(removed, report)
-            finally:
-                event.facts = {"imports": removed.imports, "bytes": removed.byte_size}
-                event.is_void = not removed.imports
-        await self._lease.give_back()
+        try:
+            with recorded(Action.RETENTION_RUN, self._actor) as event:
+                try:
+                    await self._remove_all(removed, report)
+                finally:
+                    event.facts = {"imports": removed.imports, "bytes": removed.byte_size}
+                    event.is_void = not removed.imports
+        finally:
+            with suppress(StoreUnavailable):  # it ends by itself
+                await self._lease.give_back()
         return removed
 
     async def _remove_all(self, removed: Removed, report: Callable[[Removed], None]) -> None:

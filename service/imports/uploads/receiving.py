@@ -29,7 +29,6 @@ from ...limits.quotas import Quotas
 from ...models import Failure, Import, Status
 from ...models.clock import Clock
 from ...models.grants import Grant
-from ...observe.outages import Outage
 from ...observe.traces import traced
 from ...storages.spool import Spool, Spools
 from ...webhooks.outbox import Outbox
@@ -101,7 +100,6 @@ class Receiving:
 
     async def run(self) -> None:
         """Renew the leases, and stop receptions of cancelled imports, until cancelled; then release the leases."""
-        outage = Outage("the heartbeat of uploads")
         stops = asyncio.create_task(self._receptions.stops.run(), name="stops of uploads")
         try:
             while True:
@@ -109,9 +107,9 @@ class Receiving:
                 try:
                     if await self._leases.beat():
                         log.error("lost the lease of uploads; their results are discarded")
-                    outage.worked()
-                except StoreUnavailable as error:
-                    outage.failed(str(error))
+                except Exception:
+                    # Without a heartbeat every upload would be given to others, although this process lives.
+                    log.exception("the heartbeat of uploads failed unexpectedly")
         finally:
             stops.cancel()
             await asyncio.wait({stops})
@@ -282,16 +280,10 @@ class Receiving:
         """
         document, lease, removal = reception.document, reception.lease, self._removal
         self._receptions.under_way.discard(document.id)
-        now = self._clock.now()
         try:
             if not reception.is_over:
-                transition = handing_back(self._store.clock.now(), now)
-                back = Result(
-                    self._store,
-                    self._outbox,
-                    document,
-                    lambda one: transition(one).with_leftover(now) if reception.has_left else transition(one),
-                )
+                transition = handing_back(self._store.clock.now(), self._clock.now(), has_left=reception.has_left)
+                back = Result(self._store, self._outbox, document, transition)
                 if reception.is_stopped or await asyncio.shield(back.write()) is None:
                     await (removal.settle_lost if reception.has_left else removal.settle_stopped)(document.id)
         except (ResultNotWritten, StoreUnavailable):

@@ -109,8 +109,7 @@ class Receptions:
             del self._receptions[import_id]
             del self._lease_of[import_id]
             self.under_way.discard(import_id)
-            reception.lease.held.pop(import_id, None)
-        elif self._lease_of.get(import_id) is not reception.lease:  # the later reception runs under another lease
+        if self._lease_of.get(import_id) is not reception.lease:  # no later one runs under the same lease
             reception.lease.held.pop(import_id, None)
 
     async def _abandon(self, documents: Collection[Import]) -> None:

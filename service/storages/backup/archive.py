@@ -4,7 +4,8 @@ It has these files, all readable by its owner alone, since the database holds th
 
 - ``backup.json``: what the backup is, with size and SHA-256 of the other two files.
 - ``documents.sqlite3``: the database as of one moment.
-- ``images.jsonl``: the manifest, one JSON object a line for each stored object that the documents need.
+- ``images.jsonl``: the manifest, one JSON object a line for each object that the documents need, in the
+  storages that ``[storage]`` names.
 - ``images/``: the objects that were copied, as the plugin ``local`` keeps them.
 
 This module blocks.

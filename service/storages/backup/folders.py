@@ -1,5 +1,6 @@
 """Files and folders that get their name only when they are whole, and replace nothing. Everything here blocks."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -122,10 +123,8 @@ def publish(folder: Path, path: Path) -> None:
     sync_folder(folder)
     try:
         folder.rename(path)  # replaces an empty folder, and nothing else: rename(2)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise BackupRefused(f"{path} exists already") from error
     except OSError as error:
-        if error.errno is not None and path.is_dir() and any(path.iterdir()):
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
             raise BackupRefused(f"{path} exists already") from error
         raise
     sync_folder(path.parent)

@@ -98,9 +98,11 @@ class Taking:
         if present is not None and present.key == image.key:
             image = present
         failure: PluginError | None = None
-        for name in filter(image.readable_in, self.storages.by_name):
+        found = [self.storages.by_name[name] for name in filter(image.readable_in, self.storages.by_name)]
+        # Images of clouds are not fetched where a disk has them too.
+        for storage in sorted(found, key=lambda one: files_of(one) is None):
             try:
-                await copy_image(document, image, self.storages.by_name[name], self.target)
+                await copy_image(document, image, storage, self.target)
             except PluginError as error:
                 failure = failure or error
             else:

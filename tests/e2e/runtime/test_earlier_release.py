@@ -129,7 +129,7 @@ def test_a_newer_database_is_refused_with_both_versions(tmp_path: Path) -> None:
 
 
 @pytest.mark.gen_test(timeout=100)
-async def test_indexes_and_fields_that_mongodb_lacks_are_told_and_made(
+async def test_indexes_and_fields_that_mongodb_lacks_are_told(
     tmp_path: Path, mongo_set: ReplicaSet, mongo_environ: dict[str, str]
 ) -> None:
     assert await asyncio.to_thread(run, tmp_path, "migrate", "--check", **mongo_environ) == Finished(

@@ -225,28 +225,33 @@ def test_a_removal_that_dies_anywhere_keeps_the_image_that_it_was_to_keep() -> N
 
 
 @pytest.mark.gen_test
-async def test_one_process_at_a_time_removes_and_another_goes_on_after_its_death() -> None:
+@pytest.mark.parametrize("is_killed", [True, False])
+async def test_one_process_at_a_time_removes_and_another_goes_on_after_its_death(
+    monkeypatch: pytest.MonkeyPatch, is_killed: bool
+) -> None:
     async with opened() as shop:
         await shop.done(60)
         shop.clock.advance(2 * HOUR)
-        other = shop.retention()
+        other, first = shop.retention(), shop.retention()
         seen = []
+        if is_killed:
+            monkeypatch.setattr(first._lease, "give_back", lambda: asyncio.sleep(0))
 
         async def look(name: str) -> None:
             if name == "update" and shop.store.calls["update"] == 50:
                 seen.append(await other.sweep())
-                sweep.cancel()  # the process is killed
+                sweep.cancel()
 
         shop.store.on_call = look
-        sweep = asyncio.create_task(shop.retention().sweep())
+        sweep = asyncio.create_task(first.sweep())
         with capture_logs(), pytest.raises(asyncio.CancelledError):
             await sweep
         assert seen == [None]
         shop.store.on_call = None
         left = len([one for one in shop.store.imports if one.deleted_at is None])
         assert 0 < left < 60
-        assert await other.sweep() is None, "the lease lasts"
-        shop.clock.advance(LEASE)
+        assert not is_killed or await other.sweep() is None, "the lease lasts"
+        shop.clock.advance(LEASE if is_killed else timedelta())
         with capture_logs():
             removed = await other.sweep()
         assert removed is not None

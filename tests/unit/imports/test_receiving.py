@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from lading.service.errors.catalogue import ApiError
 from lading.service.imports.uploads.receiving import RETRY_AFTER_UPLOADS, Receiving
@@ -17,12 +18,12 @@ from lading.service.webhooks.outbox import Outbox
 from lading.service.work.changes import Changes
 from tests.support.clock import SettableClock
 from tests.support.core import Core
-from tests.support.plugins.scripted import make_import, pieces, touched
+from tests.support.plugins.scripted import make_import, pieces, touched, until
 
 Ends = Callable[[Import, datetime], Import]
 
 
-def receiving(core: Core, clock: SettableClock) -> Receiving:
+def receiving(core: Core, clock: SettableClock, lease: float = 30.0) -> Receiving:
     imports: Any = None  # asked for imports that a request names
     return Receiving(
         imports=imports,
@@ -36,7 +37,7 @@ def receiving(core: Core, clock: SettableClock) -> Receiving:
         clock=clock,
         rng=random.Random(1),
         concurrency=4,
-        lease=timedelta(seconds=30),
+        lease=timedelta(seconds=lease),
     )
 
 
@@ -140,6 +141,23 @@ async def test_an_upload_that_the_database_does_not_let_go_is_recovered_and_answ
         await receiver._leases.beat()
         await core.store.recover(10)
         assert (await core.get(document)).status is Status.WAITING
+
+
+@pytest.mark.gen_test
+async def test_no_error_ends_the_heartbeat_of_uploads() -> None:
+    clock = SettableClock()
+    core = Core(clock=clock)
+    async with core.opened():
+        receiver = receiving(core, clock, lease=0.03)
+        await receiver._leases.current()
+        core.store.fault = lambda name, number: LookupError() if (name, number) == ("heartbeat", 1) else None
+        with capture_logs() as logs:
+            task = asyncio.create_task(receiver.run())
+            await until(lambda: core.store.calls["heartbeat"] >= 2)
+            task.cancel()
+            await asyncio.wait({task})
+        assert [line["event"] for line in logs] == ["the heartbeat of uploads failed unexpectedly"]
+        assert core.store.leases == []
 
 
 # --- stops ------------------------------------------------------------------------------------------------------------

@@ -92,6 +92,8 @@ def faults_of(path: Path, limit: int, stop: Event) -> tuple[str, ...]:
         with closing(_connect(path, "?mode=ro&immutable=1")) as connection:
             connection.set_progress_handler(stop.is_set, _INSTRUCTIONS)
             found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({limit})")]
+    except sqlite3.OperationalError as error:
+        raise unavailable(path, error) from error
     except sqlite3.DatabaseError as error:
         return (str(error),)
     return () if found == ["ok"] else tuple(found)

@@ -124,6 +124,21 @@ async def test_each_image_is_copied_once_wherever_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.gen_test
+async def test_an_image_of_a_cloud_is_taken_from_the_disk_that_mirrors_it(tmp_path: Path) -> None:
+    async with site_in(tmp_path) as site:
+        cloud = site.guards["cloud"].backend
+        assert isinstance(cloud, ScriptedStorage)
+        site.guards = {"cloud": site.guards.pop("cloud"), **site.guards}  # the first that is configured
+        mirrored = await site.add(1, "cloud", mirror="disk", is_mirrored=True)
+        copy = site.path(mirrored)
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(noise(1001, 1))
+        entries, failures = await site.taken()
+        assert (failures, [entry.state for entry in entries]) == ([], [State.COPIED])
+        assert ("open", mirrored.storage_key) not in cloud.calls
+
+
+@pytest.mark.gen_test
 async def test_without_images_they_are_listed(tmp_path: Path) -> None:
     async with site_in(tmp_path) as site:
         await site.add()
