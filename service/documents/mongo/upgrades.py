@@ -5,7 +5,8 @@ that they write afterwards.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -31,19 +32,30 @@ async def open_prepared(connection: Connection) -> None:
         StoreRefused, StoreUnavailable: see ``MongoDocumentStore.open``.
     """
     # Nobody else may use the collections before they are prepared.
-    preparing = connection.sibling()
-    try:
-        await preparing.open()
+    async with _sibling(connection) as preparing:
         await ensure_indexes(preparing)
         await ensure_upgraded(preparing)
         await ensure_tickets(preparing)
         connection.take(preparing)
+
+
+@asynccontextmanager
+async def _sibling(connection: Connection) -> AsyncIterator[Connection]:
+    """An open connection of its own, to the same database.
+
+    Raises:
+        StoreRefused, StoreUnavailable: see ``MongoDocumentStore.open``.
+    """
+    sibling = connection.sibling()
+    try:
+        await sibling.open()
+        yield sibling
     except StoreUnavailable as error:
-        if (refusal := preparing.refusal_of(error)) is not None:
+        if (refusal := sibling.refusal_of(error)) is not None:
             raise refusal from error
         raise
     finally:
-        await preparing.close()
+        await sibling.close()
 
 
 class MongoUpgrading(Upgrading):
@@ -54,9 +66,7 @@ class MongoUpgrading(Upgrading):
 
     async def pending(self) -> tuple[str, ...]:
         """See ``Upgrading.pending``."""
-        connection = self._connection.sibling()
-        try:
-            await connection.open()
+        async with _sibling(self._connection) as connection:
             imports, marks = connection.collection(IMPORTS), connection.collection(PINGS)
             if await connection.run(lambda: imports.find_one({}, {"_id": 1})) is None:
                 return ()
@@ -64,12 +74,6 @@ class MongoUpgrading(Upgrading):
             found = await connection.run(lambda: marks.find({"_id": {"$in": list(UPGRADES)}}).to_list(None))
             marked = {mark["_id"] for mark in found}
             return (*made, *(f"documents get their {name}" for name in UPGRADES if name not in marked))
-        except StoreUnavailable as error:
-            if (refusal := connection.refusal_of(error)) is not None:
-                raise refusal from error
-            raise
-        finally:
-            await connection.close()
 
 
 async def ensure_upgraded(connection: Connection) -> None:

@@ -5,8 +5,6 @@ than CI can wait.
 """
 
 import json
-import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from tests.support.servers.mongod import free_port
-from tests.support.servers.programs import program
+from tests.support.servers.programs import program, started
 
 CONFIGURATION = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -64,24 +62,5 @@ def prometheus(folder: Path, urls: Sequence[str]) -> Iterator[Prometheus]:
         f"--storage.tsdb.path={folder / 'series'}",
         f"--web.listen-address={urlsplit(server.url).netloc}",
     ]
-    with (folder / "prometheus.log").open("w+") as log:
-        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            _wait_until_it_is_ready(process, server, folder / "prometheus.log")
-            yield server
-        finally:
-            process.kill()
-            process.wait(30)
-
-
-def _wait_until_it_is_ready(process: "subprocess.Popen[bytes]", server: Prometheus, log: Path) -> None:
-    give_up = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(f"{server.url}/-/ready", timeout=5).close()
-        except OSError as error:
-            if process.poll() is not None or time.monotonic() > give_up:
-                raise AssertionError(f"Prometheus is not ready: {log.read_text(errors='replace')}") from error
-            time.sleep(0.05)
-        else:
-            return
+    with started(arguments, folder / "prometheus.log", f"{server.url}/-/ready"):
+        yield server

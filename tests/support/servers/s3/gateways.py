@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.servers.mongod import free_port
-from tests.support.servers.s3.real import RealEndpoint, found, started
+from tests.support.servers.programs import started
+from tests.support.servers.s3.real import RealEndpoint, found
 
 
 @contextmanager
