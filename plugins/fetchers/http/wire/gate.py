@@ -6,13 +6,19 @@ from typing import Final, Protocol
 
 from ....errors import OriginProtocolError
 from .heads import HeadFilter
+from .pace import Pace
 
 READ_BYTES: Final = 256 * 1024
 """Most that is read from a connection at once: as much as asyncio reads by itself."""
 _PLAIN_READ: Final = 32 * 1024
-_SHORT_READ: Final = 2 * 1024
-"""Each chunk costs the loop some three microseconds, however short it is. Lading reads little of short chunks at once,
-so that other connections come in between, and counts the framing after so many bytes."""
+_LIGHT_PIECE: Final = 2 * 1024
+_PIECE: Final = 512
+"""Bytes that the parser is given at once of a body in chunks. Framing is counted after each piece."""
+_TURN_CHUNKS: Final = 64
+"""Each chunk costs the loop some three microseconds, however short it is. After so many, other connections come in
+between."""
+_CHUNK_FRAMING: Final = 5
+"""Fewest bytes that frame a chunk: a size of one digit and two line ends."""
 _FRAMING_FREE: Final = 16 * 1024
 _FRAMING_SHARE: Final = 32
 """Chunks may spend 16 KiB on framing, and another byte for every 32 bytes of the body. An image of 45 KB may come in
@@ -58,7 +64,7 @@ class Gate(asyncio.BufferedProtocol):
     It bounds the head in bytes; hands head and body on apart, so that a fault in the body is never taken for one in
     the head; bounds what chunks spend on framing, extensions and trailers included; reports a fault in the body's
     framing, which aiohttp's parser keeps to itself (the reader would wait in vain); remembers how the connection ended;
-    and drops a connection that talks without having been asked.
+    drops a connection that talks without having been asked; and lets a connection rest that costs the loop too much.
 
     Args:
         transport: the connection.
@@ -75,6 +81,9 @@ class Gate(asyncio.BufferedProtocol):
         self._on_fault: Callable[[], None] | None = None
         self._body_bytes = 0
         self._room = 0
+        self._held = b""
+        self._pace = Pace()
+        self._timer: asyncio.Handle | None = None
         self.fault: OriginProtocolError | None = None
         """What is wrong with the framing of the body; None while nothing is."""
         self.lost: BaseException | None = None
@@ -85,6 +94,7 @@ class Gate(asyncio.BufferedProtocol):
         self._head = HeadFilter(head_max_bytes)
         self._on_fault = None
         self._body_bytes = 0
+        self._pace.restart()
 
     def watch_body(self, on_fault: Callable[[], None]) -> None:
         """Call ``on_fault`` when the body's framing turns out broken, at once if it has already."""
@@ -98,22 +108,17 @@ class Gate(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - a hint
         """See ``asyncio.BufferedProtocol``."""
-        self._room = self._longest_read()
+        self._room = max(self._longest_read() - len(self._held), 1)
         return self._buffer[: self._room]
 
     def _longest_read(self) -> int:
-        if self._head is None or not self._head.is_over:
-            return _PLAIN_READ
-        content = self._parser.chunked
-        if content is None:
-            return READ_BYTES
-        return _PLAIN_READ if self._is_light(content) else _SHORT_READ
+        is_plain = self._head is not None and self._head.is_over and self._parser.chunked is None
+        return READ_BYTES if is_plain else _PLAIN_READ
 
     def buffer_updated(self, nbytes: int) -> None:
         """See ``asyncio.BufferedProtocol``."""
-        if nbytes == self._room < READ_BYTES:
-            self._let_others_in_between()
-        data = self._buffer[:nbytes].tobytes()
+        data = self._held + self._buffer[:nbytes].tobytes()
+        self._held = b""
         if self._head is None:
             self._transport.abort()
             return
@@ -126,45 +131,72 @@ class Gate(asyncio.BufferedProtocol):
                 return
             if head:
                 self._parser.data_received(head)
-        if data and not self._transport.is_closing():
-            self._read_body(data)
+        chunks = self._read_body(data) if data and not self._transport.is_closing() else 0
         self._note_fault()
         self._report_fault()
+        self._let_others_in_between(self._pace.rest_after(chunks), is_full=nbytes == self._room)
 
-    def _let_others_in_between(self) -> None:
-        """Read no more of this connection in the present turn of the loop: libuv reads a connection up to 32 times in a
-        row while there is more (``uv__read``).
+    def _let_others_in_between(self, seconds: float, *, is_full: bool) -> None:
+        """Read no more of this connection for so long, or in the present turn of the loop: libuv reads a connection up
+        to 32 times in a row while there is more (``uv__read``).
         """
+        if not (seconds or is_full or self._held) or self._transport.is_closing():
+            return
         self._transport.pause_reading()
-        asyncio.get_running_loop().call_soon(self._read_on)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(seconds, self._read_on) if seconds else loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
-        if not self._parser.is_full and not self._transport.is_closing():
+        self._timer = None
+        if self._transport.is_closing():
+            return
+        if self._held:
+            self._room = 0
+            self.buffer_updated(0)
+        elif not self._parser.is_full:
             self._transport.resume_reading()
 
-    def _read_body(self, data: bytes) -> None:
+    def _read_body(self, data: bytes) -> int:
+        """Give the parser the body, or what a turn of the loop allows of it, and hold the rest back.
+
+        Returns:
+            chunks that the parser was given, at least.
+        """
         content = self._parser.chunked
         if content is None:
             self._parser.data_received(data)
-            return
-        for start in range(0, len(data), _SHORT_READ):
-            piece = data[start : start + _SHORT_READ]
+            return 0
+        start = chunks = 0
+        while start < len(data) and chunks < _TURN_CHUNKS and self._head is not None:
+            piece = data[start : start + (_LIGHT_PIECE if self._is_light(content) else _PIECE)]
+            start += len(piece)
+            framing = self._framing(content)
             self._parser.data_received(piece)
             self._body_bytes += len(piece)
-            framing = self._body_bytes - content.total_bytes
             # A parser that is full has not read all of it yet: what is framing shows when it goes on.
-            if framing > _FRAMING_FREE + content.total_bytes // _FRAMING_SHARE and not self._parser.is_full:
-                self.fault = OriginProtocolError(reason="the framing of its chunks is too large for its body")
-                self._transport.abort()
+            if not self._parser.is_full:
+                chunks += max(self._framing(content) - framing, 0) // _CHUNK_FRAMING
+                if self._framing(content) > _FRAMING_FREE + content.total_bytes // _FRAMING_SHARE:
+                    self.fault = OriginProtocolError(reason="the framing of its chunks is too large for its body")
+                    self._transport.abort()
             if self._transport.is_closing():
-                return
+                return chunks
+        self._held = data[start:]
+        if self._held and self._head is None:
+            self._transport.abort()
+        return chunks
+
+    def _framing(self, content: Content) -> int:
+        return self._body_bytes - content.total_bytes
 
     def _is_light(self, content: Content) -> bool:
-        return (self._body_bytes - content.total_bytes) * _LIGHT_SHARE < content.total_bytes
+        return self._framing(content) * _LIGHT_SHARE < content.total_bytes
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """See ``asyncio.Protocol``."""
         self.lost = exc
+        self._give_all()
         # When a full buffer was read off, the parser went on by itself, and its fault shows only now.
         self._note_fault()
         self._parser.connection_lost(exc)
@@ -172,6 +204,7 @@ class Gate(asyncio.BufferedProtocol):
 
     def eof_received(self) -> None:
         """See ``asyncio.Protocol``."""
+        self._give_all()
         self._parser.eof_received()
 
     def pause_writing(self) -> None:
@@ -181,6 +214,15 @@ class Gate(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """See ``asyncio.Protocol``."""
         self._parser.resume_writing()
+
+    def _give_all(self) -> None:
+        """Nothing follows: stop the timer, and give the parser what is held back."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._held and self._head is not None and self.fault is None:
+            self._parser.data_received(self._held)
+        self._held = b""
 
     def _note_fault(self) -> None:
         """Tell a fault that the parser met from the end of the connection, which the parser has not been told yet."""

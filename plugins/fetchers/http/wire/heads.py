@@ -15,7 +15,7 @@ _SPACED_FIELD: Final = re.compile(rb"(" + _TOKEN + rb")[ \t]+:")
 _FRAMING: Final = re.compile(rb"content-length|transfer-encoding", re.IGNORECASE)
 _INTERIM: Final = re.compile(rb"HTTP/\d\.\d +1\d\d")
 _MAX_ODD: Final = 64
-_MAX_INTERIM: Final = 64
+_MAX_INTERIM: Final = 16
 """Servers send one or two; each costs as much as a final head."""
 _BLANK: Final = (b" ", b"\t")
 

@@ -106,7 +106,7 @@ async def test_tiny_chunks_behind_a_long_one_are_counted_as_well() -> None:
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_other_work_goes_on_between_the_chunks(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     # So much arrives before the fetch is looked at that it would be read at once, were it not for the bound.
-    body = bytes(20 * 1024) * 64
+    body = bytes(1024) * 100
     turns = 0
 
     async def count() -> None:
@@ -116,7 +116,7 @@ def test_other_work_goes_on_between_the_chunks(new_loop: Callable[[], asyncio.Ab
             turns += 1
 
     async def read() -> list[int]:
-        async with Origin({"/a": raw(CHUNKED + chunks(body, 600))}) as origin, http_fetcher() as fetcher:
+        async with Origin({"/a": raw(CHUNKED + chunks(body, 40))}) as origin, http_fetcher() as fetcher:
             counting = asyncio.create_task(count())
             async with fetcher.open(Source(origin.url("/a"))) as fetched:
                 sizes = [len(piece) async for piece in fetched.chunks]
@@ -126,7 +126,7 @@ def test_other_work_goes_on_between_the_chunks(new_loop: Callable[[], asyncio.Ab
     with asyncio.Runner(loop_factory=new_loop) as runner:
         sizes = runner.run(read())
     assert sum(sizes) == len(body)
-    assert max(sizes[16:]) <= 8 * 1024, "libuv reads one connection again and again while there is more"
+    assert max(sizes) <= 4 * 1024, "libuv reads one connection again and again while there is more"
     assert turns > len(body) // (4 * 1024), "all of it was read at once"
 
 

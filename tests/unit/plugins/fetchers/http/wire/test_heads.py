@@ -157,6 +157,6 @@ def test_interim_heads_count_together() -> None:
 
 
 def test_as_many_interim_heads_as_no_server_sends_are_refused() -> None:
-    assert filtered(HeadFilter(10_000), INTERIM * 64 + FINAL, 100)
-    with pytest.raises(OriginProtocolError, match="more than 64 interim heads"):
-        filtered(HeadFilter(10_000), INTERIM * 65 + FINAL, 100)
+    assert filtered(HeadFilter(10_000), INTERIM * 16 + FINAL, 100)
+    with pytest.raises(OriginProtocolError, match="more than 16 interim heads"):
+        filtered(HeadFilter(10_000), INTERIM * 17 + FINAL, 100)
