@@ -45,7 +45,8 @@ async def dying_service(
     """
     arguments = (str(folder / "service.conf"), str(writes))
     with running_module(DYING, *arguments, environ=environment(folder, **overrides)) as (process, printed):
-        url = (await asyncio.to_thread(printed.readline)).strip()
+        # On a busy machine, warnings may come before it.
+        url = await asyncio.to_thread(lambda: next(line.strip() for line in printed if line.startswith("http")))
         yield Client(url, token(admin=True)), lambda: asyncio.to_thread(process.wait)
 
 
