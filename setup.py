@@ -71,6 +71,7 @@ setup(
         "lading": ["py.typed", "service.conf"],
         "lading.service.cli.plugins": ["templates/*/*.in"],
         "lading.service.cli.demo": ["sample.jpg"],
+        "lading.service.api.page": ["static/*", "static/*/*"],
     },
     install_requires=[
         "ada-url>=4.0",
@@ -122,6 +123,8 @@ setup(
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "mypy>=1.15",
+            # Drives a Chromium of the system, in the tests of the page.
+            "playwright>=1.50",
             "pytest-timeout>=2.3",
             "pytest-tornado>=0.8.1",
             "pytest-xdist>=3.6",

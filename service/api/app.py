@@ -51,6 +51,7 @@ from .http.connections.server import Server
 from .http.cors import is_preflight
 from .http.in_flight import InFlight
 from .http.methods import methods_of
+from .page.handlers import PageFileHandler, PageHandler
 from .resources import Resources
 
 log = structlog.get_logger(__name__)
@@ -116,6 +117,9 @@ ROUTES: Final[Sequence[Route]] = (
     Route("/openapi.json", DescriptionHandler, "description"),
     Route("/docs", DocsHandler),
     Route("/docs/{file}", DocsFileHandler),
+    Route("/", PageHandler, "page"),
+    Route("/page/{version}/{file}", PageFileHandler, "page"),
+    Route("/page/{version}/{folder}/{file}", PageFileHandler, "page"),
 )
 """Every route, a more special route before a more general one."""
 UNKNOWN: Final = "other"

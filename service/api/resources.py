@@ -136,6 +136,17 @@ class EventsApi:
 
 
 @dataclass(frozen=True, slots=True)
+class PageApi:
+    """For the page.
+
+    Attributes:
+        enabled: whether the page is served.
+    """
+
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """All resources of the API. The route table splits them; no handler sees them all.
 
@@ -151,4 +162,5 @@ class Resources:
     events: EventsApi
     readiness: Readiness
     description: Description
+    page: PageApi
     webhooks: Webhooks | None = None

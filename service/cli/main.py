@@ -45,7 +45,7 @@ from .plugins.command import plugins_group
 from .queue.command import queue_group
 from .queue.workers import workers_group
 from .storage.command import storage_group
-from .tokens import token_command
+from .tokens import page_command, token_command
 from .upkeep.backup import backup_command
 from .upkeep.migrate import migrate_command
 from .upkeep.restore import restore_command
@@ -195,6 +195,7 @@ main.add_command(plugins_group)
 main.add_command(fetch_group)
 main.add_command(issuer_group)
 main.add_command(token_command)
+main.add_command(page_command)
 main.add_command(storage_group)
 main.add_command(queue_group)
 main.add_command(workers_group)

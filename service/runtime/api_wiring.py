@@ -10,7 +10,17 @@ from ..api.http.cors import Cors
 from ..api.http.in_flight import InFlight
 from ..api.openapi.document import Description
 from ..api.params import ParamLimits
-from ..api.resources import BatchesApi, Common, EventsApi, ImagesApi, ImportsApi, RequestLimits, Resources, UploadsApi
+from ..api.resources import (
+    BatchesApi,
+    Common,
+    EventsApi,
+    ImagesApi,
+    ImportsApi,
+    PageApi,
+    RequestLimits,
+    Resources,
+    UploadsApi,
+)
 from ..config import LimitsSettings
 from ..config.sections.service import ISSUER_PREFIX
 from ..config.sections.uploads import EventsSettings
@@ -104,6 +114,7 @@ def make_resources(
         ),
         readiness=make_readiness(parts, {"uploads": uploads.ping}),
         description=Description(imports.rules, settings.uploads.max_bytes),
+        page=PageApi(settings.page.enabled),
         webhooks=None if parts.webhooks is None else parts.webhooks.api,
     )
 

@@ -41,6 +41,8 @@ _ABOUT: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
     "Content-Range": (_TEXT, "The range of this part, or the size of the whole."),
     "Content-Disposition": (_TEXT, "The name of the image."),
     "Content-Security-Policy": (_TEXT, "What a browser may load for the body."),
+    "Cross-Origin-Opener-Policy": (_TEXT, "No page of another site may reach into this one."),
+    "Cross-Origin-Resource-Policy": (_TEXT, "No page of another site may load this."),
     "Tus-Resumable": (_TUS, "The version of the tus protocol."),
     "Tus-Version": (_TEXT, "The supported versions of the tus protocol."),
     "Tus-Extension": (_TEXT, "The supported extensions of the tus protocol."),

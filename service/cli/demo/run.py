@@ -25,9 +25,11 @@ from ...api.auth import DEFAULT_ABILITIES, issue_token
 from ...config import load_all
 from ...models import Status
 from ...models.clock import SystemClock
+from ...models.issuers import Issuer
 from ...observe import logs
 from ...runtime.serving import RunningService, running, wait_for_stop
 from ...runtime.signals.handlers import Wishes, obeying
+from ..tokens import page_link
 
 ALBUM = "imported_album"
 ISSUER_ID = "fa355b5e-d1e4-4155-adfa-0b00de50629d"
@@ -114,16 +116,15 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
         conf = _write_conf(directory, _free_port(port))
         settings, components = load_all(conf, {})
         service = await stack.enter_async_context(running(settings, components, SystemClock()))
-        token = issue_token(
-            settings.issuers[ISSUER_ID],
-            abilities={ALBUM: DEFAULT_ABILITIES},
-            now=SystemClock().now(),
-            expires=TOKEN_LIFETIME,
-        )
+        token = _signed(settings.issuers[ISSUER_ID])
         client = _Client(service.url, token)
+        link = page_link(service.url, _signed(settings.issuers[ISSUER_ID], admin=True))
+        if not once:
+            click.secho("Open the page in a browser:", bold=True)
+            click.echo(f"\n{link}")
         if await _import_sample(client, service, f"http://127.0.0.1:{origin}/{SAMPLE.name}", directory, stop):
             if not once:
-                _explain(service.url, token, conf)
+                _explain(service.url, token, link, conf)
                 await wait_for_stop(stop, service.worker_task, service.parts.opening.task)
                 click.echo("\nStopping.")
         elif once:
@@ -165,10 +166,22 @@ async def _import_sample(
     return True
 
 
-def _explain(base: str, token: str, conf: Path) -> None:
+def _signed(issuer: Issuer, *, admin: bool = False) -> str:
+    return issue_token(
+        issuer,
+        abilities={ALBUM: DEFAULT_ABILITIES},
+        now=SystemClock().now(),
+        expires=TOKEN_LIFETIME,
+        admin=admin,
+    )
+
+
+def _explain(base: str, token: str, link: str, conf: Path) -> None:
     hours = int(TOKEN_LIFETIME.total_seconds() // 3600)
     curl = "curl -sS --fail-with-body"
-    click.secho(f"Now import your own image. This token is valid for {hours} hours:", bold=True)
+    click.secho("Now look at it, and add your own images, on the page:", bold=True)
+    click.echo(f"\n{link}\n")
+    click.secho(f"Or import your own image by the API. This token is valid for {hours} hours:", bold=True)
     click.echo(
         f"\nTOKEN={token}\n"
         f'{curl} {base}/api/v1/imports -H "Authorization: Bearer $TOKEN" \\\n'

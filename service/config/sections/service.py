@@ -36,6 +36,7 @@ from ..ini import Sections
 from .admin import AdminSettings
 from .audit import AuditSettings
 from .documents import DocumentsSettings, MongoSettings, SqliteSettings
+from .page import PageSettings
 from .retention import RetentionSettings
 from .storage import ImagesSettings, StorageSettings
 from .uploads import BatchesSettings, EventsSettings, UploadsSettings
@@ -223,6 +224,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "uploads": UploadsSettings,
         "batches": BatchesSettings,
         "events": EventsSettings,
+        "page": PageSettings,
         "webhooks": WebhooksSettings,
         "retention": RetentionSettings,
         "admin": AdminSettings,
@@ -243,7 +245,7 @@ class Settings:
 
     Attributes:
         service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads, batches,
-            events, webhooks, retention, admin, audit: the section of that name.
+            events, page, webhooks, retention, admin, audit: the section of that name.
         issuers: by id, the issuers of the configuration itself.
         plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
             secrets: no repr.
@@ -265,6 +267,7 @@ class Settings:
     uploads: UploadsSettings = field(default_factory=UploadsSettings)
     batches: BatchesSettings = field(default_factory=BatchesSettings)
     events: EventsSettings = field(default_factory=EventsSettings)
+    page: PageSettings = field(default_factory=PageSettings)
     webhooks: WebhooksSettings = field(default_factory=WebhooksSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)

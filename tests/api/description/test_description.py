@@ -35,7 +35,7 @@ def test_what_is_routed_is_described_and_nothing_else() -> None:
 
 
 METHOD = "(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)"
-PATH = r"/(?:api/v1/[\w{}./-]*[\w}]|healthz|readyz|openapi\.json|docs(?:/\{\})?)(?![\w/{])"
+PATH = r"/(?:api/v1/[\w{}./-]*[\w}]|healthz|readyz|openapi\.json|docs(?:/\{\})?|page(?:/\{\})+|(?=`))(?![\w/{])"
 NAMED = re.compile(rf"({METHOD}(?:`?(?:,| or| and) `?{METHOD})*) +({PATH})")
 IDS = re.compile(r"\{\w+\}|(?<=/)(?:IMAGE_)?ID\b|(?<=/)[0-9a-f]{8}-[0-9a-f…-]+")
 

@@ -61,7 +61,7 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
 def test_the_help_lists_the_commands_in_the_order_in_which_one_needs_them(tmp_path: Path) -> None:
     printed = lading("--help", cwd=tmp_path)
     listed = re.findall(r"^  ([a-z]+)  ", printed.stdout.partition("Commands:")[2], flags=re.MULTILINE)
-    first = ["demo", "serve", "worker", "check", "config", "plugins", "fetch", "issuer", "token", "storage"]
+    first = ["demo", "serve", "worker", "check", "config", "plugins", "fetch", "issuer", "token", "page", "storage"]
     assert listed == [*first, "queue", "workers", "retention", "backup", "restore", "migrate"]
 
 
@@ -138,6 +138,18 @@ def test_without_options_a_token_uploads_downloads_and_lists_for_four_hours_and_
     assert int(str(said["exp"])) - int(str(said["iat"])) == 4 * 3600
     admin = lading("token", "--issuer", ISSUER, "--admin", cwd=folder, environ={"LADING_CONFIG": "service.conf"})
     assert claims(admin.stdout.strip())["admin"] is True
+
+
+def test_a_link_to_the_page_has_the_token_in_its_fragment(folder: Path) -> None:
+    page = ("page", *TOKEN[1:])
+    printed = lading(*page, cwd=folder, environ={"LADING_SERVICE__PORT": "80", "LADING_SERVICE__ADDRESS": "0.0.0.0"})
+    url, _, signed = printed.stdout.strip().partition("#token=")
+    said = claims(signed)
+    assert (url, int(str(said["exp"])) - int(str(said["iat"]))) == ("http://127.0.0.1:80/", 3600)
+    elsewhere = lading(*page, "--url", "https://images.example.org/", cwd=folder)
+    assert elsewhere.stdout.startswith("https://images.example.org/#token=")
+    environ = {"LADING_PAGE__ENABLED": "false"}
+    assert "[page] enabled" in lading(*page, "--url", "http://a", cwd=folder, environ=environ).stderr
 
 
 def test_where_there_are_no_issuers_the_list_says_where_it_looked(tmp_path: Path) -> None:
@@ -282,6 +294,7 @@ WRONG: dict[str, dict[str, Wrong]] = {
         ),
         "token of a disabled issuer": Wrong((*TOKEN[:-1], "disabled-issuer"), ("'disabled-issuer'", "disabled")),
         "no album": Wrong(("token", "--issuer", ISSUER), ("--album", "--admin"), USAGE),
+        "page of any port": Wrong(("page", *TOKEN[1:]), ("--url", "port"), USAGE),
         "empty album": Wrong(("token", "--issuer", ISSUER, "--album", ""), ("--album",), USAGE),
     },
     "input": {

@@ -100,7 +100,7 @@ def test_a_demo_stays_up_for_an_import_of_ones_own_and_beside_it_runs_another(tm
     port = free_port()
     with running_demo(tmp_path, port) as demo:
         demo.prints("Ctrl-C ends the demo.")
-        commands = demo.printed.partition("Now import your own image")[2]
+        commands = demo.printed.partition("Or import your own image")[2]
         base = re.search(r"curl -sS --fail-with-body (http://127\.0\.0\.1:\d+)/api/v1/imports ", commands)
         token = re.search(r"^TOKEN=(\S+)$", commands, flags=re.MULTILINE)
         assert base is not None

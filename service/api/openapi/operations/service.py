@@ -5,6 +5,8 @@ from typing import Final
 
 from ..declaration import JSON, STRING, Operation, Parameter, json_of
 
+_PAGE: Final = ("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy")
+
 SERVICE: Final[Sequence[Operation]] = (
     Operation(
         "get",
@@ -56,5 +58,35 @@ SERVICE: Final[Sequence[Operation]] = (
         answers={200: {"*/*": STRING}},
         errors=("not_found",),
         is_open=True,
+    ),
+    Operation(
+        "get",
+        "/",
+        "getPage",
+        "Service",
+        "The page for people, to a browser that asks for `text/html`.",
+        answers={200: {"text/html": STRING}, 304: {}},
+        errors=("not_found",),
+        is_open=True,
+        parameters=(Parameter("If-None-Match", STRING, "The entity tags that the client knows.", "header"),),
+        sends={200: ("ETag", *_PAGE), 304: ("ETag", *_PAGE)},
+    ),
+    *(
+        Operation(
+            "get",
+            path,
+            name,
+            "Service",
+            "A file of that page.",
+            answers={200: {"*/*": STRING}, 304: {}},
+            errors=("not_found",),
+            is_open=True,
+            parameters=(Parameter("If-None-Match", STRING, "The entity tags that the client knows.", "header"),),
+            sends={200: ("ETag", *_PAGE), 304: ("ETag", *_PAGE)},
+        )
+        for path, name in (
+            ("/page/{version}/{file}", "getPageFile"),
+            ("/page/{version}/{folder}/{file}", "getPageModule"),
+        )
     ),
 )

@@ -1,0 +1,123 @@
+// One import in a list: its picture, how far it is, and what can be done.
+
+import { session } from "../api/session.js";
+import { showThumbnail } from "../api/thumbnails.js";
+import { allows, LIST } from "../api/token.js";
+import { fill, h, linkTo, say } from "../base/dom.js";
+import { duration, size } from "../base/format.js";
+import { T } from "../texts.js";
+import { FAILED } from "../work/groups.js";
+import { canRetry, cancel, retry } from "./acting.js";
+import { remedyOf } from "./remedies.js";
+import { openWhy } from "./why.js";
+
+const SEEING = [...LIST, "image_download"];
+
+/**
+ * The row of an item.
+ *
+ * @returns {{row: Element, update: () => void}}
+ */
+export function itemRow(group, item) {
+  const image = h("img", { alt: "", width: 48, height: 48, loading: "lazy" });
+  const frame = h("span.thumb", { "aria-hidden": "true" });
+  const name = h("p.name");
+  const state = h("p.state");
+  const why = h("p.reason");
+  const bar = h("progress", { max: 1, "aria-label": T.watch.progressOf(titleOf(item)) });
+  const actions = h("div.row.actions");
+  const row = h("li.item", { "data-item": item.id }, frame, h("div.about", {}, name, state, bar, why), actions);
+  let shownImage = null;
+  let shownError = "";
+  let shownActions = "";
+  update();
+  return { row, update };
+
+  function update() {
+    row.dataset.state = FAILED.has(item.state) ? "failed" : item.state;
+    if (name.childNodes.length === 0 || name.textContent !== titleOf(item)) {
+      fill(name, item.url ? linkTo(item.url, titleOf(item)) : titleOf(item));
+    }
+    say(state, stateOf(item));
+    showBar();
+    showImage();
+    showError();
+    showActions();
+  }
+
+  function showBar() {
+    const isMoving = item.state === "uploading" || item.state === "running";
+    bar.hidden = !isMoving;
+    if (!isMoving) return;
+    if (item.received !== null && item.received !== undefined && item.total) bar.value = item.received / item.total;
+    else bar.removeAttribute("value");
+  }
+
+  function showImage() {
+    if (item.state !== "done" || !item.imageId || item.imageId === shownImage) return;
+    if (!SEEING.some((ability) => allows(session.rights, ability, item.album))) return;
+    shownImage = item.imageId;
+    frame.append(image);
+    showThumbnail(image, item.imageId, "small");
+  }
+
+  function showError() {
+    const error = FAILED.has(item.state) || item.error ? item.error : null;
+    const key = error ? `${error.code} ${error.detail}` : "";
+    if (key === shownError) return;
+    shownError = key;
+    why.hidden = error === null;
+    if (error === null) {
+      fill(why);
+      return;
+    }
+    const remedy = h("span.remedy");
+    fill(why, h("span", {}, error.detail ?? error.code), " ", remedy);
+    remedyOf(item).then((text) => say(remedy, text));
+  }
+
+  function showActions() {
+    const title = titleOf(item);
+    const mayAdd = allows(session.rights, "image_upload", item.album);
+    const wanted = [
+      mayAdd && canRetry(item) && "retry", item.importId && (FAILED.has(item.state) || item.state === "done") && "why",
+      mayAdd && (item.importId || item.isFile) && !FAILED.has(item.state) && item.state !== "done" &&
+        item.state !== "cancelled" && "cancel",
+    ].filter(Boolean);
+    if (wanted.join() === shownActions) return;
+    shownActions = wanted.join();
+    const made = {
+      retry: () => button(T.watch.retry, T.watch.retryOf(title), () => retry(group, item)),
+      why: () => button(item.state === "done" ? T.watch.how : T.watch.why, T.watch.whyOf(title), () => openWhy(item)),
+      cancel: () => button(T.cancel, T.watch.cancelOf(title), () => cancel(group, item)),
+    };
+    const hadFocus = actions.contains(document.activeElement);
+    fill(actions, wanted.map((action) => made[action]()));
+    if (hadFocus) (actions.querySelector("button") ?? row.closest("section")?.querySelector("h2"))?.focus();
+  }
+}
+
+function button(text, label, click) {
+  return h("button.small", { type: "button", "aria-label": label, click }, text);
+}
+
+/** What an item is called. */
+export function titleOf(item) {
+  if (item.label === "") return T.watch.line(item.line);
+  return item.label.startsWith("data:") ? T.watch.dataUrl(item.label.length) : item.label;
+}
+
+/** The state of an item, in words. */
+export function stateOf(item) {
+  const parts = [item.isLost && item.state === "unloaded" ? T.watch.lost : T.states[item.state] ?? item.state];
+  if (item.state === "done") {
+    if (item.sides) parts.push(T.watch.sides(...item.sides));
+    if (item.size) parts.push(size(item.size));
+  } else if (item.received !== null && item.received !== undefined && (item.state === "uploading" || item.state === "running")) {
+    parts.push(item.total ? T.watch.bytesOf(size(item.received), size(item.total)) : size(item.received));
+    if (item.total && item.rate > 0 && item.received < item.total) {
+      parts.push(T.watch.left(duration((item.total - item.received) / item.rate)));
+    }
+  } else if (item.isFile && item.size && item.state === "unloaded") parts.push(size(item.size));
+  return parts.join(" · ");
+}

@@ -1,0 +1,144 @@
+// Uploads files, several at once. Their bytes are kept by the browser until they have come, so that a reload goes on.
+
+import { Failure, pause, sleep } from "../api/client.js";
+import { session } from "../api/session.js";
+import { createUpload, endUpload, sendPiece, uploadOffset } from "../api/tus.js";
+import { get, put, randomId, remove } from "../base/records.js";
+import { T } from "../texts.js";
+import { look, progressed } from "./following.js";
+import { FINAL, groups } from "./groups.js";
+
+const AT_ONCE = 3;
+const running = new Map();
+const queue = [];
+/** Files that a person may try again: the browser keeps them no longer than the page. */
+const kept = new Map();
+
+/**
+ * Add files, with the options of all of them.
+ *
+ * @param {Array<{file: File, name: string}>} files
+ * @param {Array<[string, string]>} options parameters of each import, for `Upload-Metadata`.
+ * @param {string|null} album
+ */
+export async function sendFiles(files, options, album) {
+  const items = files.map(({ file, name }) => ({
+    id: randomId(), importId: null, label: name, url: null, size: file.size, album, state: "unloaded", error: null,
+    imageId: null, isFile: true,
+  }));
+  for (const [index, item] of items.entries()) await keep(item.id, files[index], options);
+  const group = await groups.add({ kind: "files", items });
+  for (const item of items) queue.push({ group, item });
+  work();
+}
+
+async function keep(id, { file, name }, options) {
+  const found = { file, metadata: [["filename", name], ...options] };
+  kept.set(id, found);
+  await put("files", { id, key: randomId(), ...found });
+}
+
+/** Go on with what an earlier page has not sent to its end. */
+export function resumeUploads() {
+  for (const { group, item } of groups.items()) {
+    if (item.state === "unloaded" || item.state === "uploading") queue.push({ group, item });
+  }
+  work();
+}
+
+/** Whether the bytes of a file are still there. */
+export const canUploadAgain = (item) => item.isFile && kept.has(item.id);
+
+/** Upload a file again, as another import. */
+export async function uploadAgain(group, item) {
+  await put("files", { id: item.id, key: randomId(), ...kept.get(item.id) });
+  groups.change(group, item, { importId: null, state: "unloaded", error: null, received: null, seen: null });
+  queue.push({ group, item });
+  work();
+}
+
+/** Stop an upload, and cancel its import. */
+export async function cancelUpload(group, item) {
+  running.get(item.id)?.abort();
+  groups.change(group, item, { state: "cancelled", received: null });
+  await remove("files", item.id);
+  if (item.importId) await endUpload(item.importId).catch(() => {});
+}
+
+/** Stop all uploads: the person has signed out. */
+export function stopUploads() {
+  queue.length = 0;
+  for (const stop of running.values()) stop.abort();
+  running.clear();
+  kept.clear();
+}
+
+function work() {
+  while (running.size < AT_ONCE && queue.length) {
+    const { group, item } = queue.shift();
+    if (running.has(item.id) || FINAL.has(item.state)) continue;
+    const stop = new AbortController();
+    running.set(item.id, stop);
+    upload(group, item, stop.signal).finally(() => {
+      if (running.get(item.id) === stop) running.delete(item.id);
+      work();
+    });
+  }
+}
+
+async function upload(group, item, signal) {
+  const record = await get("files", item.id);
+  if (!record) {
+    groups.change(group, item, { state: "failed", error: { code: "file_gone", detail: T.fileGone } });
+    return;
+  }
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await session.ready();
+      signal.throwIfAborted();
+      await attempt(group, item, record, signal, () => { tries = 0; });
+      await remove("files", item.id);
+      await look(group, item);
+      return;
+    } catch (failure) {
+      if (signal.aborted) return;
+      if (!(failure instanceof Failure)) throw failure;
+      if (failure.status === 401 || failure.isPassing || failure.code === "upload_offset_mismatch") {
+        groups.change(group, item, { state: "unloaded", rate: null, isLost: failure.status === 0 });
+        await sleep(pause(tries, failure.retryAfter), signal).catch(() => {});
+        if (signal.aborted) return;
+        continue;
+      }
+      await ended(group, item, failure);
+      return;
+    }
+  }
+}
+
+async function attempt(group, item, record, signal, moved) {
+  if (!item.importId) {
+    const importId = await createUpload(record.file.size, record.metadata, record.key, signal);
+    groups.change(group, item, { importId });
+    await groups.flush();
+  }
+  let offset = await uploadOffset(item.importId, signal);
+  groups.change(group, item, { state: "uploading", isLost: false, ...progressed(item, offset, record.file.size) });
+  while (offset < record.file.size) {
+    offset = await sendPiece(item.importId, record.file, offset, (sent) => {
+      if (item.state === "uploading") groups.change(group, item, progressed(item, sent, record.file.size));
+    }, signal);
+    moved();
+  }
+  groups.change(group, item, { state: "running", received: null, rate: null });
+}
+
+/** The service does not take the file: its import says why, if there is one. */
+async function ended(group, item, failure) {
+  await remove("files", item.id);
+  const error = { code: failure.code, detail: failure.detail };
+  if (item.importId) {
+    groups.change(group, item, { state: "running", received: null, rate: null });
+    await look(group, item);
+  }
+  if (!FINAL.has(item.state)) groups.change(group, item, { state: "failed", error, received: null });
+}

@@ -1,0 +1,89 @@
+"""Signing in: by a link, by a paste, in another tab; what the page tells of a token, and what it gives away of it."""
+
+import json
+from datetime import timedelta
+
+from playwright.sync_api import expect
+
+from tests.page.browsing import free_of_token, violations
+from tests.page.conftest import OpenTab, Site
+from tests.support.servers.service import ISSUER, token
+
+
+def test_a_link_signs_in_and_leaves_no_trace_of_the_token(open_tab: OpenTab, site: Site) -> None:
+    credentials = token(admin=True)
+    with open_tab() as tab:
+        tab.page.goto("about:blank")
+        tab.sign_in(credentials)
+        expect(tab.page.locator("header.top .account .name")).to_have_text(ISSUER)
+        expect(tab.page.locator("header.top .account .left")).to_have_text("ends in 4 hours")
+        free_of_token(tab, credentials)
+        # Neither the address nor the way back has it.
+        tab.page.go_back()
+        assert tab.page.url == "about:blank"
+        tab.page.go_forward()
+        assert tab.page.url == f"{site.url}/"
+        expect(tab.page.locator("header.top .account")).to_be_visible()
+        tab.page.reload()
+        expect(tab.page.locator("header.top .account")).to_be_visible()
+        assert tab.page.evaluate("() => document.cookie + JSON.stringify(localStorage)") == "{}"
+    with open_tab() as other:
+        other.page.goto(site.url)
+        expect(other.page.get_by_label("Token")).to_be_visible()
+    assert credentials not in json.dumps(site.process.lines)
+
+
+def test_a_pasted_token_or_link_signs_in_and_other_text_does_not(open_tab: OpenTab, site: Site) -> None:
+    credentials = token(album="holidays", abilities=("image_upload", "image_list"))
+    with open_tab() as tab:
+        tab.page.goto(site.url)
+        tab.page.get_by_label("Token").fill("hello")
+        tab.page.get_by_role("button", name="Sign in").click()
+        expect(tab.page.get_by_role("alert").filter(has_text="This is no token")).to_be_visible()
+        tab.page.get_by_label("Token").fill(f"TOKEN={credentials}\n")
+        tab.page.keyboard.press("Enter")
+        tab.page.locator("header.top .account").click()
+        box = tab.page.get_by_role("dialog", name="Your token")
+        expect(box).to_contain_text(ISSUER)
+        expect(box.get_by_role("row", name="holidays")).to_contain_text("add images, list images")
+        box.get_by_role("button", name="Sign out").click()
+        expect(tab.page.get_by_label("Token")).to_be_visible()
+        tab.page.reload()
+        expect(tab.page.get_by_label("Token")).to_be_visible()
+
+
+def test_a_refused_token_is_told_and_another_one_goes_on(open_tab: OpenTab, site: Site) -> None:
+    good = token(admin=True)
+    head, claims, _ = good.split(".")
+    with open_tab() as tab:
+        tab.expected.append("status of 401")
+        tab.page.goto(f"{site.url}/#token={head}.{claims}.{'A' * 43}")
+        box = tab.page.get_by_role("dialog", name="The service refuses this token")
+        box.get_by_label("Token").fill(good)
+        box.get_by_role("button", name="Sign in").click()
+        expect(box).to_be_hidden()
+        expect(tab.page.locator("header.top .account .left")).to_have_text("ends in 4 hours")
+
+
+def test_a_token_that_ends_is_told(open_tab: OpenTab) -> None:
+    with open_tab() as tab:
+        tab.page.clock.install()
+        tab.sign_in(token(admin=True, expires=timedelta(minutes=2)))
+        expect(tab.page.locator("header.top .account")).to_have_class("account ending")
+        tab.page.clock.fast_forward("02:00")
+        box = tab.page.get_by_role("dialog", name="Your token has ended")
+        expect(box).to_contain_text("Everything that you typed and queued is still here.")
+        tab.page.keyboard.press("Escape")
+        expect(box).to_be_visible()
+
+
+def test_everybody_can_sign_in(open_tab: OpenTab, site: Site, axe: str) -> None:
+    for scheme in ("light", "dark"):
+        with open_tab(color_scheme=scheme) as tab:
+            tab.page.goto(site.url)
+            tab.page.get_by_label("Token").wait_for()
+            assert violations(tab.page, axe) == []
+            tab.sign_in(token(admin=True))
+            tab.page.locator("header.top .account").click()
+            tab.page.get_by_role("dialog").wait_for()
+            assert violations(tab.page, axe) == []
