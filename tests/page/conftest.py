@@ -80,3 +80,11 @@ def open_tab(browser: Browser, site: Site) -> OpenTab:
 def tab(open_tab: OpenTab) -> Iterator[Tab]:
     with open_tab() as opened:
         yield opened
+
+
+@pytest.fixture(scope="package")
+def shared_tab(browser: Browser, site: Site) -> Iterator[Tab]:
+    """A tab for tests that only call functions of a module of the page."""
+    with opened_tab(browser, site.url) as opened:
+        opened.page.goto(site.url)
+        yield opened

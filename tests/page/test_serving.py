@@ -4,14 +4,12 @@ import json
 import re
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPResponse
-from pathlib import Path
 
 import pytest
 
 from lading.service.api.page.files import page_files
 from lading.service.api.page.handlers import POLICY
 from tests.page.conftest import OpenTab, Site
-from tests.support.servers.service import Client, running_service, token
 
 HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 
@@ -58,14 +56,6 @@ def test_its_files_are_kept_for_ever_under_the_version_of_this_release_alone(sit
     assert (other.status, other.headers["Cache-Control"]) == (200, "no-cache")
     for path in ("none.js", "index.html", "..%2Ffiles.py", "style/none.css"):
         assert fetch(site, f"/page/{files.version}/{path}")[0].status == 404, path
-
-
-@pytest.mark.gen_test
-async def test_it_can_be_turned_off(tmp_path: Path) -> None:
-    async with running_service(tmp_path, LADING_WORKER__ENABLED="false", LADING_PAGE__ENABLED="false") as service:
-        client = Client(service.url, token())
-        for path in ("/", f"/page/{page_files().version}/main.js"):
-            assert (await client.fetch(path, headers=HTML)).code == 404
 
 
 def test_no_module_writes_markup() -> None:

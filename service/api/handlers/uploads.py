@@ -12,8 +12,9 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from ...errors.catalogue import ApiError
+from ...imports.idempotency import key_of
 from ...imports.uploads.files import UploadFile
-from ...imports.uploads.resumable import Upload
+from ...imports.uploads.state import Upload
 from ...models import MAX_ID_LENGTH, Status
 from ...models.grants import Grant
 from ...storages.spool import Spool
@@ -169,6 +170,11 @@ class AppendingHandler(TusHandler, ReceivingHandler):
         if data:
             await self.api.uploads.append(self.file, data)
 
+    def _check_offset(self, offset: int) -> None:
+        if offset != self.upload.offset:
+            self.tell(self.upload)
+            raise ApiError("upload_offset_mismatch", offset=self.upload.offset)
+
     async def append_rest(self) -> None:
         """Write the kept pieces to the file; call this when the body has ended.
 
@@ -211,11 +217,15 @@ class UploadsHandler(AppendingHandler):
             self.request.headers.get("Upload-Metadata", ""), self.common.limits.params
         )
         params = {name: value for name, value in params.items() if name not in ROUTE_PARAMS} | ROUTE_PARAMS
-        self.upload = await self.api.uploads.create(grant, length, params, self.request_id)
+        key = key_of(self.request.headers.get_list("Idempotency-Key"))
+        self.upload, is_replayed = await self.api.uploads.create(grant, length, params, self.request_id, key)
         # Also after an error with the bytes: the upload exists, and can continue.
         self.keep_headers({"Location": f"/api/v1/uploads/{self.upload.document.id}"})
         self.tell(self.upload)
+        if is_replayed:
+            self.keep_headers({"Idempotent-Replayed": "true"})
         if has_body:
+            self._check_offset(0)
             await self.open_file(grant, self.upload)
             self.expect_body()
 
@@ -269,11 +279,6 @@ class UploadHandler(AppendingHandler):
         await self.open_file(grant, self.upload)
         self._check_offset(offset)
         self.expect_body()
-
-    def _check_offset(self, offset: int) -> None:
-        if offset != self.upload.offset:
-            self.tell(self.upload)
-            raise ApiError("upload_offset_mismatch", offset=self.upload.offset)
 
     async def patch(self, upload_id: str) -> None:  # noqa: ARG002  # known since the body began
         """Accept the next bytes."""

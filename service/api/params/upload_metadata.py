@@ -26,14 +26,16 @@ def parse_upload_metadata(value: str, limits: ParamLimits) -> Params:
         limits: see ``ParamLimits``.
 
     Raises:
-        UploadMetadataInvalid: it is malformed, names something twice, or a value is not UTF-8.
+        UploadMetadataInvalid: it is malformed, names something twice, unless it is a list ``name[]``, or a value is not
+            UTF-8.
         ParamsError: see ``nested.store`` and ``parse_json``.
     """
     params: Params = {}
     names: set[str] = set()
-    for pair in value.split(",") if value.strip() else ():
+    for count, pair in enumerate(value.split(",") if value.strip() else ()):
         name, _, encoded = pair.strip(" ").partition(" ")
-        if not name or name in names or len(names) >= limits.pairs:
+        is_known = name in names and not name.endswith("[]")  # the protocol has no lists
+        if not name or is_known or count >= limits.pairs:
             raise UploadMetadataInvalid("The field Upload-Metadata has an empty name, one name twice, or too many.")
         names.add(name)
         text = _decoded(name, encoded)

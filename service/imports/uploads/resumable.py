@@ -6,7 +6,7 @@ offset. The last request detects and stores the image. If storage is away, each 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from ...documents import DocumentStore, StoreUnavailable
+from ...documents import DocumentStore, DuplicateId, StoreUnavailable
 from ...documents.records import Record
 from ...errors.catalogue import ApiError
 from ...errors.database import told_as_outage
@@ -25,6 +25,7 @@ from ...observe.outages import Outage
 from ..accept import Imports
 from .files import NoUploadRoom, UploadFile, UploadFolder, UploadLocked
 from .receiving import Receiving
+from .state import Upload
 
 KIND: Final = "upload"
 SWEEP_SECONDS: Final = 300.0
@@ -33,26 +34,6 @@ RETRY_AFTER_ROOM: Final = 60
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """An upload.
-
-    Attributes:
-        document: its import.
-        length: its length in bytes.
-        offset: the bytes that have arrived.
-    """
-
-    document: Import
-    length: int
-    offset: int
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all bytes have arrived."""
-        return self.offset == self.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +53,17 @@ class Uploads:
     folder: UploadFolder
     max_bytes: int
 
-    async def create(self, grant: Grant, length: int, params: Mapping[str, Any], request_id: str) -> Upload:
+    async def create(
+        self, grant: Grant, length: int, params: Mapping[str, Any], request_id: str, key: str | None
+    ) -> tuple[Upload, bool]:
         """Create an upload, and the import that waits for it.
 
+        Returns:
+            the upload, and whether an earlier request with the ``Idempotency-Key`` created it.
+
         Raises:
-            ApiError: ``request_body_too_large``; ``content_missing``; ``parameter_invalid``; ``upload_room_full``; the
-                codes of ``Imports.create``.
+            ApiError: ``request_body_too_large``; ``content_missing``; ``parameter_invalid``; ``upload_room_full``;
+                ``upload_gone``; the codes of ``Imports.create``.
         """
         if length > self.max_bytes:
             raise ApiError("request_body_too_large", limit=self.max_bytes)
@@ -86,14 +72,21 @@ class Uploads:
         if params.get("url"):
             raise ApiError("parameter_invalid", parameter="url", reason="cannot be sent with an upload")
         async with self._room(length) as take:
-            document = (await self.imports.create(grant, params, request_id, before=take)).document
+            created = await self.imports.create(grant, params, request_id, key, before=take)
+        document = created.document
         record = Record(
             KIND, document.id, document.organization_id, {"length": length}, document.created_at,
             expires_at=document.run_at,
         )  # fmt: skip
-        with told_as_outage():
+        # The earlier request has added the record, unless its process ended just before.
+        with told_as_outage(), suppress(DuplicateId):
             await self.store.records.add(record)
-        return Upload(document, length, 0)
+        if not created.is_replayed:
+            return Upload(document, length, 0), False
+        found = await self.find(grant, document.id)
+        if found.length != length:
+            raise ApiError("idempotency_key_reused")
+        return found, True
 
     @asynccontextmanager
     async def _room(self, length: int) -> AsyncIterator[Callable[[Import], Awaitable[None]]]:

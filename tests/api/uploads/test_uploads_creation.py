@@ -169,3 +169,59 @@ async def test_no_method_of_a_client_takes_the_place_of_the_handlers_own(
     assert response.code == 405
     await assembled.resources.common.in_flight.drained(5)
     assert not assembled.resources.common.in_flight._requests
+
+
+# --- again ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_the_same_key_makes_one_upload_which_goes_on(
+    client: Client, clock: SettableClock, tmp_path: Path
+) -> None:
+    sent = {"Upload_Length": str(len(DATA)), "Upload_Metadata": METADATA, "Idempotency_Key": "k"}
+    first = await tus(client, "POST", "", b"", **sent)
+    assert (first.code, first.headers["Upload-Offset"], "Idempotent-Replayed" in first.headers) == (201, "0", False)
+    path = first.headers["Location"].removeprefix("/api/v1/uploads")
+    assert (await patch(client, path, 0, DATA[:HALF])).code == 204
+    again = await tus(client, "POST", "", b"", **sent)
+    assert (again.code, again.headers["Location"]) == (201, first.headers["Location"])
+    assert (again.headers["Upload-Offset"], again.headers["Idempotent-Replayed"]) == (str(HALF), "true")
+    # Bytes that would begin anew are not appended to those that have come.
+    refused = await create(client, DATA, Idempotency_Key="k")
+    assert code_of(refused) == (409, "upload_offset_mismatch")
+    assert code_of(await tus(client, "POST", "", b"", **{**sent, "Upload_Length": "7"})) == (
+        422,
+        "idempotency_key_reused",
+    )
+    assert (await patch(client, path, HALF, DATA[HALF:])).code == 204
+    done = await tus(client, "POST", "", b"", **sent)
+    assert (done.code, done.headers["Upload-Offset"]) == (201, str(len(DATA)))
+    assert stored(tmp_path) == [DATA]
+    assert len(await imports(client, clock)) == 1
+
+
+@pytest.mark.gen_test
+async def test_a_request_goes_on_where_the_process_of_the_first_one_ended(
+    client: Client, assembled: Assembled, tmp_path: Path
+) -> None:
+    sent = {"Upload_Length": str(len(DATA)), "Upload_Metadata": METADATA, "Idempotency_Key": "k"}
+    first = await tus(client, "POST", "", b"", **sent)
+    path = first.headers["Location"].removeprefix("/api/v1/uploads")
+    await assembled.parts.store.records.delete("upload", path.lstrip("/"))  # the import was added, and this was not
+    assert (await tus(client, "POST", "", b"", **sent)).headers["Location"] == first.headers["Location"]
+    assert (await patch(client, path, 0, DATA)).code == 204
+    assert stored(tmp_path) == [DATA]
+
+
+@pytest.mark.gen_test
+async def test_a_list_has_its_name_once_for_each_element(client: Client) -> None:
+    def field(*pairs: tuple[str, str]) -> str:
+        return ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in pairs)
+
+    album = ("album_id", "imported_album")
+    tags = field(album, ("tags[]", "a"), ("tags[]", "b"), ("expect[min_width]", "3"))
+    made = await tus(client, "POST", "", b"", Upload_Length="5", Upload_Metadata=tags)
+    params = (await client.document(made.headers["X-Import-Id"]))["params"]
+    assert (params["tags"], params["expect"]) == (["a", "b"], {"min_width": "3"})
+    twice = await tus(client, "POST", "", b"", Upload_Length="5", Upload_Metadata=field(album, album))
+    assert code_of(twice) == (400, "upload_metadata_invalid")

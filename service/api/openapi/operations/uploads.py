@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..declaration import STRING, Operation, Parameter, Schema, reference
-from .common import BINARY, CONTENT_ERRORS, CREATE_ERRORS, TUS
+from .common import BINARY, CONTENT_ERRORS, CREATE_ERRORS, KEY, TUS
 
 _UPLOAD: Final = "/api/v1/uploads/{upload_id}"
 _OFFSET: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
@@ -23,6 +23,7 @@ UPLOADS: Final[Sequence[Operation]] = (
             TUS,
             Parameter("Upload-Length", reference("UploadLength"), "Bytes of the image.", "header", is_required=True),
             Parameter("Upload-Metadata", STRING, "Parameters of the import.", "header"),
+            Parameter("Idempotency-Key", KEY, "The same key makes one upload.", "header"),
             Parameter("Upload-Checksum", _CHECKSUM, "The checksum of the bytes in this request.", "header"),
         ),
         bodies={"application/offset+octet-stream": BINARY},
@@ -31,8 +32,10 @@ UPLOADS: Final[Sequence[Operation]] = (
             *("header_invalid", "tus_version_unsupported", "upload_metadata_invalid", *CREATE_ERRORS),
             *("upload_content_type", "upload_locked", "upload_checksum_mismatch", "content_in_progress"),
             *("content_not_expected", "upload_room_full", *CONTENT_ERRORS),
+            *("idempotency_key_invalid", "idempotency_in_progress", "idempotency_key_reused", "import_deleted"),
+            *("upload_gone", "upload_offset_mismatch"),
         ),
-        sends=_VERSION,
+        sends={**_VERSION, 201: ("Idempotent-Replayed",)},
         keeps=(*_HERE, "Location"),
     ),
     Operation(

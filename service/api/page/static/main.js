@@ -1,4 +1,4 @@
-// Where the page begins: who uses it, then what it shows.
+// Where the page begins: who uses it, then what it shows, then the work that goes on.
 
 import { session } from "./api/session.js";
 import { checkToken } from "./shell/account.js";
@@ -6,24 +6,46 @@ import { openFrame, refresh } from "./shell/frame.js";
 import { askAgain } from "./shell/signin.js";
 import { beginWork, endWork } from "./work/start.js";
 
+/** Whose work goes on, and what the views were shown for. */
 let owner = null;
+let shown = null;
 
-session.addEventListener("begun", () => {
-  if (session.owner !== owner) {
-    const isOther = owner !== null;
-    owner = session.owner;
+session.start(); // the token leaves the address before anything else happens
+shown = whatCounts();
+openFrame();
+session.addEventListener("begun", begun);
+session.addEventListener("ended", ended);
+session.addEventListener("left", left);
+if (session.isOver) ended();
+else if (session.rights !== null) begun();
+
+function begun() {
+  if (whatCounts() !== shown) {
+    shown = whatCounts();
     refresh();
-    if (isOther) endWork(false).then(beginWork);
-    else beginWork();
+  }
+  if (session.owner !== owner) {
+    const before = owner === null ? Promise.resolve() : endWork(false);
+    owner = session.owner;
+    before.then(beginWork);
   }
   checkToken();
-});
-session.addEventListener("ended", () => askAgain(session.rights.endsAt !== null && session.rights.endsAt <= Date.now()));
-session.addEventListener("left", () => {
+}
+
+function ended() {
+  askAgain(session.rights.endsAt !== null && session.rights.endsAt <= Date.now());
+}
+
+function left() {
   owner = null;
+  shown = whatCounts();
   refresh();
   endWork(true);
-});
+}
 
-openFrame();
-session.start();
+/** What the views depend on: another token with the same rights leaves them as they are. */
+function whatCounts() {
+  const { rights } = session;
+  if (rights === null) return "";
+  return JSON.stringify([session.owner, rights.admin, [...rights.albums].map(([album, granted]) => [album, ...granted])]);
+}

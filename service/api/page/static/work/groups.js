@@ -5,7 +5,9 @@
 
 import { all, put, randomId, remove } from "../base/records.js";
 
+/** Milliseconds after which a change is written, and more for each item of a long group. */
 const SAVE_AFTER = 400;
+const SAVE_ITEM = 0.05;
 const UNKNOWN = 5000;
 
 /** States that do not change by themselves. */
@@ -130,7 +132,7 @@ class Groups extends EventTarget {
     this.#dirty.set(group, setTimeout(() => {
       this.#dirty.delete(group);
       put("groups", group.record);
-    }, SAVE_AFTER));
+    }, SAVE_AFTER + SAVE_ITEM * group.items.length));
   }
 
   #tell(name, detail) {

@@ -5,6 +5,10 @@ import { session } from "../api/session.js";
 import { randomId } from "../base/records.js";
 import { FAILED, groups } from "./groups.js";
 
+/** Why an item is refused for now: it is sent again. */
+const PASSING = new Set(["idempotency_in_progress", "rate_limited", "backlog_full", "documents_unavailable",
+  "service_restarting", "service_stopping"]);
+
 const running = new Map();
 
 /**
@@ -60,7 +64,7 @@ async function deliver(group) {
       await session.ready();
       if (stop.signal.aborted) return;
       try {
-        await sendOnce(group, stop.signal);
+        await sendOnce(group, stop.signal, tries > 0);
         groups.set(group, { pending: null, offline: false });
         return;
       } catch (failure) {
@@ -80,16 +84,21 @@ async function deliver(group) {
   }
 }
 
-async function sendOnce(group, signal) {
+async function sendOnce(group, signal, isAgain) {
   const { key, type, body } = group.pending;
-  const headers = { "Content-Type": type, "Idempotency-Key": key };
-  const response = await request("/api/v1/imports/batch", { method: "POST", headers, body, signal });
-  const lines = group.kind === "list" && type !== "application/json" ? body.split("\n") : [];
   const byLine = new Map(group.items.map((item) => [item.line, item]));
-  groups.set(group, { batchId: response.headers.get("X-Batch-Id"), offline: false });
+  const lines = type === "application/json" ? [] : body.split("\n");
+  // The lines keep their numbers, of which the service makes the keys of the items.
+  const missing = lines.map((line, index) => (byLine.get(index + 1)?.importId ? "" : line)).join("\n");
+  const response = await request("/api/v1/imports/batch", {
+    method: "POST", headers: { "Content-Type": type, "Idempotency-Key": key }, body: lines.length ? missing : body, signal,
+  });
+  groups.set(group, { batchId: response.headers.get("X-Batch-Id"), offline: false, isReplayed: isAgain });
   let summary = null;
+  let passing = null;
   for await (const answer of answers(response)) {
     if (answer.line === undefined) summary = answer;
+    else if (PASSING.has(answer.code)) passing = answer;
     else takeLine(group, byLine, answer, lines[answer.line - 1] ?? "");
   }
   if (summary === null) throw new Failure({});
@@ -97,7 +106,8 @@ async function sendOnce(group, signal) {
     if (summary.code) throw failureFrom(summary.code === "json_invalid" ? 422 : 503, summary, null);
     throw new Failure({});
   }
-  groups.set(group, { isReplayed: summary.replayed > 0 });
+  if (passing) throw failureFrom(503, passing, null);
+  if (summary.replayed > 0) groups.set(group, { isReplayed: true });
 }
 
 async function* answers(response) {

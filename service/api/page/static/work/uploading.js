@@ -9,6 +9,8 @@ import { look, progressed } from "./following.js";
 import { FINAL, groups } from "./groups.js";
 
 const AT_ONCE = 3;
+/** Errors after which an upload goes on. */
+const AGAIN = new Set(["upload_offset_mismatch", "idempotency_in_progress", "content_in_progress", "request_timeout"]);
 const running = new Map();
 const queue = [];
 /** Files that a person may try again: the browser keeps them no longer than the page. */
@@ -103,7 +105,7 @@ async function upload(group, item, signal) {
     } catch (failure) {
       if (signal.aborted) return;
       if (!(failure instanceof Failure)) throw failure;
-      if (failure.status === 401 || failure.isPassing || failure.code === "upload_offset_mismatch") {
+      if (failure.status === 401 || failure.isPassing || AGAIN.has(failure.code)) {
         groups.change(group, item, { state: "unloaded", rate: null, isLost: failure.status === 0 });
         await sleep(pause(tries, failure.retryAfter), signal).catch(() => {});
         if (signal.aborted) return;
