@@ -70,6 +70,7 @@ def lading(
             "LADING_SERVICE__LOG_LEVEL": "warning",
             "LADING_SERVICE__LOG_FORMAT": "json",
             "LADING_UPLOADS__DIRECTORY": str(folder / "uploads"),
+            "LADING_THUMBNAILS__DIRECTORY": str(folder / "thumbnails"),
             **(overrides or {}),
         },
     )

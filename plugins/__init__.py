@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .capabilities import (
+        LARGEST_THUMBNAIL,
         LONGEST_HEAD,
         Finding,
         ListedObject,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         SupportsLongUrls,
         SupportsPosting,
         SupportsSignedUrls,
+        SupportsThumbnails,
         SupportsUnfinishedSaves,
         UnfinishedSave,
     )
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTRACT_VERSION",
+    "LARGEST_THUMBNAIL",
     "LONGEST_HEAD",
     "MAX_KEY_LENGTH",
     "CommaSeparated",
@@ -68,6 +71,7 @@ __all__ = [
     "SupportsLongUrls",
     "SupportsPosting",
     "SupportsSignedUrls",
+    "SupportsThumbnails",
     "SupportsUnfinishedSaves",
     "TypeDetector",
     "UnfinishedSave",
@@ -77,6 +81,7 @@ __all__ = [
 
 _MODULES: Final = {
     "capabilities": (
+        "LARGEST_THUMBNAIL",
         "LONGEST_HEAD",
         "Finding",
         "ListedObject",
@@ -89,6 +94,7 @@ _MODULES: Final = {
         "SupportsLongUrls",
         "SupportsPosting",
         "SupportsSignedUrls",
+        "SupportsThumbnails",
         "SupportsUnfinishedSaves",
         "UnfinishedSave",
     ),

@@ -272,10 +272,45 @@ class SupportsEarlyRefusal(ABC):
         """
 
 
+class SupportsThumbnails(ABC):
+    """A detector that can make small copies of the images that it recognises."""
+
+    @property
+    @abstractmethod
+    def recipe(self) -> str:
+        """Text that changes whenever ``thumbnail`` would make another thumbnail of the same image than before.
+
+        Lading keeps thumbnails under it. Do no I/O.
+        """
+
+    @abstractmethod
+    async def thumbnail(self, path: Path, *, side: int, content_type: str) -> bytes:
+        """Make a small copy of the first frame of the image at ``path``, upright, in sRGB and without metadata.
+
+        Lading guarantees what it guarantees for ``TypeDetector.detect``, and calls it for one file several times, also
+        concurrently.
+
+        Args:
+            path: path of the file.
+            side: pixels of the longest side at most, 1 to 4096. A smaller image keeps its size.
+            content_type: media type of the copy: ``image/webp``, which keeps transparency, or ``image/jpeg``, which
+                gets a white background.
+
+        Returns:
+            the file of the copy, at most 8 MiB.
+
+        Raises:
+            DetectError: as ``TypeDetector.detect``.
+        """
+
+
+LARGEST_THUMBNAIL: Final = 8 << 20
+"""The largest number of bytes that ``SupportsThumbnails.thumbnail`` may return."""
+
 LONGEST_HEAD: Final = 4096
 """The largest number of bytes for ``SupportsEarlyRefusal.could_be``."""
 
 DETECTOR_CAPABILITIES: Mapping[str, type] = MappingProxyType(
-    {"early refusal": SupportsEarlyRefusal, "formats": SupportsFormats}
+    {"early refusal": SupportsEarlyRefusal, "formats": SupportsFormats, "thumbnails": SupportsThumbnails}
 )
 """Every capability of detectors, by the name that ``lading plugins`` prints."""

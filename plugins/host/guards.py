@@ -11,7 +11,15 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
-from ..capabilities import Finding, PostAnswer, SupportsEarlyRefusal, SupportsExplaining, SupportsPosting
+from ..capabilities import (
+    LARGEST_THUMBNAIL,
+    Finding,
+    PostAnswer,
+    SupportsEarlyRefusal,
+    SupportsExplaining,
+    SupportsPosting,
+    SupportsThumbnails,
+)
 from ..contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from ..errors import DeadlineExceeded, DetectError, FetcherBusy, FetchError, PluginError
 from .calls import Caller
@@ -237,6 +245,10 @@ class GuardedDetector(SupportsEarlyRefusal, TypeDetector):
         self._early = detector if isinstance(detector, SupportsEarlyRefusal) else None
         self._deadline = deadline
         self._caller = Caller("detect", name, DetectError, concurrency=concurrency, observer=observer, watch=watch)
+        self.thumbnailer: SupportsThumbnails | None = None
+        """Makes thumbnails, in the same turns as ``detect``; None if the detector cannot."""
+        if isinstance(detector, SupportsThumbnails):
+            self.thumbnailer = _GuardedThumbnailer(detector, self._caller, deadline)
 
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``."""
@@ -253,3 +265,33 @@ class GuardedDetector(SupportsEarlyRefusal, TypeDetector):
     async def close(self) -> None:
         """See ``TypeDetector.close``."""
         await self._caller.call("close", self._detector.close, CLOSE_SECONDS)
+
+
+class _GuardedThumbnailer(SupportsThumbnails):
+    """Makes the thumbnails of a detector safe to call, through the caller of the detector."""
+
+    def __init__(self, thumbnailer: SupportsThumbnails, caller: Caller, deadline: float) -> None:
+        self._thumbnailer = thumbnailer
+        self._caller = caller
+        self._deadline = deadline
+
+    @property
+    def recipe(self) -> str:
+        """See ``SupportsThumbnails.recipe``; with the name of the detector."""
+        recipe = self._caller.call_now("recipe", lambda: self._thumbnailer.recipe)
+        if not isinstance(recipe, str):
+            raise self._caller.stamp.fault(f"recipe gave {type(recipe).__name__}")
+        return f"{self._caller.name} {recipe}"
+
+    async def thumbnail(self, path: Path, *, side: int, content_type: str) -> bytes:
+        """See ``SupportsThumbnails.thumbnail``."""
+        made = await self._caller.call(
+            "thumbnail",
+            lambda: self._thumbnailer.thumbnail(path, side=side, content_type=content_type),
+            self._deadline,
+            in_turn=True,
+        )
+        if not isinstance(made, bytes) or not 0 < len(made) <= LARGEST_THUMBNAIL:
+            told = f"{len(made)} bytes" if isinstance(made, bytes) else type(made).__name__
+            raise self._caller.stamp.fault(f"thumbnail gave {told}")
+        return made

@@ -29,6 +29,7 @@ from .handlers.events import AlbumEventsHandler, ImportEventsHandler
 from .handlers.health import HealthHandler, ReadinessHandler
 from .handlers.images import ImageContentHandler, ImageHandler
 from .handlers.imports import CancelHandler, ImportHandler, ImportsHandler, PreflightHandler, RetryHandler, TraceHandler
+from .handlers.thumbnails import ThumbnailHandler
 from .handlers.uploads import UploadHandler, UploadsHandler
 from .handlers.webhooks import (
     DeliveriesHandler,
@@ -112,6 +113,7 @@ ROUTES: Final[Sequence[Route]] = (
     Route("/api/v1/uploads/{upload_id}", UploadHandler, "uploads"),
     Route("/api/v1/images/{image_id}", ImageHandler, "images"),
     Route("/api/v1/images/{image_id}/content", ImageContentHandler, "images"),
+    Route("/api/v1/images/{image_id}/thumbnail", ThumbnailHandler, "images"),
     Route("/healthz", HealthHandler),
     Route("/readyz", ReadinessHandler, "readiness"),
     Route("/openapi.json", DescriptionHandler, "description"),

@@ -9,6 +9,7 @@ from datetime import tzinfo
 from ipaddress import IPv4Network, IPv6Network
 
 from ..images.operations import Images
+from ..images.thumbnails.thumbnails import Thumbnails
 from ..imports.accept import Imports
 from ..imports.actions import Actions
 from ..imports.batches.batches import Batches
@@ -112,10 +113,12 @@ class ImagesApi:
 
     Attributes:
         max_age: seconds for which a client may cache an image.
+        thumbnails: None if they are off, or if no detector makes them.
     """
 
     images: Images
     max_age: int
+    thumbnails: Thumbnails | None = None
 
 
 @dataclass(frozen=True, slots=True)

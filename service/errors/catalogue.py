@@ -5,43 +5,12 @@ Any client may read these texts. Internal text goes to the log, never into an er
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
 from http import HTTPStatus
 from typing import Any
 
 from ...plugins.errors import HeaderNotAllowed, PluginError, SourceRefused
 from ..models import Failure
-
-
-class TusStatus(IntEnum):
-    """Statuses of the tus protocol that HTTP does not know."""
-
-    CHECKSUM_MISMATCH = 460
-
-    @property
-    def phrase(self) -> str:
-        """The reason phrase."""
-        return "Checksum Mismatch"
-
-
-AnyStatus = HTTPStatus | TusStatus
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorSpec:
-    """One kind of API error.
-
-    Attributes:
-        code: stable, for programs.
-        status: HTTP status.
-        text: ``str.format`` template of the sentence for people.
-    """
-
-    code: str
-    status: AnyStatus
-    text: str
-
+from .specs import ErrorSpec, TusStatus, reason_phrase
 
 _SPECS = (
     ErrorSpec("unauthorized", HTTPStatus.UNAUTHORIZED, "A valid token is required."),
@@ -214,6 +183,17 @@ _SPECS = (
     ErrorSpec(
         "too_many_downloads", HTTPStatus.SERVICE_UNAVAILABLE, "The service is sending too many images; try again later."
     ),
+    ErrorSpec("thumbnails_off", HTTPStatus.NOT_FOUND, "This service makes no thumbnails."),
+    ErrorSpec(
+        "too_many_thumbnails",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The service is making too many thumbnails; try again later.",
+    ),
+    ErrorSpec(
+        "thumbnail_unavailable",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The service could not make the thumbnail; try again later.",
+    ),
     ErrorSpec("backlog_full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many imports are unfinished; try again later."),
     ErrorSpec(
         "documents_unavailable",
@@ -230,15 +210,6 @@ CATALOGUE: Mapping[str, ErrorSpec] = {spec.code: spec for spec in _SPECS}
 """Every API error by code, without those of ``lading.service.api.params`` and of refused sources, which have their own
 text.
 """
-
-_RENAMED = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
-"""Reason phrases that RFC 9110 section 15.5 has changed, and older Pythons have not."""
-
-
-def reason_phrase(status: AnyStatus) -> str:
-    """The reason phrase of a status by RFC 9110."""
-    return _RENAMED.get(status, status.phrase)
-
 
 WORKER_LOST = Failure("worker_lost", "The workers that ran this import died repeatedly.", retryable=True)
 SECRETS_UNREADABLE = Failure(

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -34,6 +35,8 @@ from .content.ranges import ByteRange
 from .removal import Removal, elsewhere, unavailable
 
 RETRY_AFTER_DOWNLOADS = 1
+VIEW_ABILITIES: Final = ("image_list", "see", "image_download")
+"""Each of these abilities allows a token to see small copies of images."""
 
 log = structlog.get_logger(__name__)
 
@@ -125,6 +128,27 @@ class Images:
         if self._place(found.image, ()) is None:
             raise elsewhere(found.image.storage)
         return found
+
+    async def viewable(self, grant: Grant, image_id: str) -> StoredImage:
+        """An image that the grant allows to see, as a small copy at least.
+
+        Raises:
+            ApiError: as ``readable``.
+        """
+        found = await self.get(grant, image_id)
+        if not any(grant.allows(ability, found.document.album_id) for ability in VIEW_ABILITIES):
+            raise ApiError("forbidden", ability=VIEW_ABILITIES[0])
+        if self._place(found.image, ()) is None:
+            raise elsewhere(found.image.storage)
+        return found
+
+    async def check_is_there(self, found: StoredImage) -> None:
+        """Check that an image was not deleted since it was found.
+
+        Raises:
+            ApiError: ``image_deleted``.
+        """
+        await self._still_there(found)
 
     async def signed_url(self, found: StoredImage) -> str | None:
         """A URL at which the storage itself serves the bytes for a while; None without redirects.

@@ -156,7 +156,9 @@ class Removal:
             fate = await self._fate(document, image)
             if fate is _Fate.UNDECIDED:
                 return document
-            if fate is _Fate.UNWANTED and not image.is_kept:
+            if fate is _Fate.UNWANTED and image.is_kept:
+                await self.storages.forget(image.key)
+            elif fate is _Fate.UNWANTED:
                 await self._delete(image.key, image.places)
         # If it no longer stops, another process has purged it, and a client may have retried it since.
         return await self.write(document, lambda one: not one.has_image_to_go, Import.image_purged)
@@ -208,6 +210,7 @@ class Removal:
         await self._delete(key, self.storages.new_places)
 
     async def _delete(self, key: str, places: tuple[str, ...]) -> None:
+        await self.storages.forget(key)
         self.check_places(places)
         try:
             for place in places:

@@ -26,6 +26,8 @@ from ..config.sections.service import ISSUER_PREFIX
 from ..config.sections.uploads import EventsSettings
 from ..errors.catalogue import ApiError
 from ..images.operations import Images
+from ..images.thumbnails.kept import KeptThumbnails
+from ..images.thumbnails.thumbnails import Thumbnails, places_for_thumbnails
 from ..imports.accept import Imports
 from ..imports.actions import Actions, Lives
 from ..imports.batches.batches import Batches
@@ -43,6 +45,7 @@ from ..limits.rates import Policy, Rates
 from ..observe.readiness import Probe, Readiness
 from ..work.backlog import Backlog
 from ..work.pipeline.duplicates import Duplicates
+from .plugins import thumbnail_folder
 from .signals.parts import Section
 from .wiring import Parts, make_images
 
@@ -104,7 +107,7 @@ def make_resources(
         ),
         batches=_batches(parts, imports, actions, receiving),
         uploads=UploadsApi(uploads, receiving, actions),
-        images=ImagesApi(images, settings.images.max_age),
+        images=ImagesApi(images, settings.images.max_age, _thumbnails(parts, images)),
         events=EventsApi(
             imports=imports,
             events=Events(parts.store, parts.changes, parts.progress, service.timezone),
@@ -213,6 +216,20 @@ def _uploads(parts: Parts, imports: Imports, receiving: Receiving) -> Uploads:
         store=parts.store,
         folder=folder,
         max_bytes=min(options.max_bytes, folder.longest),
+    )
+
+
+def _thumbnails(parts: Parts, images: Images) -> Thumbnails | None:
+    settings = parts.settings
+    makers = [maker for detector in parts.detectors if (maker := detector.thumbnailer)]
+    if not makers or not settings.thumbnails.enabled:
+        return None
+    return Thumbnails(
+        images=images,
+        makers=makers,
+        kept=KeptThumbnails(thumbnail_folder(settings), parts.spools.executor),
+        spools=parts.spools,
+        places=places_for_thumbnails(settings.thumbnails.concurrency),
     )
 
 

@@ -8,7 +8,7 @@ import itertools
 import secrets
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -38,7 +38,7 @@ class ProbeFailed(Exception):
 
 
 async def probe(settings: Settings, components: Components) -> list[str]:
-    """Probe the database, the storages and the folders for spools and uploads by writing, reading and deleting.
+    """Probe the database, the storages and the service's own folders by writing, reading and deleting.
 
     Returns:
         the failures, one sentence each; empty if the service would start, and everything works.
@@ -49,7 +49,10 @@ async def probe(settings: Settings, components: Components) -> list[str]:
             await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
             *await _probe_storages(settings, components),
             await _fault("[fetch] or [detect]", lambda: _construct_the_others(settings, components)),
-            await _fault("[uploads] directory", lambda: asyncio.to_thread(_probe_uploads, settings)),
+            *[
+                await _fault(f"[{section}] directory", partial(asyncio.to_thread, _probe_folder, folder))
+                for section, folder in _own_folders(settings).items()
+            ],
         ]
     return [fault for fault in faults if fault is not None]
 
@@ -94,7 +97,13 @@ def _folders(settings: Settings, components: Components) -> list[Path]:
         for component in components.storages.values()
         for name in type(component.options).model_fields
     )
-    return [path.absolute() for path in (settings.uploads.directory, *options) if isinstance(path, Path)]
+    return [path.absolute() for path in (*_own_folders(settings).values(), *options) if isinstance(path, Path)]
+
+
+def _own_folders(settings: Settings) -> Mapping[str, Path]:
+    """The service's own folders, by the section that names them."""
+    folders = {"uploads": settings.uploads.directory}
+    return {**folders, "thumbnails": settings.thumbnails.directory} if settings.thumbnails.enabled else folders
 
 
 async def _probe_store(settings: Settings) -> None:
@@ -178,8 +187,8 @@ async def _probe_spool(settings: Settings, storage: GuardedStorage) -> None:
         await make_spools(settings, files_of(storage), executor).ping()
 
 
-def _probe_uploads(settings: Settings) -> None:
-    folder = settings.uploads.directory.absolute()
+def _probe_folder(directory: Path) -> None:
+    folder = directory.absolute()
     try:
         free_bytes_in(folder)
     except OSError as error:

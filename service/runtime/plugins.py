@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.capabilities import SupportsFormats, SupportsLongUrls
-from ...plugins.contracts import Fetcher, TypeDetector
+from ...plugins.contracts import Fetcher
 from ...plugins.errors import PluginError, PluginFault
 from ...plugins.host import registry
 from ...plugins.host.guards import GuardedDetector, GuardedFetcher
@@ -14,6 +14,8 @@ from ...plugins.host.record import Observer
 from ...plugins.host.registry import Plugin
 from ...plugins.host.watch import Watch
 from ..config import Component, Components, Settings
+from ..images.thumbnails.cache import ThumbnailFolder
+from ..images.thumbnails.kept import KeptThumbnails
 from ..observe.plugin_calls import log_call
 from ..storages.routes import Storages
 
@@ -38,7 +40,14 @@ def storages_for(
         )
         for name, component in components.storages.items()
     }
-    return Storages(guarded, options.backend, options.mirror)
+    kept = KeptThumbnails(thumbnail_folder(settings))
+    return Storages(guarded, options.backend, options.mirror, kept.forget)
+
+
+def thumbnail_folder(settings: Settings) -> ThumbnailFolder:
+    """The folder for thumbnails; a command may remove those of deleted images there."""
+    options = settings.thumbnails
+    return ThumbnailFolder(options.directory, options.cache_bytes, options.keep)
 
 
 def storage_in(path: Path, settings: Settings) -> GuardedStorage:
@@ -93,7 +102,7 @@ def detectors_for(
     stack: AsyncExitStack,
     watch: Watch | None = None,
     observer: Observer = log_call,
-) -> tuple[TypeDetector, ...]:
+) -> tuple[GuardedDetector, ...]:
     """The configured detectors behind their guards, in the order in which Lading asks them; see ``fetchers_for``."""
     detectors = []
     for component in components.detectors:

@@ -171,6 +171,7 @@ async def running(
             (make_retention(parts).run, "retention"),
             (resources.imports.receiving.run, "uploads"),
             (resources.uploads.uploads.run, "files of uploads"),
+            *([(resources.images.thumbnails.run, "thumbnails")] if resources.images.thumbnails else []),
         ):
             await stack.enter_async_context(_once_opened(parts, run, name))
         stack.push_async_callback(resources.events.events.feeds.close)

@@ -4,7 +4,7 @@ Only this module knows which class implements which contract. Components close i
 """
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from importlib.metadata import version
 from ...backends.guard.capabilities import files_of, signer_of
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.capabilities import SupportsFiles
+from ...plugins.host.guards import GuardedDetector
 from ...plugins.host.watch import Watch
 from ..config import Components, Settings
 from ..documents import DocumentStore
@@ -68,6 +69,7 @@ class Parts:
     opening: Opening
     storages: Storages
     importer: Importer
+    detectors: Sequence[GuardedDetector]
     spools: Spools
     vault: Vault
     quotas: Quotas
@@ -154,9 +156,10 @@ async def open_parts(
         progress = Progress(store)
         files = files_of(storages.backend)
         spools = make_spools(settings, files, executor)
+        detectors = detectors_for(settings, components, stack, watch, observer)
         importer = Importer(
             fetchers=fetchers,
-            detectors=detectors_for(settings, components, stack, watch, observer),
+            detectors=detectors,
             storage=storages.backend,
             storage_name=storages.main,
             files=files,
@@ -181,6 +184,7 @@ async def open_parts(
             opening=opening,
             storages=storages,
             importer=importer,
+            detectors=detectors,
             spools=spools,
             vault=vault,
             quotas=quotas,

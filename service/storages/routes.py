@@ -1,9 +1,13 @@
 """The configured storages by name: the storage for new images, and all storages to read from."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from ...backends.guard.storage import GuardedStorage
+
+
+async def _nothing(_key: str) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +18,14 @@ class Storages:
         by_name: all of them.
         main: name of the storage for new images, in ``by_name``.
         mirror: name of the storage for second copies, in ``by_name``; None without one.
+        forget: removes what was made of the object with this key, wherever it is, before the object goes. It raises
+            nothing.
     """
 
     by_name: Mapping[str, GuardedStorage]
     main: str
     mirror: str | None = None
+    forget: Callable[[str], Awaitable[None]] = _nothing
 
     @property
     def backend(self) -> GuardedStorage:

@@ -22,8 +22,9 @@ from lading.service.api.http.in_flight import InFlight
 from lading.service.api.params import ParamLimits, merge, parse_form, parse_json, parse_multipart, parse_query
 from lading.service.api.params.body import parse_body
 from lading.service.api.resources import Common
-from lading.service.errors.catalogue import CATALOGUE, ApiError, TusStatus
+from lading.service.errors.catalogue import CATALOGUE, ApiError
 from lading.service.errors.params import ParamsError
+from lading.service.errors.specs import TusStatus
 from lading.service.models.grants import Unauthorized
 from lading.service.models.issuers import Issuer
 

@@ -1,10 +1,11 @@
 """The process that decodes: started by ``pillow``, told what to do in JSON lines on stdin, answers on stdout.
 
-The first line tells the limits, every further one names a file; each is answered with one line. The process confines
-itself before it opens the first file, ends when stdin does, and holds nothing that is worth stealing: no environment,
-no open file but the image, which it opens for reading only.
+The first line tells the limits, every further one names a file, and the thumbnail if one is wanted of it; each is
+answered with one line. The process confines itself before it opens the first file, ends when stdin does, and holds
+nothing that is worth stealing: no environment, no open file but the image, which it opens for reading only.
 """
 
+import base64
 import ctypes
 import json
 import math
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO
 from . import decode
 from .cost import Costly
 from .limits import MAX_INTERNAL, MAX_LINE, Limits, Refused
+from .thumbnails.making import make
 
 _MAX_OPEN_FILES = 32
 _PR_SET_PDEATHSIG = 1
@@ -39,7 +41,7 @@ def main() -> None:
     while request := requests.readline(MAX_LINE):
         asked = json.loads(request)
         _renew_cpu_time(asked["cpu_limit"])
-        _send(answers, _answer(asked["path"], limits, asked["may_be_costly"]))
+        _send(answers, _answer(asked, limits))
 
 
 def _take_stdout() -> BinaryIO:
@@ -79,10 +81,14 @@ def _renew_cpu_time(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
-def _answer(path: str, limits: Limits, may_be_costly: bool) -> dict[str, Any]:
+def _answer(asked: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    wanted, may_be_costly = asked["thumbnail"], asked["may_be_costly"]
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
-            return {"recognised": asdict(decode.recognise(file, limits, may_be_costly=may_be_costly))}
+        with os.fdopen(os.open(asked["path"], os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
+            if wanted is None:
+                return {"recognised": asdict(decode.recognise(file, limits, may_be_costly=may_be_costly))}
+            made = make(file, limits, wanted["side"], wanted["content_type"], may_be_costly=may_be_costly)
+            return {"thumbnail": base64.b64encode(made).decode("ascii")}
     except Costly:
         return {"costly": True}
     except Refused as refused:
@@ -99,4 +105,6 @@ def _printable(text: str) -> str:
 
 
 def _send(answers: BinaryIO, answer: dict[str, Any]) -> None:
-    answers.write(json.dumps(answer).encode("ascii") + b"\n")
+    rest = memoryview(json.dumps(answer).encode("ascii") + b"\n")
+    while rest:
+        rest = rest[answers.write(rest) :]

@@ -24,6 +24,9 @@ MAX_SCANS: Final = 100
 whole picture, however few bytes it has."""
 
 _NANOSECOND: Final = 1e-9
+_ENCODING_BYTES: Final = 40 << 20
+_ENCODING_SECONDS: Final = 0.3
+"""Of a thumbnail of the largest size."""
 
 
 class Costly(Exception):
@@ -153,3 +156,16 @@ def sum_of(costs: Iterable[Cost]) -> Cost:
     """The cost of pictures that are decoded one after the other."""
     parts = list(costs)
     return Cost(max(part.memory for part in parts), sum(part.seconds for part in parts))
+
+
+def thumbnail(decoding: Cost, pixels: float, averaged: float, *, is_copied: bool) -> Cost:
+    """The cost of decoding a frame and making it small.
+
+    Args:
+        decoding: as judged; for a JPEG, of decoding it at an eighth of its sides.
+        pixels: of the decoded frame.
+        averaged: pixels that are left of it when it is reduced by whole factors.
+        is_copied: whether a decoded frame comes on top: of a JPEG that is decoded larger, or is turned.
+    """
+    memory = decoding.memory + 4 * averaged + (4 * pixels if is_copied else 0) + _ENCODING_BYTES
+    return Cost(memory, decoding.seconds + pixels * 25 * _NANOSECOND + _ENCODING_SECONDS)

@@ -10,8 +10,9 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
 
 # Importing a plugin registers its format; Pillow imports all that it has (Ghostscript and more) when it misses one.
 from PIL import (
@@ -83,8 +84,24 @@ def recognise(file: BinaryIO, limits: Limits, *, may_be_costly: bool = True) -> 
         MemoryError: decoding it needs more memory than there is.
         OSError: the device failed to read.
     """
+    with refusing(limits), opened(file, limits) as image:
+        recognised, cost = _judged(image, limits)
+        if limits.decode_pixels or image.found.notes:
+            if cost.is_costly and not may_be_costly:
+                raise Costly
+            _decode_all(image.images, image.found, file)
+    return recognised
+
+
+@contextmanager
+def refusing(limits: Limits) -> Iterator[None]:
+    """Around work on an image with Pillow: a fault of the image is raised as ``Refused``.
+
+    Raises:
+        Refused: see ``recognise``; so are ``MemoryError`` and ``OSError``.
+    """
     try:
-        return _recognise(file, limits, may_be_costly)
+        yield
     except (Refused, Costly, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -97,7 +114,31 @@ def recognise(file: BinaryIO, limits: Limits, *, may_be_costly: bool = True) -> 
         raise Damaged(f"{type(error).__name__}: {error}") from error
 
 
-def _recognise(file: BinaryIO, limits: Limits, may_be_costly: bool) -> Recognised:
+class Opened(NamedTuple):
+    """An image whose headers Pillow has read, and none of whose pixels are decoded.
+
+    Attributes:
+        name: the format.
+        images: what Pillow reads: one image, or one for each view.
+        found: what its structure tells.
+        size: of the file in bytes.
+        scans: of each picture of a JPEG.
+    """
+
+    name: str
+    images: Sequence[ImageFile.ImageFile]
+    found: Inspection
+    size: int
+    scans: Sequence[JpegScans | None]
+
+
+@contextmanager
+def opened(file: BinaryIO, limits: Limits) -> Iterator[Opened]:
+    """Tell the format of an image, check its structure, and have Pillow read its headers. Within ``refusing``.
+
+    Raises:
+        Refused: the image is not accepted; from the block, where Pillow does not read this variant of the format.
+    """
     head = file.read(HEAD_SIZE)
     name = _identify(head, file)
     if name is None:
@@ -114,45 +155,48 @@ def _recognise(file: BinaryIO, limits: Limits, may_be_costly: bool) -> Recognise
     judge_unopened(name, head, found.sizes, size, limits)
     scans = [_scans(file, picture) for picture in found.pictures]
     try:
-        images = _open(name, file, size, found)
-        recognised, cost = _judged(format_name, images, found, size, scans, limits)
-        if limits.decode_pixels or found.notes:
-            if cost.is_costly and not may_be_costly:
-                raise Costly
-            _decode_all(images, found, file)
+        yield Opened(format_name, _open(name, file, size, found), found, size, scans)
     except (SyntaxError, OSError) as error:
         if _NOT_READ.search(str(error)):
             reason = found.variant or str(error)[:_MAX_REASON]
             raise Refused("image_not_supported", str(error), format=name, reason=reason) from error
         raise
-    return recognised
 
 
-def _judged(
-    name: str,
-    images: Sequence[ImageFile.ImageFile],
-    found: Inspection,
-    size: int,
-    scans: Sequence[JpegScans | None],
-    limits: Limits,
-) -> tuple[Recognised, Cost]:
+def measured(image: Opened, limits: Limits) -> Sequence[Size]:
+    """The size of every frame, from headers alone.
+
+    Raises:
+        Refused: a limit refuses them.
+    """
+    if image.found.sizes is not None:
+        return image.found.sizes
+    sizes = [one.size for one in image.images] if image.found.has_views else _measure(image.images[0], limits)
+    limits.check_sizes(sizes)
+    return sizes
+
+
+def orientation_of(image: Opened) -> int:
+    """The orientation of the first frame as stored, 1 to 8 as in EXIF."""
+    return _orientation(image.images[0]) if image.found.orientation is None else image.found.orientation
+
+
+def _judged(image: Opened, limits: Limits) -> tuple[Recognised, Cost]:
     """Measure what Pillow has opened, and judge what decoding it costs."""
-    first, sizes = images[0], found.sizes
-    if sizes is None:
-        sizes = [image.size for image in images] if found.has_views else _measure(first, limits)
-        limits.check_sizes(sizes)
+    first, found = image.images[0], image.found
+    sizes = measured(image, limits)
     width, height = _stored_size(first)
     recognised = Recognised(
-        format=name,
-        content_type=_content_type(name, first),
+        format=image.name,
+        content_type=_content_type(image.name, first),
         width=width,
         height=height,
         frames=_count_frames(first, len(sizes)),
-        orientation=_orientation(first) if found.orientation is None else found.orientation,
+        orientation=orientation_of(image),
         notes=found.notes,
     )
-    cost = judged(first, str(first.format), sizes, size, scans, found.tile)
-    if found.notes and scans:
+    cost = judged(first, str(first.format), sizes, image.size, image.scans, found.tile)
+    if found.notes and image.scans:
         cost = repeated(cost, width * height)
     cost.check(limits.memory_limit, limits.cpu_limit)
     return recognised, cost

@@ -22,50 +22,24 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from ...capabilities import SupportsEarlyRefusal, SupportsFormats
+from ...capabilities import SupportsEarlyRefusal, SupportsFormats, SupportsThumbnails
 from ...contracts import ImageInfo, TypeDetector
-from ...errors import (
-    DetectError,
-    DetectorCrashed,
-    DetectorStalled,
-    FormatNotAllowed,
-    ImageCorrupt,
-    ImageNotSupported,
-    ImageTooComplex,
-    NotAnImage,
-    SideTooLong,
-    TooManyFrames,
-    TooManyPixels,
-)
+from ...errors import DetectorCrashed, DetectorStalled, ImageTooComplex
 from ...host.children import absolute_path, child_environment, json_line, python_command
 from ...host.turns import Turns
 from ...options import Names, PluginOptions
 from .early import is_other
 from .formats import CONTENT_TYPES, HEAD_SIZE, identify
-from .limits import MAX_INTERNAL, MAX_LINE, Limits
+from .limits import MAX_ANSWER, Limits
 from .pool import ChildDied, ChildFailed, ChildPool, ChildStuck
+from .replies import recognised_in, thumbnail_in
 from .signatures import may_have_footer
-from .structure.directories import ORIENTATIONS
-from .structure.inspection import NOTES
-
-_REFUSALS: dict[str, type[DetectError]] = {
-    error.code: error
-    for error in (
-        NotAnImage,
-        FormatNotAllowed,
-        ImageCorrupt,
-        ImageNotSupported,
-        TooManyPixels,
-        SideTooLong,
-        TooManyFrames,
-        ImageTooComplex,
-    )
-}
 
 TRIES = 3
 """Children that are asked about an image, where each of them is stuck."""
@@ -163,7 +137,7 @@ class PillowOptions(PluginOptions):
         )
 
 
-class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
+class PillowDetector(SupportsEarlyRefusal, SupportsFormats, SupportsThumbnails, TypeDetector):
     """See ``TypeDetector``. ``NotAnImage`` means that the first bytes are of no format known here."""
 
     contract_version = 1
@@ -181,7 +155,7 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
             first_line=json_line({"parent": os.getpid(), "limits": asdict(options.limits)}),
             processes=options.processes,
             recycle_after=options.recycle_after,
-            max_line=MAX_LINE,
+            max_line=MAX_ANSWER,
         )
 
     @classmethod
@@ -196,6 +170,11 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
             return True
         return len(head) < HEAD_SIZE and not is_other(head)
 
+    @property
+    def recipe(self) -> str:
+        """See ``SupportsThumbnails.recipe``."""
+        return f"{_RECIPE}, Pillow {version('pillow')}"
+
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``. Waits for a free process first; the caller sets the deadline for that.
 
@@ -204,12 +183,21 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
             DetectorStalled: one process after another was stuck.
             DetectorCrashed: the process died, could not be started, or could not read the file.
         """
-        name = absolute_path(path)
+        return recognised_in(await self._reply(path, None), self._formats)
+
+    async def thumbnail(self, path: Path, *, side: int, content_type: str) -> bytes:
+        """See ``SupportsThumbnails.thumbnail``. Waits and raises as ``detect``."""
+        wanted = {"side": side, "content_type": content_type}
+        return thumbnail_in(await self._reply(path, wanted), content_type)
+
+    async def _reply(self, path: Path, thumbnail: Mapping[str, Any] | None) -> bytes:
+        """The answer of a child about a file."""
+        question = {"path": absolute_path(path), "thumbnail": thumbnail}
         try:
-            reply = await self._ask_cheap(name)
+            reply = await self._ask_cheap(question)
             if reply is None:
                 async with self._costly.turn():
-                    reply = await self._ask(name, self._cpu_limit, may_be_costly=True)
+                    reply = await self._ask(question, self._cpu_limit, may_be_costly=True)
         except ChildStuck as error:
             raise DetectorStalled(str(error)) from error
         except ChildDied as error:
@@ -218,22 +206,22 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, TypeDetector):
             raise DetectorCrashed(str(error)) from error
         except ChildFailed as error:
             raise DetectorCrashed(str(error)) from error
-        return _result(reply, self._formats)
+        return reply
 
-    async def _ask_cheap(self, name: str) -> bytes | None:
+    async def _ask_cheap(self, question: Mapping[str, Any]) -> bytes | None:
         """The answer about an image that needs little CPU time; None where it needs more."""
         limit = self._cheap_cpu_limit
         try:
-            reply = await self._ask(name, limit, may_be_costly=False)
+            reply = await self._ask(question, limit, may_be_costly=False)
         except ChildDied as error:
             if _was_out_of_time(error) and limit < self._cpu_limit:
                 return None
             raise
         return None if reply == _COSTLY else reply
 
-    async def _ask(self, name: str, cpu_limit: int, *, may_be_costly: bool) -> bytes:
+    async def _ask(self, question: Mapping[str, Any], cpu_limit: int, *, may_be_costly: bool) -> bytes:
         """Ask one child, and another one where that is stuck, ``TRIES`` of them at most."""
-        request = json_line({"path": name, "cpu_limit": cpu_limit, "may_be_costly": may_be_costly})
+        request = json_line({**question, "cpu_limit": cpu_limit, "may_be_costly": may_be_costly})
         for _ in range(TRIES - 1):
             try:
                 return await self._pool.call(request, self._wall_limit)
@@ -251,50 +239,5 @@ def _was_out_of_time(error: ChildDied) -> bool:
 
 
 _COSTLY: Final = json_line({"costly": True})
-
-
-class _Refusal(BaseModel):
-    code: str
-    internal: Annotated[str, Field(max_length=MAX_INTERNAL)]
-    facts: dict[Literal["limit", "format", "resource", "reason"], int | Annotated[str, Field(max_length=200)]]
-
-
-class _Reply(BaseModel):
-    """The answer of a child, of which one part is given."""
-
-    recognised: ImageInfo | None = None
-    refused: _Refusal | None = None
-    unreadable: Annotated[str, Field(max_length=MAX_INTERNAL)] | None = None
-
-
-def _result(reply: bytes, formats: tuple[str, ...]) -> ImageInfo:
-    """Read the answer of a child, which a hostile image may have taken over: nothing in it is believed unchecked."""
-    try:
-        answer = _Reply.model_validate_json(reply, strict=True)
-        if answer.recognised:
-            return _checked(answer.recognised, formats)
-        error = _error(answer)
-    except (ValueError, KeyError) as fault:
-        raise DetectorCrashed("the process answered nonsense") from fault
-    raise error
-
-
-def _checked(info: ImageInfo, formats: tuple[str, ...]) -> ImageInfo:
-    if info.format not in formats or info.content_type not in CONTENT_TYPES[info.format]:
-        raise ValueError("a format that is not allowed")
-    if min(info.width, info.height, info.frames) < 1:
-        raise ValueError("an empty image")
-    if info.orientation not in ORIENTATIONS or not NOTES.issuperset(info.notes):
-        raise ValueError("an unknown orientation or note")
-    return info
-
-
-def _error(answer: _Reply) -> DetectError:
-    if answer.unreadable is not None:
-        return DetectorCrashed(f"the file cannot be read: {answer.unreadable}")
-    if answer.refused is None:
-        raise ValueError("an empty answer")
-    facts = cast("dict[str, Any]", answer.refused.facts)
-    error = _REFUSALS[answer.refused.code](answer.refused.internal, **facts)
-    _ = error.detail  # a missing fact shows here
-    return error
+_RECIPE: Final = "1"
+"""Raised whenever ``thumbnails`` makes other thumbnails than before."""

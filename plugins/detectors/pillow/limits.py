@@ -10,6 +10,12 @@ from dataclasses import dataclass
 MAX_LINE = 64 * 1024
 """Longest line, in bytes, that either side accepts from the other."""
 
+MAX_ANSWER = 8 << 20
+"""Longest answer of a child, in bytes: one with a thumbnail."""
+
+MAX_THUMBNAIL = 5 << 20
+"""Largest thumbnail, in bytes. One of 1200 x 1200 pixels of noise, transparency included, has less than 3 MB."""
+
 MAX_INTERNAL = 300
 """Longest text for the log, in characters, that a child answers with."""
 

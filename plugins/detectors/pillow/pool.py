@@ -93,7 +93,7 @@ class _Child(Child):
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 (stdout is the only one)
         self._received += data
         is_expected = self._reply is not None and len(self._received) <= self._max_line
-        if not is_expected or b"\n" in self._received[:-1]:
+        if not is_expected or b"\n" in data[:-1]:
             self._received.clear()
             self.kill()
         elif self._received.endswith(b"\n"):

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 import structlog
 from tornado.web import HTTPError, RequestHandler
 
-from ...errors.catalogue import ApiError, problem_of, reason_phrase
+from ...errors.catalogue import ApiError, problem_of
+from ...errors.specs import reason_phrase
 from ...models.ids import new_uuid
 from ...models.representation import encode
 from ...observe.readiness import Part, Readiness

@@ -140,23 +140,11 @@ class ImageContentHandler(SendingHandler):
 
     def _describe(self, found: StoredImage, body: _Body) -> None:
         """Set status and headers, without the contract's headers against caching, which are meant for JSON."""
-        for name, _ in FIXED:
-            self.clear_header(name)
-        self.clear_header("X-token")  # a credential, which nobody should keep with the bytes
-        max_age = self.api.max_age
-        fresh = f"max-age={max_age}, immutable" if max_age else "no-cache"
         self.set_status(body.status)
-        for name, value in (
-            *FOR_BYTES,
-            ("Cache-Control", f"private, {fresh}"),
-            ("ETag", found.etag),
-            ("Last-Modified", format_datetime(found.last_modified, usegmt=True)),
-            ("X-Runtime", f"{self.request.request_time():.6f}"),
-            *body.headers,
-        ):
+        describe_bytes(self, found.etag, self.api.max_age)
+        self.set_header("Last-Modified", format_datetime(found.last_modified, usegmt=True))
+        for name, value in body.headers:
             self.set_header(name, value)
-        if "Vary" in self.kept_headers:
-            self.add_header("Vary", "Origin")
         if body.parts:  # a 304 has no headers about the bytes (RFC 9110 section 15.4.5)
             self.set_header("Content-Disposition", found.disposition)
 
@@ -169,6 +157,31 @@ class ImageContentHandler(SendingHandler):
     def _joined(self, name: str) -> str | None:
         """All fields of that name as one (RFC 9110 section 5.3)."""
         return self.request.headers.get(name)
+
+
+def describe_bytes(handler: SendingHandler, etag: str, max_age: int, vary: str = "Authorization") -> None:
+    """Set the headers of an answer with the bytes of an image, in place of those that are meant for JSON.
+
+    Args:
+        handler: whose answer it is.
+        etag: the strong entity tag of the bytes, with its quotes.
+        max_age: seconds for which a client may cache the bytes.
+        vary: the fields of a request that the bytes depend on.
+    """
+    for name, _ in FIXED:
+        handler.clear_header(name)
+    handler.clear_header("X-token")  # a credential, which nobody should keep with the bytes
+    fresh = f"max-age={max_age}, immutable" if max_age else "no-cache"
+    for name, value in (
+        *FOR_BYTES,
+        ("Vary", vary),
+        ("Cache-Control", f"private, {fresh}"),
+        ("ETag", etag),
+        ("X-Runtime", f"{handler.request.request_time():.6f}"),
+    ):
+        handler.set_header(name, value)
+    if "Vary" in handler.kept_headers:
+        handler.add_header("Vary", "Origin")
 
 
 _CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")

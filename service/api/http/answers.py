@@ -9,9 +9,10 @@ import structlog
 from tornado.web import HTTPError, RequestHandler
 
 from ....plugins.host.turns import act_for
-from ...errors.catalogue import AnyStatus, ApiError, problem_of, reason_phrase
+from ...errors.catalogue import ApiError, problem_of
 from ...errors.database import told_as_outage
 from ...errors.params import ParamsError
+from ...errors.specs import AnyStatus, reason_phrase
 from ...models.grants import Grant, Unauthorized
 from ...models.representation import encode
 from ...observe.audit.recording import request_id as audited_request_id

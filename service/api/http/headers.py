@@ -25,7 +25,6 @@ FIXED = (
 """Headers of every answer, except answers with the bytes of images."""
 
 FOR_BYTES = (
-    ("Vary", "Authorization"),
     ("X-Frame-Options", "DENY"),
     ("X-Content-Type-Options", "nosniff"),
     # If a browser opens the bytes as a document, the document can load, run and reach nothing.

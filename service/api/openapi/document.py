@@ -9,8 +9,9 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from ....plugins.errors import PluginError, StorageFull, StorageUnavailable
-from ...errors.catalogue import CATALOGUE, reason_phrase
+from ...errors.catalogue import CATALOGUE
 from ...errors.params import ParamsError
+from ...errors.specs import reason_phrase
 from ...imports.validation import ParamRules
 from ...models.representation import encode
 from .declaration import Operation, Parameter, Schema, reference

@@ -39,6 +39,7 @@ from .documents import DocumentsSettings, MongoSettings, SqliteSettings
 from .page import PageSettings
 from .retention import RetentionSettings
 from .storage import ImagesSettings, StorageSettings
+from .thumbnails import ThumbnailsSettings
 from .uploads import BatchesSettings, EventsSettings, UploadsSettings
 from .webhooks import WebhooksSettings
 from .worker import DetectSettings, FetchSettings, WorkerSettings
@@ -221,6 +222,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "detect": DetectSettings,
         "storage": StorageSettings,
         "images": ImagesSettings,
+        "thumbnails": ThumbnailsSettings,
         "uploads": UploadsSettings,
         "batches": BatchesSettings,
         "events": EventsSettings,
@@ -244,8 +246,8 @@ class Settings:
     """The whole configuration. ``Settings()`` is the embedded default.
 
     Attributes:
-        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, uploads, batches,
-            events, page, webhooks, retention, admin, audit: the section of that name.
+        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, thumbnails,
+            uploads, batches, events, page, webhooks, retention, admin, audit: the section of that name.
         issuers: by id, the issuers of the configuration itself.
         plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
             secrets: no repr.
@@ -264,6 +266,7 @@ class Settings:
     detect: DetectSettings = field(default_factory=DetectSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     images: ImagesSettings = field(default_factory=ImagesSettings)
+    thumbnails: ThumbnailsSettings = field(default_factory=ThumbnailsSettings)
     uploads: UploadsSettings = field(default_factory=UploadsSettings)
     batches: BatchesSettings = field(default_factory=BatchesSettings)
     events: EventsSettings = field(default_factory=EventsSettings)

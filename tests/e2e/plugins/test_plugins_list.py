@@ -124,7 +124,7 @@ def test_all_is_told_of_a_plugin(folder: Path) -> None:
 def test_the_schemes_of_a_fetcher_are_what_it_can_do(folder: Path) -> None:
     assert entry(folder, "fetch", "http")["capabilities"] == ["schemes http, https", "explaining", "posting"]
     assert entry(folder, "fetch", "probe")["capabilities"] == ["schemes probe"]
-    assert entry(folder, "detect", "pillow")["capabilities"] == ["early refusal", "formats"]
+    assert entry(folder, "detect", "pillow")["capabilities"] == ["early refusal", "formats", "thumbnails"]
 
 
 def test_a_broken_plugin_is_shown_with_the_reason_and_hides_no_other(folder: Path) -> None:

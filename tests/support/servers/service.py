@@ -50,6 +50,7 @@ def environment(directory: Path, **overrides: str) -> dict[str, str]:
     return {
         "LADING_DOCUMENTS_SQLITE__PATH": str(directory / "lading.sqlite3"),
         **(local if overrides.get("LADING_STORAGE__BACKEND", "local") == "local" else {}),
+        "LADING_THUMBNAILS__DIRECTORY": str(directory / "thumbnails"),
         "LADING_FETCH_HTTP__ALLOW_NETWORKS": "127.0.0.0/8",
         "LADING_FETCH_HTTP__PORTS": "1-65535",
         **overrides,

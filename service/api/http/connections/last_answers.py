@@ -5,7 +5,8 @@ import contextlib
 import time
 from typing import Final
 
-from ....errors.catalogue import ApiError, problem_of, reason_phrase
+from ....errors.catalogue import ApiError, problem_of
+from ....errors.specs import reason_phrase
 from ....models.representation import encode
 from ..answers import PROBLEM
 from ..headers import FIXED, http_date

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from ....images.thumbnails.thumbnails import SIDES
 from ..declaration import STRING, Operation, Parameter, json_of
-from .common import BINARY
+from .common import BINARY, QUERY_ERRORS
 
 _BYTES: Final = ("ETag", "Last-Modified", "Content-Security-Policy")
 IMAGES: Final[Sequence[Operation]] = (
@@ -51,5 +52,33 @@ IMAGES: Final[Sequence[Operation]] = (
             304: _BYTES,
             416: ("Content-Range",),
         },
+    ),
+    Operation(
+        "get",
+        "/api/v1/images/{image_id}/thumbnail",
+        "getImageThumbnail",
+        "Images",
+        "Get a thumbnail of an image.",
+        "Of the first frame, upright, in sRGB and without metadata; never larger than the image. WebP where `Accept` "
+        "names or prefers it, JPEG otherwise.",
+        (
+            Parameter(
+                "size",
+                {"type": "string", "enum": list(SIDES), "default": "medium"},
+                f"Pixels of the longest side: {', '.join(f'{name} {side}' for name, side in SIDES.items())}.",
+            ),
+            Parameter("Accept", STRING, "The media types that the client accepts.", "header"),
+            Parameter("If-None-Match", STRING, "The entity tags that the client knows.", "header"),
+        ),
+        answers={200: {"image/webp": BINARY, "image/jpeg": BINARY}, 304: {}},
+        errors=(
+            *QUERY_ERRORS,
+            *("parameter_invalid", "not_found", "forbidden", "image_deleted", "precondition_failed"),
+            *("image_lost", "image_elsewhere", "image_unavailable", "disk_full", "disk_unavailable"),
+            *("thumbnails_off", "too_many_thumbnails", "thumbnail_unavailable"),
+            *("not_an_image", "image_corrupt", "image_too_complex", "format_not_allowed", "image_not_supported"),
+            *("side_too_long", "too_many_pixels", "too_many_frames"),
+        ),
+        sends={200: ("ETag", "Content-Security-Policy"), 304: ("ETag", "Content-Security-Policy")},
     ),
 )

@@ -1,0 +1,213 @@
+"""``/api/v1/images/{id}/thumbnail``: who may see a thumbnail, what it is, and what becomes of it."""
+
+import io
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from tornado.httpclient import HTTPResponse
+
+from lading.plugins.capabilities import SupportsThumbnails
+from lading.plugins.errors import (
+    DeadlineExceeded,
+    DetectorCrashed,
+    DetectorStalled,
+    FormatNotAllowed,
+    ImageCorrupt,
+    ImageTooComplex,
+    NotAnImage,
+    PluginError,
+    PluginFault,
+    TooManyPixels,
+)
+from lading.service.images.operations import StoredImage
+from lading.service.images.thumbnails.thumbnails import Thumbnails, places_for_thumbnails
+from tests.api.conftest import Assembled
+from tests.support.clock import SettableClock
+from tests.support.images import code_of, path_of, stored_in
+from tests.support.servers.service import ISSUER, OTHER_ISSUER, Client, token
+
+pytestmark = [pytest.mark.one_store]
+WEBP = {"Accept": "image/avif,image/webp,image/*;q=0.8"}
+
+
+def picture(size: tuple[int, int] = (600, 300), mode: str = "RGB", colour: Any = "red", **options: Any) -> bytes:
+    body = io.BytesIO()
+    Image.new(mode, size, colour).save(body, **{"format": "PNG", **options})
+    return body.getvalue()
+
+
+def opened(response: HTTPResponse) -> Image.Image:
+    assert response.code == 200, response.body
+    image = Image.open(io.BytesIO(response.body))
+    image.load()
+    return image
+
+
+async def stored(assembled: Assembled, data: bytes | None = None, **changes: Any) -> StoredImage:
+    return await stored_in(assembled.parts, picture() if data is None else data, **changes)
+
+
+def allowed(client: Client, clock: SettableClock, *abilities: str, **facts: Any) -> Client:
+    return replace(client, token=token(clock, abilities=abilities, **facts))
+
+
+def kept_in(folder: Path) -> list[Path]:
+    return [path for path in (folder / "thumbnails").glob("*/*") if path.is_file()]
+
+
+@pytest.mark.gen_test
+async def test_sizes_types_and_headers(client: Client, assembled: Assembled, clock: SettableClock) -> None:
+    path = path_of(await stored(assembled), "/thumbnail")
+    client = allowed(client, clock, "see")
+    for query, size in [("?size=small", (160, 80)), ("?size=medium", (480, 240)), ("?size=large", (600, 300))]:
+        response = await client.fetch(path + query, headers=WEBP)
+        image = opened(response)
+        assert (image.format, image.size, image.mode, dict(image.info)) == ("WEBP", size, "RGB", image.info)
+        assert response.headers["Content-Type"] == "image/webp"
+        assert response.headers["Cache-Control"] == "private, max-age=3600, immutable"
+        assert set(response.headers["Vary"].replace(" ", "").split(",")) == {"Authorization", "Accept"}
+        assert "X-token" not in response.headers
+        head = await client.fetch(path + query, headers=WEBP, method="HEAD")
+        assert (head.code, head.body) == (200, b"")
+        for name in ("Content-Length", "ETag", "Content-Type"):
+            assert head.headers[name] == response.headers[name]
+        known = {**WEBP, "If-None-Match": response.headers["ETag"]}
+        same = await client.fetch(path + query, headers=known)
+        assert (same.code, same.body, same.headers["ETag"]) == (304, b"", response.headers["ETag"])
+        assert "Content-Type" not in same.headers
+        other = await client.fetch(path + query, headers={"If-None-Match": response.headers["ETag"]})
+        assert (opened(other).format, other.headers["Content-Type"]) == ("JPEG", "image/jpeg")
+        changed = await client.fetch(path + query, headers={"If-Match": '"another"'})
+        assert (changed.code, code_of(changed.body)) == (412, "precondition_failed")
+    assert opened(await client.fetch(path)).size == (480, 240)
+
+
+@pytest.mark.gen_test
+async def test_parameters(client: Client, assembled: Assembled, clock: SettableClock) -> None:
+    path = path_of(await stored(assembled), "/thumbnail")
+    client = allowed(client, clock, "see")
+    for query, parameter in [
+        ("?size=huge", "size"),
+        ("?size=", "size"),
+        ("?size[]=small", "size"),
+        ("?sise=s", "sise"),
+    ]:
+        response = await client.fetch(path + query)
+        body = json.loads(response.body)
+        assert (response.code, body["code"], body["parameter"]) == (422, "parameter_invalid", parameter)
+
+
+@pytest.mark.gen_test
+async def test_abilities(client: Client, assembled: Assembled, clock: SettableClock, tmp_path: Path) -> None:
+    path = path_of(await stored(assembled), "/thumbnail")
+    assert (await allowed(client, clock, "see").fetch(path)).code == 200  # from now on, it is kept
+    cases: list[tuple[str, str, dict[str, Any], int]] = [
+        ("see", "imported_album", {}, 200),
+        ("image_list", "imported_album", {}, 200),
+        ("image_download", "imported_album", {}, 200),
+        ("image_upload", "another_album", {"admin": True}, 200),
+        ("image_upload", "imported_album", {}, 403),
+        ("image_delete", "imported_album", {}, 403),
+        ("see", "another_album", {}, 403),
+        ("see", "imported_album", {"issuer": OTHER_ISSUER}, 404),
+    ]
+    for ability, album, facts, code in cases:
+        response = await allowed(client, clock, ability, album=album, **facts).fetch(path)
+        assert response.code == code, (ability, album, facts)
+    assert (await replace(client, token="none").fetch(path)).code == 401
+    assert (await client.fetch("/api/v1/images/unknown/thumbnail")).code == 404
+    assert len(kept_in(tmp_path)) == 1
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+class Maker(SupportsThumbnails):
+    """Makes text, or raises.
+
+    Attributes:
+        fault: what it raises; None for nothing.
+        on_call: awaited before each thumbnail.
+        calls: how many thumbnails it was asked for.
+    """
+
+    recipe = "text"
+
+    def __init__(self, fault: PluginError | None = None, on_call: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.fault = fault
+        self.on_call = on_call
+        self.calls = 0
+
+    async def thumbnail(self, path: Path, *, side: int, content_type: str) -> bytes:
+        self.calls += 1
+        if self.on_call is not None:
+            await self.on_call()
+        if self.fault is not None:
+            raise self.fault
+        return f"{side} {content_type} {len(path.read_bytes())}".encode()
+
+
+def use(assembled: Assembled, *makers: SupportsThumbnails, **changes: Any) -> Thumbnails:
+    """Have the application make thumbnails otherwise."""
+    thumbnails = assembled.resources.images.thumbnails
+    assert thumbnails is not None
+    changed = replace(thumbnails, **({"makers": makers} if makers else {}), **changes)
+    object.__setattr__(assembled.resources.images, "thumbnails", changed)
+    return changed
+
+
+@pytest.mark.gen_test
+async def test_every_failure_has_its_answer(client: Client, assembled: Assembled, clock: SettableClock) -> None:
+    client = allowed(client, clock, "see")
+    path = path_of(await stored(assembled), "/thumbnail")
+    cases: list[tuple[PluginError, int, str, str | None]] = [
+        (DetectorStalled(), 503, "thumbnail_unavailable", "10"),
+        (DetectorCrashed(), 503, "thumbnail_unavailable", "10"),
+        (DeadlineExceeded(), 503, "thumbnail_unavailable", "10"),
+        (ImageCorrupt("secret"), 422, "image_corrupt", None),
+        (ImageTooComplex(resource="memory"), 422, "image_too_complex", None),
+        (TooManyPixels(limit=1), 422, "too_many_pixels", None),
+        (FormatNotAllowed(format="TIFF"), 422, "format_not_allowed", None),
+        (PluginFault("secret"), 500, "internal_error", None),
+    ]
+    for fault, status, code, retry_after in cases:
+        use(assembled, Maker(fault))
+        response = await client.fetch(path)
+        assert (response.code, code_of(response.body)) == (status, code)
+        assert response.headers.get("Retry-After") == retry_after
+        assert b"secret" not in response.body
+    # Another detector may have recognised the image, and its refusal counts then.
+    use(assembled, Maker(NotAnImage()), Maker(FormatNotAllowed(format="TIFF")), Maker())
+    assert (await client.fetch(path)).code == 200
+    use(assembled, Maker(FormatNotAllowed(format="TIFF")), Maker(NotAnImage()))
+    lost = path_of(await stored(assembled, b"no image"), "/thumbnail")
+    response = await client.fetch(lost)
+    assert (response.code, code_of(response.body)) == (422, "format_not_allowed")
+
+
+@pytest.mark.gen_test
+async def test_without_a_maker_there_are_none(client: Client, assembled: Assembled, clock: SettableClock) -> None:
+    object.__setattr__(assembled.resources.images, "thumbnails", None)
+    path = path_of(await stored(assembled), "/thumbnail")
+    response = await allowed(client, clock, "see").fetch(path)
+    assert (response.code, code_of(response.body)) == (404, "thumbnails_off")
+    assert (await allowed(client, clock, "image_upload").fetch(path)).code == 403
+
+
+@pytest.mark.gen_test
+async def test_an_issuer_leaves_room(client: Client, assembled: Assembled, clock: SettableClock) -> None:
+    thumbnails = use(assembled, Maker(), places=places_for_thumbnails(4))
+    path = path_of(await stored(assembled), "/thumbnail")
+    client = allowed(client, clock, "see")
+    with thumbnails.places.one(ISSUER), thumbnails.places.one(ISSUER):
+        response = await client.fetch(path)
+        assert (response.code, code_of(response.body)) == (503, "too_many_thumbnails")
+        assert response.headers["Retry-After"] == "2"
+        with thumbnails.places.one(OTHER_ISSUER):
+            pass
+    assert (await client.fetch(path)).code == 200
