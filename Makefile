@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs docs-serve docs-pages docs-answers unit test-long test-clouds test-deploy chaos bench bench-quick bench-slow-clients bench-hostile bench-fairness bench-retention bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
+.PHONY: help run test lint docs docs-serve docs-pages docs-answers unit test-long test-clouds test-deploy chaos bench bench-quick bench-slow-clients bench-hostile bench-fairness bench-limits bench-retention bench-memory bench-batch bench-cloud-memory schemathesis fuzz format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench-hostile: $(VENV)/.installed-test  ## What /healthz takes while 8 imports o
 
 bench-fairness: $(VENV)/.installed-test  ## What a guest's requests take beside a hog, against alone, on SQLite and MongoDB (6 minutes).
 	$(BIN)/python -m bench.fairness
+
+bench-limits: $(VENV)/.installed-test  ## How exactly 1 to 8 processes hold a request limit together, and what it costs (12 minutes).
+	$(BIN)/python -m bench.limits
 
 bench-retention: $(VENV)/.installed-test  ## What POSTs take while old imports are removed, against without, on SQLite and MongoDB. IMPORTS=1000000.
 	$(BIN)/python -m bench.retention --imports $(or $(IMPORTS),1000000)

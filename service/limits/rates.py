@@ -1,20 +1,30 @@
-"""Request rates of issuers and organisations: a token bucket for each, in this process's memory.
+"""Request rates of issuers and organisations: a token bucket for each, which all processes of the service share.
 
-A bucket is one number, the moment at which it is full again (the generic cell rate algorithm). A full bucket is
-forgotten, so memory holds the senders of the last window only, at most ``MAX_BUCKETS``.
+``lending`` has the buckets in the document store, ``borrowing`` the part of each process in them. Memory holds the
+senders of the last seconds only, at most ``MAX_SENDERS``.
 """
 
+import asyncio
 import math
+import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-MAX_BUCKETS = 65_536
-"""Number of remembered senders; beyond it, the sender that was away for longest starts with a full bucket."""
-_ROUNDING = 1e-6
-_LOOKED_AT = 2
-"""Old buckets that each request checks: more than the one bucket that it may add, so that idle buckets disappear."""
+from ..documents.records import RecordStore
+from ..models.clock import Clock
+from ..observe.outages import Outage
+from .borrowing import Borrower, Surroundings
+from .lending import Lending, Terms
+
+MAX_SENDERS: Final = 65_536
+"""Senders that each policy remembers. Beyond it, the sender that was away for longest is forgotten; what this process
+has borrowed for it is lost."""
+_ROUNDING: Final = 1e-6
+_LOOKED_AT: Final = 2
+"""Old senders that each request checks: more than the one that it may add, so that idle senders disappear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +54,9 @@ class Standing:
 
     Attributes:
         name, quota, window: of the policy, for this sender.
-        remaining: requests that the sender may send at once.
+        remaining: requests that the sender may send at once, as far as this process knows.
         reset: seconds until it may send its whole quota again.
-        wait: seconds until it may send the next request, at least 1; 0 if it may now.
+        wait: seconds until it may send the next request; 0 if it may now.
     """
 
     name: str
@@ -55,50 +65,6 @@ class Standing:
     remaining: int
     reset: int
     wait: int
-
-
-class Buckets:
-    """The buckets of one policy. No method waits or blocks.
-
-    Args:
-        now: gives monotonic seconds.
-    """
-
-    def __init__(self, policy: Policy, now: Callable[[], float]) -> None:
-        self.policy = policy
-        self._now = now
-        self._full_at: OrderedDict[str, float] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._full_at)
-
-    def look(self, sender: str) -> Standing | None:
-        """The state of the sender; None without a limit."""
-        quota = self.policy.quota_of(sender)
-        if not quota:
-            return None
-        window = self.policy.window
-        missing = max(0.0, self._full_at.get(sender, 0.0) - self._now())
-        interval = window / quota
-        # A tiny fraction of a request or of a second is a rounding error.
-        remaining = math.floor((window - missing) / interval + _ROUNDING)
-        wait = 0.0 if remaining else max(_ROUNDING, missing + interval - window)
-        return Standing(self.policy.name, quota, window, remaining, _whole(missing), _whole(wait))
-
-    def take(self, sender: str) -> None:
-        """Count a request of a sender with a limit."""
-        now = self._now()
-        full_at = max(now, self._full_at.pop(sender, 0.0))
-        self._full_at[sender] = full_at + self.policy.window / self.policy.quota_of(sender)
-        self._forget(now)
-
-    def _forget(self, now: float) -> None:
-        for _ in range(_LOOKED_AT):
-            oldest, full_at = next(iter(self._full_at.items()))
-            if full_at > now and len(self._full_at) <= MAX_BUCKETS:
-                # Older buckets may be full; none stays longer than a window behind this one.
-                return
-            del self._full_at[oldest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,37 +80,116 @@ class Decision:
     retry_after: int | None
 
 
+class Senders:
+    """The senders of one policy."""
+
+    def __init__(self, policy: Policy, around: Surroundings) -> None:
+        self.policy = policy
+        self._around = around
+        self._borrowers: OrderedDict[str, Borrower] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._borrowers)
+
+    def __iter__(self) -> Iterator[Borrower]:
+        return iter(self._borrowers.values())
+
+    def get(self, sender: str) -> Borrower | None:
+        """The part of this process in the bucket of the sender; None without a limit."""
+        quota = self.policy.quota_of(sender)
+        if not quota:
+            return None
+        found = self._borrowers.get(sender)
+        if found is None:
+            terms = Terms(self.policy.name, quota, self.policy.window)
+            found = self._borrowers[sender] = Borrower(terms, sender, self._around)
+        self._borrowers.move_to_end(sender)
+        self._forget(sender)
+        return found
+
+    def _forget(self, present: str) -> None:
+        for _ in range(_LOOKED_AT):
+            oldest, borrower = next(iter(self._borrowers.items()))
+            is_over = len(self._borrowers) > MAX_SENDERS and not borrower.is_busy
+            if oldest == present or not (borrower.is_idle or is_over):
+                return
+            del self._borrowers[oldest]
+
+
 class Rates:
     """The limits on requests that create imports.
 
     Args:
+        records: keep the buckets that the processes share.
+        clock: of the document store.
         issuers: for each issuer.
         organizations: for each organisation, over all of its issuers.
+        processes: of this service on this machine; while the database is away, each has a part of every quota.
         now: gives monotonic seconds.
+        rng: see ``Surroundings``.
     """
 
-    def __init__(self, issuers: Policy, organizations: Policy, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._issuers = Buckets(issuers, now)
-        self._organizations = Buckets(organizations, now)
+    def __init__(
+        self,
+        records: RecordStore,
+        clock: Clock,
+        issuers: Policy,
+        organizations: Policy,
+        *,
+        processes: int = 1,
+        now: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        outage = Outage("the request limits of all processes")
+        lending = Lending(records, clock)
+        self._around = Surroundings(
+            lending, processes, now, rng or random.SystemRandom(), failed=outage.failed, worked=outage.worked
+        )
+        self._issuers = Senders(issuers, self._around)
+        self._organizations = Senders(organizations, self._around)
 
     def take_over(self, issuers: Policy, organizations: Policy) -> None:
-        """Judge by other policies from now on. Under a changed policy, every sender begins with a full bucket."""
+        """Judge by other policies from now on. A sender whose limit has changed begins with a full bucket."""
         if issuers != self._issuers.policy:
-            self._issuers = Buckets(issuers, self._now)
+            self._issuers = Senders(issuers, self._around)
         if organizations != self._organizations.policy:
-            self._organizations = Buckets(organizations, self._now)
+            self._organizations = Senders(organizations, self._around)
 
-    def admit(self, issuer_id: str, organization_id: str) -> Decision:
-        """Decide on a request. A refused request counts under no policy."""
-        senders = ((self._issuers, issuer_id), (self._organizations, organization_id))
-        limited = [(buckets, sender, found) for buckets, sender in senders if (found := buckets.look(sender))]
-        wait = max((found.wait for _, _, found in limited), default=0)
-        if wait:
-            return Decision([found for _, _, found in limited], wait)
-        for buckets, sender, _ in limited:
-            buckets.take(sender)
-        return Decision([found for buckets, sender, _ in limited if (found := buckets.look(sender))], None)
+    async def admit(self, issuer_id: str, organization_id: str) -> Decision:
+        """Decide on a request. A refused request counts under no policy. See ``Borrower.take`` for how long it waits;
+        a database that is away makes no request wait for long.
+        """
+        senders = (self._issuers.get(issuer_id), self._organizations.get(organization_id))
+        limited = [one for one in senders if one is not None]
+        is_served = not any(one.wait() for one in limited) and await _taken(limited)
+        standings = [_standing(one) for one in limited]
+        return Decision(standings, None if is_served else max(1, *(one.wait for one in standings)))
+
+    async def close(self) -> None:
+        """Ask the database no more. What this process has borrowed is lost. May be called twice."""
+        for senders in (self._issuers, self._organizations):
+            await asyncio.gather(*(one.close() for one in senders))
+
+
+async def _taken(limited: Sequence[Borrower]) -> bool:
+    """Take a request of each, or of none."""
+    taken: list[tuple[Borrower, float]] = []
+    for one in limited:
+        if not await one.take():
+            for other, lent_at in taken:
+                other.give_back(lent_at)
+            return False
+        taken.append((one, one.lent_at))
+    return True
+
+
+def _standing(borrower: Borrower) -> Standing:
+    terms = borrower.terms
+    missing = borrower.missing()
+    wait = borrower.wait()
+    # A tiny fraction of a request or of a second is a rounding error.
+    remaining = 0 if wait else math.floor(terms.quota - missing + _ROUNDING)
+    return Standing(*terms, remaining, _whole(missing / terms.rate), _whole(wait))
 
 
 def _whole(seconds: float) -> int:

@@ -139,14 +139,15 @@ def _common(parts: Parts) -> Common:
     settings = parts.settings
     service = settings.service
     directory = IssuerDirectory(settings.issuers, parts.store, settings.auth.issuer_cache)
-    rates = Rates(*_policies(settings.limits))
+    store = parts.store
+    rates = Rates(store.records, store.clock, *_policies(settings.limits), processes=service.processes, rng=parts.rng)
     parts.reloadables.add(Section(ISSUER_PREFIX, lambda new: directory.take_over(new.issuers)))
     parts.reloadables.add(Section("limits", lambda new: rates.take_over(*_policies(new.limits))))
     return Common(
         authenticator=Authenticator(
             directory.get,
             parts.clock,
-            keys_clock=parts.store.clock,
+            keys_clock=store.clock,
             leeway=settings.auth.leeway,
             max_token_bytes=settings.auth.token_max_bytes,
         ),

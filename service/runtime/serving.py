@@ -176,6 +176,7 @@ async def running(
             await stack.enter_async_context(_once_opened(parts, run, name))
         stack.push_async_callback(resources.events.events.feeds.close)
         stack.push_async_callback(resources.imports.imports.backlog.close)
+        stack.push_async_callback(resources.common.rates.close)
         server = make_server(
             make_app(resources, parts.meter),
             resources.common.in_flight,

@@ -59,7 +59,7 @@ class BatchHandler(SendingHandler, ReceivingHandler):
     async def accept_body(self) -> None:
         """Begin a batch and its answer."""
         grant = await self.authenticate()
-        count_against_rates(self, grant)  # for the first item
+        await count_against_rates(self, grant)  # for the first item
         headers = self.request.headers
         self._key = key_of(headers.get_list("Idempotency-Key"))
         try:
@@ -139,19 +139,19 @@ class BatchHandler(SendingHandler, ReceivingHandler):
     async def _begin(self, item: Item) -> None:
         if self._fault is not None:
             return
-        item = self._counted(item)
+        item = await self._counted(item)
         await self._places.acquire()
         task = asyncio.create_task(self._accept(item))
         self._items.add(task)
         task.add_done_callback(self._items.discard)
 
-    def _counted(self, item: Item) -> Item:
+    async def _counted(self, item: Item) -> Item:
         """Accept the item, which counts towards the rate limits like a request; beyond them it is refused."""
         if not self._is_counted:
             self._is_counted = True  # the request itself
             return item
         grant = self.grant
-        decision = None if grant is None else self.common.rates.admit(grant.issuer_id, grant.organization_id)
+        decision = None if grant is None else await self.common.rates.admit(grant.issuer_id, grant.organization_id)
         if decision is None or decision.retry_after is None:
             return item
         return Item(item.number, None, ApiError("rate_limited", seconds=decision.retry_after))

@@ -136,7 +136,7 @@ class ImportsHandler(DescribingHandler, WaitingHandler, ReceivingHandler):
         """
         async with self.finishing():
             grant = await self.authenticate()
-            count_against_rates(self, grant)
+            await count_against_rates(self, grant)
             key = key_of(self.request.headers.get_list("Idempotency-Key"))
             params = self.params()
             if self._multipart is not None and self._multipart.filename is not None:
@@ -246,7 +246,7 @@ class PreflightHandler(DescribingHandler, WaitingHandler):
     async def post(self) -> None:
         """Try the import without storing it, and answer with the result."""
         grant = await self.authenticate()
-        count_against_rates(self, grant)
+        await count_against_rates(self, grant)
         headers, limits = self.request.headers, self.common.limits.params
         body = parse_body(self.body(), headers.get("Content-Type", ""), headers.get("Content-Encoding", ""), limits)
         sent = merge(parse_query(self.request.query, limits), body)
@@ -280,13 +280,13 @@ class RetryHandler(BaseHandler):
         self.answer(HTTPStatus.OK, detailed(document, self.common.timezone))
 
 
-def count_against_rates(handler: BaseHandler, grant: Grant) -> None:
+async def count_against_rates(handler: BaseHandler, grant: Grant) -> None:
     """Count a request, and put the state of the rate limits into the answer's headers, if there are limits.
 
     Raises:
         ApiError: ``rate_limited``.
     """
-    decision = handler.common.rates.admit(grant.issuer_id, grant.organization_id)
+    decision = await handler.common.rates.admit(grant.issuer_id, grant.organization_id)
     handler.keep_headers(rate_limit_headers(decision.standings))
     if decision.retry_after is not None:
         raise ApiError("rate_limited", retry_after=decision.retry_after, seconds=decision.retry_after)

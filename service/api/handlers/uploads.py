@@ -206,7 +206,7 @@ class UploadsHandler(AppendingHandler):
             return
         self.check_version()
         grant = await self.authenticate()
-        count_against_rates(self, grant)
+        await count_against_rates(self, grant)
         length = self.number("Upload-Length")
         has_body = bool(self.announced_bytes()) or "Transfer-Encoding" in self.request.headers
         if has_body:

@@ -171,10 +171,10 @@ class LimitsSettings(Section):
         ge=0,
         le=1_000_000,
         description=(
-            "Requests to create an import that an issuer may send per issuer_window. The issuer may send all"
-            " of them at once. Lading refuses further requests with status 429. Each item of a batch counts"
-            " as a request; Lading accepts the items within the limit and refuses each other item with code"
-            " rate_limited in its line of the answer. 0 sets no limit."
+            "Requests to create an import that an issuer may send per issuer_window, to all processes of the"
+            " service together. The issuer may send all of them at once. Lading refuses further requests with"
+            " status 429. Each item of a batch counts as a request; Lading accepts the items within the limit and"
+            " refuses each other item with code rate_limited in its line of the answer. 0 sets no limit."
         ),
     )
     issuer_window: int = Field(60, ge=1, le=86400, description="Seconds that issuer_requests covers.")
@@ -193,7 +193,7 @@ class LimitsSettings(Section):
         le=1_000_000,
         description=(
             "Requests to create an import that all issuers of an organisation together may send per"
-            " organization_window. 0 sets no limit."
+            " organization_window, to all processes of the service together. 0 sets no limit."
         ),
     )
     organization_window: int = Field(60, ge=1, le=86400, description="Seconds that organization_requests covers.")

@@ -13,7 +13,7 @@ import pytest
 from lading.service.api.params.items import CsvReader
 from lading.service.imports.batches.batches import NOTED_ITEMS, Batch
 from lading.service.imports.batches.results import Results
-from lading.service.limits.rates import Policy, Rates
+from lading.service.limits.rates import Policy
 from lading.service.models import Failure
 from tests.api.batches.test_batches import NDJSON, answers, imports_of, lines, params, post, summary
 from tests.api.conftest import Assembled
@@ -21,6 +21,7 @@ from tests.support.clock import SettableClock
 from tests.support.plugins.scripted import until
 from tests.support.servers.service import Client
 from tests.unit.api.params.test_items import read
+from tests.unit.limits.one_process import rates_of_one_process
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_line_break_within_a_column_costs_its_lines_alone() -> None:
 class TestRates:
     @pytest.fixture
     def api_changes(self) -> dict[str, Any]:
-        return {"common.rates": Rates(Policy("issuer", 3, 86_400), Policy("organization", 0, 60))}
+        return {"common.rates": rates_of_one_process(Policy("issuer", 3, 86_400))}
 
     @pytest.mark.gen_test
     async def test_each_item_counts(self, client: Client) -> None:

@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 
 from lading.service.limits.quotas import Quotas
-from lading.service.limits.rates import Policy, Rates
+from lading.service.limits.rates import Policy
 from lading.service.models import Import
 from lading.service.models.clock import SystemClock
 from tests.api.conftest import Assembled
 from tests.conformance.documents.cases.base import IMAGE
 from tests.support.plugins.scripted import make_import
 from tests.support.servers.service import ORGANIZATION, OTHER_ISSUER, Client, token
+from tests.unit.limits.one_process import rates_of_one_process
 
 pytestmark = pytest.mark.gen_test
 
@@ -22,7 +23,7 @@ NAMES = ("RateLimit", "RateLimit-Policy", "Retry-After")
 
 @pytest.fixture
 def api_changes() -> dict[str, object]:
-    return {"common.rates": Rates(Policy("issuer", 3, 3600, {OTHER_ISSUER: 0}), Policy("organization", 0, 60))}
+    return {"common.rates": rates_of_one_process(Policy("issuer", 3, 3600, {OTHER_ISSUER: 0}))}
 
 
 async def test_a_sender_over_its_limit_is_429_until_it_has_waited(client: Client, assembled: Assembled) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPResponse
 
-from lading.service.limits.rates import Policy, Rates
+from lading.service.limits.rates import Policy
 from tests.api.conftest import Assembled
 from tests.api.uploads.test_uploads import (
     DATA,
@@ -26,6 +26,7 @@ from tests.api.uploads.test_uploads import (
 )
 from tests.support.clock import SettableClock
 from tests.support.servers.service import Client, token
+from tests.unit.limits.one_process import rates_of_one_process
 
 pytestmark = pytest.mark.usefixtures("uploads_prepared")
 
@@ -38,7 +39,7 @@ def requests() -> int:
 
 @pytest.fixture
 def api_changes(requests: int) -> dict[str, Any]:
-    rates = Rates(Policy("issuer", requests, 60), Policy("organization", 0, 60))
+    rates = rates_of_one_process(Policy("issuer", requests, 60))
     return {"common.limits.upload_stall_timeout": 0.5, "common.rates": rates}
 
 

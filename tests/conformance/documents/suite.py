@@ -10,6 +10,7 @@ from tests.conformance.documents.cases.clock import ClockCases
 from tests.conformance.documents.cases.images import ImageCases
 from tests.conformance.documents.cases.imports import ImportCases
 from tests.conformance.documents.cases.issuers import IssuerCases
+from tests.conformance.documents.cases.lending import LendingCases
 from tests.conformance.documents.cases.lifecycle import LifecycleCases
 from tests.conformance.documents.cases.outbox import OutboxCases
 from tests.conformance.documents.cases.quota import QuotaCases
@@ -40,6 +41,7 @@ class DocumentStoreSuite(
     QueueCases,
     ChangesCases,
     RecordCases,
+    LendingCases,
     TextCases,
     IssuerCases,
     LifecycleCases,

@@ -45,13 +45,13 @@ async def test_each_takes_its_own_and_nothing_else(tmp_path: Path) -> None:
         assert fetchers["data"]._fetchers.present is same, "the longest body of a request is made from its limit"
         assert parts.quotas.limit == 10
         rates = resources.common.rates
-        assert [rates.admit("i", "o").retry_after is None for _ in range(2)] == [True, False]
+        assert [(await rates.admit("i", "o")).retry_after is None for _ in range(2)] == [True, False]
         lookup = resources.common.authenticator._lookup
         assert await lookup("me") is not None
 
         conf.write_text("[limits]\nissuer_requests = 1\n")
         assert await reloading.once(parts.reloadables.parts)
-        assert rates.admit("i", "o").retry_after is not None, "a rate that has not changed counts on"
+        assert (await rates.admit("i", "o")).retry_after is not None, "a rate that has not changed counts on"
         fetchers["http"].check(DENIED)
         assert await lookup("me") is None
         assert parts.quotas.limit == 0
