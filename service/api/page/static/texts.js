@@ -154,11 +154,10 @@ export const T = {
     drop: "Remove from this list",
     retryAll: (count) => (count === 1 ? "Try the failed one again" : `Try all ${count.toLocaleString(LANGUAGE)} failed again`),
     retry: "Try again",
-    retryOf: (name) => `Try ${name} again`,
     why: "Why?",
     how: "How?",
-    whyOf: (name) => `What happened to ${name}`,
-    cancelOf: (name) => `Cancel ${name}`,
+    /** What a button is called for whoever does not see what it stands beside. */
+    actionOn: (action, name) => `${action} ${name}`,
     progressOf: (name) => `Progress of ${name}`,
     line: (number) => `Line ${number}`,
     dataUrl: (length) => `data: link of ${many(length, "character", "characters")}`,

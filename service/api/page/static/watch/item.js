@@ -87,9 +87,9 @@ export function itemRow(group, item) {
     if (wanted.join() === shownActions) return;
     shownActions = wanted.join();
     const made = {
-      retry: () => button(T.watch.retry, T.watch.retryOf(title), () => retry(group, item)),
-      why: () => button(item.state === "done" ? T.watch.how : T.watch.why, T.watch.whyOf(title), () => openWhy(item)),
-      cancel: () => button(T.cancel, T.watch.cancelOf(title), () => cancel(group, item)),
+      retry: () => button(T.watch.retry, title, () => retry(group, item)),
+      why: () => button(item.state === "done" ? T.watch.how : T.watch.why, title, () => openWhy(item)),
+      cancel: () => button(T.cancel, title, () => cancel(group, item)),
     };
     const hadFocus = actions.contains(document.activeElement);
     fill(actions, wanted.map((action) => made[action]()));
@@ -97,8 +97,8 @@ export function itemRow(group, item) {
   }
 }
 
-function button(text, label, click) {
-  return h("button.small", { type: "button", "aria-label": label, click }, text);
+function button(text, title, click) {
+  return h("button.small", { type: "button", "aria-label": T.watch.actionOn(text, title), click }, text);
 }
 
 /** What an item is called. */

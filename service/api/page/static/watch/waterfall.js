@@ -31,11 +31,11 @@ export function waterfall(phases) {
       s("text.value", { x: WIDTH, y: y + 16, "text-anchor": "end" }, milliseconds(phase.milliseconds)));
   });
   const drawing = s("svg.waterfall", {
-    viewBox: `0 0 ${WIDTH} ${Math.max(1, phases.length) * ROW}`, "aria-hidden": "true", focusable: "false",
+    viewBox: `0 0 ${WIDTH} ${Math.max(1, phases.length) * ROW}`, "aria-hidden": "true",
   }, rows);
-  const table = h("table.hidden", {}, h("caption", {}, T.why.waterfall), h("thead", {}, h("tr", {},
+  const table = h("table.plain.steps", {}, h("caption", {}, T.why.waterfall), h("thead", {}, h("tr", {},
     [T.why.request, T.why.step, T.why.took].map((text) => h("th", { scope: "col" }, text)))),
   h("tbody", {}, phases.map((phase) => h("tr", {}, h("td", {}, phase.hop), h("td", {}, T.why.phases[phase.name] ?? phase.name),
-    h("td", {}, milliseconds(phase.milliseconds))))));
+    h("td.number", {}, milliseconds(phase.milliseconds))))));
   return h("figure", {}, drawing, table);
 }

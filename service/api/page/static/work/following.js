@@ -9,17 +9,20 @@ import { mayList } from "../api/token.js";
 import { FINAL, groups } from "./groups.js";
 
 const TICK = 700;
+const SOON = 60;
 const AT_ONCE = 4;
+const RECHECKED = 100;
 /** Milliseconds of silence after which an import is asked for: one that a stream tells of, one that none tells of, */
 const STREAMED = 20_000;
 const UNSTREAMED = 1500;
 /** and one that may have changed before the stream began. */
-const UNSEEN = 3000;
+const UNSEEN = 1500;
 const RATE_OVER = 0.3;
 
 let stream = null;
 let bytes = null;
 let timer = 0;
+let soon = 0;
 const asking = new Set();
 
 /** Begin to follow, whenever there is something to follow. */
@@ -29,15 +32,22 @@ export function startFollowing() {
   tick();
 }
 
+/** Look once at failed imports: another client may have tried them again since this browser looked. */
+export async function recheckFailed() {
+  const failed = [...groups.items()].filter(({ item }) => item.importId && item.state === "failed").slice(0, RECHECKED);
+  for (const { group, item } of failed) await look(group, item);
+}
+
 /** Stop: the person has signed out. */
 export function stopFollowing() {
   clearInterval(timer);
+  timer = 0;
   closeStreams();
 }
 
 addEventListener("visibilitychange", () => (document.hidden ? closeStreams() : tick()));
 groups.addEventListener("item", () => {
-  if (!stream && timer) tick();
+  if (timer && !soon && (!stream || bytes?.item.state !== "running")) soon = setTimeout(tick, SOON);
 });
 
 function closeStreams() {
@@ -47,6 +57,8 @@ function closeStreams() {
 }
 
 function tick() {
+  clearTimeout(soon);
+  soon = 0;
   if (document.hidden || session.rights === null || session.isOver) return;
   if (groups.sums.active === 0) {
     closeStreams();
@@ -54,7 +66,7 @@ function tick() {
   }
   const open = unfinished();
   if (!stream && mayList(session.rights)) openStream();
-  if (!bytes) openBytes(open);
+  openBytes(open);
   ask(open);
 }
 
@@ -77,12 +89,14 @@ function openStream() {
   }).catch(() => {}); // without the stream, each import is asked for
 }
 
-/** The bytes of one running import after the other. */
+/** The bytes of one running import after the other; while none runs, of the next one. */
 function openBytes(open) {
-  const found = open.find(({ item }) => item.state === "running" && item.url);
+  if (bytes?.item.state === "running") return;
+  const found = open.find(({ item }) => item.state === "running" && item.url) ?? (bytes ? null : open.find(({ item }) => item.url));
   if (!found) return;
   const { group, item } = found;
-  const own = { stop: new AbortController() };
+  const own = { item, stop: new AbortController() };
+  bytes?.stop.abort();
   bytes = own;
   follow(`/api/v1/imports/${item.importId}/events`, {
     signal: own.stop.signal,

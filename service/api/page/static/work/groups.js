@@ -5,7 +5,7 @@
 
 import { all, put, randomId, remove } from "../base/records.js";
 
-/** Milliseconds after which a change is written, and more for each item of a long group. */
+/** Milliseconds between two writes of a group, and more for each item of a long one. */
 const SAVE_AFTER = 400;
 const SAVE_ITEM = 0.05;
 const UNKNOWN = 5000;
@@ -113,8 +113,8 @@ class Groups extends EventTarget {
 
   /** Write what has changed. */
   async flush() {
-    const groups = [...this.#dirty.keys()];
-    for (const timer of this.#dirty.values()) clearTimeout(timer);
+    const groups = [...this.#dirty].filter(([, entry]) => entry.isMore).map(([group]) => group);
+    for (const entry of this.#dirty.values()) clearTimeout(entry.timer);
     this.#dirty.clear();
     await Promise.all(groups.map((group) => put("groups", group.record)));
   }
@@ -127,12 +127,19 @@ class Groups extends EventTarget {
     if (document) this.take(document);
   }
 
+  /** Write a group at once, and what changes in the next moment at its end. */
   #save(group) {
-    if (this.#dirty.has(group)) return;
-    this.#dirty.set(group, setTimeout(() => {
+    if (this.#dirty.has(group)) {
+      this.#dirty.get(group).isMore = true;
+      return;
+    }
+    const entry = { isMore: false };
+    entry.timer = setTimeout(() => {
       this.#dirty.delete(group);
-      put("groups", group.record);
-    }, SAVE_AFTER + SAVE_ITEM * group.items.length));
+      if (entry.isMore) this.#save(group);
+    }, SAVE_AFTER + SAVE_ITEM * group.items.length);
+    this.#dirty.set(group, entry);
+    queueMicrotask(() => put("groups", group.record));
   }
 
   #tell(name, detail) {

@@ -2,7 +2,7 @@
 
 import { session } from "../api/session.js";
 import { dropThumbnails } from "../api/thumbnails.js";
-import { startFollowing, stopFollowing } from "./following.js";
+import { recheckFailed, startFollowing, stopFollowing } from "./following.js";
 import { groups } from "./groups.js";
 import { resumeSending, stopSending } from "./sending.js";
 import { resumeUploads, stopUploads } from "./uploading.js";
@@ -13,6 +13,7 @@ export async function beginWork() {
   startFollowing();
   resumeSending();
   resumeUploads();
+  await recheckFailed();
 }
 
 /** Stop. The browser forgets what the person has added; whatever is imported stays. */
