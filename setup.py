@@ -9,6 +9,8 @@ S3 = ["botocore>=1.37"]
 GCS = ["google-cloud-storage>=3.1"]
 # The files of Swagger UI; the package itself is never imported.
 DOCS = ["mkdocs-swagger-ui-tag>=0.8"]
+CLIENT = ["httpx>=0.28,<1"]
+"""What the Python client needs; the service itself does not."""
 # The documentation as a site. Of mermaidx the site takes Mermaid's own script; the package itself is never imported.
 DOCS_SITE = [
     "mermaidx>=0.10",
@@ -98,6 +100,7 @@ setup(
         "docs-site": DOCS_SITE,
         "s3": [*S3],
         "gcs": [*GCS],
+        "client": [*CLIENT],
         "testing": TESTING,
         "testing-clouds": TESTING_CLOUDS,
         "bench": BENCH,
@@ -110,6 +113,7 @@ setup(
             *DOCS,
             *DOCS_SITE,
             *BENCH,
+            *CLIENT,
             "dnspython>=2.7",
             "jsonschema>=4.23",
             "openapi-spec-validator>=0.7",

@@ -11,7 +11,7 @@ from lading.service.api.resources import Resources
 from tests.docs.test_errors import existing, tree
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("service", "backends", "plugins")
+PACKAGES = ("service", "backends", "plugins", "client")
 MAX_LINES = 320
 MAX_TEST_LINES = 400
 LISTS = {"plugins/errors.py"}

@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
-PACKAGES = ("service", "backends", "plugins")
-PREFIX = {"service": "", "backends": "backends.", "plugins": "plugins."}
+PACKAGES = ("service", "backends", "plugins", "client")
+PREFIX = {"service": "", "backends": "backends.", "plugins": "plugins.", "client": "client."}
 """Before the name of a room in the diagram: names of the service's rooms stand alone."""
 MOST_ENTRIES = 16
 """What a reader takes in at one look is about a dozen names. ``service`` itself has 15 rooms and its ``__init__``, so a
@@ -84,7 +84,7 @@ def test_every_room_stands_in_the_layers_of_its_package() -> None:
 
 
 def test_every_file_that_the_page_names_exists() -> None:
-    named = re.findall(r"`((?:service|backends|plugins|tests|docs)/[\w./]*)`", PAGE.read_text(encoding="utf-8"))
+    named = re.findall(r"`((?:service|backends|plugins|client|tests|docs)/[\w./]*)`", PAGE.read_text(encoding="utf-8"))
     assert len(named) > 30
     assert [name for name in named if not (ROOT / name).exists()] == []
 

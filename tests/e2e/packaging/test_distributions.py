@@ -34,7 +34,7 @@ def test_the_wheel_takes_one_name(distributions: Distributions) -> None:
 def test_the_wheel_has_every_module_and_file_of_the_rooms(distributions: Distributions) -> None:
     written = {
         f"lading/{path.relative_to(ROOT)}"
-        for room in ("service", "backends", "plugins")
+        for room in ("service", "backends", "plugins", "client")
         for path in (ROOT / room).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
@@ -82,11 +82,15 @@ def test_there_is_one_version(distributions: Distributions, installed: Environme
     assert lading_command("--version", cwd=tmp_path).stdout.strip() == f"lading, version {lading.__version__}"
 
 
-def test_the_extras_for_authors_are_small(distributions: Distributions) -> None:
+def test_the_extras_for_authors_and_clients_are_small(distributions: Distributions) -> None:
     needs = [str(need) for need in metadata(distributions.wheel).get_all("Requires-Dist", ())]
-    extra = {name: {need for need in needs if f'extra == "{name}"' in need} for name in ("testing", "testing-clouds")}
+    extra = {
+        name: {need for need in needs if f'extra == "{name}"' in need}
+        for name in ("testing", "testing-clouds", "client")
+    }
     named = {name: {re.split(r"[^\w.-]", need)[0] for need in found} for name, found in extra.items()}
     assert named["testing"] == {"pytest"}
+    assert named["client"] == {"httpx"}
     assert named["testing-clouds"] == {"pytest", "moto", "botocore", "gcp-storage-emulator", "google-cloud-storage"}
 
 

@@ -1,0 +1,1 @@
+"""The Python client, both of them by the same tests, against a real service."""
