@@ -13,11 +13,12 @@ Start servers in ``running``, in a thread or a process of their own.
 
 import asyncio
 import gc
+import threading
 from abc import ABC
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import pytest
 
@@ -31,6 +32,8 @@ Made = TypeVar("Made", Fetcher, TypeDetector, StorageBackend)
 KIT = __name__.rpartition(".")[0] + "."
 UNSUPPORTED = "unsupported: "
 """The beginning of the reason of a case that is skipped because the plugin lacks an ability."""
+_PASSES_OVER: Final = threading.Lock()
+"""Held within ``only_garbage_of_its_own``. ``gc.get_freeze_count`` tells as much, but counts all objects for that."""
 
 
 class Suite(ABC):
@@ -128,7 +131,7 @@ def only_garbage_of_its_own() -> Iterator[None]:
 
     It may be entered within itself, and lasts until the outermost block ends.
     """
-    if gc.get_freeze_count():
+    if not _PASSES_OVER.acquire(blocking=False):
         yield
         return
     gc.freeze()
@@ -136,6 +139,7 @@ def only_garbage_of_its_own() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+        _PASSES_OVER.release()
 
 
 async def _in_its_place(suite: Suite, case: Coroutine[Any, Any, None]) -> None:

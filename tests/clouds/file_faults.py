@@ -13,7 +13,7 @@ from lading.plugins.errors import ContentMismatch, StorageUnavailable
 from lading.plugins.testing.bodies import Body
 from lading.plugins.testing.cancellation import attempt
 from lading.plugins.testing.storage.support import KEY
-from tests.clouds.faults import ATTEMPTS, BODIES, LARGE, PASSING_FAULTS, SMALL, FaultCases
+from tests.clouds.faults import ATTEMPTS, BODIES, LARGE, PASSING_FAULTS, SMALL, FaultCases, with_kinds
 from tests.support.servers.cloud_proxy import Exchange, Fault, corrupting, passing
 
 
@@ -45,8 +45,7 @@ class FileFaultCases(FaultCases):
         """Whether this process has the file open."""
         return path in [link.resolve() for link in Path("/proc/self/fd").iterdir()]
 
-    @pytest.mark.parametrize("kind", BODIES)
-    @pytest.mark.parametrize("fault", ["503", "reset", "answer lost", "timeout"])
+    @pytest.mark.parametrize(("kind", "fault"), with_kinds(["503", "reset", "timeout", "answer lost"]))
     async def test_a_file_is_sent_again_from_where_that_helps(self, kind: str, fault: str) -> None:
         body = BODIES[kind]
         async with self.saving() as storage:

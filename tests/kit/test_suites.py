@@ -1,5 +1,6 @@
 """The suites of the built-in plugins: found by entry point, and started from what is configured."""
 
+import gc
 from importlib.metadata import entry_points
 from ipaddress import IPv4Network
 
@@ -9,7 +10,7 @@ from lading.plugins.fetchers.data import DataOptions
 from lading.plugins.fetchers.http.options import HttpOptions, PortRange
 from lading.plugins.suites import DataSuite, HttpSuite
 from lading.plugins.testing import FetcherSuite, StorageBackendSuite, TypeDetectorSuite
-from lading.plugins.testing.suite import Suite, run_case
+from lading.plugins.testing.suite import Suite, only_garbage_of_its_own, run_case
 
 KINDS: dict[str, tuple[str, type[Suite]]] = {
     "fetch": ("lading.fetchers", FetcherSuite),
@@ -56,3 +57,24 @@ class ConfiguredData(DataSuite):
 def test_data_is_tried_with_room_for_the_cases() -> None:
     suite = ConfiguredData()
     run_case(suite, suite.test_every_byte_of_the_largest_arrives())
+
+
+def test_collections_pass_over_what_was_there_until_the_outermost_block_ends() -> None:
+    with only_garbage_of_its_own():
+        with only_garbage_of_its_own():
+            pass
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_each_case_passes_over_what_was_there_before(number: int) -> None:
+    """Also where the case fails; and a second time."""
+
+    async def case() -> None:
+        assert gc.get_freeze_count() > 0
+        raise ValueError("as the case wants it")
+
+    with pytest.raises(ValueError, match="as the case wants it"):
+        run_case(ConfiguredData(), case())
+    assert gc.get_freeze_count() == 0

@@ -10,9 +10,11 @@ from typing import Any
 from pymongo import MongoClient, WriteConcern
 from pymongo.database import Database
 
-from lading.service.documents.mongo.schema import INDEXES, PINGS
+from lading.service.documents.mongo.schema import INDEXES, PINGS, TICKETS
 
 PREFIX = "lading_test_"
+COLLECTIONS = frozenset({*(index.collection for index in INDEXES), PINGS, TICKETS})
+"""The collections that a store makes when it is opened."""
 
 
 def new_name() -> str:
@@ -21,7 +23,7 @@ def new_name() -> str:
 
 
 class Databases:
-    """Lends databases that hold nothing, but may have Lading's indexes and the marks of its upgrades.
+    """Lends databases that hold nothing, but may have Lading's indexes, its tickets and the marks of its upgrades.
 
     Args:
         client: stays the caller's.
@@ -56,10 +58,9 @@ class Databases:
 
 def _is_as_made(database: Database[dict[str, Any]]) -> bool:
     """Whether it has the collections and the indexes that a store makes when it is opened, and no others."""
-    wanted = {index.collection: {"_id_"} for index in INDEXES}
+    wanted = {collection: {"_id_"} for collection in COLLECTIONS}
     for index in INDEXES:
         wanted[index.collection].add(index.name)
-    names = set(database.list_collection_names())
-    return names == {*wanted, PINGS} and all(
+    return set(database.list_collection_names()) == COLLECTIONS and all(
         set(database[collection].index_information()) == indexes for collection, indexes in wanted.items()
     )

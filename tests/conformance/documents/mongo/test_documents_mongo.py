@@ -26,6 +26,7 @@ from tests.conformance.documents.cases.shares import (
 )
 from tests.conformance.documents.mongo.support import commands_counted, opened, profiled
 from tests.conformance.documents.suite import DocumentStoreSuite, SettableClock
+from tests.support.servers.databases import Databases
 from tests.support.servers.mongod import ReplicaSet
 
 NO_TEXT: list[Any] = [{"$ne": None}, {"$gt": ""}, ["a"], None, 1, b"bytes"]
@@ -33,8 +34,8 @@ NO_TEXT: list[Any] = [{"$ne": None}, {"$gt": ""}, ["a"], None, 1, b"bytes"]
 
 class TestMongoDocumentStore(DocumentStoreSuite):
     @pytest.fixture(autouse=True)
-    def _options(self, mongo_options_lent: MongoOptions) -> None:
-        self.options = mongo_options_lent
+    def _options(self, mongo_options: MongoOptions) -> None:
+        self.options = mongo_options
 
     def make_store(self, clock: SettableClock) -> DocumentStore:
         return MongoDocumentStore(self.options, clock)
@@ -46,6 +47,21 @@ class TestMongoDocumentStore(DocumentStoreSuite):
 @pytest.fixture
 def clock() -> SettableClock:
     return SettableClock()
+
+
+@pytest.mark.gen_test
+async def test_a_database_is_lent_again_after_a_store_has_used_it(
+    mongo_set: ReplicaSet, mongo_databases: Databases, clock: SettableClock
+) -> None:
+    """Otherwise each test would wait for thirty indexes to be made and dropped."""
+    names = []
+    for _ in range(2):
+        with mongo_databases.lent() as name:
+            names.append(name)
+            async with opened(MongoOptions(mongo_set.uri, name), clock) as store:
+                assert await store.unfinished(10) == 0
+                await add_all(store, make_imports(clock, 3))
+    assert names[0] == names[1]
 
 
 # --- data stays data --------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from tests.conformance.documents.cases.changes import changed, everything, prese
 from tests.conformance.documents.mongo.support import opened
 from tests.conformance.documents.mongo.test_documents_mongo_failures import eventually
 from tests.conformance.documents.suite import SettableClock
+from tests.support.servers.databases import Databases
 from tests.support.servers.mongod import ReplicaSet, replica_set
 
 HISTORY_LOST = 286
@@ -31,6 +32,13 @@ def mongo_set() -> Iterator[ReplicaSet]:
     """Not the one that all tests share: it is killed here."""
     with replica_set() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def mongo_databases(mongo_set: ReplicaSet) -> Iterator[Databases]:
+    """Databases of this set."""
+    with mongo_set.client() as client, closing(Databases(client)) as databases:
+        yield databases
 
 
 @pytest.fixture

@@ -198,6 +198,7 @@ async def test_what_cannot_be_created_is_named_and_the_others_are_created(
 ) -> None:
     with mongo_set.client() as client:
         collection = client[mongo_options.database]["imports"]
+        collection.drop()
         collection.create_index(list(LISTED.specification["key"].items()), name="of_another")
         with pytest.raises(StoreUnavailable, match=f"{LISTED.name} of imports cannot be created: .*of_another"):
             await MongoDocumentStore(mongo_options, clock).open()

@@ -4,6 +4,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tests.conformance.documents.cases.lifecycle import CALLS
 from tests.conformance.documents.cases.shares import ending, running_in
 from tests.conformance.documents.mongo.support import opened
 from tests.conformance.documents.suite import SettableClock
+from tests.support.servers.databases import Databases
 from tests.support.servers.mongod import Mongod, ReplicaSet, find_mongod, free_port, replica_set, skip_without_mongod
 
 SECRET = "s3cr3t"
@@ -30,6 +32,13 @@ def mongo_set() -> Iterator[ReplicaSet]:
     """Not the one that all tests share: it is frozen and killed here."""
     with replica_set() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def mongo_databases(mongo_set: ReplicaSet) -> Iterator[Databases]:
+    """Databases of this set."""
+    with mongo_set.client() as client, closing(Databases(client)) as databases:
+        yield databases
 
 
 @pytest.fixture
