@@ -99,15 +99,12 @@ fuzz: $(VENV)/.installed-test  ## 1,000,000 hostile inputs for the parsers (half
 	nice $(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) --seconds $(or $(SECONDS),1800)
 
 .PHONY: dist
-dist: $(VENV)/.installed-test  ## Build the sdist and the wheel into dist/, check them, and try the wheel in a fresh environment.
-	rm -rf dist
-	@# -P, or the folder build/ would be taken for the package.
-	$(BIN)/python -P -m build --no-isolation --outdir dist .
-	$(BIN)/python -P -m twine check --strict dist/*
-	$(BIN)/python -m venv --clear build/dist
-	build/dist/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
-	cd build/dist && bin/lading demo --once --port 0
-	build/dist/bin/lading --version
+dist: $(VENV)/.installed-test  ## Build a release of the commit into dist/: sdist, wheel, SBOM, notes, checksums; try the wheel.
+	$(BIN)/python -P .ci/dist.py
+
+.PHONY: constraints
+constraints: $(VENV)/.installed-test  ## Write deploy/constraints.txt: the versions that a release and its container take.
+	$(BIN)/python -P .ci/dist.py --constraints
 
 format: $(VENV)/.installed-test  ## Format the code and mend what ruff can mend.
 	$(BIN)/ruff check --fix .

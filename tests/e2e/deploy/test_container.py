@@ -71,6 +71,8 @@ class Build:
             "--only-binary=:all:",
             "--python-version",
             PYTHON,
+            "--constraint",
+            str(ROOT / "deploy" / "constraints.txt"),
         ]
         subprocess.run([*command, "--dest", self._wheels, *requirements(), "setuptools>=77,<81", "wheel"], check=True)
         mmdebstrap = [program("mmdebstrap", "mmdebstrap"), "--variant=apt", "--quiet", "bookworm", str(self._base)]
@@ -140,7 +142,9 @@ def context(folder: Path) -> None:
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(source, folder / source.name, symlinks=True, ignore=ignored)
         else:
-            shutil.copy(source, folder / source.name)
+            target = folder / source.relative_to(ROOT)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(source, target)
 
 
 def _unmount(place: Path) -> None:
