@@ -24,7 +24,6 @@ from .operations import (
 )
 
 HEAD_MAX_BYTES: Final = 16 * 1024
-BODY_MAX_BYTES: Final = 64 * 1024
 IDLE_SECONDS: Final = 30.0
 BODY_SECONDS: Final = 10.0
 
@@ -92,7 +91,6 @@ def make_admin_server(resources: AdminResources) -> HTTPServer:
     return HTTPServer(
         app,
         max_header_size=HEAD_MAX_BYTES,
-        max_body_size=BODY_MAX_BYTES,
         idle_connection_timeout=IDLE_SECONDS,
         body_timeout=BODY_SECONDS,
     )

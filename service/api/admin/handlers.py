@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import structlog
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from ...errors.catalogue import ApiError, problem_of
 from ...errors.specs import reason_phrase
@@ -13,18 +13,21 @@ from ...models.ids import new_uuid
 from ...models.representation import encode
 from ...observe.readiness import Part, Readiness
 from ..http.methods import as_get, methods_of
+from ..http.request_head import announced_bytes
 
 Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
 """Gives the metrics as text, with its media type, for an ``Accept`` header."""
 
+BODY_MAX_BYTES: Final = 64 * 1024
 JSON: Final = "application/json; charset=utf-8"
 PROBLEM: Final = "application/problem+json"
 
 log = structlog.get_logger(__name__)
 
 
+@stream_request_body
 class AdminHandler(RequestHandler):
-    """Base of the handlers: JSON answers, and errors as ``application/problem+json`` (RFC 9457)."""
+    """Base of the handlers: JSON answers, errors as ``application/problem+json`` (RFC 9457), and a small body."""
 
     resource: object
     """The value that the route names; each handler declares its type."""
@@ -34,6 +37,31 @@ class AdminHandler(RequestHandler):
     def initialize(self, resource: object) -> None:
         """Keep the resource of the handler."""
         self.resource = resource
+        self._body = bytearray()
+
+    def prepare(self) -> None:
+        """Refuse a body that is announced to be too large.
+
+        Raises:
+            ApiError: ``request_body_too_large``.
+        """
+        self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]  # counted here, to answer with 413
+        if announced_bytes(self.request) > BODY_MAX_BYTES:
+            raise _too_large()
+
+    def data_received(self, chunk: bytes) -> None:
+        """Gather the body as far as the limit and one byte; Tornado calls this, and ends a body that lasts too long."""
+        self._body += chunk[: BODY_MAX_BYTES + 1 - len(self._body)]
+
+    def body(self) -> bytes:
+        """The body of the request.
+
+        Raises:
+            ApiError: ``request_body_too_large``.
+        """
+        if len(self._body) > BODY_MAX_BYTES:
+            raise _too_large()
+        return bytes(self._body)
 
     def set_default_headers(self) -> None:
         """Every answer is of its moment, and no page of another origin may frame or sniff it."""
@@ -129,7 +157,12 @@ class MissingHandler(AdminHandler):
 
     def prepare(self) -> None:
         """404."""
+        super().prepare()
         raise ApiError("not_found")
+
+
+def _too_large() -> ApiError:
+    return ApiError("request_body_too_large", limit=BODY_MAX_BYTES)
 
 
 def _shown(part: Part) -> dict[str, Any]:

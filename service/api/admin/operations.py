@@ -91,8 +91,9 @@ class OperationHandler(AdminHandler):
         """Refuse what may come from a web page.
 
         Raises:
-            ApiError: ``host_unknown``, ``browser_refused`` or ``unsupported_media_type``.
+            ApiError: ``request_body_too_large``, ``host_unknown``, ``browser_refused`` or ``unsupported_media_type``.
         """
+        super().prepare()
         headers = self.request.headers
         if not is_own_name(headers.get("Host", ""), self.resource.hosts):
             raise ApiError("host_unknown")
@@ -113,7 +114,8 @@ class OperationHandler(AdminHandler):
             params: Params = parse_query(self.request.query, _LIMITS)
             if self.request.method == "POST":
                 refuse_unknown(params, (), "the query string of a POST")
-                params = parse_json(self.request.body, _LIMITS) if self.request.body else {}
+                body = self.body()
+                params = parse_json(body, _LIMITS) if body else {}
         except ParamsError as error:
             raise ApiError.of(error.code, error.status, error.detail, parameter=error.parameter) from error
         return read(params, known)

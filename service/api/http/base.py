@@ -7,14 +7,12 @@ from tornado.web import stream_request_body
 from ...errors.catalogue import ApiError
 from ..resources import Common
 from .answers import AnsweringHandler
-from .request_head import head_bytes
+from .request_head import announced_bytes, head_bytes
 
 DISCARD_FACTOR = 32
 """A refused body is read to its end up to this multiple of the limit, so that its client reads the answer instead of
 getting a reset connection. A longer body is not read at all.
 """
-MAX_LENGTH_DIGITS = 18
-"""The largest number of digits in a ``Content-Length``; a longer number is beyond any limit."""
 
 
 @stream_request_body
@@ -54,9 +52,7 @@ class BaseHandler(AnsweringHandler):
 
     def announced_bytes(self) -> int:
         """Announced length of the body; 0 without an announcement."""
-        length = self.request.headers.get("Content-Length", "")
-        digits = length.lstrip("0")[:MAX_LENGTH_DIGITS]
-        return int(digits) if digits.isascii() and digits.isdigit() else 0
+        return announced_bytes(self.request)
 
     def data_received(self, chunk: bytes) -> None:
         """Gather the body; beyond the limit, count the discarded bytes."""

@@ -1,4 +1,4 @@
-"""Facts about the head of a request: its size, and its id."""
+"""Facts about the head of a request: its size, its id, and the size of the body that it announces."""
 
 import re
 
@@ -6,6 +6,8 @@ from tornado.httputil import HTTPServerRequest
 
 from ...models.ids import new_uuid
 
+MAX_LENGTH_DIGITS = 18
+"""The largest number of digits in a ``Content-Length``; a longer number is beyond any limit."""
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._@=+/-]{1,255}")
 
 
@@ -18,3 +20,10 @@ def head_bytes(request: HTTPServerRequest) -> int:
 def request_id_of(sent: str | None) -> str:
     """The client's own request id if it is well-formed, or a new one."""
     return sent if sent and _SANE_REQUEST_ID.fullmatch(sent) else new_uuid()
+
+
+def announced_bytes(request: HTTPServerRequest) -> int:
+    """Announced length of a request's body; 0 without an announcement."""
+    length = request.headers.get("Content-Length", "")
+    digits = length.lstrip("0")[:MAX_LENGTH_DIGITS]
+    return int(digits) if digits.isascii() and digits.isdigit() else 0

@@ -23,6 +23,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from lading.service.api.admin.operations import is_own_name
 from lading.service.config import load_all
 from tests.support.servers.programs import program
 
@@ -223,6 +224,7 @@ def test_the_options_of_the_image_and_of_compose_exist(tmp_path: Path) -> None:
         assert (settings.documents.backend, settings.storage.backend) == ("mongo", "s3")
         assert settings.worker.enabled == (name == "worker")
         assert service["read_only"]
+        assert is_own_name(f"{name}.{compose['name']}_default:{settings.admin.port}", settings.admin.hosts)
     for service in compose["services"].values():
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]

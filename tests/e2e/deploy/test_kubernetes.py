@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from lading.service.api.admin.operations import is_own_name
 from lading.service.config import load_all
 from tests.support.servers.programs import program
 
@@ -63,3 +64,14 @@ def test_every_file_is_in_use_and_workers_cannot_reach_the_cluster() -> None:
     blocks = [to["ipBlock"] for rule in policy["spec"]["egress"] for to in rule["to"] if "ipBlock" in to]
     assert {block["cidr"] for block in blocks} == {"0.0.0.0/0", "::/0"}
     assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(blocks[0]["except"])
+
+
+def test_tools_reach_the_admin_listener_by_name_and_strangers_do_not_reach_it() -> None:
+    settings, _ = load_all(None, named("ConfigMap")["lading"]["data"])
+    namespace = named("Namespace")["lading"]["metadata"]["name"]
+    (name,) = [name for name, service in named("Service").items() if service["spec"]["ports"][0]["name"] == "admin"]
+    for host in (f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"):
+        assert is_own_name(f"{host}:{settings.admin.port}", settings.admin.hosts)
+    (policy,) = named("NetworkPolicy").values()
+    for rule in policy["spec"]["ingress"]:
+        assert ("from" in rule) == ({"port": settings.admin.port} in rule["ports"])

@@ -15,7 +15,7 @@ def tree(root: type[PluginError] = PluginError) -> Iterator[type[PluginError]]:
     """The class and all below it, as far as the project itself declares them."""
     yield root
     for child in root.__subclasses__():
-        if child.__module__ == PluginError.__module__:
+        if child.__module__.startswith("lading.plugins.errors."):
             yield from tree(child)
 
 

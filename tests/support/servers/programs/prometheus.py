@@ -17,7 +17,8 @@ from tests.support.servers.mongod import free_port
 from tests.support.servers.programs import program, started
 
 CONFIGURATION = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+rule_files: {rules}
 scrape_configs:
   - job_name: lading
     static_configs:
@@ -50,12 +51,14 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, urls: Sequence[str]) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes the servers at these base URLs. It ends with the block."""
+def prometheus(folder: Path, urls: Sequence[str], *rules: Path) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes the servers at these base URLs, and obeys these files of rules. It ends with the
+    block."""
     binary = program("prometheus", "prometheus")
     server = Prometheus(f"http://127.0.0.1:{free_port()}")
     configuration = folder / "prometheus.yml"
-    configuration.write_text(CONFIGURATION.format(targets=json.dumps([urlsplit(url).netloc for url in urls])))
+    targets = json.dumps([urlsplit(url).netloc for url in urls])
+    configuration.write_text(CONFIGURATION.format(targets=targets, rules=json.dumps([str(path) for path in rules])))
     arguments = [
         binary,
         f"--config.file={configuration}",
