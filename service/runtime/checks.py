@@ -53,6 +53,7 @@ async def probe(settings: Settings, components: Components) -> list[str]:
                 await _fault(f"[{section}] directory", partial(asyncio.to_thread, _probe_folder, folder))
                 for section, folder in _own_folders(settings).items()
             ],
+            await _fault("[audit] file", partial(asyncio.to_thread, _probe_audit_file, settings.audit.file)),
         ]
     return [fault for fault in faults if fault is not None]
 
@@ -185,6 +186,20 @@ async def _removed_at_last(storage: StorageBackend, key: str) -> AsyncIterator[N
 async def _probe_spool(settings: Settings, storage: GuardedStorage) -> None:
     with ThreadPoolExecutor(1, thread_name_prefix="spool") as executor:
         await make_spools(settings, files_of(storage), executor).ping()
+
+
+def _probe_audit_file(path: Path | None) -> None:
+    """Make sure that the file, or a new one in its folder, can be written; nothing is."""
+    if path is None:
+        return
+    try:
+        if path.exists():
+            with path.open("ab"):
+                return
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ProbeFailed(f"{path.absolute()} cannot be written: {error.strerror}") from error
 
 
 def _probe_folder(directory: Path) -> None:

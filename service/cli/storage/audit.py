@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,13 @@ import click
 from ....backends.guard.capabilities import lister_of
 from ...documents import DocumentStore
 from ...models.clock import SystemClock, parse_duration
+from ...observe.audit.actions import Action
+from ...observe.audit.recording import operator, recorded
 from ...storages.audit.compare import Auditor, TooManyUnknown
 from ...storages.audit.inventory import InventoryFailed
 from ...storages.audit.report import Finding, Totals
 from ...storages.routes import Storages
-from ..common import checked, config_option
+from ..common import audit_file_of, checked, config_option, interrupted_by_sigterm
 from .scope import check_configured, loaded, on_storages
 
 
@@ -64,7 +67,8 @@ def audit_command(
         )
 
     try:
-        on_storages(settings, components, run)
+        with interrupted_by_sigterm(), audit_file_of(settings) if delete_orphans else nullcontext():
+            on_storages(settings, components, run)
     except (InventoryFailed, TooManyUnknown) as error:
         raise click.ClickException(str(error)) from error
     if remaining:
@@ -96,12 +100,24 @@ async def audited(
             click.echo(f"Note: {name} cannot list its objects, so the audit finds no orphans there.", err=True)
         await storages.by_name[name].ping()
         auditor = Auditor(store, storages, name, SystemClock(), show, **options)
-        totals = await auditor.run()
+        with _recorded(auditor, name):
+            totals = await auditor.run()
         if auditor.unlisted:
             click.echo(f"Note: {name} does not list its unfinished saves: {auditor.unlisted}", err=True)
         remaining += totals.remaining
         _sum_up(name, totals, as_json)
     return remaining
+
+
+@contextmanager
+def _recorded(auditor: Auditor, name: str) -> Iterator[None]:
+    """Record what the block deletes, if anything."""
+    with recorded(Action.ORPHANS_DELETED, operator(), storage=name) as event:
+        try:
+            yield
+        finally:
+            event.facts = {"objects": auditor.deleted}
+            event.is_void = not auditor.deleted
 
 
 def _show(finding: Finding) -> None:

@@ -9,9 +9,10 @@ import click
 from ...config import Settings
 from ...documents.upkeep import Copying
 from ...models.clock import SystemClock
+from ...observe.audit.actions import Action
 from ...runtime.wiring import make_store, opened_store
 from ...storages.backup import archive, folders
-from ..common import check_kept, config_option, documents_place, run_on_parts, settings_from
+from ..common import audited_command, check_kept, config_option, documents_place, run_on_parts, settings_from
 from ..progress import bar
 from .scope import told
 
@@ -47,7 +48,8 @@ def migrate_command(config: Path | None, check: bool, no_backup: bool) -> None:
     with told():
         if store.copying is not None and not no_backup:
             click.echo(f"copied to {_copied(settings, store.copying)}")
-        run_on_parts(_open(settings))
+        with audited_command(settings, Action.DATABASE_UPGRADED):
+            run_on_parts(_open(settings))
     click.echo("upgraded")
 
 

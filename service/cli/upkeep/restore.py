@@ -13,13 +13,14 @@ from ....plugins.errors import PluginError
 from ...config import Components, Settings
 from ...documents.upkeep import Copying
 from ...models.clock import SystemClock
+from ...observe.audit.actions import Action
 from ...runtime.plugins import storage_in
 from ...runtime.wiring import open_storages
 from ...storages.backup import archive, folders
 from ...storages.backup.archive import Facts, State
 from ...storages.backup.folders import BackupRefused
 from ...storages.backup.restoring import Restoring
-from ..common import config_option, run_on_parts
+from ..common import audited_command, config_option, run_on_parts
 from ..progress import bar
 from ..storage.audit import audited
 from ..storage.scope import loaded
@@ -49,7 +50,7 @@ def restore_command(config: Path | None, directory: Path, as_json: bool) -> None
     copying = copying_of(settings)
     path = settings.documents_sqlite.path.absolute()
     directory = directory.absolute()
-    with told():
+    with told(), audited_command(settings, Action.BACKUP_RESTORED, directory=str(directory)) as event:
         for suffix in _BESIDE:
             if os.path.lexists(f"{path}{suffix}"):
                 raise BackupRefused(f"{path}{suffix} exists already: a restore overwrites nothing")
@@ -62,7 +63,9 @@ def restore_command(config: Path | None, directory: Path, as_json: bool) -> None
             folders.check_alone(database)
             folders.publish_file(database, path)
         copied = facts.objects.get(State.COPIED, 0)
+        event.facts = {"images": copied}
         click.echo(f"restored from {directory}: the database of {facts.created_at}, {copied} images", err=as_json)
+    with told():
         remaining = run_on_parts(_audit(settings, components, as_json=as_json))
     if remaining:
         sys.exit(1)

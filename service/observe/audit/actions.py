@@ -28,6 +28,9 @@ class Action(StrEnum):
     WORKER_DRAINED = "worker.drained"
     WORKER_RESUMED = "worker.resumed"
     RETENTION_RUN = "retention.run"
+    ORPHANS_DELETED = "orphans.deleted"
+    BACKUP_RESTORED = "backup.restored"
+    DATABASE_UPGRADED = "database.upgraded"
 
     @property
     def help(self) -> str:
@@ -60,4 +63,9 @@ _HELP: Final[Mapping[Action, str]] = {
     Action.RETENTION_RUN: (
         "Retention, by itself or by `lading retention run`, has removed imports: `imports` and `bytes` of images."
     ),
+    Action.ORPHANS_DELETED: (
+        "`lading storage audit --delete-orphans` has deleted `objects` of a storage. Object: `storage`."
+    ),
+    Action.BACKUP_RESTORED: "`lading restore`: the backup is in place, with so many `images`. Object: `directory`.",
+    Action.DATABASE_UPGRADED: "`lading migrate` has upgraded the database. No object.",
 }

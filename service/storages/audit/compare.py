@@ -88,6 +88,11 @@ class Auditor:
         self.unlisted = ""
         """Why the storage does not list its unfinished saves; empty if it does, or has none."""
 
+    @property
+    def deleted(self) -> int:
+        """How many objects this audit has deleted so far."""
+        return self._totals.deleted
+
     async def run(self) -> Totals:
         """Audit the storage. Call this once.
 

@@ -3,6 +3,8 @@
 import getpass
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from lading.service.cli.main import main
 from tests.e2e.cli import test_retention as retention
+from tests.e2e.runtime.test_earlier_release import SQL as RELEASE
 from tests.support.servers.processes import ServiceProcess
 
 CONF = f"{retention.CONF}\n[audit]\nfile = {{0}}/audit.jsonl\n"
@@ -69,6 +72,26 @@ def test_each_command_tells_who_did_it(path: Path) -> None:
     text = (path / "audit.jsonl").read_text()
     assert secret not in text
     assert rotated.output.split()[3] not in text
+
+
+def test_a_restore_is_told(path: Path, tmp_path: Path) -> None:
+    retention.filled(path)
+    backup, here = tmp_path / "backup", {"LADING_DOCUMENTS_SQLITE__PATH": str(tmp_path / "restored.db")}
+    assert run(path, "backup", str(backup)).exit_code == 0
+    assert run(path, "restore", str(backup)).exit_code == 1, "there is a database"
+    run(path, "restore", str(backup), **here)  # its images were never stored, which the audit tells
+    assert told(path) == [
+        ("backup.restored", {"directory": str(backup)}, "failed", None),
+        ("backup.restored", {"directory": str(backup)}, "done", None),
+    ]
+
+
+def test_an_upgrade_of_the_database_is_told(path: Path) -> None:
+    with closing(sqlite3.connect(path / "lading.db")) as connection:
+        connection.executescript(RELEASE.read_text(encoding="utf-8"))
+    for _ in range(2):
+        assert run(path, "migrate").exit_code == 0
+    assert told(path) == [("database.upgraded", {}, "done", None)]
 
 
 def test_a_command_that_cannot_be_recorded_changes_nothing(path: Path) -> None:

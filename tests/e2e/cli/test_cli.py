@@ -206,10 +206,11 @@ def test_check_tries_documents_storage_and_temporary_files_and_tells_all_that_fa
         "LADING_WORKER__SPOOL_DIRECTORY": "nowhere",
         "LADING_UPLOADS__DIRECTORY": "a-file/uploads",
         "LADING_THUMBNAILS__DIRECTORY": "a-file/thumbnails",
+        "LADING_AUDIT__FILE": "missing/audit.jsonl",
     }
     printed = lading("check", cwd=folder, environ=environ)
     assert (printed.status, printed.stdout) == (1, "")
-    documents, storage, spool, uploads, thumbnails = printed.stderr.splitlines()
+    documents, storage, spool, uploads, thumbnails, audit = printed.stderr.splitlines()
     assert documents.startswith("fault: LADING_DOCUMENTS_SQLITE__PATH: [documents.sqlite] path: ")
     assert str(folder / "no.sqlite3") in documents
     assert storage.startswith("fault: [storage] local: ")
@@ -220,6 +221,8 @@ def test_check_tries_documents_storage_and_temporary_files_and_tells_all_that_fa
     assert str(folder / "a-file" / "uploads") in uploads
     assert thumbnails.startswith("fault: [thumbnails] directory: ")
     assert str(folder / "a-file" / "thumbnails") in thumbnails
+    missing = folder / "missing" / "audit.jsonl"
+    assert audit == f"fault: [audit] file: {missing} cannot be written: No such file or directory"
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

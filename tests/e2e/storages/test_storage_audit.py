@@ -79,6 +79,7 @@ async def test_a_clean_storage_and_every_kind_of_finding(tmp_path: Path, environ
 @pytest.mark.gen_test(timeout=100)
 async def test_orphans_go_when_they_are_old_enough(tmp_path: Path, environ: dict[str, str]) -> None:
     await fill(tmp_path, environ, 3)
+    environ = {**environ, "LADING_AUDIT__FILE": str(tmp_path / "audit.jsonl")}
     old, young = orphan(tmp_path / "old"), orphan(tmp_path / "old", age=60)
     told = await audit(tmp_path, environ)
     assert told.status == 1
@@ -92,6 +93,9 @@ async def test_orphans_go_when_they_are_old_enough(tmp_path: Path, environ: dict
     assert lines[str(young.relative_to(tmp_path / "old"))].endswith(", too young to be deleted")
     assert (await audit(tmp_path, environ, "--delete-orphans", "--grace", "30s")).status == 0
     assert not young.exists()
+    events = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = [(one["event"], one["object"], one["objects"], one["actor"]["kind"]) for one in events]
+    assert found == [("orphans.deleted", {"storage": "old"}, 1, "operator")] * 2, "the first command deletes nothing"
     assert len(files(tmp_path / "old")) == 3
     assert (await audit(tmp_path, environ)).status == 0
 

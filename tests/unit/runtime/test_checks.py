@@ -94,6 +94,27 @@ def test_new_folders_go_and_others_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_check_tries_the_audit_file_and_leaves_it_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings()
+    components = load_components(settings)
+    old = tmp_path / "old.jsonl"
+    old.write_text("a line\n")
+
+    async def fault(path: Path) -> list[str]:
+        audit = settings.audit.model_copy(update={"file": path})
+        return await checks.probe(replace(settings, audit=audit), components)
+
+    assert [await fault(path) for path in (old, tmp_path / "new.jsonl")] == [[], []]
+    assert (list(tmp_path.iterdir()), old.read_text()) == ([old], "a line\n")
+    assert await fault(tmp_path) == [f"[audit] file: {tmp_path} cannot be written: Is a directory"]
+    none = tmp_path / "none" / "new.jsonl"
+    assert await fault(none) == [f"[audit] file: {none} cannot be written: No such file or directory"]
+
+
+@pytest.mark.gen_test
 async def test_nothing_stays_of_a_check_of_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = Settings()
