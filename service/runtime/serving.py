@@ -23,7 +23,6 @@ from ...plugins.errors import PluginError
 from ..api.app import make_app, make_server
 from ..api.http.connections.listening import patient
 from ..api.http.in_flight import InFlight
-from ..api.resources import Resources
 from ..config import Components, Settings
 from ..config.sections.service import ISSUER_PREFIX
 from ..documents import StoreUnavailable
@@ -162,7 +161,9 @@ async def running(
         await stack.enter_async_context(_sending_webhooks(parts))
         worker = make_worker(parts, "serve") if settings.worker.enabled else None
         task = await stack.enter_async_context(_worker_running(parts, worker)) if worker else None
-        resources = _resources(parts, worker)
+        resources = (
+            make_resources(parts, worker.wake, worker.stop_import) if worker else make_resources(parts, lambda: None)
+        )
         admin_url = await stack.enter_async_context(admin.listening(parts, resources.readiness, worker))
         for run, name in (
             (parts.progress.run, "progress"),
@@ -187,10 +188,6 @@ async def running(
         server.add_sockets(sockets)
         stack.push_async_callback(_stop_server, server, resources.common.in_flight)
         yield RunningService(parts, resources.readiness, url_of(sockets[0]), task, admin_url)
-
-
-def _resources(parts: Parts, worker: Worker | None) -> Resources:
-    return make_resources(parts, worker.wake, worker.stop_import) if worker else make_resources(parts, lambda: None)
 
 
 async def _say_if_nobody_can_come(settings: Settings, parts: Parts) -> None:
