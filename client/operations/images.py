@@ -20,6 +20,8 @@ from .imports import ImportOperations
 
 WRITTEN: Final = 1024 * 1024
 """Bytes that are written to a file at once."""
+DECODING: Final = 60.0
+"""Seconds that the service may stay silent while it makes a thumbnail."""
 _RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _ETAG: Final = re.compile(r'"([0-9a-f]{64})"')
 
@@ -189,21 +191,22 @@ class ImageOperations(ImportOperations):
         return content.offset
 
     def thumbnail(
-        self, image_id: str, *, size: int | str, accept: str = "image/webp, image/jpeg;q=0.9"
+        self, image_id: str, *, size: str = "medium", accept: str = "image/webp, image/jpeg;q=0.9"
     ) -> Operation[Thumbnail]:
-        """A small copy of an image.
+        """A small copy of an image: upright, without metadata, in the formats that are accepted.
 
         Args:
             image_id: of the image.
-            size: a size that the service offers.
-            accept: the media types to choose from.
+            size: ``small``, ``medium`` or ``large``: 160, 480 or 1200 pixels on the longest side.
+            accept: media types; ``image/jpeg`` alone gives JPEG.
 
         Raises:
-            NotFound: there is no such image, or the service makes no thumbnails.
-            ValidationFailed: it has no such size.
+            NotFound: there is no such image, it was deleted, or the service makes no thumbnails.
+            PermissionDenied: the token has none of ``see``, ``image_list`` and ``image_download``.
+            ValidationFailed: the service has no such size, or cannot decode the image any more.
         """
         path = f"/api/v1/images/{segment(image_id)}/thumbnail"
-        reply = yield from self.exchange(Request("GET", path, (("size", str(size)),), {"Accept": accept}))
+        reply = yield from self.exchange(Request("GET", path, (("size", size),), {"Accept": accept}, timeout=DECODING))
         headers = reply.head.headers
         return Thumbnail(reply.body, headers.get("content-type", ""), headers.get("etag", ""))
 

@@ -69,6 +69,16 @@ def test_a_download_that_fails_leaves_nothing(harmed: Api, proxy: CuttingProxy, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_thumbnails(api: Api, image_id: str) -> None:
+    webp = api.call("thumbnail", image_id, size="small")
+    assert (webp.content_type, webp.content[8:12]) == ("image/webp", b"WEBP")
+    jpeg = api.call("thumbnail", image_id, accept="image/jpeg")
+    assert (jpeg.content_type, jpeg.content[:2]) == ("image/jpeg", b"\xff\xd8")
+    assert webp.etag != jpeg.etag
+    with pytest.raises(ValidationFailed):
+        api.call("thumbnail", image_id, size="huge")
+
+
 def test_who_may_see_and_delete(api: Api, connect: Callable[..., Api], place: Place, image_id: str) -> None:
     with pytest.raises(PermissionDenied):
         connect(place.url, token(abilities=("image_upload",))).call("read_image", image_id)

@@ -1,5 +1,6 @@
 """A proxy for TCP before a service. It does harm to single requests: it drops answers, cuts them, or gives its own."""
 
+import re
 import socket
 import struct
 import threading
@@ -10,6 +11,7 @@ from functools import partial
 from typing import Final
 
 PIECE: Final = 4096
+_CONNECTION: Final = re.compile(rb"(?<=\r\n)connection:[^\r]*\r\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class CuttingProxy:
                 return
             with socket.create_connection(address) as service:
                 self._connections.append(service)
-                service.sendall(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+                service.sendall(_CONNECTION.sub(b"", head).replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
                 _carry(client, service, rest, harm)
 
 

@@ -12,13 +12,18 @@ from typing import Any
 import pytest
 
 
-def install(folder: Path, *packages: str) -> Path:
-    """Install packages, such as ``name@1.2.3``, into a folder; scripts in it may require them."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
+def need(*programs: str) -> None:
+    """Skip the test where a program is missing, or fail, see above."""
+    if any(shutil.which(program) is None for program in programs):
         reason = "there is no Node.js with npm"
         if "npm" in os.environ.get("LADING_REQUIRE", "").split(","):
             pytest.fail(f"npm is required: {reason}")
         pytest.skip(reason)
+
+
+def install(folder: Path, *packages: str) -> Path:
+    """Install packages, such as ``name@1.2.3``, into a folder; scripts in it may require them."""
+    need("npm", "node")
     (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
     command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", *packages]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
