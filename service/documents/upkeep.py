@@ -33,7 +33,7 @@ class Upgrading(ABC):
         """Each change, in words; none if there is nothing to do, or no database yet.
 
         Raises:
-            StoreRefused: the database is not Lading's, or newer than this Lading.
+            StoreRefused: the database is not Lading's, newer than this Lading, or cannot be used as it is configured.
             StoreUnavailable: it cannot be read.
         """
 

@@ -17,16 +17,26 @@ PATIENCE: Final = 15.0
 
 
 async def open_store(store: DocumentStore, settings: Settings) -> None:
-    """Open the document store.
+    """Open the document store, which upgrades the database, unless the settings say that an operator does.
 
     Raises:
-        SettingsError: it cannot be used as it is configured; the fault names the option and its place.
+        SettingsError: it cannot be used as it is configured, or needs an upgrade; the fault names the option and its
+            place.
         StoreUnavailable: the database is away.
     """
     try:
+        if settings.documents.upgrade == "manual":
+            await _refuse_upgrade(store)
         await store.open()
     except StoreRefused as error:
         raise SettingsError([settings.fault(error.problem, error.section, error.key)]) from error
+
+
+async def _refuse_upgrade(store: DocumentStore) -> None:
+    pending = () if store.upgrading is None else await store.upgrading.pending()
+    if pending:
+        problem = f"is manual, and the database needs an upgrade ({'; '.join(pending)}): run 'lading migrate'"
+        raise StoreRefused(problem, "documents", "upgrade")
 
 
 class Opening:

@@ -14,7 +14,7 @@ from ...runtime.wiring import make_store, opened_store
 from ...storages.backup import archive, folders
 from ..common import audited_command, check_kept, config_option, documents_place, run_on_parts, settings_from
 from ..progress import bar
-from .scope import told
+from .scope import told, upgrading
 
 NEEDED = 3
 """The exit status of ``--check`` if the database needs an upgrade."""
@@ -29,7 +29,8 @@ def migrate_command(config: Path | None, check: bool, no_backup: bool) -> None:
 
     Stop services and workers of earlier versions first. Copies a SQLite database to a file beside it before the
     upgrade, and prints its name. Every other command that opens the database, but for "lading backup", upgrades it too,
-    without a copy. Refuses the SQLite database of a newer Lading, and names both versions: exit status 1.
+    without a copy, unless [documents] upgrade is manual. Refuses the database of a newer Lading, and names both
+    versions: exit status 1.
 
     With --check the exit status is 0 if there is nothing to do.
     """
@@ -49,7 +50,7 @@ def migrate_command(config: Path | None, check: bool, no_backup: bool) -> None:
         if store.copying is not None and not no_backup:
             click.echo(f"copied to {_copied(settings, store.copying)}")
         with audited_command(settings, Action.DATABASE_UPGRADED):
-            run_on_parts(_open(settings))
+            run_on_parts(_open(upgrading(settings)))
     click.echo("upgraded")
 
 

@@ -33,8 +33,14 @@ def copying_of(settings: Settings) -> Copying:
 
 
 def in_place(settings: Settings, path: Path) -> Settings:
-    """The settings for a database at another place."""
-    return replace(settings, documents_sqlite=settings.documents_sqlite.model_copy(update={"path": path}))
+    """The settings for a database at another place, which may be upgraded."""
+    moved = settings.documents_sqlite.model_copy(update={"path": path})
+    return replace(upgrading(settings), documents_sqlite=moved)
+
+
+def upgrading(settings: Settings) -> Settings:
+    """The settings for a command by which an operator upgrades the database."""
+    return replace(settings, documents=settings.documents.model_copy(update={"upgrade": "auto"}))
 
 
 @contextmanager

@@ -19,6 +19,14 @@ class DocumentsSettings(Section):
             " memory loses everything when the service stops."
         ),
     )
+    upgrade: Literal["auto", "manual"] = Field(
+        "auto",
+        description=(
+            "When a database of an earlier Lading is upgraded. auto: when a service, a worker or a command opens"
+            ' it. manual: by "lading migrate" alone; until then everything else that needs the documents refuses'
+            " to start, and says so."
+        ),
+    )
     encryption_keys: Annotated[tuple[EncryptionKey, ...], CommaSeparated] = Field(
         (),
         description=(

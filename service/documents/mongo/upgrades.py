@@ -1,4 +1,4 @@
-"""Adds fields that documents of earlier versions lack, once.
+"""The format of a database: adds fields that documents of earlier versions lack, once, and refuses newer formats.
 
 Several processes may do so at once. Stop processes of earlier versions first: the store does not find the documents
 that they write afterwards.
@@ -8,18 +8,23 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from pymongo import UpdateOne
 
-from .. import StoreUnavailable
+from .. import StoreRefused, StoreUnavailable
 from ..upkeep import Upgrading
-from .connection import Connection
+from .connection import SECTION, Connection
 from .fields import event_fields, search_fields, share_fields, to_import
 from .schema import IMPORTS, PINGS, ensure_indexes, missing_indexes
 from .shares import ensure_tickets
 
 UPGRADE_BATCH = 1000
+
+FORMAT: Final = 2
+"""Kept in the mark ``format``. Databases of 0.1.0 and 0.2.0 have none: theirs is 1. It grows with each change that an
+earlier version cannot read, or would destroy."""
+_MARK: Final = "format"
 
 Upgrade = Callable[[Connection, Mapping[str, Any]], Awaitable[None]]
 """Upgrades the documents that a condition on ``_id`` names."""
@@ -33,6 +38,7 @@ async def open_prepared(connection: Connection) -> None:
     """
     # Nobody else may use the collections before they are prepared.
     async with _sibling(connection) as preparing:
+        await _present_format(preparing)
         await ensure_indexes(preparing)
         await ensure_upgraded(preparing)
         await ensure_tickets(preparing)
@@ -68,9 +74,11 @@ class MongoUpgrading(Upgrading):
         """See ``Upgrading.pending``."""
         async with _sibling(self._connection) as connection:
             imports, marks = connection.collection(IMPORTS), connection.collection(PINGS)
+            present = await _present_format(connection)
             if await connection.run(lambda: imports.find_one({}, {"_id": 1})) is None:
                 return ()
-            made = [f"the index {name} is created" for name in await missing_indexes(connection)]
+            made = [f"the format has version {present}, and becomes version {FORMAT}"] if present < FORMAT else []
+            made += [f"the index {name} is created" for name in await missing_indexes(connection)]
             found = await connection.run(lambda: marks.find({"_id": {"$in": list(UPGRADES)}}).to_list(None))
             marked = {mark["_id"] for mark in found}
             return (*made, *(f"documents get their {name}" for name in UPGRADES if name not in marked))
@@ -84,6 +92,28 @@ async def ensure_upgraded(connection: Connection) -> None:
     """
     for name, upgrade in UPGRADES.items():
         await _ensure(connection, name, upgrade)
+    marks = connection.collection(PINGS)
+    await connection.run(lambda: marks.update_one({"_id": _MARK}, {"$max": {"version": FORMAT}}, upsert=True))
+
+
+async def _present_format(connection: Connection) -> int:
+    """The format of the database; 1 without a mark.
+
+    Raises:
+        StoreRefused: it is newer than this Lading.
+        StoreUnavailable: the database does not answer.
+    """
+    marks = connection.collection(PINGS)
+    found = await connection.run(lambda: marks.find_one({"_id": _MARK}))
+    version = 1 if found is None else int(found["version"])
+    if version > FORMAT:
+        raise StoreRefused(
+            f"the database has format {version}, newer than {FORMAT}, the newest that this version of Lading knows: "
+            "upgrade Lading, or restore the backup made before the upgrade",
+            SECTION,
+            "database",
+        )
+    return version
 
 
 async def _ensure(connection: Connection, name: str, upgrade: Upgrade) -> None:

@@ -6,8 +6,10 @@ import hashlib
 import json
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -15,9 +17,13 @@ import pytest
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Origin, answer
 from lading.service.api.auth import issue_token
+from lading.service.documents.mongo.connection import MongoOptions
+from lading.service.documents.mongo.upgrades import FORMAT
 from lading.service.documents.sqlite.schema import SCHEMA_VERSION
 from lading.service.models.clock import SystemClock
 from lading.service.models.issuers import Issuer
+from tests.conformance.documents.cases.base import IMAGE
+from tests.conformance.documents.mongo.support import opened
 from tests.support.servers.mongod import ReplicaSet
 from tests.support.servers.processes import Finished, lading
 from tests.support.servers.service import CONF, Client, environment, final, running_service
@@ -46,6 +52,32 @@ def client_of(folder: Path, base: str) -> Client:
     issuer = Issuer(row["id"], row["organization_id"], row["key"])
     abilities = {"album": ("image_upload", "image_download", "image_list")}
     return Client(base, issue_token(issuer, abilities=abilities, now=SystemClock().now(), expires=timedelta(hours=1)))
+
+
+def old_documents() -> list[dict[str, Any]]:
+    """Imports as earlier versions wrote them into MongoDB: without what only later ones find them by."""
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    image = {**asdict(IMAGE), "byte_size": 43}
+    names = ("image_id", "import_type", "worker_id", "error", "image", "image_deleted_at", "image_purged_at")
+    common: dict[str, Any] = {
+        **dict.fromkeys(names),
+        **dict.fromkeys(("created_at", "updated_at", "run_at"), now),
+        "organization_id": "organization",
+        "issuer_id": "issuer",
+        "host": "",
+        "request_id": "a request",
+        "attempts": 1,
+        "abandoned": 0,
+        "revision": 3,
+        "params": json.dumps({"album_id": "album"}),
+    }
+    done = {**common, "status": "done", "image": image}
+    event = json.dumps([{"id": "evt_1", "type": "import.done"}])
+    return [
+        {**done, "_id": "done", "image_id": "image 1", "outbox": event},
+        {**done, "_id": "deleted", "image_id": "image 2", "image_deleted_at": now},
+        {**common, "_id": "queued", "status": "queued", "params": "{}"},
+    ]
 
 
 def run(folder: Path, *arguments: str, **more: str) -> Finished:
@@ -126,6 +158,62 @@ def test_a_newer_database_is_refused_with_both_versions(tmp_path: Path) -> None:
         assert (done.status, done.stdout.count("upgraded")) == (1, 0)
         assert f"has schema version 99, newer than {SCHEMA_VERSION}" in done.stdout + done.stderr
     assert version(tmp_path / "lading.sqlite3") == 99
+
+
+def test_an_operator_who_upgrades_by_hand_is_told_to_and_nothing_else_upgrades(tmp_path: Path) -> None:
+    release(tmp_path)
+    path = tmp_path / "lading.sqlite3"
+    manual = {"LADING_DOCUMENTS__UPGRADE": "manual"}
+    due = f"the database needs an upgrade (the schema has version 1, and becomes version {SCHEMA_VERSION})"
+    for arguments in (("check",), ("serve", "--port", "0"), ("worker",)):
+        done = run(tmp_path, *arguments, **manual)
+        assert done.status == 1
+        assert f"[documents] upgrade: is manual, and {due}: run 'lading migrate'" in done.stdout + done.stderr
+    assert version(path) == 1
+    assert run(tmp_path, "migrate", "--no-backup", **manual).stdout.endswith("upgraded\n")
+    assert run(tmp_path, "check", **manual).status == 0
+    path.unlink()
+    assert run(tmp_path, "check", **manual).status == 0, "a new database needs no upgrade"
+
+
+@pytest.mark.gen_test(timeout=100)
+async def test_lading_migrate_upgrades_mongodb(
+    tmp_path: Path, mongo_set: ReplicaSet, mongo_environ: dict[str, str]
+) -> None:
+    """From documents as earlier versions wrote them to what this version finds: by album, by sum, by events."""
+    manual = {**mongo_environ, "LADING_DOCUMENTS__UPGRADE": "manual"}
+    with mongo_set.client() as client:
+        name = mongo_environ["LADING_DOCUMENTS_MONGO__DATABASE"]
+        options = MongoOptions(mongo_environ["LADING_DOCUMENTS_MONGO__URI"], name)
+        database = client.get_database(name)
+        database["imports"].insert_many(old_documents())
+        refused = await asyncio.to_thread(run, tmp_path, "check", **manual)
+        assert refused.status == 1
+        assert f"(the format has version 1, and becomes version {FORMAT}; the index lading_" in refused.stderr
+        assert set(database["imports"].index_information()) == {"_id_"}, "nothing was changed"
+        done = await asyncio.to_thread(run, tmp_path, "migrate", **manual)
+        assert (done.status, done.stdout.splitlines()[-1], done.stderr) == (0, "upgraded", "")
+        again = await asyncio.to_thread(run, tmp_path, "migrate", "--check", **manual)
+        assert again == Finished(0, "mongo: nothing to do\n", "")
+        assert (await asyncio.to_thread(run, tmp_path, "check", **manual)).status == 0
+        found = {one["_id"]: one for one in database["imports"].find()}
+        assert [found[name]["album_id"] for name in ("done", "deleted", "queued")] == ["album", "album", None]
+        assert found["done"]["stored_bytes"] == 43
+        assert [one["id"] for one in found["done"]["events"]] == ["evt_1"]
+        assert "outbox" not in found["done"]
+        assert found["deleted"]["unsettled_at"] == found["deleted"]["image_deleted_at"]
+        async with opened(options, SystemClock()) as store:
+            assert await store.stored_bytes("organization") == 86, "of a deleted image until it is removed"
+            assert [one.id for one in await store.unpurged(10)] == ["deleted"]
+
+        marks = database["pings"]
+        marks.update_one({"_id": "format"}, {"$set": {"version": 99}})
+        for arguments in (("migrate", "--check"), ("migrate",), ("serve", "--port", "0")):
+            newer = await asyncio.to_thread(run, tmp_path, *arguments, **mongo_environ)
+            assert (newer.status, newer.stdout.count("upgraded")) == (1, 0)
+            said = newer.stdout + newer.stderr
+            assert f"the database has format 99, newer than {FORMAT}, the newest that this version" in said
+        assert marks.find_one({"_id": "format"}) == {"_id": "format", "version": 99}
 
 
 @pytest.mark.gen_test(timeout=100)
