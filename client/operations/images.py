@@ -152,14 +152,18 @@ class ImageOperations(ImportOperations):
         image_id: str,
         target: str | os.PathLike[str] | IO[bytes],
         *,
+        start: int = 0,
+        stop: int | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Operation[int]:
-        """Write an image to a file, and compare its SHA-256 with that of the service.
+        """Write an image, or a part of it, to a file. The SHA-256 of a whole image is compared with the service's.
 
         Args:
             image_id: of the image.
-            target: a path, where the file appears when it is whole; or a file that is open for writing binary data.
-            on_progress: called with the bytes so far, and all bytes.
+            target: a path, where the file appears when it is complete; or a file that is open for writing binary data.
+            start: offset of the first byte.
+            stop: offset after the last byte; None for all.
+            on_progress: called with the number of bytes so far, and of all that are wanted.
 
         Returns:
             the number of bytes.
@@ -169,7 +173,7 @@ class ImageOperations(ImportOperations):
             LadingError: ``checksum_mismatch``: the bytes are others than the service has stored.
             OSError: the file cannot be written.
         """
-        content = self._content(image_id, 0, None)
+        content = self._content(image_id, start, stop)
         first = yield from self._more(content)  # before a file is made
         writing: _Target = yield Call(lambda: _Target.of(target))
         try:
@@ -180,15 +184,17 @@ class ImageOperations(ImportOperations):
                     data, gathered = bytes(gathered), bytearray()
                     yield _writing(writing, data)
                     if on_progress is not None and content.stop is not None:
-                        on_progress(content.offset, content.stop)
+                        on_progress(content.offset - start, content.stop - start)
             yield _writing(writing, bytes(gathered))
-            yield from self._check(content, image_id, writing.digest.hexdigest())
+            if not start and stop is None:
+                yield from self._check(content, image_id, writing.digest.hexdigest())
             yield Call(writing.finish)
         finally:
             writing.discard()
+        count = content.offset - start
         if on_progress is not None:
-            on_progress(content.offset, content.offset)
-        return content.offset
+            on_progress(count, count)
+        return count
 
     def thumbnail(
         self, image_id: str, *, size: str = "medium", accept: str = "image/webp, image/jpeg;q=0.9"

@@ -34,6 +34,8 @@ def test_the_whole_and_parts_of_it(api: Api, image_id: str, photo: bytes, tmp_pa
     buffer = io.BytesIO()
     api.call("download", image_id, buffer)
     assert buffer.getvalue() == photo
+    assert api.call("download", image_id, buffer, start=10, stop=30) == 20
+    assert buffer.getvalue() == photo + photo[10:30]
     with pytest.raises(ValidationFailed) as behind:
         api.call("read_image", image_id, start=len(photo))
     assert behind.value.code == "range_not_satisfiable"

@@ -1,6 +1,8 @@
 """One import through its life, by both clients; and what is lost on the way."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -15,9 +17,10 @@ from lading.client import (
     ServerNotReachable,
     TimedOut,
     Unavailable,
+    Upload,
     ValidationFailed,
 )
-from tests.client.both import Api
+from tests.client.both import Api, AsyncApi
 from tests.client.conftest import ALBUM, Place
 from tests.support.servers.cutting_proxy import DROPPED, CuttingProxy, Harm, refused
 from tests.support.servers.mongod import free_port
@@ -78,6 +81,27 @@ def test_an_import_that_waits_is_timed_out_cancelled_and_deleted(api: Api) -> No
     assert api.call("delete_import", begun[0]) is True
     with pytest.raises(NotFound):
         api.call("get_import", begun[0])
+
+
+@pytest.mark.parametrize("kind", ["async"], indirect=True)
+def test_a_call_that_is_cancelled_leaves_the_client_as_it_was(api: AsyncApi) -> None:
+    begun: list[Upload] = []
+
+    async def left() -> None:
+        uploading = asyncio.create_task(api.client.import_file(b"GIF89a", album_id=ALBUM, on_progress=begun.append))
+        while not begun:
+            await asyncio.sleep(0.01)
+        uploading.cancel()
+        with suppress(asyncio.CancelledError, ImportFailed):
+            await uploading
+        waiting = asyncio.create_task(api.client.wait(begun[0].import_id))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        with suppress(asyncio.CancelledError, ImportFailed):
+            await waiting
+
+    api.runner.run(left())
+    assert api.call("get_import", begun[0].import_id).id == begun[0].import_id
 
 
 def test_lists_are_read_page_after_page(api: Api, place: Place) -> None:
