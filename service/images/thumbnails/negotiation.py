@@ -7,11 +7,12 @@ from typing import Final, NamedTuple
 WEBP: Final = "image/webp"
 JPEG: Final = "image/jpeg"
 
-_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's name (section 5.6.2)
-_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
-_ELEMENT: Final = re.compile(rf'(?:[^",]|{_QUOTED})+')
+# Every repetition is possessive: a hostile field must not make the match try anything twice.
+_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"  # noqa: S105 - the grammar's name (section 5.6.2)
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*+(?:"|\Z)'
+_ELEMENT: Final = re.compile(rf'(?:[^",]|{_QUOTED})++', re.DOTALL)
 _RANGE: Final = re.compile(
-    rf"[ \t]*({_TOKEN})/({_TOKEN})((?:[ \t]*;[ \t]*(?:{_TOKEN}=(?:{_TOKEN}|{_QUOTED}))?)*)[ \t]*", re.DOTALL
+    rf"[ \t]*+({_TOKEN})/({_TOKEN})((?:[ \t]*+;[ \t]*+(?:{_TOKEN}=(?:{_TOKEN}|{_QUOTED}))?+)*+)[ \t]*+", re.DOTALL
 )
 _PARAMETER: Final = re.compile(rf"({_TOKEN})=({_TOKEN}|{_QUOTED})", re.DOTALL)
 _WEIGHT: Final = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
