@@ -173,7 +173,7 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, SupportsThumbnails, 
     @property
     def recipe(self) -> str:
         """See ``SupportsThumbnails.recipe``."""
-        return f"{_RECIPE}, Pillow {version('pillow')}"
+        return _RECIPE
 
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``. Waits for a free process first; the caller sets the deadline for that.
@@ -239,5 +239,5 @@ def _was_out_of_time(error: ChildDied) -> bool:
 
 
 _COSTLY: Final = json_line({"costly": True})
-_RECIPE: Final = "1"
-"""Raised whenever ``thumbnails`` makes other thumbnails than before."""
+_RECIPE: Final = f"1, Pillow {version('pillow')}"
+"""The number is raised whenever ``thumbnails`` makes other thumbnails than before."""

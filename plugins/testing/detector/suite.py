@@ -17,9 +17,10 @@ truncated file, declare ``truncation`` as unsupported. ``lading.plugins.testing.
 """
 
 from .life import LifeCases
+from .making import ThumbnailCases
 from .recognising import RecognisingCases
 from .refusing import RefusingCases
 
 
-class TypeDetectorSuite(RecognisingCases, RefusingCases, LifeCases):
+class TypeDetectorSuite(RecognisingCases, RefusingCases, ThumbnailCases, LifeCases):
     """The cases that every type detector must pass."""

@@ -61,7 +61,7 @@ class Thumbnails:
     kept: KeptThumbnails
     spools: Spools
     places: Places
-    _turns: Turns = field(default_factory=lambda: Turns(AT_ONCE, name="thumbnails made"))
+    _turns: Turns = field(default_factory=lambda: Turns(AT_ONCE, name="rendering"))
     _awaited: Shared[bytes] = field(default_factory=Shared)
     _made: Shared[bytes] = field(default_factory=Shared)
 

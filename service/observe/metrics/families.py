@@ -178,8 +178,8 @@ PLACES_USED: Final = Family(
     "lading_places_in_use",
     Kind.GAUGE,
     "Places in use: worker (imports), decoders, lookups (of host names), connections (of the http fetcher), downloads,"
-    " uploads, streams (of events), waits (long polls), deliveries (of webhooks), mongo (operations of MongoDB), and"
-    " the calls of each plugin, such as storage.local.",
+    " uploads, thumbnails (requests for them), rendering (of thumbnails), streams (of events), waits (long polls),"
+    " deliveries (of webhooks), mongo (operations of MongoDB), and the calls of each plugin, such as storage.local.",
     ("place",),
 )
 PLACES_FREE: Final = Family("lading_places_free", Kind.GAUGE, "Places that are free; see above.", ("place",))

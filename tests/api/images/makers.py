@@ -57,7 +57,9 @@ class Maker(SupportsThumbnails):
 
     recipe = "text"
 
-    def __init__(self, fault: PluginError | None = None, on_call: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self, fault: PluginError | None = None, on_call: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
         self.fault = fault
         self.on_call = on_call
         self.calls = 0
@@ -75,6 +77,6 @@ def use(assembled: Assembled, *makers: SupportsThumbnails, **changes: Any) -> Th
     """Have the application make thumbnails otherwise."""
     thumbnails = assembled.resources.images.thumbnails
     assert thumbnails is not None
-    changed = replace(thumbnails, **({"makers": makers} if makers else {}), **changes)
+    changed = replace(thumbnails, makers=makers or thumbnails.makers, **changes)
     object.__setattr__(assembled.resources.images, "thumbnails", changed)
     return changed

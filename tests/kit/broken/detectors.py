@@ -8,11 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from lading.plugins.capabilities import SupportsEarlyRefusal
+from lading.plugins.capabilities import SupportsEarlyRefusal, SupportsThumbnails
 from lading.plugins.contracts import ImageInfo
 from lading.plugins.detectors.pillow.formats import identify
 from lading.plugins.detectors.pillow.limits import Damaged
 from lading.plugins.errors import DetectError, DetectorCrashed, FormatNotAllowed, ImageCorrupt, NotAnImage
+from lading.plugins.testing import images
 from tests.kit.reference_detector import ReferenceDetector
 
 # --- what it says -----------------------------------------------------------------------------------------------------
@@ -297,3 +298,23 @@ class LetsOsErrorsOut(ReferenceDetector):
 class RefusesTooEarly(SupportsEarlyRefusal, ReferenceDetector):
     def could_be(self, head: bytes) -> bool:
         return identify(head) == "PNG"
+
+
+class EnlargesThumbnails(SupportsThumbnails, ReferenceDetector):
+    recipe = "1"
+
+    async def thumbnail(self, path: Path, *, side: int, content_type: str) -> bytes:
+        await self.detect(path)
+        return images.encode(images.noise(side + 1, 1), "WEBP" if content_type == "image/webp" else "JPEG")
+
+
+class MakesPngs(EnlargesThumbnails):
+    async def thumbnail(self, path: Path, *, side: int, content_type: str) -> bytes:
+        await self.detect(path)
+        return images.encode(images.noise(1, 1), "PNG")
+
+
+class MakesThumbnailsOfAnything(EnlargesThumbnails):
+    async def thumbnail(self, path: Path, *, side: int, content_type: str) -> bytes:
+        await asyncio.to_thread(path.read_bytes)
+        return images.encode(images.noise(side + 1, 1), "WEBP" if content_type == "image/webp" else "JPEG")

@@ -122,7 +122,7 @@ def test_transparency_stays_in_webp_and_is_white_in_jpeg(
     expected = whole.resize((40, 20), Image.Resampling.LANCZOS, reducing_gap=2.0).convert("RGBA")
     expected.info.clear()
     assert made_bytes(tmp_path, data) == encoded(expected, WEBP)
-    assert min(made(tmp_path, data).getchannel("A").getextrema()) < 255
+    assert made(tmp_path, data).getchannel("A").tobytes() != b"\xff" * 800
     white = Image.new("RGB", expected.size, "white")
     white.paste(expected, mask=expected.getchannel("A"))
     assert made_bytes(tmp_path, data, JPEG) == encoded(white, JPEG)
@@ -246,13 +246,14 @@ def test_a_profile_keeps_transparency_and_fits_or_is_passed_over(tmp_path: Path)
 
 def test_it_is_judged_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = encode(Image.new("RGB", (3000, 3000)), "PNG")
-    for limits, code in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"max_side": 2999}, "side_too_long"),
         ({"max_pixels": 8_999_999}, "too_many_pixels"),
         ({"memory_limit": 1 << 27}, "image_too_complex"),
         ({"cpu_limit": 1}, "image_too_complex"),
         ({"formats": ("JPEG",)}, "format_not_allowed"),
-    ]:
+    ]
+    for limits, code in cases:
         with pytest.raises(Refused) as refused:
             made_bytes(tmp_path, data, **limits)
         assert refused.value.code == code
