@@ -11,6 +11,7 @@ from setuptools.command.sdist import sdist
 
 S3 = ["botocore>=1.37"]
 GCS = ["google-cloud-storage>=3.1"]
+OTEL = ["opentelemetry-api>=1.45", "opentelemetry-exporter-otlp-proto-http>=1.45", "opentelemetry-sdk>=1.45"]
 # The files of Swagger UI; the package itself is never imported.
 DOCS = ["mkdocs-swagger-ui-tag>=0.8"]
 CLIENT = ["httpx>=0.28,<1"]
@@ -144,6 +145,7 @@ setup(
         "s3": [*S3],
         "gcs": [*GCS],
         "client": [*CLIENT],
+        "otel": [*OTEL],
         "testing": TESTING,
         "testing-clouds": TESTING_CLOUDS,
         "bench": BENCH,
@@ -153,6 +155,7 @@ setup(
         "test-deploy": ["kubernetes-validate>=1.35"],
         "test": [
             *TESTING_CLOUDS,
+            *OTEL,
             *DOCS,
             *DOCS_SITE,
             *BENCH,

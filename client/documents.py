@@ -64,10 +64,15 @@ class TraceAttempt(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace(Model):
-    """The attempts at an import, the earliest first."""
+    """The attempts at an import, the earliest first.
+
+    Attributes:
+        trace_id: of OpenTelemetry; None where the service makes no spans.
+    """
 
     id: str
     status: str
+    trace_id: str | None = None
     attempts: tuple[TraceAttempt, ...] = field(default=(), metadata=many(TraceAttempt))
 
 

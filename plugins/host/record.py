@@ -58,11 +58,13 @@ class Phase(NamedTuple):
         hop: number of its request, from 1; each redirect is another request.
         name: name of the phase.
         seconds: duration.
+        began: when it began, on the monotonic clock.
     """
 
     hop: int
     name: str
     seconds: float
+    began: float
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class Trace:
         if name == self._name:
             return
         if self._name and len(self.phases) < MAX_ENTRIES:
-            self.phases.append(Phase(len(self.redirects) + 1, self._name, now - self._since))
+            self.phases.append(Phase(len(self.redirects) + 1, self._name, now - self._since, self._since))
         self._name, self._since = name, now
 
 

@@ -20,7 +20,7 @@ from tornado.httputil import (
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from ..observe.metrics.meter import NO_METER, Meter
+from ..observe.metrics.meter import NO_METER, NO_SCOPE, Meter
 from .handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
 from .handlers.content import ContentHandler
 from .handlers.cors import CorsPreflightHandler
@@ -49,6 +49,7 @@ from .http.base import BaseHandler, NotFoundHandler
 from .http.connections.early_answers import EarlyAnswers
 from .http.connections.long_heads import Refusals
 from .http.connections.server import Server
+from .http.connections.tracing import TracedRequest
 from .http.cors import is_preflight
 from .http.in_flight import InFlight
 from .http.methods import methods_of
@@ -133,7 +134,16 @@ _PATHS: Final[Mapping[type[RequestHandler], str]] = {
 
 
 class LadingApplication(Application):
-    """An application that also understands request targets in absolute form (RFC 9112 section 3.2.2)."""
+    """An application that also understands request targets in absolute form (RFC 9112 section 3.2.2).
+
+    Args:
+        meter: learns of every request that arrives.
+        arguments: see ``tornado.web.Application``.
+    """
+
+    def __init__(self, meter: Meter, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._meter = meter
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """See ``tornado.web.Application.find_handler``."""
@@ -153,7 +163,10 @@ class LadingApplication(Application):
         if target_kwargs is not None and target_kwargs["common"].cors is not None and is_preflight(request):
             target_kwargs = {**target_kwargs, "methods": methods_of(target_class)}
             target_class = CorsPreflightHandler
-        return super().get_handler_delegate(request, target_class, target_kwargs, *args, **kwargs)
+        delegate = super().get_handler_delegate(request, target_class, target_kwargs, *args, **kwargs)
+        route = _PATHS.get(target_class, UNKNOWN)
+        scope = self._meter.requested(route, request.method or "", request.path, request.headers.get_list)
+        return delegate if scope is NO_SCOPE else TracedRequest(delegate, scope)
 
 
 def make_app(resources: Resources, meter: Meter = NO_METER) -> Application:
@@ -163,11 +176,14 @@ def make_app(resources: Resources, meter: Meter = NO_METER) -> Application:
         request = handler.request
         route = _PATHS.get(type(handler), UNKNOWN)
         meter.request(route, request.method or "", handler.get_status(), request.request_time())
+        if isinstance(handler, BaseHandler):
+            handler.scope.note(http_status=handler.get_status())
         log_request(handler)
 
     # Tornado parses every query for itself. The limit on the head bounds the query, and Lading's own parser judges it.
     set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=2**31)))
     return LadingApplication(
+        meter,
         [(route.pattern, route.handler, _arguments(resources, route.uses)) for route in ROUTES],
         default_handler_class=NotFoundHandler,
         default_handler_args=_arguments(resources, ""),

@@ -21,6 +21,7 @@ from ..documents import StoreError
 from ..models.clock import SystemClock
 from ..observe import logs
 from ..observe.log_queue import queued_lines
+from ..observe.telemetry import opening as telemetry
 from ..runtime.checks import probe
 from ..runtime.descriptors import REMEDY, needed, raise_limit, say_if_short
 from ..runtime.serving import WorkerDied, serve, work
@@ -117,7 +118,7 @@ def serve_command(
     if processes is not None:
         environ["LADING_SERVICE__PROCESSES"] = str(processes)
     settings, components = everything_from(config, environ)
-    _refuse(refusals(settings))
+    _refuse([*refusals(settings), *telemetry.refusals(settings, environ)])
     run = _Run(config, environ, settings, components)
     if descriptors:
         share = inherited_share(admin_descriptors, board, child)
@@ -130,12 +131,14 @@ def serve_command(
         run.until_stopped(
             lambda wishes, reloading: serve(settings, components, SystemClock(), wishes, reloading),
             warnings(settings, components),
+            telemetry.doubts(settings, environ),
         )
     else:
         arguments = ("serve", *(("--config", str(config)) if config else ()))
         run.until_stopped(
             lambda wishes, reloading: supervise(settings, arguments, environ, wishes, reloading),
             warnings(settings, components),
+            telemetry.doubts(settings, environ),
             has_children=True,
         )
 
@@ -148,11 +151,12 @@ def worker_command(config: Path | None) -> None:
     The worker shares the documents and the storage of a service, and stops on the same signals.
     """
     settings, components = everything_from(config, os.environ)
-    _refuse(refusals_of_worker(settings))
+    _refuse([*refusals_of_worker(settings), *telemetry.refusals(settings, os.environ)])
     run = _Run(config, os.environ, settings, components)
     run.until_stopped(
         lambda wishes, reloading: work(settings, components, SystemClock(), wishes, reloading),
         warnings(settings, components),
+        telemetry.doubts(settings, os.environ),
     )
 
 
@@ -178,7 +182,7 @@ def check_command(config: Path | None) -> None:
         limit, wanted = raise_limit(), needed(settings)
         if limit < wanted:
             click.echo(f"warning: up to {wanted} file descriptors are needed, and {limit} allowed; {REMEDY}", err=True)
-        for warning in warnings(settings, components):
+        for warning in (*warnings(settings, components), *telemetry.doubts(settings, os.environ)):
             click.echo(f"warning: {warning}", err=True)
     except SettingsError as error:
         faults = [str(fault) for fault in error.faults]
@@ -223,6 +227,7 @@ class _Run:
         self,
         process: Callable[[Wishes, Reloading], Coroutine[Any, Any, None]],
         contradictions: Sequence[Fault] = (),
+        doubts: Sequence[Fault] = (),
         *,
         has_children: bool = False,
     ) -> None:
@@ -231,6 +236,7 @@ class _Run:
         Args:
             process: gets what somebody wants from it, and the reloads of the configuration.
             contradictions: of the configuration, to be logged.
+            doubts: about the configuration, to be logged.
             has_children: whether it ends its children before a second signal ends it. They tell of reloads themselves.
         """
         is_json = logs.configure(self.settings.service.log_level, self.settings.service.log_format)
@@ -247,6 +253,8 @@ class _Run:
             say_if_short(self.settings)
             for warning in contradictions:
                 log.warning("limits contradict each other", reason=str(warning))
+            for doubt in doubts:
+                log.warning("the configuration is probably not meant so", reason=str(doubt))
             try:
                 with audit_file_of(self.settings, is_direct=False):
                     _run(run)

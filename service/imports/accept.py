@@ -15,6 +15,7 @@ from ..models import MAX_ID_LENGTH, Import, Status
 from ..models.clock import Clock, truncate_to_milliseconds
 from ..models.grants import Grant
 from ..models.ids import new_uuid
+from ..observe.metrics.meter import NO_METER, Meter
 from ..secrets.vault import Vault
 from ..webhooks.management import Endpoints
 from ..work.backlog import Backlog, Place
@@ -57,6 +58,7 @@ class Imports:
         turns: of the imports that are made at once. Each needs the event loop for a while, so a client that sends
             thousands would delay every other request by thousands of these whiles (P7).
         endpoints: checks the webhooks of imports; None if webhooks are off.
+        meter: traces what is accepted.
     """
 
     store: DocumentStore
@@ -72,6 +74,7 @@ class Imports:
     new_id: Callable[[], str] = new_uuid
     endpoints: Endpoints | None = None
     turns: Turns = field(default_factory=lambda: Turns(AT_ONCE, leaves_room=True))
+    meter: Meter = NO_METER
 
     async def create(
         self,
@@ -101,6 +104,23 @@ class Imports:
             ApiError: ``parameter_invalid``, ``forbidden``, ``backlog_full``, ``quota_exceeded``,
                 ``documents_unavailable``, the code of a refused source, or of ``Idempotency.once``.
         """
+        with self.meter.accepting(is_one_of_many=batch_id is not None) as scope:
+            created = await self._created_in_turn(grant, params, request_id, key, batch_id, file_sha256, before, add)
+            scope.note(import_id=created.document.id, batch_id=batch_id)
+            return created
+
+    async def _created_in_turn(
+        self,
+        grant: Grant,
+        params: Mapping[str, Any],
+        request_id: str,
+        key: str | None,
+        batch_id: str | None,
+        file_sha256: str | None,
+        before: Callable[[Import], Awaitable[None]] | None,
+        add: Callable[[Import], Awaitable[None]] | None,
+    ) -> Accepted:
+        """See ``create``."""
         async with self._turn():
             with self.backlog.place(grant.issuer_id) as place:
 
@@ -232,6 +252,7 @@ class Imports:
             request_id=request_id,
             batch_id=batch_id,
             dedupe_albums=_dedupe_albums(grant, kept.params),
+            traceparent=self.meter.traceparent,
         )
 
 

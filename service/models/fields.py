@@ -55,6 +55,8 @@ class ImportFields:
             Stores keep it apart from the revision: see ``DocumentStore.update`` and ``DocumentStore.announced``.
         new_events: events that the next write adds to the outbox. Never read back; every transition begins with none.
         trace: the last attempts, the earliest first, as ``lading.service.observe.traces`` writes them.
+        traceparent: the span of OpenTelemetry that accepted the import, as the ``traceparent`` of W3C Trace Context;
+            after a space its ``tracestate``, if it has one, which a client may have chosen. None without telemetry.
     """
 
     id: str
@@ -90,6 +92,7 @@ class ImportFields:
     trace: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     due_since: datetime | None = None
     dedupe_albums: tuple[str, ...] | None = None
+    traceparent: str | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str | None:
@@ -109,6 +112,11 @@ class ImportFields:
         """Album as sent, or None."""
         album_id = self.params.get("album_id")
         return album_id if isinstance(album_id, str) else None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id of the import's trace in OpenTelemetry, 32 hexadecimal digits; None without telemetry."""
+        return None if self.traceparent is None else self.traceparent.split("-", 2)[1]
 
     @property
     def filename(self) -> str | None:

@@ -1,5 +1,5 @@
-"""What operators see: logs, metrics, traces of attempts, outages, readiness.
+"""What operators see: logs, metrics, traces of attempts, telemetry, outages, readiness.
 
-It may use ``errors``, ``documents`` and ``models``.
+It may use ``config``, ``errors``, ``documents`` and ``models``.
 Begin with ``logs``.
 """

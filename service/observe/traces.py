@@ -48,6 +48,7 @@ def trace_document(document: Import) -> dict[str, Any]:
     return {
         "id": document.id,
         "status": document.status.value,
+        "trace_id": document.trace_id,
         "attempts": [_hinted(attempt) for attempt in document.trace],
     }
 

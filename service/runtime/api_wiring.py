@@ -185,6 +185,7 @@ def _imports(parts: Parts, backlog: Backlog, accepted: Callable[[], None]) -> Im
         idempotency=Idempotency(parts.store, timedelta(seconds=settings.service.idempotency_lifetime)),
         accepted=accepted,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
+        meter=parts.meter,
     )
 
 

@@ -5,6 +5,7 @@ neither objects nor folders, however it ends.
 import asyncio
 import hashlib
 import itertools
+import os
 import secrets
 import tempfile
 import uuid
@@ -24,6 +25,7 @@ from ..config import Components, Settings, SettingsError
 from ..config.contradictions import refusals
 from ..documents import StoreError
 from ..models.clock import SystemClock
+from ..observe.telemetry import opening as telemetry
 from ..storages.copies import are_one_place, once
 from ..storages.free_space import existing_folder, free_bytes_in
 from .plugins import detectors_for, fetchers_for, storages_for
@@ -45,7 +47,7 @@ async def probe(settings: Settings, components: Components) -> list[str]:
     """
     with _without_new_folders(_folders(settings, components)):
         faults = [
-            *map(str, refusals(settings)),
+            *map(str, (*refusals(settings), *telemetry.refusals(settings, os.environ))),
             await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
             *await _probe_storages(settings, components),
             await _fault("[fetch] or [detect]", lambda: _construct_the_others(settings, components)),

@@ -32,6 +32,7 @@ from ..observe.logs import set_level
 from ..observe.metrics.meter import NO_METER, Meter
 from ..observe.metrics.stores import measure
 from ..observe.plugin_calls import log_blocking, observer_for
+from ..observe.telemetry.opening import with_telemetry
 from ..secrets.vault import Vault
 from ..storages.backfill import Copyist, Mirroring
 from ..storages.mirror import Mirror
@@ -132,6 +133,7 @@ async def open_parts(
         SettingsError: the store cannot be used as it is configured. ``Parts.opening.task`` may raise this later.
     """
     async with AsyncExitStack() as stack:
+        meter = await stack.enter_async_context(with_telemetry(settings, meter))
         rng = random.SystemRandom()
         store = make_store(settings, clock)
         stack.push_async_callback(store.close)
@@ -148,8 +150,7 @@ async def open_parts(
         fetchers = fetchers_for(settings, components, stack, watch, observer)
         storages = storages_for(settings, components, watch, observer)
         stack.push_async_callback(storages.close)
-        worker = settings.worker
-        executor = ThreadPoolExecutor(min(32, worker.concurrency), thread_name_prefix="spool")
+        executor = ThreadPoolExecutor(min(32, settings.worker.concurrency), thread_name_prefix="spool")
         stack.callback(executor.shutdown, cancel_futures=True)
         vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
         quotas = Quotas(store, settings.limits.organization_stored_bytes)
@@ -171,7 +172,6 @@ async def open_parts(
             progress=progress,
             meter=meter,
         )
-        kinds = frozenset(fetcher.kind for fetcher in fetchers.values())
         reloadables = Reloadables()
         reloadables.add(Section("service", lambda new: set_level(new.service.log_level), "log_level"))
         reloadables.add(Section("limits", lambda new: quotas.take_over(new.limits.organization_stored_bytes)))
@@ -188,7 +188,7 @@ async def open_parts(
             spools=spools,
             vault=vault,
             quotas=quotas,
-            import_types=kinds | IMPORT_TYPES,
+            import_types=IMPORT_TYPES | {fetcher.kind for fetcher in fetchers.values()},
             changes=Changes(),
             progress=progress,
             awake=awake,

@@ -66,7 +66,7 @@ def make_webhooks(
     directory = EndpointDirectory(store, options.endpoint_cache)
     deliverer = Deliverer(
         store,
-        Attempting(store, vault, posting, Schedule(options.retry_base, options.retry_total), clock, rng, keep),
+        Attempting(store, vault, posting, Schedule(options.retry_base, options.retry_total), clock, rng, keep, meter),
         rng,
         concurrency=options.concurrency,
         per_host=options.per_host,

@@ -19,7 +19,7 @@ from ..images.removal import Removal
 from ..limits.quotas import Quotas
 from ..models import Failure, Import, Status
 from ..models.clock import Clock
-from ..observe.metrics.meter import NO_METER, Meter
+from ..observe.metrics.meter import NO_METER, Meter, Scope
 from ..observe.traces import traced
 from ..secrets.vault import SecretsUnreadable
 from ..webhooks.outbox import Outbox
@@ -91,7 +91,7 @@ class Attempts:
         outbox: takes the events of finished imports.
         awake: knows whether this process stood still during an attempt.
         removal: removes objects that attempts leave behind when imports end.
-        meter: learns of the phases of every attempt.
+        meter: learns of every attempt, and of its phases.
     """
 
     store: DocumentStore
@@ -115,6 +115,11 @@ class Attempts:
         Raises:
             ResultNotWritten: the import may still run, though nobody runs it: the caller must give up the lease.
         """
+        with self.meter.attempting(document, self.importer.import_type(document.url or "")) as scope:
+            return await self._run(document, scope)
+
+    async def _run(self, document: Import, scope: Scope) -> Ended:
+        """See ``run``."""
         started, lost_before = time.monotonic(), self.awake.lost()
         is_stored: bool | None = None
         try:
@@ -150,6 +155,7 @@ class Attempts:
         told = error if self.awake.lost() == lost_before else None
         if result is None:
             return Ended(told, is_outage=False, is_done=False)
+        scope.note(status=result.status.value, code=result.error.code if result.error else None)
         _log_result(result, error, time.monotonic() - started, decided.reason)
         is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
         if told is not error or isinstance(error, FetcherBusy):

@@ -16,6 +16,7 @@ from ...errors.specs import AnyStatus, reason_phrase
 from ...models.grants import Grant, Unauthorized
 from ...models.representation import encode
 from ...observe.audit.recording import request_id as audited_request_id
+from ...observe.metrics.meter import NO_SCOPE, Scope
 from ..resources import Common
 from .client_address import client_address
 from .headers import FIXED, WireHeaders, http_date
@@ -39,6 +40,8 @@ class AnsweringHandler(RequestHandler):
     request_id: str
     log_fields: dict[str, Any]
     """Fields of the request's log line, in addition to those of the request itself."""
+    scope: Scope = NO_SCOPE
+    """The request, as it is traced."""
     head: Callable[..., Awaitable[None] | None] = as_get
 
     def initialize(self, common: Common, api: object) -> None:
@@ -68,6 +71,7 @@ class AnsweringHandler(RequestHandler):
 
     def _release(self) -> None:
         self.common.in_flight.end(self)
+        self.scope.end()
 
     # --- headers ------------------------------------------------------------------------------------------------------
 

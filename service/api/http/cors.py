@@ -14,7 +14,7 @@ MAX_AGE: Final = 7200
 """Seconds for which a browser may keep the permission; Chromium keeps none longer."""
 ALLOWED_HEADERS: Final = ", ".join((
     *("Authorization", "Content-Type", "Content-Encoding", "X-Request-Id", "X-Requested-With", "Cache-Control"),
-    *("Idempotency-Key", "Prefer", "Last-Event-ID"),
+    *("Idempotency-Key", "Prefer", "Last-Event-ID", "traceparent", "tracestate"),
     *("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"),
     *("Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Offset", "Upload-Checksum"),
     "X-HTTP-Method-Override",

@@ -115,7 +115,7 @@ _BY_SCHEMA: Final[Mapping[str, Examples]] = {
         }
     },
     "Imports": {"page": {"imports": [_DONE, _FAILED]}},
-    "Trace": {"one attempt": {"id": _IMPORT, "status": "done", "attempts": [_ATTEMPT]}},
+    "Trace": {"one attempt": {"id": _IMPORT, "status": "done", "trace_id": None, "attempts": [_ATTEMPT]}},
     "Preflight": {
         "would succeed": {
             "would_succeed": True,

@@ -121,7 +121,12 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
         ),
         "Imports": _object({"imports": {"type": "array", "items": reference("Import")}}),
         "Trace": _object(
-            {"id": UUID, "status": STATUS, "attempts": {"type": "array", "items": {"type": "object"}}},
+            {
+                "id": UUID,
+                "status": STATUS,
+                "trace_id": {"type": ["string", "null"], "pattern": "^[0-9a-f]{32}$"},
+                "attempts": {"type": "array", "items": {"type": "object"}},
+            },
         ),
         "Preflight": _object(
             {

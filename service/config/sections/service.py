@@ -36,6 +36,7 @@ from ..ini import Sections
 from .admin import AdminSettings
 from .audit import AuditSettings
 from .documents import DocumentsSettings, MongoSettings, SqliteSettings
+from .otel import OtelSettings
 from .page import PageSettings
 from .retention import RetentionSettings
 from .storage import ImagesSettings, StorageSettings
@@ -231,6 +232,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "retention": RetentionSettings,
         "admin": AdminSettings,
         "audit": AuditSettings,
+        "otel": OtelSettings,
     }
 )
 """The sections that exist once, by name."""
@@ -247,7 +249,7 @@ class Settings:
 
     Attributes:
         service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, thumbnails,
-            uploads, batches, events, page, webhooks, retention, admin, audit: the section of that name.
+            uploads, batches, events, page, webhooks, retention, admin, audit, otel: the section of that name.
         issuers: by id, the issuers of the configuration itself.
         plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
             secrets: no repr.
@@ -275,6 +277,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    otel: OtelSettings = field(default_factory=OtelSettings)
     plugin_sections: Sections = field(default_factory=dict, repr=False)
     places: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
 

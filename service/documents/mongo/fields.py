@@ -42,6 +42,7 @@ def birth_fields(document: Import) -> dict[str, Any]:
         "request_id": document.request_id,
         **search_fields(document),
         **({} if document.dedupe_albums is None else {"dedupe_albums": list(document.dedupe_albums)}),
+        **({} if document.traceparent is None else {"traceparent": document.traceparent}),
         "events": event_fields((*document.outbox, *document.new_events)),
     }
 
@@ -137,6 +138,7 @@ def to_import(found: Mapping[str, Any]) -> Import:
         leftover_removed_at=found.get("leftover_removed_at"),
         outbox=tuple(json.loads(one["event"]) for one in found.get("events", ())),
         trace=tuple(json.loads(found.get("trace") or "[]")),
+        traceparent=found.get("traceparent"),
     )
 
 

@@ -37,6 +37,7 @@ BIRTH_COLUMNS: Final = (
     "request_id",
     "batch_id",
     "dedupe_albums",
+    "traceparent",
 )
 """The columns of an import that no transition changes."""
 
@@ -89,6 +90,7 @@ def birth_values(document: Import) -> tuple[Any, ...]:
         document.request_id,
         document.batch_id,
         None if document.dedupe_albums is None else _to_json(document.dedupe_albums),
+        document.traceparent,
     )
 
 
@@ -168,6 +170,7 @@ def to_import(row: sqlite3.Row | Mapping[str, Any]) -> Import:
         leftover_removed_at=_from_milliseconds_or_none(row["leftover_removed_at"]),
         outbox=() if row["outbox"] is None else tuple(json.loads(row["outbox"])),
         trace=() if row["trace"] is None else tuple(json.loads(row["trace"])),
+        traceparent=row["traceparent"],
     )
 
 

@@ -259,9 +259,13 @@ _ENDED = (
     "CREATE INDEX imports_done_at ON imports (updated_at, id) WHERE status = 'done'",
 )
 
+# Workers continue the trace of the request that made an import.
+_TRACEPARENT = ("ALTER TABLE imports ADD COLUMN traceparent TEXT",)
+
 VERSIONS: Final = (
     *(_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS),
     *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS, _ORIENTATION, _FAILED, _UNFINISHED, _ENDED),
+    _TRACEPARENT,
 )
 """The statements that lead to each version from the one before it; the first from an empty file."""
 

@@ -180,6 +180,13 @@ class Receiving:
             ApiError: the code of a fault in the bytes, 422: the import has failed with it; ``quota_exceeded``;
                 ``storage_unavailable`` and the like, 503: the import waits for the bytes again.
         """
+        with self._importer.meter.attempting(reception.document, KIND) as scope:
+            done = await self._finished(reception, spool, filename)
+            scope.note(status=done.status.value)
+            return done
+
+    async def _finished(self, reception: Reception, spool: Spool, filename: str | None) -> Import:
+        """See ``finish``."""
         await self._check_wanted(reception)
         document = reception.document
         is_stored: bool | None = None

@@ -155,6 +155,13 @@ LAG: Final = Family(
 LINES_DROPPED: Final = Family(
     "lading_log_lines_dropped_total", Kind.COUNTER, "Log lines that were dropped because nobody read them."
 )
+SPANS_DROPPED: Final = Family(
+    "lading_spans_dropped_total",
+    Kind.COUNTER,
+    "Spans that no receiver of OpenTelemetry has got. reason is queue (the exporter was too slow) or export (the"
+    " receiver did not take them).",
+    ("reason",),
+)
 RESTARTS: Final = Family(
     "lading_child_restarts_total",
     Kind.COUNTER,
@@ -200,7 +207,7 @@ FAMILIES: Final[Sequence[Family]] = (
     *(PLACES_USED, PLACES_FREE, PLACES_WAITED_FOR),
     *(PLUGIN_CALLS, PLUGIN_SECONDS, STORE_SECONDS),
     *(DELIVERIES, DELIVERY_SECONDS),
-    *(LAG, LINES_DROPPED, RESTARTS, BUILD),
+    *(LAG, LINES_DROPPED, SPANS_DROPPED, RESTARTS, BUILD),
 )
 """All metrics of Lading itself, in the order of the reference. Those of processes are added by ``exposition``."""
 BY_NAME: Final = {family.name: family for family in FAMILIES}

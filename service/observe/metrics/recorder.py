@@ -28,6 +28,7 @@ from .families import (
     RESTARTS,
     RETIRED,
     RETIRED_BYTES,
+    SPANS_DROPPED,
     STORE_SECONDS,
     STORED_BYTES,
     Family,
@@ -45,6 +46,7 @@ NONE: Final = "none"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PHASES: Final = frozenset({"turn", "dns", "connect", "tls", "send", "head", "body", "detect", "save"})
 OUTCOMES: Final = ("delivered", "retried", "failed")
+REASONS: Final = ("queue", "export")
 FINAL: Final = tuple(status.value for status in Status if status.is_final)
 
 
@@ -121,6 +123,7 @@ class Recorder(Meter):
         self._delivery_seconds = Series(ledger, DELIVERY_SECONDS)
         self._lag = Series(ledger, LAG)
         self._lines = Series(ledger, LINES_DROPPED)
+        self._spans = Series(ledger, SPANS_DROPPED)
         self._restarts = Series(ledger, RESTARTS)
         # A counter that begins to exist with its first event hides that event from ``rate()``.
         for counter in (self._claimed, self._lines, self._restarts):
@@ -130,6 +133,8 @@ class Recorder(Meter):
             self._retired_bytes.add((status,), 0.0)
         for outcome in OUTCOMES:
             self._deliveries.add((outcome,), 0.0)
+        for reason in REASONS:
+            self._spans.add((reason,), 0.0)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """See ``Meter.request``."""
@@ -157,7 +162,7 @@ class Recorder(Meter):
     def phases(self, phases: Iterable[Phase]) -> None:
         """See ``Meter.phases``."""
         observe = self._phases.observe
-        for _, name, seconds in phases:
+        for _, name, seconds, _ in phases:
             observe((name if name in PHASES else OTHER,), seconds)
 
     def fetched(self, fetcher: str, byte_size: int) -> None:
@@ -191,6 +196,10 @@ class Recorder(Meter):
         """See ``Meter.delivery``."""
         self._deliveries.add((outcome,))
         self._delivery_seconds.observe((), seconds)
+
+    def spans_dropped(self, reason: str, spans: int) -> None:
+        """See ``Meter.spans_dropped``."""
+        self._spans.add((reason,), spans)
 
     # --- of the process itself ----------------------------------------------------------------------------------------
 

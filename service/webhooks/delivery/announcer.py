@@ -127,6 +127,7 @@ class Announcer:
                 created_at=moment,
                 due_at=now,
                 expires_at=now + self.keep,
+                traceparent=document.traceparent,
             )
             for owner, host, url in receivers
         ]

@@ -17,6 +17,7 @@ from ...documents import DocumentStore
 from ...errors.catalogue import ENDPOINT_DELETED, ENDPOINT_DISABLED, RECEIVER_GONE, RECEIVER_REFUSED
 from ...models import Failure
 from ...models.clock import Clock, truncate_to_milliseconds
+from ...observe.metrics.meter import NO_METER, Meter
 from ...secrets.vault import SecretsUnreadable, Vault
 from ..endpoints import ENDPOINT, SECRET, Endpoint, Signing, secret_record_id
 from .post import Posting
@@ -61,6 +62,7 @@ class Attempting:
         posting: sends the requests.
         schedule: gives the time of the next attempt.
         keep: how long a delivery is kept after its last attempt.
+        meter: gives the header fields by which the receiver continues the trace.
     """
 
     store: DocumentStore
@@ -70,6 +72,7 @@ class Attempting:
     clock: Clock
     rng: random.Random
     keep: timedelta
+    meter: Meter = NO_METER
 
     async def run(self, delivery: Delivery) -> Delivery:
         """Attempt a leased delivery; its next state, to be written.
@@ -118,6 +121,7 @@ class Attempting:
         now = self.clock.now()
         headers = {
             "Content-Type": "application/json",
+            **self.meter.trace_headers,
             **signed_headers(delivery.event_id, body, signing.signers(self.store.clock.now()), now),
         }
         try:

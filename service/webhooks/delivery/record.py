@@ -63,6 +63,7 @@ class Delivery:
         due_at: when the next attempt is due, or the present one is given up, by the store's clock; None for never.
         expires_at: when the delivery is removed, by the store's clock.
         revision: of its record.
+        traceparent: of the import; see ``ImportFields.traceparent``.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Delivery:
     due_at: datetime | None = None
     expires_at: datetime | None = None
     revision: int = 0
+    traceparent: str | None = field(default=None, repr=False)
 
     @property
     def is_of_endpoint(self) -> bool:
@@ -127,6 +129,7 @@ class Delivery:
                 {"at": one.at.isoformat(), "status": one.status, "ms": one.milliseconds, "error": one.error}
                 for one in self.attempts
             ],
+            **({} if self.traceparent is None else {"traceparent": self.traceparent}),
         }
         return Record(DELIVERY, self.id, self.owner, data, self.created_at, self.revision, self.due_at, self.expires_at)
 
@@ -151,6 +154,7 @@ class Delivery:
             due_at=record.due_at,
             expires_at=record.expires_at,
             revision=record.revision,
+            traceparent=data.get("traceparent"),
         )
 
 

@@ -199,7 +199,7 @@ class Deliverer:
         try:
             leased = delivery.due(leased_until(self._store.clock.now(), self._timeout))
             if await self._store.records.replace(leased.record):
-                after = await self._attempting.run(leased)
+                after = await self._attempted(leased)
                 if after.made > leased.made:
                     self._meter.delivery(_OUTCOMES[after.status], time.monotonic() - started)
                 if not await self._store.records.replace(after.record):
@@ -214,6 +214,21 @@ class Deliverer:
             for known, name in ((self._hosts, delivery.host), (self._issuers, delivery.issuer_id)):
                 known.end(name, time.monotonic() - started)
             self._news.set()
+
+    async def _attempted(self, delivery: Delivery) -> Delivery:
+        """See ``Attempting.run``."""
+        with self._meter.delivering(
+            delivery.traceparent,
+            delivery_id=delivery.id,
+            event=delivery.kind,
+            host=delivery.host,
+            attempt=delivery.made + 1,
+        ) as scope:
+            after = await self._attempting.run(delivery)
+            if after.made > delivery.made:
+                result = after.attempts[-1]
+                scope.note(http_status=result.status, code=result.error, outcome=_OUTCOMES[after.status])
+            return after
 
 
 def _in_turn(deliveries: Iterable[Delivery]) -> Iterator[Delivery]:

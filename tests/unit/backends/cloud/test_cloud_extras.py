@@ -1,11 +1,14 @@
-"""The clouds' libraries are optional: nothing imports them before their storage is configured."""
+"""The libraries of clouds and of telemetry are optional: nothing imports them before they are configured."""
 
 import subprocess
 import sys
 
 import pytest
 
-LIBRARIES = ("botocore", "boto3", "google.cloud", "google.auth", "requests", "moto", "gcp_storage_emulator")
+LIBRARIES = (
+    *("botocore", "boto3", "google.cloud", "google.auth", "requests", "moto", "gcp_storage_emulator"),
+    "opentelemetry",
+)
 
 IMPORT_ALL_ELSE = f"""
 import sys

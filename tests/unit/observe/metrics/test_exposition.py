@@ -91,7 +91,7 @@ def test_imports_are_counted_by_status_code_and_fetcher_and_by_issuer_only_if_wa
 def test_everything_else_is_counted_where_it_belongs() -> None:
     board = Board.alone()
     meter = Recorder(board.counters(1))
-    meter.phases([Phase(1, "dns", 0.01), Phase(2, "dns", 0.01), Phase(1, "made up", 5)])
+    meter.phases([Phase(1, "dns", 0.01, 1), Phase(2, "dns", 0.01, 2), Phase(1, "made up", 5, 3)])
     meter.fetched("url", 100)
     meter.fetched("url", 20)
     meter.stored("local", 100)
