@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plugins.distributions import AUTHORS_PYTEST
+
 URL = "https://example.org/image.qoi"
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = DOCS / "tutorials" / "first-plugin.md"
@@ -43,7 +45,7 @@ def environment(site: Path) -> dict[str, str]:
         "PIP_NO_DEPS": "1",
         "PIP_NO_BUILD_ISOLATION": "0",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        **AUTHORS_PYTEST,
     }
 
 

@@ -19,8 +19,16 @@ from .suites import CheckRefused, Task, find_suite, load_suite, subject
 
 _MAX_TEXT: Final = 4000
 _UNSUPPORTED: Final = "unsupported: "
-_MODULE: Final = "from __main__ import CHECK\n\nTestSuite = CHECK.suite()\n"
+_MODULE: Final = """\
+from __main__ import CHECK
+
+TestSuite = CHECK.suite()
+pytest_plugins = CHECK.pytest_plugins
+"""
 """The module that pytest collects: it loads the suite on demand, so that pytest rewrites the suite's assertions."""
+_KIT: Final = "lading.plugins.testing"
+_PLUGIN: Final = "lading.pytest_plugin"
+"""Lading's plugin of pytest, which runs the cases."""
 
 
 class Check:
@@ -55,11 +63,16 @@ class Check:
             "--rootdir": self._folder,
             "--confcutdir": self._folder,
             "--basetemp": self._folder / "places",
-            "-p": "no:cacheprovider",
         }
         arguments = [str(word) for option in options.items() for word in option]
+        arguments += ["-p", "no:cacheprovider", "-p", _PLUGIN]
         self._pytest.main([*arguments, str(self._folder / "test_suite.py")], plugins=[self])
         self.tell(event="ended")
+
+    @property
+    def pytest_plugins(self) -> Any:
+        """The plugins of pytest that the suite's module names, as pytest reads that name in a module of tests."""
+        return getattr(sys.modules[self._point.module], "pytest_plugins", ())
 
     def suite(self) -> type[Any]:
         """The suite with the options of ``service.conf``.
@@ -67,7 +80,7 @@ class Check:
         Raises:
             CheckRefused: see ``load_suite``.
         """
-        self._pytest.register_assert_rewrite(self._point.module)
+        self._pytest.register_assert_rewrite(_KIT, self._point.module)
         try:
             self._suite = load_suite(self._point)
         except CheckRefused as error:
@@ -179,13 +192,15 @@ def _reserved_output() -> TextIO:
 
 
 def _pytest() -> Any:
-    """The module, without what the environment would add to its arguments.
+    """The module, without what the environment would add to its arguments, or which plugins of pytest are installed.
 
     Raises:
         CheckRefused: pytest is not installed.
     """
-    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
+    # What other plugins do has no part in the contract, and some take longer to import than the suite to run.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
         import pytest  # noqa: PLC0415 - not installed with the service
     except ImportError as error:

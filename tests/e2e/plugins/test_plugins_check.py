@@ -157,6 +157,23 @@ def test_settings_of_the_folder_and_the_environment_have_no_say(site: Site) -> N
     assert check(site, "probe", PYTEST_ADDOPTS="--no-such-option", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1").status == 0
 
 
+def test_other_plugins_of_pytest_have_no_say_unless_the_suite_names_them(site: Site) -> None:
+    fixture = """
+        import pytest
+
+        @pytest.fixture
+        def colour():
+            return "red"
+    """
+    site.install("raise SystemExit('nobody asked for it')", group="pytest11", distribution="acme-rival")
+    named = site.install(fixture, group="acme.fixtures", distribution="acme-fixtures")
+    suite = f"    pytest_plugins = [{named!r}]\n{SUITE}"
+    install(site, suite=suite, case="async def test_colour(self, colour): assert colour == 'red'")
+    done = check(site, "probe")
+    assert (done.status, done.stderr) == (0, "")
+    assert "passed: 4 cases in " in done.stdout
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("kind", "plugin"), [("fetch", "data"), pytest.param("storage", "memory", marks=pytest.mark.long_form)]

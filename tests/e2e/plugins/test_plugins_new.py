@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lading.service.cli.plugins.new import MAX_NAME, NOUNS
+from tests.support.plugins.distributions import AUTHORS_PYTEST
 from tests.support.servers.processes import HttpClient, ServiceProcess, lading
 from tests.support.servers.service import CONF, token
 
@@ -80,8 +81,8 @@ def test_a_new_package_installs_and_passes_its_tests(kind: str, tmp_path: Path) 
     run("-m", "ruff", "format", "--no-cache", "--check", ".", cwd=package)
     install(site, package)
     # -P: the installed package is tested, not the one in the folder.
-    arguments = ("-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "places"))
-    printed = run(*arguments, cwd=package, PYTHONPATH=str(site), PYTHONDONTWRITEBYTECODE="1")
+    arguments = ("-P", "-m", "pytest", "-q", "--basetemp", str(tmp_path / "places"))
+    printed = run(*arguments, cwd=package, PYTHONPATH=str(site), PYTHONDONTWRITEBYTECODE="1", **AUTHORS_PYTEST)
     assert " passed" in printed
     listed = lading("plugins", cwd=tmp_path, environ={"PYTHONPATH": str(site)}).stdout
     assert "  harbour, lading-harbour 0.1.0, contract 1" in listed

@@ -5,6 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
 
+AUTHORS_PYTEST = {
+    "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:anyio -p no:hypothesispytest -p no:schemathesis -p no:tornado"
+}
+"""For the tests of an author: without the plugins of pytest that are here for our own, whose imports take a second."""
+
 
 @dataclass(frozen=True)
 class Site:
