@@ -368,7 +368,7 @@ FAULTS: list[tuple[type[DocumentStore], str, dict[str, Any]]] = [
     (JudgesByTheMachine, "test_a_step_expires_no_waiting_import_early_and_none_late", {"step": HOUR}),
     (JudgesByTheMachine, "test_a_step_ends_no_previous_key_early_and_none_late", {"step": -HOUR}),
     (ForgetsSinceWhen, "test_since_when_an_import_is_due_is_kept", {}),
-    (NeverCloses, "test_a_closed_store_is_unavailable", {"name": "add"}),
+    (NeverCloses, "test_a_closed_store_is_unavailable", {}),
 ]
 
 
