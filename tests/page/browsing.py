@@ -35,7 +35,7 @@ class Tab:
 
     page: Page
     url: str
-    expected: list[str] = field(default_factory=lambda: ["/thumbnail?"])
+    expected: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 

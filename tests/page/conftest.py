@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from lading.plugins.testing.origin import Origin, origin_in_thread
 from tests.e2e.clients.test_docs_page import browser as browser_program
@@ -16,6 +16,8 @@ from tests.page.origin import make_origin
 from tests.support.servers import npm
 from tests.support.servers.processes import HttpClient, ServiceProcess
 from tests.support.servers.service import CONF, environment, token
+
+expect.set_options(timeout=30_000)  # how fast the machine is decides no test
 
 OpenTab = Callable[..., AbstractContextManager[Tab]]
 

@@ -86,7 +86,7 @@ def test_links_and_files_with_all_that_is_said_of_them(open_tab: OpenTab, site: 
     photo, moved = site.origin.url("/photo.jpg"), site.origin.url("/moved.jpg")
     bodies = [jpeg(50 + number, 40, seed=number) for number in range(5)]
     with open_tab() as tab:
-        tab.sign_in(UPLOADER)
+        tab.sign_in(token(album="described", abilities=("image_upload", "image_list")))
         page = tab.page
         expect(page.get_by_role("button", name="Import", exact=True)).to_have_attribute("aria-disabled", "true")
         page.get_by_label("Links").fill(f"Look: {photo}, then ({moved}).")
@@ -104,7 +104,7 @@ def test_links_and_files_with_all_that_is_said_of_them(open_tab: OpenTab, site: 
         submit(tab, "Import 2 links and 4 files")
         expect(rows(tab, "done")).to_have_count(6)
         assert page.evaluate("() => sessionStorage.getItem('lading-draft')").find("Look") == -1
-    imports = listed(site, "holidays")
+    imports = listed(site, "described")
     for document in imports:
         assert document["params"]["metadata"] == {"trip": "Vienna"}
         assert document["params"]["tags"] == ["red", "green"]

@@ -92,9 +92,9 @@ def test_bytes_and_time_left_are_shown_while_they_come(open_tab: OpenTab, site: 
         expect(state).to_have_text(re.compile(r"Importing · \d+ kB of 155 kB · \d+ seconds? left"))
         expect(tab.page.locator('nav [data-view="watch"] .badge')).to_have_text("1")
         expect(row(tab, slow).get_by_role("progressbar")).to_have_attribute("value", re.compile(r"0\.\d+"))
-        expect(state).to_have_text("Done · 640 × 400 · 155 kB", timeout=15_000)
+        expect(state).to_have_text("Done · 640 × 400 · 155 kB")
         expect(tab.page.locator('nav [data-view="watch"] .badge')).to_have_text("")
-        expect(tab.page.locator('[role="status"]')).to_have_text("1 done", timeout=10_000)
+        expect(tab.page.locator('[role="status"]')).to_have_text("1 done")
 
 
 def test_an_import_is_cancelled(open_tab: OpenTab, site: Site) -> None:

@@ -19,13 +19,14 @@ export async function longestUpload() {
  * @param {number} length of the file in bytes.
  * @param {Array<[string, string]>} metadata the parameters of the import.
  * @param {string} key the same for each try, so that there is one upload.
- * @returns {Promise<string>} the id of the upload, which is the id of its import.
+ * @returns {Promise<{id: string, offset: number}>} the id of the upload, which is the id of its import, and where to begin.
  */
 export async function createUpload(length, metadata, key, signal) {
   const encoded = metadata.map(([name, value]) => `${name} ${base64(value)}`).join(",");
   const headers = { ...TUS, "Upload-Length": String(length), "Upload-Metadata": encoded, "Idempotency-Key": key };
   const response = await request("/api/v1/uploads", { method: "POST", headers, signal });
-  return response.headers.get("Location").split("/").pop();
+  const id = response.headers.get("Location").split("/").pop();
+  return { id, offset: Number(response.headers.get("Upload-Offset")) };
 }
 
 /** Ask how many bytes of an upload have come. */

@@ -104,7 +104,7 @@ function button(text, title, click) {
 /** What an item is called. */
 export function titleOf(item) {
   if (item.label === "") return T.watch.line(item.line);
-  return item.label.startsWith("data:") ? T.watch.dataUrl(item.label.length) : item.label;
+  return item.url?.startsWith("data:") ? T.watch.dataUrl(item.label.length) : item.label;
 }
 
 /** The state of an item, in words. */

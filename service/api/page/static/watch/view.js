@@ -79,6 +79,7 @@ function groupCard(group) {
   let filter = "all";
   let most = PAGE;
   let frame = 0;
+  let length = 0;
   const when = h("time", { datetime: new Date(group.at).toISOString(), title: moment(new Date(group.at)) });
   const title = h("h2", { id, tabindex: "-1" });
   const parts = ["done", "failed", "cancelled", "active"].map((name) => [name, h(`span.${name}`)]);
@@ -132,6 +133,7 @@ function groupCard(group) {
   }
 
   function showItems() {
+    length = group.items.length;
     const fitting = group.items.filter(fits);
     const shown = fitting.slice(0, most);
     const wanted = new Set(shown);
@@ -157,8 +159,8 @@ function groupCard(group) {
     if (frame) return;
     frame = requestAnimationFrame(() => {
       frame = 0;
-      const isOther = [...dirty].some((one) => fits(one) !== rows.has(one));
-      if (isOther && (filter !== "all" || rows.size < most)) showItems();
+      const isOther = filter !== "all" && [...dirty].some((one) => fits(one) !== rows.has(one));
+      if (isOther || length !== group.items.length) showItems();
       for (const one of dirty) rows.get(one)?.update();
       dirty.clear();
       update();

@@ -49,6 +49,7 @@ class Groups extends EventTarget {
   /** Forget a group. Its imports stay. */
   async drop(group) {
     this.all = this.all.filter((one) => one !== group);
+    clearTimeout(this.#dirty.get(group)?.timer);
     this.#dirty.delete(group);
     for (const item of group.items) {
       if (item.importId) this.#byImport.delete(item.importId);
@@ -129,6 +130,7 @@ class Groups extends EventTarget {
 
   /** Write a group at once, and what changes in the next moment at its end. */
   #save(group) {
+    if (!this.all.includes(group)) return; // it was dropped
     if (this.#dirty.has(group)) {
       this.#dirty.get(group).isMore = true;
       return;
@@ -139,7 +141,7 @@ class Groups extends EventTarget {
       if (entry.isMore) this.#save(group);
     }, SAVE_AFTER + SAVE_ITEM * group.items.length);
     this.#dirty.set(group, entry);
-    queueMicrotask(() => put("groups", group.record));
+    queueMicrotask(() => this.all.includes(group) && put("groups", group.record));
   }
 
   #tell(name, detail) {
@@ -165,9 +167,11 @@ class Group {
     this.sums[sumOf(after)] += 1;
   }
 
-  /** Add an item that the service has found in a list. */
+  /** Add an item that the service has found in a list; answers come in any order. */
   push(item) {
-    this.items.push(item);
+    let place = this.items.length;
+    while (place > 0 && this.items[place - 1].line > item.line) place -= 1;
+    this.items.splice(place, 0, item);
     this.sums[sumOf(item.state)] += 1;
   }
 

@@ -9,8 +9,9 @@ import { look, progressed } from "./following.js";
 import { FINAL, groups } from "./groups.js";
 
 const AT_ONCE = 3;
-/** Errors after which an upload goes on. */
-const AGAIN = new Set(["upload_offset_mismatch", "idempotency_in_progress", "content_in_progress", "request_timeout"]);
+/** Errors after which an upload goes on. The answer to HEAD has a status alone: another request still sends or stores. */
+const AGAIN = new Set(["upload_offset_mismatch", "idempotency_in_progress", "content_in_progress", "request_timeout",
+  "http_409"]);
 const running = new Map();
 const queue = [];
 /** Files that a person may try again: the browser keeps them no longer than the page. */
@@ -98,6 +99,10 @@ async function upload(group, item, signal) {
     try {
       await session.ready();
       signal.throwIfAborted();
+      if (FINAL.has(item.state)) { // as an event has told meanwhile
+        await remove("files", item.id);
+        return;
+      }
       await attempt(group, item, record, signal, () => { tries = 0; });
       await remove("files", item.id);
       await look(group, item);
@@ -118,12 +123,13 @@ async function upload(group, item, signal) {
 }
 
 async function attempt(group, item, record, signal, moved) {
-  if (!item.importId) {
-    const importId = await createUpload(record.file.size, record.metadata, record.key, signal);
-    groups.change(group, item, { importId });
-    await groups.flush();
+  let offset;
+  if (item.importId) offset = await uploadOffset(item.importId, signal);
+  else {
+    const created = await createUpload(record.file.size, record.metadata, record.key, signal);
+    groups.change(group, item, { importId: created.id });
+    ({ offset } = created);
   }
-  let offset = await uploadOffset(item.importId, signal);
   groups.change(group, item, { state: "uploading", isLost: false, ...progressed(item, offset, record.file.size) });
   while (offset < record.file.size) {
     offset = await sendPiece(item.importId, record.file, offset, (sent) => {
@@ -142,5 +148,5 @@ async function ended(group, item, failure) {
     groups.change(group, item, { state: "running", received: null, rate: null });
     await look(group, item);
   }
-  if (!FINAL.has(item.state)) groups.change(group, item, { state: "failed", error, received: null });
+  if (!item.importId || item.state === "waiting") groups.change(group, item, { state: "failed", error, received: null });
 }
