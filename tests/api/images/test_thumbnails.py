@@ -19,12 +19,16 @@ from lading.plugins.errors import (
     PluginFault,
     TooManyPixels,
 )
+from lading.service.api.http.cors import Cors
+from lading.service.config import load_all
 from lading.service.images.thumbnails.thumbnails import places_for_thumbnails
+from lading.service.runtime.api_wiring import make_resources
+from lading.service.runtime.wiring import open_parts
 from tests.api.conftest import Assembled
 from tests.api.images.makers import WEBP, Maker, allowed, kept_in, opened, stored, use
 from tests.support.clock import SettableClock
 from tests.support.images import code_of, path_of
-from tests.support.servers.service import ISSUER, OTHER_ISSUER, Client
+from tests.support.servers.service import ISSUER, OTHER_ISSUER, Client, environment
 
 pytestmark = [pytest.mark.one_store]
 
@@ -146,3 +150,25 @@ async def test_an_issuer_leaves_room(client: Client, assembled: Assembled, clock
         with thumbnails.places.one(OTHER_ISSUER):
             pass
     assert (await client.fetch(path)).code == 200
+
+
+@pytest.mark.gen_test
+async def test_they_are_off_by_the_option_and_without_a_detector_that_makes_them(
+    assembled: Assembled, tmp_path: Path, clock: SettableClock
+) -> None:
+    assert make_resources(replace(assembled.parts, detectors=()), lambda: None).images.thumbnails is None
+    conf = tmp_path / "service.conf"
+    environ = environment(tmp_path, LADING_DOCUMENTS__BACKEND="memory", LADING_THUMBNAILS__ENABLED="false")
+    async with open_parts(*load_all(conf, environ), clock) as parts:
+        assert make_resources(parts, lambda: None).images.thumbnails is None
+
+
+@pytest.mark.gen_test
+async def test_a_page_of_another_origin_may_read_it(client: Client, assembled: Assembled, clock: SettableClock) -> None:
+    object.__setattr__(assembled.resources.common, "cors", Cors(("https://app.example.org",)))
+    path = path_of(await stored(assembled), "/thumbnail")
+    use(assembled, Maker())
+    response = await allowed(client, clock, "see").fetch(path, headers={"Origin": "https://app.example.org"})
+    assert response.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+    varies = {name.strip() for field in response.headers.get_list("Vary") for name in field.split(",")}
+    assert varies == {"Authorization", "Accept", "Origin"}
