@@ -78,8 +78,11 @@ class Image:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "Image":
-        """The image that a document store has kept, maybe without the fields of later versions."""
-        return cls(**{**fields, "notes": tuple(fields.get("notes", ()))})
+        """The image that a document store has kept, maybe without the fields of later versions. A process of a later
+        version may have added fields, while both work on one database: they are left out.
+        """
+        known = {name: value for name, value in fields.items() if name in cls.__dataclass_fields__}
+        return cls(**{**known, "notes": tuple(fields.get("notes", ()))})
 
     @property
     def places(self) -> tuple[str, ...]:

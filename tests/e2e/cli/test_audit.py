@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from lading.service.cli.main import main
 from tests.e2e.cli import test_retention as retention
-from tests.e2e.runtime.test_earlier_release import SQL as RELEASE
+from tests.e2e.upgrades.test_earlier_release import SQL as RELEASE
 from tests.support.servers.processes import ServiceProcess
 
 CONF = f"{retention.CONF}\n[audit]\nfile = {{0}}/audit.jsonl\n"

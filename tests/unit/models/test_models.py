@@ -1,7 +1,7 @@
 """Imports: only the documented transitions exist, and values are frozen."""
 
 import uuid
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, asdict, fields, replace
 from datetime import timedelta
 
 import pytest
@@ -328,3 +328,10 @@ def test_values_are_frozen(value: Import | Failure | Image) -> None:
     for field in fields(value):
         with pytest.raises(FrozenInstanceError):
             setattr(value, field.name, None)
+
+
+def test_an_image_of_a_later_version_is_read_without_what_this_one_does_not_know() -> None:
+    kept = {**asdict(IMAGE), "notes": ["tail_missing"], "a field of a later version": {"x": 1}}
+    assert Image.of(kept) == replace(IMAGE, notes=("tail_missing",))
+    del kept["orientation"]
+    assert Image.of(kept).orientation is None, "an earlier version wrote it"
