@@ -7,6 +7,7 @@
 // "changed" when the text beside the title in the navigation is another one.
 
 import { add } from "./add/view.js";
+import { find } from "./gallery/view.js";
 import { watch } from "./watch/view.js";
 
-export const views = [add, watch];
+export const views = [add, watch, find];

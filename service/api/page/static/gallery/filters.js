@@ -1,0 +1,126 @@
+// Which imports are to be found: the album, and the fields beside it.
+
+import { call } from "../api/client.js";
+import { session } from "../api/session.js";
+import { thumbnail } from "../api/thumbnails.js";
+import { LIST } from "../api/token.js";
+import { fill, h, newId } from "../base/dom.js";
+import { T } from "../texts.js";
+
+const STATES = ["done", "failed", "running", "queued", "waiting", "cancelled"];
+const PATIENCE = 350;
+const MOST_ALBUMS = 40;
+
+/** Nothing is filtered. */
+export const NONE = { album: "", status: "", text: "", after: "", before: "", name: "", value: "", batch: "" };
+
+/** The parameters of the list for these filters. */
+export function queryOf(wanted) {
+  const moment = (text) => (text ? new Date(text).toISOString() : "");
+  return [
+    ["album_id", wanted.album], ["status", wanted.status], ["created_after", moment(wanted.after)],
+    ["created_before", moment(wanted.before)], [`metadata[${wanted.name}]`, wanted.name && wanted.value],
+    ["batch_id", wanted.batch],
+  ].filter(([, value]) => value);
+}
+
+/** The words of the filter that the page applies itself. */
+export const wordsOf = (wanted) => wanted.text.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+
+/**
+ * The fields.
+ *
+ * @param {object} wanted as `NONE`.
+ * @param {(wanted: object) => void} changed
+ */
+export function filterFields(wanted, changed) {
+  const fields = {};
+  const names = h("datalist", { id: newId("albums") });
+  let timer = 0;
+  const told = () => {
+    clearTimeout(timer);
+    const now = Object.fromEntries(Object.entries(fields).map(([name, one]) => [name, one.value.trim()]));
+    changed({ ...NONE, ...now });
+  };
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(told, PATIENCE);
+  };
+  const input = (name, label, facts = {}) => {
+    const id = newId(name);
+    fields[name] = h("input", { id, type: "text", autocomplete: "off", spellcheck: "false", input: soon, ...facts });
+    fields[name].value = wanted[name];
+    return h("div.field", {}, h("label", { for: id }, label), fields[name]);
+  };
+  const state = newId("status");
+  fields.status = h("select", { id: state, change: told }, h("option", { value: "" }, T.find.anyState),
+    STATES.map((name) => h("option", { value: name, selected: name === wanted.status }, T.states[name])));
+  const isNarrow = wanted.after || wanted.before || wanted.name || wanted.batch;
+  const form = h("form.card.stack.filters", { role: "search", submit: (event) => {
+    event.preventDefault();
+    told();
+  } },
+  h("div.fields", {},
+    input("text", T.find.text, { type: "search", "aria-describedby": "find-text" }),
+    h("div.field", {}, h("label", { for: state }, T.find.state), fields.status),
+    input("album", T.find.album, { list: names.id }), names),
+  h("p.hint", { id: "find-text" }, T.find.textHint),
+  h("details", { open: Boolean(isNarrow) }, h("summary", {}, T.find.more),
+    h("div.fields", {}, input("after", T.find.after, { type: "datetime-local" }),
+      input("before", T.find.before, { type: "datetime-local" }),
+      input("name", T.find.name), input("value", T.find.value), input("batch", T.find.batch))));
+  return { form, known: (albums) => fill(names, [...albums].map((album) => h("option", { value: album }))),
+    setAlbum: (album) => {
+      fields.album.value = album;
+      told();
+    } };
+}
+
+/** The albums that the token may list by name. */
+export function ownAlbums() {
+  return [...session.rights.albums].filter(([, granted]) => LIST.some((one) => granted.has(one))).map(([album]) => album);
+}
+
+/**
+ * The strip of albums, each with its newest picture.
+ *
+ * @param {(album: string) => void} chosen
+ * @param {AbortSignal} signal
+ */
+export function albumStrip(chosen, signal) {
+  const list = h("ul.albums", { "aria-label": T.find.albums });
+  const shown = new Map();
+  let current = "";
+  const add = (album) => {
+    if (shown.has(album) || shown.size > MOST_ALBUMS) return;
+    const cover = h("span.cover", { "aria-hidden": "true" });
+    const button = h("button.album", { type: "button", "aria-pressed": "false", click: () => chosen(album) }, cover,
+      h("span.name", {}, album || T.find.allAlbums));
+    shown.set(album, button);
+    list.append(h("li", {}, button));
+    showCover(album, cover, signal);
+    mark();
+  };
+  const mark = () => shown.forEach((button, album) => button.setAttribute("aria-pressed", String(album === current)));
+  add("");
+  return {
+    list,
+    add: (albums) => [...albums].forEach(add),
+    choose: (album) => {
+      current = album;
+      mark();
+    },
+  };
+}
+
+async function showCover(album, cover, signal) {
+  const query = new URLSearchParams([["limit", "1"], ["status", "done"], ...(album ? [["album_id", album]] : [])]);
+  try {
+    const { imports } = await call(`/api/v1/imports?${query}`, { signal });
+    if (!imports[0]?.image_id || imports[0].image?.deleted_at) return;
+    const url = await thumbnail(imports[0].image_id, "small", signal);
+    if (url) fill(cover, h("img", { alt: "", src: url }));
+  } catch {
+    // an album without a cover
+  }
+}
