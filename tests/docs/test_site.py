@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lading.client import Client
+
 ROOT = Path(__file__).parents[2]
 LOADED = frozenset({"audio", "embed", "iframe", "img", "script", "source", "video"})
 """Elements whose ``src`` a browser loads without being asked."""
@@ -56,6 +58,13 @@ def test_the_command_line_is_told_as_lading_tells_it(site: Path) -> None:
     ):
         assert command in told
     assert "Sentinel" not in told
+
+
+def test_every_method_of_the_client_is_on_its_page(site: Path) -> None:
+    page = (site / "reference" / "python-client.html").read_text(encoding="utf-8")
+    methods = [name for name in dir(Client) if not name.startswith("_")]
+    assert len(methods) > 30
+    assert [name for name in methods if f'.{name}"' not in page] == []
 
 
 def test_no_page_asks_another_host_for_anything(site: Path) -> None:
