@@ -34,6 +34,7 @@ class Played:
 
     Attributes:
         requests: that were sent.
+        times: when, on the clock of the operation.
         pauses: seconds of each.
         emitted: the results of an operation with many.
         result: of another one.
@@ -41,6 +42,7 @@ class Played:
 
     def __init__(self, retry: Retry = DEFAULT, *, follow_redirects: bool = False) -> None:
         self.requests: list[Request] = []
+        self.times: list[float] = []
         self.pauses: list[float] = []
         self.emitted: list[Any] = []
         self.result: Any = None
@@ -58,6 +60,7 @@ class Played:
                 match step:
                     case Open(request):
                         self.requests.append(request)
+                        self.times.append(self.now)
                         answer = left.pop(0)
                         if isinstance(answer, Exception):
                             drive.answer = Failed(answer)

@@ -150,3 +150,10 @@ def test_streams_that_end_at_once_end_with_the_time_and_cuts_with_the_attempts()
     with pytest.raises(ServerNotReachable):
         played.play(played.operations.events(), [CUT] * 6)
     assert len(played.pauses) == 5
+
+
+def test_a_stream_that_brings_something_may_be_cut_as_often_as_it_likes() -> None:
+    played = Played(Retry(attempts=3))
+    streams = [Answer(200, [b": hello\n\n", b"data: {}\n\n", CUT])] * 12
+    played.play(played.operations.events(), [*streams, Answer(204)])
+    assert len(played.emitted) == 12
