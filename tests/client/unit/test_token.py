@@ -40,7 +40,7 @@ class Echoing(BaseHTTPRequestHandler):
 def echo() -> Iterator[str]:
     Echoing.seen.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Echoing) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
