@@ -37,6 +37,10 @@ docs-pages: $(VENV)/.installed-test  ## Write the generated parts of the referen
 docs-answers: $(VENV)/.installed-test  ## Record the answers that the API's reference shows, with a running service.
 	$(BIN)/python -m tests.docs.pages.recording
 
+.PHONY: docs-pictures
+docs-pictures: $(VENV)/.installed-test  ## Write docs/images, the pictures of the page, from a browser of the tests.
+	LADING_PICTURES=1 $(BIN)/pytest tests/page -k pictures
+
 .PHONY: bytecode
 bytecode: $(VENV)/.installed-test
 	@# Each process of the tests would compile all of it, at the same time. Faults are shown by the tests.

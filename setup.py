@@ -44,9 +44,9 @@ def version() -> str:
 
 
 def long_description() -> str:
-    """README as a package index shows it, where relative links lead nowhere: these become plain text."""
+    """README as a package index shows it, where relative links lead nowhere: they become text; pictures go."""
     readme = (HERE / "README.md").read_text(encoding="utf-8")
-    return re.sub(r"\[([^]]+)\]\((?![a-z]+:)[^)]+\)", r"\1", readme)
+    return re.sub(r"(!?)\[([^]]+)\]\((?![a-z]+:)[^)]+\)", lambda link: "" if link[1] else link[2], readme)
 
 
 class Sdist(sdist):

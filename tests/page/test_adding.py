@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import FilePayload, Locator, expect
 
 from lading.plugins.testing.images import jpeg
-from tests.page.browsing import Tab, picture, violations
+from tests.page.browsing import Tab, violations
 from tests.page.conftest import OpenTab, Site
 from tests.support.servers.processes import wait_until
 from tests.support.servers.service import token
@@ -82,7 +82,7 @@ def test_lists_are_known_by_their_form(shared_tab: Tab, text: str, kind: str | N
     assert shared_tab.page.evaluate(f"(text) => import('{module}').then((links) => links.listType(text))", text) == kind
 
 
-def test_links_and_files_with_all_that_is_said_of_them(open_tab: OpenTab, site: Site, tmp_path: Path) -> None:
+def test_links_and_files_with_all_that_is_said_of_them(open_tab: OpenTab, site: Site) -> None:
     photo, moved = site.origin.url("/photo.jpg"), site.origin.url("/moved.jpg")
     bodies = [jpeg(50 + number, 40, seed=number) for number in range(5)]
     with open_tab() as tab:
@@ -99,7 +99,6 @@ def test_links_and_files_with_all_that_is_said_of_them(open_tab: OpenTab, site: 
         page.get_by_label("Name", exact=True).fill("trip")
         page.get_by_label("Value").fill("Vienna")
         page.get_by_label("Width at least").fill("45")
-        picture(page, "add", tmp_path)
         page.get_by_role("button", name="Do not add photo 4.jpg").click()
         submit(tab, "Import 2 links and 4 files")
         expect(rows(tab, "done")).to_have_count(6)

@@ -1,13 +1,12 @@
 """Watching imports: bytes and time left, failures and remedies, trying again, cancelling, reloading."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
 
 from lading.plugins.testing.origin import answer
-from tests.page.browsing import Tab, picture, violations
+from tests.page.browsing import Tab, violations
 from tests.page.conftest import OpenTab, Site
 from tests.page.origin import JPEG, slowly
 from tests.page.test_adding import UPLOADER, choose, file, rows, submit
@@ -26,7 +25,7 @@ def row(tab: Tab, name: str) -> Locator:
     return tab.page.locator(".item", has=tab.page.get_by_text(name, exact=True))
 
 
-def test_failures_say_why_and_what_helps_and_are_tried_again(open_tab: OpenTab, site: Site, tmp_path: Path) -> None:
+def test_failures_say_why_and_what_helps_and_are_tried_again(open_tab: OpenTab, site: Site) -> None:
     good, moved, html = (site.origin.url(path) for path in ("/photo.jpg", "/moved.jpg", "/page.html"))
     heals = site.origin.url("/heals.jpg")
     site.origin.routes.pop("/heals.jpg", None)
@@ -38,7 +37,6 @@ def test_failures_say_why_and_what_helps_and_are_tried_again(open_tab: OpenTab, 
         expect(row(tab, html).locator(".reason")).to_have_text(re.compile("not an image.*Check that the url leads to"))
         expect(row(tab, heals).locator(".reason")).to_have_text(re.compile("no such image.*Check the path"))
         expect(row(tab, good).locator(".state")).to_have_text("Done · 640 × 400 · 155 kB")
-        picture(page, "watch", tmp_path)
         page.get_by_role("button", name="Failed 2").click()
         expect(rows(tab)).to_have_count(2)
         site.origin.routes["/heals.jpg"] = answer(JPEG, headers={"Content-Type": "image/jpeg"})
@@ -57,7 +55,7 @@ def test_failures_say_why_and_what_helps_and_are_tried_again(open_tab: OpenTab, 
         expect(page.get_by_text("Nothing was added in this browser yet.")).to_be_visible()
 
 
-def test_what_happened_is_drawn_and_can_be_looked_at_again(open_tab: OpenTab, site: Site, tmp_path: Path) -> None:
+def test_what_happened_is_drawn_and_can_be_looked_at_again(open_tab: OpenTab, site: Site) -> None:
     moved, html = site.origin.url("/moved.jpg"), site.origin.url("/page.html")
     with open_tab() as tab:
         tab.sign_in(UPLOADER)
@@ -72,7 +70,6 @@ def test_what_happened_is_drawn_and_can_be_looked_at_again(open_tab: OpenTab, si
         box.get_by_role("button", name="Look again now").click()
         expect(box.get_by_text("An import would succeed now.")).to_be_visible()
         expect(box.get_by_text("Address: allowed").first).to_be_visible()
-        picture(tab.page, "why", tmp_path)
         tab.page.keyboard.press("Escape")
         expect(box).to_be_hidden()
         tab.page.get_by_role("button", name=f"Why? {html}").click()
