@@ -5,7 +5,8 @@ import base64
 import hashlib
 import json
 import sqlite3
-from contextlib import closing
+from collections import Counter
+from contextlib import AsyncExitStack, closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,6 +129,29 @@ async def test_imports_images_and_sums_are_right_and_work_goes_on(tmp_path: Path
         lading, "storage", "audit", "--config", "service.conf", cwd=tmp_path, environ=environment(tmp_path)
     )
     assert (audit.status, audit.stderr) == (0, "")
+
+
+@pytest.mark.gen_test(timeout=100)
+async def test_two_services_that_start_at_once_upgrade_once_and_share_what_still_runs(tmp_path: Path) -> None:
+    async with Origin({"/never.gif": answer(jpeg(64, 48))}) as origin, AsyncExitStack() as stack:
+        release(tmp_path, origin.url("/"))
+
+        async def posted() -> tuple[Client, list[str]]:
+            service = await stack.enter_async_context(running_service(tmp_path))
+            client = client_of(tmp_path, service.url)
+            form = f"album_id=album&url={quote(origin.url('/never.gif'))}"
+            posts = [await client.post(form) for _ in range(5)]
+            assert {post.code for post in posts} == {200}
+            return client, [json.loads(post.body)["id"] for post in posts]
+
+        (client, first), (_, second) = await asyncio.gather(posted(), posted())
+        ids = {*first, *second}
+        listed = json.loads((await client.fetch("/api/v1/imports?album_id=album")).body)["imports"]
+        documents = [await final(client, one["id"]) for one in listed]
+    assert ids < {one["id"] for one in documents}
+    assert Counter(one["status"] for one in documents) == {"done": 14, "failed": 1}
+    assert {one["attempts"] for one in documents if one["id"] in ids} == {1}
+    assert version(tmp_path / "lading.sqlite3") == SCHEMA_VERSION
 
 
 def test_lading_migrate_upgrades_a_copied_database_and_nothing_twice(tmp_path: Path) -> None:
