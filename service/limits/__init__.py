@@ -1,4 +1,5 @@
 """Limits of issuers and organisations: request rates and stored bytes.
 
-It may use ``documents`` and ``models``. Begin with ``rates`` or ``quotas``.
+It may use ``observe``, ``documents`` and ``models``. Begin with ``rates``, whose buckets ``lending`` keeps for all
+processes and ``borrowing`` uses in one; or with ``quotas``.
 """
