@@ -14,8 +14,8 @@ GCS = ["google-cloud-storage>=3.1"]
 OTEL = ["opentelemetry-api>=1.45", "opentelemetry-exporter-otlp-proto-http>=1.45", "opentelemetry-sdk>=1.45"]
 # The files of Swagger UI; the package itself is never imported.
 DOCS = ["mkdocs-swagger-ui-tag>=0.8"]
-CLIENT = ["httpx>=0.28,<1"]
-"""What the Python client needs; the service itself does not."""
+CLIENT = ["httpx>=0.28,<1", "rich>=13.9"]
+"""What the Python client and its commands need; the service itself does not."""
 # The documentation as a site. Of mermaidx the site takes Mermaid's own script; the package itself is never imported.
 DOCS_SITE = [
     "mermaidx>=0.10",

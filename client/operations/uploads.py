@@ -116,8 +116,7 @@ class UploadOperations(ImportOperations):
 
         Raises:
             ImportFailed: the bytes are no allowed image.
-            NotFound: the upload to go on with is gone: its import was deleted, or, with ``idempotency_key``, has ended
-                without an image.
+            NotFound: the upload to go on with is gone: its import was deleted.
             LadingError: ``checksum_mismatch``: the stored image is not this file, which has changed meanwhile.
             OSError: the file cannot be read.
             ValueError: it is empty, or it is not the file of the upload.

@@ -29,6 +29,10 @@ from ..runtime.signals.handlers import Wishes, obeying
 from ..runtime.signals.reloading import Reloading
 from ..runtime.supervision.child import inherited_share, serve_as_child
 from ..runtime.supervision.supervisor import StartRefused, supervise
+from .client.documents import imports_group
+from .client.images import images_group
+from .client.login import login_command
+from .client.send.command import import_command
 from .common import (
     InOrder,
     audit_file_of,
@@ -194,6 +198,10 @@ def check_command(config: Path | None) -> None:
     click.echo(f"file descriptors: up to {wanted} for a process, of {limit}")
 
 
+main.add_command(import_command)
+main.add_command(imports_group)
+main.add_command(images_group)
+main.add_command(login_command)
 main.add_command(config_command)
 main.add_command(plugins_group)
 main.add_command(fetch_group)

@@ -30,6 +30,7 @@ from .state import Upload
 KIND: Final = "upload"
 SWEEP_SECONDS: Final = 300.0
 RETRY_AFTER_ROOM: Final = 60
+_GONE: Final = (Status.FAILED, Status.CANCELLED)
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class Uploads:
 
         Raises:
             ApiError: ``request_body_too_large``; ``content_missing``; ``parameter_invalid``; ``upload_room_full``;
-                ``upload_gone``; the codes of ``Imports.create``.
+                the codes of ``Imports.create``.
         """
         if length > self.max_bytes:
             raise ApiError("request_body_too_large", limit=self.max_bytes)
@@ -83,6 +84,8 @@ class Uploads:
             await self.store.records.add(record)
         if not created.is_replayed:
             return Upload(document, length, 0), False
+        if document.status in _GONE:  # the answer is repeated, and the upload takes no bytes
+            return Upload(document, length, 0), True
         found = await self.find(grant, document.id)
         if found.length != length:
             raise ApiError("idempotency_key_reused")
@@ -119,7 +122,7 @@ class Uploads:
             record = await self.store.records.get(KIND, upload_id)
         if record is None and document.url is not None:
             raise ApiError("not_found")
-        if document.status in (Status.FAILED, Status.CANCELLED) or record is None:
+        if document.status in _GONE or record is None:
             raise ApiError("upload_gone")
         length = int(record.data["length"])
         if document.status is Status.DONE:

@@ -18,9 +18,11 @@ from typing import Any
 
 # What is to be imported but once: each command, and what a service loads for its usual configurations.
 import lading.backends.local.storage
+import lading.client
 import lading.plugins.detectors.pillow.detector
 import lading.plugins.fetchers.data
 import lading.plugins.fetchers.http.fetcher
+import lading.service.cli.client.send.sending
 import lading.service.cli.main
 import lading.service.documents.mongo.store  # noqa: F401
 

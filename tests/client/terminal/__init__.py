@@ -1,0 +1,1 @@
+"""``lading import`` and its neighbours against a running service."""
