@@ -45,7 +45,7 @@ class Grant:
         admin: whether the token allows everything in the organisation.
         abilities: by album, the names of the granted abilities.
         subject: who the token was made for, as its ``sub`` says; data from the signer, for the audit log.
-        expires_at: when the token expires, in seconds since the epoch; None for never.
+        expires_at: when the token is accepted no longer, in seconds since the epoch; None for never.
     """
 
     issuer_id: str

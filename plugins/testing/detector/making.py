@@ -15,9 +15,7 @@ _KINDS = tuple((content_type, side) for side in (16, 1200) for content_type in _
 
 class ThumbnailCases(DetectorHarness):
     async def test_thumbnails(self) -> None:
-        """Each sample has a thumbnail of the wanted type and sides, without metadata, and the first sample the same one
-        each time.
-        """
+        """Each sample has a thumbnail of the wanted type and sides, without metadata, the same one each time."""
         async with self.opened() as detector:
             if not isinstance(detector, SupportsThumbnails):
                 return

@@ -96,7 +96,7 @@ class Authenticator:
             token=token,
             admin=claims.get("admin") is True,
             abilities=_abilities(claims),
-            expires_at=times.get("exp"),
+            expires_at=times["exp"] + self._leeway if "exp" in times else None,
             subject=_subject(claims),
         )
         return VerifiedToken(issuer, issuer.keys(now), times, grant)

@@ -49,3 +49,8 @@ def test_exp_is_needed_unless_the_issuer_says_otherwise() -> None:
 
 def test_refuses_tokens_for_others() -> None:
     assert refusal("Token " + sign(claims(aud="https://other.example"))) is Reason.OTHER_AUDIENCE
+
+
+@pytest.mark.parametrize(("token", "expected"), [(claims(exp=T + 10), T + 40), ({"iss": "lax"}, None)])
+def test_a_grant_lasts_as_long_as_its_token_is_accepted(token: dict[str, Any], expected: float | None) -> None:
+    assert authenticate("Token " + sign(token), 30).expires_at == expected
