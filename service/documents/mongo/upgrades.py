@@ -93,7 +93,8 @@ async def ensure_upgraded(connection: Connection) -> None:
     for name, upgrade in UPGRADES.items():
         await _ensure(connection, name, upgrade)
     marks = connection.collection(PINGS)
-    await connection.run(lambda: marks.update_one({"_id": _MARK}, {"$max": {"version": FORMAT}}, upsert=True))
+    if await _present_format(connection) < FORMAT:
+        await connection.run(lambda: marks.update_one({"_id": _MARK}, {"$max": {"version": FORMAT}}, upsert=True))
 
 
 async def _present_format(connection: Connection) -> int:
