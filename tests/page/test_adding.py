@@ -89,6 +89,8 @@ def test_links_and_files_with_all_that_is_said_of_them(open_tab: OpenTab, site: 
         tab.sign_in(token(album="described", abilities=("image_upload", "image_list")))
         page = tab.page
         expect(page.get_by_role("button", name="Import", exact=True)).to_have_attribute("aria-disabled", "true")
+        page.get_by_role("button", name="Import", exact=True).click(force=True)
+        expect(page.get_by_text("Paste a link or choose a file first.")).to_be_visible()
         page.get_by_label("Links").fill(f"Look: {photo}, then ({moved}).")
         choose(tab, *(file(f"photo {number}.jpg", body) for number, body in enumerate(bodies)))
         choose(tab, file("empty.jpg", b""))

@@ -47,14 +47,17 @@ def test_markup_is_text_everywhere(open_tab: OpenTab) -> None:
         names = [text.replace("/", "⁄") for text in TEXTS]
         choose(tab, *(file(name, b"no image") for name in names))
         assert page.locator(".staged .name").all_text_contents() == names
+        page.reload()  # which forgets the files; a third of them is enough to be refused
+        names = names[::3]
+        choose(tab, *(file(name, b"no image") for name in names))
+        page.get_by_label("Album").select_option("markup")
         lines = [{"album_id": "markup", "url": f"http://{text}/", "metadata": {text: text}} for text in TEXTS]
         page.get_by_label("Links").fill("\n".join(map(json.dumps, lines)))
         harmless(tab)
         submit(tab, f"Import {len(names)} files and 1 list")
         more = page.locator(".group > button")
-        expect(more.filter(has_text="Show 10 more").or_(more.filter(has_text="Show 12 more"))).to_have_count(2)
-        for button in more.all():
-            button.click()
+        expect(more.filter(has_text="Show 10 more")).to_have_count(1)
+        more.filter(visible=True).click()
         expect(rows(tab, "failed")).to_have_count(len(TEXTS) + len(names))
         assert page.locator(".group").first.locator(".name").all_text_contents() == names
         harmless(tab)

@@ -85,7 +85,9 @@ function open(place) {
     options.showName(links.length + good.length === 1 && lists.length === 0);
     const rest = lists.length + (type === null ? 0 : 1);
     say(button, T.add.submit(links.length, good.length, rest));
-    button.setAttribute("aria-disabled", String(links.length + good.length + rest === 0));
+    const isNothing = links.length + good.length + rest === 0;
+    button.setAttribute("aria-disabled", String(isNothing));
+    if (!isNothing) say(fault, "");
     keep();
   }
 

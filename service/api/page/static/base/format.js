@@ -43,7 +43,7 @@ export function milliseconds(value) {
 export function ago(date, now = new Date()) {
   const seconds = (date - now) / 1000;
   for (const [unit, length] of units) {
-    if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
+    if (Math.abs(seconds) >= length) return relative.format(Math.round(seconds / length), unit);
   }
   return T.justNow;
 }
