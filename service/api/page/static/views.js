@@ -8,6 +8,7 @@
 
 import { add } from "./add/view.js";
 import { find } from "./gallery/view.js";
+import { webhooks } from "./manage/webhooks.js";
 import { watch } from "./watch/view.js";
 
-export const views = [add, watch, find];
+export const views = [add, watch, find, webhooks];

@@ -58,7 +58,7 @@ export function deliveryList(path, signal) {
       if (known) known.row.replaceWith(row);
       else if (isFirst) list.prepend(row);
       rows.set(delivery.id, { row, told: JSON.stringify(delivery) });
-      if (hadFocus) row.querySelector("button, summary")?.focus();
+      if (hadFocus) row.querySelector(":scope > button").focus();
     });
     if (!isFirst) list.append(...deliveries.map(({ id }) => rows.get(id).row));
   }
@@ -91,6 +91,6 @@ function deliveryRow(delivery, replay) {
 }
 
 function outcomeOf(attempt) {
-  const told = attempt.error ?? (attempt.status === null ? null : T.hooks.answered(attempt.status));
+  const told = attempt.status === null ? attempt.error : T.hooks.answered(attempt.status);
   return [told, milliseconds(attempt.ms ?? 0)].filter(Boolean).join(", ");
 }
