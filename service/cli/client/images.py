@@ -42,7 +42,10 @@ def list_command(service: Service, album: str | None, limit: int, *, is_json: bo
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; '-' for standard output.")
 @service_options
 def get_command(service: Service, image_id: str, output: Path | None) -> None:
-    """Download an image, by default under its own name into the working directory."""
+    """Download an image into a file.
+
+    By default the file is in the working directory, under the name of the image.
+    """
     with client_of(service) as client, told():
         if output is not None and str(output) == "-":
             for chunk in client.iter_content(image_id):
