@@ -8,7 +8,8 @@
 
 import { add } from "./add/view.js";
 import { find } from "./gallery/view.js";
+import { queue } from "./manage/queue.js";
 import { webhooks } from "./manage/webhooks.js";
 import { watch } from "./watch/view.js";
 
-export const views = [add, watch, find, webhooks];
+export const views = [add, watch, find, webhooks, queue];

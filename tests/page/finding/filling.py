@@ -32,6 +32,12 @@ def fill(path: Path, templates: Sequence[str], count: int, album: str) -> None:
             connection.executemany(f"INSERT INTO imports ({', '.join(names)}) VALUES ({marks})", values)
 
 
+def remove(path: Path, ids: Sequence[str]) -> None:
+    """Remove copies. The API would remove the bytes too, which the other copies have as well."""
+    with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
+        connection.executemany("DELETE FROM imports WHERE id = ?", [(one,) for one in ids])
+
+
 def _row(connection: sqlite3.Connection, names: Sequence[str], import_id: str) -> dict[str, Any]:
     found = connection.execute(f"SELECT {', '.join(names)} FROM imports WHERE id = ?", (import_id,))
     return dict(zip(names, found.fetchone(), strict=True))

@@ -1,21 +1,20 @@
 """Webhooks in the page: endpoints and their secrets, tests, deliveries with their outcome, replays."""
 
 import re
-from pathlib import Path
 from urllib.parse import urlencode
 
 from playwright.sync_api import expect
 
-from tests.page.browsing import picture, violations
+from tests.page.browsing import violations
 from tests.page.conftest import OpenTab, Site
-from tests.page.test_finding import tile
+from tests.page.finding.test_finding import tile
 from tests.support.servers.service import token
 from tests.support.webhooks import answers, posts, verified
 
 MANAGER = token(album="hooks", abilities=("webhook_manage", "image_list"))
 
 
-def test_an_endpoint_from_its_form_to_its_end(open_tab: OpenTab, site: Site, tmp_path: Path) -> None:
+def test_an_endpoint_from_its_form_to_its_end(open_tab: OpenTab, site: Site) -> None:
     site.origin.routes["/hook"] = answers(200)
     with open_tab() as tab:
         tab.expected.append("status of 422")
@@ -56,7 +55,6 @@ def test_an_endpoint_from_its_form_to_its_end(open_tab: OpenTab, site: Site, tmp
         card.get_by_role("button", name="Send again: Test").press("Enter")
         expect(card.locator(".delivery[data-outcome=delivered]")).to_contain_text("2 attempts")
         assert len(posts(site.origin)) == 2
-        picture(page, "webhooks", tmp_path)
         card.get_by_role("button", name="New secret").click()
         page.get_by_role("dialog", name="Make a new secret?").get_by_role("button", name="New secret").click()
         assert secret.locator("code").inner_text() not in ("", told)

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import answer
-from tests.page.browsing import picture, violations
+from tests.page.browsing import violations
 from tests.page.conftest import OpenTab, Site
 from tests.support.servers.service import token
 
@@ -52,7 +52,7 @@ def images(site: Site) -> Mapping[str, str]:
     return made
 
 
-def test_albums_and_filters(open_tab: OpenTab, site: Site, images: Mapping[str, str], tmp_path: Path) -> None:
+def test_albums_and_filters(open_tab: OpenTab, site: Site, images: Mapping[str, str]) -> None:
     with open_tab() as tab:
         tab.sign_in(token(admin=True), "find")
         page = tab.page
@@ -62,7 +62,6 @@ def test_albums_and_filters(open_tab: OpenTab, site: Site, images: Mapping[str, 
         expect(page.get_by_label("Album", exact=True)).to_have_value("beach")
         expect(page.get_by_role("button", name="beach")).to_have_attribute("aria-pressed", "true")
         expect(tiles(page).locator("img")).to_have_count(4)
-        picture(page, "find", tmp_path)
         page.get_by_label("State").select_option("failed")
         found(page, "1 found")
         expect(tile(page, "gone.jpg")).to_have_accessible_name("gone.jpg Failed: origin_not_found")
@@ -180,7 +179,7 @@ def test_the_pointer_selects_and_whatever_is_selected_is_downloaded_and_linked(
         expect(page.get_by_role("dialog", name=re.compile("f[03].jpg"))).to_be_visible()
 
 
-def test_details_say_everything(open_tab: OpenTab, site: Site, images: Mapping[str, str], tmp_path: Path) -> None:
+def test_details_say_everything(open_tab: OpenTab, site: Site, images: Mapping[str, str]) -> None:
     with open_tab() as tab:
         tab.sign_in(OWNER, "find")
         page = tab.page
@@ -192,7 +191,6 @@ def test_details_say_everything(open_tab: OpenTab, site: Site, images: Mapping[s
             expect(box.get_by_text(text, exact=True)).to_be_visible()
         expect(box.get_by_role("row", name="trip trip 2")).to_be_visible()
         expect(box.get_by_role("img", name="f2.jpg")).to_be_visible()
-        picture(page, "details", tmp_path)
         box.get_by_role("button", name="Show the attempts").click()
         page.get_by_role("heading", name=re.compile("Attempt 1: done after")).wait_for()
         page.keyboard.press("Escape")

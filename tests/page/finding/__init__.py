@@ -1,0 +1,1 @@
+"""Finding imports in the page."""

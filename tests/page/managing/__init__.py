@@ -1,0 +1,1 @@
+"""Webhooks and the queue in the page."""
