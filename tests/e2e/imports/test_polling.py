@@ -167,7 +167,7 @@ async def test_an_outage_ends_no_stream(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.gen_test(timeout=30)
 async def test_an_idle_stream_says_that_it_is_there_and_ends_with_its_token(tmp_path: Path) -> None:
     async with (
-        running_service(tmp_path, None, LADING_EVENTS__HEARTBEAT="0.1", **QUIET) as service,
+        running_service(tmp_path, None, LADING_EVENTS__HEARTBEAT="0.1", LADING_AUTH__LEEWAY="0", **QUIET) as service,
         AsyncExitStack() as stack,
     ):
         client = Client(service.url, token(admin=True, expires=timedelta(seconds=2)))

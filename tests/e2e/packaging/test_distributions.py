@@ -90,7 +90,7 @@ def test_the_extras_for_authors_and_clients_are_small(distributions: Distributio
     }
     named = {name: {re.split(r"[^\w.-]", need)[0] for need in found} for name, found in extra.items()}
     assert named["testing"] == {"pytest"}
-    assert named["client"] == {"httpx"}
+    assert named["client"] == {"httpx", "rich"}
     assert named["testing-clouds"] == {"pytest", "moto", "botocore", "gcp-storage-emulator", "google-cloud-storage"}
 
 

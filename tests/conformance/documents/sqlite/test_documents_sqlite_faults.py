@@ -35,10 +35,11 @@ HANG_SECONDS: Final = 30
 MANY: Final = 8
 STORE_FAULTS: Final = 100
 """Faults that a store suffers before a new one takes its place: it must be read again after each."""
-SPOILING: Final = {"CORRUPT", "NOTADB"}
+SPOILING: Final = {"CORRUPT", "NOMEM", "NOTADB"}
 """What SQLite may go on to believe of a file, until it is opened anew.
 
-So it may after a code that no file system gives, and after any that kept it from reading what another process wrote.
+So it may after a code that no file system gives, after a page that had no room in memory, and after any code that kept
+it from reading what another process wrote.
 """
 SHORT: Final = timedelta(milliseconds=20)
 PATIENT: Final = timedelta(seconds=25)
@@ -228,6 +229,7 @@ class Walk:
             while True:
                 with contextlib.suppress(StoreUnavailable):
                     await self.store.ping()
+                    await self.store.add(make_import(self.clock, params=METADATA))
                     break
                 await asyncio.sleep(FIRST_PAUSE)
 
