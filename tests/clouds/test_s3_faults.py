@@ -101,6 +101,8 @@ class S3Faults(FileFaultCases, S3Harness):
         "ping": lambda request: ".lading-probe" in request.target,
     }
     sending: ClassVar[tuple[str, ...]] = ("put", "part")
+    read_timeout: ClassVar[float] = 1.0
+    """Seconds that no answer of the server takes, on a busy machine too."""
     refusals: ClassVar[Mapping[str, Fault]] = {
         "throttled": refusing(503, ERROR.format("SlowDown")),
         "no bucket": refusing(404, ERROR.format("NoSuchBucket")),
@@ -111,7 +113,9 @@ class S3Faults(FileFaultCases, S3Harness):
 
     def make_backend(self) -> StorageBackend:
         return S3Storage(
-            self.options.model_copy(update={"endpoint": self.proxy.url, "read_timeout": 1.0, "attempts": ATTEMPTS})
+            self.options.model_copy(
+                update={"endpoint": self.proxy.url, "read_timeout": self.read_timeout, "attempts": ATTEMPTS}
+            )
         )
 
     def permission(self, to: str) -> str:

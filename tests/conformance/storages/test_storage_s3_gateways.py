@@ -7,14 +7,15 @@ import pytest
 
 from lading.backends.s3.suite import S3Suite, s3_options
 from lading.plugins.options import PluginOptions
+from tests.support.servers.s3.ceph import ceph
 from tests.support.servers.s3.gateways import juicefs, rclone
 from tests.support.servers.s3.real import RealEndpoint
 
-SERVERS = {"juicefs": juicefs, "rclone": rclone}
+SERVERS = {"ceph": ceph, "juicefs": juicefs, "rclone": rclone}
 
 
 class GatewaySuite(S3Suite):
-    """With ``create_only = false``: neither of them honours conditions."""
+    """With ``create_only = false``: none of them honours conditions in each request."""
 
     server: ClassVar[str]
     configured: ClassVar[PluginOptions | None] = None
@@ -40,3 +41,8 @@ class TestJuiceFS(GatewaySuite):
 class TestRclone(GatewaySuite):
     server = "rclone"
     unsupported: ClassVar[Mapping[str, str]] = {"nested_keys": "rclone serves a folder, as a file system has it"}
+
+
+@pytest.mark.long_form
+class TestCeph(GatewaySuite):
+    server = "ceph"

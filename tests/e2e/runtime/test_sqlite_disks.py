@@ -97,11 +97,11 @@ class Clients:
         """What was acknowledged is so, and what was refused is as it was."""
         for import_id in self.added:
             found = await self.ask("GET", f"/api/v1/imports/{import_id}")
-            assert found.code == (404 if import_id in self.deleted else 200), ("acknowledged, and not so", found.body)
+            assert found.code == (404 if import_id in self.deleted else 200), (found.code, found.body)
         for one in images:
             found = await self.ask("GET", f"/api/v1/images/{one['image_id']}/content")
             is_gone = one["image_id"] in self.images_deleted or one["id"] in self.deleted
-            assert found.code in ((404, 410) if is_gone else (200,))
+            assert found.code in ((404, 410) if is_gone else (200,)), (found.code, found.body)
 
     async def document(self, import_id: str) -> dict[str, Any]:
         response = await self.ask("GET", f"/api/v1/imports/{import_id}")
@@ -147,6 +147,10 @@ async def serving(tmp_path: Path, folder: Path) -> AsyncIterator[Clients]:
                 while (await clients.ask("GET", "/readyz")).code != 200:  # listening is not serving yet
                     await asyncio.sleep(0.1)
                 yield clients
+            except BaseException as error:
+                refused = [line for line in service.lines if line.get("status") == 503 and line.get("method") == "GET"]
+                error.add_note(f"GETs that the service refused: {refused}")
+                raise
             finally:
                 clients.close()
             for process in (worker, service):
