@@ -45,9 +45,6 @@ def walk(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[
             yield from walk((*path, name), below)
 
 
-# --- what there is ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("path", dict(walk((), main)), ids=" ".join)
 def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     printed = CliRunner().invoke(main, [*path, "--help"])

@@ -38,8 +38,7 @@ STORE_FAULTS: Final = 100
 SPOILING: Final = {"CORRUPT", "NOMEM", "NOTADB"}
 """What SQLite may go on to believe of a file, until it is opened anew.
 
-So it may after a code that no file system gives, after a page that had no room in memory, and after any code that kept
-it from reading what another process wrote.
+So it may after a page that had no room in memory, and after any code that kept it from reading what others wrote.
 """
 SHORT: Final = timedelta(milliseconds=20)
 PATIENT: Final = timedelta(seconds=25)
