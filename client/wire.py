@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import __version__
-from .errors import ServerNotReachable
+from .errors import NotAuthenticated, ServerNotReachable
 from .steps import Head, Request
 
 Token = str | Callable[[], str]
 """A token, or a function that gives one for each request and does not block: tokens end."""
 BLOCK: Final = 64 * 1024
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]*")
 _ECHO: Final = re.compile(r"(\(b'x-token', )b'[^']*'", re.IGNORECASE)
 
 
@@ -56,7 +57,10 @@ class Server:
         is_own = request.path.startswith("/")
         headers = {"User-Agent": f"lading-client/{__version__}", **request.headers}
         if is_own:
-            token = self._token() if callable(self._token) else self._token
+            token = (self._token() if callable(self._token) else self._token or "").strip()
+            if not _VISIBLE.fullmatch(token):  # httpx would tell the token in its error
+                detail = "The token has a character that no token has, such as a space or a line end."
+                raise NotAuthenticated("token_malformed", detail=detail)
             if token:
                 headers["Authorization"] = f"Bearer {token}"
         seconds = self._timeout if request.timeout is None else request.timeout
@@ -99,6 +103,8 @@ def head_of(response: httpx.Response) -> Head:
 def failure_of(error: httpx.RequestError) -> ServerNotReachable:
     """The client's own error. It holds no request, since that has the token."""
     kind = type(error).__name__
+    if isinstance(error, httpx.LocalProtocolError):  # its text may quote a header field
+        return ServerNotReachable(kind, was_sent=False)
     detail = f"{kind}: {error}" if str(error) else kind
     return ServerNotReachable(detail, was_sent=not isinstance(error, _NOT_SENT))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from ....client import AsyncClient, Client
+    from ....client import AsyncClient, Client, LadingError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -77,14 +77,19 @@ def service_options(command: Command) -> Command:
 @contextmanager
 def told() -> Iterator[None]:
     """Turn what the client raises into a message and an exit status."""
-    from ....client import LadingError, NotAuthenticated, ServerNotReachable, Unavailable  # noqa: PLC0415  # see Service.found
+    from ....client import LadingError  # noqa: PLC0415  # see Service.found
 
     try:
         yield
-    except (NotAuthenticated, ServerNotReachable, Unavailable) as error:
-        raise Failure(_sentence(error), NOT_REACHABLE) from None
     except LadingError as error:
-        raise Failure(_sentence(error), SOME_FAILED) from None
+        raise Failure(_sentence(error), NOT_REACHABLE if is_of_the_service(error) else SOME_FAILED) from None
+
+
+def is_of_the_service(error: "LadingError") -> bool:
+    """Whether the service is not there, is none of Lading, or refuses the token: no other request would succeed."""
+    from ....client import NotAuthenticated, ServerNotReachable, Unavailable  # noqa: PLC0415  # see Service.found
+
+    return isinstance(error, NotAuthenticated | ServerNotReachable | Unavailable) or error.code.startswith("http_")
 
 
 class Failure(click.ClickException):
@@ -130,7 +135,11 @@ def run_with_client(service: Service, use: "Callable[[AsyncClient], Coroutine[An
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
-        async with AsyncClient(url, token) as client:
+        try:
+            made = AsyncClient(url, token)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        async with made as client:
             await use(client)
 
     try:
@@ -138,8 +147,6 @@ def run_with_client(service: Service, use: "Callable[[AsyncClient], Coroutine[An
             asyncio.run(run())
     except asyncio.CancelledError:
         sys.exit(INTERRUPTED)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
 
 
 def check_extra() -> None:

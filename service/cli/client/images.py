@@ -54,6 +54,8 @@ def get_command(service: Service, image_id: str, output: Path | None) -> None:
         path = output or Path()
         if path.is_dir():
             path /= _name(client.get_image(image_id))
+            if path.exists():  # the name is a stranger's
+                raise click.ClickException(f"{path} exists; name the file with --output")
         try:
             client.download(image_id, path)
         except OSError as error:

@@ -47,6 +47,7 @@ def test_an_image_is_listed_downloaded_and_deleted(run: Run, tmp_path: Path) -> 
     assert "mine.jpg" in run("images", "list", "--album", ALBUM, "--limit", "1").stdout
     assert run("images", "get", one).stdout == "mine.jpg\n"
     assert (tmp_path / "mine.jpg").read_bytes() == jpeg(50, 40, seed=7)
+    assert run("images", "get", one).stderr == "Error: mine.jpg exists; name the file with --output\n"
     assert run("images", "get", one, "-o", "other.jpg").stdout == "other.jpg\n"
     assert run("images", "delete", one, "--yes").stdout == f"{one}: deleted\n"
     gone = run("images", "get", one, "-o", "gone.jpg")

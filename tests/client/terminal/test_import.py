@@ -1,10 +1,12 @@
 """``lading import``."""
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
 from lading.client import Client
+from lading.plugins.testing.images import jpeg
 from tests.client.conftest import ALBUM, Place
 from tests.client.terminal.conftest import Run, words
 from tests.support.servers.service import token
@@ -80,6 +82,47 @@ def test_links_that_failed_are_tried_again(run: Run, place: Place, tmp_path: Pat
     assert run("import", "failed.ndjson").status == 2
 
 
+def test_a_list_of_failures_is_kept_until_all_of_it_was_sent(run: Run, place: Place, tmp_path: Path) -> None:
+    text = json.dumps({"url": place.page, "album_id": ALBUM}) + "\n"
+    (tmp_path / "failed.ndjson").write_text(text)
+    refused = run("import", "failed.ndjson", "--failures", "failed.ndjson", LADING_TOKEN=token(expires=timedelta(-1)))
+    assert (refused.status, (tmp_path / "failed.ndjson").read_text()) == (3, text)
+    assert [path.name for path in tmp_path.iterdir()] == ["failed.ndjson"]
+
+
+def test_what_was_not_awaited_long_enough_is_awaited_again(run: Run, place: Place, tmp_path: Path) -> None:
+    one = json.loads(run("import", f"{place.photo}?slow", "--album", ALBUM, "--json").stdout.splitlines()[0])
+    error = {"code": "timed_out", "detail": "", "import_id": one["import_id"]}
+    (tmp_path / "failed.ndjson").write_text(
+        json.dumps({"url": f"{place.photo}?slow", "album_id": ALBUM, "error": error})
+    )
+    again = run("import", "failed.ndjson")
+    assert (again.status, again.stdout.split("\t")[:2]) == (0, ["done", one["import_id"]])
+
+
+def test_odd_files_fail_alone(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / "good.jpg").write_bytes(jpeg(30, 20, seed=5))
+    (folder / os.fsdecode(b"latin-\xe9.jpg")).write_bytes(jpeg(30, 20, seed=6))
+    (folder / "secret.jpg").symlink_to(folder)
+    (folder / "proc.jpg").symlink_to("/proc/self/mem")
+    ended = run("import", "odd", "--album", ALBUM, "--failures", "failed.ndjson", "--json")
+    lines = {Path(line["source"]).name: line for line in map(json.loads, ended.stdout.splitlines()[:-1])}
+    assert {name: line["status"] for name, line in lines.items()} == {
+        "good.jpg": "done",
+        os.fsdecode(b"latin-\xe9.jpg"): "done",
+        "proc.jpg": "failed",
+    }
+
+
+def test_another_server_is_told_as_that(run: Run, place: Place, pictures: Path) -> None:
+    for source in (place.photo, str(pictures / "a.jpg")):
+        ended = run("import", source, "--album", ALBUM, LADING_URL=place.origin)
+        assert ended.status == 3, ended
+        assert "http_" in ended.stderr
+
+
 def test_without_waiting(run: Run, place: Place) -> None:
     ended = run("import", f"{place.photo}?later", "--album", ALBUM, "--no-wait", "--json")
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -117,6 +160,8 @@ def test_who_cannot_be_reached_or_refuses_the_token(run: Run, place: Place) -> N
     assert refused.status == 3
     assert "401" in refused.stderr or "token" in refused.stderr
     assert run("imports", "show", "x", LADING_TOKEN="nonsense").status == 3
+    odd = run("import", place.photo, LADING_TOKEN="s3cr3t\ntoken")
+    assert (odd.status, "s3cr3t" in odd.stderr, "token_malformed" in odd.stderr) == (3, False, True)
     assert run("import", place.photo, LADING_TOKEN="", HOME="/nonexistent").status == 2
     away = run("imports", "show", "x", LADING_URL="http://127.0.0.1:9")
     assert (away.status, away.stderr[:28]) == (3, "Error: server_not_reachable:")

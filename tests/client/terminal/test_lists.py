@@ -49,6 +49,8 @@ def test_entries(text: str, expected: list[Mapping[str, Any]]) -> None:
         (f'"{A}"\n{{"album_id": "x"}}\n', None, "line 2 has neither 'url' nor 'file'"),
         ('{"url": \n', None, "line 1 is no JSON"),
         ("[1]\n", "ndjson", "line 1 has neither"),
+        (f'{{"url": "{A}", "metadata": {{"a": NaN}}}}\n', None, "line 1 is no JSON"),
+        (f'{{"url": "{A}", "filename": "\\ud800"}}\n', None, "line 1 is no JSON"),
         (f"url,colour\n{A},red\n", None, "there is no parameter 'colour'"),
         (f"url,album_id\n{A},x,y\n", None, "line 2 has 3 fields, and there are 2 columns"),
         ("url\nno\n", None, "line 2 has no URL: 'no'"),

@@ -6,7 +6,8 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -84,6 +85,7 @@ def import_command(
     with _stdin_of(sources) as stdin:
         found = Sources(sources, common, form, stdin)
         total, total_bytes = _counted(found)
+        found = replace(found, is_checked=True)
         if dry_run:
             try_all(service, found, is_json=is_json)
             return
@@ -171,7 +173,7 @@ def _stdin_of(names: tuple[str, ...]) -> Iterator[Path | None]:
 
 @contextmanager
 def _replaced(path: Path | None) -> Iterator[IO[str] | None]:
-    """A new file in the place of another, when it is complete: the other may be read meanwhile."""
+    """A new file in the place of another, once everything has ended: the other may be the list that is read."""
     if path is None:
         yield None
         return
@@ -179,6 +181,6 @@ def _replaced(path: Path | None) -> Iterator[IO[str] | None]:
     try:
         with new.open("w", encoding="utf-8") as file:
             yield file
+        new.replace(path)
     finally:
-        with suppress(FileNotFoundError):
-            new.replace(path)
+        new.unlink(missing_ok=True)

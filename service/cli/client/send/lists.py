@@ -65,7 +65,9 @@ def _ndjson(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = json.loads(line, parse_constant=_refuse)
+            sent = {**entry, "file": ""} if isinstance(entry, dict) else entry  # names of files may be any bytes
+            json.dumps(sent, ensure_ascii=False).encode()
         except ValueError:
             raise ListFault(f"line {number} is no JSON: {_quoted(line.strip())}") from None
         entry = {"url": entry} if isinstance(entry, str) else entry
@@ -129,6 +131,11 @@ def _metadata(value: str, number: int) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ListFault(f"line {number}: 'metadata' is no JSON object: {_quoted(value)}")
     return found
+
+
+def _refuse(name: str) -> None:
+    """NaN and the infinities, which JSON has not (RFC 8259 section 6)."""
+    raise ValueError(name)
 
 
 def _header(line: str) -> str:

@@ -132,9 +132,9 @@ class Report:
         error = ended.error
         if self._failures is not None and error is not None:
             problem = {"code": error.code, "detail": error.detail, "import_id": ended.import_id or None}
-            self._failures.write(f"{json.dumps({**ended.item.entry, 'error': problem}, ensure_ascii=False)}\n")
+            self._failures.write(f"{json.dumps({**ended.item.entry, 'error': problem})}\n")
         if self._is_json:
-            sys.stdout.write(f"{json.dumps(_document(ended), ensure_ascii=False)}\n")
+            sys.stdout.write(f"{json.dumps(_document(ended))}\n")
             sys.stdout.flush()
         elif self._has_lines:
             sys.stdout.write(f"{_line(ended)}\n")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from .lists import ListFault, guess, is_url, read
 
 STDIN: Final = "-"
+TIMED_OUT: Final = "timed_out"
 LISTS: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".txt": "text"}
 """Suffixes of files that are lists; other files are images."""
 
@@ -27,6 +28,7 @@ class Link:
 
     params: Mapping[str, Any] = field(repr=False, hash=False)
     after: str = ""
+    awaited: str = ""
 
     @property
     def label(self) -> str:
@@ -50,6 +52,7 @@ class LocalFile:
         changed: when it was changed, in nanoseconds.
         params: of the import.
         after: see ``Link``.
+        awaited: the import that has not ended in time, if it does.
     """
 
     path: Path
@@ -82,12 +85,14 @@ class Sources:
         common: parameters of all imports; those of a list's entry take precedence.
         form: of lists that do not tell it by their names; None to guess it.
         stdin: a copy of standard input, which ``-`` stands for.
+        is_checked: whether all of it was read before: a file that is gone since then is an item that fails.
     """
 
     names: Sequence[str]
     common: Mapping[str, Any]
     form: str | None = None
     stdin: Path | None = None
+    is_checked: bool = False
 
     def __iter__(self) -> Iterator[Item]:
         """The items in the order of their sources; those of a folder by their names.
@@ -127,7 +132,7 @@ class Sources:
                     if "file" in entry:
                         yield self._file(path.parent / str(entry["file"]), own, after)
                     else:
-                        yield Link(self._with(own), after)
+                        yield Link(self._with(own), after, _awaited(entry))
         except ListFault as error:
             raise SourceFault(f"{name}: {error}") from None
         except UnicodeDecodeError:
@@ -137,6 +142,8 @@ class Sources:
         try:
             found = path.stat()
         except FileNotFoundError:
+            if self.is_checked:
+                return LocalFile(path.absolute(), 0, 0, self._with(own), after)
             raise SourceFault(f"{str(path)!r} is not there.") from None
         return LocalFile(path.absolute(), found.st_size, found.st_mtime_ns, self._with(own), after)
 
@@ -150,7 +157,17 @@ class Sources:
 def _failed(entry: Mapping[str, Any]) -> str:
     """The import that failed, or the code where there was none: the entry is to be imported anew."""
     error = entry.get("error")
-    return str(error.get("import_id") or error.get("code") or "") if isinstance(error, dict) else ""
+    if not isinstance(error, dict) or error.get("code") == TIMED_OUT:
+        return ""
+    return str(error.get("import_id") or error.get("code") or "")
+
+
+def _awaited(entry: Mapping[str, Any]) -> str:
+    """The import that goes on, though nobody waited for its end."""
+    error = entry.get("error")
+    if not isinstance(error, dict) or error.get("code") != TIMED_OUT:
+        return ""
+    return str(error.get("import_id") or "")
 
 
 def _below(folder: Path) -> Iterator[Path]:

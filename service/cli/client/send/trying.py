@@ -25,7 +25,7 @@ def try_all(service: Service, sources: Sources, *, is_json: bool) -> None:
         for item in sources:
             verdict = _of_file(item) if isinstance(item, LocalFile) else _of_url(client, item)
             would_fail = would_fail or verdict["would"] == "fail"
-            click.echo(json.dumps(verdict, ensure_ascii=False) if is_json else _line(verdict))
+            click.echo(json.dumps(verdict) if is_json else _line(verdict))
     if would_fail:
         sys.exit(SOME_FAILED)
 
