@@ -98,6 +98,7 @@ export const T = {
     tooLarge: (most) => `Too large: this service takes ${most} at most.`,
     empty: "The file is empty.",
     nothing: "Paste a link or choose a file first.",
+    unreadable: (number) => `${number === 1 ? "A file cannot" : `${number} files cannot`} be read. Choose again.`,
     listTooLong: (most) => `The list is too long: the page takes ${most} at most.`,
     pastedList: "Pasted list",
     submit: (links, files, lists) => {
@@ -159,6 +160,7 @@ export const T = {
     filters: { all: "All", active: "In progress", failed: "Failed", done: "Done" },
     more: (count) => `Show ${count} more`,
     drop: "Remove from this list",
+    sendAgain: "Send it again",
     retryAll: (count) => (count === 1 ? "Try the failed one again" : `Try all ${count.toLocaleString(LANGUAGE)} failed again`),
     retry: "Try again",
     why: "Why?",

@@ -4,15 +4,18 @@
  * Files and what is in folders.
  *
  * @param {DataTransfer} transfer of a drop.
- * @returns {Promise<Array<{file: File, name: string}>>} `name` has no folders.
+ * @returns {Promise<{files: Array<{file: File, name: string}>, unreadable: number}>} `name` has no folders.
  */
 export async function droppedFiles(transfer) {
   // The entries are there during the event alone, so all of them are taken before anything is waited for.
   const entries = [...transfer.items].filter((item) => item.kind === "file")
     .map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter(Boolean);
   const found = [];
-  for (const entry of entries) await gather(entry, found);
-  return found.map(named);
+  let unreadable = 0;
+  for (const entry of entries) {
+    await gather(entry, found).catch(() => { unreadable += 1; });
+  }
+  return { files: found.map(named), unreadable };
 }
 
 /** Files of a field, or of the clipboard. */

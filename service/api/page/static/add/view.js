@@ -136,18 +136,21 @@ function open(place) {
     const params = paramsOf(values, links.length + good.length === 1 && lists.length === 0);
     const named = params.filename;
     delete params.filename;
-    const tables = lists;
     const typed = text.value;
+    let tables;
+    try {
+      tables = await Promise.all(lists.map(async (one) => [one.name, await one.file.text()]));
+    } catch { // it has changed since it was chosen
+      say(fault, T.add.unreadable(1));
+      return;
+    }
     staged = lists = [];
     text.value = "";
     show();
     go("watch");
     if (type !== null) await sendList(T.add.pastedList, typed, type);
     if (links.length) await sendLinks(links, named ? { ...params, filename: named } : params);
-    for (const one of tables) {
-      const body = await one.file.text();
-      await sendList(one.name, body, listType(body, one.name));
-    }
+    for (const [name, body] of tables) await sendList(name, body, listType(body, name));
     if (good.length) {
       const renamed = named ? [{ ...good[0], name: named }] : good;
       await sendFiles(renamed, pairsOf(params), params.album_id ?? null);
@@ -169,7 +172,9 @@ function open(place) {
       drop.classList.remove("over");
       if (event.dataTransfer.files.length === 0) return;
       event.preventDefault();
-      stage(await droppedFiles(event.dataTransfer));
+      const { files, unreadable } = await droppedFiles(event.dataTransfer);
+      stage(files);
+      if (unreadable) say(fault, T.add.unreadable(unreadable));
     }, { signal });
     addEventListener("paste", (event) => {
       const pasted = event.clipboardData;

@@ -51,16 +51,23 @@ class Session extends EventTarget {
         this.refuse(rights.token);
         return true;
       }
-      this.#timer = setTimeout(() => this.refuse(rights.token), Math.min(left, LONGEST_TIMER));
+      this.#await(rights);
     }
     this.dispatchEvent(new Event("begun"));
     return true;
   }
 
+  /** Wait for the end of a token: a timer lasts 24 days at most. */
+  #await(rights) {
+    const left = rights.endsAt - Date.now();
+    this.#timer = left > LONGEST_TIMER
+      ? setTimeout(() => this.#await(rights), LONGEST_TIMER)
+      : setTimeout(() => this.refuse(rights.token), left);
+  }
+
   /** The service refused a token, or its time is over. */
   refuse(token) {
     if (this.rights?.token !== token || this.isOver) return;
-    if (this.rights.endsAt && this.rights.endsAt - Date.now() > LONGEST_TIMER) return;
     this.isOver = true;
     sessionStorage.removeItem(KEY);
     this.dispatchEvent(new Event("ended"));

@@ -21,7 +21,14 @@ export const LIST = ["image_list", "see"];
  * @returns {Rights|null} null if the text is no token.
  */
 export function readToken(text) {
-  const token = tokenIn(text);
+  for (const token of tokensIn(text)) {
+    const rights = rightsOf(token);
+    if (rights !== null) return rights;
+  }
+  return null;
+}
+
+function rightsOf(token) {
   try {
     const claims = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytesOf(token.split(".")[1])));
     if (typeof claims.iss !== "string") return null;
@@ -39,11 +46,8 @@ export function readToken(text) {
   }
 }
 
-/** The token in what a person pasted: a token, a whole link, or a line of a shell. */
-export function tokenIn(text) {
-  const found = /[\w-]{8,}\.[\w-]{8,}\.[\w-]*/.exec(text);
-  return found ? found[0] : text.trim();
-}
+/** What may be the token in what a person pasted: a token, a whole link, or a line of a shell. Hosts have dots too. */
+const tokensIn = (text) => [...text.matchAll(/[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g)].map(([token]) => token);
 
 /** Whether an ability is granted in an album; without an album, in any. */
 export function allows(rights, ability, album = null) {

@@ -1,5 +1,6 @@
 // A dialog over the page: the browser keeps the focus within it, closes it with Escape, and gives the focus back.
 
+import { session } from "../api/session.js";
 import { fill, h, newId } from "./dom.js";
 import { T } from "../texts.js";
 
@@ -20,7 +21,10 @@ export function dialog(title, content, { wide = false, stays = false, closed = (
   box.addEventListener("click", (event) => {
     if (event.target === box && !stays) box.close();
   });
+  const leave = () => box.close();
+  session.addEventListener("left", leave); // what it shows was for who has left
   box.addEventListener("close", () => {
+    session.removeEventListener("left", leave);
     box.remove();
     closed();
   });

@@ -34,21 +34,29 @@ export async function openDetails(id, { changed = () => {}, closed = () => {} } 
     closed();
   } });
   let timer = 0;
+  let shown = null;
   signal.addEventListener("abort", () => clearTimeout(timer));
   await read();
 
   async function read() {
     try {
-      show(await call(`/api/v1/imports/${encodeURIComponent(id)}`, { signal }));
+      const document = await call(`/api/v1/imports/${encodeURIComponent(id)}`, { signal });
+      // What has not changed stays, and so does the focus within it.
+      if (document.updated_at === shown?.updated_at && document.status === shown.status) timer = setTimeout(read, AGAIN);
+      else show(document);
     } catch (failure) {
       if (signal.aborted) return;
       if (!(failure instanceof Failure)) throw failure;
-      fill(place, h("p.fault", { role: "alert" }, failure.status === 404 ? T.find.unknown : failure.detail));
+      if (failure.isPassing) timer = setTimeout(read, AGAIN);
+      if (!failure.isPassing || !shown) {
+        fill(place, h("p.fault", { role: "alert" }, failure.status === 404 ? T.find.unknown : failure.detail));
+      }
     }
   }
 
   function show(document) {
     const entry = entryOf(document);
+    shown = document;
     changed(entry, document);
     box.querySelector("h2").textContent = entry.title;
     fill(place, h("div.sides", {}, h("div.stack", {}, picture(entry, signal), actionsOf(document, entry)),

@@ -67,7 +67,7 @@ export class Pages extends EventTarget {
     const from = this.#pageOf(first);
     const to = this.#pageOf(last);
     this.#pages.forEach((page, index) => {
-      if (index >= from && index <= to) this.#restore(page).catch((failure) => this.#failed(failure));
+      if (!this.fault && index >= from && index <= to) this.#restore(page).catch((failure) => this.#failed(failure));
     });
     const middle = (from + to) / 2;
     const far = this.#pages.map((page, index) => [page, Math.abs(index - middle)]).filter(([page]) => page.entries);

@@ -109,7 +109,12 @@ function open(place, route) {
       .filter((entry) => entry && !isFinal(entry)).slice(0, MOST_ASKED);
     const from = pages;
     try {
-      for (const entry of asked) took(entry, await call(`/api/v1/imports/${entry.id}`, { signal }));
+      for (const entry of asked) {
+        took(entry, await call(`/api/v1/imports/${entry.id}`, { signal }).catch((failure) => {
+          if (failure.status === 404) return null; // it was deleted elsewhere
+          throw failure;
+        }));
+      }
       if (!fresh.hidden || wanted.text) return;
       const { imports } = await call(`/api/v1/imports?${new URLSearchParams([...queryOf(wanted), ["limit", "1"]])}`, { signal });
       if (from !== pages || imports.length === 0) return;

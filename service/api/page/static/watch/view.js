@@ -116,8 +116,8 @@ function groupCard(group) {
       say(tab, `${T.watch.filters[name]} ${count(number)}`);
       tab.hidden = name !== "all" && name !== filter && number === 0;
     }
-    again.hidden = sums.failed === 0 || !allows(session.rights, "image_upload");
-    say(again, T.watch.retryAll(sums.failed));
+    again.hidden = (sums.failed === 0 && !group.fault) || !allows(session.rights, "image_upload");
+    say(again, sums.failed ? T.watch.retryAll(sums.failed) : T.watch.sendAgain);
     drop.hidden = sums.active > 0;
   }
 

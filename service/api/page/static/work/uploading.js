@@ -29,10 +29,19 @@ export async function sendFiles(files, options, album) {
     id: randomId(), importId: null, label: name, url: null, size: file.size, album, state: "unloaded", error: null,
     imageId: null, isFile: true,
   }));
-  for (const [index, item] of items.entries()) await keep(item.id, files[index], options);
+  // The group first: a reload while the browser copies the files tells which ones it has not.
   const group = await groups.add({ kind: "files", items });
-  for (const item of items) queue.push({ group, item });
-  work();
+  for (const [index, item] of items.entries()) {
+    try {
+      await keep(item.id, files[index], options);
+    } catch { // the file has changed since it was chosen, or there is no room
+      kept.delete(item.id);
+      groups.change(group, item, { state: "failed", error: { code: "file_gone", detail: T.fileGone } });
+      continue;
+    }
+    queue.push({ group, item });
+    work();
+  }
 }
 
 async function keep(id, { file, name }, options) {
