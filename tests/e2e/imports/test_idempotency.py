@@ -31,6 +31,7 @@ async def test_hundreds_at_once_make_one_import(tmp_path: Path, overrides: dict[
     environ = environment(tmp_path, **more, **overrides)
     with ServiceProcess(("serve", "--config", str(conf)), environ, tmp_path) as process:
         address = await asyncio.to_thread(lambda: process.wait_for("listening")["address"])
+        await asyncio.to_thread(process.wait_for, "a child process serves")
         client = AsyncHTTPClient(force_instance=True, max_clients=100)
         headers = {"Authorization": f"Bearer {token()}", "Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
         request = HTTPRequest(f"{address}/api/v1/imports", method="POST", body=BODY, headers=headers)

@@ -65,6 +65,7 @@ async def test_processes_wait_for_mongodb_and_then_work(tmp_path: Path) -> None:
                 ServiceProcess(("worker", *given), environ, tmp_path) as worker,
             ):
                 base = (await asyncio.to_thread(service.wait_for, "listening"))["address"]
+                await asyncio.to_thread(service.wait_for, "a child process serves")
                 await asyncio.to_thread(worker.wait_for, "working")
                 client = Client(base, token())
                 await answers_without_a_database(client)

@@ -77,6 +77,8 @@ class Service:
             self.admin = self.supervisor.wait_for("admin listening")["address"]
             self.worker_admin = self.worker.wait_for("admin listening")["address"]
             self.until_serving(2)
+            # A process tells of its places now and then.
+            wait_until(lambda: total(scrape(self.admin)[1], "lading_places_free", place="worker") == 2 * 64)
         except BaseException:
             self.close()
             raise

@@ -3,8 +3,10 @@
 import re
 from urllib.parse import urlencode
 
+import pytest
 from playwright.sync_api import expect
 
+from lading.client import Client
 from tests.page.browsing import violations
 from tests.page.conftest import OpenTab, Site
 from tests.page.finding.test_finding import tile
@@ -12,6 +14,14 @@ from tests.support.servers.service import token
 from tests.support.webhooks import answers, posts, verified
 
 MANAGER = token(album="hooks", abilities=("webhook_manage", "image_list"))
+
+
+@pytest.fixture(autouse=True)
+def _no_endpoints(site: Site) -> None:
+    client = Client(site.url, MANAGER)
+    with client:
+        for endpoint in client.list_webhooks():
+            client.delete_webhook(endpoint.id)
 
 
 def test_an_endpoint_from_its_form_to_its_end(open_tab: OpenTab, site: Site) -> None:
@@ -44,6 +54,7 @@ def test_an_endpoint_from_its_form_to_its_end(open_tab: OpenTab, site: Site) -> 
         expect(secret).to_contain_text("it is not shown again")
         told = secret.locator("code").inner_text()
         press("Escape")
+        expect(secret).to_have_count(0)
         assert told not in page.content()
         card = page.get_by_role("region", name="The shop")
         expect(card).to_contain_text("Events: Import done, Import cancelled, Import deleted, Image deleted")
