@@ -85,6 +85,7 @@ class Imports:
         *,
         batch_id: str | None = None,
         file_sha256: str | None = None,
+        upload_length: int | None = None,
         before: Callable[[Import], Awaitable[None]] | None = None,
         add: Callable[[Import], Awaitable[None]] | None = None,
     ) -> Accepted:
@@ -97,6 +98,7 @@ class Imports:
             key: the ``Idempotency-Key``, see ``lading.service.imports.idempotency``; None without one.
             batch_id: id of the batch that the import belongs to; None without a batch.
             file_sha256: digest of the bytes that came with the request; None without bytes.
+            upload_length: bytes of the upload that the request begins; None for no upload.
             before: awaited before the import is added; what it raises refuses the import.
             add: adds the import, if it is not simply stored.
 
@@ -105,7 +107,9 @@ class Imports:
                 ``documents_unavailable``, the code of a refused source, or of ``Idempotency.once``.
         """
         with self.meter.accepting(is_one_of_many=batch_id is not None) as scope:
-            created = await self._created_in_turn(grant, params, request_id, key, batch_id, file_sha256, before, add)
+            of_bytes = {"file": file_sha256, "length": upload_length}
+            told = {name: value for name, value in of_bytes.items() if value is not None}
+            created = await self._created_in_turn(grant, params, request_id, key, batch_id, told, before, add)
             scope.note(import_id=created.document.id, batch_id=batch_id)
             return created
 
@@ -116,7 +120,7 @@ class Imports:
         request_id: str,
         key: str | None,
         batch_id: str | None,
-        file_sha256: str | None,
+        of_bytes: Mapping[str, Any],
         before: Callable[[Import], Awaitable[None]] | None,
         add: Callable[[Import], Awaitable[None]] | None,
     ) -> Accepted:
@@ -125,7 +129,7 @@ class Imports:
             with self.backlog.place(grant.issuer_id) as place:
 
                 async def prepared() -> Import:
-                    has_file = file_sha256 is not None
+                    has_file = "file" in of_bytes
                     return await self._prepared(grant, params, request_id, batch_id, place, has_file=has_file)
 
                 async def added(document: Import) -> None:
@@ -134,7 +138,7 @@ class Imports:
                     place.used()
                     await (add or self._add)(document)
 
-                return await self._created(grant, params, key, prepared, file_sha256, added)
+                return await self._created(grant, params, key, prepared, of_bytes, added)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -159,7 +163,7 @@ class Imports:
         params: Mapping[str, Any],
         key: str | None,
         prepared: Callable[[], Awaitable[Import]],
-        file_sha256: str | None,
+        of_bytes: Mapping[str, Any],
         add: Callable[[Import], Awaitable[None]],
     ) -> Accepted:
         """See ``create``."""
@@ -168,7 +172,7 @@ class Imports:
                 document = await prepared()
                 await add(document)
                 return Accepted(document)
-            fingerprint = fingerprint_of(params if file_sha256 is None else {**params, "file": file_sha256})
+            fingerprint = fingerprint_of({**params, **of_bytes})
             document, is_replayed = await self.idempotency.once(grant.issuer_id, key, fingerprint, prepared, add)
             if is_replayed and not grant.allows("image_upload", document.album_id):
                 raise ApiError("forbidden", ability="image_upload")

@@ -86,7 +86,7 @@ class Thumbnails:
             return kept
         job = _Job(found, name, SIDES[size], content_type)
         # Callers of one issuer wait together; another issuer waits for its own turn, which may come sooner.
-        return await self._awaited.run((present_issuer(), name), lambda: self._in_turn(job))
+        return await self._awaited.run((present_issuer(), *job.key), lambda: self._in_turn(job))
 
     async def run(self) -> None:
         """Remove old thumbnails now and then, until cancelled."""
@@ -103,7 +103,7 @@ class Thumbnails:
             raise _busy() from error
         try:
             kept = await self.kept.get(job.name)
-            return kept if kept is not None else await self._made.run(job.name, lambda: self._make(job))
+            return kept if kept is not None else await self._made.run(job.key, lambda: self._make(job))
         finally:
             give_back()
 
@@ -150,6 +150,11 @@ class _Job:
     name: ThumbnailName
     side: int
     content_type: str
+
+    @property
+    def key(self) -> tuple[str, ThumbnailName]:
+        """What runs are shared by: an import that is deleted meanwhile fails no duplicate of its image."""
+        return self.found.document.id, self.name
 
 
 def _busy() -> ApiError:
