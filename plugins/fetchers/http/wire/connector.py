@@ -19,14 +19,23 @@ class ResponseParser(ResponseHandler):
 
     Attributes:
         chunked: the body of the present response, if that comes in chunks.
+        is_resting: the gate has paused the connection. aiohttp resumes it after each piece that is taken from a body,
+            whoever paused it; this parser leaves it paused.
     """
 
     chunked: aiohttp.StreamReader | None = None
+    is_resting = False
 
     @property
     def is_full(self) -> bool:
         """Whether so much of the body waits to be read that aiohttp has paused the connection."""
         return self._reading_paused
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """There is room again; see ``aiohttp.base_protocol.BaseProtocol``."""
+        super().resume_reading(resume_parser)
+        if self.is_resting and self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """A head was read; see ``aiohttp.DataQueue``."""

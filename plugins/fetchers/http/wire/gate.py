@@ -36,6 +36,9 @@ class Content(Protocol):
 class Parser(Protocol):
     """What the gate needs of the protocol behind it, besides being an ``asyncio.Protocol``."""
 
+    is_resting: bool
+    """Set by the gate: the parser must not resume reading, whatever it has room for."""
+
     @property
     def chunked(self) -> Content | None:
         """The body of the response whose head was read last, if that comes in chunks."""
@@ -95,6 +98,7 @@ class Gate(asyncio.BufferedProtocol):
         self._on_fault = None
         self._body_bytes = 0
         self._pace.restart()
+        self._end_rest()
 
     def watch_body(self, on_fault: Callable[[], None]) -> None:
         """Call ``on_fault`` when the body's framing turns out broken, at once if it has already."""
@@ -105,6 +109,7 @@ class Gate(asyncio.BufferedProtocol):
         """The response is complete: nothing may come until the next request."""
         self._head = None
         self._on_fault = None
+        self._end_rest()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - a hint
         """See ``asyncio.BufferedProtocol``."""
@@ -118,6 +123,7 @@ class Gate(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """See ``asyncio.BufferedProtocol``."""
         data = self._held + self._buffer[:nbytes].tobytes()
+        read_bytes = len(data)
         self._held = b""
         if self._head is None:
             self._transport.abort()
@@ -134,21 +140,28 @@ class Gate(asyncio.BufferedProtocol):
         chunks = self._read_body(data) if data and not self._transport.is_closing() else 0
         self._note_fault()
         self._report_fault()
-        self._let_others_in_between(self._pace.rest_after(chunks), is_full=nbytes == self._room)
+        self._let_others_in_between(self._pace.rest_after(read_bytes, chunks), is_full=nbytes == self._room)
 
     def _let_others_in_between(self, seconds: float, *, is_full: bool) -> None:
         """Read no more of this connection for so long, or in the present turn of the loop: libuv reads a connection up
         to 32 times in a row while there is more (``uv__read``).
         """
-        if not (seconds or is_full or self._held) or self._transport.is_closing():
+        if self._head is None or not (seconds or is_full or self._held) or self._transport.is_closing():
             return
+        self._parser.is_resting = True
         self._transport.pause_reading()
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(seconds, self._read_on) if seconds else loop.call_soon(self._read_on)
 
+    def _end_rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._read_on()
+
     def _read_on(self) -> None:
         self._timer = None
+        self._parser.is_resting = False
         if self._transport.is_closing():
             return
         if self._held:
