@@ -38,11 +38,18 @@ class Source:
         headers: request headers for the fetch. They may hold secrets, so the repr omits them.
         if_none_match: the entity tag of a version that Lading already has, from ``Fetched.etag``, or None. A fetcher
             may raise ``SourceNotModified`` if the source still has this tag, or ignore the attribute.
+        organization_id: the organisation that the import belongs to; None if Lading asks for itself, as in a check of
+            a webhook.
+        issuer_id: the issuer whose token created the import, or None likewise.
+        album_id: the album that the client names, or None. Untrusted data.
     """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     if_none_match: str | None = None
+    organization_id: str | None = None
+    issuer_id: str | None = None
+    album_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +201,9 @@ class ObjectMetadata:
         content_type: media type of the detected format.
         filename: the client's or the origin's name for the file, or None. Untrusted data, never a path.
         import_id: id of the import that the object belongs to.
+        organization_id: the organisation that the import belongs to, or None.
+        issuer_id: the issuer whose token created the import, or None.
+        album_id: the album that the client names, or None. Untrusted data, never a path.
     """
 
     byte_size: int
@@ -201,6 +211,9 @@ class ObjectMetadata:
     content_type: str
     filename: str | None = None
     import_id: str | None = None
+    organization_id: str | None = None
+    issuer_id: str | None = None
+    album_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

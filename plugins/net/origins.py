@@ -1,6 +1,7 @@
 """Which headers of a client may go to which origin: along redirects, and to the mirrors of an import."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ..contracts import Source
@@ -14,6 +15,13 @@ the client names first, as credentials do in browsers (WHATWG Fetch section 4.4,
 def harmless(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that may go to another origin than the one that they were sent for."""
     return {name: value for name, value in headers.items() if name.lower() in HARMLESS}
+
+
+def owned(sources: Sequence[Source], organization_id: str, issuer_id: str, album_id: str | None) -> tuple[Source, ...]:
+    """The sources of an import of this organisation, issuer and album."""
+    return tuple(
+        replace(one, organization_id=organization_id, issuer_id=issuer_id, album_id=album_id) for one in sources
+    )
 
 
 def sources_of(urls: Sequence[str], headers: Mapping[str, str]) -> tuple[Source, ...]:

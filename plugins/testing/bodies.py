@@ -5,11 +5,17 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import cached_property
+from typing import Final
 
 from ..contracts import ObjectMetadata
 
 KIB = 1024
 MIB = 1024 * KIB
+
+ORGANIZATION: Final = "194c51fb-fef1-4bdf-ab27-fed1b67cf6f1"
+ISSUER: Final = "fa355b5e-d1e4-4155-adfa-0b00de50629d"
+ALBUM: Final = "photos/été"
+"""Whose the objects and the sources of the kit are."""
 
 _PERIOD = 65_521
 
@@ -54,7 +60,16 @@ class Body:
     @property
     def metadata(self) -> ObjectMetadata:
         """What a caller of ``StorageBackend.save`` announces."""
-        return ObjectMetadata(self.size, self.sha256, "image/jpeg", "image.jpg", "f60ae96b-2681-4885-8437-356e9fae9f6e")
+        return ObjectMetadata(
+            self.size,
+            self.sha256,
+            "image/jpeg",
+            "image.jpg",
+            "f60ae96b-2681-4885-8437-356e9fae9f6e",
+            organization_id=ORGANIZATION,
+            issuer_id=ISSUER,
+            album_id=ALBUM,
+        )
 
 
 def assert_bytes(found: bytes | None, expected: bytes, what: str) -> None:

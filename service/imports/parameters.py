@@ -6,12 +6,12 @@ Nothing here does I/O.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...plugins.contracts import Source
 from ...plugins.errors import SourceRefused
-from ...plugins.net.origins import sources_of
+from ...plugins.net.origins import owned, sources_of
 from ...plugins.net.urls import host_of
 from ..errors.catalogue import ApiError
 from ..models.grants import Grant
@@ -66,14 +66,15 @@ def validated(params: Mapping[str, Any], rules: ParamRules, *, has_file: bool = 
 
 
 def authorised(requested: RequestedImport, grant: Grant) -> RequestedImport:
-    """Refuse an import that the token does not allow.
+    """Refuse an import that the token does not allow. The sources of the others say whose import it is.
 
     Raises:
         ApiError: ``forbidden``.
     """
-    if not grant.allows("image_upload", requested.params.get("album_id")):
+    album_id = requested.params.get("album_id")
+    if not grant.allows("image_upload", album_id):
         raise ApiError("forbidden", ability="image_upload")
-    return requested
+    return replace(requested, sources=owned(requested.sources, grant.organization_id, grant.issuer_id, album_id))
 
 
 def judged(requested: RequestedImport, check: Callable[[Source], None]) -> RequestedImport:

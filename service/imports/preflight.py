@@ -14,7 +14,7 @@ from ...plugins.errors import DeadlineExceeded, DetectError, FetchError, PluginE
 from ...plugins.host.record import tracing
 from ...plugins.host.schemes import fetcher_for
 from ...plugins.host.turns import on_behalf_of
-from ...plugins.net.origins import sources_of
+from ...plugins.net.origins import owned, sources_of
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
 from ..models import Import
@@ -77,13 +77,13 @@ class Preflight:
             verdict["grant"]["allowed"] = error.code != "forbidden"
             verdict["error"] = _told(error.code, error.detail)
             if verdict["grant"]["allowed"] and params.get("url"):
-                trials = await asyncio.gather(*(self._judged(source) for source in _sources(params)))
+                trials = await asyncio.gather(*(self._judged(source) for source in _sources(grant, params)))
                 _log_refusals(trials)
                 verdict |= {"findings": trials[0].findings, "mirrors": [trial.document for trial in trials]}
             return verdict
         if document.url is None:
             raise ApiError("parameter_invalid", parameter="url", reason="is needed: there is nothing to look at")
-        trials = [_Trial(source) for source in _sources(params)]
+        trials = [_Trial(source) for source in _sources(grant, params)]
         await asyncio.gather(*(self._try(document, trial) for trial in trials))
         _log_refusals(trials)
         decisive = _decisive(trials)
@@ -223,9 +223,10 @@ NEXT_IS_TRIED: Final = (FetchError, DetectError, DeadlineExceeded, ExpectationFa
 MAX_URL: Final = 2048
 
 
-def _sources(params: Mapping[str, Any]) -> Sequence[Source]:
+def _sources(grant: Grant, params: Mapping[str, Any]) -> Sequence[Source]:
     urls: list[str] = params["url"] if isinstance(params["url"], list) else [params["url"]]
-    return sources_of(urls, params.get("headers") or {})
+    sources = sources_of(urls, params.get("headers") or {})
+    return owned(sources, grant.organization_id, grant.issuer_id, params.get("album_id"))
 
 
 def _told(code: str, detail: str) -> dict[str, str | None]:

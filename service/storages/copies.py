@@ -38,6 +38,9 @@ async def copy_image(document: Import, image: Image, source: StorageBackend, tar
             content_type=image.content_type,
             filename=document.filename or image.filename,
             import_id=document.id,
+            organization_id=document.organization_id,
+            issuer_id=document.issuer_id,
+            album_id=document.album_id,
         )
         try:
             async with source.open(image.key) as stored:

@@ -51,6 +51,13 @@ class LosesTheLastByte(MemoryStorage):
         del self._objects[key][-1:]
 
 
+class FilesByAlbum(MemoryStorage):
+    async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
+        if metadata.album_id and "/" in metadata.album_id:
+            raise StorageError(f"no folder {metadata.album_id}")
+        await super().save(key, chunks, metadata)
+
+
 class Overwrites(MemoryStorage):
     async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
         self._objects.pop(key, None)
@@ -210,6 +217,7 @@ FAULTS = [
     Fault(LosesTheLastByte, lambda suite: suite.test_every_allowed_key("a")),
     Fault(LosesTheLastByte, lambda suite: suite.test_the_filename_is_data(None)),
     Fault(LosesTheLastByte, lambda suite: suite.test_many_keys_at_once()),
+    Fault(FilesByAlbum, lambda suite: suite.test_the_filename_is_data("../../etc/passwd")),
     Fault(MemoryStorage, lambda suite: suite.test_memory_is_bounded()),
     Fault(Overwrites, lambda suite: suite.test_a_second_save_changes_nothing(10)),
     Fault(Overwrites, lambda suite: suite.test_an_object_made_by_others_is_not_replaced()),

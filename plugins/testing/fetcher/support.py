@@ -13,7 +13,8 @@ import pytest
 
 from ...contracts import Fetched, Fetcher, Source
 from ...errors import FetchError, SourceRefused
-from ..bodies import MIB, Body, assert_bytes
+from ...net.origins import owned
+from ..bodies import ALBUM, ISSUER, MIB, ORGANIZATION, Body, assert_bytes
 from ..judging import assert_well_formed, is_media_type
 from ..suite import UNSUPPORTED, Suite
 
@@ -151,7 +152,7 @@ class FetcherHarness(Suite):
 
 
 async def fetch(fetcher: Fetcher, source: Source, seconds: float = FetchLimits().seconds) -> Fetch:
-    """Fetch the source whole.
+    """Fetch the source whole, for an organisation, an issuer and an album.
 
     Args:
         fetcher: what to fetch with.
@@ -161,6 +162,7 @@ async def fetch(fetcher: Fetcher, source: Source, seconds: float = FetchLimits()
     Raises:
         AssertionError: a piece is none, there are more than ``MOST`` bytes, or it goes on long past its limits.
     """
+    [source] = owned([source], ORGANIZATION, ISSUER, ALBUM)
     data = bytearray()
     fetched = None
     timeout = asyncio.timeout(seconds + PATIENCE)

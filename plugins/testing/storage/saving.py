@@ -90,10 +90,18 @@ class SavingCases(StorageHarness):
         "filename", [None, "", "../../etc/passwd", "a\r\nb: c", "\0", "bild-ü-图-🖼.png", "x" * 255]
     )
     async def test_the_filename_is_data(self, filename: str | None) -> None:
-        """A hostile file name in the metadata changes neither the key nor the body."""
+        """A hostile file name or album in the metadata changes neither the key nor the body."""
         body = Body(100)
         async with self.opened() as backend:
-            await backend.save(KEY, body.chunks(), replace(body.metadata, filename=filename, import_id=None))
+            hostile = replace(
+                body.metadata,
+                filename=filename,
+                album_id=filename,
+                import_id=None,
+                organization_id=None,
+                issuer_id=None,
+            )
+            await backend.save(KEY, body.chunks(), hostile)
             await self.assert_holds(backend, KEY, body)
 
     async def test_memory_is_bounded(self) -> None:

@@ -244,6 +244,9 @@ class Importer:
             content_type=info.content_type,
             filename=filename,
             import_id=document.id,
+            organization_id=document.organization_id,
+            issuer_id=document.issuer_id,
+            album_id=document.album_id,
         )
         enter("save")
         self._saves.add(document.id)

@@ -8,6 +8,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from lading.plugins.contracts import Source
+from lading.plugins.errors import OriginNotFound
+from lading.plugins.host.guards import GuardedFetcher
 from lading.service.imports import accept
 from lading.service.models import Status
 from tests.api.conftest import Assembled
@@ -155,6 +158,36 @@ async def test_secrets_are_sent_back_once_and_then_no_more(client: Client, assem
     assert "s3cr3t" not in str(stored.params)
     source = assembled.parts.vault.sources(stored)[0]
     assert (source.url, source.headers) == (SIGNED, headers)
+
+
+@pytest.mark.gen_test
+async def test_the_fetcher_is_asked_for_the_organization_the_issuer_and_the_album(
+    client: Client, assembled: Assembled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Source] = {}
+
+    def check(_fetcher: GuardedFetcher, source: Source) -> None:
+        asked["check"] = source
+
+    def fetch(_fetcher: GuardedFetcher, source: Source) -> None:
+        asked["open"] = source
+        raise OriginNotFound("not there", status=404)
+
+    monkeypatch.setattr(GuardedFetcher, "check", check)
+    monkeypatch.setattr(GuardedFetcher, "open", fetch)
+    sent = {"album_id": "imported_album", "url": "http://8.8.8.8/a.jpg"}  # needs no look-up, and is not asked
+    document = json.loads((await client.post_json(sent)).body)
+    stored = await assembled.parts.store.get(document["id"])
+    assert stored is not None
+    whose = (stored.organization_id, stored.issuer_id, "imported_album")
+    assert whose_of(asked.pop("check")) == whose
+    headers = {"Content-Type": "application/json"}
+    await client.fetch("/api/v1/imports/preflight", method="POST", body=json.dumps(sent), headers=headers)
+    assert [whose_of(source) for source in (asked["check"], asked["open"])] == [whose, whose]
+
+
+def whose_of(source: Source) -> tuple[str | None, ...]:
+    return source.organization_id, source.issuer_id, source.album_id
 
 
 @pytest.mark.gen_test

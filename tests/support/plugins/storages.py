@@ -21,12 +21,14 @@ class ScriptedStorage(MemoryStorage):
     Attributes:
         before: awaited before a call, with the method's name and the key.
         calls: methods and keys, in the order of the calls.
+        metadata: of the last save of each key.
     """
 
     def __init__(self) -> None:
         super().__init__(MemoryStorageOptions())
         self.before: Callable[[str, str], Awaitable[None]] | None = None
         self.calls: list[tuple[str, str]] = []
+        self.metadata: dict[str, ObjectMetadata] = {}
 
     @property
     def objects(self) -> dict[str, bytes]:
@@ -34,6 +36,7 @@ class ScriptedStorage(MemoryStorage):
 
     async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
         await self._called("save", key)
+        self.metadata[key] = metadata
         await super().save(key, chunks, metadata)
 
     @asynccontextmanager

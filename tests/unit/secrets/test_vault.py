@@ -79,6 +79,18 @@ def test_headers_for_a_url_without_an_origin_go_to_no_other() -> None:
     assert [bool(source.headers) for source in Vault().sources(document)] == [True, False, False]
 
 
+@pytest.mark.parametrize("seal", [True, False])
+def test_each_source_says_whose_it_is(seal: bool) -> None:
+    vault, document = Vault([OLD]), make_import(SettableClock())
+    params = {"url": ["http://a/", "http://b/"], "album_id": "summer", "headers": {}}
+    document = replace(document, params=params, sealed=vault.seal(params) if seal else None)
+    sources = vault.sources(document)
+    whose = (document.organization_id, document.issuer_id, "summer")
+    assert [(one.organization_id, one.issuer_id, one.album_id) for one in sources] == [whose, whose]
+    shown = repr(replace(sources[0], url="http://a/?key=s3cr3t", headers={"Authorization": "s3cr3t"}))
+    assert "s3cr3t" not in shown
+
+
 def test_what_was_changed_in_the_database_is_unreadable() -> None:
     vault = Vault([OLD])
     document = sealed(vault)

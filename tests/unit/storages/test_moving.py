@@ -49,6 +49,17 @@ async def test_every_image_of_the_source_moves_and_no_other(concurrency: int) ->
 
 
 @pytest.mark.gen_test
+async def test_the_target_learns_whose_the_image_is() -> None:
+    async with warehouse() as shop:
+        [document] = await shop.add(1)
+        assert await moved(shop) == [Outcome.COPIED]
+        metadata = shop.b.metadata[document.storage_key]
+        assert (metadata.import_id, metadata.organization_id) == (document.id, document.organization_id)
+        assert (metadata.issuer_id, metadata.album_id) == (document.issuer_id, document.album_id)
+        assert None not in (metadata.organization_id, metadata.issuer_id)
+
+
+@pytest.mark.gen_test
 async def test_sources_go_only_when_their_documents_are_written() -> None:
     async with warehouse() as shop:
         documents = await shop.add(5)

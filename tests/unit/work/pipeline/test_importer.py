@@ -56,6 +56,9 @@ async def test_what_is_fetched_is_recognised_and_saved() -> None:
             content_type="image/png",
             filename="origin.png",
             import_id=DOCUMENT.id,
+            organization_id=DOCUMENT.organization_id,
+            issuer_id=DOCUMENT.issuer_id,
+            album_id=DOCUMENT.album_id,
         )
 
 
