@@ -11,6 +11,7 @@ from ...plugins.host.registry import GROUPS, Kind, LoadedPlugin, OptionsInvalid,
 from ...plugins.options import PluginOptions
 from .faults import Fault, SettingsError
 from .sections.service import PLUGIN_KEY, Settings
+from .sections.storage import ROUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def find_components(settings: Settings, kinds: Collection[Kind]) -> tuple[Compon
         registry.check_schemes(component.plugin for component in found.get("fetch", {}).values())
     except SchemeConflict as error:
         faults.append(Fault(str(error), "fetch", "plugins"))
+    faults += [settings.fault(one, ROUTE, "rules") for one in settings.storage_route.problems(settings.storage)]
     backend = found.get("storage", {}).get(settings.storage.backend)
     if settings.images.redirect and backend and not issubclass(backend.plugin.cls, SupportsSignedUrls):
         problem = f"the storage backend {backend.plugin.name} cannot sign URLs; images are to be sent by Lading itself"

@@ -96,7 +96,7 @@ def _closed_sections(sections: Sections) -> Addressable:
 def _plugin_sections(draft: _Draft) -> Addressable:
     """The sections of configured plugins, and the sections of the file."""
     configured = [f"{kind}.{name}" for kind in draft.judged_kinds for name in draft.settings.configured(kind)]
-    present = [name for name in draft.sections if name.startswith(tuple(PLUGIN_PREFIXES))]
+    present = [name for name in draft.sections if name.startswith(tuple(PLUGIN_PREFIXES)) and name not in SECTIONS]
     return dict.fromkeys(configured + present)
 
 
@@ -189,7 +189,7 @@ def _refuse_unknown_sections(draft: _Draft) -> None:
         prefix, dot, rest = name.partition(".")
         kind = PLUGIN_PREFIXES.get(prefix + dot) if rest else None
         known = {*SECTIONS, *(one + rest for one in (ISSUER_PREFIX, *PLUGIN_PREFIXES) if rest)}
-        if kind is not None and kind in draft.judged_kinds:
+        if kind is not None and name not in SECTIONS and kind in draft.judged_kinds:
             draft.faults += _faults_of_plugin_section(draft.settings, name, kind, rest)
         elif name not in known and name != ISSUER_PREFIX:
             draft.faults.append(Fault(f"is not a known section{did_you_mean(name, sorted(known))}", name))

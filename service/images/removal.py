@@ -108,21 +108,21 @@ class Removal:
             if document is not None and document.status.is_final:
                 await self.settle_quietly(document)
 
-    async def settle_lost(self, import_id: str) -> None:
+    async def settle_lost(self, lost: Import) -> None:
         """Remove the object of an attempt whose result was refused, unless the import has ended with it, or still may.
 
         If that fails, the purger removes the object, as the document records it.
         """
         try:
             with told_as_outage():
-                document = await self.store.get(import_id)
+                document = await self.store.get(lost.id)
             if document is None:
-                await self._remove_unowned(import_id)
+                await self._remove_unowned(lost)
             else:
                 await self.settle(await self.write(document, _may_end_with_it, Import.leftover_found))
         except ApiError as error:
             log.warning(
-                "could not remove the object of an attempt; the purger retries", import_id=import_id, reason=str(error)
+                "could not remove the object of an attempt; the purger retries", import_id=lost.id, reason=str(error)
             )
 
     async def write(
@@ -151,7 +151,7 @@ class Removal:
         image = document.image
         if image is None:
             if document.duplicate is None:  # an earlier version kept no ``leftover_at``
-                await self._delete(document.own_key, self.storages.new_places)
+                await self._delete(document.own_key, self.storages.places_for(document))
         else:
             fate = await self._fate(document, image)
             if fate is _Fate.UNDECIDED:
@@ -184,7 +184,7 @@ class Removal:
         raise contended()
 
     async def _without_leftover(self, document: Import, *, for_good: bool) -> Import:
-        await self._delete(document.own_key, self.storages.new_places)
+        await self._delete(document.own_key, self.storages.places_for(document))
         with told_as_outage():
             after = document.leftover_removed(self.clock.now(), for_good=for_good)
             if await self.store.update(after):
@@ -201,13 +201,13 @@ class Removal:
             await self.store.remove(document)
         return document
 
-    async def _remove_unowned(self, import_id: str) -> None:
+    async def _remove_unowned(self, document: Import) -> None:
         """Remove the object of an import that does not exist any more, unless others share it."""
-        key = f"{import_id[:2]}/{import_id}"
+        key = document.own_key
         with told_as_outage():
             if await is_wanted(self.store, key):
                 return
-        await self._delete(key, self.storages.new_places)
+        await self._delete(key, self.storages.places_for(document))
 
     async def _delete(self, key: str, places: tuple[str, ...]) -> None:
         await self.storages.forget(key)

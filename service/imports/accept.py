@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -58,6 +58,7 @@ class Imports:
         turns: of the imports that are made at once. Each needs the event loop for a while, so a client that sends
             thousands would delay every other request by thousands of these whiles (P7).
         endpoints: checks the webhooks of imports; None if webhooks are off.
+        key_for: the storage key that a new import keeps, see ``Import.key``.
         meter: traces what is accepted.
     """
 
@@ -74,6 +75,7 @@ class Imports:
     new_id: Callable[[], str] = new_uuid
     endpoints: Endpoints | None = None
     turns: Turns = field(default_factory=lambda: Turns(AT_ONCE, leaves_room=True))
+    key_for: Callable[[Import], str | None] = lambda _document: None
     meter: Meter = NO_METER
 
     async def create(
@@ -241,7 +243,7 @@ class Imports:
     def _document(self, grant: Grant, kept: SealedParams, request_id: str, batch_id: str | None) -> Import:
         now = truncate_to_milliseconds(self.clock.now())
         due = truncate_to_milliseconds(self.store.clock.now())
-        return Import(
+        document = Import(
             id=self.new_id(),
             organization_id=grant.organization_id,
             issuer_id=grant.issuer_id,
@@ -258,6 +260,7 @@ class Imports:
             dedupe_albums=_dedupe_albums(grant, kept.params),
             traceparent=self.meter.traceparent,
         )
+        return replace(document, key=self.key_for(document))
 
 
 def _dedupe_albums(grant: Grant, params: Mapping[str, Any]) -> tuple[str, ...] | None:

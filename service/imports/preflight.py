@@ -1,7 +1,7 @@
 """Preflight: tries an import up to the point of storing it, and keeps nothing."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -36,13 +36,14 @@ class Preflight:
     """Tries imports.
 
     Attributes:
+        storage: the name of the storage for the image of an import.
         seconds: the longest duration of a try.
     """
 
     imports: Imports
     importer: Importer
     duplicates: Duplicates
-    storage: str
+    storage: Callable[[Import], str]
     seconds: float
 
     async def judge(self, grant: Grant, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class Preflight:
         return verdict
 
     async def _succeeds(self, grant: Grant, document: Import, found: Preview, verdict: dict[str, Any]) -> None:
-        verdict["plugins"] = {"fetcher": found.fetcher, "storage": self.storage}
+        verdict["plugins"] = {"fetcher": found.fetcher, "storage": self.storage(document)}
         verdict["image"] = found.facts
         # A token for one album must not reveal images of other albums.
         scope = "organization" if grant.admin else "album"

@@ -10,7 +10,7 @@ A done import may share the object that another import has stored. It says so wh
 ends only if the image of the owner is not deleted after that (``duplicated``). When the owner goes, a sharer adopts the
 object (``adopted``). ``lading.service.storages.sharing`` tells the order of these writes.
 
-It uses the standard library alone: every other room uses it.
+It uses the standard library and ``lading.plugins.keys`` alone: every other room uses it.
 Begin with ``lifecycle``, which has the states and transitions; ``values`` has what a document holds.
 
 Every transition returns a new value whose ``revision`` is one higher; ``DocumentStore.update`` writes it only over the

@@ -57,6 +57,8 @@ class ImportFields:
         trace: the last attempts, the earliest first, as ``lading.service.observe.traces`` writes them.
         traceparent: the span of OpenTelemetry that accepted the import, as the ``traceparent`` of W3C Trace Context;
             after a space its ``tracestate``, if it has one, which a client may have chosen. None without telemetry.
+        key: the storage key of its attempts, if the operator's template made one when the import was accepted: another
+            template moves no object. None for the key that the id gives, see ``own_key``.
     """
 
     id: str
@@ -93,6 +95,7 @@ class ImportFields:
     due_since: datetime | None = None
     dedupe_albums: tuple[str, ...] | None = None
     traceparent: str | None = field(default=None, repr=False)
+    key: str | None = None
 
     @property
     def url(self) -> str | None:
@@ -142,11 +145,12 @@ class ImportFields:
 
     @property
     def own_key(self) -> str:
-        """The key of its attempts, derived from the id alone, so that every attempt has the same key (P5).
+        """The key of its attempts, which never changes, so that every attempt has the same key (P5).
 
-        256 folders: few enough that a new folder is rarely made, and small enough with millions of images.
+        Without a template, 256 folders: few enough that a new folder is rarely made, and small enough with millions of
+        images.
         """
-        return f"{self.id[:2]}/{self.id}"
+        return self.key or f"{self.id[:2]}/{self.id}"
 
     @property
     def is_stopping(self) -> bool:

@@ -99,7 +99,7 @@ def make_resources(
                 imports=imports,
                 importer=parts.importer,
                 duplicates=Duplicates(parts.store, parts.clock),
-                storage=parts.storages.main,
+                storage=parts.storages.name_for,
                 seconds=service.preflight_timeout,
             ),
             waiting=Waiting(parts.store, parts.changes, service.wait_max),
@@ -185,6 +185,7 @@ def _imports(parts: Parts, backlog: Backlog, accepted: Callable[[], None]) -> Im
         idempotency=Idempotency(parts.store, timedelta(seconds=settings.service.idempotency_lifetime)),
         accepted=accepted,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
+        key_for=parts.storages.key_for,
         meter=parts.meter,
     )
 

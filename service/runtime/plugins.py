@@ -41,7 +41,8 @@ def storages_for(
         for name, component in components.storages.items()
     }
     kept = KeptThumbnails(thumbnail_folder(settings))
-    return Storages(guarded, options.backend, options.mirror, kept.forget)
+    rules = settings.storage_route.parsed
+    return Storages(guarded, options.backend, options.mirror, kept.forget, rules, options.templates)
 
 
 def thumbnail_folder(settings: Settings) -> ThumbnailFolder:

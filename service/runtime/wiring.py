@@ -35,8 +35,9 @@ from ..observe.plugin_calls import log_blocking, observer_for
 from ..observe.telemetry.opening import with_telemetry
 from ..secrets.vault import Vault
 from ..storages.backfill import Copyist, Mirroring
-from ..storages.mirror import Mirror
+from ..storages.mirror import mirror_of
 from ..storages.routes import Storages
+from ..storages.saving import by_rules
 from ..storages.spool import Spools
 from ..webhooks.outbox import Outbox
 from ..webhooks.wiring import WebhookParts, make_webhooks
@@ -87,7 +88,7 @@ class Parts:
 
     @property
     def storage(self) -> GuardedStorage:
-        """The storage for new images."""
+        """The storage for new images to which no rule applies."""
         return self.storages.backend
 
     @property
@@ -164,7 +165,8 @@ async def open_parts(
             storage=storages.backend,
             storage_name=storages.main,
             files=files,
-            mirror=_mirror(storages),
+            routed=by_rules(storages),
+            mirror=mirror_of(storages),
             spools=spools,
             vault=vault,
             admit=quotas.hold,
@@ -292,14 +294,6 @@ def make_images(parts: Parts) -> Images:
         url_lifetime=timedelta(seconds=options.redirect_lifetime),
         outbox=parts.outbox,
     )
-
-
-def _mirror(storages: Storages) -> Mirror | None:
-    """The mirror of imports, if there is one."""
-    if storages.mirror is None:
-        return None
-    storage = storages.by_name[storages.mirror]
-    return Mirror(storage, files_of(storage))
 
 
 def make_mirroring(parts: Parts) -> Mirroring:

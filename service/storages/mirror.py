@@ -12,11 +12,13 @@ import time
 
 import structlog
 
+from ...backends.guard.capabilities import files_of
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.capabilities import SupportsFiles
 from ...plugins.contracts import ObjectMetadata
 from ...plugins.errors import ObjectExists, PluginError
 from ..observe.outages import Outage
+from .routes import Storages
 from .saving import Saving
 from .spool import Spool
 
@@ -36,7 +38,7 @@ class Mirror:
 
     def __init__(self, storage: GuardedStorage, files: SupportsFiles | None = None) -> None:
         self._storage = storage
-        self._saving = Saving(storage, files)
+        self._saving = Saving(storage, storage.name, files)
         self._outage = Outage(f"the mirror {storage.name}")
         self._resume_at = float("-inf")
         self._failed = False
@@ -74,3 +76,11 @@ class Mirror:
         self._resume_at = float("-inf")
         self._outage.worked()
         return is_saved
+
+
+def mirror_of(storages: Storages) -> Mirror | None:
+    """The mirror of imports, if there is one."""
+    if storages.mirror is None:
+        return None
+    storage = storages.by_name[storages.mirror]
+    return Mirror(storage, files_of(storage))

@@ -148,7 +148,7 @@ class Attempts:
             self.changes.tell(document.id, document.organization_id)
             is_stored = None if result is None else result.image is not None
             if result is None and has_left:
-                await self.removal.settle_lost(document.id)
+                await self.removal.settle_lost(document)
         finally:
             self.quotas.release(document.id, is_stored=is_stored)
         error = decided.error

@@ -15,7 +15,10 @@ DOCS = ROOT / "docs"
 API = [page for page in sorted((DOCS / "reference" / "api").glob("*.md")) if page.stem != "index"]
 PAGES = [README, DOCS / "tutorials" / "first-import.md", *sorted((DOCS / "how-to").rglob("*.md")), *API]
 PAGES.append(DOCS / "reference" / "admin.md")
-COSTLY = {"choose-a-storage", "several-processes", "several-storages", "move-images", "trace", "upgrade"}
+COSTLY = {
+    *("choose-a-storage", "several-processes", "several-storages", "move-images", "tenants-storages", "trace"),
+    "upgrade",
+}
 """Pages that start many processes, or install something, followed in the long form alone."""
 MOST_SKIPS = 7
 A_SERVICE = """\

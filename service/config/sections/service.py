@@ -39,7 +39,7 @@ from .documents import DocumentsSettings, MongoSettings, SqliteSettings
 from .otel import OtelSettings
 from .page import PageSettings
 from .retention import RetentionSettings
-from .storage import ImagesSettings, StorageSettings
+from .storage import ImagesSettings, RouteSettings, StorageSettings
 from .thumbnails import ThumbnailsSettings
 from .uploads import BatchesSettings, EventsSettings, UploadsSettings
 from .webhooks import WebhooksSettings
@@ -222,6 +222,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "fetch": FetchSettings,
         "detect": DetectSettings,
         "storage": StorageSettings,
+        "storage.route": RouteSettings,
         "images": ImagesSettings,
         "thumbnails": ThumbnailsSettings,
         "uploads": UploadsSettings,
@@ -248,8 +249,9 @@ class Settings:
     """The whole configuration. ``Settings()`` is the embedded default.
 
     Attributes:
-        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, images, thumbnails,
-            uploads, batches, events, page, webhooks, retention, admin, audit, otel: the section of that name.
+        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, storage_route,
+            images, thumbnails, uploads, batches, events, page, webhooks, retention, admin, audit, otel: the section of
+            that name.
         issuers: by id, the issuers of the configuration itself.
         plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
             secrets: no repr.
@@ -267,6 +269,7 @@ class Settings:
     fetch: FetchSettings = field(default_factory=FetchSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    storage_route: RouteSettings = field(default_factory=RouteSettings)
     images: ImagesSettings = field(default_factory=ImagesSettings)
     thumbnails: ThumbnailsSettings = field(default_factory=ThumbnailsSettings)
     uploads: UploadsSettings = field(default_factory=UploadsSettings)

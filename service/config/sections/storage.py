@@ -1,11 +1,31 @@
 """The sections about stored images."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
+from ....plugins.host.validation import did_you_mean
 from ....plugins.options import CommaSeparated
+from ...models.key_templates import DEFAULT_KEYS, KeyTemplate
+from ...models.routing import Rule
 from ..fields import PluginName, Seconds, Section, none_if_empty, without_repetition
+
+
+def _key_templates(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        KeyTemplate.parsed(text)
+    return texts
+
+
+def _rules(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        Rule.parsed(text)
+    return texts
+
+
+ROUTE: Final = "storage.route"
+"""The section of the rules, whose name no storage can have."""
 
 
 class StorageSettings(Section):
@@ -35,6 +55,15 @@ class StorageSettings(Section):
             " moves images from or to."
         ),
     )
+    keys: Annotated[tuple[str, ...], CommaSeparated, AfterValidator(_key_templates), Field(min_length=1)] = Field(
+        (DEFAULT_KEYS.text,),
+        description=(
+            "Template of the storage keys of new imports, such as {organization}/{album}/{date}/{id}. {id} is the last"
+            " segment; {shard} stands for the first two characters of the id, {date} for the day in UTC. Images keep"
+            " the keys that they have. Further templates, after commas, are those of earlier images:"
+            ' "lading storage audit" tells by them which unknown objects are Lading\'s.'
+        ),
+    )
     deadline: Seconds = Field(60, ge=1, le=3600, description="Seconds that one operation of a storage may take.")
     concurrency: int = Field(
         64,
@@ -45,6 +74,13 @@ class StorageSettings(Section):
             " within the deadline."
         ),
     )
+
+    @field_validator("backend", "mirror", "others")
+    @classmethod
+    def _no_reserved_name(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if "route" in ((value,) if isinstance(value, str) else value or ()):
+            raise ValueError(f"names a storage route, but [{ROUTE}] has the rules; choose another name")
+        return value
 
     @field_validator("mirror")
     @classmethod
@@ -59,11 +95,45 @@ class StorageSettings(Section):
         mirror = () if self.mirror is None else (self.mirror,)
         return tuple(dict.fromkeys((self.backend, *mirror, *self.others)))
 
+    @property
+    def templates(self) -> tuple[KeyTemplate, ...]:
+        """``keys``, parsed."""
+        return tuple(map(KeyTemplate.parsed, self.keys))
+
     def naming(self, name: str) -> str:
         """The option that names a storage."""
         if name == self.backend:
             return "backend"
         return "mirror" if name == self.mirror else "others"
+
+
+class RouteSettings(Section):
+    """``[storage.route]``: which imports go to another storage than the backend."""
+
+    rules: Annotated[tuple[str, ...], CommaSeparated, AfterValidator(_rules)] = Field(
+        (),
+        description=(
+            "Rules that save the images of some imports in another storage than backend, each as condition=storage."
+            " Conditions are organization:ID, issuer:ID and album:PATTERN; & joins several:"
+            " organization:194c51fb-fef1-4bdf-ab27-fed1b67cf6f1 & album:press-*=archive. In a pattern, * stands for any"
+            " characters and ? for any one. The first rule that fits counts. backend or others of [storage] name the"
+            " storage."
+        ),
+    )
+
+    @property
+    def parsed(self) -> tuple[Rule, ...]:
+        """``rules``, parsed."""
+        return tuple(map(Rule.parsed, self.rules))
+
+    def problems(self, storage: StorageSettings) -> Iterator[str]:
+        """Why the rules do not fit the storages; empty if they do."""
+        for text, rule in zip(self.rules, self.parsed, strict=True):
+            if rule.storage == storage.mirror:
+                yield f"the rule '{text}' names the mirror, which has the second copies; name another storage"
+            elif rule.storage not in storage.names:
+                hint = did_you_mean(rule.storage, storage.names)
+                yield f"the rule '{text}' names no configured storage; add '{rule.storage}' to others{hint}"
 
 
 class ImagesSettings(Section):

@@ -43,6 +43,7 @@ def birth_fields(document: Import) -> dict[str, Any]:
         **search_fields(document),
         **({} if document.dedupe_albums is None else {"dedupe_albums": list(document.dedupe_albums)}),
         **({} if document.traceparent is None else {"traceparent": document.traceparent}),
+        **({} if document.key is None else {"own_key": document.key}),
         "events": event_fields((*document.outbox, *document.new_events)),
     }
 
@@ -139,6 +140,7 @@ def to_import(found: Mapping[str, Any]) -> Import:
         outbox=tuple(json.loads(one["event"]) for one in found.get("events", ())),
         trace=tuple(json.loads(found.get("trace") or "[]")),
         traceparent=found.get("traceparent"),
+        key=found.get("own_key"),
     )
 
 

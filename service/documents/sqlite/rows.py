@@ -38,6 +38,7 @@ BIRTH_COLUMNS: Final = (
     "batch_id",
     "dedupe_albums",
     "traceparent",
+    "own_key",
 )
 """The columns of an import that no transition changes."""
 
@@ -91,6 +92,7 @@ def birth_values(document: Import) -> tuple[Any, ...]:
         document.batch_id,
         None if document.dedupe_albums is None else _to_json(document.dedupe_albums),
         document.traceparent,
+        document.key,
     )
 
 
@@ -171,6 +173,7 @@ def to_import(row: sqlite3.Row | Mapping[str, Any]) -> Import:
         outbox=() if row["outbox"] is None else tuple(json.loads(row["outbox"])),
         trace=() if row["trace"] is None else tuple(json.loads(row["trace"])),
         traceparent=row["traceparent"],
+        key=row["own_key"],
     )
 
 

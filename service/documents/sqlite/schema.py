@@ -262,10 +262,13 @@ _ENDED = (
 # Workers continue the trace of the request that made an import.
 _TRACEPARENT = ("ALTER TABLE imports ADD COLUMN traceparent TEXT",)
 
+# The storage key that the operator's template made of an import, when it was accepted.
+_OWN_KEY = ("ALTER TABLE imports ADD COLUMN own_key TEXT",)
+
 VERSIONS: Final = (
     *(_FIRST, _IMAGES, _PLACES, _KEYS, _SEALED, _STORED_BYTES, _SEARCH, _RECORDS),
     *(_RUNS, _SEQUENCE, _CLOCK, _SHARES, _DEDUPE_ALBUMS, _ORIENTATION, _FAILED, _UNFINISHED, _ENDED),
-    _TRACEPARENT,
+    *(_TRACEPARENT, _OWN_KEY),
 )
 """The statements that lead to each version from the one before it; the first from an empty file."""
 

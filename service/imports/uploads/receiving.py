@@ -265,7 +265,7 @@ class Receiving:
         reception.is_over = True
         self._importer.meter.phases(reception.trace.phases)
         if after is None:
-            await self._removal.settle_lost(reception.document.id)
+            await self._removal.settle_lost(reception.document)
             raise await self._overtaken(reception.document.id)
         await self._removal.settle_quietly(after)
         self._changes.tell(after.id, after.organization_id)
@@ -292,7 +292,8 @@ class Receiving:
                 transition = handing_back(self._store.clock.now(), self._clock.now(), has_left=reception.has_left)
                 back = Result(self._store, self._outbox, document, transition)
                 if reception.is_stopped or await asyncio.shield(back.write()) is None:
-                    await (removal.settle_lost if reception.has_left else removal.settle_stopped)(document.id)
+                    lost = reception.has_left
+                    await (removal.settle_lost(document) if lost else removal.settle_stopped(document.id))
         except (ResultNotWritten, StoreUnavailable):
             lease.retired = True
         except BaseException:

@@ -35,7 +35,7 @@ CONCURRENCY = 8
 """Objects that are checked concurrently."""
 GIVE_UP_AFTER = 20
 """Unreadable objects in a row after which the storage is at fault, not the objects."""
-# Earlier versions had two levels of folders.
+# Earlier versions had two levels of folders, and no templates.
 _OURS = re.compile(
     r"([0-9a-f]{2})/(?:([0-9a-f]{2})/\1\2|\1[0-9a-f]{2})[0-9a-f]{4}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"|lading-check-[0-9a-f-]+"
@@ -226,7 +226,8 @@ class Auditor:
     def _kind_of(self, listed: ListedObject, document: Import | None) -> Kind | None:
         """The kind of an object without a document in the first pass; None if it is needed, or may be."""
         if document is None or document.storage_key != listed.key:
-            return Kind.UNKNOWN if _OURS.fullmatch(listed.key) else Kind.FOREIGN
+            is_ours = _OURS.fullmatch(listed.key) or self._storages.makes(listed.key)
+            return Kind.UNKNOWN if is_ours else Kind.FOREIGN
         if not document.status.is_final:
             return None  # its import has saved it, and is about to write its document
         if document.image is None:

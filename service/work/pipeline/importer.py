@@ -47,6 +47,7 @@ class Importer:
         detectors: in the order in which Lading asks them.
         storage: keeps the images; ``storage_name`` is its name.
         files: saves files in ``storage``, if the storage takes files.
+        routed: finds the storage for the image of an import; None for ``storage`` always.
         spools: keep the bytes between fetch and save.
         mirror: keeps a second copy of each image; None without a mirror.
         vault: decrypts the secrets in the parameters.
@@ -71,14 +72,15 @@ class Importer:
         duplicates: Duplicates | None = None,
         progress: WatchesFetches | None = None,
         files: SupportsFiles | None = None,
+        routed: Callable[[Import], Saving] | None = None,
         meter: Meter = NO_METER,
     ) -> None:
         self.fetchers = fetchers
         self._detectors = detectors
         self._early = EarlyLook(detectors)
         self._storage = storage
-        self._saving = Saving(storage, files)
-        self._storage_name = storage_name
+        saving = Saving(storage, storage_name, files)
+        self._routed = routed or (lambda _document: saving)
         self._spools = spools
         self._mirror = mirror
         self._vault = vault
@@ -250,13 +252,14 @@ class Importer:
         )
         enter("save")
         self._saves.add(document.id)
+        saving = self._routed(document)
         try:
             with outage_if_slow():
-                await self._saving.save(document.storage_key, spool, metadata)
+                await saving.save(document.storage_key, spool, metadata)
         except ObjectExists:
-            return await self._stored_image(document.storage_key, filename)
-        self.meter.stored(self._storage_name, spool.byte_size)
-        image = self._image(info, spool, document.storage_key, filename)
+            return await self._stored_image(saving, document.storage_key, filename)
+        self.meter.stored(saving.name, spool.byte_size)
+        image = self._image(info, spool, saving.name, document.storage_key, filename)
         if self._mirror is not None:
             is_mirrored = await self._mirror.save(document.storage_key, spool, metadata)
             image = replace(image, is_mirrored=is_mirrored)
@@ -274,16 +277,16 @@ class Importer:
                     refusal = error
         raise refusal
 
-    async def _stored_image(self, key: str, filename: str | None) -> Image:
+    async def _stored_image(self, saving: Saving, key: str, filename: str | None) -> Image:
         """Describe the object that an earlier attempt saved."""
         with self._spools.open() as spool:
             with outage_if_slow():
-                async with self._storage.open(key) as stored:
+                async with saving.storage.open(key) as stored:
                     await spool.fill(stored.chunks)
             info = await self._detect(spool)
-            return self._image(info, spool, key, filename)
+            return self._image(info, spool, saving.name, key, filename)
 
-    def _image(self, info: ImageInfo, spool: Spool, key: str, filename: str | None) -> Image:
+    def _image(self, info: ImageInfo, spool: Spool, storage: str, key: str, filename: str | None) -> Image:
         return Image(
             format=info.format,
             content_type=info.content_type,
@@ -292,7 +295,7 @@ class Importer:
             frames=info.frames,
             byte_size=spool.byte_size,
             sha256=spool.sha256,
-            storage=self._storage_name,
+            storage=storage,
             key=key,
             filename=filename,
             orientation=info.orientation,

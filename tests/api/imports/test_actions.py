@@ -219,7 +219,7 @@ async def test_one_that_runs_is_hidden_at_once_and_goes_with_its_attempt(
     assert (await stored(assembled, document.id)).status is Status.CANCELLED
     assert not await assembled.parts.storage.exists(document.own_key), "its worker may be lost"
     await left_behind(assembled, document)  # as by a worker that lives all the same
-    await assembled.resources.images.images.removal.settle_lost(document.id)
+    await assembled.resources.images.images.removal.settle_lost(document)
     assert not await assembled.parts.storage.exists(document.own_key)
     await left_behind(assembled, document)  # as by a save that was given up, and went on
     await swept(assembled, clock)

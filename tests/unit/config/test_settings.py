@@ -175,6 +175,11 @@ def test_a_plugin_that_is_installed_and_not_configured_may_keep_its_section(conf
         ("[detect]\nplugins = pillow, a/b", "detect", "plugins", "item 2: "),
         ("[storage]\nbackend = Local", "storage", "backend", "should match pattern"),
         ("[storage]\ndeadline = 0", "storage", "deadline", "greater than or equal to 1"),
+        ("[storage]\nothers = route", "storage", "others", "names a storage route, but [storage.route] has the rules"),
+        ("[storage]\nkeys = {id}, {album}/x", "storage", "keys", "'{album}/x' must have {id} once"),
+        ("[storage]\nkeys =", "storage", "keys", "at least 1"),
+        ("[storage.route]\nrules = album:a=s3, tenant:b=s3", "storage.route", "rules", "'tenant:b' in the rule"),
+        ("[storage.route]\nrule = album:a=s3", "storage.route", "rule", "did you mean 'rules'?"),
     ],
 )
 def test_a_fault_is_named(conf: Path, text: str, section: str, key: str, problem: str) -> None:

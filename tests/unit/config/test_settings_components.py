@@ -178,3 +178,28 @@ def test_what_is_wrong_with_one_of_them_stops_the_start(
 def test_redirects_ask_for_signed_urls_of_the_backend_alone(site: Site) -> None:
     with pytest.raises(SettingsError, match="the storage backend local cannot sign URLs"):
         load_all(None, {"LADING_IMAGES__REDIRECT": "true", "LADING_STORAGE__OTHERS": "memory"})
+
+
+def test_a_rule_names_a_configured_storage_that_is_not_the_mirror(tmp_path: Path) -> None:
+    conf = tmp_path / "service.conf"
+
+    def told(rules: str) -> list[str]:
+        text = f"[storage]\nmirror = copy\nothers = archive\n[storage.route]\nrules = {rules}\n"
+        for name in ("copy", "archive"):
+            text += f"[storage.{name}]\nplugin = local\npath = /srv/{name}\n"
+        conf.write_text(text)
+        try:
+            settings, _ = load_all(conf, {})
+        except SettingsError as error:
+            return [f"[{one.section}] {one.key}: {one.problem}" for one in error.faults]
+        assert settings.storage_route.parsed
+        return []
+
+    place = "[storage.route] rules: "
+    no_storage = "the rule 'organization:a=archiv' names no configured storage; add 'archiv' to others"
+    the_mirror = "the rule 'album:b=copy' names the mirror, which has the second copies; name another storage"
+    assert told("organization:a=archive, album:b=local") == []
+    assert told("organization:a=archiv, album:b=copy") == [
+        f"{place}{no_storage}; did you mean 'archive'?",
+        f"{place}{the_mirror}",
+    ]

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import lading.service.storages.audit.compare
 from lading.plugins.errors import StorageUnavailable
 from lading.service.models import Failure, Import, Status
+from lading.service.models.key_templates import DEFAULT_KEYS, KeyTemplate
 from lading.service.storages.audit.compare import GIVE_UP_AFTER, Auditor, TooManyUnknown
 from lading.service.storages.audit.report import Finding, Kind, Totals
 from tests.support.images import noise
@@ -237,6 +239,26 @@ async def test_what_lading_would_never_call_so_is_not_its_own(key: Callable[[], 
         found, _ = await audited(shop, delete=True)
         assert [(one.kind, one.deleted) for one in found] == [(kind, kind is Kind.UNKNOWN)]
         assert (name in shop.a.objects) is (kind is Kind.FOREIGN)
+
+
+@pytest.mark.gen_test
+async def test_orphans_under_the_keys_of_present_and_earlier_templates_are_known() -> None:
+    present, earlier = (KeyTemplate.parsed(text) for text in ("img/{organization}/{album}/{id}", "old/{date}/{id}"))
+    async with warehouse() as shop:
+        shop.storages = replace(shop.storages, templates=(present, earlier))
+        documents = await shop.add(2)
+        for template in (present, earlier):
+            one = make_import(shop.clock)
+            documents += await shop.add(1, id=one.id, key=template.key_of(one))
+        ours = {template.key_of(make_import(shop.clock)): template for template in (present, earlier, DEFAULT_KEYS)}
+        foreign = [f"{folder}/{documents[-1].id}" for folder in ("old/today", "a/b/c", "old")]
+        for key in (*ours, *foreign):
+            put(shop, key)
+        found, totals = await audited(shop, delete=True)
+        assert {one.key: one.kind for one in found} == dict.fromkeys(ours, Kind.UNKNOWN) | dict.fromkeys(
+            foreign, Kind.FOREIGN
+        )
+        assert (totals.images, set(shop.a.objects)) == (4, {*foreign, *(one.storage_key for one in documents)})
 
 
 # --- documents without their object -----------------------------------------------------------------------------------

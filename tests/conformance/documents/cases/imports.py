@@ -99,6 +99,7 @@ class ImportCases(DocumentStoreCases):
             image_deleted_at=datetime(2027, 1, 1, 0, 0, 0, 1_000, tzinfo=UTC),
             image_purged_at=datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
             traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 congo=t61 $rc,rojo=.00",
+            key="acme/_c3_a9t_c3_a9/2026-12-02/f60ae96b-2681-4885-8437-356e9fae9f6e",
         )
         async with self.opened(clock) as store:
             await store.add(document)

@@ -18,7 +18,8 @@ from tests.support.plugins.scripted import INFO
 
 def taking_files(shop: Shop) -> TakesFiles:
     files = TakesFiles(shop.storage)
-    shop.importer._saving = Saving(shop.storage, files)
+    saving = Saving(shop.storage, "memory", files)
+    shop.importer._routed = lambda _document: saving
     return files
 
 
