@@ -130,16 +130,22 @@ class DocumentStore(ABC):
         """
 
     @abstractmethod
-    async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+    async def images_in(
+        self, storage: str, held: Held, after: str, limit: int, organization_id: str | None = None
+    ) -> Sequence[Import]:
         """Up to ``limit`` imports of whose image ``storage`` has what ``held`` says, and that are not purged, in the
-        order of their ids, beginning after the id ``after``; the empty string begins with the first.
+        order of their ids, beginning after the id ``after``; the empty string begins with the first. With
+        ``organization_id``, only those of the organisation.
 
-        Deleted images are among them. Its cost depends on ``limit``, not on how many imports exist.
+        Deleted images are among them. Its cost depends on ``limit``, not on how many imports exist; with
+        ``organization_id``, also on how many images of others the storage has between them.
         """
 
     @abstractmethod
-    async def count_images_in(self, storage: str) -> int:
-        """How many images ``images_in`` would tell of in all, as their main storage. No document is read for it."""
+    async def count_images_in(self, storage: str, organization_id: str | None = None) -> int:
+        """How many images ``images_in`` would tell of in all, as their main storage. Without ``organization_id``, no
+        document is read for it.
+        """
 
     @abstractmethod
     async def stored_bytes(self, organization_id: str) -> int:

@@ -33,6 +33,7 @@ class Mover:
         rng: spreads the attempts after an outage.
         verify: read each image in the target and compare it before its document is written, even after copying it.
         delete_source: remove each image from the source after its document was written.
+        organization_id: move the images of this organisation only; None for all.
     """
 
     store: DocumentStore
@@ -42,13 +43,15 @@ class Mover:
     rng: random.Random
     verify: bool = False
     delete_source: bool = False
+    organization_id: str | None = None
 
     async def run(self, concurrency: int, report: Report) -> bool:
-        """Move every image of the source. It may miss images that are imported into the source meanwhile.
+        """Move the images of the source. It may miss images that are imported into the source meanwhile.
 
         Returns, raises: as ``Transfers.run``.
         """
-        async with aclosing(images_in(self.store, self.source.name, Held.MAIN)) as documents:
+        found = images_in(self.store, self.source.name, Held.MAIN, organization_id=self.organization_id)
+        async with aclosing(found) as documents:
             return await Transfers(self.store, self.rng).run(documents, self.move, concurrency, report)
 
     async def move(self, document: Import) -> Outcome:

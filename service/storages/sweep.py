@@ -99,15 +99,20 @@ class Transfers:
 
 
 async def images_in(
-    store: DocumentStore, storage: str, held: Held, after: str = "", until: str | None = None
+    store: DocumentStore,
+    storage: str,
+    held: Held,
+    after: str = "",
+    until: str | None = None,
+    organization_id: str | None = None,
 ) -> AsyncGenerator[Import, None]:
     """The images of which the storage has what ``held`` says, in the order of the ids, read in batches: all, or those
-    after one id, up to another.
+    of an organisation, or those after one id, up to another.
 
     Raises:
         StoreUnavailable: while iterated.
     """
-    while batch := await store.images_in(storage, held, after, BATCH):
+    while batch := await store.images_in(storage, held, after, BATCH, organization_id):
         for document in batch:
             if until is not None and document.id > until:
                 return

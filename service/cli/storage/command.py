@@ -8,6 +8,8 @@ import click
 
 from ....backends.guard.storage import GuardedStorage
 from ....plugins.errors import PluginError
+from ...config import Settings
+from ...config.sections.storage import ROUTE
 from ...documents import DocumentStore
 from ...models import Held
 from ...models.clock import SystemClock
@@ -31,6 +33,7 @@ def storage_group() -> None:
 @config_option
 @click.option("--from", "source", required=True, metavar="NAME", help="Storage that has the images.")
 @click.option("--to", "target", required=True, metavar="NAME", help="Storage that the images move to.")
+@click.option("--organization", metavar="ID", help="Move only the images of this organisation.")
 @click.option("--verify", is_flag=True, help="Read each copy back and compare it before changing the document.")
 @click.option("--delete-source", is_flag=True, help="Delete each moved image from the source.")
 @click.option("--dry-run", is_flag=True, help="Print how many images would move, and change nothing.")
@@ -45,6 +48,7 @@ def copy_command(
     config: Path | None,
     source: str,
     target: str,
+    organization: str | None,
     verify: bool,
     delete_source: bool,
     dry_run: bool,
@@ -56,6 +60,9 @@ def copy_command(
     old storage among others. Lading copies each image, compares its size and SHA-256, and then changes its document to
     name the new storage. The old storage keeps the image, unless you give --delete-source. Do not run two copies in
     opposite directions at once.
+
+    With --organization, only the images of one organisation move. A rule of [storage.route], such as
+    organization:ID=NAME, sends its new images to the new storage.
 
     You can stop the command at any time and run it again: it continues where it stopped. Names each image that could
     not move; then the exit status is 1.
@@ -69,19 +76,19 @@ def copy_command(
     async def run(store: DocumentStore, storages: Storages) -> None:
         one, other = storages.by_name[source], storages.by_name[target]
         if dry_run:
-            click.echo(await _told(store, source, target))
+            click.echo(await _told(store, source, target, organization))
             return
         await _prepare(one, other, delete_source)
-        mover = Mover(store, one, other, SystemClock(), random.SystemRandom(), verify, delete_source)
-        with shown(await store.count_images_in(source), "moving") as progress:
+        mover = Mover(store, one, other, SystemClock(), random.SystemRandom(), verify, delete_source, organization)
+        with shown(await store.count_images_in(source, organization), "moving") as progress:
             finished = await mover.run(concurrency, progress.report)
         progress.end(f"moved to {target}", finished=finished)
-        rest = await store.images_in(source, Held.MAIN, "", BATCH)
+        rest = await store.images_in(source, Held.MAIN, "", BATCH, organization)
         if any(document.image_deleted_at is None for document in rest):
             click.echo(f"Services imported images into {source} meanwhile; run the command again to move them.")
 
-    if source == settings.storage.backend and not dry_run:
-        click.echo(f"Note: services still save new images in {source}, which is [storage] backend.", err=True)
+    if not dry_run and (note := _still_saved(settings, source, organization)):
+        click.echo(note, err=True)
     on_storages(settings, components, run)
 
 
@@ -89,9 +96,25 @@ storage_group.add_command(mirror_command)
 storage_group.add_command(audit_command)
 
 
-async def _told(store: DocumentStore, source: str, target: str) -> str:
+def _still_saved(settings: Settings, source: str, organization: str | None) -> str:
+    """A note if new images of the organisation, or any new images, may still come into the source; or the empty
+    string.
+    """
+    for rule in settings.storage_route.parsed:
+        if organization is not None and rule.organization not in (None, organization):
+            continue
+        if rule.storage == source:
+            return f"Note: services still save new images in {source}, as a rule of [{ROUTE}] says."
+        if organization is not None and rule.organization and not (rule.issuer or rule.album):
+            return ""  # it fits every import of the organisation
+    if source == settings.storage.backend:
+        return f"Note: services still save new images in {source}, which is [storage] backend."
+    return ""
+
+
+async def _told(store: DocumentStore, source: str, target: str, organization: str | None) -> str:
     number = byte_size = 0
-    async with aclosing(images_in(store, source, Held.MAIN)) as documents:
+    async with aclosing(images_in(store, source, Held.MAIN, organization_id=organization)) as documents:
         async for document in documents:
             if document.image is not None and document.image_deleted_at is None:
                 number += 1

@@ -96,19 +96,24 @@ class MemoryDocumentStore(DocumentStore):
         found.sort(key=lambda one: one[0])
         return [_detached(document) for _, document in found[:limit]]
 
-    async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+    async def images_in(
+        self, storage: str, held: Held, after: str, limit: int, organization_id: str | None = None
+    ) -> Sequence[Import]:
         """See ``DocumentStore.images_in``; it looks at every import."""
         self._check_open()
         found = [
             document
             for document in self._imports.values()
-            if document.id > after and document.image_purged_at is None and _is_held(document.image, storage, held)
+            if document.id > after
+            and document.image_purged_at is None
+            and _is_held(document.image, storage, held)
+            and organization_id in (None, document.organization_id)
         ]
         return [_detached(document) for document in sorted(found, key=lambda one: one.id)[:limit]]
 
-    async def count_images_in(self, storage: str) -> int:
+    async def count_images_in(self, storage: str, organization_id: str | None = None) -> int:
         """See ``DocumentStore.count_images_in``."""
-        return len(await self.images_in(storage, Held.MAIN, "", len(self._imports)))
+        return len(await self.images_in(storage, Held.MAIN, "", len(self._imports), organization_id))
 
     async def stored_bytes(self, organization_id: str) -> int:
         """See ``DocumentStore.stored_bytes``; it looks at every import."""

@@ -48,19 +48,26 @@ async def find_unpurged(connection: Connection, limit: int) -> Sequence[Import]:
     return [to_import(found) for found in await connection.run(lambda: cursor.to_list(None))]
 
 
-async def find_images_in(connection: Connection, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+async def find_images_in(
+    connection: Connection, storage: str, held: Held, after: str, limit: int, organization_id: str | None
+) -> Sequence[Import]:
     """See ``DocumentStore.images_in``."""
     imports = connection.collection(IMPORTS)
     index = STORED if held is Held.MAIN else MIRROR
-    wanted = {**_held_in(storage, held), "_id": {"$gt": text(after)}}
+    wanted = {**_held_in(storage, held), **_of(organization_id), "_id": {"$gt": text(after)}}
     cursor = imports.find(wanted).sort("_id", 1).limit(limit).hint(index.name)
     return [to_import(found) for found in await connection.run(lambda: cursor.to_list(None))]
 
 
-async def count_images_in(connection: Connection, storage: str) -> int:
+async def count_images_in(connection: Connection, storage: str, organization_id: str | None) -> int:
     """See ``DocumentStore.count_images_in``."""
     imports = connection.collection(IMPORTS, LOCAL)
-    return await connection.run(lambda: imports.count_documents(_held_in(storage, Held.MAIN), hint=STORED.name))
+    wanted = {**_held_in(storage, Held.MAIN), **_of(organization_id)}
+    return await connection.run(lambda: imports.count_documents(wanted, hint=STORED.name))
+
+
+def _of(organization_id: str | None) -> dict[str, Any]:
+    return {} if organization_id is None else {"organization_id": text(organization_id)}
 
 
 def _held_in(storage: str, held: Held) -> dict[str, Any]:

@@ -128,13 +128,15 @@ class MongoDocumentStore(DocumentStore):
         """See ``DocumentStore.unpurged``."""
         return await find_unpurged(self._connection, limit)
 
-    async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+    async def images_in(
+        self, storage: str, held: Held, after: str, limit: int, organization_id: str | None = None
+    ) -> Sequence[Import]:
         """See ``DocumentStore.images_in``."""
-        return await find_images_in(self._connection, storage, held, after, limit)
+        return await find_images_in(self._connection, storage, held, after, limit, organization_id)
 
-    async def count_images_in(self, storage: str) -> int:
+    async def count_images_in(self, storage: str, organization_id: str | None = None) -> int:
         """See ``DocumentStore.count_images_in``."""
-        return await count_images_in(self._connection, storage)
+        return await count_images_in(self._connection, storage, organization_id)
 
     async def stored_bytes(self, organization_id: str) -> int:
         """See ``DocumentStore.stored_bytes``; it reads one entry of an index for each stored image."""

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from ...models import Held, Import
 from ...models.issuers import Issuer
@@ -105,16 +106,24 @@ def list_unpurged(connection: sqlite3.Connection, limit: int) -> list[Import]:
     return [to_import(row) for row in rows]
 
 
-def list_images(connection: sqlite3.Connection, storage: str, held: Held, after: str, limit: int) -> list[Import]:
+_OF_ORGANIZATION: Final = "AND +organization_id = ?"
+"""With a plus, so that the index of the storage is used, and its order (https://sqlite.org/optoverview.html#uplus)."""
+
+
+def list_images(
+    connection: sqlite3.Connection, storage: str, held: Held, after: str, limit: int, organization_id: str | None
+) -> list[Import]:
     """See ``DocumentStore.images_in``."""
-    query = f"SELECT * FROM imports WHERE {_HELD[held]} AND id > ? ORDER BY id LIMIT ?"  # noqa: S608 - our own text
-    return [to_import(row) for row in connection.execute(query, (storage, after, limit)).fetchall()]
+    more, values = ("", ()) if organization_id is None else (_OF_ORGANIZATION, (organization_id,))
+    query = f"SELECT * FROM imports WHERE {_HELD[held]} AND id > ? {more} ORDER BY id LIMIT ?"  # noqa: S608 - our own text
+    return [to_import(row) for row in connection.execute(query, (storage, after, *values, limit)).fetchall()]
 
 
-def count_images(connection: sqlite3.Connection, storage: str) -> int:
+def count_images(connection: sqlite3.Connection, storage: str, organization_id: str | None) -> int:
     """See ``DocumentStore.count_images_in``."""
-    query = f"SELECT count(*) FROM imports WHERE {_HELD[Held.MAIN]}"  # noqa: S608 - our own text
-    count: int = connection.execute(query, (storage,)).fetchone()[0]
+    more, values = ("", ()) if organization_id is None else (_OF_ORGANIZATION, (organization_id,))
+    query = f"SELECT count(*) FROM imports WHERE {_HELD[Held.MAIN]} {more}"  # noqa: S608 - our own text
+    count: int = connection.execute(query, (storage, *values)).fetchone()[0]
     return count
 
 

@@ -146,15 +146,17 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.unpurged``."""
         return await self._readers.run(lambda connection: sqlite_queries.list_unpurged(connection, limit))
 
-    async def images_in(self, storage: str, held: Held, after: str, limit: int) -> Sequence[Import]:
+    async def images_in(
+        self, storage: str, held: Held, after: str, limit: int, organization_id: str | None = None
+    ) -> Sequence[Import]:
         """See ``DocumentStore.images_in``."""
         return await self._readers.run(
-            lambda connection: sqlite_queries.list_images(connection, storage, held, after, limit)
+            lambda connection: sqlite_queries.list_images(connection, storage, held, after, limit, organization_id)
         )
 
-    async def count_images_in(self, storage: str) -> int:
+    async def count_images_in(self, storage: str, organization_id: str | None = None) -> int:
         """See ``DocumentStore.count_images_in``."""
-        return await self._readers.run(lambda connection: sqlite_queries.count_images(connection, storage))
+        return await self._readers.run(lambda one: sqlite_queries.count_images(one, storage, organization_id))
 
     async def stored_bytes(self, organization_id: str) -> int:
         """See ``DocumentStore.stored_bytes``; its cost is constant."""

@@ -18,7 +18,16 @@ from lading.service.runtime.wiring import open_storages
 from tests.e2e.imports.test_outcomes import imported
 from tests.support.images import noise, store_image
 from tests.support.servers.processes import LADING, lading
-from tests.support.servers.service import CONF, Client, environment, running_service, token
+from tests.support.servers.service import (
+    CONF,
+    ORGANIZATION,
+    OTHER_ISSUER,
+    OTHER_ORGANIZATION,
+    Client,
+    environment,
+    running_service,
+    token,
+)
 
 COPY = ("storage", "copy", "--config", "service.conf", "--from", "old", "--to", "new")
 ALL = ("image_upload", "image_download", "image_delete")
@@ -51,12 +60,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in found}
 
 
-async def fill(directory: Path, environ: dict[str, str], number: int) -> list[Import]:
+async def fill(directory: Path, environ: dict[str, str], number: int, **changes: Any) -> list[Import]:
     """So many images in the old storage."""
     settings, components = load_all(directory / "service.conf", environ)
     async with open_storages(settings, components, SystemClock()) as (store, storages):
         found = [
-            await store_image(store, storages.by_name["old"], "old", SystemClock(), noise(50 + seed, seed))
+            await store_image(store, storages.by_name["old"], "old", SystemClock(), noise(50 + seed, seed), **changes)
             for seed in range(number)
         ]
     return [one.document for one in found]
@@ -130,6 +139,46 @@ async def test_a_service_imports_sends_and_deletes_meanwhile(tmp_path: Path, env
     assert files(tmp_path / "new") == {**kept, **{one["id"]: data for one in new}}
     assert files(tmp_path / "old") == {}
     assert await documents_in(tmp_path, environ, "old") == []
+
+
+@pytest.mark.gen_test(timeout=100)
+async def test_an_organization_moves_while_imports_of_all_run(tmp_path: Path, environ: dict[str, str]) -> None:
+    """A rule sends its new images to the new storage; every image keeps the key of its own time."""
+    environ |= {
+        "LADING_STORAGE__BACKEND": "old",
+        "LADING_STORAGE__KEYS": "{organization}/{album}/{id}",
+        "LADING_STORAGE_ROUTE__RULES": f"organization:{ORGANIZATION}=new",
+    }
+    moving = await fill(tmp_path, environ, 60)
+    staying = await fill(tmp_path, environ, 5, organization_id=OTHER_ORGANIZATION, issuer_id=OTHER_ISSUER)
+    data = images.jpeg(64, 48)
+    command = (*COPY, "--organization", ORGANIZATION, "--verify", "--delete-source")
+    overrides = {name: value for name, value in environ.items() if "SQLITE" not in name}
+    async with Origin({"/a": answer(data)}) as origin, running_service(tmp_path, None, **overrides) as service:
+        clients = {
+            ORGANIZATION: Client(service.url, token(abilities=ALL)),
+            OTHER_ORGANIZATION: Client(service.url, token(issuer=OTHER_ISSUER, abilities=ALL)),
+        }
+        copying = asyncio.create_task(asyncio.to_thread(lading, *command, cwd=tmp_path, environ=environ))
+        new: dict[str, list[str]] = {name: [] for name in clients}
+        while not copying.done() or len(new[ORGANIZATION]) < 3:
+            for name, client in clients.items():
+                new[name].append((await imported(client, origin.url("/a")))["id"])
+        done = await copying
+        assert (done.status, done.stderr) == (0, "")
+        assert done.stdout.startswith("moved to new: 60 (60 copied, 0 already there); ")
+        for documents, client in ((moving, clients[ORGANIZATION]), (staying, clients[OTHER_ORGANIZATION])):
+            for document in documents:
+                assert (await client.fetch(f"/api/v1/images/{document.image_id}/content")).code == 200
+    there, here = [await documents_in(tmp_path, environ, name) for name in ("new", "old")]
+    assert {one.id for one in there} == {one.id for one in moving} | set(new[ORGANIZATION])
+    assert {one.id for one in here} == {one.id for one in staying} | set(new[OTHER_ORGANIZATION])
+    assert files(tmp_path / "new").keys() == {one.id for one in there}
+    assert files(tmp_path / "old").keys() == {one.id for one in here}
+    for one in (*there, *here):
+        earlier = one.id in {document.id for document in (*moving, *staying)}
+        folder = one.id[:2] if earlier else f"{one.organization_id}/imported_5falbum"
+        assert one.storage_key == f"{folder}/{one.id}"
 
 
 # --- what it says -----------------------------------------------------------------------------------------------------

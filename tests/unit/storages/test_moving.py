@@ -23,11 +23,11 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lading.service.storages.sweep, "BATCH", 3)
 
 
-def mover(shop: Warehouse, **options: bool) -> Mover:
+def mover(shop: Warehouse, **options: Any) -> Mover:
     return Mover(shop.store, shop.guards["a"], shop.guards["b"], shop.clock, random.Random(7), **options)
 
 
-async def moved(shop: Warehouse, concurrency: int = 4, **options: bool) -> list[Outcome | Failed]:
+async def moved(shop: Warehouse, concurrency: int = 4, **options: Any) -> list[Outcome | Failed]:
     outcomes: list[Outcome | Failed] = []
     assert await mover(shop, **options).run(concurrency, lambda _document, outcome: outcomes.append(outcome))
     return outcomes
@@ -46,6 +46,21 @@ async def test_every_image_of_the_source_moves_and_no_other(concurrency: int) ->
         assert before.items() <= shop.b.objects.items()
         assert len(shop.b.objects) == 12
         assert await moved(shop) == []
+
+
+@pytest.mark.gen_test
+async def test_one_organization_moves_alone() -> None:
+    async with warehouse() as shop:
+        others = await shop.add(5)
+        documents = await shop.add(5, organization_id="acme")
+        await shop.add(1, "b", organization_id="acme")
+        options: dict[str, Any] = {"delete_source": True, "verify": True, "organization_id": "acme"}
+        assert await moved(shop, **options) == [Outcome.COPIED] * 5
+        assert {await shop.storage_of(document) for document in documents} == {"b"}
+        assert {await shop.storage_of(document) for document in others} == {"a"}
+        assert set(shop.a.objects) == {document.storage_key for document in others}
+        assert await moved(shop, **options) == []
+        assert await moved(shop, organization_id="nobody") == []
 
 
 @pytest.mark.gen_test

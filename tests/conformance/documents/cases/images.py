@@ -152,6 +152,23 @@ class ImageCases(DocumentStoreCases):
                 assert await store.count_images_in(name) == 0
 
     @pytest.mark.gen_test
+    async def test_the_images_of_an_organization_are_found_among_others(self) -> None:
+        clock = SettableClock()
+        theirs = [replace(done_import(clock), organization_id="acme") for _ in range(3)]
+        others = [done_import(clock) for _ in range(5)]
+        async with self.opened(clock) as store:
+            elsewhere = replace(done_import(clock, storage="other"), organization_id="acme")
+            await add_all(store, [*theirs, *others, elsewhere])
+            first, *rest = in_order(*theirs)
+            assert await store.images_in("local", Held.MAIN, "", 1, "acme") == [first]
+            assert await store.images_in("local", Held.MAIN, first.id, 100, "acme") == rest
+            assert await store.images_in("local", Held.PENDING, "", 100, "acme") == []
+            assert await store.count_images_in("local", "acme") == 3
+            for nobody in ("", "ACME", "$ne"):
+                assert await store.images_in("local", Held.MAIN, "", 100, nobody) == []
+                assert await store.count_images_in("local", nobody) == 0
+
+    @pytest.mark.gen_test
     async def test_a_moved_image_is_in_its_new_storage_alone(self) -> None:
         clock = SettableClock()
         first, second = in_order(done_import(clock), done_import(clock))
