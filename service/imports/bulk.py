@@ -1,6 +1,7 @@
 """What operators do to many imports at once: cancel or retry them, each by the operation that clients have too."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,18 +9,22 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from ...plugins.net.urls import host_of
+from ...plugins.errors import SourceRefused, UrlInvalid
+from ...plugins.net.urls import canonical_host, parse_http_url
 from ..documents import DocumentStore
 from ..documents.queue import Entry, Selection
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
 from ..models import Status
-from ..models.clock import SystemClock
+from ..models.clock import SystemClock, moment_before
 from .actions import Lives
 
 MOST: Final = 10_000
 """Imports that one call chooses, at most."""
 CONCURRENCY: Final = 8
+MAX_CODE: Final = 100
+"""The longest error code, in characters."""
+_IPV6: Final = re.compile(r"\[([0-9a-fA-F:.]+)\]|([0-9a-fA-F.]*:[0-9a-fA-F:.]*)")
 _OF_ISSUER: Final = "backlog_full"
 """A refusal that the next import of the same issuer would meet too."""
 _OF_ALL: Final = "documents_unavailable"
@@ -70,7 +75,7 @@ class Narrowing:
     @classmethod
     def of(cls, issuer_id: str | None, host: str | None, code: str | None, within: timedelta | None) -> "Narrowing":
         """With an age that begins now."""
-        return cls(issuer_id, host, code, None if within is None else SystemClock().now() - within)
+        return cls(issuer_id, host, code, None if within is None else moment_before(SystemClock().now(), within))
 
     @property
     def object(self) -> dict[str, str | None]:
@@ -84,15 +89,32 @@ class Narrowing:
 
 
 def parse_host(text: str) -> str:
-    """A host as documents have it: lower case, and without characters that a name server does not know.
+    """A host as documents have it, which is how an accepted URL names it; see ``HttpUrl.host``.
+
+    Args:
+        text: a name, or an address; brackets around an IPv6 address are optional.
 
     Raises:
         ValueError: the text is no host.
     """
-    host = host_of(f"http://{text}/")
-    if not host or not text.isprintable() or set(text) & set("/?#@\\ ") or (":" in text and not text.startswith("[")):
-        raise ValueError(f"{text!r} is not a host such as images.example.org, without a scheme, a port and a path")
-    return host
+    try:
+        if not text.isprintable():
+            raise UrlInvalid(reason="its host is not valid")
+        address = _IPV6.fullmatch(text)
+        return canonical_host(text) if address is None else parse_http_url(f"http://[{address[1] or address[2]}]/").host
+    except SourceRefused:
+        raise ValueError("this is not a host such as images.example.org, without a scheme, a port and a path") from None
+
+
+def parse_code(text: str) -> str:
+    """An error code; plugins have codes of their own.
+
+    Raises:
+        ValueError: the text is empty, too long, or not printable.
+    """
+    if not 1 <= len(text) <= MAX_CODE or not text.isprintable():
+        raise ValueError(f"this is not an error code: 1 to {MAX_CODE} printable characters")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

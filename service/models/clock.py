@@ -89,3 +89,8 @@ def parse_duration(text: str) -> timedelta:
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{text!r} is not a duration such as 90s, 15m, 4h or 30d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def moment_before(now: datetime, span: timedelta) -> datetime:
+    """The moment that lies a span before ``now``, but not before the year 1970: nothing is older."""
+    return now - min(span, now - EPOCH)

@@ -70,6 +70,10 @@ class AdminHandler(RequestHandler):
         self.set_header("X-Frame-Options", "DENY")
         self.clear_header("Server")
 
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:  # noqa: ARG002
+        """Decode a segment of the path. A segment that is not UTF-8 matches nothing, instead of being an error."""
+        return value.decode("utf-8", "replace")
+
     def compute_etag(self) -> None:
         """Send no ``Etag``."""
 

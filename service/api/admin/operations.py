@@ -29,10 +29,10 @@ from ...imports.bulk import Act, Bulk, Narrowing
 from ...imports.fleet import fleet
 from ...imports.overview import failures, overview
 from ...models import Status
-from ...models.clock import Clock, truncate_to_milliseconds
+from ...models.clock import Clock, moment_before, truncate_to_milliseconds
 from ...observe.audit.actions import Action
 from ...observe.audit.recording import Event, asking_operator, recorded
-from ...work.orders.crew import Crew, Member, UnknownWorker
+from ...work.orders.crew import Crew, Member, UnknownWorker, is_worker_id
 from ...work.orders.pauses import MOST, Pause, Pauses
 from ..params import ParamLimits, Params, parse_json, parse_query
 from ..params.body import media_type_of
@@ -137,7 +137,7 @@ class QueueHandler(OperationHandler):
         wish = self.wish(SINCE, LIMIT)
         store, clock = self.resource.bulk.store, self.resource.clock
         with told_as_outage():
-            found = await overview(store, clock, clock.now() - wish.get(SINCE, DAY))
+            found = await overview(store, clock, moment_before(clock.now(), wish.get(SINCE, DAY)))
         body = found.as_json()
         groups, limit = body.pop("groups"), wish.get(LIMIT, GROUPS)
         self.answer(HTTPStatus.OK, {**body, "groups": groups[:limit], "more_groups": max(0, len(groups) - limit)})
@@ -273,6 +273,8 @@ class _OnWorker(OperationHandler):
     async def give(self, action: Action, worker_id: str, order: Callable[[Crew], Awaitable[Member]]) -> None:
         """Finish with the state of the worker."""
         self.wish()
+        if not is_worker_id(worker_id):  # it would be a line of any length in the audit log
+            raise ApiError("worker_unknown")
         crew = Crew(self.resource.bulk.store)
         with self.recorded(action, worker_id=worker_id), told_as_outage():
             try:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ...errors.catalogue import ApiError
 from ...errors.queries import refuse_unknown
-from ...imports.bulk import parse_host
+from ...imports.bulk import parse_code, parse_host
 from ...models.clock import parse_duration
 from ...models.issuers import is_issuer_id
 from ..params import Params
@@ -20,7 +20,7 @@ NARROWING: Final = (ISSUER, HOST, CODE, SINCE)
 """Those that say which imports are meant."""
 MOST: Final = 1000
 """The largest ``limit``."""
-LONGEST_CODE: Final = 100
+_MOST_DIGITS: Final = 100
 
 
 def read(params: Params, known: Collection[str]) -> Mapping[str, Any]:
@@ -59,15 +59,9 @@ def _issuer(text: str) -> str:
     return text
 
 
-def _code(text: str) -> str:
-    if not 1 <= len(text) <= LONGEST_CODE or not text.isprintable():
-        raise ValueError
-    return text
-
-
 def _limit(value: Any) -> int:
     """A number from JSON, or its digits from a query string."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < LONGEST_CODE:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
         value = int(value)
     if type(value) is not int or not 1 <= value <= MOST:
         raise ValueError
@@ -83,7 +77,7 @@ def _flag(value: Any) -> bool:
 _RULES: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     ISSUER: ("is not the id of an issuer", _text(_issuer)),
     HOST: ("is not a host such as images.example.org, without a scheme, a port and a path", _text(parse_host)),
-    CODE: ("is not an error code", _text(_code)),
+    CODE: ("is not an error code", _text(parse_code)),
     SINCE: ("is not a duration such as 90s, 15m, 4h or 30d", _text(parse_duration)),
     LIMIT: (f"is not a whole number from 1 to {MOST}", _limit),
     DRY_RUN: ("is neither true nor false", _flag),

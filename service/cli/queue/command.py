@@ -12,7 +12,7 @@ import click
 
 from ...imports.bulk import Bulk
 from ...imports.overview import Overview, overview
-from ...models.clock import SystemClock
+from ...models.clock import SystemClock, moment_before
 from ..common import InOrder, config_option, table
 from .acting import cancel_command, retry_command
 from .failures import failures_command
@@ -44,7 +44,7 @@ def queue_group(context: click.Context, config: Path | None, as_json: bool, watc
     async def look(bulk: Bulk) -> None:
         while True:
             clock = SystemClock()
-            found = await overview(bulk.store, clock, clock.now() - within)
+            found = await overview(bulk.store, clock, moment_before(clock.now(), within))
             if watch and not as_json and sys.stdout.isatty():
                 click.clear()
             show(found)

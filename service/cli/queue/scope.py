@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ...errors.hints import HINTS
-from ...imports.bulk import Bulk, parse_host
+from ...imports.bulk import Bulk, parse_code, parse_host
 from ...models.clock import SystemClock, parse_duration
 from ...observe.audit.actions import Action
 from ...observe.audit.recording import Event
@@ -61,7 +61,11 @@ host_option = click.option(
     "--host", metavar="HOST", callback=checked(parse_host), help="Only imports whose url names this host."
 )
 code_option = click.option(
-    "--code", metavar="CODE", shell_complete=_codes, help="Only imports whose last attempt failed with this error code."
+    "--code",
+    metavar="CODE",
+    callback=checked(parse_code),
+    shell_complete=_codes,
+    help="Only imports whose last attempt failed with this error code.",
 )
 
 

@@ -15,7 +15,7 @@ from ...imports.bulk import Bulk
 from ...imports.fleet import Fleet, fleet
 from ...models.clock import SystemClock, parse_duration, truncate_to_milliseconds
 from ...observe.audit.actions import Action
-from ...work.orders.crew import Crew, Member, State, UnknownWorker
+from ...work.orders.crew import Crew, Member, State, UnknownWorker, is_worker_id
 from ..common import InOrder, checked, config_option, print_table
 from .scope import age, audited_queue, moment, name, on_queue
 
@@ -24,6 +24,17 @@ Result = TypeVar("Result")
 ROWS: Final = 20
 """Held imports in the table, at most."""
 ASK_SECONDS: Final = 0.5
+
+
+def parse_worker_id(text: str) -> str:
+    """The id of a worker.
+
+    Raises:
+        ValueError: no worker can have it.
+    """
+    if not is_worker_id(text):
+        raise ValueError("this is not the id of a worker; see 'lading workers'")
+    return text
 
 
 @click.group("workers", cls=InOrder, invoke_without_command=True)
@@ -91,7 +102,7 @@ def _show_imports(found: Fleet) -> None:
     callback=checked(parse_duration),
     help="Wait until the worker holds no import, so long at most: 90s, 15m, 4h. Exit status 1 if it still does then.",
 )
-@click.argument("worker_id", metavar="ID")
+@click.argument("worker_id", metavar="ID", callback=checked(parse_worker_id))
 def drain_command(config: Path | None, worker_id: str, patience: timedelta | None) -> None:
     """Let a worker begin no more imports.
 
@@ -118,7 +129,7 @@ def drain_command(config: Path | None, worker_id: str, patience: timedelta | Non
 
 @workers_group.command("resume")
 @config_option
-@click.argument("worker_id", metavar="ID")
+@click.argument("worker_id", metavar="ID", callback=checked(parse_worker_id))
 def resume_command(config: Path | None, worker_id: str) -> None:
     """Let a drained worker begin imports again."""
 

@@ -22,7 +22,7 @@ from ....plugins.capabilities import ListedObject
 from ....plugins.errors import ObjectNotFound, PluginError
 from ...documents import DocumentStore
 from ...models import Held, Image, Import
-from ...models.clock import Clock
+from ...models.clock import Clock, moment_before
 from ..copies import are_one_place, sha256_of
 from ..routes import Storages
 from ..sharing import owner_of
@@ -133,7 +133,7 @@ class Auditor:
         self._totals.objects += len(batch)
 
     async def _look_for_unfinished(self) -> None:
-        before = self._clock.now() - self._grace
+        before = moment_before(self._clock.now(), self._grace)
         try:
             async with aclosing(unfinished_saves(self._storage, before, delete=self._delete)) as findings:
                 async for finding in findings:

@@ -5,6 +5,7 @@ that it obeys, and removes it when it stops.
 """
 
 import os
+import re
 import socket
 import uuid
 from collections.abc import Sequence
@@ -22,6 +23,11 @@ KIND: Final = "worker"
 OWNER: Final = "queue"
 MOST: Final = 1000
 """Workers that are listed, at most."""
+
+
+def is_worker_id(text: str) -> bool:
+    """Whether a text may be the id of a worker."""
+    return re.fullmatch(r"[0-9A-Za-z-]{1,64}", text) is not None
 
 
 class UnknownWorker(Exception):

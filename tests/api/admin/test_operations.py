@@ -87,6 +87,7 @@ async def test_tools_see_the_queue_and_the_workers_and_act_on_them(tmp_path: Pat
             "failed": 3,
         }
         assert (len(queue["groups"]), queue["more_groups"], queue["paused"]) == (3, 0, [])
+        assert (await tool.get("queue?since=999999d"))["failed_since"].startswith("1970-01-01T00:00:00")
         shorter = await tool.get("queue?limit=1&since=1h")
         assert (shorter["groups"], shorter["more_groups"]) == (queue["groups"][:1], 2)
 
@@ -97,7 +98,9 @@ async def test_tools_see_the_queue_and_the_workers_and_act_on_them(tmp_path: Pat
         ]
         assert (failed["is_whole"], failed["more_failures"]) == (True, 0)
         assert failed["failures"][0]["hint"]
-        narrow = await tool.get("queue/failures?code=image_corrupt&host=B.example&issuer_id=issuer&since=1d&limit=5")
+        narrow = await tool.get(
+            "queue/failures?code=image_corrupt&host=B.example&issuer_id=issuer&since=999999d&limit=5"
+        )
         assert narrow["failures"] == failed["failures"][1:]
         assert (await tool.get("queue/failures?limit=1"))["more_failures"] == 1
 
@@ -154,7 +157,8 @@ async def test_what_tools_do_is_in_the_audit_log_and_what_they_only_ask_is_not(t
             await tool.post("queue/pause", host="B.example")
             await tool.post("queue/resume", host="b.example")
             for order in ("drain", "resume"):
-                assert (await ask(f"{tool.url}/admin/workers/nobody/{order}", "POST", b"", JSON)).code == 404
+                for nobody in ("nobody", "x" * 10_000):
+                    assert (await ask(f"{tool.url}/admin/workers/{nobody}/{order}", "POST", b"", JSON)).code == 404
     events = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
     assert {json.dumps(one["actor"]) for one in events} == {'{"kind": "operator", "address": "127.0.0.1"}'}
     assert [(one["event"], one["object"], one["outcome"], one.get("imports")) for one in events] == [
@@ -193,7 +197,23 @@ REFUSALS = [
     ("POST", "queue/retry", b'{"limit": true}', JSON, 422, "parameter_invalid", "limit"),
     ("POST", "queue/retry", b'{"limit": 1.0}', JSON, 422, "parameter_invalid", "limit"),
     ("POST", "queue/retry", b'{"dry_run": 1}', JSON, 422, "parameter_invalid", "dry_run"),
-    ("POST", "queue/cancel", b'{"code": ""}', JSON, 422, "parameter_invalid", "code"),
+    *(
+        ("POST", f"queue/{path}", json.dumps({name: text}).encode(), JSON, 422, "parameter_invalid", name)
+        for path, name, text in (
+            ("pause", "host", "x" * 60_000),
+            ("pause", "host", "a..b"),
+            ("resume", "host", "x" * 254),
+            ("retry", "host", "*.example"),
+            ("pause", "issuer_id", "x" * 256),
+            ("pause", "issuer_id", "a\nb"),
+            ("retry", "code", "x" * 101),
+            ("cancel", "code", ""),
+            ("cancel", "since", "1" * 60_000 + "d"),
+        )
+    ),
+    ("POST", f"workers/{'x' * 65}/drain", b"", JSON, 404, "worker_unknown", None),
+    ("POST", "workers/%0A/resume", b"", JSON, 404, "worker_unknown", None),
+    ("POST", "workers/%ff/drain", b"", JSON, 404, "worker_unknown", None),
     ("POST", "queue/cancel", b'{"issuer_id": 1}', JSON, 422, "parameter_invalid", "issuer_id"),
     ("POST", "queue/cancel", b'{"album_id": "a"}', JSON, 422, "parameter_invalid", "album_id"),
     ("POST", "queue/pause", b'{"host": "a", "issuer_id": "b"}', JSON, 422, "parameter_invalid", "host"),

@@ -103,6 +103,7 @@ def test_the_queue_is_shown_by_state_issuer_host_and_code(folder: Folder) -> Non
     assert "waiting issuer - - 1 5m" in shown
     assert "failed issuer origin.example fetch_timeout 1 2h" in shown
     assert "failed 2 2d" in lines(folder.run("--since", "3d"))
+    assert "failed 2 2d" in lines(folder.run("--since", "999999d")), "nothing is older than 1970"
 
 
 def test_programs_read_the_queue_as_json(folder: Folder) -> None:
@@ -158,7 +159,8 @@ def test_failures_are_grouped_with_an_example_and_a_hint(folder: Folder) -> None
     printed = folder.run("failures", "--code", "fetch_timeout", "--json").stdout
     (found,) = map(json.loads, printed.splitlines())
     assert (found["count"], found["issuers"], found["example"]) == (3, 2, last.id)
-    assert len(lines(folder.run("failures", "--since", "90m"))) > 3
+    for since in ("90m", "999999d"):
+        assert len(lines(folder.run("failures", "--since", since))) > 3
     assert lines(folder.run("failures", "--issuer", "nobody"))[0].startswith("no import has failed since ")
 
 
@@ -261,6 +263,11 @@ def test_a_pause_is_kept_shown_and_lifted(folder: Folder) -> None:
 def test_what_is_no_host_is_refused(folder: Folder, host: str) -> None:
     refused = folder.run("pause", "--host", host)
     assert (refused.exit_code, "is not a host such as" in refused.stderr) == (2, True)
+
+
+def test_what_is_no_code_is_refused(folder: Folder) -> None:
+    refused = folder.run("failures", "--code", "x" * 101)
+    assert (refused.exit_code, "is not an error code" in refused.stderr) == (2, True)
 
 
 def test_there_are_only_so_many_pauses(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,8 @@ def test_without_a_worker_there_is_nothing_to_see_or_to_drain(folder: Folder) ->
     for arguments in (("drain", "nobody"), ("drain", "nobody", "--wait", "1s"), ("resume", "nobody")):
         refused = run(folder, *arguments)
         assert (refused.exit_code, refused.output) == (1, UNKNOWN)
+        refused = run(folder, arguments[0], "x" * 65)
+        assert (refused.exit_code, "is not the id of a worker" in refused.output) == (2, True)
     folder.add({"status": Status.RUNNING, "worker_id": "dead.1"})
     assert lines(run(folder)) == ["no worker is alive", "", "running imports of no worker above: 1"]
 

@@ -7,7 +7,7 @@ import pytest
 from lading.service.documents.memory.store import MemoryDocumentStore
 from lading.service.documents.queue import entry_of
 from lading.service.errors.catalogue import ApiError
-from lading.service.imports.bulk import CONCURRENCY, Act, Bulk, Tally
+from lading.service.imports.bulk import CONCURRENCY, MAX_CODE, Act, Bulk, Tally, parse_code, parse_host
 from lading.service.models import Failure, Import, Status
 from tests.support.clock import SettableClock
 from tests.support.plugins.scripted import make_import
@@ -65,3 +65,67 @@ async def test_a_database_that_is_away_stops_all() -> None:
 async def test_a_refusal_of_a_single_import_stops_nothing() -> None:
     tally, asked = await retried({"hog": "secrets_dropped"})
     assert (tally.done, tally.refused["secrets_dropped"], len(asked)) == (EACH, EACH, 2 * EACH)
+
+
+LABEL = "a" * 63
+LONGEST_HOST = ".".join([LABEL, LABEL, LABEL, "b" * 61])
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("IMAGES.example.org", "images.example.org"),
+        ("b\u00fccher.example", "xn--bcher-kva.example"),
+        ("a.example.", "a.example"),
+        ("my_bucket", "my_bucket"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("[2001:db8:0::1]", "2001:db8::1"),
+        (LONGEST_HOST, LONGEST_HOST),
+    ],
+)
+def test_a_host_is_read_as_documents_have_it(text: str, host: str) -> None:
+    assert (parse_host(text), parse_host(host)) == (host, host)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "a..b",
+        "a b",
+        "a\nb",
+        "a\u00adb",
+        "a\ud800",
+        "a@b",
+        "a/b",
+        "a%2fb",
+        "a*b",
+        "a.example:80",
+        "[::1",
+        "::1]",
+        "[::1]:80",
+        "fe80::1%eth0",
+        "1.2.3.999",
+        LABEL + "a",
+        LONGEST_HOST + "b",
+        "x" * 65_000,
+        ":" * 65_000,
+    ],
+)
+def test_other_texts_are_no_hosts_whatever_their_length(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^this is not a host such as") as caught:
+        parse_host(text)
+    assert len(str(caught.value)) < 100, "nobody wants to read such a text again"
+
+
+@pytest.mark.parametrize("text", ["fetch_timeout", "my.plugin:oops", "x" * MAX_CODE])
+def test_a_code_is_what_plugins_name_it(text: str) -> None:
+    assert parse_code(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "a\nb", "\x1b[2J", "\ud800", "x" * (MAX_CODE + 1)])
+def test_a_code_is_short_and_printable(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^this is not an error code"):
+        parse_code(text)

@@ -34,7 +34,9 @@ class Leaving(ScriptedStorage, SupportsUnfinishedSaves):
         self.saves.remove(save)
 
 
-def auditor(shop: Warehouse, found: list[Finding], *, delete: bool = False) -> tuple[Auditor, Leaving]:
+def auditor(
+    shop: Warehouse, found: list[Finding], *, delete: bool = False, grace: timedelta = HOUR
+) -> tuple[Auditor, Leaving]:
     storage = Leaving()
     now = shop.clock.now()
     storage.saves = [
@@ -44,7 +46,7 @@ def auditor(shop: Warehouse, found: list[Finding], *, delete: bool = False) -> t
         UnfinishedSave("../no/key", now - 3 * HOUR, "4"),
     ]
     storages = Storages({"a": GuardedStorage(storage, name="a", deadline=30.0)}, "a", None)
-    return Auditor(shop.store, storages, "a", shop.clock, found.append, delete=delete, grace=HOUR), storage
+    return Auditor(shop.store, storages, "a", shop.clock, found.append, delete=delete, grace=grace), storage
 
 
 @pytest.mark.gen_test
@@ -60,6 +62,15 @@ async def test_old_ones_are_told_and_ended_when_asked(*, delete: bool) -> None:
     assert totals.remaining == (0 if delete else 2)
     assert {save.token for save in storage.saves} == ({"3", "4"} if delete else {"1", "2", "3", "4"})
     assert not audit.unlisted
+
+
+@pytest.mark.gen_test
+async def test_a_grace_may_be_longer_than_the_calendar() -> None:
+    async with warehouse() as shop:
+        found: list[Finding] = []
+        audit, storage = auditor(shop, found, delete=True, grace=timedelta(days=999_999))
+        await audit.run()
+    assert (found, len(storage.saves)) == ([], 4)
 
 
 @pytest.mark.gen_test
