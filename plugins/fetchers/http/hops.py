@@ -33,6 +33,7 @@ class Hops:
         self._targets = targets
         self._resolver = resolver
         self._client = client
+        self._own = options.operator_headers()
 
     async def follow(
         self, url: HttpUrl, source: Source, *, explain: bool
@@ -51,7 +52,7 @@ class Hops:
         Raises:
             FetchError: a hop fails or is refused, or there are too many hops.
         """
-        headers = source.headers
+        headers = self._own.with_credentials(url, source)
         condition = {} if source.if_none_match is None else {"If-None-Match": source.if_none_match}
         origin: HttpUrl | None = None
         for hop in range(1, self._options.max_redirects + 2):
@@ -67,7 +68,7 @@ class Hops:
                 redirected(url.loggable)
                 if url.origin != origin.origin:
                     headers = harmless(headers)  # for good: a redirect back does not bring the secrets back
-            response = await self._client.get(url, request_headers(headers, self._options.user_agent) | condition)
+            response = await self._client.get(url, request_headers(headers, self._own.agent_for(url)) | condition)
             is_last = response.status not in REDIRECTS
             is_handed_over = False
             try:

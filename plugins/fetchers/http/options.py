@@ -3,11 +3,14 @@
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
+from ...host.validation import SILENT
 from ...net.addresses import Verdict
 from ...net.hosts import HostPattern, parse_host_pattern
 from ...options import CommaSeparated, PluginOptions
+from .credentials import OperatorHeaders, parse_credentials, parse_user_agents
 
 _LAST_PORT = 65535
 
@@ -39,6 +42,19 @@ def _parse_port_range(value: Any) -> Any:
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], CommaSeparated]
 Hosts = Annotated[tuple[Annotated[HostPattern, BeforeValidator(parse_host_pattern)], ...], CommaSeparated]
 Ports = Annotated[tuple[Annotated[PortRange, BeforeValidator(_parse_port_range)], ...], CommaSeparated]
+
+
+def _judged_credentials(value: SecretStr) -> SecretStr:
+    try:
+        parse_credentials(value.get_secret_value())
+    except ValueError as error:
+        raise PydanticCustomError(SILENT, "{problem}", {"problem": str(error)}) from None
+    return value
+
+
+def _judged_user_agents(value: str) -> str:
+    parse_user_agents(value)
+    return value
 
 
 class HttpOptions(PluginOptions):
@@ -129,6 +145,24 @@ class HttpOptions(PluginOptions):
         pattern=r"^[!-~](?:[ -~]{0,254}[!-~])?$",
         description="User-Agent header of a fetch whose client sets no other.",
     )
+    user_agents: Annotated[str, AfterValidator(_judged_user_agents)] = Field(
+        default="",
+        description=(
+            "Hosts with their own User-Agent instead of user_agent, one a line, such as .example.org MyBot/1.0"
+            " (+https://my.example/bot). Hosts are as in allow_hosts. The first that fits counts."
+        ),
+    )
+    credentials: Annotated[SecretStr, AfterValidator(_judged_credentials)] = Field(
+        default=SecretStr(""),
+        description=(
+            "Headers that hosts demand, one a line: a host, maybe organization:ID, and a header. Such as"
+            " images.example.org X-Api-Key: my-key, or .example.org:8443 organization:acme basic user:password."
+            " The first that fits counts. Without organization:ID, the imports of all organisations send the"
+            " header. It goes over https alone, unless the host begins with http://, and no redirect carries it"
+            " to another origin. A client's own header of the same name wins. Use $file:PATH or $env:NAME to keep"
+            " the lines out of this file."
+        ),
+    )
     connections: int = Field(
         default=100,
         ge=1,
@@ -140,6 +174,11 @@ class HttpOptions(PluginOptions):
     keep_alive: float = Field(
         default=15, gt=0, le=300, description="Seconds that an idle connection stays open for the next fetch."
     )
+
+    def operator_headers(self) -> OperatorHeaders:
+        """``credentials``, ``user_agents`` and ``user_agent``, parsed."""
+        credentials = parse_credentials(self.credentials.get_secret_value())
+        return OperatorHeaders(credentials, parse_user_agents(self.user_agents), self.user_agent)
 
     def port_verdict(self, port: int) -> Verdict:
         """Whether ``ports`` names this port."""

@@ -49,7 +49,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """
     size = 0
     for count, (name, value) in enumerate(headers.items(), start=1):
-        if not _is_allowed(name, value):
+        if not is_allowed(name, value):
             raise _refusal(name, "clients may not set it, or it is malformed")
         size += len(name) + len(value) + len(": \r\n")
         if count > MAX_HEADERS:
@@ -65,7 +65,8 @@ def request_headers(headers: Mapping[str, str], user_agent: str) -> dict[str, st
     return {**{name: value for name, value in own.items() if name.lower() not in given}, **headers}
 
 
-def _is_allowed(name: object, value: object) -> bool:
+def is_allowed(name: object, value: object) -> bool:
+    """Whether a fetch may have this header."""
     # A client's parameters may nest, so that a value is not always the text that its type promises.
     if not isinstance(name, str) or not isinstance(value, str):
         return False
