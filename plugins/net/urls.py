@@ -6,6 +6,7 @@ what is judged is what is connected to. The parser is Ada's, through ``ada_url``
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import quote, urlsplit
 
@@ -15,6 +16,9 @@ from ..errors import SourceRefused, UrlInvalid, UrlSchemeMissing, UrlSchemeNotAl
 from ..host.schemes import looks_like_host_and_port, scheme_of, trimmed
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+PARSED_URLS = 256
+"""URLs that are kept as they were read: the URL of an import is read when it is accepted, and soon again to be fetched.
+They may hold secrets, so there are few, and nobody is told."""
 
 _MAX_BYTES = 8192
 _LONGEST = 65536
@@ -24,6 +28,7 @@ _MAX_HOST = 253
 # Letters, digits and hyphens (RFC 1123 section 2.1), and the underscore, which names of storage buckets have. Hyphens
 # may stand anywhere: names such as -a-.example are registered, and lead somewhere.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+_PORT = re.compile(r":([0-9]+)\Z")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?:[a-z]+:)?[/\\]*([^/\\?#]*)", re.IGNORECASE)
 _NO_HOST_CHARACTER = re.compile(r"[\x00-\x20/\\?#@:]")
@@ -180,22 +185,31 @@ def authority_of(url: str) -> str:
 
 def _read(text: str, base: str | None, max_bytes: int) -> HttpUrl:
     _check_length(text, max_bytes)
+    result = _parsed(text, base)
+    _check_length(str(result), max_bytes)
+    return result
+
+
+@lru_cache(PARSED_URLS)
+def _parsed(text: str, base: str | None) -> HttpUrl:
     try:
-        found = URL(text, base)
+        href = URL(text, base).href
     except UnicodeEncodeError:
         raise UrlInvalid(reason="it is not valid Unicode") from None
     except ValueError:
         raise UrlInvalid(reason=_fault_of(text)) from None
-    if found.username or found.password:
+    # In what the parser writes, no character can be taken for another: the slash after the authority is the first one,
+    # and an @ before it ends a user name or a password. Each part asked of the parser costs as much as all of this.
+    scheme, _, rest = href.partition("#")[0].partition("://")
+    authority, slash, path_query = rest.partition("/")
+    if "@" in authority:
         raise UrlInvalid(reason="it holds a user name or password")
-    scheme = found.protocol[:-1]
-    port = int(found.port or DEFAULT_PORTS[scheme])
+    found = _PORT.search(authority)
+    port = int(found[1]) if found else DEFAULT_PORTS[scheme]
     if port == 0:
         raise UrlInvalid(reason="its port is not valid")
-    rest = found.href.partition("#")[0].removeprefix(f"{scheme}://{found.host}")
-    result = HttpUrl(scheme, _checked_host(found.hostname), port, quote(rest, safe=_SAFE))
-    _check_length(str(result), max_bytes)
-    return result
+    host = authority if found is None else authority[: found.start()]
+    return HttpUrl(scheme, _checked_host(host), port, quote(slash + path_query, safe=_SAFE))
 
 
 def _check_length(text: str, max_bytes: int) -> None:

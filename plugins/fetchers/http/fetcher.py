@@ -11,7 +11,6 @@ For the operator:
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from functools import lru_cache, partial
 from typing import Final
 
 from ...capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
@@ -36,10 +35,6 @@ from .requests import check_headers, request_headers
 from .wire.body import Body
 from .wire.codings import Decoded
 
-PARSED_URLS: Final = 256
-"""URLs that are kept as they were read: one that is imported is read when it is accepted, and soon again to be fetched.
-They may hold secrets, so there are few, and they are told to nobody."""
-
 POST_PATIENCE: Final = 1.0
 """Seconds that a POST request waits for a place; the caller's deadline leaves it little more."""
 
@@ -60,7 +55,6 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     def __init__(self, options: HttpOptions, *, names: Names | None = None, lookup: Lookup | None = None) -> None:
         self._options = options
         self._targets = TargetPolicy(options)
-        self._parsed = lru_cache(PARSED_URLS)(partial(parse_http_url, max_bytes=options.url_max_bytes))
         self._names = names or (SystemNames(lookup) if lookup else _names(options))
         resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._names)
         self._client = HttpClient(options, self._targets.addresses, resolver)
@@ -145,7 +139,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         return url
 
     def _read(self, source: Source) -> HttpUrl:
-        url = self._parsed(source.url)
+        url = parse_http_url(source.url, max_bytes=self._options.url_max_bytes)
         check_headers(source.headers)
         return url
 

@@ -8,7 +8,9 @@ from hypothesis.provisional import domains
 from lading.plugins.errors import SourceRefused, UrlInvalid, UrlSchemeMissing, UrlSchemeNotAllowed
 from lading.plugins.net.addresses import AddressPolicy
 from lading.plugins.net.urls import (
+    PARSED_URLS,
     HttpUrl,
+    _parsed,
     authority_of,
     canonical_host,
     host_of,
@@ -38,6 +40,10 @@ from lading.plugins.net.urls import (
         ("http://BüCHER.example/", "http://xn--bcher-kva.example/"),
         ("http://xn--bcher-kva.example/", "http://xn--bcher-kva.example/"),
         ("http://my_bucket.example/", "http://my_bucket.example/"),
+        ("http://example.org/@a:80/b:81", "http://example.org/@a:80/b:81"),
+        ("http://example.org?@a:80/b#c://d@e:81/", "http://example.org/?@a:80/b"),
+        ("http://[2001:DB8::80]:81/a@b", "http://[2001:db8::80]:81/a@b"),
+        ("http://@example.org:81", "http://example.org:81/"),
         ("http://r3---sn-x.example/", "http://r3---sn-x.example/"),
         ("http://192.0.2.1:8080/", "http://192.0.2.1:8080/"),
         ("http://[2001:DB8:0:0::1]:8080/", "http://[2001:db8::1]:8080/"),
@@ -264,3 +270,10 @@ def test_parsing_is_idempotent_and_raises_only_refusals(sent: str) -> None:
     assert parse_http_url(str(url)) == url
     assert str(url).isascii()
     assert not set(str(url)) & {" ", "\\", "\r", "\n", "@"} - set(url.path_query)
+
+
+def test_few_urls_are_kept() -> None:
+    """They may hold secrets."""
+    for number in range(PARSED_URLS + 9):
+        parse_http_url(f"http://example.org/{number}")
+    assert _parsed.cache_info().currsize == PARSED_URLS == 256

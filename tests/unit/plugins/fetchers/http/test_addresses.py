@@ -1,8 +1,6 @@
 """A denied address never sees a connection, by whichever way it is named."""
 
-import gc
 import socket
-import weakref
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -212,21 +210,3 @@ async def test_what_was_let_pass_is_remembered_and_judged_in_full_where_it_diffe
                 fetcher.check(Source("http://10.0.0.1/a.jpg"))
             with pytest.raises(UrlInvalid):
                 fetcher.check(Source("http://good.test:99999/a.jpg"))
-
-
-@pytest.mark.gen_test
-async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lading.plugins.fetchers.http.fetcher.PARSED_URLS", 3)
-    monkeypatch.setattr("lading.plugins.net.targets.REMEMBERED", 3)
-
-    class Text(str):
-        """Can be referred to weakly."""
-
-    async with http_fetcher() as fetcher:
-        texts = [Text(f"http://host{number}.test/") for number in range(9)]
-        kept = [weakref.ref(text) for text in texts]
-        for text in texts:
-            fetcher.check(Source(text))
-        del text, texts
-        gc.collect()
-        assert [number for number, text in enumerate(kept) if text() is not None] == [6, 7, 8]
