@@ -19,6 +19,10 @@ from typing import Final, Self
 TICK_SECONDS: Final = 0.02
 REPORTED_TICKS: Final = 5
 """Number of checks without a turn of the loop, at least 100 ms, after which the plugin at work is reported."""
+LINGER_TICKS: Final = 10
+"""Number of checks without any call, 200 ms, after which the watch waits for a call. To wake its thread takes longer
+than a short call, so it is not done for each of them.
+"""
 QUIET_SECONDS: Final = 10.0
 """Seconds for which a reported plugin is not reported again."""
 MAX_FRAMES: Final = 5
@@ -133,13 +137,19 @@ class Watch:
 
     def _run(self) -> None:
         pause = threading.Event()
+        quiet = 0
         while True:
             self._busy.wait()
             if self._ended:
                 return
             if not self._under_way:
-                self._rest()
+                quiet += 1
+                if quiet > LINGER_TICKS:
+                    self._rest()
+                else:
+                    pause.wait(TICK_SECONDS)
                 continue
+            quiet = 0
             alive = threading.Event()
             try:
                 self._loop.call_soon_threadsafe(alive.set)
