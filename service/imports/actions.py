@@ -122,7 +122,7 @@ class Lives:
                 after = await self.outbox.with_event(document, after)
                 if await self.store.update(after):
                     self.outbox.written(document, after)
-                    self.changes.tell(after.id, after.organization_id)
+                    self.changes.tell(after, after)
                     return after
                 found = await self.store.get(document.id)
             if found is None or found.deleted_at is not None:

@@ -8,7 +8,7 @@ from typing import Final
 from ...plugins.host.turns import Turns
 from ..documents import DocumentStore, StoreUnavailable
 from ..models import Import
-from ..work.changes import Changes
+from ..work.changes import Changes, News
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 1.0
@@ -43,7 +43,8 @@ class Waiting:
     async def final(self, document: Import, seconds: float, ended: asyncio.Event, issuer_id: str) -> Import:
         """The import when it is final; or its present state after ``seconds``, or when ``ended`` is set.
 
-        While the database does not answer, this is the last known state.
+        The worker of this process tells how the import ended. The database is asked for the ends that other processes
+        write, and for an end before this call. While the database does not answer, this is the last known state.
         """
         give_back = None if document.status.is_final else self.places.take_now(issuer_id)
         if give_back is None:
@@ -56,28 +57,24 @@ class Waiting:
         finally:
             give_back()
 
-    async def _final(self, document: Import, news: asyncio.Event, ended: asyncio.Event) -> Import:
+    async def _final(self, document: Import, news: News, ended: asyncio.Event) -> Import:
         pause = FIRST_PAUSE
-        while True:
-            document = await self._now(document)
-            if document.status.is_final or ended.is_set():
-                return document
-            await _either(news, ended, pause)
-            news.clear()
-            pause = min(2 * pause, LONGEST_PAUSE)
+        ending = asyncio.create_task(ended.wait(), name="end of a wait")
+        ending.add_done_callback(lambda _: news.set())
+        try:
+            while not (document.status.is_final or ended.is_set()):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await news.wait()
+                written, news.written = news.written, None
+                news.clear()
+                document = written or await self._now(document)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            return document
+        finally:
+            ending.cancel()
 
     async def _now(self, document: Import) -> Import:
         with contextlib.suppress(StoreUnavailable):
             return await self.store.get(document.id) or document
         return document
-
-
-async def _either(first: asyncio.Event, second: asyncio.Event, timeout: float) -> None:
-    """Wait until one of the events is set, no longer than ``timeout`` seconds."""
-    tasks = [asyncio.create_task(event.wait()) for event in (first, second)]
-    try:
-        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

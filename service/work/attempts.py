@@ -145,7 +145,7 @@ class Attempts:
             sole = None if decided.sole is None else decided.sole.then(recorded)
             result = await self.write(lambda one: recorded(one, decided.transition(one)), decided.document, sole)
             self.unwritten.discard(document.id)
-            self.changes.tell(document.id, document.organization_id)
+            self.changes.tell(document, result)
             is_stored = None if result is None else result.image is not None
             if result is None and has_left:
                 await self.removal.settle_lost(document)

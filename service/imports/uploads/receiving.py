@@ -268,7 +268,7 @@ class Receiving:
             await self._removal.settle_lost(reception.document)
             raise await self._overtaken(reception.document.id)
         await self._removal.settle_quietly(after)
-        self._changes.tell(after.id, after.organization_id)
+        self._changes.tell(after, after)
         _log_result(after)
         return after
 
