@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
 
 import structlog
 
@@ -102,3 +103,10 @@ class Stops:
         """The import as the worker holds it, or None."""
         lease = self._lease_of.get(import_id)
         return None if lease is None else lease.held.get(import_id)
+
+
+async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait for their end, whatever they raise."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,7 +15,7 @@ from ..models import Import
 from ..models.clock import Clock
 from ..observe.outages import Outage
 from .attempts import Attempts
-from .cancellation import HasStopped, Stops
+from .cancellation import HasStopped, Stops, cancel
 from .leases import Lease, Leases
 from .options import WorkerOptions
 from .orders.crew import Identity
@@ -73,7 +73,7 @@ class Worker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cooling = Cooling()
         self._claiming = asyncio.Lock()
-        self._claimed_at = -math.inf
+        self._claimed_at, self._found_nothing = -math.inf, False
         self._storage = StorageSuspicion(importer)
         self._queue_outage = Outage("the queue of imports")
         self._recovery_outage = Outage("the recovery of dead workers' imports")
@@ -113,10 +113,10 @@ class Worker:
                 await asyncio.wait(self._tasks.values(), timeout=self._options.grace)
         finally:
             try:
-                await self._cancel((stops, orders, *self._tasks.values()))
+                await cancel((stops, orders, *self._tasks.values()))
                 await self._give_back(self._held)
             finally:
-                await self._cancel((beat,))
+                await cancel((beat,))
                 await self._leases.release_all()
                 await self.presence.end()
 
@@ -130,6 +130,7 @@ class Worker:
 
     async def _claim(self) -> int:
         """Claim as many imports as there is room for, and start them; the number of claimed imports."""
+        self._found_nothing = False
         if self._slots.free <= 0 or not await self._storage.works():
             return 0
         async with self._claiming:
@@ -147,10 +148,11 @@ class Worker:
             if paused.everything:
                 return ()
             lease = await self._leases.current()
+            left_out = {*self._slots.full_issuers(), *self._cooling.issuers(), *paused.issuers}
             documents = await self._store.claim(
                 lease.worker_id,
                 self._slots.free,
-                exclude_issuers={*self._slots.full_issuers(), *self._cooling.issuers(), *paused.issuers},
+                exclude_issuers=left_out,
                 exclude_hosts=paused.hosts,
                 per_issuer=self._options.limits.per_issuer,
             )
@@ -162,6 +164,7 @@ class Worker:
         self._queue_outage.worked()
         if documents:
             self._claimed_at = time.monotonic()
+        self._found_nothing = not (documents or left_out or paused.hosts)
         # An attempt that handed an import back, and does not know yet, ends first; then the store recovers the import.
         fresh = {document.id: document for document in documents if document.id not in self._lease_of}
         lease.retired |= len(fresh) < len(documents)
@@ -205,7 +208,7 @@ class Worker:
         try:
             await asyncio.wait(waits, timeout=interval, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._cancel(tuple(waits))
+            await cancel(waits)
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -226,6 +229,7 @@ class Worker:
             lease.retired = True
         else:
             self._storage.is_suspect |= ended.is_outage
+            self._found_nothing &= ended.is_done  # otherwise the import itself may be due again
             if ended.error is not None or ended.is_done:  # otherwise the attempt says nothing about the host
                 retry_after = (ended.error and ended.error.retry_after) or 0.0
                 self._politeness.learn(document, verdict_of(ended.error), time.monotonic() - began, retry_after)
@@ -235,7 +239,9 @@ class Worker:
     def _begin_waiting(self) -> None:
         for document in () if self._stopping else self._slots.startable():
             self._start(document)
-        self._wake.set()
+        # A place brings work only if the last claim left imports out.
+        if not self._found_nothing or self._slots.waiting:
+            self._wake.set()
 
     def _forget(self, document: Import) -> None:
         self._slots.finish(document)
@@ -265,12 +271,6 @@ class Worker:
             log.exception("could not return an import to the queue; it will be recovered", import_id=document.id)
             lease.retired = True
         self._forget(document)
-
-    @staticmethod
-    async def _cancel(tasks: tuple[asyncio.Task[Any], ...]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- leases -------------------------------------------------------------------------------------------------------
 
@@ -314,7 +314,7 @@ class Worker:
 
     async def _abandon(self, documents: Collection[Import]) -> None:
         """Stop the imports that the worker no longer owns, and forget them."""
-        await self._cancel(tuple(self._tasks[document.id] for document in documents if document.id in self._tasks))
+        await cancel(tuple(self._tasks[document.id] for document in documents if document.id in self._tasks))
         for document in documents:
             self._forget(document)
         self._begin_waiting()

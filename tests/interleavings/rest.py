@@ -8,6 +8,7 @@ from datetime import timedelta
 from lading.service.errors.catalogue import ApiError
 from lading.service.models import Import, Status
 from lading.service.webhooks.delivery.record import DELIVERY
+from lading.service.work.cancellation import cancel
 from tests.interleavings.world import ENDPOINT, World, beat
 from tests.interleavings.writers import Case
 
@@ -72,7 +73,7 @@ async def check(world: World, case: Case) -> None:
 async def clear(world: World, case: Case) -> None:
     """Leave nothing in the store for the next world."""
     for worker in world.workers:
-        await worker._cancel(tuple(worker._tasks.values()))  # of an order that was not run to its end
+        await cancel(tuple(worker._tasks.values()))  # of an order that was not run to its end
         await worker._leases.release_all()
     await world.receiving._leases.release_all()
     for record in await world.inner.records.list(DELIVERY, ENDPOINT, 1000):

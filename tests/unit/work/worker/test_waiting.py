@@ -7,7 +7,7 @@ import pytest
 from lading.service.models import Status
 from lading.service.work.slots import Limits
 from tests.support.core import Core, Gate
-from tests.support.plugins.scripted import until
+from tests.support.plugins.scripted import rounds, until
 
 
 class Waits:
@@ -74,3 +74,32 @@ async def test_a_worker_without_a_free_place_does_not_ask_the_store() -> None:
         assert waits.begun == begun
         gate.open()
         assert (await core.final(document)).status is Status.DONE
+
+
+@pytest.mark.gen_test
+async def test_an_import_that_is_done_brings_no_claim_where_the_last_claim_found_nothing() -> None:
+    core = Core(poll_interval=60)
+    gate = Gate(core)
+    async with core.working():
+        documents = await core.add(2)
+        core.worker.wake()
+        await until(lambda: core.worker._found_nothing)
+        claims = core.store.calls["claim"]
+        gate.open()
+        for document in documents:
+            assert (await core.final(document)).status is Status.DONE
+        await rounds()
+        assert core.store.calls["claim"] == claims
+        (document,) = await core.add()
+        core.worker.wake()
+        assert (await core.final(document)).status is Status.DONE
+
+
+@pytest.mark.gen_test
+async def test_an_import_that_is_done_brings_a_claim_where_the_last_claim_left_imports_out() -> None:
+    core = Core(limits=Limits(8, 1, 8), poll_interval=60)
+    async with core.working():
+        documents = await core.add(3)
+        core.worker.wake()
+        for document in documents:
+            assert (await core.final(document)).status is Status.DONE
