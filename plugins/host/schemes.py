@@ -48,7 +48,8 @@ def scheme_of(url: str) -> str:
 
     White space before it does not count, nor tabs and line breaks in it (WHATWG URL section 4.4).
     """
-    match = _SCHEME.match(url.lstrip(_AROUND)[:_LONGEST].translate(_WITHIN))
+    # Most urls begin with their scheme, and nothing has to go from them.
+    match = _SCHEME.match(url) or _SCHEME.match(url.lstrip(_AROUND)[:_LONGEST].translate(_WITHIN))
     return match[1].lower() if match else ""
 
 

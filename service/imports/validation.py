@@ -41,7 +41,8 @@ class Declared:
 
     Attributes:
         about: its description in the API's document.
-        judge: called with its name, its value and the limits; raises ``ApiError`` (``parameter_invalid``).
+        judge: called with its name, its value, which is not None, and the limits; raises ``ApiError``
+            (``parameter_invalid``).
         schema: the valid values as JSON Schema 2020-12.
     """
 
@@ -57,18 +58,19 @@ def validate(params: Mapping[str, Any], rules: ParamRules) -> None:
         ApiError: ``parameter_invalid``, naming the first parameter at fault.
     """
     for name, declared in PARAMETERS.items():
-        declared.judge(name, params.get(name), rules)
+        if (value := params.get(name)) is not None:
+            declared.judge(name, value, rules)
     if params.get("dedupe") == "album" and not params.get("album_id"):
         raise _invalid("dedupe", "needs an album_id to look in an album")
 
 
 def _text(limit: Callable[[ParamRules], int], about: str) -> Declared:
     def judge(name: str, value: Any, rules: ParamRules) -> None:
-        if not isinstance(value, str | None):
+        if not isinstance(value, str):
             raise _invalid(name, "must be a string")
-        if len((value or "").encode()) > limit(rules):
+        if len(value.encode()) > limit(rules):
             raise _invalid(name, f"is longer than {limit(rules)} bytes")
-        if "\0" in (value or ""):  # SQLite's JSON functions end a text there, so that it would not be found again
+        if "\0" in value:  # SQLite's JSON functions end a text there, so that it would not be found again
             raise _invalid(name, "contains a NUL character")
 
     return Declared(
@@ -77,7 +79,7 @@ def _text(limit: Callable[[ParamRules], int], about: str) -> Declared:
 
 
 def _judge_import_type(name: str, value: Any, rules: ParamRules) -> None:
-    if not isinstance(value, str | None):
+    if not isinstance(value, str):
         raise _invalid(name, "must be a string")
     if value and value not in rules.import_types:
         raise _invalid(name, f"must be one of {', '.join(sorted(rules.import_types))}")
@@ -98,29 +100,27 @@ def _validate_url(url: Any) -> None:
     if isinstance(url, list):
         if not 1 <= len(url) <= MAX_URLS or not all(isinstance(one, str) and one.strip() for one in url):
             raise _invalid("url", f"must be a string, or a list of 1 to {MAX_URLS} non-empty strings")
-    elif not isinstance(url, str | None):
+    elif not isinstance(url, str):
         raise _invalid("url", "must be a string")
-    elif url is not None and not url.strip():
+    elif not url.strip():
         raise _invalid("url", "is empty; leave it out if you send the image yourself")
 
 
 def _validate_metadata(name: str, metadata: Any, max_bytes: int) -> None:
-    if not isinstance(metadata, Mapping | None):
+    if not isinstance(metadata, Mapping):
         raise _invalid(name, "must be an object")
     if metadata and len(_JSON.encode(metadata).encode()) > max_bytes:
         raise _invalid(name, f"is larger than {max_bytes} bytes")
 
 
 def _validate_headers(headers: Any) -> None:
-    if not isinstance(headers, Mapping | None):
+    if not isinstance(headers, Mapping):
         raise _invalid("headers", "must be an object")
-    if any(not isinstance(value, str) for value in (headers or {}).values()):
+    if any(not isinstance(value, str) for value in headers.values()):
         raise _invalid("headers", "must have strings as its values")
 
 
 def _validate_webhook(webhook: Any) -> None:
-    if webhook is None:
-        return
     if not isinstance(webhook, Mapping):
         raise _invalid("webhook", "must be an object with a url")
     if not isinstance(webhook.get("url"), str) or not webhook["url"]:
@@ -128,7 +128,7 @@ def _validate_webhook(webhook: Any) -> None:
 
 
 def _validate_scope(scope: Any) -> None:
-    if scope is not None and scope not in SCOPES:
+    if scope not in SCOPES:
         raise _invalid("dedupe", f"must be one of {', '.join(SCOPES)}")
 
 

@@ -59,8 +59,8 @@ def webhook_of(params: Mapping[str, Any]) -> str | None:
 
 def filtered_url(url: str) -> str:
     """The URL with ``[FILTERED]`` instead of its secrets; scheme, host and path stay."""
-    if scheme_of(url) == "data":
-        return url
+    if ("=" not in url and "@" not in url) or scheme_of(url) == "data":
+        return url  # no parameter has a value, and there is no userinfo
     return _PARAMETER.sub(_filtered_parameter, _USERINFO.sub(FILTERED, url))
 
 

@@ -10,6 +10,7 @@ from ....plugins.host.turns import on_behalf_of
 from ...errors.catalogue import ApiError
 from ...errors.disk import is_outage, outage
 from ...errors.queries import refuse_unknown
+from ...imports.accept import AT_ONCE
 from ...imports.batches.batches import Batch, Summary
 from ...imports.batches.items import Item
 from ...imports.batches.results import PIECE, Results
@@ -26,8 +27,8 @@ from ..resources import BatchesApi, Common
 from .content import ReceivingHandler
 from .imports import ROUTE_PARAMS, count_against_rates
 
-IN_FLIGHT: Final = 128
-"""Items of a request that are written to the database concurrently."""
+IN_FLIGHT: Final = AT_ONCE // 2
+"""Items of a request that are accepted at once. ``Imports`` gives one issuer so many turns: an item more would wait."""
 NDJSON: Final = "application/x-ndjson"
 
 
