@@ -21,11 +21,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = "s3,gcs,docs"
+EXTRAS = "s3,gcs,docs,otel"
 """What the bill of materials covers beside Lading itself: the extras that the container has."""
 CONSTRAINTS = ROOT / "deploy" / "constraints.txt"
+OLDEST = "3.11.2"
+"""The Python of the container, Debian 12's. Newer ones take more versions, and this one must take all of the file."""
 HEADING = """\
-# The versions that this release was tried with: pip install -c constraints.txt 'lading[s3,gcs,docs]'.
+# The versions that this release was tried with: pip install -c constraints.txt 'lading[s3,gcs,docs,otel]'.
 # Written by make constraints.
 """
 PYTHON = (sys.executable, "-P", "-m")
@@ -79,10 +81,15 @@ def check_out(folder: Path) -> None:
     run("tar", "-xpf", str(archive), "-C", str(folder), cwd=ROOT, environ=os.environ)
 
 
+def venv_without_pip(environment: Path) -> Path:
+    """An empty environment; its interpreter."""
+    venv.create(environment, clear=True, with_pip=False)
+    return environment / "bin" / "python"
+
+
 def install(environment: Path, environ: Mapping[str, str], *arguments: str) -> Path:
     """Have pip install into a fresh environment, which has nothing else, not even pip; its interpreter."""
-    venv.create(environment, clear=True, with_pip=False)
-    python = environment / "bin" / "python"
+    python = venv_without_pip(environment)
     run(*pip(python), "install", *arguments, cwd=environment, environ=environ)
     return python
 
@@ -103,10 +110,17 @@ def install_wheel(wheel: Path, environment: Path, constraints: Path, environ: Ma
 
 
 def constrain(work: Path) -> None:
-    """Write the versions that pip takes today into ``deploy/constraints.txt``."""
-    python = install(work / "newest", os.environ, f"{ROOT}[{EXTRAS}]")
-    frozen = output(*pip(python), "freeze", "--exclude", "lading").splitlines()
-    CONSTRAINTS.write_text("\n".join([HEADING, *frozen, ""]), encoding="utf-8")
+    """Write the versions that pip takes today for the container's Python into ``deploy/constraints.txt``."""
+    shutil.rmtree(work, ignore_errors=True)
+    run(*PYTHON, "build", "--no-isolation", "--wheel", "--outdir", str(work), str(ROOT), cwd=ROOT, environ=os.environ)
+    (wheel,) = work.glob("*.whl")
+    python = venv_without_pip(work / "newest")
+    choose = ("--dry-run", "--ignore-installed", "--report", "-")
+    target = ("--only-binary=:all:", "--python-version", OLDEST, "--target", str(work / "nothing"))
+    report = json.loads(output(*pip(python), "install", *choose, *target, f"{wheel}[{EXTRAS}]"))
+    found = [one["metadata"] for one in report["install"]]
+    pins = sorted((f"{one['name']}=={one['version']}" for one in found if one["name"] != "lading"), key=str.lower)
+    CONSTRAINTS.write_text("\n".join([HEADING, *pins, ""]), encoding="utf-8")
 
 
 def bill(python: Path, wheel: Path, target: Path, pyproject: Path, environ: Mapping[str, str], check: str) -> None:

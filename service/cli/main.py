@@ -196,6 +196,25 @@ def check_command(config: Path | None) -> None:
         sys.exit(1)
     click.echo(f"ok: documents in {documents_place(settings)}, images in {' and '.join(components.storages)}")
     click.echo(f"file descriptors: up to {wanted} for a process, of {limit}")
+    if settings.service.processes > 1:
+        click.echo(_together(settings))
+
+
+def _together(settings: Settings) -> str:
+    """The bounds that each process has for itself, for all processes of one service: origins and receivers meet the
+    sum.
+    """
+    number, worker, webhooks = settings.service.processes, settings.worker, settings.webhooks
+    bounds = []
+    if worker.enabled:
+        bounds += [
+            f"{number * worker.concurrency} running imports",
+            f"{number * worker.per_issuer} of an issuer",
+            f"{number * worker.per_host} fetches from a host",
+        ]
+    if webhooks.enabled:
+        bounds += [f"{number * webhooks.per_host} webhook requests to a receiver"]
+    return f"{number} processes together: up to {', '.join(bounds) or 'no imports, and no webhook requests'}"
 
 
 main.add_command(import_command)

@@ -32,9 +32,14 @@ def queue_size(environ: Mapping[str, str]) -> int:
     return int(environ.get(_QUEUE) or DEFAULT_QUEUE)
 
 
+def named_receiver(environ: Mapping[str, str]) -> str | None:
+    """The variable that names the receiver of spans, if spans go to one; None without such a variable."""
+    return next((name for name, _ in _first(environ, _ENDPOINTS)), None)
+
+
 def has_endpoint(environ: Mapping[str, str]) -> bool:
     """Whether a variable names the receiver, or none is needed."""
-    return "otlp" not in exporters(environ) or any(environ.get(name) for name in _ENDPOINTS)
+    return "otlp" not in exporters(environ) or named_receiver(environ) is not None
 
 
 def faults(environ: Mapping[str, str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from ...config import Fault, Settings, SettingsError
 from ..metrics.meter import Meter
-from .environment import DEFAULT_ENDPOINT, faults, has_endpoint, is_disabled
+from .environment import DEFAULT_ENDPOINT, faults, has_endpoint, is_disabled, named_receiver
 
 _NEEDED: Final = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 _REMEDY: Final = "needs OpenTelemetry, which is not installed; install what it needs: pip install 'lading[otel]'"
@@ -29,9 +29,15 @@ def refusals(settings: Settings, environ: Mapping[str, str]) -> list[Fault]:
 
 def doubts(settings: Settings, environ: Mapping[str, str]) -> list[Fault]:
     """What of the telemetry is probably not meant so."""
-    if not is_on(settings, environ) or has_endpoint(environ):
+    if is_disabled(environ):
         return []
-    problem = f"OTEL_EXPORTER_OTLP_ENDPOINT is not set: spans go to {DEFAULT_ENDPOINT}"
+    receiver = named_receiver(environ)
+    if not settings.otel.enabled and receiver is not None:
+        problem = f"is false, although {receiver} is set: no spans are made or sent"
+    elif settings.otel.enabled and not has_endpoint(environ):
+        problem = f"OTEL_EXPORTER_OTLP_ENDPOINT is not set: spans go to {DEFAULT_ENDPOINT}"
+    else:
+        return []
     return [settings.fault(problem, "otel", "enabled")]
 
 

@@ -15,13 +15,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import requires
+from importlib.metadata import distribution, requires
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from lading.service.api.admin.operations import is_own_name
 from lading.service.config import load_all
@@ -29,9 +30,10 @@ from tests.support.servers.programs import program
 
 ROOT: Final = Path(__file__).parents[3]
 CONTAINER: Final = ROOT / "deploy" / "container"
+CONSTRAINTS: Final = ROOT / "deploy" / "constraints.txt"
 BASE: Final = "docker.io/library/debian:bookworm-slim"
 PYTHON: Final = "3.11.2"
-EXTRAS: Final = ("s3", "gcs", "docs")
+EXTRAS: Final = ("s3", "gcs", "docs", "otel")
 OFFLINE: Final = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
 
 
@@ -73,7 +75,7 @@ class Build:
             "--python-version",
             PYTHON,
             "--constraint",
-            str(ROOT / "deploy" / "constraints.txt"),
+            str(CONSTRAINTS),
         ]
         subprocess.run([*command, "--dest", self._wheels, *requirements(), "setuptools>=77,<81", "wheel"], check=True)
         mmdebstrap = [program("mmdebstrap", "mmdebstrap"), "--variant=apt", "--quiet", "bookworm", str(self._base)]
@@ -201,10 +203,25 @@ def test_the_image_imports_as_a_user_without_privileges_on_a_read_only_root(tmp_
     with inside(stage.root, data=data):
         assert "Read-only file system" in chroot(stage, ["touch", "/opt/lading/x"], check=False)
         assert "ok: documents in sqlite" in chroot(stage, [*stage.entrypoint, "check"])
+        traced = {"LADING_OTEL__ENABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+        assert "ok: documents in sqlite" in chroot(stage, [*stage.entrypoint, "check"], traced)
         told = chroot(stage, [*stage.entrypoint, "demo", "--once"])
         for tool in ("gcc", "pip", "git"):
             assert chroot(stage, ["sh", "-c", f"command -v {tool} || echo none"]).strip() == "none"
     assert "identical to the origin's" in told
+
+
+def test_the_python_of_the_image_takes_every_version_of_a_release() -> None:
+    pins = [Requirement(line) for line in CONSTRAINTS.read_text().splitlines() if line and not line.startswith("#")]
+    installed = [distribution(pin.name) for pin in pins]
+    tried = [one for pin, one in zip(pins, installed, strict=True) if pin.specifier.contains(one.version)]
+    assert len(tried) > len(pins) / 2, "what else is installed here says nothing about them"
+    refusing = [
+        f"{one.name} {one.version} needs {needed}"
+        for one in tried
+        if (needed := one.metadata["Requires-Python"]) and not SpecifierSet(needed).contains(PYTHON)
+    ]
+    assert refusing == []
 
 
 def test_the_options_of_the_image_and_of_compose_exist(tmp_path: Path) -> None:

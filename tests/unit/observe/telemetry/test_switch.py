@@ -54,6 +54,15 @@ def test_without_a_receiver_it_is_asked_whether_that_is_meant() -> None:
     assert opening.doubts(Settings(), {}) == []
 
 
+@pytest.mark.parametrize("name", [ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_a_receiver_that_gets_nothing_is_told(name: str) -> None:
+    (fault,) = opening.doubts(Settings(), {name: "http://secret@x"})
+    assert (fault.section, fault.key) == ("otel", "enabled")
+    assert fault.problem == f"is false, although {name} is set: no spans are made or sent"
+    for meant in ({"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}):
+        assert opening.doubts(Settings(), {name: "http://x", **meant}) == []
+
+
 @pytest.mark.parametrize("missing", ["opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"])
 def test_a_missing_library_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.delitem(sys.modules, missing, raising=False)
