@@ -89,6 +89,10 @@ bench-limits: $(VENV)/.installed-test  ## How exactly 1 to 8 processes hold a re
 bench-retention: $(VENV)/.installed-test  ## What POSTs take while old imports are removed, against without, on SQLite and MongoDB. IMPORTS=1000000.
 	$(BIN)/python -m bench.retention --imports $(or $(IMPORTS),1000000)
 
+.PHONY: bench-bulk
+bench-bulk: $(VENV)/.installed-test  ## What `lading bulk` needs for 10,000,000 rows of each format. ROWS=10000000.
+	$(BIN)/python -m bench.bulk --rows $(or $(ROWS),10000000)
+
 bench-memory: $(VENV)/.installed-test  ## What a service keeps in memory after 20,000 imports (5 minutes).
 	$(BIN)/python -m bench.memory
 

@@ -16,6 +16,8 @@ OTEL = ["opentelemetry-api>=1.45", "opentelemetry-exporter-otlp-proto-http>=1.45
 DOCS = ["mkdocs-swagger-ui-tag>=0.8"]
 CLIENT = ["httpx>=0.28,<1", "rich>=13.9"]
 """What the Python client and its commands need; the service itself does not."""
+PARQUET = ["pyarrow>=18"]
+"""What ``lading bulk`` needs for lists in Parquet."""
 # The documentation as a site. Of mermaidx the site takes Mermaid's own script; the package itself is never imported.
 DOCS_SITE = [
     "mermaidx>=0.10",
@@ -146,6 +148,7 @@ setup(
         "gcs": [*GCS],
         "client": [*CLIENT],
         "otel": [*OTEL],
+        "parquet": [*CLIENT, *PARQUET],
         "testing": TESTING,
         "testing-clouds": TESTING_CLOUDS,
         "bench": BENCH,
@@ -160,6 +163,7 @@ setup(
             *DOCS_SITE,
             *BENCH,
             *CLIENT,
+            *PARQUET,
             "dnspython>=2.7",
             "jsonschema>=4.23",
             "openapi-spec-validator>=0.7",

@@ -44,6 +44,7 @@ class Outcome:
         error: why there is no image: the refusal, ``ImportFailed``, or ``TimedOut``. None if the import is done, or if
             nobody waited for its end.
         is_replayed: whether an earlier request with the same key had made the import.
+        batch_id: the batch of the import; empty if the import is replayed, or there is none.
     """
 
     index: int
@@ -52,6 +53,7 @@ class Outcome:
     document: Import | None = None
     error: LadingError | None = None
     is_replayed: bool = False
+    batch_id: str = ""
 
     @property
     def is_done(self) -> bool:

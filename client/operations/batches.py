@@ -10,7 +10,7 @@ from ..errors import NotFound, PermissionDenied
 from ..models import Import
 from ..results import Outcome
 from ..steps import END, Emit, Operation, Pause, Request, Stream, Take
-from .flights import BATCH, SUBMITTING, Flight, Group, Item
+from .flights import BATCH, SUBMITTING, UNWATCHED_BATCH, Flight, Group, Item
 from .imports import ImportOperations
 
 BATCH_BYTES: Final = 4 * 1024 * 1024
@@ -45,7 +45,7 @@ class BatchOperations(ImportOperations):
             wait: whether to wait until each import has ended; otherwise an outcome comes when the service has accepted
                 the item.
             timeout: seconds to wait for an import; then its outcome is ``TimedOut``, and the import goes on.
-            batch_size: items of a request, 1 to 200.
+            batch_size: items of a request, 1 to 200; to 1000 without ``wait``.
             idempotency_key: with the same key, the same items in the same order and batches import nothing twice within
                 a day. At most 180 characters. Without a key the client makes one for each batch.
 
@@ -54,8 +54,9 @@ class BatchOperations(ImportOperations):
                 batch, or did not answer, after all retries.
             TypeError, ValueError: an item has no form in JSON, or ``batch_size`` is out of range.
         """
-        if not 1 <= batch_size <= BATCH:
-            raise ValueError(f"batch_size must be from 1 to {BATCH}")
+        largest = BATCH if wait else UNWATCHED_BATCH
+        if not 1 <= batch_size <= largest:
+            raise ValueError(f"batch_size must be from 1 to {largest}")
         source = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
         flight = Flight(is_awaited=wait, timeout=timeout, batch_size=batch_size, key=idempotency_key)
         while True:

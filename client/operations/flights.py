@@ -15,6 +15,8 @@ from .imports import FIRST_PAUSE, LONGEST_PAUSE
 
 BATCH: Final = 200
 """Items of a batch at most: as many as a page of a list has, so that one request shows all of them."""
+UNWATCHED_BATCH: Final = 1000
+"""The same, where nobody waits for the ends of the imports."""
 IN_FLIGHT: Final = 1000
 """Imports whose ends are awaited at once."""
 SUBMITTING: Final = 120.0
@@ -32,6 +34,7 @@ class Item:
         line: in its batch, from 1.
         text: its JSON.
         import_id: empty until it is accepted.
+        batch_id: of the import; empty where that is replayed.
         error: the refusal of the last try.
         is_refused: whether it is not sent again.
         until: when the end of its import is awaited no longer, on the client's clock.
@@ -42,6 +45,7 @@ class Item:
     params: Mapping[str, Any]
     text: bytes
     import_id: str = ""
+    batch_id: str = ""
     is_replayed: bool = False
     error: LadingError | None = None
     is_refused: bool = False
@@ -52,11 +56,12 @@ class Item:
         """Whether it may still be accepted."""
         return not self.import_id and not self.is_refused
 
-    def told(self, line: Mapping[str, Any]) -> None:
+    def told(self, line: Mapping[str, Any], batch_id: str) -> None:
         """Note the line of the answer that is about this item."""
         if isinstance(line.get("id"), str):
             self.import_id, self.error = line["id"], None
             self.is_replayed = bool(line.get("replayed"))
+            self.batch_id = "" if self.is_replayed else batch_id
         else:
             self.error = refusal(int(line.get("status", 0)), line)
             self.is_refused = self.error.status not in _LATER
@@ -65,7 +70,7 @@ class Item:
         """Its outcome."""
         if document is not None and document.is_final and not document.is_done:
             error = ImportFailed(document)
-        return Outcome(self.index, self.params, self.import_id, document, error, self.is_replayed)
+        return Outcome(self.index, self.params, self.import_id, document, error, self.is_replayed, self.batch_id)
 
 
 @dataclass(slots=True)
@@ -116,7 +121,7 @@ class Parcel:
         for line in lines:
             item = missing.get(line.get("line", 0))
             if item is not None:
-                item.told(line)
+                item.told(line, batch_id)
             elif "complete" in line:
                 summary = line
         accepted = {item.import_id: item for item in missing.values() if item.import_id}

@@ -29,6 +29,7 @@ from ..runtime.signals.handlers import Wishes, obeying
 from ..runtime.signals.reloading import Reloading
 from ..runtime.supervision.child import inherited_share, serve_as_child
 from ..runtime.supervision.supervisor import StartRefused, supervise
+from .client.bulk.command import bulk_command
 from .client.documents import imports_group
 from .client.images import images_group
 from .client.login import login_command
@@ -218,6 +219,7 @@ def _together(settings: Settings) -> str:
 
 
 main.add_command(import_command)
+main.add_command(bulk_command)
 main.add_command(imports_group)
 main.add_command(images_group)
 main.add_command(login_command)

@@ -58,8 +58,20 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
 def test_the_help_lists_the_commands_in_the_order_in_which_one_needs_them(tmp_path: Path) -> None:
     printed = lading("--help", cwd=tmp_path)
     listed = re.findall(r"^  ([a-z]+)  ", printed.stdout.partition("Commands:")[2], flags=re.MULTILINE)
-    first = ["demo", "serve", "worker", "check", "import", "imports", "images", "login", "config", "plugins", "fetch"]
-    then = ["issuer", "token", "page", "storage", "queue", "workers", "retention", "backup", "restore", "migrate"]
+    first = ["demo", "serve", "worker", "check", "import", "bulk", "imports", "images", "login", "config", "plugins"]
+    then = [
+        "fetch",
+        "issuer",
+        "token",
+        "page",
+        "storage",
+        "queue",
+        "workers",
+        "retention",
+        "backup",
+        "restore",
+        "migrate",
+    ]
     assert listed == [*first, *then]
 
 

@@ -24,20 +24,21 @@ if TYPE_CHECKING:
 LONGEST_WAIT: Final = 3600.0
 
 
-def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
+def pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """The values of an option that is given as NAME=VALUE, by their names."""
+    found = {}
     for value in values:
         name, sign, content = value.partition("=")
         if not sign or not name:
             raise click.BadParameter(f"{value!r} is not NAME=VALUE")
-        pairs[name] = content
-    return pairs
+        found[name] = content
+    return found
 
 
 @click.command("import")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--album", metavar="ALBUM", help="Album of the images.")
-@click.option("--metadata", metavar="NAME=VALUE", multiple=True, callback=_pairs, help="Kept with each image.")
+@click.option("--metadata", metavar="NAME=VALUE", multiple=True, callback=pairs, help="Kept with each image.")
 @click.option("--dedupe", type=click.Choice(["album", "organization"]), help="Where to look for equal images.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until each image has been fetched.")
 @click.option(

@@ -31,7 +31,20 @@ def guess(first_line: str) -> str:
         return "ndjson"
     if is_url(text):
         return "text"
-    return "csv" if _header(text) or ";" in text else "text"
+    return "csv" if delimiter_of(text) or ";" in text else "text"
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a column of a list may have this name."""
+    return _KNOWN.fullmatch(name) is not None
+
+
+def merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of all imports and those of one, which take precedence, key by key in the metadata."""
+    both = {**common, **own}
+    if isinstance(own.get("metadata"), dict) and "metadata" in common:
+        both["metadata"] = {**common["metadata"], **own["metadata"]}
+    return both
 
 
 def read(lines: Iterable[str], form: str) -> Iterator[Mapping[str, Any]]:
@@ -79,12 +92,12 @@ def _ndjson(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
 def _csv(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
     source = iter(lines)
     first = next((line for line in source if line.strip()), "")
-    delimiter = _header(first.strip())
+    delimiter = delimiter_of(first.strip())
     if delimiter:
         rows = csv.reader(source, delimiter=delimiter)
         columns = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
         for name in columns:
-            if not _KNOWN.fullmatch(name):
+            if not is_parameter(name):
                 raise ListFault(f"there is no parameter {_quoted(name)}, which is the name of a column")
         yield from _entries(rows, columns, 1)
         return
@@ -97,17 +110,27 @@ def _entries(rows: Any, columns: Sequence[str], before: int) -> Iterator[Mapping
     try:
         for row in rows:
             if row:
-                yield _entry(row, columns, before + rows.line_num)
+                yield entry_of(row, columns, f"line {before + rows.line_num}")
     except csv.Error as error:
         raise ListFault(f"line {before + rows.line_num} is no CSV: {error}") from None
 
 
-def _entry(row: Sequence[str], columns: Sequence[str], number: int) -> Mapping[str, Any]:
+def entry_of(row: Sequence[str], columns: Sequence[str], place: str) -> Mapping[str, Any]:
+    """The parameters in a row of CSV.
+
+    Args:
+        row: its fields.
+        columns: the parameter that each column stands for, such as ``metadata[title]``; empty for one that counts not.
+        place: what messages call the row.
+
+    Raises:
+        ListFault: the row has more fields than columns, no URL, or malformed metadata.
+    """
     if len(row) > len(columns):
-        raise ListFault(f"line {number} has {len(row)} fields, and there are {len(columns)} columns")
+        raise ListFault(f"{place} has {len(row)} fields, and there are {len(columns)} columns")
     entry: dict[str, Any] = {}
     for name, value in zip(columns, row, strict=False):
-        if not value.strip():
+        if not name or not value.strip():
             continue
         outer, _, inner = name.partition("[")
         if inner:
@@ -115,21 +138,21 @@ def _entry(row: Sequence[str], columns: Sequence[str], number: int) -> Mapping[s
         elif name == "tags":
             entry[name] = [tag.strip() for tag in value.split(",") if tag.strip()]
         elif name == "metadata":
-            entry.setdefault(name, {}).update(_metadata(value, number))
+            entry.setdefault(name, {}).update(_metadata(value, place))
         else:
             entry[name] = value.strip()
     if "file" not in entry and not is_url(entry.get("url", "")):
-        raise ListFault(f"line {number} has no URL: {_quoted(entry.get('url', ''))}")
+        raise ListFault(f"{place} has no URL: {_quoted(entry.get('url', ''))}")
     return entry
 
 
-def _metadata(value: str, number: int) -> Mapping[str, Any]:
+def _metadata(value: str, place: str) -> Mapping[str, Any]:
     try:
         found = json.loads(value)
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ListFault(f"line {number}: 'metadata' is no JSON object: {_quoted(value)}")
+        raise ListFault(f"{place}: 'metadata' is no JSON object: {_quoted(value)}")
     return found
 
 
@@ -138,11 +161,16 @@ def _refuse(name: str) -> None:
     raise ValueError(name)
 
 
-def _header(line: str) -> str:
-    """The delimiter of a header; empty if the line is none."""
+def delimiter_of(line: str, url: str | None = None) -> str:
+    """The delimiter of a header; empty if the line is none.
+
+    Args:
+        line: the first one of the list.
+        url: the name of the column with the URLs, if it is not ``url``.
+    """
     for delimiter in _DELIMITERS:
         names = [name.strip().strip('"') for name in line.split(delimiter)]
-        if "url" in names or "file" in names:
+        if (url in names) if url else ("url" in map(str.lower, names) or "file" in names):
             return delimiter
     return ""
 

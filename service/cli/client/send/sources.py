@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .lists import ListFault, guess, is_url, read
+from .lists import ListFault, guess, is_url, merged, read
 
 STDIN: Final = "-"
 TIMED_OUT: Final = "timed_out"
@@ -148,10 +148,7 @@ class Sources:
         return LocalFile(path.absolute(), found.st_size, found.st_mtime_ns, self._with(own), after)
 
     def _with(self, own: Mapping[str, Any]) -> Mapping[str, Any]:
-        both = {**self.common, **own}
-        if isinstance(own.get("metadata"), dict) and "metadata" in self.common:
-            both["metadata"] = {**self.common["metadata"], **own["metadata"]}
-        return both
+        return merged(self.common, own)
 
 
 def _failed(entry: Mapping[str, Any]) -> str:
