@@ -83,6 +83,9 @@ class ImageFacts(Model):
         notes: remarks, such as ``tail_missing``.
         deleted_at: when the image was deleted; None if it was not.
         duplicate_of: the import that stored the same bytes before; None if this one stored them.
+        source_sha256: SHA-256 of the bytes that came, where the service's processors made others of them; None where
+            they did not, or where the service does not know it any more.
+        facts: the facts that the service's processors found, by processor.
     """
 
     format: str
@@ -97,6 +100,8 @@ class ImageFacts(Model):
     notes: tuple[str, ...] = field(default=(), metadata=TUPLE)
     deleted_at: datetime | None = field(default=None, metadata=MOMENT)
     duplicate_of: str | None = None
+    source_sha256: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

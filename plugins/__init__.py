@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         StoredObject,
         TypeDetector,
     )
+    from .contracts.processing import MAX_FACTS_BYTES, MAX_FACTS_DEPTH, Output, Picture, Processed, Processor
     from .disposition import content_disposition
     from .keys import MAX_KEY_LENGTH, is_key
     from .options import CommaSeparated, Names, PathOption, PluginOptions
@@ -48,6 +49,8 @@ __all__ = [
     "CONTRACT_VERSION",
     "LARGEST_THUMBNAIL",
     "LONGEST_HEAD",
+    "MAX_FACTS_BYTES",
+    "MAX_FACTS_DEPTH",
     "MAX_KEY_LENGTH",
     "CommaSeparated",
     "Fetched",
@@ -57,9 +60,13 @@ __all__ = [
     "ListedObject",
     "Names",
     "ObjectMetadata",
+    "Output",
     "PathOption",
+    "Picture",
     "PluginOptions",
     "PostAnswer",
+    "Processed",
+    "Processor",
     "Source",
     "StorageBackend",
     "StoredObject",
@@ -108,6 +115,14 @@ _MODULES: Final = {
         "StorageBackend",
         "StoredObject",
         "TypeDetector",
+    ),
+    "contracts.processing": (
+        "MAX_FACTS_BYTES",
+        "MAX_FACTS_DEPTH",
+        "Output",
+        "Picture",
+        "Processed",
+        "Processor",
     ),
     "disposition": ("content_disposition",),
     "keys": ("MAX_KEY_LENGTH", "is_key"),

@@ -1,4 +1,4 @@
-"""The one exception tree of fetchers, detectors and storages.
+"""The one exception tree of fetchers, detectors, processors and storages.
 
 Every class has a stable ``code``, says whether another attempt may succeed (``retryable``), and carries the sentence
 that a client reads: ``public_text``, a ``str.format`` template that the error's ``facts`` fill. ``internal`` is text
@@ -6,8 +6,8 @@ for the operator, which only the log gets. The tree does not know HTTP; ``lading
 
 A third-party plugin raises these classes, or its own subclasses with their own codes.
 
-Authors import every class from here. The modules beside this one sort them by kind: ``fetching``, ``detection`` and
-``storing``. This package imports nothing of Lading. Begin with ``base``.
+Authors import every class from here. The modules beside this one sort them by kind: ``fetching``, ``detection``,
+``processing`` and ``storing``. This package imports nothing of Lading. Begin with ``base``.
 """
 
 from .base import (
@@ -69,6 +69,13 @@ from .fetching import (
     UrlSchemeMissing,
     UrlSchemeNotAllowed,
 )
+from .processing import (
+    ImageRefused,
+    OutputTooLarge,
+    ProcessError,
+    ProcessorStalled,
+    ProcessorUnavailable,
+)
 from .storing import (
     ContentMismatch,
     KeyInvalid,
@@ -107,6 +114,7 @@ __all__ = [
     "HostNotFound",
     "ImageCorrupt",
     "ImageNotSupported",
+    "ImageRefused",
     "ImageTooComplex",
     "KeyInvalid",
     "NotAnImage",
@@ -117,9 +125,13 @@ __all__ = [
     "OriginProtocolError",
     "OriginRejected",
     "OriginUnavailable",
+    "OutputTooLarge",
     "PluginBlocked",
     "PluginError",
     "PluginFault",
+    "ProcessError",
+    "ProcessorStalled",
+    "ProcessorUnavailable",
     "RedirectNotAllowed",
     "SideTooLong",
     "SourceNotModified",

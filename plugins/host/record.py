@@ -26,7 +26,7 @@ class PluginCall(NamedTuple):
     """A finished call to a plugin.
 
     Attributes:
-        kind: ``fetch``, ``detect`` or ``storage``.
+        kind: ``fetch``, ``detect``, ``process`` or ``storage``.
         plugin: entry-point name.
         operation: the method, such as ``save``; ``read`` is one piece of a stream, ``release`` the end of an ``open``.
         outcome: ``ok``, ``cancelled``, ``source_failed`` (the stream for a save broke), or the code of an error.

@@ -15,20 +15,26 @@ from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from ..contracts import CONTRACT_VERSION, Fetcher, StorageBackend, TypeDetector
+from ..contracts.processing import Processor
 from ..options import PluginOptions
 from .validation import OptionFault, OptionsRejected, did_you_mean, validate_options
 
-Plugin = TypeVar("Plugin", Fetcher, TypeDetector, StorageBackend)
+Plugin = TypeVar("Plugin", Fetcher, TypeDetector, Processor, StorageBackend)
 
-Kind = Literal["fetch", "detect", "storage"]
+Kind = Literal["fetch", "detect", "process", "storage"]
 """A kind of plugin, by the section of ``service.conf`` that configures it."""
 
 GROUPS: Mapping[Kind, str] = MappingProxyType(
-    {"fetch": "lading.fetchers", "detect": "lading.detectors", "storage": "lading.storages"}
+    {
+        "fetch": "lading.fetchers",
+        "detect": "lading.detectors",
+        "process": "lading.processors",
+        "storage": "lading.storages",
+    }
 )
 """Entry-point group of each kind."""
 
-_CONTRACTS: Mapping[Kind, type] = {"fetch": Fetcher, "detect": TypeDetector, "storage": StorageBackend}
+_CONTRACTS: Mapping[Kind, type] = dict(zip(GROUPS, (Fetcher, TypeDetector, Processor, StorageBackend), strict=True))
 
 
 class RegistryError(Exception):
@@ -112,6 +118,8 @@ def installed(kind: Kind) -> list[InstalledPlugin]:
 def load(kind: Literal["fetch"], name: str) -> LoadedPlugin[Fetcher]: ...
 @overload
 def load(kind: Literal["detect"], name: str) -> LoadedPlugin[TypeDetector]: ...
+@overload
+def load(kind: Literal["process"], name: str) -> LoadedPlugin[Processor]: ...
 @overload
 def load(kind: Literal["storage"], name: str) -> LoadedPlugin[StorageBackend]: ...
 @overload
@@ -287,7 +295,7 @@ def _version_problems(cls: type, contract: type) -> list[str]:
 
 
 def _full_name(contract: type) -> str:
-    return f"lading.plugins.contracts.{contract.__name__}"
+    return f"{contract.__module__}.{contract.__name__}"
 
 
 def _is_options_model(options: object) -> bool:

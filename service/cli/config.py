@@ -10,9 +10,9 @@ import click
 from click.core import ParameterSource
 from pydantic import BaseModel, ValidationError
 
-from ...plugins.host.registry import GROUPS, Kind
+from ...plugins.host.registry import GROUPS
 from ...plugins.host.validation import mentions_secret
-from ..config import Component, Components, Settings
+from ..config import Components, Settings
 from ..config.sections.service import ISSUER_PREFIX, PLUGIN_KEY, SECTIONS
 from ..models.issuers import Algorithm, Issuer
 from .common import config_option, everything_from
@@ -68,7 +68,7 @@ def changes(settings: Settings, components: Components) -> Iterator[Change]:
     for issuer in settings.issuers.values():
         yield from _issuer(issuer)
     for kind in GROUPS:
-        for name, component in _components(components, kind):
+        for name, component in components.of(kind).items():
             section = f"{kind}.{name}"
             if component.plugin.name != name:
                 yield Change(section, PLUGIN_KEY, component.plugin.name, None)
@@ -92,14 +92,6 @@ def _remark(change: Change) -> str:
     if change.value == SECRET:
         return "a secret, which is not shown"
     return "no default" if change.default is None else f"default: {change.default}".rstrip().replace("\n", " ")
-
-
-def _components(components: Components, kind: Kind) -> Iterable[tuple[str, Component[Any]]]:
-    """The configured plugins of a kind, by the names of their sections."""
-    if kind == "storage":
-        return components.storages.items()
-    found: Iterable[Component[Any]] = components.fetchers if kind == "fetch" else components.detectors
-    return ((component.plugin.name, component) for component in found)
 
 
 def _differing(section: str, options: BaseModel) -> Iterator[Change]:

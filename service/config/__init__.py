@@ -12,7 +12,7 @@ from .loader import load_all, load_settings
 from .sections.documents import DocumentsSettings, SqliteSettings
 from .sections.service import AuthSettings, LimitsSettings, ServiceSettings, Settings
 from .sections.storage import ImagesSettings, StorageSettings
-from .sections.worker import DetectSettings, FetchSettings, WorkerSettings
+from .sections.worker import DetectSettings, FetchSettings, ProcessSettings, WorkerSettings
 
 __all__ = [
     "AuthSettings",
@@ -24,6 +24,7 @@ __all__ = [
     "FetchSettings",
     "ImagesSettings",
     "LimitsSettings",
+    "ProcessSettings",
     "ServiceSettings",
     "Settings",
     "SettingsError",

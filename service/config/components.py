@@ -6,6 +6,7 @@ from typing import Any, Generic
 
 from ...plugins.capabilities import SupportsSignedUrls
 from ...plugins.contracts import Fetcher, StorageBackend, TypeDetector
+from ...plugins.contracts.processing import Processor
 from ...plugins.host import registry
 from ...plugins.host.registry import GROUPS, Kind, LoadedPlugin, OptionsInvalid, Plugin, RegistryError, SchemeConflict
 from ...plugins.options import PluginOptions
@@ -29,6 +30,18 @@ class Components:
     fetchers: tuple[Component[Fetcher], ...]
     detectors: tuple[Component[TypeDetector], ...]
     storages: Mapping[str, Component[StorageBackend]]
+    processors: tuple[Component[Processor], ...] = ()
+
+    def of(self, kind: Kind) -> Mapping[str, Component[Any]]:
+        """The configured plugins of a kind, by the names of their sections, in the configured order."""
+        if kind == "storage":
+            return self.storages
+        plugins: Mapping[str, tuple[Component[Any], ...]] = {
+            "fetch": self.fetchers,
+            "detect": self.detectors,
+            "process": self.processors,
+        }
+        return {one.plugin.name: one for one in plugins[kind]}
 
     @property
     def storage(self) -> Component[StorageBackend]:
@@ -66,7 +79,8 @@ def find_components(settings: Settings, kinds: Collection[Kind]) -> tuple[Compon
         faults.append(Fault(problem, "images", "redirect"))
     if faults or len(found) < len(GROUPS):
         return None, faults
-    return Components(tuple(found["fetch"].values()), tuple(found["detect"].values()), found["storage"]), faults
+    fetchers, detectors, processors = (tuple(found[kind].values()) for kind in ("fetch", "detect", "process"))
+    return Components(fetchers, detectors, found["storage"], processors), faults
 
 
 def _component(settings: Settings, kind: Kind, name: str, faults: list[Fault]) -> Component[Any] | None:

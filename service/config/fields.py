@@ -99,7 +99,8 @@ def _encryption_key(key: SecretStr) -> SecretStr:
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 PluginName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
-PluginNames = Annotated[tuple[PluginName, ...], CommaSeparated, AfterValidator(without_repetition), Field(min_length=1)]
+AnyPluginNames = Annotated[tuple[PluginName, ...], CommaSeparated, AfterValidator(without_repetition)]
+PluginNames = Annotated[AnyPluginNames, Field(min_length=1)]
 
 
 class Section(BaseModel):

@@ -61,6 +61,7 @@ HINTS: Final[Mapping[str, str]] = {
     "image_elsewhere": "Operators add the storage that `detail` names to `others`.",
     "image_lost": "Operators check who changes objects in the storage. `lading storage audit` lists all such images.",
     "image_not_supported": "Save the image again as an ordinary image of its format.",
+    "image_refused": "Operators tell which images the processors refuse.",
     "image_too_complex": "Make the image smaller, or save it as a baseline JPEG or a PNG. Operators raise the limit.",
     "image_unavailable": (
         "Send the request, also a deletion, again after `Retry-After` seconds. The log has the reason."
@@ -85,6 +86,7 @@ HINTS: Final[Mapping[str, str]] = {
     "origin_protocol_error": "Correct the origin's HTTP.",
     "origin_rejected": "Request the url yourself, and read the answer of the origin.",
     "origin_unavailable": "Wait. Lading obeys the origin's `Retry-After` and tries again.",
+    "output_too_large": "Make the image smaller. Operators raise `max_bytes` of `[process]`.",
     "parameter_invalid": "Correct the parameter.",
     "params_conflict": "Use each name in one way.",
     "params_invalid_encoding": "Encode parameters as UTF-8, then percent-encode them.",
@@ -95,6 +97,9 @@ HINTS: Final[Mapping[str, str]] = {
     "plugin_error": "Read the service's log under the import's id.",
     "plugin_fault": "Report it to the plugin's author. The service's log names the plugin.",
     "precondition_failed": "Send the request without the condition, or with the current `ETag`.",
+    "process_error": "Read the service's log under the import's id.",
+    "processor_stalled": "Lading tries again by itself. Operators check the load of the machine and the processor.",
+    "processor_unavailable": "Lading tries again by itself. Operators check the service that the processor needs.",
     "quota_exceeded": "Delete images. Operators raise the limit.",
     "range_not_satisfiable": "Request bytes within the size in `Content-Range`.",
     "rate_limited": "Try again after `Retry-After` seconds. Operators raise the limit.",

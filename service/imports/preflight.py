@@ -10,7 +10,7 @@ import structlog
 
 from ...plugins.capabilities import Finding
 from ...plugins.contracts import Source
-from ...plugins.errors import DeadlineExceeded, DetectError, FetchError, PluginError
+from ...plugins.errors import DeadlineExceeded, PluginError
 from ...plugins.host.record import tracing
 from ...plugins.host.schemes import fetcher_for
 from ...plugins.host.turns import on_behalf_of
@@ -22,8 +22,7 @@ from ..models.grants import Grant
 from ..models.redaction import filtered_url
 from ..observe.traces import hint_of
 from ..work.pipeline.duplicates import Duplicates, source_of
-from ..work.pipeline.expectations import ExpectationFailed
-from ..work.pipeline.importer import Importer
+from ..work.pipeline.importer import NEXT_IS_TRIED, Importer
 from ..work.pipeline.outcomes import Preview
 from .accept import Imports
 from .neutral_findings import MAX_FINDINGS, neutral
@@ -101,16 +100,18 @@ class Preflight:
     async def _succeeds(self, grant: Grant, document: Import, found: Preview, verdict: dict[str, Any]) -> None:
         verdict["plugins"] = {"fetcher": found.fetcher, "storage": self.storage(document)}
         verdict["image"] = found.facts
+        if found.processors:
+            verdict["plugins"]["processors"] = list(found.processors)
         # A token for one album must not reveal images of other albums.
         scope = "organization" if grant.admin else "album"
         wanted = replace(
             document, params={**document.params, "dedupe": scope if grant.admin or document.album_id else "off"}
         )
         with told_as_outage():
-            same = [
-                await self.duplicates.by_bytes(wanted, found.facts["sha256"]),
-                await self.duplicates.by_source(wanted, source_of(found.source.url, found.source.headers)),
-            ]
+            same = [await self.duplicates.by_bytes(wanted, found.facts["sha256"])]
+            if not self.importer.has_processors:
+                origin = source_of(found.source.url, found.source.headers)
+                same.append(await self.duplicates.by_source(wanted, origin))
         verdict["duplicates"] = sorted({one.image_id for one in same if one is not None})
         verdict["would_succeed"] = True
 
@@ -220,7 +221,6 @@ def _decisive(trials: list[_Trial]) -> _Trial:
     return next((trial for trial in trials if trial.error is not None and trial.error.retryable), trials[0])
 
 
-NEXT_IS_TRIED: Final = (FetchError, DetectError, DeadlineExceeded, ExpectationFailed)
 MAX_URL: Final = 2048
 
 

@@ -139,7 +139,9 @@ class Import(ImportFields):
         if self.duplicate is None or self.image_deleted_at is not None:
             raise ValueError(f"import {self.id} refers to no image, or has deleted it")
         image_id = new_uuid() if self.image_id == taken_id else self.image_id
-        image = replace(image, is_kept=False)  # when its own client deletes it, it goes
+        own = self.duplicate  # other bytes may have come for it
+        # When its own client deletes it, it goes.
+        image = replace(image, is_kept=False, source_sha256=own.source_sha256, facts=own.facts)
         return self._changed(now, image=image, image_id=image_id, duplicate=None)
 
     def cancelled(self, now: datetime) -> Self:

@@ -1,9 +1,9 @@
 """The values in an import document."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class Status(StrEnum):
@@ -38,6 +38,10 @@ class Failure:
     retryable: bool
 
 
+UNKNOWN: Final = ""
+"""In place of a digest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """The stored image of a finished import.
@@ -56,6 +60,9 @@ class Image:
         etag: the origin's entity tag, as sent; None without one.
         is_kept: whether storage keeps the object when the import is deleted, see ``Import.retired``.
         source: SHA-256 of the url, if the url contains no secret; else None.
+        source_sha256: SHA-256 of the bytes that came, if processors made others of them; None if the stored bytes came;
+            ``UNKNOWN`` if nobody knows, since an earlier attempt has stored an object that this one would not.
+        facts: the facts that processors found, by processor.
     """
 
     format: str
@@ -75,6 +82,8 @@ class Image:
     orientation: int | None = None
     notes: tuple[str, ...] = ()
     is_kept: bool = False
+    source_sha256: str | None = None
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "Image":

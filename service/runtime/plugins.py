@@ -10,6 +10,7 @@ from ...plugins.contracts import Fetcher
 from ...plugins.errors import PluginError, PluginFault
 from ...plugins.host import registry
 from ...plugins.host.guards import GuardedDetector, GuardedFetcher
+from ...plugins.host.processing import GuardedProcessor
 from ...plugins.host.record import Observer
 from ...plugins.host.registry import Plugin
 from ...plugins.host.watch import Watch
@@ -118,6 +119,29 @@ def detectors_for(
         stack.push_async_callback(detector.close)
         detectors.append(detector)
     return tuple(detectors)
+
+
+def processors_for(
+    settings: Settings,
+    components: Components,
+    stack: AsyncExitStack,
+    watch: Watch | None = None,
+    observer: Observer = log_call,
+) -> tuple[GuardedProcessor, ...]:
+    """The configured processors behind their guards, in the order in which Lading asks them; see ``fetchers_for``."""
+    processors = []
+    for component in components.processors:
+        processor = GuardedProcessor(
+            constructed(component, watch),
+            component.plugin.name,
+            settings.process.deadline,
+            concurrency=settings.process.concurrency,
+            observer=observer,
+            watch=watch,
+        )
+        stack.push_async_callback(processor.close)
+        processors.append(processor)
+    return tuple(processors)
 
 
 def formats_of(components: Components) -> Mapping[str, frozenset[str]] | None:

@@ -52,7 +52,15 @@ from ..work.retries import RetryPolicy
 from ..work.slots import Limits
 from ..work.worker import Worker
 from .opening import Opening, open_store
-from .plugins import detectors_for, fetchers_for, formats_of, longest_url_of, longest_url_of_one, storages_for
+from .plugins import (
+    detectors_for,
+    fetchers_for,
+    formats_of,
+    longest_url_of,
+    longest_url_of_one,
+    processors_for,
+    storages_for,
+)
 from .signals.parts import Fetchers, Section
 from .signals.reloading import Reloadables
 
@@ -156,8 +164,7 @@ async def open_parts(
         vault = Vault([key.get_secret_value() for key in settings.documents.encryption_keys])
         quotas = Quotas(store, settings.limits.organization_stored_bytes)
         progress = Progress(store)
-        files = files_of(storages.backend)
-        spools = make_spools(settings, files, executor)
+        spools = make_spools(settings, files := files_of(storages.backend), executor)
         detectors = detectors_for(settings, components, stack, watch, observer)
         importer = Importer(
             fetchers=fetchers,
@@ -166,6 +173,8 @@ async def open_parts(
             storage_name=storages.main,
             files=files,
             routed=by_rules(storages),
+            processors=processors_for(settings, components, stack, watch, observer),
+            max_processed_bytes=settings.process.max_bytes,
             mirror=mirror_of(storages),
             spools=spools,
             vault=vault,
@@ -232,10 +241,7 @@ async def open_storages(
 ) -> AsyncIterator[tuple[DocumentStore, Storages]]:
     """Open the store and the storages only, for commands that work on stored images; close them on exit.
 
-    Raises:
-        SettingsError: the store cannot be used as it is configured.
-        StoreUnavailable: the database cannot be opened.
-        PluginError: from the block, or a storage could not be closed.
+    Raises as ``opened_store``; ``PluginError`` from the block, or if a storage could not be closed.
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened_store(settings, clock))

@@ -7,15 +7,11 @@ leaves nothing behind.
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import os
-import tempfile
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -23,15 +19,10 @@ from ...plugins.host.hashing import update_held
 from ..observe.outages import Outage
 from .free_space import free_bytes
 from .pieces import Gathered
+from .unnamed import MakesFile, MemoryFile, disk_file, memory_file, path_of, write
 
 CHUNK_BYTES = 1024 * 1024
-_WRITTEN_AT_ONCE = 1024
-"""The largest number of pieces of one call: IOV_MAX of Linux, see writev(2)."""
 SMALL_BYTES = 128 * 1024
-MakesFile = Callable[[], int | None]
-_HAS_UNNAMED_FILES = hasattr(os, "memfd_create")
-_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL if _HAS_UNNAMED_FILES else 0
-"""See memfd_create(2)."""
 
 
 class Spool:
@@ -48,7 +39,7 @@ class Spool:
         self._digest = hashlib.sha256()
         self._gathered = Gathered()
         self._written_at: int | None = None
-        self._file: IO[bytes] | _MemoryFile | None = None
+        self._file: IO[bytes] | MemoryFile | None = None
         self._path: Path | None = None
         self._in_memory = True
         self._is_writing = False
@@ -67,8 +58,7 @@ class Spool:
         if self._file is None:
             raise ValueError("the spool was not filled")
         if self._path is None:
-            name = f"/proc/{os.getpid()}/fd/{self._file.fileno()}" if _HAS_UNNAMED_FILES else self._file.name
-            self._path = Path(name)
+            self._path = path_of(self._file)
         return self._path
 
     async def fill(self, chunks: AsyncIterator[bytes]) -> None:
@@ -99,15 +89,15 @@ class Spool:
             OSError: see ``fill``.
         """
         if self._in_memory:
-            self._file = _memory_file(self._spools.directory)
+            self._file = memory_file(self._spools.directory)
             content = self._gathered.take()
             if len(content) <= SMALL_BYTES:
                 self._small = content
                 update_held(self._digest, content)
             else:
                 self._digest.update(content)
-            _write(self._file, [content])
-            if isinstance(self._file, _MemoryFile):
+            write(self._file, [content])
+            if isinstance(self._file, MemoryFile):
                 self._file.seal()
         elif self._gathered.byte_size:
             await self._flush_to_disk()
@@ -122,9 +112,24 @@ class Spool:
         if self._changed_at() != self._written_at:
             raise OSError("the bytes of a spool were changed")
 
+    async def check_bytes(self) -> None:
+        """As ``check_unchanged``, and reads the bytes again: the time of a change may be hidden, or too coarse.
+
+        Raises:
+            OSError: somebody has written into the file, or it cannot be read.
+        """
+        if self._file is None or isinstance(self._file, MemoryFile):
+            return  # sealed
+        self.check_unchanged()
+        digest = hashlib.sha256()
+        async for piece in self.chunks():
+            digest.update(piece)
+        if digest.digest() != self._digest.digest():
+            raise OSError("the bytes of a spool were changed")
+
     def _changed_at(self) -> int | None:
         """When bytes on disk were last changed, in nanoseconds; None for bytes in memory, which nobody can change."""
-        if self._file is None or isinstance(self._file, _MemoryFile):
+        if self._file is None or isinstance(self._file, MemoryFile):
             return None
         return os.fstat(self._file.fileno()).st_mtime_ns
 
@@ -213,40 +218,7 @@ class Spool:
         pieces = self._gathered.take_pieces()
         for piece in pieces:
             self._digest.update(piece)
-        _write(self._file, pieces)
-
-
-def _write(file: "IO[bytes] | _MemoryFile", pieces: Iterable[bytes | bytearray]) -> None:
-    rest = deque(memoryview(piece) for piece in pieces if piece)
-    while rest:
-        written = os.writev(file.fileno(), list(islice(rest, _WRITTEN_AT_ONCE)))
-        while rest and written >= len(rest[0]):
-            written -= len(rest.popleft())
-        if written:
-            rest[0] = rest[0][written:]
-
-
-class _MemoryFile:
-    """An unnamed file in memory, by its descriptor alone: ``open`` would ask the system for facts that nobody needs."""
-
-    def __init__(self) -> None:
-        self._descriptor = os.memfd_create("lading-spool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-
-    @property
-    def name(self) -> str:
-        return ""
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def seal(self) -> None:
-        """Seal the file: nobody can write into it any more."""
-        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
-
-    def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        write(self._file, pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +248,29 @@ class Spools:
         finally:
             spool.close()
 
+    @contextlib.asynccontextmanager
+    async def scratch(self) -> AsyncIterator[IO[bytes]]:
+        """An empty temporary file on disk, for whoever gets its ``path_of``; it is gone on exit.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        work = asyncio.get_running_loop().run_in_executor(self.executor, self.disk_file)
+        try:
+            file = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(_close_made)
+            raise
+        with file:
+            yield file
+
     def disk_file(self) -> IO[bytes]:
         """An empty temporary file on disk. Blocks.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        return _disk_file(self.directory, self.make_file)
+        return disk_file(self.directory, self.make_file)
 
     def free_bytes(self) -> int:
         """The room on the disk of the spools. Blocks.
@@ -302,14 +290,7 @@ class Spools:
         await asyncio.get_running_loop().run_in_executor(self.executor, self.free_bytes)
 
 
-def _memory_file(directory: Path | None) -> "IO[bytes] | _MemoryFile":
-    return _MemoryFile() if _HAS_UNNAMED_FILES else _disk_file(directory)
-
-
-def _disk_file(directory: Path | None, make_file: MakesFile | None = None) -> IO[bytes]:
-    descriptor = None if make_file is None else make_file()
-    if descriptor is not None:
-        return open(descriptor, "r+b", buffering=0)  # noqa: PTH123 - a descriptor has no path
-    if _HAS_UNNAMED_FILES:
-        return tempfile.TemporaryFile(dir=directory, buffering=0)
-    return tempfile.NamedTemporaryFile(dir=directory, buffering=0)
+def _close_made(work: "asyncio.Future[IO[bytes]]") -> None:
+    """Close a file whose user has gone before it was made."""
+    if not work.cancelled() and work.exception() is None:
+        work.result().close()

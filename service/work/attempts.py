@@ -9,7 +9,16 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from ...plugins.errors import DetectorStalled, FetcherBusy, PluginError, PluginFault, StorageFull, StorageUnavailable
+from ...plugins.errors import (
+    DetectorStalled,
+    FetcherBusy,
+    PluginError,
+    PluginFault,
+    ProcessorStalled,
+    ProcessorUnavailable,
+    StorageFull,
+    StorageUnavailable,
+)
 from ...plugins.host.record import tracing
 from ...plugins.host.turns import on_behalf_of
 from ..documents import DocumentStore, StoreUnavailable
@@ -158,7 +167,7 @@ class Attempts:
         scope.note(status=result.status.value, code=result.error.code if result.error else None)
         _log_result(result, error, time.monotonic() - started, decided.reason)
         is_outage = result.status is Status.QUEUED and result.attempts < document.attempts
-        if told is not error or isinstance(error, FetcherBusy):
+        if told is not error or isinstance(error, FetcherBusy | ProcessorUnavailable):
             is_outage = False  # which storage has no part in
         return Ended(told, is_outage=is_outage, is_done=result.status is Status.DONE)
 
@@ -238,13 +247,13 @@ class Attempts:
 
     def _after(self, document: Import, error: PluginError, *, stood_still: bool) -> Transition:
         failure = failure_of(error)
-        if isinstance(error, StorageUnavailable | StorageFull | FetcherBusy):
+        if isinstance(error, StorageUnavailable | StorageFull | ProcessorUnavailable | FetcherBusy):
             return self._after_outage(document, failure)
         # Timers expired and peers gave up while the process stood still, so the next attempt decides. Attempts at
         # an import older than ``MAX_OUTAGE`` count again, so that it ends even if the process keeps standing still.
         if error.retryable and stood_still and self.store.clock.now() - document.since <= MAX_OUTAGE:
             return self._after_outage(document, failure)
-        if isinstance(error, DetectorStalled):
+        if isinstance(error, DetectorStalled | ProcessorStalled):
             return self._after_stall(document, failure)
         if error.retryable:
             return self._again_or_failed(document, failure, error.retry_after)

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from lading.plugins.contracts import ImageInfo, ObjectMetadata, Source, StoredObject
-from lading.plugins.errors import DetectError, PluginError, StorageError
+from lading.plugins.errors import DetectError, PluginError, ProcessError, StorageError
 from lading.service.models import Import
 from lading.service.models.clock import TimeCounter
 from lading.service.work.retries import RetryPolicy
 from tests.support.clock import SettableClock
 from tests.support.core import Core
+from tests.support.plugins.processors import Act, guarded, raising
+
+MOST_PROCESSED = 200_000
 
 
 class Shop(Core):
@@ -51,8 +54,12 @@ async def claimed(
         yield shop
 
 
+def use_processor(shop: Core, act: Act) -> None:
+    shop.importer._processing = replace(shop.importer._processing, processors=[guarded(act)], max_bytes=MOST_PROCESSED)
+
+
 async def raise_where_it_belongs(shop: Shop, error: PluginError) -> None:
-    """Storage errors come from storage, detector errors from a detector, and all others from a fetcher."""
+    """Errors of storage, detectors and processors come from there, and all others from a fetcher."""
 
     async def save(key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
         raise error
@@ -71,5 +78,7 @@ async def raise_where_it_belongs(shop: Shop, error: PluginError) -> None:
         shop.backend.open = open_  # type: ignore[assignment,method-assign]  # asked where "save" says that the object exists
     elif isinstance(error, DetectError):
         shop.detector.on_detect = detect
+    elif isinstance(error, ProcessError):
+        use_processor(shop, raising(error))
     else:
         shop.fetcher.on_open = exists_not

@@ -11,14 +11,17 @@ from lading.backends.guard.storage import GuardedStorage
 from lading.backends.memory import MemoryStorage, MemoryStorageOptions
 from lading.plugins.capabilities import SupportsFiles
 from lading.plugins.contracts import ImageInfo, ObjectMetadata, StorageBackend, StoredObject
+from lading.plugins.host.processing import GuardedProcessor
 from lading.service.secrets.vault import Vault
 from lading.service.storages.spool import Spool, Spools
+from lading.service.work.pipeline.duplicates import Duplicates
 from lading.service.work.pipeline.importer import Importer
 from tests.support.plugins.scripted import ScriptedDetector, ScriptedFetcher, body_of, make_import, pieces
 
 DOCUMENT = make_import()
 DATA = body_of(DOCUMENT.url or "")
 OTHER = ImageInfo("JPEG", "image/jpeg", 30, 20, 2)
+MOST_PROCESSED = 200_000
 
 
 class Watched(Spools):
@@ -72,7 +75,13 @@ class TakesFiles(SupportsFiles):
 
 
 class Shop:
-    def __init__(self, detectors: Sequence[ScriptedDetector] | None = None, deadline: float = 30.0) -> None:
+    def __init__(
+        self,
+        detectors: Sequence[ScriptedDetector] | None = None,
+        deadline: float = 30.0,
+        processors: Sequence[GuardedProcessor] = (),
+        duplicates: Duplicates | None = None,
+    ) -> None:
         self.fetcher = ScriptedFetcher()
         self.detectors = [ScriptedDetector()] if detectors is None else list(detectors)
         self.storage = Storage()
@@ -86,6 +95,9 @@ class Shop:
             storage_name="memory",
             spools=self.spools,
             vault=Vault(),
+            processors=processors,
+            max_processed_bytes=MOST_PROCESSED,
+            duplicates=duplicates,
         )
 
     @property
@@ -94,9 +106,14 @@ class Shop:
 
 
 @contextmanager
-def shop_of(*detectors: ScriptedDetector, deadline: float = 30.0) -> Iterator[Shop]:
+def shop_of(
+    *detectors: ScriptedDetector,
+    deadline: float = 30.0,
+    processors: Sequence[GuardedProcessor] = (),
+    duplicates: Duplicates | None = None,
+) -> Iterator[Shop]:
     """What an importer needs; at the end every spool has to be closed."""
-    shop = Shop(detectors or None, deadline)
+    shop = Shop(detectors or None, deadline, processors, duplicates)
     try:
         yield shop
         for spool in shop.spools.opened:

@@ -37,6 +37,11 @@ _FACTS: Final[Mapping[str, Schema]] = {
     "byte_size": COUNT,
     "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
 }
+_OPTIONAL_FACTS: Final[Mapping[str, Schema]] = {
+    "source_sha256": {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
+    "facts": {"type": "object", "additionalProperties": {"type": "object"}},
+}
+"""Of images that processors have changed, or know something about."""
 _NOTES: Final[Schema] = {"type": "array", "items": {"type": "string"}}
 _ACCEPTED: Final[Mapping[str, Schema]] = {
     "id": UUID,
@@ -103,11 +108,12 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
         "PreflightParameters": {**parameters, "required": ["url"]},
         "PreflightForm": in_form({**parameters, "required": ["url"]}),
         "AcceptedImport": _object(_ACCEPTED),
-        "ImageFacts": _object(_FACTS),
+        "ImageFacts": _object(_FACTS, **_OPTIONAL_FACTS),
         "ImportImage": _object(
             {**_FACTS, "storage": {"type": "string"}, "deleted_at": TIME_OR_NULL},
             duplicate_of=UUID,
             notes=_NOTES,
+            **_OPTIONAL_FACTS,
         ),
         "ImportError": _object({"code": {"type": "string"}, "detail": {"type": "string"}, "retryable": FLAG}),
         "Import": _object(
@@ -179,6 +185,7 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
                 "created_at": TIME,
             },
             notes=_NOTES,
+            **_OPTIONAL_FACTS,
         ),
         "UploadLength": {"type": "integer", "minimum": 1, "maximum": upload_max_bytes},
         "EndpointParameters": {**WISHES, "required": ["url"]},

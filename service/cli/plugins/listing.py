@@ -19,6 +19,7 @@ _UNKNOWN_TERMINAL: Final = (100, 24)
 _TITLES: Mapping[Kind, str] = {
     "fetch": "Fetchers: [fetch] plugins",
     "detect": "Detectors, in the order of [detect] plugins",
+    "process": "Processors, in the order of [process] plugins",
     "storage": "Storages: [storage] backend",
 }
 _INDENT: Final = 4

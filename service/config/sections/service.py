@@ -43,7 +43,7 @@ from .storage import ImagesSettings, RouteSettings, StorageSettings
 from .thumbnails import ThumbnailsSettings
 from .uploads import BatchesSettings, EventsSettings, UploadsSettings
 from .webhooks import WebhooksSettings
-from .worker import DetectSettings, FetchSettings, WorkerSettings
+from .worker import DetectSettings, FetchSettings, ProcessSettings, WorkerSettings
 
 
 class ServiceSettings(Section):
@@ -221,6 +221,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "worker": WorkerSettings,
         "fetch": FetchSettings,
         "detect": DetectSettings,
+        "process": ProcessSettings,
         "storage": StorageSettings,
         "storage.route": RouteSettings,
         "images": ImagesSettings,
@@ -241,7 +242,9 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
 ISSUER_PREFIX = "issuer."
 PLUGIN_KEY = "plugin"
 """In the section of a storage: the plugin of these options, if the section has another name."""
-PLUGIN_PREFIXES: Mapping[str, Kind] = MappingProxyType({"fetch.": "fetch", "detect.": "detect", "storage.": "storage"})
+PLUGIN_PREFIXES: Mapping[str, Kind] = MappingProxyType(
+    {"fetch.": "fetch", "detect.": "detect", "process.": "process", "storage.": "storage"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +252,7 @@ class Settings:
     """The whole configuration. ``Settings()`` is the embedded default.
 
     Attributes:
-        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, storage, storage_route,
+        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, process, storage, storage_route,
             images, thumbnails, uploads, batches, events, page, webhooks, retention, admin, audit, otel: the section of
             that name.
         issuers: by id, the issuers of the configuration itself.
@@ -268,6 +271,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
+    process: ProcessSettings = field(default_factory=ProcessSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     storage_route: RouteSettings = field(default_factory=RouteSettings)
     images: ImagesSettings = field(default_factory=ImagesSettings)
@@ -296,11 +300,11 @@ class Settings:
     def configured(self, kind: Kind) -> tuple[str, ...]:
         """The configured names of the kind, in order: the names of their sections.
 
-        Those of fetchers and detectors are the plugins' own names.
+        Those of other kinds than storages are the plugins' own names.
         """
         if kind == "storage":
             return self.storage.names
-        return self.fetch.plugins if kind == "fetch" else self.detect.plugins
+        return {"fetch": self.fetch.plugins, "detect": self.detect.plugins, "process": self.process.plugins}[kind]
 
     def plugin_of(self, kind: Kind, name: str) -> str:
         """The plugin of a configured name: the name itself, unless a storage's section names another plugin."""

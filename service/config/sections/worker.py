@@ -1,11 +1,11 @@
-"""The typed models of ``[worker]``, ``[fetch]`` and ``[detect]``."""
+"""The typed models of ``[worker]``, ``[fetch]``, ``[detect]`` and ``[process]``."""
 
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from ....plugins.options import PathOption
-from ..fields import PluginNames, Seconds, Section, none_if_empty
+from ..fields import AnyPluginNames, PluginNames, Seconds, Section, none_if_empty
 
 
 class WorkerSettings(Section):
@@ -139,4 +139,41 @@ class DetectSettings(Section):
             "Calls of one detector that a process runs at once. Further calls wait for a free slot, within"
             " the deadline."
         ),
+    )
+
+
+class ProcessSettings(Section):
+    """``[process]``: the processors; each has its options in ``[process.<name>]``."""
+
+    plugins: AnyPluginNames = Field(
+        (),
+        description=(
+            "Names of the processors, in the order in which Lading asks them. They look at each image between"
+            " detection and storage, and may replace it, refuse it, or add facts to its document. Empty stores"
+            " each image as it came."
+        ),
+    )
+    deadline: Seconds = Field(
+        120,
+        ge=1,
+        le=7200,
+        description=(
+            "Seconds after which Lading ends a call of a processor, including its wait for a free slot. Then"
+            " the import is tried again."
+        ),
+    )
+    concurrency: int = Field(
+        64,
+        ge=1,
+        le=1024,
+        description=(
+            "Calls of one processor that a process runs at once. Further calls wait for a free slot, within"
+            " the deadline."
+        ),
+    )
+    max_bytes: int = Field(
+        64 * 1024**2,
+        ge=1024,
+        le=2**40,
+        description="Largest file that a processor may put in the place of an image, in bytes.",
     )

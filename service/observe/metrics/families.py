@@ -80,8 +80,8 @@ ISSUER_IMPORTS: Final = Family(
 PHASE_SECONDS: Final = Family(
     "lading_attempt_phase_duration_seconds",
     Kind.HISTOGRAM,
-    "Duration of the phases of an attempt: turn (wait for a place), dns, connect, tls, send, head, body, detect, save."
-    " Phases of third-party plugins have phase other.",
+    "Duration of the phases of an attempt: turn (wait for a place), dns, connect, tls, send, head, body, detect,"
+    " process, save. Phases of third-party plugins have phase other.",
     ("phase",),
     _REQUEST,
 )

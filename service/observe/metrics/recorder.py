@@ -44,7 +44,7 @@ up codes.
 OTHER: Final = "other"
 NONE: Final = "none"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-PHASES: Final = frozenset({"turn", "dns", "connect", "tls", "send", "head", "body", "detect", "save"})
+PHASES: Final = frozenset({"turn", "dns", "connect", "tls", "send", "head", "body", "detect", "process", "save"})
 OUTCOMES: Final = ("delivered", "retried", "failed")
 REASONS: Final = ("queue", "export")
 FINAL: Final = tuple(status.value for status in Status if status.is_final)

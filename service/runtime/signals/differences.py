@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from ....plugins.host.registry import Kind
-from ...config import Component, Components, Settings
+from ....plugins.host.registry import GROUPS
+from ...config import Components, Settings
 from ...config.sections.service import ISSUER_PREFIX, PLUGIN_KEY, SECTIONS
 
 
@@ -29,13 +29,8 @@ def values_of(settings: Settings, components: Components) -> Values:
     for section in SECTIONS:
         found |= _of(section, getattr(settings, section.replace(".", "_")))
     found |= {Option(ISSUER_PREFIX + issuer.id): issuer for issuer in settings.issuers.values()}
-    kinds: tuple[tuple[Kind, Mapping[str, Component[Any]]], ...] = (
-        ("fetch", {one.plugin.name: one for one in components.fetchers}),
-        ("detect", {one.plugin.name: one for one in components.detectors}),
-        ("storage", components.storages),
-    )
-    for kind, configured in kinds:
-        for name, component in configured.items():
+    for kind in GROUPS:
+        for name, component in components.of(kind).items():
             found |= _of(f"{kind}.{name}", component.options)
             found[Option(f"{kind}.{name}", PLUGIN_KEY)] = component.plugin.cls
     return found

@@ -122,7 +122,9 @@ class Duplicates:
         def shared(running: Import) -> Import:
             if running.duplicate is None:  # its own object is its image, and must not go
                 raise ValueError(f"import {running.id} refers to no image of another import")
-            return running.duplicated(running.duplicate, outcome.import_type, now).with_leftover(now)
+            image, own = running.duplicate, outcome.image  # the same bytes, but what came may differ
+            image = replace(image, source_sha256=own.source_sha256, facts=own.facts)
+            return running.duplicated(image, outcome.import_type, now).with_leftover(now)
 
         return Sole(self.store, self.clock, shared)
 

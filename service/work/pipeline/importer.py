@@ -1,4 +1,4 @@
-"""One attempt: fetch, detect, save. It knows neither Tornado nor a database.
+"""One attempt: fetch, detect, process, save. It knows neither Tornado nor a database.
 
 The first saved bytes of an import win. The key derives from the import's id, and saves are create-only. So if an
 earlier attempt died between its save and the end of the import, this attempt finds the object and uses it: the document
@@ -6,7 +6,9 @@ describes the stored object, never bytes that were fetched and not stored (P3, P
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
+from typing import Final
 
 from ....plugins.capabilities import SupportsFiles
 from ....plugins.contracts import Fetched, Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
@@ -14,16 +16,17 @@ from ....plugins.errors import (
     DeadlineExceeded,
     DetectError,
     FetchError,
-    FormatNotAllowed,
-    NotAnImage,
     ObjectExists,
     PluginError,
+    ProcessError,
     SourceNotModified,
 )
+from ....plugins.host.processing import GuardedProcessor
 from ....plugins.host.record import enter
 from ....plugins.host.schemes import fetcher_for, scheme_of
 from ....plugins.host.turns import on_behalf_of
 from ...models import Image, Import
+from ...models.values import UNKNOWN
 from ...observe.metrics.meter import NO_METER, Meter
 from ...secrets.vault import Vault
 from ...storages.mirror import Mirror
@@ -31,12 +34,15 @@ from ...storages.saving import Saving
 from ...storages.spool import Spool, Spools
 from .duplicates import Duplicates, Sole, group_of, source_of
 from .expectations import ExpectationFailed, check_expectations
-from .looking import EarlyLook, announced_as
+from .looking import EarlyLook, announced_as, recognised
 from .outcomes import Outcome, Preview, facts_in, facts_of
-from .slowness import outage_if_slow, stalled_if_slow
+from .processing import Processing, Ready
+from .slowness import outage_if_slow
 from .watching import WatchesFetches
 
 MAX_ETAG_LENGTH = 256
+NEXT_IS_TRIED: Final = (FetchError, DetectError, ProcessError, DeadlineExceeded, ExpectationFailed)
+"""The errors after which an import with several sources tries the next one."""
 
 
 class Importer:
@@ -54,6 +60,7 @@ class Importer:
         progress: learns how far fetches have come.
         duplicates: finds existing images, for imports with ``dedupe``.
         meter: learns of fetched and stored bytes.
+        processors: look at images before the save, in this order; ``max_processed_bytes`` bounds the files they make.
         admit: called before a save with the import, the size in bytes and the group of imports that save the same bytes
             (``group_of``); raises ``PluginError`` to refuse the save.
     """
@@ -73,10 +80,12 @@ class Importer:
         progress: WatchesFetches | None = None,
         files: SupportsFiles | None = None,
         routed: Callable[[Import], Saving] | None = None,
+        processors: Sequence[GuardedProcessor] = (),
+        max_processed_bytes: int = 0,
         meter: Meter = NO_METER,
     ) -> None:
         self.fetchers = fetchers
-        self._detectors = detectors
+        self._detect = partial(recognised, detectors)
         self._early = EarlyLook(detectors)
         self._storage = storage
         saving = Saving(storage, storage_name, files)
@@ -87,8 +96,14 @@ class Importer:
         self._admit = admit
         self._duplicates = duplicates
         self._progress = progress
+        self._processing = Processing(processors, spools, self._detect, max_processed_bytes)
         self.meter = meter
         self._saves: set[str] = set()
+
+    @property
+    def has_processors(self) -> bool:
+        """Whether the stored bytes may be others than those that come."""
+        return bool(self._processing.processors)
 
     def check(self, source: Source) -> None:
         """Refuse, without I/O, a source that can never be fetched.
@@ -141,7 +156,7 @@ class Importer:
             try:
                 with on_behalf_of(document.issuer_id):
                     return await self._from(document, source)
-            except (FetchError, DetectError, DeadlineExceeded, ExpectationFailed) as error:
+            except NEXT_IS_TRIED as error:
                 failures.append(error)
         raise next((error for error in failures if error.retryable), failures[0])
 
@@ -164,17 +179,20 @@ class Importer:
                     enter("detect")
                     with announced_as(fetched.content_type):
                         info = await self._detect(spool)
-                    facts = facts_of(info, spool)
-                    check_expectations(document.params.get("expect"), facts)
-                    return Preview(asdict(facts), source, fetcher.kind)
-            except (FetchError, DetectError, DeadlineExceeded, ExpectationFailed) as error:
+                    check_expectations(document.params.get("expect"), facts_of(info, spool))
+                    filename = document.filename or fetched.filename
+                    async with self._processing.run(document, spool, info, filename) as ready:
+                        return Preview.of(ready, source, fetcher.kind)
+            except NEXT_IS_TRIED as error:
                 failures.append(error)
         raise next((error for error in failures if error.retryable), failures[0])
 
     async def _from(self, document: Import, source: Source) -> Outcome:
         """One attempt with one source."""
         fetcher = fetcher_for(self.fetchers, source.url)
-        origin = source_of(source.url, source.headers)
+        # With processors, "not modified" says nothing: an image may have been stored before they were configured, and
+        # a scanner learns.
+        origin = None if self.has_processors else source_of(source.url, source.headers)
         known = await self._duplicates.by_source(document, origin) if self._duplicates is not None else None
         if known is not None:
             try:
@@ -201,7 +219,7 @@ class Importer:
             with announced_as(fetched.content_type):
                 outcome = await self.keep(document, spool, filename, fetcher.kind)
             is_fetched = outcome.image.sha256 == spool.sha256  # and not the object of an earlier attempt
-        if outcome.is_duplicate or not is_fetched:
+        if outcome.is_duplicate or not is_fetched or origin is None:
             return outcome
         return replace(outcome, image=replace(outcome.image, etag=_short(fetched.etag), source=origin))
 
@@ -216,10 +234,10 @@ class Importer:
                 self._progress.end(document.id)
 
     async def keep(self, document: Import, spool: Spool, filename: str | None, kind: str) -> Outcome:
-        """Detect the content of the spool, and save it for the import: storage then holds exactly the returned image.
+        """Detect and process the content of the spool, and save it: storage then holds exactly the returned image.
 
         Raises:
-            PluginError: the image is not allowed or not as expected, or the storage refuses it.
+            PluginError: the image is not allowed or not as expected, or a processor or the storage refuses it.
             TakenOver: another attempt owns the import by now.
         """
         with on_behalf_of(document.issuer_id):
@@ -230,14 +248,15 @@ class Importer:
         info = await self._detect(spool)
         if (expected := document.params.get("expect")) is not None:
             check_expectations(expected, facts_of(info, spool))
-        if self._duplicates is not None:
-            document = await self._duplicates.shared(document, spool.sha256)
-            if document.duplicate is not None:
-                return Outcome(document.duplicate, kind, document)
-        image = await self._saved(document, spool, filename, info)
-        return Outcome(image, kind, document)
+        async with self._processing.run(document, spool, info, filename) as ready:
+            if self._duplicates is not None:
+                document = await self._duplicates.shared(document, ready.spool.sha256)
+                if document.duplicate is not None:
+                    return Outcome(ready.described(document.duplicate), kind, document)
+            return Outcome(await self._saved(document, ready, filename), kind, document)
 
-    async def _saved(self, document: Import, spool: Spool, filename: str | None, info: ImageInfo) -> Image:
+    async def _saved(self, document: Import, ready: Ready, filename: str | None) -> Image:
+        spool, info = ready.spool, ready.info
         if self._admit is not None:
             await self._admit(document, spool.byte_size, group_of(document, spool.sha256))
         metadata = ObjectMetadata(
@@ -257,34 +276,25 @@ class Importer:
             with outage_if_slow():
                 await saving.save(document.storage_key, spool, metadata)
         except ObjectExists:
-            return await self._stored_image(saving, document.storage_key, filename)
+            return await self._stored_image(saving, document.storage_key, filename, ready)
         self.meter.stored(saving.name, spool.byte_size)
-        image = self._image(info, spool, saving.name, document.storage_key, filename)
+        image = ready.described(self._image(info, spool, saving.name, document.storage_key, filename))
         if self._mirror is not None:
             is_mirrored = await self._mirror.save(document.storage_key, spool, metadata)
             image = replace(image, is_mirrored=is_mirrored)
         return image
 
-    async def _detect(self, spool: Spool) -> ImageInfo:
-        """Ask the detectors in turn. If none accepts the file, the error of the first that knew its format counts."""
-        refusal: NotAnImage | FormatNotAllowed = NotAnImage("no detector is configured")
-        for detector in self._detectors:
-            try:
-                with stalled_if_slow():
-                    return await detector.detect(spool.path)
-            except (NotAnImage, FormatNotAllowed) as error:
-                if not isinstance(refusal, FormatNotAllowed):
-                    refusal = error
-        raise refusal
-
-    async def _stored_image(self, saving: Saving, key: str, filename: str | None) -> Image:
-        """Describe the object that an earlier attempt saved."""
+    async def _stored_image(self, saving: Saving, key: str, filename: str | None, ready: Ready) -> Image:
+        """Describe the object that an earlier attempt saved. If its bytes are others, nobody knows what came for it."""
         with self._spools.open() as spool:
             with outage_if_slow():
                 async with saving.storage.open(key) as stored:
                     await spool.fill(stored.chunks)
             info = await self._detect(spool)
-            return self._image(info, spool, saving.name, key, filename)
+            image = self._image(info, spool, saving.name, key, filename)
+        if image.sha256 == ready.spool.sha256:
+            return ready.described(image)
+        return replace(image, source_sha256=UNKNOWN) if self.has_processors else image
 
     def _image(self, info: ImageInfo, spool: Spool, storage: str, key: str, filename: str | None) -> Image:
         return Image(

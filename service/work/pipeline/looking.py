@@ -1,4 +1,4 @@
-"""Looks at the first bytes of a fetch, so that what can be no image costs no more than they do.
+"""Asks the detectors; and looks at the first bytes of a fetch, so that what can be no image costs no more than they do.
 
 An answer that goes on for ever (a camera's pictures, a log, a radio) would otherwise be read until a limit ends it, and
 a page would be read to its end.
@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from typing import Final
 
 from ....plugins.capabilities import LONGEST_HEAD, SupportsEarlyRefusal
-from ....plugins.contracts import TypeDetector
-from ....plugins.errors import NotAnImage
+from ....plugins.contracts import ImageInfo, TypeDetector
+from ....plugins.errors import FormatNotAllowed, NotAnImage
 from ...storages.spool import Spool
+from .slowness import stalled_if_slow
 
 _FIRST_LOOK: Final = 64
 _MEDIA_TYPE: Final = re.compile(r"[!#$&^_.+0-9a-z-]{1,63}/[!#$&^_.+0-9a-z-]{1,63}")
@@ -76,3 +77,20 @@ def announced_as(content_type: str | None) -> Iterator[None]:
         told = NotTheAnnounced(error.internal, content_type=content_type)
         told.plugin = error.plugin
         raise told from error
+
+
+async def recognised(detectors: Sequence[TypeDetector], spool: Spool) -> ImageInfo:
+    """Ask the detectors in turn. If none accepts the file, the error of the first that knew its format counts.
+
+    Raises:
+        DetectError: the file is refused, or its detection failed.
+    """
+    refusal: NotAnImage | FormatNotAllowed = NotAnImage("no detector is configured")
+    for detector in detectors:
+        try:
+            with stalled_if_slow():
+                return await detector.detect(spool.path)
+        except (NotAnImage, FormatNotAllowed) as error:
+            if not isinstance(refusal, FormatNotAllowed):
+                refusal = error
+    raise refusal

@@ -1,7 +1,7 @@
 """The results of an attempt at an import, and of a preview."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from ....plugins.contracts import ImageInfo, Source
 from ...models import Image, Import
 from ...storages.spool import Spool
 from .expectations import Facts
+from .processing import Ready
 
 
 class TakenOver(Exception):
@@ -50,11 +51,23 @@ class Preview:
         facts: of the image, see ``Facts``.
         source: the source that led to the image.
         fetcher: the kind of the fetcher.
+        processors: what each processor would do, in order.
     """
 
     facts: dict[str, Any]
     source: Source
     fetcher: str
+    processors: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, ready: Ready, source: Source, fetcher: str) -> "Preview":
+        """The preview of an image that could be stored."""
+        facts = asdict(facts_of(ready.info, ready.spool))
+        if ready.source_sha256 is not None:
+            facts["source_sha256"] = ready.source_sha256
+        if ready.facts:
+            facts["facts"] = ready.facts
+        return cls(facts, source, fetcher, tuple(map(asdict, ready.done)))
 
 
 def facts_of(info: ImageInfo, spool: Spool) -> Facts:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ....plugins.errors import DeadlineExceeded, DetectorStalled, StorageUnavailable
+from ....plugins.errors import DeadlineExceeded, DetectorStalled, ProcessorStalled, StorageUnavailable
 
 
 @contextmanager
@@ -18,11 +18,11 @@ def outage_if_slow() -> Iterator[None]:
 
 
 @contextmanager
-def stalled_if_slow() -> Iterator[None]:
-    """A detector that misses its deadline, its wait for a turn included, says nothing about the image."""
+def stalled_if_slow(failure: type[DetectorStalled | ProcessorStalled] = DetectorStalled) -> Iterator[None]:
+    """A plugin that misses its deadline, its wait for a turn included, says nothing about the image."""
     try:
         yield
     except DeadlineExceeded as error:
-        stalled = DetectorStalled(error.internal)
+        stalled = failure(error.internal)
         stalled.plugin = error.plugin
         raise stalled from error

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from tests.docs.test_service_conf import ISSUER, models, without_comment_signs
 
 WIDTH: Final = 96
-KINDS: Final = {"fetch": "fetcher", "detect": "detector", "storage": "storage"}
+KINDS: Final = {"fetch": "fetcher", "detect": "detector", "process": "processor", "storage": "storage"}
 TYPES: Final = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path", SecretStr: "secret"}
 
 

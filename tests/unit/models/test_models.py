@@ -144,6 +144,13 @@ def test_a_reference_lasts_as_long_as_the_attempt_or_as_the_image() -> None:
         assert (gone.share, gone.shared_key) == (None, None)
 
 
+def test_an_adopted_image_tells_what_came_for_its_own_import() -> None:
+    owners = replace(IMAGE, key="ab/another", source_sha256="22" * 32, facts={"one": {"a": 1}})
+    own = replace(owners, source_sha256="33" * 32, facts={"one": {"a": 2}})
+    adopted = running().duplicated(own, "url", NOW).adopted(owners, None, NOW)
+    assert adopted.image == own
+
+
 def test_an_adopted_object_is_the_imports_own_image() -> None:
     moved = replace(IMAGE, key="ab/another", storage="elsewhere")
     done = running().duplicated(replace(IMAGE, key="ab/another"), "url", NOW)

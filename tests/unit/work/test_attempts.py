@@ -38,9 +38,9 @@ COUNTED = {
     "ContentMismatch",
 }
 """Failures that another attempt may mend, and that use one up."""
-STALLS = {"DetectorStalled"}
+STALLS = {"DetectorStalled", "ProcessorStalled"}
 """No verdict: attempts, which are no failures."""
-OUTAGES = {"FetcherBusy", "StorageUnavailable", "StorageFull"}
+OUTAGES = {"FetcherBusy", "ProcessorUnavailable", "StorageUnavailable", "StorageFull"}
 """Failures of our own, which use none up."""
 
 

@@ -70,7 +70,7 @@ async def test_a_spool_that_cannot_be_written_is_an_outage_of_our_own(
 
     async with claimed() as shop:
         shop.importer._spools = replace(shop.importer._spools, memory_bytes=0)
-        monkeypatch.setattr(lading.service.storages.spool, "_disk_file", fails)
+        monkeypatch.setattr(lading.service.storages.spool, "disk_file", fails)
         with capture_logs() as logs:
             assert (await shop.attempts.run(shop.document)).is_outage
         found = await shop.result()

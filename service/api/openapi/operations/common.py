@@ -34,6 +34,7 @@ CONTENT_ERRORS: Final = (
         "plugin_blocked",
         "storage_unavailable",
     ),
+    *("process_error", "image_refused", "output_too_large", "processor_unavailable", "processor_stalled"),
     *("storage_full", "storage_denied", "storage_quota_exceeded", "expectation_failed"),
 )
 LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}

@@ -188,7 +188,7 @@ export const T = {
     phase: (name, hop) => (hop > 1 ? `${name} (${hop})` : name),
     phases: {
       dns: "Find the host", connect: "Connect", tls: "Secure", send: "Ask", head: "Wait", body: "Receive",
-      detect: "Recognise", save: "Store",
+      detect: "Recognise", process: "Process", save: "Store",
     },
     waterfall: "What took how long",
     request: "Request",

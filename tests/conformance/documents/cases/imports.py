@@ -94,7 +94,9 @@ class ImportCases(DocumentStoreCases):
             worker_id="worker/1",
             claim=5,
             error=FAILURE,
-            image=IMAGE,
+            image=replace(
+                IMAGE, source_sha256="11" * 32, facts={"one": {"list": [1, 0.5, None, {"ü": True}], "large": 2**53 - 1}}
+            ),
             sealed="fernet:é\0'\"$",
             image_deleted_at=datetime(2027, 1, 1, 0, 0, 0, 1_000, tzinfo=UTC),
             image_purged_at=datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import lading.service.storages.spool
+import lading.service.storages.unnamed
 from lading.service.storages.spool import Spool, Spools
 
 MEMORY = 1000
@@ -17,7 +18,7 @@ MEMORY = 1000
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With and without files that have no name; macOS has none."""
     if request.param == "named":
-        monkeypatch.setattr(lading.service.storages.spool, "_HAS_UNNAMED_FILES", False)
+        monkeypatch.setattr(lading.service.storages.unnamed, "_HAS_UNNAMED_FILES", False)
     elif not hasattr(os, "memfd_create"):
         pytest.skip("this system has no memfd_create")
     return str(request.param)

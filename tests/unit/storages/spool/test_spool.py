@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import lading.service.storages.spool
+import lading.service.storages.unnamed
 from lading.plugins.testing.bodies import Body
 from lading.service.storages.spool import CHUNK_BYTES, Spool, Spools
 from tests.support.plugins.scripted import pieces
@@ -68,13 +69,13 @@ async def test_a_small_body_stays_in_memory_and_a_larger_one_goes_to_disk(
     executor: ThreadPoolExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Any] = []
-    disk_file = lading.service.storages.spool._disk_file
+    disk_file = lading.service.storages.unnamed.disk_file
 
     def counted(directory: Path | None, _make_file: Any = None) -> Any:
         made.append(threading.current_thread())
         return disk_file(directory)
 
-    monkeypatch.setattr(lading.service.storages.spool, "_disk_file", counted)
+    monkeypatch.setattr(lading.service.storages.spool, "disk_file", counted)
     spools = Spools(MEMORY, tmp_path, executor)
     with spools.open() as spool:
         await spool.fill(pieces(bytes(MEMORY)))

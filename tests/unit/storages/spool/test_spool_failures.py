@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import lading.service.storages.spool
+import lading.service.storages.unnamed
 from lading.plugins.testing.bodies import Body
 from lading.plugins.testing.leaks import no_leaks
 from lading.service.storages.spool import CHUNK_BYTES, Spools
@@ -105,7 +106,7 @@ class Reluctant:
 def reluctant(monkeypatch: pytest.MonkeyPatch) -> list[Reluctant]:
     """The files that spools made on disk."""
     made: list[Reluctant] = []
-    disk_file = lading.service.storages.spool._disk_file
+    disk_file = lading.service.storages.unnamed.disk_file
 
     def make(directory: Path | None, _make_file: Any = None) -> Any:
         made.append(Reluctant(disk_file(directory)))
@@ -123,7 +124,7 @@ def reluctant(monkeypatch: pytest.MonkeyPatch) -> list[Reluctant]:
                 return file.writev(descriptor, buffers)
         return writev(descriptor, buffers)
 
-    monkeypatch.setattr(lading.service.storages.spool, "_disk_file", make)
+    monkeypatch.setattr(lading.service.storages.spool, "disk_file", make)
     monkeypatch.setattr(os, "writev", written)
     return made
 

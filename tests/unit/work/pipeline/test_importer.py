@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from lading.plugins.errors import (
 )
 from lading.plugins.testing.leaks import no_leaks
 from lading.service.models import Image
+from lading.service.work.pipeline.looking import recognised
 from tests.support.importing import DATA, DOCUMENT, OTHER, answering, shop_of
 from tests.support.plugins.scripted import INFO
 
@@ -170,7 +172,7 @@ async def test_where_nobody_accepts_the_format_who_knew_it_has_the_last_word() -
 @pytest.mark.gen_test
 async def test_without_a_detector_nothing_is_an_image() -> None:
     with shop_of() as shop:
-        shop.importer._detectors = ()
+        shop.importer._detect = partial(recognised, ())
         with pytest.raises(NotAnImage):
             await shop.importer.run(DOCUMENT)
         assert shop.stored == {}

@@ -1,5 +1,7 @@
 """The end of an import that shares the image of another import."""
 
+from dataclasses import replace
+
 import pytest
 
 from lading.service.documents.memory.store import MemoryDocumentStore
@@ -20,3 +22,14 @@ def test_an_import_that_refers_to_no_other_image_keeps_its_own_object() -> None:
         sole.shared(running)
     shared = sole.shared(running.referring(IMAGE, clock.now()))
     assert (shared.duplicate, shared.leftover_at) == (IMAGE, clock.now())
+
+
+def test_an_import_that_shares_an_image_tells_what_came_for_itself() -> None:
+    clock = SettableClock()
+    running = make_import(clock, params={"dedupe": "organization"}).claimed("worker", clock.now())
+    own = replace(IMAGE, source_sha256="33" * 32, facts={"one": {"a": 2}})
+    sole = Duplicates(MemoryDocumentStore(clock), clock).sole(Outcome(own, "url", running))
+    assert sole is not None
+    other = replace(IMAGE, key="ab/another", source_sha256="22" * 32, facts={"one": {"a": 1}})
+    shared = sole.shared(running.referring(other, clock.now())).duplicate
+    assert shared == replace(own, key="ab/another")

@@ -1,6 +1,9 @@
-"""The three plugin contracts: ``Fetcher``, ``TypeDetector`` and ``StorageBackend``, and the values they exchange.
+"""The plugin contracts: ``Fetcher``, ``TypeDetector`` and ``StorageBackend``, and the values they exchange.
 
-Common to all three:
+The fourth contract, ``Processor``, is in ``processing`` beside this module. It may use ``errors`` and ``options``.
+Begin with ``Fetcher``.
+
+Common to all of them:
 
 - Lading constructs a plugin once, inside the running event loop, with its validated options. The constructor does no
   I/O.
@@ -19,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
-from .options import PluginOptions
+from ..options import PluginOptions
 
 CONTRACT_VERSION: Final = 1
-"""The version of the three contracts. It rises when plugins for the previous version may need changes. A plugin
+"""The version of the contracts. It rises when plugins for the previous version may need changes. A plugin
 declares the version that it implements as a literal number, ``contract_version = 1``. Lading refuses any other
 version."""
 
