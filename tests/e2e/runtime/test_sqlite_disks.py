@@ -24,6 +24,7 @@ from tests.support.servers.service import CONF, environment, token
 FULL_DISK_MEGABYTES = 16
 """SQLite folds its log into the file when that has 1000 pages, 4.1 MB: a disk with less room than that for the log is
 full by the log alone, whoever else makes room, and refuses writes until the last process has closed the file."""
+PROCESSES = 2
 METADATA = "metadata[color]=blue&metadata[note]=" + "x" * 12_000
 """Long enough that the log has to grow; the color has a row of its own, hence the import a transaction of several."""
 ENDINGS = ("", "-wal")
@@ -131,7 +132,7 @@ async def serving(tmp_path: Path, folder: Path) -> AsyncIterator[Clients]:
     overrides = {
         "LADING_DOCUMENTS_SQLITE__PATH": str(folder / "lading.sqlite3"),
         "LADING_SERVICE__LOG_FORMAT": "json",
-        "LADING_SERVICE__PROCESSES": "2",
+        "LADING_SERVICE__PROCESSES": str(PROCESSES),
     }
     environ = environment(tmp_path, **overrides)
     content = jpeg(40, 30, 1)
@@ -140,7 +141,8 @@ async def serving(tmp_path: Path, folder: Path) -> AsyncIterator[Clients]:
             ServiceProcess(("serve", "--config", str(conf)), environ, tmp_path) as service,
             ServiceProcess(("worker", "--config", str(conf)), environ, tmp_path) as worker,
         ):
-            started = await asyncio.to_thread(service.wait_for, "listening")
+            # Both have opened the database: a process that starts without one refuses all requests, reads too.
+            started = await asyncio.to_thread(service.wait_for, "listening", 60, PROCESSES)
             await asyncio.to_thread(worker.wait_for, "working")
             clients = Clients(started["address"], origin)
             try:

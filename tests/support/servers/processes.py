@@ -167,13 +167,13 @@ class ServiceProcess:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def wait_for(self, event: str, timeout: float = 30) -> dict[str, Any]:
-        """The first log line with the event."""
+    def wait_for(self, event: str, timeout: float = 30, times: int = 1) -> dict[str, Any]:
+        """The first log line with the event, when there are so many."""
         with self._news:
-            self._news.wait_for(lambda: self._ended or self._find(event), timeout)
-        found = self._find(event)
-        assert found is not None, f"no {event!r} within {timeout} s: {self.lines[-5:]}"
-        return found
+            self._news.wait_for(lambda: self._ended or len(self.logged(event)) >= times, timeout)
+        found = self.logged(event)
+        assert len(found) >= times, f"no {event!r}, {times} times, within {timeout} s: {self.lines[-5:]}"
+        return found[0]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The lines with the event so far."""
@@ -202,9 +202,6 @@ class ServiceProcess:
         status = self.process.wait(timeout)
         self._reader.join(timeout)
         return status
-
-    def _find(self, event: str) -> dict[str, Any] | None:
-        return next((line for line in self.lines if line.get("event") == event), None)
 
     def _read(self) -> None:
         with self._log as stderr:  # which children may hold open for longer than the process lives
