@@ -10,7 +10,11 @@ import pytest
 from lading.plugins.testing.clouds.processes import GcsEndpoint, S3Endpoint
 from lading.plugins.testing.images import jpeg, noise_jpeg
 from lading.plugins.testing.origin import Origin, answer, origin_in_thread
+from tests.clouds.test_s3_faults import with_metadata_named
+from tests.support.servers.cloud_proxy import cloud_proxy
 from tests.support.servers.clouds import GcsPlace, S3Place, cloud_service
+from tests.support.servers.processes import lading
+from tests.support.servers.service import CONF, environment
 
 SMALL = jpeg(640, 480)
 LARGE = noise_jpeg(7_000)
@@ -50,3 +54,15 @@ def test_an_import_into_a_bucket(tmp_path: Path, place: S3Place | GcsPlace, body
     assert found.metadata["import-id"] == import_id
     assert found.metadata["sha256"] == document["image"]["sha256"]
     assert not place.unfinished()
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_check_says_whether_a_server_keeps_metadata(tmp_path: Path, s3_endpoint: S3Endpoint, *, keeps: bool) -> None:
+    (tmp_path / "service.conf").write_text(CONF, encoding="utf-8")
+    with cloud_proxy(s3_endpoint.url) as proxy, closing(S3Place(s3_endpoint, proxy.url)) as place:
+        if not keeps:
+            proxy.harm(lambda request: request.method == "HEAD", with_metadata_named(""))
+        environ = environment(tmp_path, **place.environ)
+        checked = lading("check", "--config", "service.conf", cwd=tmp_path, environ=environ)
+    assert checked.status == 0, checked
+    assert ("keeps no metadata of objects" in checked.stderr) is not keeps
