@@ -3,11 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from jsonschema import Draft202012Validator
-from openapi_spec_validator import OpenAPIV31SpecValidator
 from tornado.httpclient import HTTPResponse
 
 from lading.service.api.app import ROUTES
@@ -20,13 +18,19 @@ from lading.service.errors.catalogue import ApiError
 from lading.service.imports.validation import PARAMETERS, ParamRules, validate
 from tests.support.servers.service import Client, token
 
+# jsonschema builds grammars of RFC 3987 when it is imported, more than a second of each process of the tests.
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
 RULES = ParamRules(1000, 20, 20, frozenset({"url", "data"}), {"JPEG": frozenset({"image/jpeg"})})
 DOCUMENT = json.loads(json.dumps(describe(RULES, 1000)))
 FRAMING = {"Date", "Connection", "Content-Length", "Content-Type", "Transfer-Encoding"}
 """What OpenAPI keeps for itself, or is the connection's."""
 
 
-def validator(schema: Any) -> Draft202012Validator:
+def validator(schema: Any) -> "Draft202012Validator":
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+
     return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
 
 
@@ -42,6 +46,8 @@ def contents() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def test_the_description_is_valid() -> None:
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # noqa: PLC0415
+
     assert [str(error) for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
 
 

@@ -9,8 +9,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -115,6 +113,10 @@ def test_the_bill_of_materials_is_valid_and_names_each_package_with_its_version(
     assert str(tmp_path) not in text
     assert str(installed.folder) not in text
     assert "cyclonedx-bom" not in listed
+    # Imported here, as it imports jsonschema: more than a second of each process that collects this module.
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
     # All packages have one shape, and the schema takes its time: a few of them will do.
     few = told | {"components": told["components"][:3]}
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(few)) is None
