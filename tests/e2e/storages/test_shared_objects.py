@@ -40,6 +40,7 @@ async def check_audit(folder: Path, overrides: dict[str, str]) -> None:
     assert (audit.status, audit.stderr) == (0, ""), audit.stdout
 
 
+@pytest.mark.one_store  # the next test shares, mirrors and deletes on each
 @pytest.mark.parametrize("mirror", ["", "old"])
 @pytest.mark.parametrize("kind", ["imports", "images"])
 @pytest.mark.gen_test(timeout=100)
