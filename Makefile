@@ -14,10 +14,10 @@ help:  ## Show what can be made.
 run: $(VENV)/.installed  ## Install into .venv and import a sample image, end to end. Ctrl-C ends it.
 	@exec $(BIN)/lading demo
 
-test: $(VENV)/.installed-test  ## Install what the tests need, then lint, build the docs and run the tests.
-	@# mypy uses one core, and so does MkDocs: what comes first shares two, and the output of each stays together.
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint docs bytecode
-	@$(MAKE) --no-print-directory unit
+test: $(VENV)/.installed-test  ## Install what the tests need, then run the tests; lint and build the docs beside them.
+	@# Tests wait half of the time: what lint and docs compute costs them little. Their output stays together; that of the
+	@# tests comes as they run.
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint docs unit
 
 lint: $(VENV)/.installed-test  ## ruff, mypy --strict and the import rules.
 	$(BIN)/ruff check .
@@ -46,8 +46,8 @@ bytecode: $(VENV)/.installed-test
 	@# Each process of the tests would compile all of it, at the same time. Faults are shown by the tests.
 	@$(BIN)/pytest --collect-only --quiet --quiet -p no:cacheprovider >/dev/null 2>&1 || true
 
-unit: $(VENV)/.installed-test  ## The tests, in their short form.
-	$(BIN)/pytest -n auto --dist worksteal
+unit: $(VENV)/.installed-test bytecode  ## The tests, in their short form.
+	+MAKEFLAGS= $(BIN)/pytest -n auto --dist worksteal
 
 test-long: $(VENV)/.installed-test  ## The long form of all tests: every store, more seeds, asyncio's debug mode.
 	LADING_TESTS=long $(BIN)/pytest -n auto --dist worksteal
