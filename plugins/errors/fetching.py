@@ -79,6 +79,13 @@ class FetcherBusy(FetchError):
     public_text = "The service was too busy to begin the fetch."
 
 
+class ProxyUnavailable(FetcherBusy):
+    """The operator's proxy cannot be used. As with ``FetcherBusy``, no attempt counts."""
+
+    code = "proxy_unavailable"
+    public_text = "The service could not use its proxy."
+
+
 class HostNotFound(FetchError):
     code = "host_not_found"
     public_text = "The host of the url does not exist."

@@ -100,6 +100,7 @@ HINTS: Final[Mapping[str, str]] = {
     "process_error": "Read the service's log under the import's id.",
     "processor_stalled": "Lading tries again by itself. Operators check the load of the machine and the processor.",
     "processor_unavailable": "Lading tries again by itself. Operators check the service that the processor needs.",
+    "proxy_unavailable": "Lading tries again by itself. Operators check the proxy.",
     "quota_exceeded": "Delete images. Operators raise the limit.",
     "range_not_satisfiable": "Request bytes within the size in `Content-Range`.",
     "rate_limited": "Try again after `Retry-After` seconds. Operators raise the limit.",

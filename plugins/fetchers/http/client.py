@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import cast
 
 import aiohttp
@@ -20,6 +21,7 @@ from ...errors import (
     BodyTooLarge,
     ConnectionLost,
     OriginProtocolError,
+    ProxyUnavailable,
 )
 from ...host.record import enter
 from ...net.addresses import AddressPolicy
@@ -30,9 +32,10 @@ from .clock import timed_out
 from .options import HttpOptions
 from .responses import RawHeaders, check_framing, check_status, field_values, whole_range
 from .wire.codings import codings_of
-from .wire.connector import ResponseParser, TracedConnector, after_connect, make_tls_context
+from .wire.connector import ResponseParser, TracedConnector, after_connect, make_tls_context, request_class
 from .wire.failures import translated
 from .wire.gate import READ_BYTES, Gate
+from .wire.proxy import Tunnels
 from .wire.timer import ConnectTimer, connect_timer
 
 # aiohttp holds back a connection whose unread body passes twice this; with one read of the socket on top, a fetch
@@ -128,14 +131,16 @@ def _gate(transport: asyncio.Transport, parser: ResponseParser, buffer: memoryvi
 class _Resolver(AbstractResolver):
     """Lets aiohttp resolve through ours, whose errors pass aiohttp unchanged."""
 
-    def __init__(self, resolver: HostResolver) -> None:
+    def __init__(self, resolver: HostResolver, *, is_remote: bool) -> None:
         self._resolver = resolver
+        self._is_remote = is_remote
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
         """See ``AbstractResolver``; every family is wanted."""
         timer = connect_timer.get()
         with timer.held() if timer is not None else nullcontext():
-            addresses = await self._resolver.resolve(host)
+            # A proxy that looks names up is asked by name: one address of no meaning makes aiohttp ask it once.
+            addresses = ("0.0.0.0",) if self._is_remote else await self._resolver.resolve(host)  # noqa: S104
         return [
             ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
             for address in addresses
@@ -218,6 +223,7 @@ class HttpClient:
 
     def __init__(self, options: HttpOptions, policy: AddressPolicy, resolver: HostResolver) -> None:
         self._connect_timeout = options.connect_timeout
+        self._has_proxy = options.way_out() is not None
         self._tls: ssl.SSLContext | None = None
         self._tls_lock = asyncio.Lock()
         self._session = _session(options, policy, resolver)
@@ -258,6 +264,9 @@ class HttpClient:
                     ssl=tls,
                     allow_redirects=False,
                 )
+        if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._has_proxy:
+            response.close()
+            raise ProxyUnavailable("status 407: it refuses the credentials")
         return HttpResponse(url, cast("_Response", response))
 
     async def _tls_context(self) -> ssl.SSLContext:
@@ -278,8 +287,12 @@ def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver
         sockets = checked_sockets
         buffer = memoryview(bytearray(READ_BYTES))
 
+    way_out = options.way_out()
+    is_remote = way_out is not None and options.proxy_lookup == "remote"
+    half = options.connect_timeout / 2
     connector = TracedConnector(
-        resolver=_Resolver(resolver),
+        None if way_out is None else Tunnels(way_out, policy, resolver, half, is_remote=is_remote),
+        resolver=_Resolver(resolver, is_remote=is_remote),
         use_dns_cache=False,
         socket_factory=checked_sockets.make,
         limit=options.connections,
@@ -288,6 +301,7 @@ def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver
     return aiohttp.ClientSession(
         connector=connector,
         response_class=Response,
+        request_class=request_class(way_out),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,

@@ -5,6 +5,7 @@ For the operator:
 - ``allow_hosts`` and ``deny_hosts`` judge the host names that URLs hold, those of redirects included.
 - Only public unicast addresses are connected to; ``allow_networks`` opens others. The address is judged where the
   socket is made, so a denied one never sees a packet, whether the URL names it, the DNS, or a redirect.
+- ``proxy`` names a proxy for every request; it judges the addresses of names that it looks up itself.
 - Proxies and credentials of the environment are not used. TLS is checked against the system's certificates.
 - A connection is kept for the next fetch only after a whole body.
 """
@@ -58,7 +59,8 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         self._names = names or (SystemNames(lookup) if lookup else _names(options))
         resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._names)
         self._client = HttpClient(options, self._targets.addresses, resolver)
-        self._hops = Hops(options, self._targets, resolver, self._client)
+        is_remote = options.way_out() is not None and options.proxy_lookup == "remote"
+        self._hops = Hops(options, self._targets, None if is_remote else resolver, self._client)
         self._slots = Turns(options.connections, name="connections")
         self._clocks: set[FetchClock] = set()
         self._closed = False

@@ -24,11 +24,13 @@ class Hops:
     Args:
         options: the limits of each hop, and their number.
         targets: judges URLs and addresses.
-        resolver: looks names up.
+        resolver: looks names up; None if a proxy does.
         client: sends the requests.
     """
 
-    def __init__(self, options: HttpOptions, targets: TargetPolicy, resolver: HostResolver, client: HttpClient) -> None:
+    def __init__(
+        self, options: HttpOptions, targets: TargetPolicy, resolver: HostResolver | None, client: HttpClient
+    ) -> None:
         self._options = options
         self._targets = targets
         self._resolver = resolver
@@ -108,6 +110,8 @@ class Hops:
         found, refusal = _findings(hop, url, self._targets.judge(url))
         if refusal is not None or url.address is not None:
             return found, refusal
+        if self._resolver is None:
+            return [*found, Finding(hop, url.loggable, "address", True, "unknown: the proxy looks the name up")], None
         try:
             addresses = await self._resolver.look_up(url.host)
         except FetchError as error:

@@ -11,6 +11,7 @@ from ...net.addresses import Verdict
 from ...net.hosts import HostPattern, parse_host_pattern
 from ...options import CommaSeparated, PluginOptions
 from .credentials import OperatorHeaders, parse_credentials, parse_user_agents
+from .wire.proxy import Proxy, parse_proxy
 
 _LAST_PORT = 65535
 
@@ -47,6 +48,14 @@ Ports = Annotated[tuple[Annotated[PortRange, BeforeValidator(_parse_port_range)]
 def _judged_credentials(value: SecretStr) -> SecretStr:
     try:
         parse_credentials(value.get_secret_value())
+    except ValueError as error:
+        raise PydanticCustomError(SILENT, "{problem}", {"problem": str(error)}) from None
+    return value
+
+
+def _judged_proxy(value: SecretStr) -> SecretStr:
+    try:
+        parse_proxy(value.get_secret_value())
     except ValueError as error:
         raise PydanticCustomError(SILENT, "{problem}", {"problem": str(error)}) from None
     return value
@@ -163,6 +172,22 @@ class HttpOptions(PluginOptions):
             " the lines out of this file."
         ),
     )
+    proxy: Annotated[SecretStr, AfterValidator(_judged_proxy)] = Field(
+        default=SecretStr(""),
+        description=(
+            "Proxy for every fetch and webhook: http://[user:password@]host:port or socks5://[user:password@]host:port."
+            " Empty connects directly. Use $file:PATH or $env:NAME to keep a password out of this file."
+        ),
+    )
+    proxy_lookup: Literal["local", "remote"] = Field(
+        default="local",
+        description=(
+            "What looks host names up if there is a proxy. With local, Lading looks them up, judges the addresses,"
+            " and asks the proxy for an address; but http without TLS reaches an HTTP proxy by name. With remote, the"
+            " proxy looks names up, and nobody judges the addresses: let the proxy itself refuse those that are not"
+            " public."
+        ),
+    )
     connections: int = Field(
         default=100,
         ge=1,
@@ -174,6 +199,10 @@ class HttpOptions(PluginOptions):
     keep_alive: float = Field(
         default=15, gt=0, le=300, description="Seconds that an idle connection stays open for the next fetch."
     )
+
+    def way_out(self) -> Proxy | None:
+        """``proxy``, parsed; None without one."""
+        return parse_proxy(self.proxy.get_secret_value())
 
     def operator_headers(self) -> OperatorHeaders:
         """``credentials``, ``user_agents`` and ``user_agent``, parsed."""

@@ -1,4 +1,4 @@
-"""The connections of the HTTP client: aiohttp's, which also say when they are up, and what TLS they use."""
+"""The connections of the HTTP client: aiohttp's, which also say when they are up, with TLS and proxies as they are."""
 
 import asyncio
 import ssl
@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from yarl import URL
 
 from ....host.record import enter
+from .proxy import Proxy, Tunnels
 
 after_connect: Final[ContextVar[str]] = ContextVar("ladingafter_connect", default="send")
 """The phase that follows when the connection of the present request is up."""
@@ -48,10 +50,15 @@ class TracedConnector(aiohttp.TCPConnector):
     """A connector that says when a TCP connection is up: what follows is TLS, or the request.
 
     aiohttp tells of both together alone (``TraceConfig.on_connection_create_end``).
+
+    Args:
+        tunnels: opens the connections through a proxy; None without one.
+        options: see ``aiohttp.TCPConnector``.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, tunnels: Tunnels | None, **options: Any) -> None:
         super().__init__(**options)
+        self._tunnels = tunnels
         loop = asyncio.get_running_loop()
 
         def connected() -> ResponseParser:
@@ -59,6 +66,53 @@ class TracedConnector(aiohttp.TCPConnector):
             return ResponseParser(loop)
 
         self._factory = connected  # type: ignore[assignment]
+
+    async def _wrap_create_connection(
+        self,
+        *args: Any,
+        addr_infos: list[Any],
+        req: aiohttp.ClientRequest,
+        timeout: aiohttp.ClientTimeout,
+        client_error: type[Exception] = aiohttp.ClientConnectorError,
+        **kwargs: Any,
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        """Connect to one of the addresses, or through the proxy. After a ``client_error``, aiohttp tries the next."""
+        if self._tunnels is None:
+            return await super()._wrap_create_connection(
+                *args, addr_infos=addr_infos, req=req, timeout=timeout, client_error=client_error, **kwargs
+            )
+        address, port = addr_infos[0][4][:2]
+        host = (req.url.raw_host or "").rstrip(".")
+        try:
+            sock = await self._tunnels.open(host, address, port, is_tls=bool(kwargs.get("ssl")))
+        except OSError as error:
+            raise client_error(req.connection_key, error) from error
+        try:
+            return await self._wrap_existing_connection(
+                *args, req=req, timeout=timeout, client_error=client_error, sock=sock, **kwargs
+            )
+        except BaseException:
+            sock.close()
+            raise
+
+
+def request_class(proxy: Proxy | None) -> type[aiohttp.ClientRequest]:
+    """Requests as the proxy wants them: an HTTP proxy reads the whole URL of a request without TLS (RFC 9112 section
+    3.2.2), and its credentials beside it. aiohttp's own proxies are not used, as they would look the host up.
+    """
+    if proxy is None or proxy.scheme != "http":
+        return aiohttp.ClientRequest
+    place, authorization = URL(proxy.place), proxy.authorization
+
+    class ProxiedRequest(aiohttp.ClientRequest):
+        async def send(self, conn: "aiohttp.connector.Connection") -> aiohttp.ClientResponse:
+            if not self.is_ssl():
+                self.proxy = place
+                if authorization is not None:
+                    self.headers["Proxy-Authorization"] = authorization
+            return await super().send(conn)
+
+    return ProxiedRequest
 
 
 def make_tls_context() -> ssl.SSLContext:
