@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, Final, Generic, TypeVar
 
 from ...models import Import
@@ -24,7 +25,8 @@ Outcome = TypeVar("Outcome")
 MAX_ROWS: Final = 32
 """Rows of a statement; with all columns, well below the 32,766 parameters that SQLite takes
 (https://sqlite.org/limits.html)."""
-_ID, _REVISION = (STATE_COLUMNS.index(name) + 1 for name in ("id", "revision"))
+STATEMENTS: Final = 512
+"""Texts of statements that are kept: one for each number of rows and each choice of columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,8 @@ def write_claims(connection: sqlite3.Connection, claims: Sequence[Claim]) -> Seq
 def _claim(connection: sqlite3.Connection, claim: Claim) -> Sequence[Import]:
     claimed: list[Import] = []
     for some in _slices(claim.documents):
-        values = [value for document in some for value in state_values(document)]
-        count = connection.execute(_claiming(len(some)), [*values, claim.worker_id]).rowcount
+        names, values = _filled(STATE_COLUMNS, list(map(state_values, some)))
+        count = connection.execute(_claiming(names, len(some)), [*values, claim.worker_id]).rowcount
         claimed += some if count == len(some) else _claimed(connection, some) if count else ()
     return claimed
 
@@ -126,10 +128,18 @@ def _claimed(connection: sqlite3.Connection, documents: Sequence[Import]) -> Seq
 
 
 def _insert(connection: sqlite3.Connection, documents: Sequence[Import]) -> None:
-    values = [
-        value for document in map(_as_new, documents) for value in (*birth_values(document), *state_values(document))
-    ]
-    connection.execute(_insertion(len(documents)), values)
+    rows = [(*birth_values(document), *state_values(document)) for document in map(_as_new, documents)]
+    names, values = _filled(IMPORT_COLUMNS, rows)
+    connection.execute(_insertion(names, len(rows)), values)
+
+
+def _filled(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, ...], list[Any]]:
+    """The columns in which any row has a value, and all values of these, row by row.
+
+    An import has no value in most columns, and Python looks in vain for an adapter of each None that it binds.
+    """
+    are_filled = [column.count(None) < len(rows) for column in zip(*rows, strict=True)]
+    return tuple(compress(columns, are_filled)), [value for row in rows for value in compress(row, are_filled)]
 
 
 def _as_new(document: Import) -> Import:
@@ -141,9 +151,9 @@ def _as_new(document: Import) -> Import:
 
 def _update(connection: sqlite3.Connection, documents: Sequence[Import]) -> bool:
     """Replace all of them or none; whether they were replaced."""
-    values = [value for document in documents for value in state_values(document)]
+    names, values = _filled(STATE_COLUMNS, list(map(state_values, documents)))
     # Not RETURNING: each row that is returned would be one more wait for the interpreter's lock.
-    return connection.execute(_replacement(len(documents)), values).rowcount > 0
+    return connection.execute(_replacement(names, len(documents)), values).rowcount > 0
 
 
 def _slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -152,13 +162,13 @@ def _slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield items[start : start + MAX_ROWS]
 
 
-@functools.cache
-def _insertion(count: int) -> str:
-    width = len(IMPORT_COLUMNS)
+@functools.lru_cache(STATEMENTS)
+def _insertion(names: Sequence[str], count: int) -> str:
+    width = len(names)
     values = ", ".join(f"column{number}" for number in range(1, width + 1))
-    organization = f"column{IMPORT_COLUMNS.index('organization_id') + 1}"
+    organization = f"column{names.index('organization_id') + 1}"
     return (
-        f"INSERT INTO imports ({', '.join(IMPORT_COLUMNS)}, sequence)"  # noqa: S608 - our own text
+        f"INSERT INTO imports ({', '.join(names)}, sequence)"  # noqa: S608 - our own text
         f" SELECT {values}, {_sequence(organization, width)} FROM (VALUES {_numbered_rows(width, count)})"
     )
 
@@ -171,35 +181,42 @@ def _metadata_insertion(count: int) -> str:
     )
 
 
-@functools.cache
-def _replacement(count: int) -> str:
+@functools.lru_cache(STATEMENTS)
+def _replacement(names: Sequence[str], count: int) -> str:
     """All imports are still what the transitions were made of, and become what those have made of them; or none."""
-    width = len(STATE_COLUMNS)
-    expected = ", ".join(f"(?{width * row + _ID}, ?{width * row + _REVISION} - 1)" for row in range(count))
+    width, of_id, of_revision = len(names), names.index("id") + 1, names.index("revision") + 1
+    expected = ", ".join(f"(?{width * row + of_id}, ?{width * row + of_revision} - 1)" for row in range(count))
     found = f"""
         SELECT count(*) FROM (VALUES {expected}) AS expected JOIN imports AS present
         ON present.id = expected.column1 AND present.revision = expected.column2
     """  # noqa: S608 - our own text
-    return f"{_change(count)} AND ({found}) = {count}"
+    return f"{_change(names, count)} AND ({found}) = {count}"
 
 
-@functools.cache
-def _claiming(count: int) -> str:
-    return f"{_change(count)} AND EXISTS (SELECT 1 FROM workers WHERE id = ?)"  # noqa: S608 - our own text
+@functools.lru_cache(STATEMENTS)
+def _claiming(names: Sequence[str], count: int) -> str:
+    return f"{_change(names, count)} AND EXISTS (SELECT 1 FROM workers WHERE id = ?)"  # noqa: S608 - our own text
 
 
-def _change(count: int) -> str:
-    """Each import that is still what the transition was made of becomes what the transition has made of it."""
+def _change(names: Sequence[str], count: int) -> str:
+    """Each import that is still what the transition was made of becomes what the transition has made of it.
+
+    Args:
+        names: the columns with values; the other columns of a state become NULL, and the outbox stays.
+        count: number of imports.
+    """
     # The columns of a table of values are called column1, column2 ... (https://sqlite.org/lang_select.html).
-    columns = {name: f"changed.column{number}" for number, name in enumerate(STATE_COLUMNS, 1) if name != "id"}
-    columns[OUTBOX] = _appended(columns[OUTBOX])
+    found = {name: f"changed.column{number}" for number, name in enumerate(names, 1)}
+    columns = {name: found.get(name, "NULL") for name in STATE_COLUMNS if name not in ("id", OUTBOX)}
+    if OUTBOX in found:
+        columns[OUTBOX] = _appended(found[OUTBOX])
     changes = ", ".join(f"{name} = {value}" for name, value in columns.items())
-    width = len(STATE_COLUMNS)
+    width = len(names)
     # Not by WITH: the Python module would not tell how many rows were changed.
     return (
         f"UPDATE imports SET {changes}, sequence = {_sequence('imports.organization_id', width)}"  # noqa: S608 - our own text
         f" FROM (VALUES {_numbered_rows(width, count)}) AS changed"
-        f" WHERE imports.id = changed.column{_ID} AND imports.revision = changed.column{_REVISION} - 1"
+        f" WHERE imports.id = {found['id']} AND imports.revision = {found['revision']} - 1"
     )
 
 

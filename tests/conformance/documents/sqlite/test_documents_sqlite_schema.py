@@ -371,8 +371,10 @@ async def test_changes_of_an_earlier_file_are_in_the_order_of_their_moments(path
 
 
 def test_a_write_finds_its_number_by_an_index(path: Path) -> None:
-    statements = {_insertion(2): 2 * len(IMPORT_COLUMNS), _replacement(2): 2 * len(STATE_COLUMNS)}
-    statements[_claiming(2)] = 2 * len(STATE_COLUMNS) + 1
+    few = ("id", "updated_at", "status", "revision")
+    statements = {_insertion(names, 2): 2 * len(names) for names in (("organization_id", *few), IMPORT_COLUMNS)}
+    for names in (few, STATE_COLUMNS):
+        statements |= {_replacement(names, 2): 2 * len(names), _claiming(names, 2): 2 * len(names) + 1}
     create_file(path)
     with closing(connect_writer(path, SECOND)) as connection:
         for statement, values in statements.items():

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lading.service.documents.sqlite.writes import Claim, Write, insert_imports, update_imports, write_claims
+from lading.service.models import Failure
 from tests.conformance.documents.cases.base import LEASE, SettableClock, make_imports
 from tests.conformance.documents.sqlite.test_documents_sqlite_work import busy, insert, opened, settle, trace
 
@@ -50,6 +51,23 @@ async def test_updates_are_made_all_or_none(tmp_path: Path, clock: SettableClock
         assert [await store.get(document.id) for document in documents] == documents
         assert await store._writer.run(lambda connection: update_imports(connection, after)) == [True] * count
         assert [await store.get(document.id) for document in documents] == after
+
+
+@pytest.mark.gen_test
+async def test_imports_with_values_in_different_columns_are_written_together(
+    tmp_path: Path, clock: SettableClock
+) -> None:
+    first, second = make_imports(clock, 2)
+    documents = [replace(first, batch_id="batch", sealed="sealed"), replace(second, traceparent="span")]
+    running = [document.claimed("worker", clock.now()) for document in documents]
+    failure = Failure("fetch_timeout", "It took too long.", retryable=True)
+    ended = [running[0].failed(failure, "url", clock.now()), running[1].handed_back(clock.now(), clock.now())]
+    async with opened(tmp_path, clock) as store:
+        assert await store._writer.run(partial(insert_imports, documents=documents)) == [True, True]
+        assert [await store.get(document.id) for document in documents] == documents
+        for after in (running, ended):
+            assert await store._writer.run(partial(update_imports, documents=after)) == [True, True]
+            assert [await store.get(document.id) for document in documents] == after
 
 
 @pytest.mark.gen_test
