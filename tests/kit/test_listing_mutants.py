@@ -14,6 +14,7 @@ from lading.backends.memory import MemoryStorage
 from lading.plugins.capabilities import ListedObject
 from lading.plugins.contracts import ObjectMetadata
 from lading.plugins.errors import PluginError
+from lading.plugins.testing import leaks
 from lading.plugins.testing.storage.listing import ListingCases
 from lading.plugins.testing.suite import run_case
 from tests.kit.test_storage_mutants import SuiteUnderTest
@@ -193,7 +194,8 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.backend.__name__)
-def test_the_suite_finds(fault: Fault, tmp_path: Path) -> None:
+def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.1)  # what a mutant leaves stays: nobody waits for it
     suite = SuiteUnderTest(fault.backend)
     suite.place = tmp_path
     with pytest.raises((AssertionError, pytest.fail.Exception, PluginError, RuntimeError)):
