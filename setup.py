@@ -199,6 +199,7 @@ setup(
             "data = lading.plugins.fetchers.data:DataFetcher",
         ],
         "lading.detectors": ["pillow = lading.plugins.detectors.pillow.detector:PillowDetector"],
+        "lading.processors": ["metadata = lading.plugins.processors.metadata.processor:MetadataProcessor"],
         "lading.storages": [
             "local = lading.backends.local.storage:LocalStorage",
             "memory = lading.backends.memory:MemoryStorage",

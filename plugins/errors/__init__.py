@@ -72,6 +72,7 @@ from .fetching import (
 )
 from .processing import (
     ImageRefused,
+    MetadataUnremovable,
     OutputTooLarge,
     ProcessError,
     ProcessorStalled,
@@ -118,6 +119,7 @@ __all__ = [
     "ImageRefused",
     "ImageTooComplex",
     "KeyInvalid",
+    "MetadataUnremovable",
     "NotAnImage",
     "ObjectExists",
     "ObjectNotFound",

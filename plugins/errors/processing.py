@@ -17,6 +17,13 @@ class ImageRefused(ProcessError):
     public_text = "The service refuses the image."
 
 
+class MetadataUnremovable(ProcessError):
+    """The metadata of the image cannot be removed, so that it might tell what must not be told."""
+
+    code = "metadata_unremovable"
+    public_text = "The service cannot remove the metadata of this {format} image."
+
+
 class OutputTooLarge(ProcessError):
     code = "output_too_large"
     public_text = "Processing the image would make it larger than {limit} bytes."
