@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from lading.plugins.errors import MetadataUnremovable, OutputTooLarge, ProcessError
 from lading.plugins.processors.metadata import exif as blocks
 from lading.plugins.processors.metadata.pieces import MOST_BLOCKS
+from tests.support.servers.programs import program
 from tests.unit.plugins.processors.photos import (
     PROFILE,
     SECRET,
@@ -26,7 +26,6 @@ from tests.unit.plugins.processors.photos import (
 )
 
 PHOTOS = photos()
-EXIFTOOL = shutil.which("exiftool")
 PLACES = ("GPS", "Location", "City", "Country", "State", "Geo")
 
 
@@ -52,14 +51,13 @@ async def test_metadata_goes_and_the_picture_stays(one: Photo, remove: str, tmp_
     assert again in (None, made), "the second time something else goes"
 
 
-@pytest.mark.skipif(EXIFTOOL is None, reason="needs exiftool")
 def test_exiftool_finds_no_place(tmp_path: Path) -> None:
-    assert EXIFTOOL is not None
+    exiftool = program("exiftool", "libimage-exiftool-perl")
     for number, one in enumerate(PHOTOS):
         (tmp_path / f"{number:03}-before.jpg").write_bytes(one.data)
         made = asyncio.run(processed(one.data, one.format, one.orientation, tmp_path))
         (tmp_path / f"{number:03}-after.jpg").write_bytes(made or b"")
-    command = [EXIFTOOL, "-j", "-a", "-G1", "-ee", "-U", "-r", str(tmp_path)]
+    command = [exiftool, "-j", "-a", "-G1", "-ee", "-U", "-r", str(tmp_path)]
     found = json.loads(subprocess.run(command, capture_output=True, check=False, timeout=120).stdout)
     told = {
         Path(one["SourceFile"]).name: sorted(tag for tag in one if any(place in tag for place in PLACES))
