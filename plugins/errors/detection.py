@@ -18,6 +18,7 @@ class NotAnImage(DetectError):
 class FormatNotAllowed(DetectError):
     code = "format_not_allowed"
     public_text = "The image format {format} is not allowed."
+    plain_text = "The image format is not allowed."
 
 
 class ImageCorrupt(DetectError):
@@ -30,6 +31,7 @@ class ImageNotSupported(DetectError):
 
     code = "image_not_supported"
     public_text = "The image uses a variant of {format} that the service cannot read."
+    plain_text = "The image uses a variant of its format that the service cannot read."
 
     @property
     def detail(self) -> str:
@@ -41,16 +43,19 @@ class ImageNotSupported(DetectError):
 class TooManyPixels(DetectError):
     code = "too_many_pixels"
     public_text = "The image has more than {limit} pixels."
+    plain_text = "The image has too many pixels."
 
 
 class SideTooLong(DetectError):
     code = "side_too_long"
     public_text = "A side of the image is longer than {limit} pixels."
+    plain_text = "A side of the image is too long."
 
 
 class TooManyFrames(DetectError):
     code = "too_many_frames"
     public_text = "The image has more than {limit} frames."
+    plain_text = "The image has too many frames."
 
 
 class ImageTooComplex(DetectError):
@@ -61,6 +66,7 @@ class ImageTooComplex(DetectError):
 
     code = "image_too_complex"
     public_text = "Decoding the image needs more {resource} than the limit allows."
+    plain_text = "Decoding the image needs more than the limits allow."
 
 
 class DetectorCrashed(DetectError):

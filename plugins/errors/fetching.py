@@ -27,6 +27,7 @@ class SourceRefused(FetchError):
 class UrlInvalid(SourceRefused):
     code = "url_invalid"
     public_text = "The url is not valid: {reason}."
+    plain_text = "The url is not valid."
 
 
 class UrlSchemeMissing(SourceRefused):
@@ -37,16 +38,19 @@ class UrlSchemeMissing(SourceRefused):
 class UrlSchemeNotAllowed(SourceRefused):
     code = "url_scheme_not_allowed"
     public_text = "The url scheme '{scheme}' is not allowed."
+    plain_text = "The url scheme is not allowed."
 
 
 class UrlPortNotAllowed(SourceRefused):
     code = "url_port_not_allowed"
     public_text = "The url port {port} is not allowed."
+    plain_text = "The url port is not allowed."
 
 
 class HeaderNotAllowed(SourceRefused):
     code = "header_not_allowed"
     public_text = "The request header '{name}' is not allowed in a fetch: {reason}."
+    plain_text = "A request header is not allowed in a fetch."
 
 
 class AddressNotAllowed(SourceRefused):
@@ -66,6 +70,7 @@ class HostNotAllowed(SourceRefused):
 class DataUrlInvalid(SourceRefused):
     code = "data_url_invalid"
     public_text = "The data: url is not valid: {reason}."
+    plain_text = "The data: url is not valid."
 
 
 class FetcherBusy(FetchError):
@@ -151,6 +156,7 @@ class FetchTimeout(FetchError):
     code = "fetch_timeout"
     retryable = True
     public_text = "The origin was too slow: {phase} took longer than {seconds} s."
+    plain_text = "The origin was too slow."
 
 
 class ConnectionLost(FetchError):
@@ -161,38 +167,45 @@ class ConnectionLost(FetchError):
 
 class OriginProtocolError(FetchError):
     code = "origin_protocol_error"
-    public_text = "The origin's answer is not valid HTTP: {reason}."
+    public_text = "The origin's answer is not valid: {reason}."
+    plain_text = "The origin's answer is not valid."
 
 
 class OriginNotFound(FetchError):
     code = "origin_not_found"
     public_text = "The origin has no such image (status {status})."
+    plain_text = "The origin has no such image."
 
 
 class OriginDenied(FetchError):
     code = "origin_denied"
     public_text = "The origin refused access to the image (status {status})."
+    plain_text = "The origin refused access to the image."
 
 
 class OriginRejected(FetchError):
     code = "origin_rejected"
     public_text = "The origin rejected the request (status {status})."
+    plain_text = "The origin rejected the request."
 
 
 class OriginUnavailable(FetchError):
     code = "origin_unavailable"
     retryable = True
     public_text = "The origin is currently unavailable (status {status})."
+    plain_text = "The origin is currently unavailable."
 
 
 class TooManyRedirects(FetchError):
     code = "too_many_redirects"
     public_text = "The origin redirected more than {limit} times."
+    plain_text = "The origin redirected too many times."
 
 
 class RedirectNotAllowed(FetchError):
     code = "redirect_not_allowed"
     public_text = "The origin's redirect is not allowed: {reason}."
+    plain_text = "The origin's redirect is not allowed."
 
 
 class ContentEncodingNotAllowed(FetchError):
@@ -205,6 +218,7 @@ class ContentEncodingCorrupt(FetchError):
 
     code = "content_encoding_corrupt"
     public_text = "The origin labels the body as {coding}, but it is damaged or encoded otherwise."
+    plain_text = "The body is not encoded as the origin labels it, or is damaged."
 
 
 class ContentEncodingTruncated(FetchError):
@@ -212,16 +226,19 @@ class ContentEncodingTruncated(FetchError):
 
     code = "content_encoding_truncated"
     public_text = "The origin labels the body as {coding}, but the end of the data is missing."
+    plain_text = "The end of the encoded body is missing."
 
 
 class ContentEncodingBomb(FetchError):
     code = "content_encoding_bomb"
     public_text = "The body expands to more than {limit} times its size when its {coding} encoding is undone."
+    plain_text = "The body expands too far when its encoding is undone."
 
 
 class BodyTooLarge(FetchError):
     code = "body_too_large"
     public_text = "The image is larger than the limit of {limit} bytes."
+    plain_text = "The image is larger than the limit."
 
 
 class BodyTruncated(FetchError):

@@ -84,7 +84,7 @@ HINTS: Final[Mapping[str, str]] = {
     "not_retryable": "Wait until the import has failed, or cancel it.",
     "origin_denied": "Send credentials in `headers`, or a signed url. Credentials stay with the origin of the first url; other origins get only `User-Agent`, `Accept`, `Accept-Language` and `Referer`.",  # noqa: E501
     "origin_not_found": "Check the path in the url.",
-    "origin_protocol_error": "Correct the origin's HTTP.",
+    "origin_protocol_error": "Correct the origin's answer.",
     "origin_rejected": "Request the url yourself, and read the answer of the origin.",
     "origin_unavailable": "Wait. Lading obeys the origin's `Retry-After` and tries again.",
     "output_too_large": "Make the image smaller. Operators raise `max_bytes` of `[process]`.",

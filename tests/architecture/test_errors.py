@@ -13,7 +13,14 @@ import lading.backends
 import lading.plugins
 import lading.plugins.errors
 import lading.service
-from lading.plugins.errors import DataUrlInvalid, HeaderNotAllowed, PluginError, SourceRefused, UrlInvalid
+from lading.plugins.errors import (
+    DataUrlInvalid,
+    HeaderNotAllowed,
+    OriginNotFound,
+    PluginError,
+    SourceRefused,
+    UrlInvalid,
+)
 from lading.service.errors.catalogue import CATALOGUE, INTERNAL, WORKER_LOST, ApiError, failure_of
 from tests.support.plugins.plugin_errors import placeholders, sample, tree
 
@@ -39,9 +46,27 @@ def test_every_class_formats_its_text_with_its_facts(cls: type[PluginError]) -> 
 
 
 @pytest.mark.parametrize("cls", [cls for cls in CLASSES if placeholders(cls.public_text)], ids=lambda cls: cls.__name__)
-def test_a_missing_fact_is_seen_where_it_is_missing(cls: type[PluginError]) -> None:
+def test_a_class_has_a_sentence_for_the_time_when_a_fact_is_missing(cls: type[PluginError]) -> None:
+    error = cls("for the operator")
+    assert error.detail == cls.plain_text != sample(cls).detail
+    assert SENTENCE.fullmatch(error.detail)
+    assert "HTTP" not in error.detail
+    assert str(error) == f"{cls.code}: {error.detail} (for the operator)"
+
+
+def test_a_missing_fact_of_a_text_of_its_own_is_seen_where_it_is_missing() -> None:
+    class TapeMissing(OriginNotFound):
+        code = "tape_missing"
+        public_text = "The tape {tape} is missing."
+
+    assert TapeMissing(tape="LTO-1").detail == "The tape LTO-1 is missing."
     with pytest.raises(KeyError):
-        cls("for the operator")
+        TapeMissing("robot 3")
+
+    class TapeGone(TapeMissing):
+        plain_text = "A tape is missing."
+
+    assert TapeGone("robot 3").detail == "A tape is missing."
 
 
 def test_codes_are_unique() -> None:
