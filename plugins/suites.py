@@ -5,7 +5,7 @@ Where options of ``service.conf`` are given, the suites start from them, and cha
 
 import base64
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from typing import Any, ClassVar, Final
 
 from .contracts import Fetcher, Source, TypeDetector
@@ -29,11 +29,9 @@ from .testing import FetcherSuite, FetchLimits, Flaw, HttpFetcherSuite, Refused,
 from .testing.bodies import Body
 from .testing.fetcher.http.support import HttpHarness
 
-LOOPBACK: Final = IPv4Network("127.0.0.0/8")
-
 
 class HttpSuite(HttpFetcherSuite):
-    """``HttpFetcher``, with loopback and every port allowed."""
+    """``HttpFetcher``, with the kit's own address and every port allowed."""
 
     refused_urls: ClassVar[Sequence[str]] = (
         *HttpHarness.refused_urls,
@@ -48,8 +46,8 @@ class HttpSuite(HttpFetcherSuite):
     def make_fetcher(self, limits: FetchLimits) -> Fetcher:
         options = self.configured if isinstance(self.configured, HttpOptions) else HttpOptions()
         own: dict[str, Any] = {
-            "allow_networks": (*options.allow_networks, LOOPBACK),
-            "deny_networks": tuple(denied for denied in options.deny_networks if not denied.overlaps(LOOPBACK)),
+            "allow_networks": tuple(map(ip_network, limits.networks)),
+            "deny_networks": (),
             "allow_hosts": (),
             "deny_hosts": tuple(denied for denied in options.deny_hosts if not denied.matches("localhost")),
             "ports": (PortRange(1, 65535),),

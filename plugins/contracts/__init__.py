@@ -102,7 +102,8 @@ class Fetcher(ABC):
     def check(self, source: Source) -> None:
         """Refuse, without I/O, an unacceptable source: bad syntax, a forbidden port, a private address literal.
 
-        Lading calls it before it accepts an import. The client waits for the answer, so return within a millisecond.
+        Lading calls it before it accepts an import. The client waits for the answer, so return within 10 ms of CPU
+        time.
 
         Raises:
             SourceRefused: no fetch of the source can ever succeed.
@@ -114,7 +115,13 @@ class Fetcher(ABC):
 
         The fetcher must repeat every check of ``check``, apply its own limits on size and time, and hold at most 8 MiB
         of the body in memory. Lading may open the same source again. No error (its causes included) and no log may
-        contain the query of a url or the value of a header.
+        contain the user name, the password or the query of a url, or the value of a header; nor may what the fetcher
+        adds to a trace.
+
+        A fetcher that opens sockets must connect to public unicast addresses alone, and to the networks that the
+        operator names. That holds for the address in a url, for every address that a name resolves to, and for
+        addresses that the origin gives, such as a redirect or FTP's data connection. The class
+        ``lading.plugins.net.NetworkGuard`` does all of this.
 
         Raises:
             FetchError: on entering, or later from ``Fetched.chunks``. Raise the class of ``lading.plugins.errors`` that

@@ -98,10 +98,14 @@ class Suite(ABC):
         assert ability in self.optional
         self._declared = {**self._declared, ability: reason}
 
+    def lacks(self, ability: str) -> str | None:
+        """Why the ability is declared as unsupported; None where it is not."""
+        return self._declared.get(ability) or self.unsupported.get(ability)
+
     def require(self, ability: str) -> None:
         """Skip the case if the ability is declared as unsupported."""
         assert ability in self.optional
-        reason = self._declared.get(ability) or self.unsupported.get(ability)
+        reason = self.lacks(ability)
         if reason is not None:
             pytest.skip(f"{UNSUPPORTED}{ability}: {reason}")
 

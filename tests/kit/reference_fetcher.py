@@ -36,7 +36,7 @@ from lading.plugins.options import PluginOptions
 from lading.plugins.testing import FetchLimits
 from lading.plugins.testing.fetcher.http.support import HttpHarness
 
-LOOPBACK = IPv4Network("127.0.0.0/8")
+LOOPBACK = IPv4Network("127.0.0.1/32")
 PIECE_BYTES = 64 * 1024
 MOST_REDIRECTS = 5
 MOST_INTERIM = 5

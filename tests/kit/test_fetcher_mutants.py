@@ -18,6 +18,7 @@ from tests.kit.broken import fetcher_lives as lives
 from tests.kit.broken import fetchers as broken
 from tests.kit.broken import http_fetchers as http
 from tests.kit.reference_fetcher import ReferenceFetcher, ReferenceHarness
+from tests.kit.test_ftp import MISTAKES
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.Monke
 def test_every_case_has_found_something() -> None:
     posting = set(vars(PostingCases))  # see test_posting_mutants
     cases = {name for name in dir(HttpFetcherSuite) if name.startswith("test_")}
-    assert {fault.case for fault in FAULTS} == cases - posting
+    assert {one.case for one in (*FAULTS, *MISTAKES)} == cases - posting
 
 
 @pytest.mark.parametrize(

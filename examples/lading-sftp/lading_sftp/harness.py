@@ -54,7 +54,8 @@ class TestServer:
 
     def options(self) -> dict[str, Any]:
         """The options that lead to it, on any of its ports."""
-        ports = (self.facts.port, self.facts.down_port, self.facts.silent_port, self.facts.shell_port)
+        facts = self.facts
+        ports = (facts.port, facts.down_port, facts.silent_port, facts.hanging_up_port, facts.shell_port)
         return {
             "hosts": tuple(f"{LOOPBACK}:{port}" for port in ports),
             "username": USERNAME,
@@ -92,7 +93,10 @@ def shared_server() -> TestServer:
 class SftpHarness(FetcherHarness):
     """What cases need of this fetcher."""
 
-    unsupported: ClassVar[Mapping[str, str]] = {Flaw.REDIRECT_LOOP: "SFTP has no redirects"}
+    unsupported: ClassVar[Mapping[str, str]] = {
+        Flaw.REDIRECT_LOOP: "SFTP has no redirects",
+        Flaw.LEADS_ELSEWHERE: "SFTP has no redirects",
+    }
     refused_urls: ClassVar[Sequence[str]] = (
         "sftp:///picture.png",
         f"sftp://{LOOPBACK}/picture.png",
@@ -140,6 +144,8 @@ class SftpHarness(FetcherHarness):
                 return self.source("picture.png", self.server.facts.down_port)
             case Flaw.SILENT:
                 return self.source("picture.png", self.server.facts.silent_port)
+            case Flaw.HANGS_UP:
+                return self.source("picture.png", self.server.facts.hanging_up_port)
         return self.source(self.put(flaw.value, body))
 
     def put(self, folder: str, body: Body, name: str = "picture.png") -> Path:

@@ -51,6 +51,7 @@ class ServerFacts:
         port: where it listens, on loopback.
         down_port: where nothing does.
         silent_port: where connections are accepted and nothing is ever sent.
+        hanging_up_port: where connections are accepted and ended at once.
         shell_port: where SSH is spoken, with the same logins and the same host key, and SFTP is not.
         host_key: the server's key, as ``algorithm base64``.
     """
@@ -58,6 +59,7 @@ class ServerFacts:
     port: int
     down_port: int
     silent_port: int
+    hanging_up_port: int
     shell_port: int
     host_key: str
 
@@ -123,7 +125,7 @@ class HostileFiles(asyncssh.SFTPServer):
             raise asyncssh.SFTPFailure("not now")
         status = Path(os.fsdecode(self.map_path(path))).stat()
         size: int | None = status.st_size
-        if folder in ("dripping", "endless"):
+        if folder in ("dripping", "endless", "ends_early", "failed_after", "empty"):
             size = None
         elif folder == "too_long":
             size = status.st_size // 2
@@ -172,6 +174,19 @@ async def _reset(server: HostileFiles, file: OpenFile, offset: int, size: int) -
     return _first_half(file, offset, size)
 
 
+async def _ends_early(server: HostileFiles, file: OpenFile, offset: int, size: int) -> bytes:
+    if offset >= file.half:
+        server.connection.close()
+        await server.connection.wait_closed()
+    return _first_half(file, offset, size)
+
+
+async def _failed_after(_server: HostileFiles, file: OpenFile, offset: int, size: int) -> bytes:
+    if offset >= file.half:
+        raise asyncssh.SFTPFailure("the disk has failed")
+    return _first_half(file, offset, size)
+
+
 async def _truncated(_server: HostileFiles, file: OpenFile, offset: int, size: int) -> bytes:
     return _first_half(file, offset, size)
 
@@ -192,6 +207,8 @@ FOLDERS: Final[dict[str, Callable[[HostileFiles, OpenFile, int, int], Awaitable[
     "stalled": _stalled,
     "dripping": _dripping,
     "reset": _reset,
+    "ends_early": _ends_early,
+    "failed_after": _failed_after,
     "truncated": _truncated,
     "endless": _endless,
     "tiny": _tiny,
@@ -237,7 +254,8 @@ async def _serve(settings: ServerSettings) -> None:
         )
         shell = await asyncssh.listen(LOOPBACK, 0, options=options, process_factory=lambda process: process.exit(0))
         silent = await asyncio.start_server(_never_answer, LOOPBACK, 0)
-        for server in (listener, shell, silent):
+        hanging_up = await asyncio.start_server(_hang_up, LOOPBACK, 0)
+        for server in (listener, shell, silent, hanging_up):
             stack.callback(server.close)
         down = stack.enter_context(socket.socket())
         down.bind((LOOPBACK, 0))  # taken, so that nobody else listens there, and not listened on
@@ -245,6 +263,7 @@ async def _serve(settings: ServerSettings) -> None:
             listener.get_port(),
             down.getsockname()[1],
             silent.sockets[0].getsockname()[1],
+            hanging_up.sockets[0].getsockname()[1],
             shell.get_port(),
             key.export_public_key().decode().strip(),
         )
@@ -259,6 +278,10 @@ async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
             pass
     finally:
         writer.close()
+
+
+async def _hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
 
 
 if __name__ == "__main__":

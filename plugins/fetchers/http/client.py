@@ -24,7 +24,7 @@ from ...errors import (
     ProxyUnavailable,
 )
 from ...host.record import enter
-from ...net.addresses import AddressPolicy
+from ...net.guard import NetworkGuard
 from ...net.resolver import HostResolver
 from ...net.sockets import CheckedSockets
 from ...net.urls import HttpUrl
@@ -217,16 +217,15 @@ class HttpClient:
 
     Args:
         options: the limits; of the timeouts, those of the phases up to the head apply here.
-        policy: judges every address before a socket is made for it.
-        resolver: looks host names up.
+        guard: looks host names up, and judges every address before a socket is made for it.
     """
 
-    def __init__(self, options: HttpOptions, policy: AddressPolicy, resolver: HostResolver) -> None:
+    def __init__(self, options: HttpOptions, guard: NetworkGuard) -> None:
         self._connect_timeout = options.connect_timeout
         self._has_proxy = options.way_out() is not None
         self._tls: ssl.SSLContext | None = None
         self._tls_lock = asyncio.Lock()
-        self._session = _session(options, policy, resolver)
+        self._session = _session(options, guard)
 
     async def get(self, url: HttpUrl, headers: Mapping[str, str]) -> HttpResponse:
         """Send a GET request and read the response's head. Redirects are not followed.
@@ -277,24 +276,22 @@ class HttpClient:
             return self._tls
 
 
-def _session(options: HttpOptions, policy: AddressPolicy, resolver: HostResolver) -> aiohttp.ClientSession:
-    checked_sockets = CheckedSockets(policy, many=options.connections)
-
+def _session(options: HttpOptions, guard: NetworkGuard) -> aiohttp.ClientSession:
     class Response(_Response):
         """With the limits of one fetcher: aiohttp makes responses itself, and passes them nothing."""
 
         limits = options
-        sockets = checked_sockets
+        sockets = guard.sockets
         buffer = memoryview(bytearray(READ_BYTES))
 
     way_out = options.way_out()
     is_remote = way_out is not None and options.proxy_lookup == "remote"
     half = options.connect_timeout / 2
     connector = TracedConnector(
-        None if way_out is None else Tunnels(way_out, policy, resolver, half, is_remote=is_remote),
-        resolver=_Resolver(resolver, is_remote=is_remote),
+        None if way_out is None else Tunnels(way_out, guard.policy, guard.resolver, half, is_remote=is_remote),
+        resolver=_Resolver(guard.resolver, is_remote=is_remote),
         use_dns_cache=False,
-        socket_factory=checked_sockets.make,
+        socket_factory=guard.sockets.make,
         limit=options.connections,
         keepalive_timeout=options.keep_alive,
     )

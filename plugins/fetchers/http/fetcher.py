@@ -20,8 +20,8 @@ from ...errors import FetcherBusy, SourceNotModified
 from ...host.record import found, is_explained
 from ...host.turns import Turns
 from ...host.waits import MAX_WAIT, own_wait, pausing
-from ...net.ares import AresNames
-from ...net.resolver import HostResolver, Names
+from ...net.guard import NetworkGuard
+from ...net.resolver import Names
 from ...net.system import Lookup, SystemNames
 from ...net.targets import TargetPolicy
 from ...net.urls import HttpUrl, parse_http_url
@@ -56,11 +56,12 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     def __init__(self, options: HttpOptions, *, names: Names | None = None, lookup: Lookup | None = None) -> None:
         self._options = options
         self._targets = TargetPolicy(options)
-        self._names = names or (SystemNames(lookup) if lookup else _names(options))
-        resolver = HostResolver(self._targets.addresses, options.dns_timeout, self._names)
-        self._client = HttpClient(options, self._targets.addresses, resolver)
+        self._guard = NetworkGuard(
+            options, names=names or (SystemNames(lookup) if lookup else None), many=options.connections
+        )
+        self._client = HttpClient(options, self._guard)
         is_remote = options.way_out() is not None and options.proxy_lookup == "remote"
-        self._hops = Hops(options, self._targets, None if is_remote else resolver, self._client)
+        self._hops = Hops(options, self._targets, None if is_remote else self._guard.resolver, self._client)
         self._slots = Turns(options.connections, name="connections")
         self._clocks: set[FetchClock] = set()
         self._closed = False
@@ -113,7 +114,7 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
         for clock in self._clocks:
             clock.stop()
         await self._client.close()
-        self._names.close()
+        await self._guard.close()
 
     @contextlib.contextmanager
     def _timed(self, seconds: float, patience: float = MAX_WAIT) -> Iterator[FetchClock]:
@@ -167,7 +168,3 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
             etag=http_responses.validator(headers, b"etag"),
             last_modified=http_responses.validator(headers, b"last-modified"),
         )
-
-
-def _names(options: HttpOptions) -> Names:
-    return AresNames(options.dns_timeout) if options.resolver == "ares" else SystemNames()

@@ -1,7 +1,6 @@
 """The options of the ``http`` fetcher: section ``[fetch.http]`` of ``service.conf``."""
 
-from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
@@ -9,7 +8,8 @@ from pydantic_core import PydanticCustomError
 from ...host.validation import SILENT
 from ...net.addresses import Verdict
 from ...net.hosts import HostPattern, parse_host_pattern
-from ...options import CommaSeparated, PluginOptions
+from ...net.options import NetworkOptions
+from ...options import CommaSeparated
 from .credentials import OperatorHeaders, parse_credentials, parse_user_agents
 from .wire.proxy import Proxy, parse_proxy
 
@@ -40,7 +40,6 @@ def _parse_port_range(value: Any) -> Any:
     return ports
 
 
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], CommaSeparated]
 Hosts = Annotated[tuple[Annotated[HostPattern, BeforeValidator(parse_host_pattern)], ...], CommaSeparated]
 Ports = Annotated[tuple[Annotated[PortRange, BeforeValidator(_parse_port_range)], ...], CommaSeparated]
 
@@ -66,20 +65,9 @@ def _judged_user_agents(value: str) -> str:
     return value
 
 
-class HttpOptions(PluginOptions):
+class HttpOptions(NetworkOptions):
     """Limits of the ``http`` fetcher. None of them can be switched off."""
 
-    allow_networks: Networks = Field(
-        default=(),
-        description="Networks that Lading may fetch from although they are not public, such as 10.1.0.0/16.",
-    )
-    deny_networks: Networks = Field(
-        default=(),
-        description=(
-            "Networks that Lading never fetches from. This list overrides allow_networks. You need not list"
-            " addresses that are not public: Lading denies them anyway."
-        ),
-    )
     allow_hosts: Hosts = Field(
         default=(),
         description=(
@@ -109,24 +97,6 @@ class HttpOptions(PluginOptions):
         description="Maximum redirects that Lading follows. Each redirect passes every check again.",
     )
     url_max_bytes: int = Field(default=8192, ge=16, le=65536, description="Longest URL, in bytes.")
-    resolver: Literal["ares", "system"] = Field(
-        default="ares",
-        description=(
-            "What looks host names up. ares asks the name servers of /etc/resolv.conf and reads /etc/hosts,"
-            " without blocking threads. system uses the system's own resolver, with every service of"
-            " /etc/nsswitch.conf (mDNS, LDAP); a name server that does not answer then blocks a thread for as"
-            " long as the system waits. An issuer has 4 look-ups at once, and a process 16."
-        ),
-    )
-    dns_timeout: float = Field(
-        default=3,
-        gt=0,
-        le=60,
-        description="Seconds that a name lookup may take, not counting the wait for its turn.",
-    )
-    connect_timeout: float = Field(
-        default=5, gt=0, le=60, description="Seconds that connecting may take, including the TLS handshake."
-    )
     head_timeout: float = Field(
         default=10, gt=0, le=120, description="Seconds from the request to the end of the response head."
     )

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from ...errors import (
+    BodyEmpty,
     BodyTooLarge,
     ConnectFailed,
     FetchError,
@@ -56,7 +57,23 @@ class FlawCases(FetcherHarness):
                 assert_beginning(done, body, flaw)
             await self.assert_works(fetcher, attempts=ATTEMPTS)
 
-    @pytest.mark.parametrize("flaw", [Flaw.RESET, Flaw.TRUNCATED])
+    async def test_an_origin_that_hangs_up(self) -> None:
+        """A connection that ends without an answer raises a retryable ``FetchError`` before ``open`` yields."""
+        source = await self.serve_with(Flaw.HANGS_UP, Body(1000))
+        async with self.opened() as fetcher:
+            done = await fetch(fetcher, source)
+            assert_error(done, FetchError, Flaw.HANGS_UP, retryable=True)
+            assert done.fetched is None, f"{Flaw.HANGS_UP}: it was opened all the same"
+            await self.assert_works(fetcher)
+
+    async def test_an_empty_body_of_no_announced_size(self) -> None:
+        """An empty body whose size nobody announced raises ``BodyEmpty``, which is not retryable."""
+        source = await self.serve_with(Flaw.EMPTY, Body(0))
+        async with self.opened() as fetcher:
+            assert_error(await fetch(fetcher, source), BodyEmpty, Flaw.EMPTY, retryable=False)
+            await self.assert_works(fetcher)
+
+    @pytest.mark.parametrize("flaw", [Flaw.RESET, Flaw.TRUNCATED, Flaw.ENDS_EARLY, Flaw.FAILED_AFTER])
     @pytest.mark.parametrize("size", [2, 1000, 3 * MIB + 5])
     async def test_a_body_that_breaks_off(self, size: int, flaw: Flaw) -> None:
         """A body that breaks off half-way raises a retryable ``FetchError``, never a short body."""

@@ -7,7 +7,9 @@ Subclass it with a factory, good and flawed origins, and urls that the fetcher m
         refused_urls = ("mine:", "mine://", "mine://user:password@host/a")
 
         def make_fetcher(self, limits: FetchLimits) -> Fetcher:
-            return MyFetcher(MyOptions(max_bytes=limits.max_bytes, timeout=limits.seconds))
+            return MyFetcher(
+                MyOptions(max_bytes=limits.max_bytes, timeout=limits.seconds, allow_networks=limits.networks)
+            )
 
         async def serve(self, body: Body) -> Source: ...
 
@@ -21,9 +23,11 @@ every case.
 
 from .flaws import FlawCases
 from .life import LifeCases
+from .reaching import ReachingCases
 from .reading import ReadingCases
 from .refusing import RefusingCases
+from .secrets import SecretCases
 
 
-class FetcherSuite(ReadingCases, RefusingCases, FlawCases, LifeCases):
+class FetcherSuite(ReadingCases, RefusingCases, SecretCases, ReachingCases, FlawCases, LifeCases):
     """The cases that every fetcher must pass."""

@@ -3,11 +3,12 @@
 import asyncio
 import traceback
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import StrEnum, auto
-from typing import ClassVar, Final
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Final, Self
 
 import pytest
 
@@ -38,39 +39,53 @@ class FetchLimits:
     Attributes:
         max_bytes: longest body in bytes.
         seconds: seconds that the whole fetch may take.
+        networks: the only addresses that the fetcher may connect to although they are not public; give them to
+            ``NetworkOptions.allow_networks``. The kit listens on others, and sees who connects.
     """
 
     max_bytes: int = 128 * MIB
     seconds: float = 30.0
+    networks: tuple[str, ...] = ("127.0.0.1/32",)
 
 
 class Flaw(StrEnum):
-    """A flaw of an origin."""
+    """A flaw of an origin; ``told`` says what such an origin does."""
 
-    MISSING = auto()
-    """It has no such object."""
-    DENIED = auto()
-    """It refuses access to the object."""
-    UNAVAILABLE = auto()
-    """It answers that it cannot serve at present."""
-    DOWN = auto()
-    """Nothing listens where it should be."""
-    SILENT = auto()
-    """It accepts the connection and never answers."""
-    STALLED = auto()
-    """It sends half of the body and then nothing, with the connection open."""
-    DRIPPING = auto()
-    """It sends a byte now and then, without end."""
-    RESET = auto()
-    """It sends half of the body and resets the connection."""
-    TRUNCATED = auto()
-    """It sends half of the body that it announced and ends in good order."""
-    ENDLESS = auto()
-    """It sends and sends."""
-    TOO_LONG = auto()
-    """It sends more than it announced."""
-    REDIRECT_LOOP = auto()
-    """It redirects in circles."""
+    told: str
+
+    def __new__(cls, value: str, told: str) -> Self:
+        """A member with its text."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.told = told
+        return made
+
+    MISSING = "missing", "It has no such object."
+    DENIED = "denied", "It refuses access to the object."
+    UNAVAILABLE = "unavailable", "It answers that it cannot serve at present."
+    DOWN = "down", "Nothing listens where it should be."
+    SILENT = "silent", "It accepts the connection and never answers."
+    HANGS_UP = "hangs_up", "It accepts the connection and ends it without an answer."
+    STALLED = "stalled", "It sends half of the body and then nothing, with the connection open."
+    DRIPPING = "dripping", "It sends a byte now and then, without end."
+    RESET = "reset", "It sends half of the body and resets the connection."
+    TRUNCATED = "truncated", "It sends half of the body that it announced and ends in good order."
+    ENDS_EARLY = (
+        "ends_early",
+        "It announces no size, sends half of the body, and ends every connection before it says that all is sent.",
+    )
+    FAILED_AFTER = (
+        "failed_after",
+        "It announces no size, sends half of the body in good order, and then says that it has failed.",
+    )
+    EMPTY = "empty", "It announces no size and sends an empty body."
+    ENDLESS = "endless", "It sends and sends."
+    TOO_LONG = "too_long", "It sends more than it announced."
+    REDIRECT_LOOP = "redirect_loop", "It redirects in circles."
+    LEADS_ELSEWHERE = (
+        "leads_elsewhere",
+        "It sends the fetcher on to the address self.forbidden: by a redirect, or as the address of a data connection.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +109,13 @@ class FetcherHarness(Suite):
     Attributes:
         refused_urls: malformed or forbidden urls of the fetcher's own schemes, which ``check`` refuses; at least one.
         largest_body: size in bytes of the largest body that a source can have, if that is less than 64 MB.
+        forbidden: host and port where an origin with ``Flaw.LEADS_ELSEWHERE`` sends the fetcher.
     """
 
     optional: ClassVar[frozenset[str]] = frozenset(Flaw)
     refused_urls: ClassVar[Sequence[str]]
     largest_body: ClassVar[int] = LARGE
+    forbidden: tuple[str, int] = ("127.66.66.66", 9)
 
     @abstractmethod
     def make_fetcher(self, limits: FetchLimits) -> Fetcher:
@@ -110,7 +127,7 @@ class FetcherHarness(Suite):
 
     @abstractmethod
     async def serve_flawed(self, flaw: Flaw, body: Body) -> Source:
-        """Serve the body with the flaw. The kit never calls it for a flaw in ``unsupported``."""
+        """Serve the body with the flaw; see ``Flaw.told``. The kit never calls it for a flaw in ``unsupported``."""
 
     @asynccontextmanager
     async def opened(self, limits: FetchLimits | None = None) -> AsyncIterator[Fetcher]:
@@ -135,7 +152,7 @@ class FetcherHarness(Suite):
     @property
     def flaws(self) -> Sequence[Flaw]:
         """Those that the origin can have."""
-        return [flaw for flaw in Flaw if flaw not in self.unsupported]
+        return [flaw for flaw in Flaw if self.lacks(flaw) is None]
 
     async def assert_works(self, fetcher: Fetcher, attempts: int = 1) -> None:
         """The fetcher is in order: it still fetches, if need be at a later attempt."""
@@ -248,6 +265,15 @@ def _named(error: Exception | None) -> str:
     return f"{type(error).__name__} ({error})"
 
 
-def everything_logged(error: BaseException) -> str:
-    """All that a log could show of an error: its text, its repr and its traceback, causes included."""
-    return f"{error!r}\n" + "".join(traceback.format_exception(error))
+def everything_logged(error: BaseException) -> Iterator[tuple[str, str]]:
+    """All that a log could show of an error, causes included: each text, with what it is and where it was raised."""
+    at: BaseException | None = error
+    while at is not None:
+        frames = traceback.extract_tb(at.__traceback__)
+        where = (
+            f", raised in {frames[-1].name} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        )
+        role = "the error" if at is error else "its cause"
+        yield f"{at!r} {at}", f"{role} {type(at).__name__}{where}"
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+    yield "".join(traceback.format_exception(error)), "the traceback"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import fill
 from typing import Final
 
-from lading.plugins.testing import FetcherSuite, HttpFetcherSuite, StorageBackendSuite, TypeDetectorSuite
+from lading.plugins.testing import FetcherSuite, Flaw, HttpFetcherSuite, StorageBackendSuite, TypeDetectorSuite
 
 WIDTH: Final = 98
 SUITES: Final = (FetcherSuite, HttpFetcherSuite, TypeDetectorSuite, StorageBackendSuite)
@@ -16,6 +16,13 @@ PREFIX: Final = "test_"
 def cases() -> str:
     """The part, in Markdown."""
     return "\n\n".join("\n\n".join(_suite(suite)) for suite in SUITES)
+
+
+def flaws() -> str:
+    """The flaws of origins, in Markdown."""
+    return "\n".join(
+        fill(f"- `{flaw}`: {flaw.told}", WIDTH, subsequent_indent="  ", break_on_hyphens=False) for flaw in Flaw
+    )
 
 
 def _suite(suite: type) -> Iterator[str]:

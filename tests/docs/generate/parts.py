@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.docs.generate.audit import events
 from tests.docs.generate.configuration import options
-from tests.docs.generate.kit import cases
+from tests.docs.generate.kit import cases, flaws
 from tests.docs.generate.marks import filled
 from tests.docs.generate.metrics import families
 
@@ -15,7 +15,7 @@ REFERENCE: Final = ROOT / "docs" / "reference"
 PARTS: Final[Mapping[Path, Mapping[str, Callable[[], str]]]] = {
     REFERENCE / "audit.md": {"events": events},
     REFERENCE / "configuration.md": {"options": options},
-    REFERENCE / "kit.md": {"cases": cases},
+    REFERENCE / "kit.md": {"cases": cases, "flaws": flaws},
     REFERENCE / "metrics.md": {"metrics": families},
 }
 

@@ -6,8 +6,7 @@ may be logged of them is spelled out.
 
 import contextlib
 import ssl
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator
 
 import aiohttp
 
@@ -17,15 +16,10 @@ from ....errors import (
     ConnectFailed,
     ConnectionLost,
     OriginProtocolError,
-    TlsCertificateExpired,
-    TlsCertificateNotYetValid,
     TlsFailed,
-    TlsHandshakeFailed,
-    TlsIssuerUnknown,
-    TlsNameMismatch,
-    TlsSelfSigned,
 )
 from ....net.sockets import AddressDenied
+from ....net.tls import tls_failure
 from ....net.urls import HttpUrl
 from ..clock import timed_out
 from .timer import ConnectTimedOut
@@ -62,25 +56,6 @@ def translated(url: HttpUrl, connect_timeout: float = 0) -> Iterator[None]:
         raise ConnectionLost(f"{url.loggable}: {type(error).__name__}") from None
 
 
-_CERTIFICATE_FAULTS: Final[Mapping[int, type[TlsFailed]]] = {
-    2: TlsIssuerUnknown,  # unable to get issuer certificate
-    9: TlsCertificateNotYetValid,
-    10: TlsCertificateExpired,
-    18: TlsSelfSigned,
-    19: TlsIssuerUnknown,  # the origin sent a root that nobody trusts
-    20: TlsIssuerUnknown,  # unable to get local issuer certificate
-    21: TlsIssuerUnknown,  # unable to verify the first certificate
-    62: TlsNameMismatch,
-    64: TlsNameMismatch,  # of an address
-}
-"""By OpenSSL's ``X509_V_ERR`` numbers, see X509_STORE_CTX_get_error(3)."""
-
-
 def _tls_failure(url: HttpUrl, error: ssl.SSLError) -> TlsFailed:
-    """Choose by what OpenSSL says; aiohttp wraps its error in one of its own."""
-    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    text = str(getattr(inner, "verify_message", None) or getattr(inner, "reason", None) or type(inner).__name__)
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return _CERTIFICATE_FAULTS.get(inner.verify_code, TlsFailed)(f"{url.loggable}: {text}")
-    kind = TlsNameMismatch if "UNRECOGNIZED_NAME" in text else TlsHandshakeFailed
-    return kind(f"{url.loggable}: {text}")
+    """aiohttp wraps OpenSSL's error in one of its own."""
+    return tls_failure(url.loggable, error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)

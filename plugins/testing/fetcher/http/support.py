@@ -43,6 +43,7 @@ class HttpHarness(FetcherHarness):
     async def running(self) -> AsyncIterator[None]:
         """See ``Suite.running``: both origins, and a port where nothing listens."""
         self._numbers = itertools.count()
+        self.declare(Flaw.FAILED_AFTER, "HTTP has no status behind a body")
         with socket.socket() as down:
             down.bind((LOOPBACK, 0))  # taken, so that nobody else listens there, and not listened on
             self._down_port: int = down.getsockname()[1]
@@ -70,6 +71,9 @@ class HttpHarness(FetcherHarness):
                 here = self.route(redirect(there))
                 self.origin.routes[there.removeprefix(self.origin.url(""))] = redirect(here)
                 return Source(here)
+            case Flaw.LEADS_ELSEWHERE:
+                host, port = self.forbidden
+                return Source(self.route(redirect(f"http://{host}:{port}/picture.png")))
         return Source(self.route(_flawed(flaw, body)))
 
 
@@ -103,10 +107,13 @@ def _flawed(flaw: Flaw, body: Body) -> Behaviour:
         Flaw.DENIED: lambda: answer(b"not for you", 403),
         Flaw.UNAVAILABLE: lambda: answer(b"not now", 503),
         Flaw.SILENT: stall,
+        Flaw.HANGS_UP: lambda: raw(b""),
         Flaw.STALLED: lambda: stall(half_sent),
         Flaw.DRIPPING: lambda: repeat(head(), b".", 0.05),
         Flaw.RESET: lambda: reset(half_sent),
         Flaw.TRUNCATED: lambda: raw(half_sent),
+        Flaw.ENDS_EARLY: lambda: raw(CHUNKED + b"".join(map(chunk, body.pieces(end=half)))),
+        Flaw.EMPTY: lambda: raw(head()),
         Flaw.ENDLESS: lambda: repeat(head(), body.part(0, 64 * KIB)),
         Flaw.TOO_LONG: lambda: raw(sized(half, body.whole())),
     }
