@@ -53,6 +53,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
+    if pyfuncitem.instance.not_started is not None:
+        pytest.skip(f"not run, since running() fails: {pyfuncitem.instance.not_started}")
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
     kit.run_case(pyfuncitem.instance, pyfuncitem.obj(**arguments))
     return True

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
-from typing import Any, Final, NamedTuple, TypeVar, TypeVarTuple
+from typing import Any, Final, NamedTuple, TypeVar, TypeVarTuple, cast
 
 from ..errors import AddressNotAllowed, ConnectFailed, ConnectionLost, FetcherBusy
 from .addresses import AddressPolicy
@@ -85,14 +85,14 @@ class Session:
         except RuntimeError as error:
             raise FetcherBusy("no thread is left for a connection") from error
         await self._ended_call(done)
-        result, error = done.result()
-        if error is not None and self._denied is not None:
-            raise AddressNotAllowed(self._denied.strerror or "") from error
+        result, failure = done.result()
+        if failure is not None and self._denied is not None:
+            raise AddressNotAllowed(self._denied.strerror or "") from failure
         if self._ended:  # to the function, a connection that was shut down ended in good order
-            raise ConnectionLost("the fetcher is closed") from error
-        if error is not None:
-            raise error
-        return result  # type: ignore[return-value] - what the function gave
+            raise ConnectionLost("the fetcher is closed") from failure
+        if failure is not None:
+            raise failure
+        return cast("Result", result)
 
     def create_connection(
         self,

@@ -6,18 +6,21 @@ loop, in asyncio's debug mode. Whatever a case tests, it fails if
 - a task, thread, file descriptor or child process is left at the end,
 - the plugin blocks the event loop (``lading.plugins.testing.blocking``),
 - an error reaches the loop's exception handler,
-- the case does not end within ``case_seconds``.
+- the case does not end within ``case_seconds``, which grow with the slowness of the machine.
 
 Start servers in ``running``, in a thread or a process of their own.
 """
 
 import asyncio
 import gc
+import hashlib
 import threading
 from abc import ABC
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
+from time import perf_counter
 from typing import Any, ClassVar, Final, TypeVar
 
 import pytest
@@ -36,6 +39,16 @@ _PASSES_OVER: Final = threading.Lock()
 """Held within ``only_garbage_of_its_own``. ``gc.get_freeze_count`` tells as much, but counts all objects for that."""
 
 
+_BLOCK: Final = bytes(1024 * 1024)
+_ROUNDS: Final = 16
+_ROUNDS_SECONDS: Final = 0.05
+"""What the rounds take on a machine of 2020 without SHA instructions, where nothing else runs."""
+
+
+class NotStarted(Exception):
+    """``running`` failed, so that there is nothing to test."""
+
+
 class Suite(ABC):
     """Base of the suites.
 
@@ -43,7 +56,8 @@ class Suite(ABC):
         unsupported: abilities that the plugin lacks, each with the reason. The kit skips their cases and prints the
             reason.
         optional: abilities that ``unsupported`` may name; every plugin must have all others.
-        case_seconds: seconds after which the kit ends a case.
+        case_seconds: seconds after which the kit ends a case; on a slow machine as many times more as it is slower.
+        not_started: why ``running`` failed; None while it has not. No further case of the class is run then.
         configured: the options of ``service.conf`` if ``lading plugins check`` runs the suite, else None.
         place: a new folder for each case, which does not exist yet.
         subject: the plugin under test, for messages.
@@ -52,6 +66,7 @@ class Suite(ABC):
     unsupported: ClassVar[Mapping[str, str]] = {}
     optional: ClassVar[frozenset[str]] = frozenset()
     case_seconds: ClassVar[float] = 60.0
+    not_started: ClassVar[str | None] = None
     configured: ClassVar[PluginOptions | None] = None
     place: Path
     subject: str = "the plugin"
@@ -85,7 +100,10 @@ class Suite(ABC):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Runs around each case. Override it to start and stop the servers that the plugin needs."""
+        """Runs around each case. Override it to start and stop the servers that the plugin needs.
+
+        What it raises ends the suite: put into its text what the server has printed.
+        """
         yield
 
     def made(self, plugin: Made) -> Made:
@@ -115,7 +133,8 @@ def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
 
     Raises:
         AssertionError: the case failed, or broke one of the rules above.
-        TimeoutError: the case took longer than ``case_seconds``.
+        TimeoutError: the case took longer than ``case_seconds``, as this machine counts them.
+        NotStarted: ``running`` failed. The further cases of the suite are not run.
     """
     unhandled: list[str] = []
     # With a factory, the loop that other tests have set for this thread stays theirs.
@@ -147,8 +166,42 @@ def only_garbage_of_its_own() -> Iterator[None]:
 
 
 async def _in_its_place(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
-    async with asyncio.timeout(suite.case_seconds), no_leaks(), suite.running():
-        await case
+    seconds = suite.case_seconds * slowness()
+    timeout = asyncio.timeout(seconds)
+    is_running = False
+    try:
+        async with timeout, no_leaks(), AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(suite.running())
+            except Exception as error:
+                case.close()
+                type(suite).not_started = f"{type(error).__name__}: {error}"
+                raise NotStarted(
+                    f"running() of {type(suite).__name__} fails: {type(error).__name__}: {error}"
+                ) from error
+            is_running = True
+            await case
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        where = "" if is_running else ", within running()"
+        if not is_running:
+            case.close()
+            type(suite).not_started = f"it did not end within {seconds:.0f} s"
+        raise TimeoutError(
+            f"the kit ended the case after {seconds:.0f} s{where}: case_seconds is {suite.case_seconds:g}, and this"
+            f" machine is {slowness():.1f} times slower than the kit's own. Set case_seconds in the suite if the plugin"
+            " needs more"
+        ) from error
+
+
+@cache
+def slowness() -> float:
+    """How many times longer work takes here than on the machine that the kit's time limits are made for; 1 to 10."""
+    began = perf_counter()
+    for _ in range(_ROUNDS):
+        hashlib.sha256(_BLOCK).digest()
+    return min(10.0, max(1.0, (perf_counter() - began) / _ROUNDS_SECONDS))
 
 
 def _described(context: Mapping[str, Any]) -> str:

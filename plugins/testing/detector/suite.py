@@ -16,11 +16,12 @@ Every case runs over all samples, and its message names the sample that failed. 
 truncated file, declare ``truncation`` as unsupported. ``lading.plugins.testing.suite`` has the rules for every case.
 """
 
+from ..importing import ImportCases
 from .life import LifeCases
 from .making import ThumbnailCases
 from .recognising import RecognisingCases
 from .refusing import RefusingCases
 
 
-class TypeDetectorSuite(RecognisingCases, RefusingCases, ThumbnailCases, LifeCases):
+class TypeDetectorSuite(RecognisingCases, RefusingCases, ThumbnailCases, LifeCases, ImportCases):
     """The cases that every type detector must pass."""

@@ -21,6 +21,7 @@ Start a server in ``running``, in a thread or a process of its own. Declare flaw
 every case.
 """
 
+from ..importing import ImportCases
 from .flaws import FlawCases
 from .life import LifeCases
 from .reaching import ReachingCases
@@ -29,5 +30,5 @@ from .refusing import RefusingCases
 from .secrets import SecretCases
 
 
-class FetcherSuite(ReadingCases, RefusingCases, SecretCases, ReachingCases, FlawCases, LifeCases):
+class FetcherSuite(ReadingCases, RefusingCases, SecretCases, ReachingCases, FlawCases, LifeCases, ImportCases):
     """The cases that every fetcher must pass."""

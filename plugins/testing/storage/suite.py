@@ -14,11 +14,12 @@ and ``leftovers``, if the backend can leave anything behind. ``lading.plugins.te
 case.
 """
 
+from ..importing import ImportCases
 from .files import FilesCases
 from .listing import ListingCases
 from .reading import ReadingCases
 from .saving import SavingCases
 
 
-class StorageBackendSuite(SavingCases, ReadingCases, ListingCases, FilesCases):
+class StorageBackendSuite(SavingCases, ReadingCases, ListingCases, FilesCases, ImportCases):
     """The cases that every storage backend must pass, with those of each capability that its class has."""

@@ -52,7 +52,7 @@ class Transfer(ftplib.FTP):
         self.fetcher = fetcher
         self.session = session
         self.data: socket.socket | None = None
-        self.size: int | None = None
+        self.announced: int | None = None
 
     def begin(self, url: FtpUrl) -> None:
         """Log in and ask for the file. Blocks."""
@@ -61,7 +61,7 @@ class Transfer(ftplib.FTP):
             self.login()
             self.voidcmd("TYPE I")
             with suppress(ftplib.error_perm):  # no size is told
-                self.size = self.size_of(url.path)
+                self.announced = self.size_of(url.path)
             self.data, _ = self.ntransfercmd(f"RETR {url.path}")
         except BaseException:
             self.end()
@@ -79,7 +79,7 @@ class Transfer(ftplib.FTP):
         return self.sock.getpeername()[0], port
 
     def size_of(self, path: str) -> int | None:
-        return super().size(path)
+        return self.size(path)
 
     def read(self) -> bytes:
         """The next bytes; empty at the end, once the server has said that all is sent. Blocks."""
@@ -137,12 +137,12 @@ class FtpFetcher(Fetcher):
             try:
                 async with self.limited(deadline, source):
                     await self.begun(transfer, url)
-                if transfer.size == 0:
+                if transfer.announced == 0:
                     raise BodyEmpty
-                if (transfer.size or 0) > self.limits.max_bytes:
+                if (transfer.announced or 0) > self.limits.max_bytes:
                     raise BodyTooLarge(limit=self.limits.max_bytes)
                 async with aclosing(self.chunks(transfer, deadline, source)) as chunks:
-                    yield Fetched(chunks, transfer.size)
+                    yield Fetched(chunks, transfer.announced)
             finally:
                 transfer.end()
 
@@ -162,7 +162,7 @@ class FtpFetcher(Fetcher):
             size += len(piece)
             if size > self.limits.max_bytes:
                 raise BodyTooLarge(limit=self.limits.max_bytes)
-            if transfer.size is not None and size > transfer.size:
+            if transfer.announced is not None and size > transfer.announced:
                 raise BodyTruncated("more came than was announced")
             yield piece
         self.check_size(transfer, size)
@@ -170,7 +170,7 @@ class FtpFetcher(Fetcher):
     def check_size(self, transfer: Transfer, size: int) -> None:
         if not size:
             raise BodyEmpty
-        if size < (transfer.size or 0):
+        if size < (transfer.announced or 0):
             raise BodyTruncated
 
     @asynccontextmanager

@@ -114,7 +114,7 @@ class TakesTheEndForTheLastWord(FtpFetcher):
 
 class TakesNothingForABody(FtpFetcher):
     def check_size(self, transfer: Transfer, size: int) -> None:
-        if size or transfer.size:
+        if size or transfer.announced:
             super().check_size(transfer, size)
 
 
