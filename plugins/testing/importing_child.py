@@ -34,7 +34,7 @@ def facts() -> Mapping[str, Any]:
         "socket.getaddrinfo": id(socket.getaddrinfo),
         "socket.create_connection": id(socket.create_connection),
         "the class socket.socket": id(socket.socket),
-        "the default of TLS": id(ssl._create_default_https_context),  # type: ignore[attr-defined]  # noqa: SLF001
+        "the default of TLS": id(ssl._create_default_https_context),  # noqa: SLF001
         "the debug level of http.client": http.client.HTTPConnection.debuglevel,
         "the level of the root logger": logging.root.level,
         "the handlers of the root logger": sorted(type(handler).__name__ for handler in logging.root.handlers),

@@ -49,7 +49,7 @@ class Importing(ImportCases):
     plugin: object
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[object]:  # type: ignore[override]
+    async def opened(self) -> AsyncIterator[object]:
         yield self.plugin
 
 

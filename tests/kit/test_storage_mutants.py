@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,6 +204,34 @@ class LeaksATask(MemoryStorage):
         self.tasks.append(asyncio.create_task(asyncio.Event().wait()))
 
 
+class ReadsByTheName(MemoryStorage):
+    """Each piece of a read asks for the object anew, as requests for ranges without a condition do."""
+
+    @asynccontextmanager
+    async def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[StoredObject]:
+        async with super().open(key, offset=offset, length=length) as stored:
+            yield StoredObject(stored.byte_size, Stream(self._by_name(key, stored.byte_size)))
+
+    def _by_name(self, key: str, size: int) -> Iterator[bytes]:
+        for start in range(0, size, MIB):
+            yield bytes(self._objects[key][start : start + MIB])
+
+
+class ClosesTheOthersToo(MemoryStorage):
+    """The client is the module's, and whoever closes first closes it for all."""
+
+    client: ClassVar[list[str]] = []
+
+    async def save(self, key: str, chunks: AsyncIterator[bytes], metadata: ObjectMetadata) -> None:
+        if self.client:
+            raise StorageUnavailable("the client is closed")
+        await super().save(key, chunks, metadata)
+
+    async def close(self) -> None:
+        self.client.append("closed")
+        await super().close()
+
+
 @dataclass(frozen=True)
 class Fault:
     backend: type[MemoryStorage]
@@ -258,6 +286,8 @@ FAULTS = [
     Fault(FailsSecondClose, lambda suite: suite.test_close_twice_and_at_once()),
     Fault(LeaksADescriptor, lambda suite: suite.test_reads_what_others_wrote()),
     Fault(LeaksATask, lambda suite: suite.test_reads_what_others_wrote()),
+    Fault(ReadsByTheName, lambda suite: suite.test_replaced_while_it_is_read()),
+    Fault(ClosesTheOthersToo, lambda suite: suite.test_two_backends_do_not_share_their_lives()),
     Fault(MemoryStorage, lambda suite: suite.test_a_bad_key_is_refused("../a")),
     Fault(MemoryStorage, lambda suite: suite.test_errors_bear_the_name()),
 ]
@@ -272,6 +302,7 @@ def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises((AssertionError, pytest.fail.Exception, PluginError)):
             run_case(suite, fault.case(suite))
     finally:
+        ClosesTheOthersToo.client.clear()
         while LeaksADescriptor.descriptors:
             os.close(LeaksADescriptor.descriptors.pop())
 

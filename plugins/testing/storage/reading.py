@@ -179,6 +179,24 @@ class ReadingCases(StorageHarness):
                     assert_bytes(b"".join(taken), body.whole(), "an object deleted meanwhile")
             await self.assert_absent(backend, KEY)
 
+    async def test_replaced_while_it_is_read(self) -> None:
+        """A reader of an object that somebody replaces gets the old bytes to their end, or a ``StorageError``, never
+        some bytes of each.
+        """
+        old, new = Body(SIZE, seed=1), Body(SIZE, seed=2)
+        async with self.opened() as backend:
+            await self.write_raw(KEY, old.whole())
+            async with backend.open(KEY) as stored:
+                taken = [await anext(stored.chunks)]
+                await self.write_raw(KEY, new.whole())
+                try:
+                    taken += [chunk async for chunk in stored.chunks]
+                except StorageError:
+                    assert old.whole().startswith(b"".join(taken)), "bytes of the new object follow those of the old"
+                else:
+                    assert_bytes(b"".join(taken), old.whole(), "an object that was replaced while it was read")
+            assert_bytes(await read(backend, KEY), new.whole(), "the new object")
+
     # --- the backend's own life ---------------------------------------------------------------------------------------
 
     async def test_ping_again_and_at_once(self) -> None:
@@ -200,6 +218,20 @@ class ReadingCases(StorageHarness):
             gate.go_on.set()
             await task
             await self.assert_holds(backend, KEY, body)
+
+    async def test_two_backends_do_not_share_their_lives(self) -> None:
+        """A backend still saves and reads after another instance of the same place is closed."""
+        body = Body(100)
+        async with self.opened() as one:
+            other = self.made(self.make_backend())
+            try:
+                await other.ping()
+                await one.ping()
+                await one.close()
+                await other.save(KEY, body.chunks(), body.metadata)
+                assert_bytes(await read(other, KEY), body.whole(), "what is saved after the other backend has closed")
+            finally:
+                await other.close()
 
     async def test_close_twice_and_at_once(self) -> None:
         """``close`` may be called again, also while another ``close`` runs."""
