@@ -18,8 +18,8 @@ from lading.plugins.testing.suite import only_garbage_of_its_own, run_case
 from tests.kit.broken import fetcher_lives as lives
 from tests.kit.broken import fetchers as broken
 from tests.kit.broken import http_fetchers as http
+from tests.kit.ftp.test_mistakes import MISTAKES
 from tests.kit.reference_fetcher import ReferenceFetcher, ReferenceHarness
-from tests.kit.test_ftp import MISTAKES
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,7 @@ class ReachingCases(FetcherHarness):
 
     @pytest.mark.parametrize("kind", NAMES)
     async def test_a_name_that_leads_to_a_forbidden_address(self, kind: str) -> None:
-        """A host name that resolves to a forbidden address, also beside allowed ones or at a second look-up, leads
-        nowhere.
-        """
+        """A name of a forbidden address, also beside allowed ones or at a second look-up, leads nowhere."""
         body = Body(min(1000, self.largest_body))
         source = await self.serve(body)
         name = f"{kind}.lading-kit.test"

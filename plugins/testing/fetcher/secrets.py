@@ -58,9 +58,7 @@ class SecretCases(FetcherHarness):
 
     @pytest.mark.parametrize("flaw", [None, *Flaw])
     async def test_a_fetch_tells_no_secrets(self, flaw: Flaw | None) -> None:
-        """Neither errors, results, log lines nor the trace of a fetch contain the password or the query of the url, or
-        the value of a header.
-        """
+        """Neither errors, results, log lines nor the trace of a fetch contain a password, a query or a header value."""
         body = Body(1000)
         source = await (self.serve(body) if flaw is None else self.serve_with(flaw, body))
         # The query of a url is where secrets are; where urls have none, it is another way to be wrong.

@@ -180,9 +180,7 @@ class ReadingCases(StorageHarness):
             await self.assert_absent(backend, KEY)
 
     async def test_replaced_while_it_is_read(self) -> None:
-        """A reader of an object that somebody replaces gets the old bytes to their end, or a ``StorageError``, never
-        some bytes of each.
-        """
+        """A reader of an object that is replaced gets the old bytes to their end, or a ``StorageError``."""
         old, new = Body(SIZE, seed=1), Body(SIZE, seed=2)
         async with self.opened() as backend:
             await self.write_raw(KEY, old.whole())
