@@ -21,7 +21,7 @@ class ImportCases(Suite):
         """A plugin; it is closed on exit."""
 
     async def test_importing_it_changes_nothing_else(self) -> None:
-        """Importing the plugin's module changes no sockets, Pillow, signals, logging, locale, environment or threads."""
+        """Importing the module changes no sockets, Pillow, signals, logging, locale, environment or threads."""
         async with self.opened() as plugin:
             module = type(plugin).__module__
         if module == "__main__":

@@ -14,6 +14,7 @@ Start servers in ``running``, in a thread or a process of their own.
 import asyncio
 import gc
 import hashlib
+import math
 import threading
 from abc import ABC
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -140,6 +141,7 @@ def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
     # With a factory, the loop that other tests have set for this thread stays theirs.
     with only_garbage_of_its_own(), asyncio.Runner(debug=True, loop_factory=asyncio.new_event_loop) as runner:
         loop = runner.get_loop()
+        loop.slow_callback_duration = math.inf  # ``BlockingWatch`` tells what is slow, and whose it is
         loop.set_exception_handler(lambda _loop, context: unhandled.append(_described(context)))
         with BlockingWatch(loop, type(suite)) as watch:
             runner.run(_in_its_place(suite, case))

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -96,3 +97,18 @@ def test_the_kit_tells_when_it_ends_a_case() -> None:
     with pytest.raises(TimeoutError, match=r"the kit ended the case after .* case_seconds is 0.05"):
         run_case(Patient(), wait())
     assert 1 <= slowness() <= 10
+
+
+def test_asyncio_does_not_log_what_the_suite_itself_computes(caplog: pytest.LogCaptureFixture) -> None:
+    async def compute() -> None:
+        loop = asyncio.get_running_loop()
+        assert loop.get_debug()
+        before = time.thread_time()
+        while time.thread_time() - before < 0.11:  # more than the 0.1 s after which asyncio calls a callback slow
+            pass
+
+    suite = Suite()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.BaseEventLoop, "get_debug", lambda self: True)
+        run_case(suite, compute())
+    assert not caplog.records
