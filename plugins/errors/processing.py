@@ -27,7 +27,7 @@ class MetadataUnremovable(ProcessError):
 class OutputTooLarge(ProcessError):
     code = "output_too_large"
     public_text = "Processing the image would make it larger than {limit} bytes."
-    plain_text = "The processed image is larger than the limit."
+    plain_text = "Processing the image would make it too large."
 
 
 class ProcessorUnavailable(ProcessError):

@@ -1,6 +1,6 @@
 """The options of the ``http`` fetcher: section ``[fetch.http]`` of ``service.conf``."""
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
