@@ -22,6 +22,7 @@ class MetadataUnremovable(ProcessError):
 
     code = "metadata_unremovable"
     public_text = "The service cannot remove the metadata of this {format} image."
+    plain_text = "The metadata of the image cannot be removed."
 
 
 class OutputTooLarge(ProcessError):
