@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.page.conftest import OpenTab, Site
-from tests.page.test_adding import listed, rows, submit
+from tests.page.test_adding import choose, file, listed, rows, submit
 from tests.support.servers.processes import wait_until
 from tests.support.servers.service import token
 
@@ -71,6 +71,43 @@ def test_a_lost_connection_and_a_reload_lose_no_byte(open_tab: OpenTab, site: Si
     sent = [line for line in site.process.lines if line.get("method") == "PATCH"]
     assert json.dumps(sent).count('"status": 204') >= 2
 
+
+def test_files_that_belong_to_nothing_are_removed(open_tab: OpenTab) -> None:
+    with open_tab() as tab:
+        tab.sign_in(token(album="orphans", abilities=("image_upload",)))
+        tab.page.evaluate(_ORPHAN)
+        tab.page.reload()
+        wait_until(lambda: tab.page.evaluate(_FILES_KEPT) == 0)
+
+
+def test_a_file_that_the_browser_has_no_room_for_is_told_and_arrives(open_tab: OpenTab, site: Site) -> None:
+    with open_tab() as tab:
+        session = tab.page.context.new_cdp_session(tab.page)
+        session.send("Storage.overrideQuotaForOrigin", {"origin": site.url, "quotaSize": 200_000})
+        tab.sign_in(token(album="roomless", abilities=("image_upload", "image_list")))
+        # The upload is held until the text was seen.
+        tab.page.route("**/api/v1/uploads", lambda route: _wait_for_text(tab.page, route))
+        choose(tab, file("large.bmp", bitmap(1000, 7)))
+        submit(tab, "Import 1 file")
+        expect(rows(tab, "done")).to_have_count(1)
+    assert [one["status"] for one in listed(site, "roomless")] == ["done"]
+
+
+def _wait_for_text(page: Page, route: Route) -> None:
+    expect(page.get_by_text("no room to keep these").first).to_be_visible()
+    route.continue_()
+
+
+_ORPHAN = """
+() => new Promise((resolve) => {
+  const opening = indexedDB.open("lading");
+  opening.onsuccess = () => {
+    const writing = opening.result.transaction("files", "readwrite");
+    writing.objectStore("files").put({ id: "orphan", key: "k", file: new File(["x"], "x.jpg"), metadata: [] });
+    writing.oncomplete = resolve;
+  };
+})
+"""
 
 _FILES_KEPT = """
 () => new Promise((resolve) => {

@@ -89,7 +89,7 @@ def check_interrupted(
     mark = str(tmp_path).encode()
     for number in range(files):
         content = b"no image" if number < broken else jpeg(200, 150, seed=number)
-        (folder / f"{number:04}.jpg").write_bytes(content + mark)
+        (folder / f"{files}-{number:04}.jpg").write_bytes(content + mark)
     command = ("import", "many", "--album", ALBUM, "--concurrency", "2")
     with on_terminal(tmp_path, environ, *command) as (process, terminal):
         shown(terminal, process, files // 8)  # and then it is killed
@@ -106,6 +106,6 @@ def check_interrupted(
         counted = Counter(
             str(one.params.get("filename")) for one in client.iter_imports(album_id=ALBUM) if one.status != "cancelled"
         )
-    assert {name: count for name, count in counted.items() if re.fullmatch(r"\d{4}\.jpg", name)} == {
-        f"{number:04}.jpg": 1 for number in range(files)
+    assert {name: count for name, count in counted.items() if name.startswith(f"{files}-")} == {
+        f"{files}-{number:04}.jpg": 1 for number in range(files)
     }

@@ -101,6 +101,17 @@ def test_pages_come_and_go_and_none_is_shown_twice(open_tab: OpenTab, site: Site
             reveal(page, index)
             assert [name for _, name in shown(page)] == [order[at] for at, _ in shown(page)]
         assert len(shown(page)) <= FITTING
+        # As many as may be selected are read, and once.
+        page.get_by_role("listbox").focus()
+        before = len(tab.asked)
+        page.keyboard.press("Control+a")
+        expect(page.get_by_role("region", name="Selected imports")).to_contain_text("1,000 selected")
+        lists = [url for url in tab.asked[before:] if "limit=100" in url]
+        assert len(lists) <= 11
+        assert len(set(lists)) == len(lists)
+        page.keyboard.press("Control+a")
+        page.wait_for_timeout(300)
+        assert [url for url in tab.asked[before:] if "limit=100" in url] == lists
 
 
 def measured(session: CDPSession) -> tuple[float, int]:

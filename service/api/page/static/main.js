@@ -25,9 +25,9 @@ function begun() {
     refresh();
   }
   if (session.owner !== owner) {
-    const before = owner === null ? Promise.resolve() : endWork(false);
+    if (owner !== null) endWork(false);
     owner = session.owner;
-    before.then(beginWork);
+    beginWork();
   }
   checkToken();
 }

@@ -171,6 +171,7 @@ export const T = {
     line: (number) => `Line ${number}`,
     dataUrl: (length) => `data: link of ${many(length, "character", "characters")}`,
     lost: "Waits for the connection",
+    unkept: "The browser has no room to keep these. Leave this tab open until all of them are sent.",
     sides: (width, height) => `${width} × ${height}`,
     bytesOf: (some, all) => `${some} of ${all}`,
     left: (text) => `${text} left`,

@@ -1,9 +1,9 @@
 // The views of the page, in their order. A view is
 //
-//   {name: "add", title: "Add", isAllowed(rights) -> boolean, open(place, route) -> close()}
+//   {name: "add", title: "Add", isAllowed(rights) -> boolean, open(place, route, query) -> close()}
 //
 // `name` is its part of the address (#add), `open` fills an element, and `close` stops what runs there. What follows the
-// name in the address (#find/abc) is the `route`. `badge`, if there is one, is an EventTarget with a `text`: it sends
+// name in the address (#find/abc?album=a) is the `route`, and the `query` (URLSearchParams). `badge`, if there is one, is an EventTarget with a `text`: it sends
 // "changed" when the text beside the title in the navigation is another one.
 
 import { add } from "./add/view.js";

@@ -1,11 +1,14 @@
 // Small pictures of images. An <img> sends no token, so they are fetched, kept for a while, and let go.
 
-import { Failure, request } from "./client.js";
+import { Failure, pause, request, sleep } from "./client.js";
+import { session } from "./session.js";
 
 const KEPT = 400;
 const KEPT_BYTES = 24 * 1024 * 1024;
 const AT_ONCE = 2;
 const WAITING = 600;
+/** Requests for a picture in view, about a minute and a half of them, while the service cannot answer. */
+const TRIES = 10;
 /** By image and size: the URL of a blob and its bytes, or null if there is no picture; the longest unused first. */
 const kept = new Map();
 const waiting = new Map();
@@ -19,7 +22,7 @@ let running = 0;
  * @param {"small"|"medium"|"large"} [size]
  * @param {AbortSignal|null} [signal] aborts when the picture is not wanted any more. The request of a picture that
  *     nobody wants ends.
- * @returns {Promise<string|null>} null if there is none.
+ * @returns {Promise<string|null>} null if there is none, or none for now: a later wish asks again.
  */
 export function thumbnail(imageId, size = "small", signal = null) {
   const key = `${imageId}/${size}`;
@@ -40,20 +43,23 @@ export function thumbnail(imageId, size = "small", signal = null) {
   return entry.promise;
 }
 
-/** Show a thumbnail in an <img>, as long as the <img> is in view; without a picture, it stays as it is. */
-export function showThumbnail(image, imageId, size) {
-  image.dataset.image = imageId;
-  image.dataset.size = size ?? "small";
+/** Show a thumbnail in an <img> when it is in view. Without a picture, it is asked for when it comes into view again. */
+export function showThumbnail(image, imageId, size = "small") {
+  wanted.set(image, { imageId, size, stop: null });
   watcher.observe(image);
 }
 
+const wanted = new WeakMap();
 const watcher = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
+    const wish = wanted.get(target);
+    wish.stop?.abort();
     if (!isIntersecting) continue;
-    watcher.unobserve(target);
-    thumbnail(target.dataset.image, target.dataset.size).then((url) => {
-      if (url) target.src = url;
-      else target.dispatchEvent(new Event("missing"));
+    wish.stop = new AbortController();
+    thumbnail(wish.imageId, wish.size, wish.stop.signal).then((url) => {
+      if (!url) return;
+      target.src = url;
+      watcher.unobserve(target);
     });
   }
 }, { rootMargin: "200px" });
@@ -65,7 +71,7 @@ export function dropThumbnails() {
 }
 
 function wish(key, imageId, size) {
-  const entry = { key, imageId, size, wishes: 0, isAsked: false, stop: new AbortController() };
+  const entry = { key, imageId, size, wishes: 0, tries: 0, isAsked: false, stop: new AbortController() };
   entry.promise = new Promise((resolve) => { entry.resolve = resolve; });
   waiting.set(key, entry);
   if (waiting.size > WAITING) drop(waiting.values().next().value);
@@ -96,12 +102,31 @@ async function next() {
     const blob = await response.blob();
     if (!entry.stop.signal.aborted) keep(entry, URL.createObjectURL(blob), blob.size);
   } catch (failure) {
-    if (failure instanceof Failure && !failure.isPassing && failure.status !== 401) keep(entry, null, 0);
-    else end(entry, null);
+    if (!(failure instanceof Failure) || entry.stop.signal.aborted) end(entry, null);
+    else if (failure.isPassing || failure.status === 401) askAgain(entry, failure);
+    else keep(entry, null, 0);
   } finally {
     running -= 1;
     next();
   }
+}
+
+/** Ask again later, when the page is seen, and with a token that is good. */
+async function askAgain(entry, { retryAfter }) {
+  entry.tries += 1;
+  if (entry.tries >= TRIES) {
+    end(entry, null);
+    return;
+  }
+  try {
+    await sleep(pause(entry.tries, retryAfter), entry.stop.signal);
+  } catch {
+    return; // nobody wants it any more
+  }
+  while (document.hidden) await new Promise((seen) => addEventListener("visibilitychange", seen, { once: true }));
+  await session.ready();
+  entry.isAsked = entry.stop.signal.aborted;
+  next();
 }
 
 function keep(entry, url, bytes) {

@@ -2,6 +2,7 @@
 
 import { session } from "../api/session.js";
 import { fill, h, newId } from "./dom.js";
+import { closeRegion, openRegion } from "./live.js";
 import { T } from "../texts.js";
 
 /**
@@ -16,7 +17,8 @@ export function dialog(title, content, { wide = false, stays = false, closed = (
   const id = newId("title");
   const close = h("button.plain.close", { type: "button", "aria-label": T.close, click: () => box.close() }, "×");
   const box = h("dialog", { class: wide ? "wide" : null, "aria-labelledby": id });
-  fill(box, h("header", {}, h("h2", { id }, title), stays ? null : close), h("div.content", {}, content));
+  const region = openRegion();
+  fill(box, h("header", {}, h("h2", { id }, title), stays ? null : close), h("div.content", {}, content), region);
   if (stays) box.addEventListener("cancel", (event) => event.preventDefault());
   box.addEventListener("click", (event) => {
     if (event.target === box && !stays) box.close();
@@ -25,6 +27,7 @@ export function dialog(title, content, { wide = false, stays = false, closed = (
   session.addEventListener("left", leave); // what it shows was for who has left
   box.addEventListener("close", () => {
     session.removeEventListener("left", leave);
+    closeRegion(region);
     box.remove();
     closed();
   });

@@ -1,4 +1,5 @@
-// What outlives a reload: records in the browser's own database. Where there is none, they live as long as the page.
+// What outlives a reload: records in the browser's own database. Where there is none, or it fails, they live as long as
+// the page.
 
 const NAME = "lading";
 const STORES = ["groups", "files"];
@@ -23,15 +24,20 @@ function open() {
   return opened;
 }
 
+/** @returns {Promise<{result: any}|null>} null if the database does not do it: it has no room, for example. */
 async function run(store, mode, act) {
   const database = await open();
   if (database === null) return null;
-  return new Promise((resolve, reject) => {
-    const transaction = database.transaction(store, mode);
-    const request = act(transaction.objectStore(store));
-    transaction.oncomplete = () => resolve(request.result);
-    transaction.onerror = transaction.onabort = () => reject(transaction.error ?? request.error);
-  });
+  try {
+    return await new Promise((resolve, reject) => {
+      const transaction = database.transaction(store, mode);
+      const request = act(transaction.objectStore(store));
+      transaction.oncomplete = () => resolve({ result: request.result });
+      transaction.onerror = transaction.onabort = () => reject(transaction.error ?? request.error);
+    });
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -40,27 +46,26 @@ async function run(store, mode, act) {
  * @returns {Promise<boolean>} whether it outlives a reload: there may be no room for the bytes of a file.
  */
 export async function put(store, record) {
-  try {
-    await run(store, "readwrite", (found) => found.put(record));
-    if ((await open()) !== null) {
-      memory.get(store).delete(record.id);
-      return true;
-    }
-  } catch {
-    // no room
-  }
-  memory.get(store).set(record.id, record);
-  return false;
+  const isKept = (await run(store, "readwrite", (found) => found.put(record))) !== null;
+  if (isKept) memory.get(store).delete(record.id);
+  else memory.get(store).set(record.id, record);
+  return isKept;
 }
 
 /** One record, or undefined. */
 export async function get(store, id) {
-  return memory.get(store).get(id) ?? (await run(store, "readonly", (found) => found.get(id))) ?? undefined;
+  return memory.get(store).get(id) ?? (await run(store, "readonly", (found) => found.get(id)))?.result;
 }
 
 /** All records. */
 export async function all(store) {
-  return [...((await run(store, "readonly", (found) => found.getAll())) ?? []), ...memory.get(store).values()];
+  const kept = (await run(store, "readonly", (found) => found.getAll()))?.result ?? [];
+  return [...new Map([...kept.map((record) => [record.id, record]), ...memory.get(store)]).values()];
+}
+
+/** The ids of the records that outlive a reload. */
+export async function ids(store) {
+  return (await run(store, "readonly", (found) => found.getAllKeys()))?.result ?? [];
 }
 
 /** Remove a record, if it is there. */

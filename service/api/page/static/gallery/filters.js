@@ -14,6 +14,18 @@ const MOST_ALBUMS = 40;
 /** Nothing is filtered. */
 export const NONE = { album: "", status: "", text: "", after: "", before: "", name: "", value: "", batch: "" };
 
+/** The filters that an address has, or null. */
+export function wantedIn(query) {
+  const found = Object.keys(NONE).filter((name) => query.get(name));
+  return found.length ? { ...NONE, ...Object.fromEntries(found.map((name) => [name, query.get(name)])) } : null;
+}
+
+/** The address of the view with these filters. */
+export function addressOf(wanted) {
+  const query = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value)).toString();
+  return query ? `find?${query}` : "find";
+}
+
 /** The parameters of the list for these filters. */
 export function queryOf(wanted) {
   const moment = (text) => (text ? new Date(text).toISOString() : "");

@@ -2,6 +2,7 @@
 
 import { h } from "../base/dom.js";
 import { T } from "../texts.js";
+import { MOST } from "./selection.js";
 import { Tile } from "./tile.js";
 
 /** Lengths in the size of the page's letters, so that the tiles grow with them. */
@@ -29,6 +30,8 @@ export function grid({ source, selection, opened, removed }) {
   let shape = { columns: 1, width: 0, tile: 0, row: 1 };
   let active = -1;
   let anchor = -1;
+  /** The span that was selected last, so that a longer one reads no page twice. */
+  let taken = null;
   let frame = 0;
   let loading = 0;
   let loaded = 0;
@@ -36,7 +39,10 @@ export function grid({ source, selection, opened, removed }) {
   observer.observe(element);
   addEventListener("scroll", show, { signal: stop.signal, passive: true });
   addEventListener("resize", show, { signal: stop.signal });
-  selection.addEventListener("changed", show, { signal: stop.signal });
+  selection.addEventListener("changed", () => {
+    if (taken && selection.size < taken.size) taken = null;
+    show();
+  }, { signal: stop.signal });
   return { element, show, focus: () => element.focus({ preventScroll: true }), restart, close };
 
   function close() {
@@ -50,6 +56,7 @@ export function grid({ source, selection, opened, removed }) {
   /** Another list: from its beginning. */
   function restart() {
     active = anchor = -1;
+    taken = null;
     show();
   }
 
@@ -155,9 +162,27 @@ export function grid({ source, selection, opened, removed }) {
 
   async function extend(from, to) {
     if (anchor < 0) anchor = from;
-    const [first, last] = from < to ? [from, to] : [to, from];
-    const entries = await source().between(Math.max(0, first), last).catch(() => []);
+    // As many as may be selected, next to where the selection begins.
+    let first = Math.max(0, Math.min(from, to), from - MOST + 1);
+    let last = Math.min(Math.max(from, to), from + MOST - 1);
+    const before = taken;
+    taken = { first, last, size: 0 };
+    if (before && first >= before.first && first <= before.last + 1) {
+      taken.first = before.first;
+      taken.last = Math.max(last, before.last);
+      first = before.last + 1;
+    } else if (before && last <= before.last && last >= before.first - 1) {
+      taken.first = Math.min(first, before.first);
+      taken.last = before.last;
+      last = before.first - 1;
+    }
+    const pages = source();
+    const own = taken;
+    const entries = first > last ? [] : await pages.between(first, last);
+    if (stop.signal.aborted || source() !== pages) return; // they are of another list
     selection.add(entries);
+    own.size = selection.size;
+    if (entries.length < last - first + 1 && taken === own) taken = null;
   }
 
   function toggle(index) {

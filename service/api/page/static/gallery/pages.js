@@ -85,13 +85,17 @@ export class Pages extends EventTarget {
     this.want(...this.#span);
   }
 
-  /** All entries from one index to another, both included, also those that are not in memory. */
+  /** All entries from one index to another, both included, also those that are not in memory; on a fault, the first ones. */
   async between(first, last) {
     const found = [];
-    for (const page of this.#pages) {
-      if (page.start > last || page.start + page.count <= first) continue;
-      const entries = page.entries ?? (await this.#readAgain(page));
-      found.push(...entries.slice(Math.max(0, first - page.start), last - page.start + 1));
+    try {
+      for (const page of this.#pages) {
+        if (page.start > last || page.start + page.count <= first) continue;
+        await this.#restore(page);
+        found.push(...page.entries.slice(Math.max(0, first - page.start), last - page.start + 1));
+      }
+    } catch (failure) {
+      this.#failed(failure);
     }
     return found;
   }

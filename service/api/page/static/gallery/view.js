@@ -6,11 +6,12 @@ import { mayList } from "../api/token.js";
 import { fill, h, say } from "../base/dom.js";
 import { count } from "../base/format.js";
 import { announce } from "../base/live.js";
+import { readdress } from "../shell/going.js";
 import { T } from "../texts.js";
 import { selectionBar } from "./bar.js";
 import { openDetails } from "./details.js";
 import { entryOf, isFinal } from "./entry.js";
-import { albumStrip, filterFields, NONE, ownAlbums, queryOf, wordsOf } from "./filters.js";
+import { addressOf, albumStrip, filterFields, NONE, ownAlbums, queryOf, wantedIn, wordsOf } from "./filters.js";
 import { grid } from "./grid.js";
 import { Pages } from "./pages.js";
 import { Selection } from "./selection.js";
@@ -20,11 +21,15 @@ const MOST_ASKED = 12;
 
 /** The filters stay when another view is shown. */
 let wanted = NONE;
-session.addEventListener("left", () => { wanted = NONE; });
+session.addEventListener("left", () => {
+  wanted = NONE;
+  if (location.hash.startsWith("#find")) readdress("find"); // the next person is not told what this one has looked for
+});
 
 export const find = { name: "find", title: T.views.find, isAllowed: (rights) => mayList(rights), open };
 
-function open(place, route) {
+function open(place, route, query) {
+  wanted = wantedIn(query) ?? wanted;
   const stop = new AbortController();
   const { signal } = stop;
   const selection = new Selection();
@@ -40,6 +45,7 @@ function open(place, route) {
   const filters = filterFields(wanted, (now) => {
     if (JSON.stringify(now) === JSON.stringify(wanted)) return;
     wanted = now;
+    readdress(addressOf(wanted));
     selection.clear();
     begin();
   });
@@ -50,7 +56,9 @@ function open(place, route) {
     list.element, h("div.stack.tail", {}, fault, onward, end), bar.element);
   const timer = setInterval(look, TICK);
   session.addEventListener("begun", () => pages.fault && pages.goOn(), { signal });
-  if (route) openDetails(route, { changed: took, closed: () => history.replaceState(null, "", "#find") });
+  const restore = () => signal.aborted || readdress(addressOf(wanted));
+  if (route) openDetails(route, { changed: took, closed: restore });
+  else if (addressOf(wanted) !== "find") restore();
   return () => {
     stop.abort();
     clearInterval(timer);

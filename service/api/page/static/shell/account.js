@@ -31,10 +31,11 @@ export function accountButton() {
 
 /** Ask the service whether it accepts the token; whoever may list learns the organisation's name as well. */
 export async function checkToken() {
+  const { rights } = session;
   organization = null;
-  if (!mayList(session.rights)) return; // the first request that needs more than the token's own word tells
+  if (!mayList(rights)) return; // the first request that needs more than the token's own word tells
   const answer = await call("/api/v1/imports?limit=1").catch(() => null); // 401 ends the session
-  organization = answer?.imports[0]?.organization_id ?? null;
+  if (session.rights === rights) organization = answer?.imports[0]?.organization_id ?? null;
 }
 
 function isEnding(rights) {

@@ -2,7 +2,7 @@
 
 import { session } from "../api/session.js";
 import { fill, h, say } from "../base/dom.js";
-import { regions } from "../base/live.js";
+import { openRegion } from "../base/live.js";
 import { T } from "../texts.js";
 import { views } from "../views.js";
 import { accountButton } from "./account.js";
@@ -18,8 +18,9 @@ let shown = "";
 export function openFrame() {
   const skip = h("button.skip", { type: "button", click: () => main.focus() }, T.skip);
   document.body.append(skip, h("header.top", {}, h("a.brand", { href: "#" }, mark(), T.name), navigation,
-    accountButton()), main, ...regions);
+    accountButton()), main, openRegion());
   addEventListener("hashchange", () => show(true));
+  addEventListener("readdressed", () => { shown = addressed().key; });
   for (const view of views) view.badge?.addEventListener("changed", showBadges);
   refresh();
 }
@@ -34,12 +35,20 @@ function allowed() {
   return session.rights === null ? [] : views.filter((view) => view.isAllowed(session.rights));
 }
 
-function show(isMove) {
+/** What the address names: "#find/<route>?<query>". */
+function addressed() {
   const offered = allowed();
-  const [name, ...rest] = decode(location.hash.slice(1)).split("/");
+  const [path, ...more] = location.hash.slice(1).split("?");
+  const [name, ...rest] = decode(path).split("/");
   const view = offered.find((one) => one.name === name) ?? offered[0];
-  const route = view?.name === name ? rest.join("/") : "";
-  const key = session.rights === null ? "sign in" : `${view?.name}/${route}`;
+  const isNamed = view?.name === name;
+  const route = isNamed ? rest.join("/") : "";
+  const query = new URLSearchParams(isNamed ? more.join("?") : "");
+  return { offered, view, route, query, key: session.rights === null ? "sign in" : `${view?.name}/${route}?${query}` };
+}
+
+function show(isMove) {
+  const { offered, view, route, query, key } = addressed();
   if (key === shown) return;
   shown = key;
   showLinks(offered, view);
@@ -48,7 +57,7 @@ function show(isMove) {
   main.className = view?.name ?? "";
   if (session.rights === null) close = openSignIn(main);
   else if (!view) close = openNothing();
-  else close = view.open(fill(main), route);
+  else close = view.open(fill(main), route, query);
   if (isMove) {
     main.focus();
     scrollTo(0, 0);

@@ -2,3 +2,9 @@
 export function go(name) {
   location.hash = name;
 }
+
+/** Give the view that is shown another address: it tells what is shown now. */
+export function readdress(route) {
+  history.replaceState(history.state, "", `#${route}`);
+  dispatchEvent(new Event("readdressed"));
+}

@@ -1,13 +1,34 @@
-// What a person does with imports: try again, cancel.
+// What a person does with imports: try again, cancel. The tab that holds a group does it, whichever tab it was asked in.
 
 import { call, Failure } from "../api/client.js";
 import { randomId } from "../base/records.js";
 import { look } from "../work/following.js";
-import { FAILED, groups } from "../work/groups.js";
+import { FAILED } from "../work/items.js";
+import { groups } from "../work/groups.js";
 import { sendAgain } from "../work/sending.js";
+import { tabs, tell } from "../work/tabs.js";
 import { canUploadAgain, cancelUpload, uploadAgain } from "../work/uploading.js";
 
 const AT_ONCE = 4;
+
+const ACTIONS = { retry, retryAll, cancel, sendAgain, drop: (group) => groups.drop(group) };
+
+/**
+ * Do something with a group, or with an item of it.
+ *
+ * @param {"retry"|"retryAll"|"cancel"|"sendAgain"|"drop"} action `retry` and `cancel` are for an item.
+ */
+export function act(action, group, item = null) {
+  if (group.isHeld) ACTIONS[action](group, item);
+  else tell({ action, group: group.id, item: item?.id ?? null });
+}
+
+tabs.addEventListener("told", ({ detail }) => {
+  const group = groups.all.find((one) => one.id === detail.group);
+  if (!group?.isHeld || !Object.hasOwn(ACTIONS, detail.action)) return;
+  const item = group.items.find((one) => one.id === detail.item) ?? null;
+  if (item?.id === detail.item || detail.item === null) ACTIONS[detail.action](group, item);
+});
 
 /** Whether trying again may help. */
 export function canRetry(item) {
@@ -15,7 +36,7 @@ export function canRetry(item) {
 }
 
 /** Try a failed item again. */
-export async function retry(group, item) {
+async function retry(group, item) {
   if (item.isFile) {
     await uploadAgain(group, item);
     return;
@@ -36,7 +57,7 @@ export async function retry(group, item) {
 }
 
 /** Try all failed items of a group again. */
-export async function retryAll(group) {
+async function retryAll(group) {
   const failed = group.items.filter((item) => FAILED.has(item.state) && canRetry(item));
   const inBatch = failed.filter((item) => item.importId && !item.isFile);
   if (group.batchId && !group.isReplayed && inBatch.length > 1) {
@@ -54,7 +75,7 @@ export async function retryAll(group) {
 }
 
 /** Cancel an item that is not final. */
-export async function cancel(group, item) {
+async function cancel(group, item) {
   if (item.state === "unloaded" || item.state === "uploading") {
     await cancelUpload(group, item);
     return;

@@ -6,8 +6,8 @@ import { allows, LIST } from "../api/token.js";
 import { fill, h, linkTo, say } from "../base/dom.js";
 import { duration, size } from "../base/format.js";
 import { T } from "../texts.js";
-import { FAILED } from "../work/groups.js";
-import { canRetry, cancel, retry } from "./acting.js";
+import { FAILED } from "../work/items.js";
+import { act, canRetry } from "./acting.js";
 import { remedyOf } from "./remedies.js";
 import { openWhy } from "./why.js";
 
@@ -87,9 +87,9 @@ export function itemRow(group, item) {
     if (wanted.join() === shownActions) return;
     shownActions = wanted.join();
     const made = {
-      retry: () => button(T.watch.retry, title, () => retry(group, item)),
+      retry: () => button(T.watch.retry, title, () => act("retry", group, item)),
       why: () => button(item.state === "done" ? T.watch.how : T.watch.why, title, () => openWhy(item)),
-      cancel: () => button(T.cancel, title, () => cancel(group, item)),
+      cancel: () => button(T.cancel, title, () => act("cancel", group, item)),
     };
     const hadFocus = actions.contains(document.activeElement);
     fill(actions, wanted.map((action) => made[action]()));

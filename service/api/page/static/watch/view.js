@@ -6,9 +6,9 @@ import { fill, h, newId, say } from "../base/dom.js";
 import { ago, count, moment, size } from "../base/format.js";
 import { announce } from "../base/live.js";
 import { T } from "../texts.js";
-import { groups, sumOf } from "../work/groups.js";
-import { sendAgain } from "../work/sending.js";
-import { retryAll } from "./acting.js";
+import { sumOf } from "../work/items.js";
+import { groups } from "../work/groups.js";
+import { act } from "./acting.js";
 import { itemRow } from "./item.js";
 
 const PAGE = 50;
@@ -88,8 +88,9 @@ function groupCard(group) {
     type: "button", "aria-pressed": String(name === filter), click: () => choose(name),
   })]);
   const fault = h("p.fault");
-  const again = h("button.small", { type: "button", click: () => (group.fault ? sendAgain(group) : retryAll(group)) });
-  const drop = h("button.plain.small", { type: "button", click: () => groups.drop(group) }, T.watch.drop);
+  const unkept = h("p.hint", {}, T.watch.unkept);
+  const again = h("button.small", { type: "button", click: () => act(group.fault ? "sendAgain" : "retryAll", group) });
+  const drop = h("button.plain.small", { type: "button", click: () => act("drop", group) }, T.watch.drop);
   const list = h("ul.items", { "aria-labelledby": id });
   const more = h("button.plain", { type: "button", click: () => {
     most += PAGE;
@@ -97,7 +98,7 @@ function groupCard(group) {
   } });
   const element = h("section.card.group", { "aria-labelledby": id, "data-group": group.id },
     h("header.row.spread", {}, h("div", {}, title, h("p.hint", {}, when)), h("div.row", {}, again, drop)), bar,
-    h("div.row.filters", { role: "group", "aria-label": T.watch.filter }, tabs.map(([, tab]) => tab)), fault, list, more);
+    h("div.row.filters", { role: "group", "aria-label": T.watch.filter }, tabs.map(([, tab]) => tab)), fault, unkept, list, more);
   update();
   showItems();
   return { element, update, changed, close: () => cancelAnimationFrame(frame) };
@@ -107,6 +108,7 @@ function groupCard(group) {
     say(when, ago(new Date(group.at)));
     say(fault, group.fault ? group.fault.detail : group.offline ? T.offline : "");
     const { sums, items } = group;
+    unkept.hidden = !group.isUnkept || sums.active === 0;
     for (const [name, part] of parts) {
       part.style.flexGrow = String(sums[name]);
       part.hidden = sums[name] === 0;

@@ -32,10 +32,13 @@ export function startFollowing() {
   tick();
 }
 
-/** Look once at failed imports: another client may have tried them again since this browser looked. */
-export async function recheckFailed() {
-  const failed = [...groups.items()].filter(({ item }) => item.importId && item.state === "failed").slice(0, RECHECKED);
-  for (const { group, item } of failed) await look(group, item);
+/** Look once at the failed imports of a group: another client may have tried them again since this browser looked. */
+export async function recheckFailed(group) {
+  const failed = group.items.filter((item) => item.importId && item.state === "failed").slice(0, RECHECKED);
+  for (const item of failed) {
+    if (!groups.all.includes(group)) return;
+    await look(group, item);
+  }
 }
 
 /** Stop: the person has signed out. */

@@ -1,9 +1,12 @@
-// What was added in this browser: groups of items, each of which is, or becomes, an import. They outlive a reload.
+// What was added in this browser: groups of items, each of which is, or becomes, an import. They outlive a reload, and
+// all tabs of a person show them. One tab holds a group: it alone works on it and writes it.
 //
 // An item: {id, importId, label, url, size, album, state, error: {code, detail}|null, imageId, line, isFile}. Its state is
 // that of its import, or before there is one: "unsent" (a link), "unloaded" or "uploading" (a file), "refused".
 
-import { all, put, randomId, remove } from "../base/records.js";
+import { all, get, put, randomId, remove } from "../base/records.js";
+import { Group, isWritten } from "./items.js";
+import { hold, tabs, tell } from "./tabs.js";
 
 /** Milliseconds between two writes of a group, and more for each item of a long one. */
 const SAVE_AFTER = 400;
@@ -12,10 +15,11 @@ const UNKNOWN = 5000;
 
 /** States that do not change by themselves. */
 export const FINAL = new Set(["done", "failed", "cancelled", "refused"]);
-/** States of failures. */
-export const FAILED = new Set(["failed", "refused"]);
 
-/** Events: `added`, `removed` and `changed` of a group; `item`, with the group and the item; `sums`, at most a few a second. */
+/**
+ * Events: `loaded`; `added`, `held`, `removed` and `changed` of a group; `item`, with the group and the item; `sums`, at
+ * most a few a second.
+ */
 class Groups extends EventTarget {
   all = [];
   owner = null;
@@ -23,40 +27,75 @@ class Groups extends EventTarget {
   #unknown = new Map();
   #dirty = new Map();
   #sums = 0;
+  #opening = null;
 
-  /** Show the groups of a person, as an earlier page of this browser left them. */
-  async load(owner) {
-    await this.flush();
+  constructor() {
+    super();
+    tabs.addEventListener("told", ({ detail }) => {
+      if (detail.removed) this.#removed(detail.removed);
+      else if (detail.saved && detail.owner === this.owner) this.#saved(detail.saved);
+    });
+  }
+
+  /**
+   * Show the groups of a person, as an earlier page or another tab of this browser has left them.
+   *
+   * @param {string} owner whose groups may be added from now on.
+   * @param {Promise} cleared when nothing of an earlier session is written or removed any more.
+   * @returns {Promise<boolean>} false if the person has left meanwhile.
+   */
+  async open(owner, cleared) {
+    const opening = {};
     this.owner = owner;
+    this.#opening = opening;
+    await cleared;
+    const found = await all("groups");
+    if (this.#opening !== opening) return false;
+    for (const record of found) if (record.owner === owner && !this.#find(record.id)) this.#insert(new Group(record));
+    this.#tell("loaded", {});
+    return true;
+  }
+
+  /**
+   * Show no groups any more.
+   *
+   * @returns {{left: Array<Group>, written: Promise}} what was shown, and when all of it is written.
+   */
+  close() {
+    const left = this.all;
+    const written = this.flush().then(() => left.forEach((group) => group.stop.abort()));
+    this.owner = this.#opening = null;
+    this.all = [];
     this.#byImport.clear();
     this.#unknown.clear();
-    const found = owner === null ? [] : (await all("groups")).filter((group) => group.owner === owner);
-    if (this.owner !== owner) return;
-    this.all = found.sort((a, b) => b.at - a.at).map((group) => new Group(group));
-    for (const group of this.all) for (const item of group.items) this.#know(group, item);
     this.#tell("loaded", {});
+    return { left, written };
   }
 
   /** Add a group, first on the list. It is on disk when this returns, where the browser has room. */
   async add(facts) {
     const group = new Group({ id: randomId(), owner: this.owner, at: Date.now(), batchId: null, fault: null, ...facts });
     this.all.unshift(group);
-    await put("groups", group.record);
+    if (await hold(group.id, group.stop.signal)) group.isHeld = true;
+    if (!this.all.includes(group)) return group; // the person has left
+    await this.#write(group);
     this.#tell("added", { group });
     return group;
   }
 
   /** Forget a group. Its imports stay. */
   async drop(group) {
-    this.all = this.all.filter((one) => one !== group);
-    clearTimeout(this.#dirty.get(group)?.timer);
-    this.#dirty.delete(group);
-    for (const item of group.items) {
-      if (item.importId) this.#byImport.delete(item.importId);
-      if (item.isFile) await remove("files", item.id);
+    this.#leave(group);
+    await this.forget([group]);
+  }
+
+  /** Remove groups that are not shown any more, and their files, from this browser. */
+  async forget(left) {
+    for (const group of left) {
+      for (const item of group.items) if (item.isFile) await remove("files", item.id);
+      await remove("groups", group.id);
+      tell({ removed: group.id });
     }
-    await remove("groups", group.id);
-    this.#tell("removed", { group });
   }
 
   /** Change an item, and tell. */
@@ -65,7 +104,7 @@ class Groups extends EventTarget {
     Object.assign(item, changes);
     group.count(before, item.state);
     if (changes.importId) this.#know(group, item);
-    this.#save(group);
+    if (Object.keys(changes).some(isWritten)) this.#save(group);
     this.#tell("item", { group, item });
   }
 
@@ -117,7 +156,75 @@ class Groups extends EventTarget {
     const groups = [...this.#dirty].filter(([, entry]) => entry.isMore).map(([group]) => group);
     for (const entry of this.#dirty.values()) clearTimeout(entry.timer);
     this.#dirty.clear();
-    await Promise.all(groups.map((group) => put("groups", group.record)));
+    await Promise.all(groups.map((group) => this.#write(group)));
+  }
+
+  #find(id) {
+    return this.all.find((group) => group.id === id);
+  }
+
+  /** Show a group, and hold it as soon as no other tab does. */
+  #insert(group) {
+    this.all = [...this.all, group].sort((a, b) => b.at - a.at);
+    for (const item of group.items) this.#know(group, item);
+    this.#await(group);
+  }
+
+  async #await(group) {
+    if (!(await hold(group.id, group.stop.signal))) return;
+    const record = await get("groups", group.id);
+    if (!this.all.includes(group)) return;
+    if (!record) {
+      this.#leave(group); // the tab that held it has removed it
+      return;
+    }
+    this.#refresh(group, record);
+    group.isHeld = true;
+    this.#tell("held", { group });
+  }
+
+  /** Another tab has written a group. */
+  async #saved(id) {
+    const record = await get("groups", id);
+    if (!record || record.owner !== this.owner) return;
+    const group = this.#find(id);
+    if (!group) {
+      const added = new Group(record);
+      this.#insert(added);
+      this.#tell("added", { group: added });
+    } else if (!group.isHeld) this.#refresh(group, record);
+  }
+
+  /** Another tab has removed a group: a person has signed out there, for example. */
+  #removed(id) {
+    const group = this.#find(id);
+    if (!group) return;
+    this.#leave(group);
+    if (group.isHeld) remove("groups", id); // it may have been written once more meanwhile
+  }
+
+  #refresh(group, record) {
+    group.take(record);
+    for (const item of group.items) {
+      this.#know(group, item);
+      this.#tell("item", { group, item });
+    }
+    this.#tell("changed", { group });
+  }
+
+  /** Show a group no longer, and let go of it. */
+  #leave(group) {
+    group.stop.abort();
+    this.all = this.all.filter((one) => one !== group);
+    clearTimeout(this.#dirty.get(group)?.timer);
+    this.#dirty.delete(group);
+    for (const item of group.items) if (item.importId) this.#byImport.delete(item.importId);
+    this.#tell("removed", { group });
+  }
+
+  async #write(group) {
+    if (await put("groups", group.record)) tell({ saved: group.id, owner: group.owner });
+    else if (!group.isUnkept) this.set(group, { isUnkept: true });
   }
 
   #know(group, item) {
@@ -130,7 +237,7 @@ class Groups extends EventTarget {
 
   /** Write a group at once, and what changes in the next moment at its end. */
   #save(group) {
-    if (!this.all.includes(group)) return; // it was dropped
+    if (!group.isHeld || !this.all.includes(group)) return; // another tab writes it, or it was dropped
     if (this.#dirty.has(group)) {
       this.#dirty.get(group).isMore = true;
       return;
@@ -141,7 +248,7 @@ class Groups extends EventTarget {
       if (entry.isMore) this.#save(group);
     }, SAVE_AFTER + SAVE_ITEM * group.items.length);
     this.#dirty.set(group, entry);
-    queueMicrotask(() => this.all.includes(group) && put("groups", group.record));
+    queueMicrotask(() => this.all.includes(group) && this.#write(group));
   }
 
   #tell(name, detail) {
@@ -152,39 +259,6 @@ class Groups extends EventTarget {
       this.dispatchEvent(new Event("sums"));
     }, 150);
   }
-}
-
-/** The items that were added together, and their sums. */
-class Group {
-  constructor(facts) {
-    Object.assign(this, facts);
-    this.sums = { active: 0, done: 0, failed: 0, cancelled: 0 };
-    for (const item of this.items) this.sums[sumOf(item.state)] += 1;
-  }
-
-  count(before, after) {
-    this.sums[sumOf(before)] -= 1;
-    this.sums[sumOf(after)] += 1;
-  }
-
-  /** Add an item that the service has found in a list; answers come in any order. */
-  push(item) {
-    let place = this.items.length;
-    while (place > 0 && this.items[place - 1].line > item.line) place -= 1;
-    this.items.splice(place, 0, item);
-    this.sums[sumOf(item.state)] += 1;
-  }
-
-  get record() {
-    const { sums, items, ...facts } = this;
-    return { ...facts, items: items.map(({ received, total, rate, heard, measured, ...item }) => item) };
-  }
-}
-
-/** The sum that an item in this state counts for. */
-export function sumOf(state) {
-  if (state === "done" || state === "cancelled") return state;
-  return FAILED.has(state) ? "failed" : "active";
 }
 
 export const groups = new Groups();

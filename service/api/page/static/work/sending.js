@@ -3,7 +3,8 @@
 import { Failure, failureFrom, pause, request, sleep } from "../api/client.js";
 import { session } from "../api/session.js";
 import { randomId } from "../base/records.js";
-import { FAILED, groups } from "./groups.js";
+import { FAILED } from "./items.js";
+import { groups } from "./groups.js";
 
 /** Why an item is refused for now: it is sent again. */
 const PASSING = new Set(["idempotency_in_progress", "rate_limited", "backlog_full", "documents_unavailable",
@@ -22,8 +23,7 @@ export async function sendLinks(urls, options) {
   const body = urls.map((url) => JSON.stringify({ ...options, url })).join("\n");
   const type = "application/x-ndjson";
   const pending = { key: randomId(), type, body };
-  const group = await groups.add({ kind: "links", items, wish: JSON.stringify(options), pending });
-  deliver(group);
+  deliver(await groups.add({ kind: "links", items, wish: JSON.stringify(options), pending }));
 }
 
 /**
@@ -34,13 +34,12 @@ export async function sendLinks(urls, options) {
  * @param {string} type media type of the body.
  */
 export async function sendList(name, body, type) {
-  const group = await groups.add({ kind: "list", name, items: [], pending: { key: randomId(), type, body } });
-  deliver(group);
+  deliver(await groups.add({ kind: "list", name, items: [], pending: { key: randomId(), type, body } }));
 }
 
-/** Go on with what an earlier page has not sent to its end. */
-export function resumeSending() {
-  for (const group of groups.all) if (group.pending) deliver(group);
+/** Go on with a group that an earlier page, or another tab, has not sent to its end. */
+export function resumeSending(group) {
+  if (group.pending) deliver(group);
 }
 
 /** Send a group that could not be sent, again. */
@@ -55,8 +54,10 @@ export function stopSending() {
   running.clear();
 }
 
+groups.addEventListener("removed", ({ detail }) => running.get(detail.group.id)?.abort());
+
 async function deliver(group) {
-  if (running.has(group.id) || group.fault) return;
+  if (running.has(group.id) || group.fault || !groups.all.includes(group)) return;
   const stop = new AbortController();
   running.set(group.id, stop);
   try {
@@ -80,7 +81,7 @@ async function deliver(group) {
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   } finally {
-    running.delete(group.id);
+    if (running.get(group.id) === stop) running.delete(group.id);
   }
 }
 

@@ -5,23 +5,29 @@ import { dropThumbnails } from "../api/thumbnails.js";
 import { recheckFailed, startFollowing, stopFollowing } from "./following.js";
 import { groups } from "./groups.js";
 import { resumeSending, stopSending } from "./sending.js";
-import { resumeUploads, stopUploads } from "./uploading.js";
+import { resumeUploads, stopUploads, sweepFiles } from "./uploading.js";
 
-/** Take up what a person has left in this browser. */
+/** When nothing of earlier sessions is written or removed any more. */
+let cleared = Promise.resolve();
+
+/** Take up what a person has left in this browser, as far as no other tab works on it. */
 export async function beginWork() {
-  await groups.load(session.owner);
   startFollowing();
-  resumeSending();
-  resumeUploads();
-  await recheckFailed();
+  if (await groups.open(session.owner, cleared)) await sweepFiles();
 }
 
-/** Stop. The browser forgets what the person has added; whatever is imported stays. */
-export async function endWork(isForgotten) {
+/** Stop at once. If it is forgotten, the browser then removes what the person has added; whatever is imported stays. */
+export function endWork(isForgotten) {
   stopFollowing();
   stopSending();
   stopUploads();
   dropThumbnails();
-  if (isForgotten) for (const group of [...groups.all]) await groups.drop(group);
-  await groups.load(null);
+  const { left, written } = groups.close();
+  cleared = Promise.all([cleared, written]).then(() => (isForgotten ? groups.forget(left) : null));
 }
+
+groups.addEventListener("held", ({ detail: { group } }) => {
+  resumeSending(group);
+  resumeUploads(group);
+  recheckFailed(group);
+});

@@ -3,7 +3,8 @@
 import { Failure, pause, sleep } from "../api/client.js";
 import { session } from "../api/session.js";
 import { createUpload, endUpload, sendPiece, uploadOffset } from "../api/tus.js";
-import { get, put, randomId, remove } from "../base/records.js";
+import { announce } from "../base/live.js";
+import { all, get, ids, put, randomId, remove } from "../base/records.js";
 import { T } from "../texts.js";
 import { look, progressed } from "./following.js";
 import { FINAL, groups } from "./groups.js";
@@ -14,7 +15,7 @@ const AGAIN = new Set(["upload_offset_mismatch", "idempotency_in_progress", "con
   "http_409"]);
 const running = new Map();
 const queue = [];
-/** Files that a person may try again: the browser keeps them no longer than the page. */
+/** The files that were added in this tab, which a person may try again. */
 const kept = new Map();
 
 /**
@@ -32,11 +33,10 @@ export async function sendFiles(files, options, album) {
   // The group first: a reload while the browser copies the files tells which ones it has not.
   const group = await groups.add({ kind: "files", items });
   for (const [index, item] of items.entries()) {
-    try {
-      await keep(item.id, files[index], options);
-    } catch { // the file has changed since it was chosen, or there is no room
-      kept.delete(item.id);
-      groups.change(group, item, { state: "failed", error: { code: "file_gone", detail: T.fileGone } });
+    const { file, name } = files[index];
+    if (groups.all.includes(group)) await keep(group, { id: item.id, file, metadata: [["filename", name], ...options] });
+    if (!groups.all.includes(group) || FINAL.has(item.state)) { // the person has left, or has cancelled it
+      await remove("files", item.id);
       continue;
     }
     queue.push({ group, item });
@@ -44,26 +44,40 @@ export async function sendFiles(files, options, album) {
   }
 }
 
-async function keep(id, { file, name }, options) {
-  const found = { file, metadata: [["filename", name], ...options] };
-  kept.set(id, found);
-  await put("files", { id, key: randomId(), ...found });
+/** Let the browser keep a file, with a new key. One that it has no room for is kept by this tab. */
+async function keep(group, record) {
+  const whole = { ...record, key: randomId() };
+  kept.set(record.id, whole);
+  if ((await put("files", whole)) || group.isUnkept || !groups.all.includes(group)) return;
+  groups.set(group, { isUnkept: true });
+  announce(T.watch.unkept);
 }
 
-/** Go on with what an earlier page has not sent to its end. */
-export function resumeUploads() {
-  for (const { group, item } of groups.items()) {
-    if (item.state === "unloaded" || item.state === "uploading") queue.push({ group, item });
-  }
+/** Go on with the files of a group that an earlier page, or another tab, has not sent to its end. */
+export async function resumeUploads(group) {
+  if (group.kind !== "files") return;
+  const unwanted = new Set(group.items.filter((item) => !isWaiting(item)).map(({ id }) => id));
+  for (const item of group.items) if (isWaiting(item)) queue.push({ group, item });
   work();
+  // The earlier page has ended between two writes.
+  for (const id of await ids("files")) if (unwanted.has(id)) await remove("files", id);
 }
+
+/** Remove files that belong to nothing. */
+export async function sweepFiles() {
+  const found = await ids("files"); // before the groups: each of them is written before its files
+  const wanted = new Set((await all("groups")).flatMap((group) => group.items.map(({ id }) => id)));
+  for (const id of found) if (!wanted.has(id)) await remove("files", id);
+}
+
+const isWaiting = (item) => item.state === "unloaded" || item.state === "uploading";
 
 /** Whether the bytes of a file are still there. */
 export const canUploadAgain = (item) => item.isFile && kept.has(item.id);
 
 /** Upload a file again, as another import. */
 export async function uploadAgain(group, item) {
-  await put("files", { id: item.id, key: randomId(), ...kept.get(item.id) });
+  await keep(group, kept.get(item.id));
   groups.change(group, item, { importId: null, state: "unloaded", error: null, received: null, seen: null });
   queue.push({ group, item });
   work();
@@ -85,10 +99,17 @@ export function stopUploads() {
   kept.clear();
 }
 
+groups.addEventListener("removed", ({ detail }) => {
+  for (const { id } of detail.group.items) {
+    running.get(id)?.abort();
+    kept.delete(id);
+  }
+});
+
 function work() {
   while (running.size < AT_ONCE && queue.length) {
     const { group, item } = queue.shift();
-    if (running.has(item.id) || FINAL.has(item.state)) continue;
+    if (running.has(item.id) || FINAL.has(item.state) || !groups.all.includes(group)) continue;
     const stop = new AbortController();
     running.set(item.id, stop);
     upload(group, item, stop.signal).finally(() => {
@@ -99,9 +120,10 @@ function work() {
 }
 
 async function upload(group, item, signal) {
-  const record = await get("files", item.id);
+  const record = (await get("files", item.id)) ?? kept.get(item.id);
+  if (signal.aborted) return;
   if (!record) {
-    groups.change(group, item, { state: "failed", error: { code: "file_gone", detail: T.fileGone } });
+    gone(group, item);
     return;
   }
   for (let tries = 0; ; tries += 1) {
@@ -120,6 +142,10 @@ async function upload(group, item, signal) {
       if (signal.aborted) return;
       if (!(failure instanceof Failure)) throw failure;
       if (failure.status === 401 || failure.isPassing || AGAIN.has(failure.code)) {
+        if (failure.status === 0 && !(await isReadable(record.file))) { // it has changed since it was chosen
+          gone(group, item);
+          return;
+        }
         groups.change(group, item, { state: "unloaded", rate: null, isLost: failure.status === 0 });
         await sleep(pause(tries, failure.retryAfter), signal).catch(() => {});
         if (signal.aborted) return;
@@ -130,6 +156,14 @@ async function upload(group, item, signal) {
     }
   }
 }
+
+function gone(group, item) {
+  kept.delete(item.id);
+  groups.change(group, item, { state: "failed", received: null, error: { code: "file_gone", detail: T.fileGone } });
+}
+
+/** Whether the bytes of a file can still be read. */
+const isReadable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
 
 async function attempt(group, item, record, signal, moved) {
   let offset;

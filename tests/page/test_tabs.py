@@ -1,0 +1,95 @@
+"""Several tabs of one person, and several persons in one tab: who works on what was added in this browser."""
+
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, Route, expect
+
+from tests.page.browsing import Tab, opened_tab
+from tests.page.conftest import OpenTab, Site
+from tests.page.test_adding import listed, rows, submit
+from tests.page.test_markup import signed
+from tests.page.test_uploading import bitmap
+from tests.support.servers.service import token
+
+SIGN_IN_AT_ONCE = """
+async (token) => {
+  const base = document.querySelector("script[type=module]").src.replace("main.js", "");
+  const { session } = await import(`${base}api/session.js`);
+  session.leave();
+  session.begin(token);
+}
+"""
+
+
+def test_one_tab_uploads_and_when_it_closes_the_other_goes_on(browser: Browser, site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "large.bmp"
+    path.write_bytes(bitmap(2000, 5))  # two pieces
+    held: list[Route] = []
+    credentials = token(album="tabs", abilities=("image_upload", "image_list"))
+    with opened_tab(browser, site.url) as first:
+        first.sign_in(credentials)
+        other = Tab(first.page.context.new_page(), site.url)
+        other.watch()
+        other.expected.append("status of 409")  # the request of the closed tab may still be at work
+        other.sign_in(credentials, "watch")
+        first.page.route("**/api/v1/uploads/*", lambda route: _hold_the_second(route, held))
+        first.page.locator("input[type=file]").first.set_input_files(path)
+        submit(first, "Import 1 file")
+        deadline = time.monotonic() + 60
+        while not held:
+            assert time.monotonic() < deadline, "the second piece was never sent"
+            first.page.wait_for_timeout(50)
+        # The other tab shows the file, and sends nothing, after a reload neither.
+        expect(rows(other, "uploading")).to_have_count(1)
+        other.page.reload()
+        expect(rows(other, "uploading")).to_have_count(1)
+        assert [url for url in other.asked if "/uploads/" in url] == []
+        first.check()
+        first.faults.clear()
+        first.page.close()
+        expect(rows(other, "done")).to_have_count(1)
+        other.check()
+    assert [one["status"] for one in listed(site, "tabs")] == ["done"]
+
+
+def test_what_is_done_in_one_tab_shows_in_the_other(browser: Browser, site: Site) -> None:
+    credentials = token(album="shown", abilities=("image_upload", "image_list"))
+    with opened_tab(browser, site.url) as first:
+        first.sign_in(credentials)
+        other = Tab(first.page.context.new_page(), site.url)
+        other.sign_in(credentials, "watch")
+        first.page.get_by_label("Links").fill(site.origin.url("/photo.jpg"))
+        submit(first, "Import 1 link")
+        expect(rows(other, "done")).to_have_count(1)
+        # The tab that works on the list is asked by the other one.
+        other.page.get_by_role("button", name="Remove from this list").click()
+        for tab in (first, other):
+            expect(tab.page.get_by_text("Nothing was added in this browser yet.")).to_be_visible()
+
+
+def test_the_next_person_sees_nothing_of_who_has_just_left(open_tab: OpenTab, site: Site) -> None:
+    abilities = ("image_upload", "image_list")
+    after = signed(sub="next@example.org", abilities={"next": {"Access": dict.fromkeys(abilities, True)}})
+    with open_tab() as tab:
+        tab.sign_in(token(album="left", abilities=abilities))
+        for name in ("/photo.jpg", "/moved.jpg"):
+            tab.page.get_by_role("link", name="Add", exact=True).click()
+            tab.page.get_by_label("Links").fill(site.origin.url(name))
+            submit(tab, "Import 1 link")
+            expect(rows(tab, "unsent")).to_have_count(0)
+        tab.page.evaluate(SIGN_IN_AT_ONCE, after)
+        tab.page.get_by_role("link", name="Add", exact=True).click()
+        tab.page.get_by_label("Links").fill(site.origin.url("/photo.jpg"))
+        submit(tab, "Import 1 link")
+        expect(rows(tab, "done")).to_have_count(1)
+        tab.page.reload()
+        expect(rows(tab, "done")).to_have_count(1)
+    assert len(listed(site, "next")) == 1
+
+
+def _hold_the_second(route: Route, held: list[Route]) -> None:
+    if route.request.method == "PATCH" and route.request.headers["upload-offset"] != "0":
+        held.append(route)
+    else:
+        route.continue_()
