@@ -105,8 +105,17 @@ def failure_of(error: httpx.RequestError) -> ServerNotReachable:
     kind = type(error).__name__
     if isinstance(error, httpx.LocalProtocolError):  # its text may quote a header field
         return ServerNotReachable(kind, was_sent=False)
-    detail = f"{kind}: {error}" if str(error) else kind
+    detail = f"{_server_of(error)}{kind}: {error}" if str(error) else f"{_server_of(error)}{kind}"
     return ServerNotReachable(detail, was_sent=not isinstance(error, _NOT_SENT))
+
+
+def _server_of(error: httpx.RequestError) -> str:
+    """The server that a request was for, before the rest of a sentence; without path, query and credentials."""
+    try:
+        url = error.request.url
+    except RuntimeError:  # httpx raised it outside of a request
+        return ""
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}: "
 
 
 class _Redacting(logging.Filter):

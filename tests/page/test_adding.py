@@ -97,10 +97,10 @@ def test_links_and_files_with_all_that_is_said_of_them(open_tab: OpenTab, site: 
         expect(page.locator(".staged")).to_contain_text("The file is empty.")
         page.locator("summary").click()
         page.get_by_label("Tags").fill("red, green")
-        page.get_by_role("button", name="Add a line").click()
+        page.get_by_role("button", name="Add metadata").click()
         page.get_by_label("Name", exact=True).fill("trip")
         page.get_by_label("Value").fill("Vienna")
-        page.get_by_label("Width at least").fill("45")
+        page.get_by_label("Min. width (px)").fill("45")
         page.get_by_role("button", name="Do not add photo 4.jpg").click()
         submit(tab, "Import 2 links and 4 files")
         expect(rows(tab, "done")).to_have_count(6)
@@ -218,7 +218,7 @@ def test_everybody_can_add(open_tab: OpenTab, axe: str) -> None:
             tab.page.get_by_label("Links").fill("https://a.example/b.jpg")
             choose(tab, file("a.jpg", jpeg(20, 20)), file("empty.jpg", b""))
             tab.page.locator("summary").click()
-            tab.page.get_by_role("button", name="Add a line").click()
+            tab.page.get_by_role("button", name="Add metadata").click()
             assert violations(tab.page, axe) == []
             assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= 320
 

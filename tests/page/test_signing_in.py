@@ -16,7 +16,7 @@ def test_a_link_signs_in_and_leaves_no_trace_of_the_token(open_tab: OpenTab, sit
         tab.page.goto("about:blank")
         tab.sign_in(credentials)
         expect(tab.page.locator("header.top .account .name")).to_have_text(ISSUER)
-        expect(tab.page.locator("header.top .account .left")).to_have_text("ends in 4 hours")
+        expect(tab.page.locator("header.top .account .left")).to_have_text("access ends in 4 hours")
         free_of_token(tab, credentials)
         # Neither the address nor the way back has it.
         tab.page.go_back()
@@ -64,7 +64,7 @@ def test_a_refused_token_is_told_and_another_one_goes_on(open_tab: OpenTab, site
         box.get_by_label("Token").fill(good)
         box.get_by_role("button", name="Sign in").click()
         expect(box).to_be_hidden()
-        expect(tab.page.locator("header.top .account .left")).to_have_text("ends in 4 hours")
+        expect(tab.page.locator("header.top .account .left")).to_have_text("access ends in 4 hours")
 
 
 def test_a_token_that_ends_is_told(open_tab: OpenTab) -> None:

@@ -34,6 +34,7 @@ def test_failures_say_why_and_what_helps_and_are_tried_again(open_tab: OpenTab, 
         add_links(tab, good, moved, html, heals)
         page = tab.page
         expect(page.locator("main > div .lead")).to_have_text("2 done, 2 failed")
+        expect(page.locator(".group header .hint")).to_have_text(re.compile(r" · in \S+$"))
         expect(row(tab, html).locator(".reason")).to_have_text(re.compile("not an image.*Check that the url leads to"))
         expect(row(tab, heals).locator(".reason")).to_have_text(re.compile("no such image.*Check the path"))
         expect(row(tab, good).locator(".state")).to_have_text("Done · 640 × 400 · 155 kB")
@@ -60,21 +61,22 @@ def test_what_happened_is_drawn_and_can_be_looked_at_again(open_tab: OpenTab, si
     with open_tab() as tab:
         tab.sign_in(UPLOADER)
         add_links(tab, moved, html)
-        tab.page.get_by_role("button", name=f"How? {moved}").click()
+        tab.page.get_by_role("button", name=f"Details {moved}").click()
         box = tab.page.get_by_role("dialog", name="What happened")
+        expect(box.locator(".subject")).to_have_text(moved)
         expect(box.get_by_role("heading", name=re.compile("Attempt 1: done after"))).to_be_visible()
         expect(box.get_by_text("Redirected to")).to_contain_text(site.origin.url("/photo.jpg"))
         steps = box.get_by_role("table", name="What took how long").get_by_role("row")
         expect(steps.filter(has_text="Store")).to_have_count(1)
         assert box.locator("svg .hop1").count() >= 3, "the second request has another colour"
-        box.get_by_role("button", name="Look again now").click()
+        box.get_by_role("button", name="Check the link now").click()
         expect(box.get_by_text("An import would succeed now.")).to_be_visible()
         expect(box.get_by_text("Address: allowed").first).to_be_visible()
         tab.page.keyboard.press("Escape")
         expect(box).to_be_hidden()
         tab.page.get_by_role("button", name=f"Why? {html}").click()
         expect(box.get_by_text("Check that the url leads to the image")).to_be_visible()
-        box.get_by_role("button", name="Look again now").click()
+        box.get_by_role("button", name="Check the link now").click()
         expect(box.get_by_text("An import would fail now.")).to_be_visible()
 
 
@@ -124,8 +126,8 @@ def test_everybody_can_watch(open_tab: OpenTab, site: Site, axe: str) -> None:
             expect(tab.page.locator("main > div .lead")).to_have_text("1 done, 1 failed")
             assert violations(tab.page, axe) == []
             assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= 320
-            tab.page.get_by_role("button", name=re.compile("How. http")).click()
-            tab.page.get_by_role("button", name="Look again now").click()
+            tab.page.get_by_role("button", name=re.compile("Details http")).click()
+            tab.page.get_by_role("button", name="Check the link now").click()
             expect(tab.page.get_by_text("An import would succeed now.")).to_be_visible()
             assert violations(tab.page, axe) == []
             assert tab.page.evaluate("() => document.querySelector('dialog').scrollWidth") <= 320

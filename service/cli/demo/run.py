@@ -7,6 +7,9 @@ One folder has everything that the demo writes, its ``service.conf`` too, so tha
 import asyncio
 import json
 import secrets
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -191,8 +194,18 @@ def _explain(base: str, token: str, link: str, conf: Path) -> None:
         f'\n{curl} {base}/api/v1/imports/ID -H "Authorization: Bearer $TOKEN"\n'
         f'{curl} "{base}/api/v1/imports?album_id={ALBUM}" -H "Authorization: Bearer $TOKEN"\n'
         f'{curl} {base}/api/v1/images/IMAGE_ID/content -H "Authorization: Bearer $TOKEN" -o photo.jpg\n'
+        f"\nOr send files, folders and links by the command:\n"
+        f'\nLADING_URL={base} LADING_TOKEN="$TOKEN" {_program()} import --album {ALBUM} YOUR-FOLDER\n'
         f"\nThe service's configuration is {conf}. Ctrl-C ends the demo.",
     )
+
+
+def _program() -> str:
+    """The program as the reader started it: in a virtual environment ``lading`` alone may not be found."""
+    started = Path(sys.argv[0])
+    if started.name != "lading":
+        return f"{shlex.quote(sys.executable)} -m lading"
+    return "lading" if shutil.which("lading") == str(started) else shlex.quote(str(started))
 
 
 def _show(document: Mapping[str, Any]) -> None:

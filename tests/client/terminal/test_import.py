@@ -164,7 +164,7 @@ def test_who_cannot_be_reached_or_refuses_the_token(run: Run, place: Place) -> N
     assert (odd.status, "s3cr3t" in odd.stderr, "token_malformed" in odd.stderr) == (3, False, True)
     assert run("import", place.photo, LADING_TOKEN="", HOME="/nonexistent").status == 2
     away = run("imports", "show", "x", LADING_URL="http://127.0.0.1:9")
-    assert (away.status, away.stderr[:28]) == (3, "Error: server_not_reachable:")
+    assert (away.status, away.stderr[:48]) == (3, "Error: server_not_reachable: http://127.0.0.1:9:")
 
 
 def test_what_a_name_holds_moves_no_cursor(run: Run, tmp_path: Path) -> None:

@@ -45,7 +45,11 @@ def test_entries(text: str, expected: list[Mapping[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("text", "form", "said"),
     [
-        (f"{A}\nwww.example.org/a.jpg\n", None, "line 2 is no URL: 'www.example.org/a.jpg'"),
+        (
+            f"{A}\nwww.example.org/a.jpg\n",
+            None,
+            r"line 2 is no URL: 'www.example.org/a.jpg'. Give one URL a line; # begins a comment\.",
+        ),
         (f'"{A}"\n{{"album_id": "x"}}\n', None, "line 2 has neither 'url' nor 'file'"),
         ('{"url": \n', None, "line 1 is no JSON"),
         ("[1]\n", "ndjson", "line 1 has neither"),

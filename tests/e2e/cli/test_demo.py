@@ -75,6 +75,17 @@ def run_lines(printed: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def run_import(printed: str, folder: Path) -> str:
+    """Run the line with ``lading import``, in a home without profiles, and return its output."""
+    lines = re.findall(r"^(?:TOKEN=|LADING_URL=).*$", printed, flags=re.MULTILINE)
+    environ = {**os.environ, "HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "cache")}
+    done = subprocess.run(
+        ["sh", "-c", "\n".join(lines)], cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done
+    return done.stdout
+
+
 def test_the_demo_imports_its_sample_and_leaves_a_configuration_that_works(tmp_path: Path) -> None:
     environ = {"LADING_STORAGE__BACKEND": "none-that-is-installed"}  # of no concern to a demo
     printed = lading("demo", "--once", "--port", "0", cwd=tmp_path, environ=environ)
@@ -112,10 +123,12 @@ def test_a_demo_stays_up_for_an_import_of_ones_own_and_beside_it_runs_another(tm
         document = client.final(import_id)
         assert document["image"]["format"] == "GIF"
         # Every line that it prints works, word for word but for what is the reader's own.
-        commands = commands.replace("https://YOUR-HOST/YOUR-IMAGE.jpg", pixel)
+        commands = commands.replace("https://YOUR-HOST/YOUR-IMAGE.jpg", pixel).replace("YOUR-FOLDER", "photo.jpg")
         commands = commands.replace("IMAGE_ID", document["image_id"]).replace("imports/ID", f"imports/{import_id}")
         assert run_lines(commands, tmp_path).stdout.count('"imports":') == 1
         assert (tmp_path / "photo.jpg").read_bytes().startswith(b"GIF89a")
+        sent = run_import(commands, tmp_path)
+        assert re.search(r"^done\t\S+\tphoto\.jpg$", sent, flags=re.MULTILINE)
 
         # In the same folder, on the port that is taken: either may run the import of the other.
         beside = lading("demo", "--once", "--port", str(port), cwd=tmp_path)

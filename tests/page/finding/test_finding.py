@@ -66,13 +66,13 @@ def test_albums_and_filters(open_tab: OpenTab, site: Site, images: Mapping[str, 
         found(page, "1 found")
         expect(tile(page, "gone.jpg")).to_have_accessible_name("gone.jpg Failed: origin_not_found")
         page.get_by_label("State").select_option("")
-        page.get_by_label("Contains").fill("TRIP f2.")
+        page.get_by_label("Search").fill("TRIP f2.")
         found(page, "1 found, of 5 looked at")
-        page.get_by_label("Contains").fill("origin_not")
+        page.get_by_label("Search").fill("origin_not")
         expect(tiles(page)).to_have_count(1)
         expect(tile(page, "gone.jpg")).to_be_visible()
-        page.get_by_label("Contains").fill("")
-        page.get_by_text("Time, metadata, batch").click()
+        page.get_by_label("Search").fill("")
+        page.get_by_text("More filters").click()
         page.get_by_label("Metadata name").fill("trip")
         page.get_by_label("Metadata value").fill("trip 1")
         found(page, "1 found")
@@ -80,7 +80,7 @@ def test_albums_and_filters(open_tab: OpenTab, site: Site, images: Mapping[str, 
         page.get_by_label("Metadata name").fill("")
         page.get_by_label("Created before").fill("2020-01-01T00:00")
         found(page, "0 found")
-        expect(page.get_by_text("Nothing is like that.")).to_be_visible()
+        expect(page.get_by_text("No imports match these filters.")).to_be_visible()
         # The filters stay when another view was shown.
         page.get_by_role("link", name="Watch").click()
         page.get_by_role("link", name="Find").click()
@@ -99,7 +99,7 @@ def test_newer_imports_are_offered_and_states_change_by_themselves(open_tab: Ope
         waiting = site.client().accepted("album_id=newer&filename=waits.jpg")
         page.clock.run_for(5000)
         page.get_by_role("button", name="Show newer imports").click()
-        expect(tile(page, "waits.jpg")).to_have_accessible_name("waits.jpg Waits for its bytes")
+        expect(tile(page, "waits.jpg")).to_have_accessible_name("waits.jpg Waiting for upload")
         path = f"{site.url}/api/v1/imports/{waiting}/cancel"
         assert page.request.post(path, headers={"Authorization": f"Bearer {token(admin=True)}"}).ok
         page.clock.run_for(5000)
@@ -115,7 +115,7 @@ def test_the_keyboard_alone_selects_retries_and_deletes(open_tab: OpenTab, site:
         tab.sign_in(credentials, "find")
         page, press = tab.page, tab.page.keyboard.press
         expect(tiles(page)).to_have_count(4)
-        page.get_by_text("Time, metadata, batch").focus()
+        page.get_by_text("More filters").focus()
         press("Tab")
         expect(page.get_by_role("listbox")).to_be_focused()
         bar = page.get_by_role("region", name="Selected imports")
@@ -147,7 +147,7 @@ def test_the_keyboard_alone_selects_retries_and_deletes(open_tab: OpenTab, site:
         expect(tiles(page)).to_have_count(4)
         press("Delete")
         box.get_by_role("button", name="Delete 4").press("Enter")
-        expect(page.get_by_text("Nothing is like that.")).to_be_visible()
+        expect(page.get_by_text("No imports match these filters.")).to_be_visible()
         expect(bar).to_be_hidden()
     assert site.client(credentials).get("/api/v1/imports?album_id=keys") == (200, {"imports": []})
 
@@ -222,7 +222,7 @@ def test_whatever_the_token_does_not_allow_is_not_offered(open_tab: OpenTab, ima
         expect(bar.get_by_role("button")).to_have_text(["Copy link", "Select none"])
         page.keyboard.press("Enter")
         box = page.get_by_role("dialog", name="f4.jpg")
-        expect(box.get_by_role("button")).to_have_text(["×", "Show the attempts", "Copy link"])
+        expect(box.get_by_role("button")).to_have_text(["×", "Copy link", "Show the attempts"])
     with open_tab() as tab:
         tab.sign_in(token(album="city", abilities=("image_upload",)))
         expect(tab.page.locator('nav a[data-view="find"]')).to_have_count(0)
@@ -234,7 +234,7 @@ def test_everybody_can_find(open_tab: OpenTab, images: Mapping[str, str], axe: s
             tab.sign_in(token(admin=True), "find")
             page = tab.page
             tile(page, "f4.jpg").wait_for()
-            page.get_by_text("Time, metadata, batch").click()
+            page.get_by_text("More filters").click()
             page.get_by_role("listbox").focus()
             page.keyboard.press("Space")
             page.get_by_role("region", name="Selected imports").wait_for()

@@ -46,7 +46,7 @@ def test_markup_is_text_in_the_gallery(open_tab: OpenTab, site: Site) -> None:
         assert page.locator(".tile .title").all_text_contents() == list(reversed(TEXTS[1:]))
         assert {ALBUM, OTHER} <= set(page.locator(".albums .name").all_text_contents())
         harmless(page)
-        page.get_by_label("Contains").fill(TEXTS[5])
+        page.get_by_label("Search").fill(TEXTS[5])
         expect(page.locator(".tile .title")).to_have_text([TEXTS[5]])
         page.locator(".tile").click()
         box = page.get_by_role("dialog")

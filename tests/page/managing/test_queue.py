@@ -66,7 +66,7 @@ def test_counts_and_charts(open_tab: OpenTab, organisation: None, tmp_path: Path
         states = page.get_by_role("list", name="Imports by state").get_by_role("listitem")
         expect(states).to_have_text(
             [
-                re.compile("Waits for its bytes2the oldest came"),
+                re.compile("Waiting for upload2the oldest came"),
                 "In the queue0",
                 "Importing0",
                 "Failed10the last 24 hours",

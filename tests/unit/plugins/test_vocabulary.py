@@ -13,7 +13,15 @@ import pytest
 from lading import plugins
 
 ROOT = Path(__file__).parents[3]
-HOMES = [ROOT / "plugins" / f"{name}.py" for name in ("capabilities", "contracts", "disposition", "keys", "options")]
+FILES = (
+    "capabilities.py",
+    "contracts/__init__.py",
+    "contracts/processing.py",
+    "disposition.py",
+    "keys.py",
+    "options.py",
+)
+HOMES = [ROOT / "plugins" / name for name in FILES]
 FOR_AUTHORS = {
     "lading.plugins",
     "lading.plugins.errors",
@@ -28,6 +36,11 @@ WRITTEN_FOR_AUTHORS = [
         for page in ("tutorials/first-plugin.md", "reference/plugin-contracts.md", "reference/kit.md")
     ),
 ]
+
+
+def name_of(module: Path) -> str:
+    """The name of a module below ``lading.plugins``."""
+    return ".".join(module.relative_to(ROOT / "plugins").with_suffix("").parts).removesuffix(".__init__")
 
 
 def public_names(module: Path) -> Iterator[tuple[str, bool]]:
@@ -46,7 +59,7 @@ def public_names(module: Path) -> Iterator[tuple[str, bool]]:
             yield name, documented
 
 
-@pytest.mark.parametrize("module", HOMES, ids=lambda module: module.stem)
+@pytest.mark.parametrize("module", HOMES, ids=name_of)
 def test_every_public_name_is_there_and_documented(module: Path) -> None:
     names = dict(public_names(module))
     assert names
@@ -58,9 +71,9 @@ def test_there_is_nothing_else() -> None:
     assert sorted(plugins.__all__) == sorted(name for module in HOMES for name, _ in public_names(module))
 
 
-@pytest.mark.parametrize("module", HOMES, ids=lambda module: module.stem)
+@pytest.mark.parametrize("module", HOMES, ids=name_of)
 def test_each_name_is_that_of_its_module(module: Path) -> None:
-    home = importlib.import_module(f"lading.plugins.{module.stem}")
+    home = importlib.import_module(f"lading.plugins.{name_of(module)}")
     for name, _ in public_names(module):
         assert getattr(plugins, name) is getattr(home, name)
         assert name in dir(plugins)

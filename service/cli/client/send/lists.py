@@ -69,7 +69,7 @@ def _text(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
         if not word or word.startswith("#"):
             continue
         if not is_url(word):
-            raise ListFault(f"line {number} is no URL: {_quoted(word)}")
+            raise ListFault(f"line {number} is no URL: {_quoted(word)}. Give one URL a line; # begins a comment.")
         yield {"url": word}
 
 

@@ -69,10 +69,12 @@ export async function openDetails(id, { changed = () => {}, closed = () => {} } 
     const button = (name) => h(name === "delete" ? "button.small.danger" : "button.small", { type: "button", click: () => act(name) },
       T.find.act[name](1));
     const item = { importId: entry.id, url: urlsOf(document)[0] ?? null, album: entry.album };
+    const names = Object.keys(ACTIONS).filter((name) => ACTIONS[name].fits(entry));
     return h("div.stack", {}, h("div.row", {},
-      Object.keys(ACTIONS).filter((name) => ACTIONS[name].fits(entry)).map(button),
+      names.filter((name) => name !== "delete").map(button),
+      copyButton(linkOf(entry), T.find.copyLink, T.find.copyLink),
       h("button.small", { type: "button", click: () => openWhy(item) }, T.find.attemptsShown),
-      copyButton(linkOf(entry), T.find.copyLink, T.find.copyLink)), fault);
+      names.filter((name) => name === "delete").map(button)), fault); // what destroys stands last
 
     async function act(name) {
       if (name === "delete" && !(await ask(T.find.askDelete(1), T.find.askDeleteLead, T.find.act.delete(1)))) return;

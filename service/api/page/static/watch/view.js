@@ -81,6 +81,7 @@ function groupCard(group) {
   let frame = 0;
   let length = 0;
   const when = h("time", { datetime: new Date(group.at).toISOString(), title: moment(new Date(group.at)) });
+  const into = h("span");
   const title = h("h2", { id, tabindex: "-1" });
   const parts = ["done", "failed", "cancelled", "active"].map((name) => [name, h(`span.${name}`)]);
   const bar = h("div.sumbar", { "aria-hidden": "true" }, parts.map(([, part]) => part));
@@ -97,7 +98,7 @@ function groupCard(group) {
     showItems();
   } });
   const element = h("section.card.group", { "aria-labelledby": id, "data-group": group.id },
-    h("header.row.spread", {}, h("div", {}, title, h("p.hint", {}, when)), h("div.row", {}, again, drop)), bar,
+    h("header.row.spread", {}, h("div", {}, title, h("p.hint", {}, when, into)), h("div.row", {}, again, drop)), bar,
     h("div.row.filters", { role: "group", "aria-label": T.watch.filter }, tabs.map(([, tab]) => tab)), fault, unkept, list, more);
   update();
   showItems();
@@ -150,6 +151,9 @@ function groupCard(group) {
       if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
     });
     list.hidden = shown.length === 0;
+    const albums = new Set(group.items.map((item) => item.album));
+    const [album] = albums;
+    say(into, albums.size === 1 && album ? T.watch.into(album) : "");
     more.hidden = fitting.length <= most;
     say(more, T.watch.more(Math.min(PAGE, fitting.length - most)));
     update();

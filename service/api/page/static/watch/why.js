@@ -16,7 +16,8 @@ export async function openWhy(item) {
   const now = h("div.stack");
   const mayTry = item.url !== null && allows(session.rights, "image_upload", item.album);
   const look = h("button", { type: "button", click: () => lookNow(item, now, look) }, T.why.look);
-  dialog(T.why.title, [attempts, mayTry && h("div.stack", {}, h("div.row", {}, look, h("p.hint", {}, T.why.lookHint)), now)]
+  const subject = item.url && !item.url.startsWith("data:") && h("p.subject", {}, linkTo(item.url));
+  dialog(T.why.title, [subject, attempts, mayTry && h("div.stack", {}, h("div.row", {}, look, h("p.hint", {}, T.why.lookHint)), now)]
     .filter(Boolean), { wide: true });
   try {
     const trace = await call(`/api/v1/imports/${item.importId}/trace`);
