@@ -49,6 +49,7 @@ def picture() -> Image.Image:
 def photo(kind: str, orientation: int, **more: Any) -> Photo:
     """A photo with metadata of every kind that Pillow writes."""
     order = more.pop("order", "<")
+    name = " ".join([kind, str(orientation), order, *(f"{key}={value}" for key, value in more.items())])
     options: dict[str, Any] = {"exif": exif(orientation, order=order), "icc_profile": PROFILE, "xmp": XMP}
     if kind == "PNG":
         texts = PngImagePlugin.PngInfo()
@@ -64,7 +65,7 @@ def photo(kind: str, orientation: int, **more: Any) -> Photo:
     if more.get("save_all"):
         more["append_images"] = [image.rotate(90), image.rotate(180)]
     image.save(target, kind, **options, **more)
-    return Photo(f"{kind} {orientation} {order} {more}", kind, target.getvalue(), orientation)
+    return Photo(name, kind, target.getvalue(), orientation)
 
 
 def photos() -> list[Photo]:
