@@ -151,7 +151,7 @@ class Removal:
         image = document.image
         if image is None:
             if document.duplicate is None:  # an earlier version kept no ``leftover_at``
-                await self._delete(document.own_key, self.storages.places_for(document))
+                await self._delete(document.own_key, self.storages.places)
         else:
             fate = await self._fate(document, image)
             if fate is _Fate.UNDECIDED:
@@ -184,7 +184,7 @@ class Removal:
         raise contended()
 
     async def _without_leftover(self, document: Import, *, for_good: bool) -> Import:
-        await self._delete(document.own_key, self.storages.places_for(document))
+        await self._delete(document.own_key, self.storages.places)
         with told_as_outage():
             after = document.leftover_removed(self.clock.now(), for_good=for_good)
             if await self.store.update(after):
@@ -207,16 +207,19 @@ class Removal:
         with told_as_outage():
             if await is_wanted(self.store, key):
                 return
-        await self._delete(key, self.storages.places_for(document))
+        await self._delete(key, self.storages.places)
 
     async def _delete(self, key: str, places: tuple[str, ...]) -> None:
         await self.storages.forget(key)
         self.check_places(places)
-        try:
-            for place in places:
+        failure: PluginError | None = None
+        for place in places:
+            try:
                 await self.storages.by_name[place].delete(key)
-        except PluginError as error:
-            raise unavailable(error) from error
+            except PluginError as error:
+                failure = failure or error
+        if failure is not None:
+            raise unavailable(failure) from failure
 
     def check_image(self, document: Import) -> None:
         """Before the first step of a deletion, and not between two steps: see ``check_places``."""

@@ -55,8 +55,13 @@ class Rule:
         return (
             (self.organization is None or document.organization_id == self.organization)
             and (self.issuer is None or document.issuer_id == self.issuer)
-            and (self.album is None or (document.album_id is not None and fnmatchcase(document.album_id, self.album)))
+            and (self.album is None or (document.album_id is not None and _matches(document.album_id, self.album)))
         )
+
+
+def _matches(album: str, pattern: str) -> bool:
+    """Whether an album matches; ``[`` stands for itself."""
+    return fnmatchcase(album, pattern.replace("[", "[[]"))
 
 
 def storage_by(rules: Sequence[Rule], document: ImportFields) -> str | None:

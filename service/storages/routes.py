@@ -43,10 +43,14 @@ class Storages:
         """The name of the storage for the image of an import that is not done."""
         return storage_by(self.rules, document) or self.main
 
-    def places_for(self, document: Import) -> tuple[str, ...]:
-        """The storages for the image of an import that is not done, and for its second copy."""
-        name = self.name_for(document)
-        return (name,) if self.mirror is None else (name, self.mirror)
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The storages that may have the bytes of an import that is not done, second copies included.
+
+        Its rule does not say which: the rules may be others than those of the attempt that saved the bytes.
+        """
+        mirror = () if self.mirror is None else (self.mirror,)
+        return tuple(dict.fromkeys((self.main, *(rule.storage for rule in self.rules), *mirror)))
 
     def key_for(self, document: Import) -> str | None:
         """The key that a new import keeps; None for the key that its id gives."""

@@ -21,7 +21,7 @@ from ...errors import (
     BodyTooLarge,
     ConnectionLost,
     OriginProtocolError,
-    ProxyUnavailable,
+    OriginUnavailable,
 )
 from ...host.record import enter
 from ...net.guard import NetworkGuard
@@ -222,7 +222,8 @@ class HttpClient:
 
     def __init__(self, options: HttpOptions, guard: NetworkGuard) -> None:
         self._connect_timeout = options.connect_timeout
-        self._has_proxy = options.way_out() is not None
+        proxy = options.way_out()
+        self._has_http_proxy = proxy is not None and proxy.scheme == "http"
         self._tls: ssl.SSLContext | None = None
         self._tls_lock = asyncio.Lock()
         self._session = _session(options, guard)
@@ -263,9 +264,11 @@ class HttpClient:
                     ssl=tls,
                     allow_redirects=False,
                 )
-        if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._has_proxy:
+        is_forwarded = self._has_http_proxy and url.scheme == "http"
+        if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and is_forwarded:
+            # The proxy or the origin: nobody can tell, so it may pass, and the attempt counts.
             response.close()
-            raise ProxyUnavailable("status 407: it refuses the credentials")
+            raise OriginUnavailable("the proxy, or the origin, wants credentials for a proxy", status=response.status)
         return HttpResponse(url, cast("_Response", response))
 
     async def _tls_context(self) -> ssl.SSLContext:

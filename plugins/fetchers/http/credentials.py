@@ -16,6 +16,8 @@ _TARGET: Final = re.compile(r"(?:(https?)://)?([^:/@?#\s]+)(?::([0-9]{1,5}))?/?"
 _LAST_PORT: Final = 65535
 _ORGANIZATION: Final = "organization:"
 _BASIC: Final = "basic "
+_NO_HEADERS: Final = frozenset({"organization", "organisation", "issuer", "album"})
+"""Names that are meant as conditions: as a header they would give a secret to every organisation."""
 _AGENT: Final = re.compile(r"[!-~](?:[ -~]{0,254}[!-~])?")
 
 
@@ -97,6 +99,8 @@ def _header(text: str) -> tuple[str, str]:
     name, colon, value = (part.strip() for part in text.partition(":"))
     if not colon or not name or not value:
         raise ValueError("ends in neither 'Name: value' nor 'basic user:password'")
+    if name.lower() in _NO_HEADERS:
+        raise ValueError(f"has the header {name!r}; a condition is organization:ID, in lower case")
     if not is_allowed(name, value):
         raise ValueError("names a header that no fetch may set, or has a malformed one")
     if name.lower() in HARMLESS:

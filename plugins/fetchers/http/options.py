@@ -153,9 +153,9 @@ class HttpOptions(NetworkOptions):
         default="local",
         description=(
             "What looks host names up if there is a proxy. With local, Lading looks them up, judges the addresses,"
-            " and asks the proxy for an address; but http without TLS reaches an HTTP proxy by name. With remote, the"
-            " proxy looks names up, and nobody judges the addresses: let the proxy itself refuse those that are not"
-            " public."
+            " and asks the proxy for an address; but http without TLS reaches an HTTP proxy by name, which the proxy"
+            " looks up again. With remote, the proxy looks all names up. Nobody judges what the proxy looks up: let it"
+            " refuse addresses that are not public itself."
         ),
     )
     connections: int = Field(

@@ -75,3 +75,8 @@ RULES = [
 )
 def test_the_first_rule_that_fits_counts(document: Import, storage: str | None) -> None:
     assert storage_by(RULES, document) == storage
+
+
+@pytest.mark.parametrize(("album", "fits"), [("press[1]", True), ("press[1]x", True), ("press1", False)])
+def test_brackets_in_a_pattern_stand_for_themselves(album: str, fits: bool) -> None:
+    assert Rule.parsed("album:press[1]*=b").fits(of(album=album)) is fits

@@ -99,13 +99,14 @@ async def test_the_second_copy_goes_to_the_mirror_whatever_the_rule() -> None:
 
 
 @pytest.mark.gen_test
-async def test_what_an_attempt_has_left_goes_from_where_the_rule_has_put_it() -> None:
-    """Also where the document is gone, and nobody knows the key but the attempt."""
+@pytest.mark.parametrize("is_ruled", [True, False], ids=["same rules", "other rules"])
+async def test_what_an_attempt_has_left_goes_from_where_the_rule_has_put_it(is_ruled: bool) -> None:
+    """Also where the document is gone, and nobody knows the key but the attempt, and where the rules have changed."""
     async with warehouse() as stock:
         storages = routed(stock)
-        removal = Removal(stock.store, storages, stock.clock)
+        others = storages if is_ruled else replace(storages, main="a", rules=[Rule("b", organization="nobody")])
+        removal = Removal(stock.store, others, stock.clock)
         with shop_of() as shop:
-            stock.a.before = failing(DOWN, "delete")
             cancelled, gone = of("acme", storages), of("acme", storages)
             for document in (cancelled, gone):
                 await importer(shop, storages).run(document)

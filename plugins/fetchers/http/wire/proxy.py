@@ -26,6 +26,8 @@ _MAX_HEAD: Final = 16 * 1024
 _HEAD_END: Final = b"\r\n\r\n"
 _NO_ACCESS: Final = (401, 407)
 """407 by RFC 9110 section 15.5.8; tinyproxy answers 401 to wrong credentials."""
+_TRY_LATER: Final = (408, 425, 429)
+"""Statuses by which a proxy refuses for the time being (RFC 9110 section 15.5.9, RFC 8470, RFC 6585)."""
 _SOCKS: Final = 5
 _NO_LOGIN, _LOGIN = 0, 2
 _CONNECT: Final = 1
@@ -68,7 +70,8 @@ class Proxy:
     @property
     def place(self) -> str:
         """The proxy without its credentials, for the log."""
-        return f"{self.scheme}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 def parse_proxy(text: str) -> Proxy | None:
@@ -175,11 +178,16 @@ class Tunnels:
             raise self._unavailable(error.internal or error.code) from error
         enter("connect")
         failure: OSError = OSError("no address")
+        share = self._seconds / max(1, len(addresses))  # an address that drops every packet leaves time for the next
         for address in addresses:
             sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
             try:
                 sock.setblocking(False)
-                await asyncio.get_running_loop().sock_connect(sock, (address, self._proxy.port))
+                async with asyncio.timeout(share):
+                    await asyncio.get_running_loop().sock_connect(sock, (address, self._proxy.port))
+            except TimeoutError:
+                sock.close()
+                failure = OSError(errno.ETIMEDOUT, f"no answer within {share:g} s")
             except OSError as error:
                 sock.close()
                 failure = error
@@ -218,6 +226,8 @@ class Tunnels:
             raise self._unavailable("its answer to CONNECT is malformed")
         if status in _NO_ACCESS:
             raise self._unavailable(f"status {status}: it refuses the credentials")
+        if status in _TRY_LATER:
+            raise self._unavailable(f"status {status}")
         if 400 <= status < 500:  # noqa: PLR2004 - a client's fault, by the proxy's rules (RFC 9110 section 15.5)
             raise HostNotAllowed(f"{place}: the proxy {self._proxy.place} answers {status}")
         if not 200 <= status < 300:  # noqa: PLR2004

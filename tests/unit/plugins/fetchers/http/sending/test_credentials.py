@@ -55,6 +55,8 @@ def test_basic_credentials() -> None:
         (f"127.0.0.1 X-Api-Key: {SECRET}", "begins with no host"),
         (f"example.org:0 X-Api-Key: {SECRET}", "has a port that is not within 1-65535"),
         (f"example.org:65536 X-Api-Key: {SECRET}", "has a port that is not within 1-65535"),
+        (f"example.org organisation:acme X-Api-Key: {SECRET}", "has the header 'organisation'"),
+        (f"example.org Organization:acme X-Api-Key: {SECRET}", "has the header 'Organization'"),
         (f"example.org organization: X-Api-Key: {SECRET}", "has no id after organization:"),
         (f"example.org basic {SECRET}", "has no user:password after basic"),
         (f"example.org basic :{SECRET}", "has no user:password after basic"),

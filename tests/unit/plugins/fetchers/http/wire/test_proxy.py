@@ -1,10 +1,12 @@
 """Fetches through a proxy: whom it is asked for, who judges that, and whose fault a failure is."""
 
+import asyncio
 import socket
 import ssl
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
 from lading.plugins.contracts import Source
 from lading.plugins.errors import (
@@ -14,6 +16,7 @@ from lading.plugins.errors import (
     FetchTimeout,
     HostNotAllowed,
     OriginDenied,
+    OriginUnavailable,
     ProxyUnavailable,
     TlsFailed,
 )
@@ -56,6 +59,12 @@ def looked_up(_host: str) -> tuple[str, ...]:
 def test_proxies(text: str, proxy: Proxy | None) -> None:
     assert parse_proxy(text) == proxy
     assert "p:w" not in repr(parse_proxy(text))
+
+
+def test_the_place_of_a_proxy_with_an_ipv6_address_is_a_url() -> None:
+    proxy = parse_proxy("http://[2001:db8::1]:3128")
+    assert proxy is not None
+    assert URL(proxy.place).host == "2001:db8::1"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +182,9 @@ async def test_a_proxy_that_is_away_or_refuses_the_credentials_is_no_fault_of_th
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     async with OutgoingProxy(scheme, login=("user", "right")) as proxy:
-        for place in (f"{scheme}://127.0.0.1:{port}", proxy.url(f"user:{SECRET}"), proxy.url()):
+        away, *refused = (f"{scheme}://127.0.0.1:{port}", proxy.url(f"user:{SECRET}"), proxy.url())
+        # The answer of an HTTP proxy to a whole url may be that of the origin: a 407 from there counts.
+        for place in (away, *(refused if scheme == "socks5" or url.startswith("https") else ())):
             async with http_fetcher(lookup=looked_up, proxy=place) as fetcher:
                 with pytest.raises(ProxyUnavailable) as caught:
                     await fetch(fetcher, url)
@@ -186,6 +197,9 @@ async def test_a_proxy_that_is_away_or_refuses_the_credentials_is_no_fault_of_th
     ("scheme", "refusal", "error"),
     [
         ("http", 403, HostNotAllowed),
+        ("http", 408, ProxyUnavailable),
+        ("http", 425, ProxyUnavailable),
+        ("http", 429, ProxyUnavailable),
         ("http", 405, HostNotAllowed),
         ("http", 502, ConnectFailed),
         ("http", 504, ConnectFailed),
@@ -207,12 +221,48 @@ async def test_what_the_proxy_refuses_and_what_it_cannot_reach(
         assert len(proxy.asked) == (2 if error is ConnectFailed else 1), "each address is tried"
 
 
+@pytest.mark.parametrize(("refusal", "error"), [(403, OriginDenied), (407, OriginUnavailable)])
 @pytest.mark.gen_test
-async def test_the_answer_of_a_proxy_to_a_whole_url_is_the_answer_of_the_origin() -> None:
-    async with OutgoingProxy("http", refusal=403) as proxy:
+async def test_the_answer_of_a_proxy_to_a_whole_url_is_the_answer_of_the_origin(
+    refusal: int, error: type[Exception]
+) -> None:
+    async with OutgoingProxy("http", refusal=refusal) as proxy:
         async with http_fetcher(lookup=looked_up, proxy=proxy.url()) as fetcher:
-            with pytest.raises(OriginDenied):
+            with pytest.raises(error):
                 await fetch(fetcher, "http://a.test/")
+
+
+@pytest.mark.parametrize(("scheme", "error"), [("http", OriginUnavailable), ("socks5", OriginDenied)])
+@pytest.mark.gen_test
+async def test_an_origin_that_answers_407_is_no_outage_of_the_proxy(scheme: str, error: type[Exception]) -> None:
+    async with OutgoingProxy(scheme) as proxy, Origin({"/": answer(b"", 407)}) as origin:
+        async with http_fetcher(lookup=looked_up, proxy=proxy.url()) as fetcher:
+            with pytest.raises(error) as caught:
+                await fetch(fetcher, origin.url("/"))
+    assert not isinstance(caught.value, FetcherBusy), "the attempt counts"
+
+
+@pytest.mark.gen_test
+async def test_an_address_of_the_proxy_that_answers_nothing_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    really = loop.sock_connect
+
+    async def connect(sock: socket.socket, address: tuple[str, int]) -> None:
+        if address[0] == "127.0.0.9":
+            await asyncio.Event().wait()
+        await really(sock, address)
+
+    monkeypatch.setattr(loop, "sock_connect", connect)
+
+    def lookup(host: str) -> tuple[str, ...]:
+        return ("127.0.0.9", "127.0.0.1") if host == "proxy.test" else ("127.0.0.1",)
+
+    async with OutgoingProxy("http") as proxy, Origin({"/": answer(b"abc")}) as origin:
+        place = f"http://proxy.test:{proxy.port}"
+        async with http_fetcher(lookup=lookup, proxy=place, connect_timeout=2) as fetcher:
+            assert await fetch(fetcher, origin.url("/")) == b"abc"
 
 
 @pytest.mark.parametrize(
