@@ -94,7 +94,7 @@ async def test_a_file_that_cannot_be_removed_hides_no_change_of_its_import(
 
 
 @pytest.mark.parametrize(("fault", "code"), [(no_room, "disk_full"), (no_folder, "disk_unavailable")])
-@pytest.mark.parametrize("where", ["_flush", "_write"])
+@pytest.mark.parametrize("where", ["_flush", "write"])
 @pytest.mark.gen_test
 async def test_a_spool_that_has_no_room(
     client: Client,

@@ -10,7 +10,6 @@ from pathlib import Path
 import pycares
 import pytest
 
-from lading.plugins.fetchers.http.options import HttpOptions
 from lading.plugins.net.ares import AresNames
 from lading.plugins.net.resolver import LOOKUPS_PER_TENANT
 from lading.plugins.testing import images
@@ -29,10 +28,7 @@ async def silent_names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameSer
     async with NameServer({"healthy.test": ["A 127.0.0.1"]}, otherwise=SILENT) as server:
         channel = partial(pycares.Channel, servers=[server.address], domains=[])
 
-        def names(options: HttpOptions) -> AresNames:
-            return AresNames(options.dns_timeout, channel)
-
-        monkeypatch.setattr("lading.plugins.fetchers.http.fetcher._names", names)
+        monkeypatch.setattr("lading.plugins.net.guard.AresNames", lambda seconds: AresNames(seconds, channel))
         yield server
 
 

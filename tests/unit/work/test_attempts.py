@@ -40,7 +40,7 @@ COUNTED = {
 """Failures that another attempt may mend, and that use one up."""
 STALLS = {"DetectorStalled", "ProcessorStalled"}
 """No verdict: attempts, which are no failures."""
-OUTAGES = {"FetcherBusy", "ProcessorUnavailable", "StorageUnavailable", "StorageFull"}
+OUTAGES = {"FetcherBusy", "ProcessorUnavailable", "ProxyUnavailable", "StorageUnavailable", "StorageFull"}
 """Failures of our own, which use none up."""
 
 

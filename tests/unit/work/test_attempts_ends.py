@@ -115,8 +115,11 @@ async def test_a_defect_of_a_plugin_fails_the_import_at_once() -> None:
 async def test_a_plugin_s_error_without_its_facts_fails_the_import_as_a_defect_of_the_plugin() -> None:
     """Otherwise its text could not be formatted, no result be written, and the import come back again and again."""
 
+    class Own(UrlInvalid):
+        public_text = "The url is wrong: {reason}."
+
     async def fail(_source: Source) -> None:
-        raise UrlInvalid("the reason is missing")
+        raise Own("the reason is missing")
 
     async with claimed() as shop:
         shop.fetcher.on_open = fail

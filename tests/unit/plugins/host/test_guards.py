@@ -89,11 +89,14 @@ async def test_a_foreign_error_becomes_a_fault_of_the_plugin_with_its_cause(
 
 
 @pytest.mark.gen_test
-async def test_an_error_of_the_tree_without_its_facts_is_a_fault_of_the_plugin() -> None:
+async def test_an_error_without_its_facts_and_without_a_plain_text_is_a_fault_of_the_plugin() -> None:
+    class Own(UrlInvalid):
+        public_text = "The url is wrong: {reason}."
+
     shop = Shop()
 
     async def fail(_source: Source) -> None:
-        raise UrlInvalid("the reason is missing")
+        raise Own("the reason is missing")
 
     shop.fetcher.on_open = fail
     fault = await failure(shop.guarded)
