@@ -29,7 +29,7 @@ DOCS_SITE = [
 # The plot of the measurements, and the script that they are compared with.
 BENCH = ["matplotlib>=3.10", "requests>=2.32"]
 TESTING = ["pytest>=8.3"]
-"""What the three suites of the test kit need, beside what Lading itself does."""
+"""What the suites of the test kit need, beside what Lading itself does."""
 TESTING_CLOUDS = [*TESTING, "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]
 """What ``s3_endpoint`` and ``gcs_endpoint`` need: servers that stand for the clouds, and the clouds' clients."""
 
@@ -210,6 +210,7 @@ setup(
             "fetch.http = lading.plugins.suites:HttpSuite",
             "fetch.data = lading.plugins.suites:DataSuite",
             "detect.pillow = lading.plugins.suites:PillowSuite",
+            "process.metadata = lading.plugins.suites:MetadataSuite",
             "storage.local = lading.backends.suites:LocalSuite",
             "storage.memory = lading.backends.suites:MemorySuite",
             "storage.s3 = lading.backends.s3.suite:S3Suite",

@@ -1,4 +1,4 @@
-"""The kit's suites for the built-in fetchers and detector: entry points for ``lading plugins check``, and for tests.
+"""The kit's suites for the built-in fetchers, detector and processor, for ``lading plugins check`` and for tests.
 
 Where options of ``service.conf`` are given, the suites start from them, and change only what the cases need.
 """
@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any, ClassVar, Final
 
+from PIL import ExifTags, Image
+
 from .contracts import Fetcher, Source, TypeDetector
+from .contracts.processing import Processor
 from .detectors.pillow.detector import PillowDetector, PillowOptions
 from .detectors.pillow.formats import HEAD_SIZE, identify
 from .errors import (
@@ -17,6 +20,7 @@ from .errors import (
     ImageCorrupt,
     ImageNotSupported,
     ImageTooComplex,
+    MetadataUnremovable,
     NotAnImage,
     SideTooLong,
     TooManyFrames,
@@ -25,7 +29,19 @@ from .errors import (
 from .fetchers.data import DataFetcher, DataOptions
 from .fetchers.http.fetcher import HttpFetcher
 from .fetchers.http.options import HttpOptions, PortRange
-from .testing import FetcherSuite, FetchLimits, Flaw, HttpFetcherSuite, Refused, Sample, TypeDetectorSuite, images
+from .processors.metadata.processor import MetadataOptions, MetadataProcessor, Unknown
+from .testing import (
+    FetcherSuite,
+    FetchLimits,
+    Flaw,
+    HttpFetcherSuite,
+    ProcessorSuite,
+    Refused,
+    Rejected,
+    Sample,
+    TypeDetectorSuite,
+    images,
+)
 from .testing.bodies import Body
 from .testing.fetcher.http.support import HttpHarness
 
@@ -134,3 +150,33 @@ class PillowSuite(TypeDetectorSuite):
 
     def _may_be_allowed(self, data: bytes) -> bool:
         return identify(data[:HEAD_SIZE]) in {None, *self.options.formats}
+
+
+class MetadataSuite(ProcessorSuite):
+    """``MetadataProcessor``, with what is configured to be removed; it refuses what it does not know."""
+
+    def make_processor(self) -> Processor:
+        options = self.configured if isinstance(self.configured, MetadataOptions) else MetadataOptions()
+        return MetadataProcessor(options.model_copy(update={"unknown": Unknown.REFUSE}))
+
+    def samples(self) -> Sequence[Sample]:
+        with_gps = Image.Exif()
+        with_gps.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (48.0, 51.0, 29.88)})
+        noted: Mapping[str, Mapping[str, Any]] = {
+            "JPEG": {"exif": with_gps, "comment": b"a note"},
+            "PNG": {"exif": with_gps},
+            "WEBP": {"exif": with_gps},
+            "GIF": {"comment": b"a note"},
+        }
+        return [
+            *(
+                Sample(
+                    f"{name} with metadata", images.encode(images.noise(), name, **more), name, f"image/{name.lower()}"
+                )
+                for name, more in noted.items()
+            ),
+            *(images.sample(name) for name in ("mpo", "apng", "gif-animated", "webp-animated", "bmp")),
+        ]
+
+    def rejected(self) -> Sequence[Rejected]:
+        return [Rejected(images.sample(name), MetadataUnremovable) for name in ("tiff", "avif", "jpeg2000")]

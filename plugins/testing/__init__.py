@@ -3,7 +3,7 @@
 ``pip install lading[testing]`` installs what it needs. ``lading plugins new`` writes a plugin that uses it.
 
 It may use every other room of ``lading.plugins`` but ``suites``. Begin with ``suite``, then one of ``fetcher``,
-``detector`` and ``storage``.
+``detector``, ``processor`` and ``storage``.
 
 The names below are imported on first use, since pytest loads this package wherever Lading is installed.
 """
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .images import Sample
     from .judging import assert_well_formed, bounded_memory
     from .leaks import no_leaks
+    from .processor.suite import ProcessorSuite
+    from .processor.support import Rejected
     from .storage.suite import StorageBackendSuite
 
 __all__ = [
@@ -30,7 +32,9 @@ __all__ = [
     "FetcherSuite",
     "Flaw",
     "HttpFetcherSuite",
+    "ProcessorSuite",
     "Refused",
+    "Rejected",
     "Sample",
     "StorageBackendSuite",
     "TypeDetectorSuite",
@@ -46,7 +50,9 @@ _MODULES: Final = {
     "FetcherSuite": "fetcher.suite",
     "Flaw": "fetcher.support",
     "HttpFetcherSuite": "fetcher.http.suite",
+    "ProcessorSuite": "processor.suite",
     "Refused": "detector.support",
+    "Rejected": "processor.support",
     "Sample": "images",
     "StorageBackendSuite": "storage.suite",
     "TypeDetectorSuite": "detector.suite",

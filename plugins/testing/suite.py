@@ -27,11 +27,12 @@ from typing import Any, ClassVar, Final, TypeVar
 import pytest
 
 from ..contracts import Fetcher, StorageBackend, TypeDetector
+from ..contracts.processing import Processor
 from ..options import PluginOptions
 from .blocking import BlockingWatch
 from .leaks import no_leaks
 
-Made = TypeVar("Made", Fetcher, TypeDetector, StorageBackend)
+Made = TypeVar("Made", Fetcher, TypeDetector, Processor, StorageBackend)
 
 KIT = __name__.rpartition(".")[0] + "."
 UNSUPPORTED = "unsupported: "

@@ -9,12 +9,13 @@ import pytest
 from lading.plugins.fetchers.data import DataOptions
 from lading.plugins.fetchers.http.options import HttpOptions, PortRange
 from lading.plugins.suites import DataSuite, HttpSuite
-from lading.plugins.testing import FetcherSuite, StorageBackendSuite, TypeDetectorSuite
+from lading.plugins.testing import FetcherSuite, ProcessorSuite, StorageBackendSuite, TypeDetectorSuite
 from lading.plugins.testing.suite import Suite, only_garbage_of_its_own, run_case
 
 KINDS: dict[str, tuple[str, type[Suite]]] = {
     "fetch": ("lading.fetchers", FetcherSuite),
     "detect": ("lading.detectors", TypeDetectorSuite),
+    "process": ("lading.processors", ProcessorSuite),
     "storage": ("lading.storages", StorageBackendSuite),
 }
 

@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from textwrap import fill
 from typing import Final
 
-from lading.plugins.testing import FetcherSuite, Flaw, HttpFetcherSuite, StorageBackendSuite, TypeDetectorSuite
+from lading.plugins.testing import (
+    FetcherSuite,
+    Flaw,
+    HttpFetcherSuite,
+    ProcessorSuite,
+    StorageBackendSuite,
+    TypeDetectorSuite,
+)
 
 WIDTH: Final = 98
-SUITES: Final = (FetcherSuite, HttpFetcherSuite, TypeDetectorSuite, StorageBackendSuite)
+SUITES: Final = (FetcherSuite, HttpFetcherSuite, TypeDetectorSuite, ProcessorSuite, StorageBackendSuite)
 PREFIX: Final = "test_"
 
 

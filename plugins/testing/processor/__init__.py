@@ -1,0 +1,5 @@
+"""The suite of processors.
+
+It knows the contract of processors.
+Begin with ``suite`` and ``support``.
+"""
