@@ -14,7 +14,7 @@ from pydantic import Field
 from lading.plugins.contracts.processing import Output, Picture, Processed
 from lading.plugins.errors import ImageRefused, MetadataUnremovable, ProcessError
 from lading.plugins.options import PluginOptions
-from tests.kit.reference_processor import ReferenceProcessor
+from tests.kit.processor.reference import ReferenceProcessor
 
 # --- what it answers --------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from lading.plugins.testing import ProcessorSuite, leaks
 from lading.plugins.testing.importing import ImportCases
 from lading.plugins.testing.suite import run_case
 from tests.kit.broken import processors as broken
-from tests.kit.reference_processor import ReferenceHarness
+from tests.kit.processor.reference import ReferenceHarness
 
 
 @dataclass(frozen=True)

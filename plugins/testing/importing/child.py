@@ -1,4 +1,4 @@
-"""The process in which ``importing`` imports a plugin: ``python -m lading.plugins.testing.importing_child``."""
+"""The process in which this package imports a plugin: ``python -m lading.plugins.testing.importing.child``."""
 
 import gc
 import http.client
@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import pydantic  # noqa: F401 - what every plugin imports is there before
 
-from ... import plugins  # noqa: F401 - as above
-from .. import contracts, errors  # noqa: F401 - as above
+from .... import plugins  # noqa: F401 - as above
+from ... import contracts, errors  # noqa: F401 - as above
 
 _TOLD_BY_NAME: Final = (
     *("the environment", "socket.", "the class socket", "the default of TLS"),

@@ -1,4 +1,7 @@
-"""A case of every suite: importing a plugin changes nothing that others in its process use."""
+"""A case of every suite: importing a plugin changes nothing that others in its process use.
+
+It uses ``suite``. ``child`` is the process that imports. Begin with ``ImportCases``.
+"""
 
 import asyncio
 import functools
@@ -10,9 +13,9 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
 
-from .suite import Suite
+from ..suite import Suite
 
-_COMMAND: Final = (sys.executable, "-P", "-m", f"{__name__.rpartition('.')[0]}.importing_child")
+_COMMAND: Final = (sys.executable, "-P", "-m", f"{__name__}.child")
 
 
 class ImportCases(Suite):

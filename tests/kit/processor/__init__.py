@@ -1,0 +1,1 @@
+"""Broken processors, and a right one."""
