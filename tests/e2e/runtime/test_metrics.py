@@ -132,6 +132,7 @@ def test_every_metric_is_there_and_no_counter_goes_down_when_processes_die(servi
         assert service.client.get("/nowhere")[0] == 404
 
         until_counted(service, 8)
+        wait_until(lambda: total(scrape(service.admin)[1], "lading_places_free", place="worker") == 2 * 64)
         names, before = scrape(service.admin)
         worker_names, of_worker = scrape(service.worker_admin)
 
