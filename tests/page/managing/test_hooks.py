@@ -55,6 +55,7 @@ def test_an_endpoint_from_its_form_to_its_end(open_tab: OpenTab, site: Site) -> 
         told = secret.locator("code").inner_text()
         press("Escape")
         expect(secret).to_have_count(0)
+        expect(page.locator("code", has_text=told)).to_have_count(0)  # removed a moment after the dialog has closed
         assert told not in page.content()
         card = page.get_by_role("region", name="The shop")
         expect(card).to_contain_text("Events: Import done, Import cancelled, Import deleted, Image deleted")
