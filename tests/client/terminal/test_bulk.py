@@ -196,6 +196,18 @@ def test_a_list_that_has_changed_is_refused(run: Run, begun: str, tmp_path: Path
     assert (ended.status, "was begun with the list" in ended.stderr) == (2, True)
 
 
+def test_a_list_whose_columns_are_wrong_can_be_given_again(run: Run, place: Place, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f"link,n\n{place.photo},1\n", encoding="utf-8")
+    command = ("bulk", "list.csv", "--album", ALBUM)
+    refused = run(*command, "--url-column", "link")
+    assert (refused.status, refused.stderr.splitlines()[-1]) == (
+        2,
+        "Error: column 'n' is no parameter: give --metadata-column n, or --ignore-columns",
+    )
+    assert "Stopped" not in refused.stderr
+    assert run(*command, "--url-column", "link", "--metadata-column", "n", "--batch-size", "7").status == 0
+
+
 @pytest.fixture
 def waiting(environ: dict[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A bulk whose standard input gives nothing more."""
@@ -221,6 +233,21 @@ def test_a_pipe_that_gives_nothing_can_be_stopped_and_a_journal_has_one_user(
     assert (other.status, "Another process works with j." in other.stderr) == (2, True), other.stderr
     waiting.send_signal(signal.SIGINT)
     assert waiting.wait(PATIENCE) == 130
+
+
+def test_a_pipe_that_never_gives_a_line_can_be_stopped(waiting: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+    while not (tmp_path / "j").exists() or not catches_signals(waiting.pid):
+        assert waiting.poll() is None
+        time.sleep(0.05)
+    waiting.send_signal(signal.SIGTERM)
+    assert waiting.wait(PATIENCE) == 130
+
+
+def catches_signals(pid: int) -> bool:
+    """Whether the event loop handles SIGTERM by now; see proc(5), SigCgt."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_a_service_that_does_not_answer(run: Run, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lading.service.cli.client.bulk.failures import Failures
 from lading.service.cli.client.bulk.lines import LONGEST_LINE
 from lading.service.cli.client.bulk.reading import opened, parts
 from lading.service.cli.client.bulk.rows import Columns, List, Row
@@ -171,6 +172,26 @@ def test_a_run_goes_on_where_the_last_one_was(tmp_path: Path, form: str, skipped
     found = rows(path, skipped, form)
     assert params(found) == [{"url": url} for url in urls[skipped:]]
     assert [row.number for row in found] == [*range(skipped + 1, 11)]
+
+
+def test_a_fault_of_csv_that_an_earlier_run_has_told_is_not_told_again(tmp_path: Path) -> None:
+    """It would move all further rows into other parts."""
+    text = f'url,filename\n{A},"open\n' + "y" * 200_000 + f'"\n{B},z\n'
+    path = written(tmp_path, "a.csv", text)
+    whole = rows(path)
+    assert "field larger than field limit" in whole[0].fault
+    for skipped in range(len(whole) + 1):
+        assert list(rows(path, skipped)) == list(whole[skipped:])
+
+
+def test_failures_in_another_file_begin_where_that_ends(tmp_path: Path) -> None:
+    first, other = tmp_path / "first", tmp_path / "other"
+    with Failures(first, 0) as failures:
+        failures.add([{"url": A}, {"url": B}])
+        size = failures.written
+    with Failures(other, size) as failures:
+        failures.add([{"url": A}])
+    assert [json.loads(line) for line in other.read_text().splitlines()] == [{"url": A}]
 
 
 def test_parts_are_the_same_each_time(tmp_path: Path) -> None:

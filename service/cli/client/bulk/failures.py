@@ -22,8 +22,10 @@ class Failures:
         self.written = written
         if path is not None:
             self._file = path.open("r+b" if path.exists() else "w+b")
-            self._file.truncate(written)
-            self._file.seek(written)
+            # It may be another file than that of the last run.
+            self.written = min(written, self._file.seek(0, os.SEEK_END))
+            self._file.truncate(self.written)
+            self._file.seek(self.written)
 
     @property
     def is_open(self) -> bool:

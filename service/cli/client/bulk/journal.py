@@ -136,6 +136,10 @@ class Journal:
             return key
         key, *known = found
         wanted = (identity.source, identity.parameters, identity.part_rows)
+        if self._database.execute("SELECT 1 FROM part").fetchone() is None:
+            # Nothing was sent: the list may be mended, and the options too.
+            self._database.execute("UPDATE run SET source = ?, parameters = ?, part_rows = ?", wanted)
+            return str(key)
         for name, old, new in zip(("the list", "the parameters", "--batch-size"), known, wanted, strict=True):
             if old != new:
                 raise JournalFault(

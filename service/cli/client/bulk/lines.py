@@ -23,9 +23,7 @@ class LineRows(Rows):
         else:
             raw, self._size = self._stack.enter_context(of.path.open("rb")), of.path.stat().st_size
         self._taken = 0
-        lines = self._lines(raw)
-        first = next((line for line in lines if line.strip()), "")
-        self._rows = self._read(_chained(first, lines), form or guess(first))
+        self._rows = self._read(self._lines(raw), form)
 
     @property
     def total(self) -> int | None:
@@ -46,8 +44,11 @@ class LineRows(Rows):
             yield line.decode("utf-8-sig" if is_first else "utf-8", "surrogateescape")
             is_first = False
 
-    def _read(self, lines: Iterator[str], form: str) -> Iterator[Row]:
-        return self._csv(lines) if form == "csv" else self._simple(lines, form)
+    def _read(self, lines: Iterator[str], form: str | None) -> Iterator[Row]:
+        # Not before the first row is wanted: a pipe may not have given its first line yet.
+        first = next((line for line in lines if line.strip()), "")
+        lines, form = _chained(first, lines), form or guess(first)
+        yield from self._csv(lines) if form == "csv" else self._simple(lines, form)
 
     def _simple(self, lines: Iterator[str], form: str) -> Iterator[Row]:
         for line in lines:
@@ -61,7 +62,7 @@ class LineRows(Rows):
                 _check(line)
                 yield self._row(next(iter(read([line], form))))
             except ListFault as fault:
-                yield Row(self._number, None, str(fault).replace("line 1 ", "it "))
+                yield Row(self._number, None, str(fault).replace("line 1 ", "it ", 1))
 
     def _csv(self, lines: Iterator[str]) -> Iterator[Row]:
         first = next(lines, "")
@@ -89,7 +90,8 @@ class LineRows(Rows):
                 yield self._row(entry_of(values, columns, "it"))
             except csv.Error as fault:
                 self._number += 1
-                yield Row(self._number, None, f"it is no CSV: {fault}")
+                if self._number > self._skipped:
+                    yield Row(self._number, None, f"it is no CSV: {fault}")
             except ListFault as fault:
                 yield Row(self._number, None, str(fault))
 
