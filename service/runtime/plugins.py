@@ -1,8 +1,9 @@
 """Makes the configured plugins, each behind its guard."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.capabilities import SupportsFormats, SupportsLongUrls
@@ -14,11 +15,13 @@ from ...plugins.host.processing import GuardedProcessor
 from ...plugins.host.record import Observer
 from ...plugins.host.registry import Plugin
 from ...plugins.host.watch import Watch
-from ..config import Component, Components, Settings
+from ..config import Component, Components, DetectSettings, FetchSettings, ProcessSettings, Settings
 from ..images.thumbnails.cache import ThumbnailFolder
 from ..images.thumbnails.kept import KeptThumbnails
 from ..observe.plugin_calls import log_call
 from ..storages.routes import Storages
+
+Guard = TypeVar("Guard", GuardedFetcher, GuardedDetector, GuardedProcessor)
 
 
 def storages_for(
@@ -83,19 +86,8 @@ def fetchers_for(
     Raises:
         PluginError: a fetcher cannot be constructed.
     """
-    fetchers: dict[str, GuardedFetcher] = {}
-    for component in components.fetchers:
-        fetcher = GuardedFetcher(
-            constructed(component, watch),
-            component.plugin.name,
-            settings.fetch.deadline,
-            concurrency=settings.fetch.concurrency,
-            observer=observer,
-            watch=watch,
-        )
-        stack.push_async_callback(fetcher.close)
-        fetchers |= dict.fromkeys(fetcher.schemes, fetcher)
-    return fetchers
+    guarded = _guarded(GuardedFetcher, components.fetchers, settings.fetch, stack, watch, observer)
+    return {scheme: fetcher for fetcher in guarded for scheme in fetcher.schemes}
 
 
 def detectors_for(
@@ -106,19 +98,7 @@ def detectors_for(
     observer: Observer = log_call,
 ) -> tuple[GuardedDetector, ...]:
     """The configured detectors behind their guards, in the order in which Lading asks them; see ``fetchers_for``."""
-    detectors = []
-    for component in components.detectors:
-        detector = GuardedDetector(
-            constructed(component, watch),
-            component.plugin.name,
-            settings.detect.deadline,
-            concurrency=settings.detect.concurrency,
-            observer=observer,
-            watch=watch,
-        )
-        stack.push_async_callback(detector.close)
-        detectors.append(detector)
-    return tuple(detectors)
+    return _guarded(GuardedDetector, components.detectors, settings.detect, stack, watch, observer)
 
 
 def processors_for(
@@ -129,19 +109,31 @@ def processors_for(
     observer: Observer = log_call,
 ) -> tuple[GuardedProcessor, ...]:
     """The configured processors behind their guards, in the order in which Lading asks them; see ``fetchers_for``."""
-    processors = []
-    for component in components.processors:
-        processor = GuardedProcessor(
+    return _guarded(GuardedProcessor, components.processors, settings.process, stack, watch, observer)
+
+
+def _guarded(
+    guard: Callable[..., Guard],
+    components: Iterable[Component[Any]],
+    limits: FetchSettings | DetectSettings | ProcessSettings,
+    stack: AsyncExitStack,
+    watch: Watch | None,
+    observer: Observer,
+) -> tuple[Guard, ...]:
+    """Plugins of a kind behind their guards, with the limits of their section; ``stack`` closes them."""
+    guarded = []
+    for component in components:
+        one = guard(
             constructed(component, watch),
             component.plugin.name,
-            settings.process.deadline,
-            concurrency=settings.process.concurrency,
+            limits.deadline,
+            concurrency=limits.concurrency,
             observer=observer,
             watch=watch,
         )
-        stack.push_async_callback(processor.close)
-        processors.append(processor)
-    return tuple(processors)
+        stack.push_async_callback(one.close)
+        guarded.append(one)
+    return tuple(guarded)
 
 
 def formats_of(components: Components) -> Mapping[str, frozenset[str]] | None:

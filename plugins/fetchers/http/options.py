@@ -1,5 +1,6 @@
 """The options of the ``http`` fetcher: section ``[fetch.http]`` of ``service.conf``."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -44,20 +45,17 @@ Hosts = Annotated[tuple[Annotated[HostPattern, BeforeValidator(parse_host_patter
 Ports = Annotated[tuple[Annotated[PortRange, BeforeValidator(_parse_port_range)], ...], CommaSeparated]
 
 
-def _judged_credentials(value: SecretStr) -> SecretStr:
-    try:
-        parse_credentials(value.get_secret_value())
-    except ValueError as error:
-        raise PydanticCustomError(SILENT, "{problem}", {"problem": str(error)}) from None
-    return value
+def _judged_by(parse: Callable[[str], object]) -> Callable[[SecretStr], SecretStr]:
+    """A validator that lets pass what can be parsed, and repeats nothing of what cannot."""
 
+    def judge(value: SecretStr) -> SecretStr:
+        try:
+            parse(value.get_secret_value())
+        except ValueError as error:
+            raise PydanticCustomError(SILENT, "{problem}", {"problem": str(error)}) from None
+        return value
 
-def _judged_proxy(value: SecretStr) -> SecretStr:
-    try:
-        parse_proxy(value.get_secret_value())
-    except ValueError as error:
-        raise PydanticCustomError(SILENT, "{problem}", {"problem": str(error)}) from None
-    return value
+    return judge
 
 
 def _judged_user_agents(value: str) -> str:
@@ -131,7 +129,7 @@ class HttpOptions(NetworkOptions):
             " (+https://my.example/bot). Hosts are as in allow_hosts. The first that fits counts."
         ),
     )
-    credentials: Annotated[SecretStr, AfterValidator(_judged_credentials)] = Field(
+    credentials: Annotated[SecretStr, AfterValidator(_judged_by(parse_credentials))] = Field(
         default=SecretStr(""),
         description=(
             "Headers that hosts demand, one a line: a host, maybe organization:ID, and a header. Such as"
@@ -142,7 +140,7 @@ class HttpOptions(NetworkOptions):
             " the lines out of this file."
         ),
     )
-    proxy: Annotated[SecretStr, AfterValidator(_judged_proxy)] = Field(
+    proxy: Annotated[SecretStr, AfterValidator(_judged_by(parse_proxy))] = Field(
         default=SecretStr(""),
         description=(
             "Proxy for every fetch and webhook: http://[user:password@]host:port or socks5://[user:password@]host:port."

@@ -2,16 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..connecting import SOME_FAILED, Service, run_with_client, service_options
-from ..send.command import pairs
+from ..parameters import parameter_options
 from ..send.lists import ListFault
+from ..send.sources import STDIN
 from .journal import Identity, Journal, JournalFault
 from .reading import opened, parts
 from .rows import FORMATS, Columns, List
@@ -19,14 +20,10 @@ from .rows import FORMATS, Columns, List
 if TYPE_CHECKING:
     from .....client import AsyncClient
 
-STDIN: Final = "-"
-
 
 @click.command("bulk")
 @click.argument("source", metavar="LIST", type=click.Path(dir_okay=False, exists=True, allow_dash=True))
-@click.option("--album", metavar="ALBUM", help="Album of the images.")
-@click.option("--metadata", metavar="NAME=VALUE", multiple=True, callback=pairs, help="Kept with each image.")
-@click.option("--dedupe", type=click.Choice(["album", "organization"]), help="Where to look for equal images.")
+@parameter_options
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Format of LIST, instead of what its name tells.")
 @click.option("--url-column", metavar="NAME", help="Column with the URLs. Default: url.")
 @click.option("--metadata-column", metavar="NAME", multiple=True, help="Column that is kept with each image.")
@@ -58,9 +55,7 @@ STDIN: Final = "-"
 def bulk_command(
     service: Service,
     source: str,
-    album: str | None,
-    metadata: dict[str, str],
-    dedupe: str | None,
+    common: Mapping[str, Any],
     form: str | None,
     url_column: str | None,
     metadata_column: tuple[str, ...],
@@ -80,8 +75,6 @@ def bulk_command(
 
     Exit status: 0 all done, 1 some failed, 2 wrong usage, 3 the service is not reachable or refuses the token.
     """
-    given = {"album_id": album, "metadata": metadata or None, "dedupe": dedupe}
-    common = {name: value for name, value in given.items() if value is not None}
     path = None if source == STDIN else Path(source)
     if path is None and journal is None:
         raise click.UsageError("A list from standard input needs --journal, which says what was sent.")
@@ -158,6 +151,8 @@ def _concluded(journal: Journal, *, is_json: bool, is_awaited: bool) -> Iterator
 
     try:
         yield
+    except ListFault:
+        raise
     except BaseException:
         conclude(journal.sums, is_json=is_json, is_awaited=is_awaited)
         click.echo("Stopped. Run the same command again to go on.", err=True)

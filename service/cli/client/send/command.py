@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from ..connecting import SOME_FAILED, Service, run_with_client, service_options
+from ..parameters import parameter_options
 from .lists import FORMATS
 from .sources import STDIN, LocalFile, SourceFault, Sources
 from .trying import try_all
@@ -24,22 +25,9 @@ if TYPE_CHECKING:
 LONGEST_WAIT: Final = 3600.0
 
 
-def pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """The values of an option that is given as NAME=VALUE, by their names."""
-    found = {}
-    for value in values:
-        name, sign, content = value.partition("=")
-        if not sign or not name:
-            raise click.BadParameter(f"{value!r} is not NAME=VALUE")
-        found[name] = content
-    return found
-
-
 @click.command("import")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--album", metavar="ALBUM", help="Album of the images.")
-@click.option("--metadata", metavar="NAME=VALUE", multiple=True, callback=pairs, help="Kept with each image.")
-@click.option("--dedupe", type=click.Choice(["album", "organization"]), help="Where to look for equal images.")
+@parameter_options
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until each image has been fetched.")
 @click.option(
     "--concurrency",
@@ -61,9 +49,7 @@ def pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[st
 def import_command(
     service: Service,
     sources: tuple[str, ...],
-    album: str | None,
-    metadata: dict[str, str],
-    dedupe: str | None,
+    common: Mapping[str, Any],
     form: str | None,
     failures: Path | None,
     *,
@@ -81,8 +67,6 @@ def import_command(
 
     Exit status: 0 all done, 1 some failed, 2 wrong usage, 3 the service is not reachable or refuses the token.
     """
-    given = {"album_id": album, "metadata": metadata or None, "dedupe": dedupe}
-    common = {name: value for name, value in given.items() if value is not None}
     with _stdin_of(sources) as stdin:
         found = Sources(sources, common, form, stdin)
         total, total_bytes = _counted(found)
