@@ -288,7 +288,7 @@ def _session(options: HttpOptions, guard: NetworkGuard) -> aiohttp.ClientSession
         buffer = memoryview(bytearray(READ_BYTES))
 
     way_out = options.way_out()
-    is_remote = way_out is not None and options.proxy_lookup == "remote"
+    is_remote = options.proxy_looks_up
     half = options.connect_timeout / 2
     connector = TracedConnector(
         None if way_out is None else Tunnels(way_out, guard.policy, guard.resolver, half, is_remote=is_remote),

@@ -60,8 +60,8 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
             options, names=names or (SystemNames(lookup) if lookup else None), many=options.connections
         )
         self._client = HttpClient(options, self._guard)
-        is_remote = options.way_out() is not None and options.proxy_lookup == "remote"
-        self._hops = Hops(options, self._targets, None if is_remote else self._guard.resolver, self._client)
+        resolver = None if options.proxy_looks_up else self._guard.resolver
+        self._hops = Hops(options, self._targets, resolver, self._client)
         self._slots = Turns(options.connections, name="connections")
         self._clocks: set[FetchClock] = set()
         self._closed = False

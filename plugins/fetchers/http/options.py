@@ -168,6 +168,11 @@ class HttpOptions(NetworkOptions):
         default=15, gt=0, le=300, description="Seconds that an idle connection stays open for the next fetch."
     )
 
+    @property
+    def proxy_looks_up(self) -> bool:
+        """Whether a proxy looks host names up, so that nobody judges their addresses."""
+        return self.proxy_lookup == "remote" and self.way_out() is not None
+
     def way_out(self) -> Proxy | None:
         """``proxy``, parsed; None without one."""
         return parse_proxy(self.proxy.get_secret_value())

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 from ...models import Held, Import
 from ...models.issuers import Issuer
@@ -106,22 +105,26 @@ def list_unpurged(connection: sqlite3.Connection, limit: int) -> list[Import]:
     return [to_import(row) for row in rows]
 
 
-_OF_ORGANIZATION: Final = "AND +organization_id = ?"
-"""With a plus, so that the index of the storage is used, and its order (https://sqlite.org/optoverview.html#uplus)."""
+def _of(organization_id: str | None) -> tuple[str, tuple[str, ...]]:
+    """The condition on images of an organisation, and its values; no condition for None.
+
+    With a plus, so that the index of the storage is used, and its order (https://sqlite.org/optoverview.html#uplus).
+    """
+    return ("", ()) if organization_id is None else ("AND +organization_id = ?", (organization_id,))
 
 
 def list_images(
     connection: sqlite3.Connection, storage: str, held: Held, after: str, limit: int, organization_id: str | None
 ) -> list[Import]:
     """See ``DocumentStore.images_in``."""
-    more, values = ("", ()) if organization_id is None else (_OF_ORGANIZATION, (organization_id,))
+    more, values = _of(organization_id)
     query = f"SELECT * FROM imports WHERE {_HELD[held]} AND id > ? {more} ORDER BY id LIMIT ?"  # noqa: S608 - our own text
     return [to_import(row) for row in connection.execute(query, (storage, after, *values, limit)).fetchall()]
 
 
 def count_images(connection: sqlite3.Connection, storage: str, organization_id: str | None) -> int:
     """See ``DocumentStore.count_images_in``."""
-    more, values = ("", ()) if organization_id is None else (_OF_ORGANIZATION, (organization_id,))
+    more, values = _of(organization_id)
     query = f"SELECT count(*) FROM imports WHERE {_HELD[Held.MAIN]} {more}"  # noqa: S608 - our own text
     count: int = connection.execute(query, (storage, *values)).fetchone()[0]
     return count
