@@ -164,6 +164,7 @@ def _run(backend: str, arguments: argparse.Namespace) -> float:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=arguments.directory)))
         overrides = filled(backend, folder, arguments.imports, stack)
         _with_files(folder / "images", _ids(backend, folder, overrides))
+        os.sync()  # what the disk still has to write of them would be counted as the service's
         more = {"LADING_WORKER__ENABLED": "false", "LADING_ADMIN__PORT": "0", "LADING_SERVICE__LOG_LEVEL": "info"}
         process, port = stack.enter_context(service_process(folder, **overrides, **more))
         alone, beside, rate = measured(Service(folder, process, port), arguments.rounds, arguments.seconds)

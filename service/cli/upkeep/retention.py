@@ -59,9 +59,9 @@ def retention_group(context: click.Context, config: Path | None, dry_run: bool, 
 def run_command(config: Path | None) -> None:
     """Remove old imports now.
 
-    Removes them one by one with pauses, so that services go on undisturbed. You can stop the command at any time
-    and run it again. Exit status 1 if images could not be deleted, which services try again, or if another process
-    removes old imports at present.
+    Removes them in small groups, with pauses that [retention] rest sets, so that services go on undisturbed. You can
+    stop the command at any time and run it again. Exit status 1 if images could not be deleted, which services try
+    again, or if another process removes old imports at present.
     """
     settings, components = loaded(config)
     _refuse_if_off(settings)

@@ -60,3 +60,12 @@ class RetentionSettings(Section):
             " counts. 0 keeps the album's imports for ever."
         ),
     )
+    rest: float = Field(
+        40.0,
+        ge=0,
+        le=1000,
+        description=(
+            "How long Lading rests after it has removed a group of up to 16 imports, as a multiple of the time that"
+            " the removal took. A high value keeps requests fast, a low value removes more imports a second."
+        ),
+    )

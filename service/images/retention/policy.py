@@ -20,11 +20,13 @@ class Policy:
         ages: by state.
         albums: patterns of albums with an age of their own, whatever the state; the first that fits counts.
         keeps_images: whether storage keeps the images of removed imports.
+        rest: a pause after a removal is so many times as long as the removal.
     """
 
     ages: Mapping[Status, timedelta | None] = field(default_factory=dict)
     albums: Sequence[tuple[str, timedelta | None]] = ()
     keeps_images: bool = True
+    rest: float = 0.0
 
     @classmethod
     def of(cls, settings: RetentionSettings) -> "Policy":
@@ -33,6 +35,7 @@ class Policy:
             ages={status: _age(getattr(settings, status.value)) for status in FINAL},
             albums=[(pattern, _age(seconds)) for pattern, seconds in settings.album_exceptions.items()],
             keeps_images=settings.images == "keep",
+            rest=settings.rest,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Removes old imports, each followed by a pause.
+"""Removes old imports in groups, each followed by a long pause.
 
 Each import goes by the steps of a client's DELETE (``lading.service.images.removal``), so that an image that another
 import shares stays, and a step that is not completed is completed by the purger. Webhooks are not told: a million
@@ -11,7 +11,7 @@ the oldest imports that are left.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,11 +39,9 @@ LEASE: Final = timedelta(seconds=60)
 RENEWED: Final = 15.0
 """Seconds after which the lease is renewed, and the longest pause."""
 BATCH: Final = 16
-"""Imports that are read at once."""
-REST: Final = 2.0
-"""A pause is so many times as long as the removal before it. Imports go singly, each followed by a pause: a request
-waits for the write of one import at most, and the API has the database for itself most of the time.
-"""
+"""Imports that are read, and removed at the same time: the store commits their writes together, so that a group makes
+the disk sync hardly more often than a single import does. A request that arrives meanwhile waits for some of that,
+which is why a pause is many times as long."""
 LEAST_PAUSE: Final = 0.005
 """Seconds."""
 FAILURES: Final = 3
@@ -154,17 +152,28 @@ class Retention:
         began = time.monotonic()
         async with aclosing(too_old(self._store, self._policy, self._clock.now(), BATCH)) as pages:
             async for documents in pages:
-                for document in documents or (None,):  # to read a page of which none must go is work too
-                    if document is not None:
-                        await self._remove(document, removed)
+                async for _ in self._groups(documents, removed):
                     if removed.in_a_row >= FAILURES or not await self._may_go_on(began):
                         return
                     began = time.monotonic()
                 report(removed)
 
+    async def _groups(self, documents: Sequence[Import], removed: Removed) -> AsyncIterator[None]:
+        """Remove imports, at least one group of them. A group is one import until a removal has succeeded."""
+        rest = list(documents)
+        while True:
+            size = BATCH if removed.imports and not removed.in_a_row else 1
+            group, rest = rest[:size], rest[size:]
+            async with asyncio.TaskGroup() as tasks:
+                for document in group:
+                    tasks.create_task(self._remove(document, removed))
+            yield
+            if not rest:
+                return
+
     async def _may_go_on(self, began: float) -> bool:
         """Rest after the work since ``began``; whether this process still holds the lease then."""
-        await asyncio.sleep(min(RENEWED, max(LEAST_PAUSE, REST * (time.monotonic() - began))))
+        await asyncio.sleep(min(RENEWED, max(LEAST_PAUSE, self._policy.rest * (time.monotonic() - began))))
         if time.monotonic() - self._renewed > RENEWED:
             return await self._take_lease()
         return True

@@ -24,6 +24,7 @@ path = {0}/images
 [retention]
 failed = 3600
 album_exceptions = kept=0
+rest = 0
 """
 
 

@@ -41,7 +41,6 @@ KEEPING = replace(DELETING, keeps_images=True)
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(removing, "LEAST_PAUSE", 0.0)
-    monkeypatch.setattr(removing, "REST", 0.0)
 
 
 class Counted(Meter):
@@ -321,7 +320,7 @@ async def test_another_policy_holds_from_the_next_import_on() -> None:
 
 
 @pytest.mark.gen_test
-async def test_imports_go_singly_and_each_is_followed_by_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_imports_go_in_groups_and_each_group_is_followed_by_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(removing, "LEAST_PAUSE", 0.001)
     pauses: list[float] = []
     batches: list[int] = []
@@ -340,10 +339,26 @@ async def test_imports_go_singly_and_each_is_followed_by_a_pause(monkeypatch: py
         rare = Policy({Status.DONE: 9 * HOUR}, [("rare-*", HOUR)])
         assert await shop.sweep(rare) == 0
         assert len(pauses) == 3, "one for each page that was read in vain"
+        at_once: set[asyncio.Task[None] | None] = set()
+        groups: list[int] = []
+
+        async def looked(name: str) -> None:
+            if name == "update":
+                at_once.add(asyncio.current_task())
+
+        async def told(seconds: float) -> None:
+            if seconds:
+                groups.append(len(at_once))
+                at_once.clear()
+            await slept(seconds)
+
+        shop.store.on_call = looked
+        monkeypatch.setattr(asyncio, "sleep", told)
         with capture_logs():
             await shop.retention().sweep(lambda removed: batches.append(removed.imports))
     assert batches == [16, 32, 40]
-    assert len(pauses) == 43
+    assert groups == [1, 15, 16, 8], "the first by itself: a storage that is away costs one import"
+    assert len(pauses) == 3 + 4
     assert max(pauses) <= removing.RENEWED
 
 
