@@ -1,7 +1,8 @@
 """The base of the tree, and failures that every kind of plugin can have."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from contextlib import suppress
+from typing import ClassVar
 
 
 class PluginError(Exception):
@@ -13,22 +14,14 @@ class PluginError(Exception):
             None.
         facts: a value for every placeholder of ``public_text``. The client sees each value.
 
-    Raises:
-        KeyError: a placeholder has no fact, and the class has no ``plain_text``. The constructor raises it, so that the
-            mistake shows where it is made.
+    A missing fact never fails: the client then reads ``plain_text``, or the sentence of the class's base.
     """
 
     code: ClassVar[str] = "plugin_error"
     retryable: ClassVar[bool] = False
     public_text: ClassVar[str] = "The import failed."
     plain_text: ClassVar[str] = ""
-    """The sentence in place of ``public_text`` where a fact is missing. Every class of ``lading.plugins.errors`` whose
-    text has placeholders has one. A class that declares a ``public_text`` of its own inherits none."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "public_text" in vars(cls) and "plain_text" not in vars(cls):
-            cls.plain_text = ""
+    """The sentence in place of ``public_text`` where a fact is missing; without one, the base's sentence stands in."""
 
     def __init__(self, internal: str = "", *, retry_after: float | None = None, **facts: str | int) -> None:
         super().__init__(internal)
@@ -37,20 +30,15 @@ class PluginError(Exception):
         self.facts: Mapping[str, str | int] = facts
         self.plugin: str | None = None
         """Name of the plugin that raised the error; the wrapper around the plugin sets it."""
-        self._sentence()
 
     @property
     def detail(self) -> str:
-        """The sentence a client may read."""
-        return self._sentence()
-
-    def _sentence(self) -> str:
-        try:
-            return self.public_text.format(**self.facts)
-        except KeyError:
-            if not self.plain_text:
-                raise
-            return self.plain_text
+        """The sentence a client may read: ``public_text`` or ``plain_text``, or else those of the nearest base."""
+        lineage = (cls for cls in type(self).__mro__ if issubclass(cls, PluginError))
+        for text in (text for cls in lineage for text in (cls.public_text, cls.plain_text) if text):
+            with suppress(KeyError):
+                return str(text.format(**self.facts))
+        return PluginError.public_text
 
     def __str__(self) -> str:
         stamp = f"[{self.plugin}] " if self.plugin else ""

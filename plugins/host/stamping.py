@@ -57,7 +57,7 @@ def malformed(error: PluginError) -> str | None:
     try:
         detail: object = error.detail
     except Exception:  # noqa: BLE001 - a text of the plugin's own making
-        return "its public_text lacks a fact"
+        return "its public_text cannot be formatted"
     if not isinstance(detail, str) or not detail.strip() or not detail.isprintable():
         return "its text for the client is empty or cannot be printed"
     return None

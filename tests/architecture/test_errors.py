@@ -19,6 +19,7 @@ from lading.plugins.errors import (
     OriginNotFound,
     PluginError,
     SourceRefused,
+    StorageUnavailable,
     UrlInvalid,
 )
 from lading.service.errors.catalogue import CATALOGUE, INTERNAL, WORKER_LOST, ApiError, failure_of
@@ -54,19 +55,24 @@ def test_a_class_has_a_sentence_for_the_time_when_a_fact_is_missing(cls: type[Pl
     assert str(error) == f"{cls.code}: {error.detail} (for the operator)"
 
 
-def test_a_missing_fact_of_a_text_of_its_own_is_seen_where_it_is_missing() -> None:
+def test_a_class_of_an_author_without_its_facts_says_what_its_base_says() -> None:
     class TapeMissing(OriginNotFound):
         code = "tape_missing"
         public_text = "The tape {tape} is missing."
 
-    assert TapeMissing(tape="LTO-1").detail == "The tape LTO-1 is missing."
-    with pytest.raises(KeyError):
-        TapeMissing("robot 3")
-
     class TapeGone(TapeMissing):
         plain_text = "A tape is missing."
 
+    class RobotBroken(StorageUnavailable):
+        code = "robot_broken"
+        public_text = "The robot {robot} is broken."
+
+    assert TapeMissing(tape="LTO-1").detail == TapeGone(tape="LTO-1").detail == "The tape LTO-1 is missing."
+    assert TapeMissing("robot 3").detail == OriginNotFound.plain_text
+    assert TapeMissing("robot 3", status=550).detail == OriginNotFound.plain_text
     assert TapeGone("robot 3").detail == "A tape is missing."
+    assert RobotBroken("robot 3").detail == StorageUnavailable.public_text
+    assert str(TapeMissing("robot 3")) == f"tape_missing: {OriginNotFound.plain_text} (robot 3)"
 
 
 def test_codes_are_unique() -> None:

@@ -7,4 +7,5 @@ page. What MkDocs plugins render from the code itself (docstrings, the command l
 marks          where a generated part stands in its page
 configuration  every option, from the models of ``service.conf``
 kit            every case of the kit's suites
+plugin_errors  every error that a plugin may raise
 """

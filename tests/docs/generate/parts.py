@@ -9,6 +9,7 @@ from tests.docs.generate.configuration import options
 from tests.docs.generate.kit import cases, flaws
 from tests.docs.generate.marks import filled
 from tests.docs.generate.metrics import families
+from tests.docs.generate.plugin_errors import plugin_errors
 
 ROOT: Final = Path(__file__).parents[3]
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -17,6 +18,7 @@ PARTS: Final[Mapping[Path, Mapping[str, Callable[[], str]]]] = {
     REFERENCE / "configuration.md": {"options": options},
     REFERENCE / "kit.md": {"cases": cases, "flaws": flaws},
     REFERENCE / "metrics.md": {"metrics": families},
+    REFERENCE / "plugin-contracts.md": {"errors": plugin_errors},
 }
 
 

@@ -89,8 +89,9 @@ async def test_a_foreign_error_becomes_a_fault_of_the_plugin_with_its_cause(
 
 
 @pytest.mark.gen_test
-async def test_an_error_without_its_facts_and_without_a_plain_text_is_a_fault_of_the_plugin() -> None:
+async def test_an_error_without_its_facts_stays_what_it_is() -> None:
     class Own(UrlInvalid):
+        code = "own"
         public_text = "The url is wrong: {reason}."
 
     shop = Shop()
@@ -99,9 +100,25 @@ async def test_an_error_without_its_facts_and_without_a_plain_text_is_a_fault_of
         raise Own("the reason is missing")
 
     shop.fetcher.on_open = fail
+    error = await failure(shop.guarded)
+    assert (type(error), error.code, error.detail) == (Own, "own", UrlInvalid.plain_text)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("text", ["Broken {", "Broken {0}", "Broken {reason.no}"])
+async def test_an_error_whose_text_cannot_be_formatted_is_a_fault_of_the_plugin(text: str) -> None:
+    class Own(UrlInvalid):
+        public_text = text
+
+    shop = Shop()
+
+    async def fail(_source: Source) -> None:
+        raise Own(reason="x")
+
+    shop.fetcher.on_open = fail
     fault = await failure(shop.guarded)
     assert type(fault) is PluginFault
-    assert isinstance(fault.__cause__, KeyError)
+    assert "its public_text cannot be formatted" in fault.internal
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), UrlInvalid(reason="x")])
