@@ -1,6 +1,6 @@
 """Optional capabilities of plugins, each a small interface of its own.
 
-A plugin with a capability inherits its interface in addition to ``StorageBackend``, ``Fetcher`` or ``TypeDetector``.
+A plugin with a capability inherits its interface in addition to the contract of its kind.
 Lading looks the interface up once, on the class, and ``lading plugins`` prints it. Routes and fields that need a
 capability do not exist if the configured plugin lacks it.
 """
@@ -10,11 +10,33 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from .contracts import ObjectMetadata, Source
 from .options import PluginOptions
+
+# --- fetchers, detectors and processors -------------------------------------------------------------------------------
+
+
+class SupportsPing(ABC):
+    """A fetcher, detector or processor that needs something outside of its process, and can say whether that works.
+
+    Storages have ``ping`` in their contract.
+    """
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Check that the plugin can work: a service answers, a program is installed, credentials are accepted.
+
+        ``lading check`` calls it, and every readiness probe, at most once a second. It must be cheap while everything
+        works, may be called concurrently, and changes nothing. Lading ends it after 10 seconds. While a detector or a
+        processor cannot work, ``/readyz`` answers 503; a fetcher that cannot is shown to the operator alone.
+
+        Raises:
+            PluginError: the plugin currently cannot work: a ``FetchError`` of a fetcher, a ``DetectError`` of a
+                detector, a ``ProcessError`` of a processor. The operator reads its text.
+        """
+
 
 # --- storage backends -------------------------------------------------------------------------------------------------
 
@@ -141,16 +163,6 @@ class SupportsUnfinishedSaves(ABC):
         """
 
 
-STORAGE_CAPABILITIES: Mapping[str, type] = MappingProxyType(
-    {
-        "files": SupportsFiles,
-        "listing": SupportsListing,
-        "signed urls": SupportsSignedUrls,
-        "unfinished saves": SupportsUnfinishedSaves,
-    }
-)
-"""Every capability of storage backends, by the name that ``lading plugins`` prints."""
-
 # --- fetchers ---------------------------------------------------------------------------------------------------------
 
 
@@ -236,12 +248,6 @@ class SupportsLongUrls(ABC):
         """
 
 
-FETCHER_CAPABILITIES: Mapping[str, type] = MappingProxyType(
-    {"explaining": SupportsExplaining, "long urls": SupportsLongUrls, "posting": SupportsPosting}
-)
-"""Every capability of fetchers, by the name that ``lading plugins`` prints."""
-
-
 # --- detectors --------------------------------------------------------------------------------------------------------
 
 
@@ -309,8 +315,3 @@ LARGEST_THUMBNAIL: Final = 8 << 20
 
 LONGEST_HEAD: Final = 4096
 """The largest number of bytes for ``SupportsEarlyRefusal.could_be``."""
-
-DETECTOR_CAPABILITIES: Mapping[str, type] = MappingProxyType(
-    {"early refusal": SupportsEarlyRefusal, "formats": SupportsFormats, "thumbnails": SupportsThumbnails}
-)
-"""Every capability of detectors, by the name that ``lading plugins`` prints."""

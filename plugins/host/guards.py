@@ -17,12 +17,14 @@ from ..capabilities import (
     PostAnswer,
     SupportsEarlyRefusal,
     SupportsExplaining,
+    SupportsPing,
     SupportsPosting,
     SupportsThumbnails,
 )
 from ..contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
 from ..errors import DeadlineExceeded, DetectError, FetcherBusy, FetchError, PluginError
 from .calls import Caller
+from .pinging import pinger_of
 from .record import Observer, ignore
 from .replacing import Replaceable
 from .schemes import trimmed
@@ -77,6 +79,8 @@ class GuardedFetcher(Fetcher):
         if isinstance(fetcher, SupportsPosting):
             caller = Caller("fetch", name, FetchError, concurrency=concurrency, observer=observer, watch=watch)
             self.poster = _GuardedPoster(self._fetchers, caller)
+        self.pinger: SupportsPing | None = pinger_of(fetcher, self._caller, self._fetchers.use)
+        """Says whether the fetcher can work; None if it does not say."""
 
     @property
     def name(self) -> str:
@@ -249,6 +253,13 @@ class GuardedDetector(SupportsEarlyRefusal, TypeDetector):
         """Makes thumbnails, in the same turns as ``detect``; None if the detector cannot."""
         if isinstance(detector, SupportsThumbnails):
             self.thumbnailer = _GuardedThumbnailer(detector, self._caller, deadline)
+        self.pinger: SupportsPing | None = pinger_of(detector, self._caller)
+        """Says whether the detector can work; None if it does not say."""
+
+    @property
+    def name(self) -> str:
+        """The detector's entry-point name."""
+        return self._caller.name
 
     async def detect(self, path: Path) -> ImageInfo:
         """See ``TypeDetector.detect``."""

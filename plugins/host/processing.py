@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+from ..capabilities import SupportsPing
 from ..contracts.processing import MAX_FACTS_BYTES, MAX_FACTS_DEPTH, Output, Picture, Processed, Processor
 from ..errors import OutputTooLarge, ProcessError
 from .calls import Caller
 from .guards import CLOSE_SECONDS, CONCURRENCY
+from .pinging import pinger_of
 from .record import Observer, ignore
 from .watch import Watch
 
@@ -57,6 +59,8 @@ class GuardedProcessor(Processor):
         self._caller = Caller("process", name, ProcessError, concurrency=concurrency, observer=observer, watch=watch)
         self.stamp = self._caller.stamp
         """Puts the plugin's name on the faults that its caller finds."""
+        self.pinger: SupportsPing | None = pinger_of(processor, self._caller)
+        """Says whether the processor can work; None if it does not say."""
 
     @property
     def name(self) -> str:

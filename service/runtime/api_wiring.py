@@ -129,8 +129,10 @@ def make_readiness(parts: Parts, more: Mapping[str, Probe] | None = None) -> Rea
             "documents": parts.store.ping,
             "storage": parts.storages.backend.ping,
             "spool": parts.spools.ping,
+            **parts.plugins.pings,
             **(more or {}),
         },
+        others=parts.plugins.fetcher_pings,
         outages={"documents": parts.opening.outage},
     )
 
@@ -224,7 +226,7 @@ def _uploads(parts: Parts, imports: Imports, receiving: Receiving) -> Uploads:
 
 def _thumbnails(parts: Parts, images: Images) -> Thumbnails | None:
     settings = parts.settings
-    makers = [maker for detector in parts.detectors if (maker := detector.thumbnailer)]
+    makers = [maker for detector in parts.plugins.detectors if (maker := detector.thumbnailer)]
     if not makers or not settings.thumbnails.enabled:
         return None
     return Thumbnails(

@@ -28,7 +28,7 @@ from ..models.clock import SystemClock
 from ..observe.telemetry import opening as telemetry
 from ..storages.copies import are_one_place, once
 from ..storages.free_space import existing_folder, free_bytes_in
-from .plugins import detectors_for, fetchers_for, processors_for, storages_for
+from .plugins import guarded_plugins, storages_for
 from .wiring import make_spools, opened_store
 
 PROBE_TIMEOUT = 30.0
@@ -50,7 +50,7 @@ async def probe(settings: Settings, components: Components) -> list[str]:
             *map(str, (*refusals(settings), *telemetry.refusals(settings, os.environ))),
             await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
             *await _probe_storages(settings, components),
-            await _fault("[fetch], [detect] or [process]", lambda: _construct_the_others(settings, components)),
+            *await _probe_the_others(settings, components),
             *[
                 await _fault(f"[{section}] directory", partial(asyncio.to_thread, _probe_folder, folder))
                 for section, folder in _own_folders(settings).items()
@@ -147,11 +147,17 @@ async def _probe_distinct(one: GuardedStorage, other: GuardedStorage) -> None:
         raise ProbeFailed(f"is the same place as {one.name} under another name")
 
 
-async def _construct_the_others(settings: Settings, components: Components) -> None:
-    async with AsyncExitStack() as stack:
-        fetchers_for(settings, components, stack)
-        detectors_for(settings, components, stack)
-        processors_for(settings, components, stack)
+async def _probe_the_others(settings: Settings, components: Components) -> list[str | None]:
+    """Construct the fetchers, detectors and processors, ask those that can say whether they work, and close them."""
+    faults: list[str | None] = []
+
+    async def ask_all() -> None:
+        async with AsyncExitStack() as stack:
+            plugins = guarded_plugins(settings, components, stack)
+            pings = {**plugins.fetcher_pings, **plugins.pings}
+            faults.extend(await asyncio.gather(*(_fault(name, ping) for name, ping in pings.items())))
+
+    return [await _fault("[fetch], [detect] or [process]", ask_all), *faults]
 
 
 async def _probe_storage(storage: StorageBackend) -> None:

@@ -1,7 +1,8 @@
 """Makes the configured plugins, each behind its guard."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,30 @@ from ..observe.plugin_calls import log_call
 from ..storages.routes import Storages
 
 Guard = TypeVar("Guard", GuardedFetcher, GuardedDetector, GuardedProcessor)
+Ping = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedPlugins:
+    """The configured fetchers by URL scheme; the detectors and processors in the order in which Lading asks them."""
+
+    fetchers: Mapping[str, GuardedFetcher]
+    detectors: tuple[GuardedDetector, ...]
+    processors: tuple[GuardedProcessor, ...]
+
+    @property
+    def fetcher_pings(self) -> Mapping[str, Ping]:
+        """The pings of the fetchers that have one, by noun and name, such as ``fetcher.sftp``."""
+        return _pings("fetcher", dict.fromkeys(self.fetchers.values()))
+
+    @property
+    def pings(self) -> Mapping[str, Ping]:
+        """The pings of the detectors and processors that have one: every import needs all of them."""
+        return {**_pings("detector", self.detectors), **_pings("processor", self.processors)}
+
+
+def _pings(noun: str, guards: Iterable[GuardedFetcher | GuardedDetector | GuardedProcessor]) -> Mapping[str, Ping]:
+    return {f"{noun}.{one.name}": one.pinger.ping for one in guards if one.pinger is not None}
 
 
 def storages_for(
@@ -90,26 +115,19 @@ def fetchers_for(
     return {scheme: fetcher for fetcher in guarded for scheme in fetcher.schemes}
 
 
-def detectors_for(
+def guarded_plugins(
     settings: Settings,
     components: Components,
     stack: AsyncExitStack,
     watch: Watch | None = None,
     observer: Observer = log_call,
-) -> tuple[GuardedDetector, ...]:
-    """The configured detectors behind their guards, in the order in which Lading asks them; see ``fetchers_for``."""
-    return _guarded(GuardedDetector, components.detectors, settings.detect, stack, watch, observer)
-
-
-def processors_for(
-    settings: Settings,
-    components: Components,
-    stack: AsyncExitStack,
-    watch: Watch | None = None,
-    observer: Observer = log_call,
-) -> tuple[GuardedProcessor, ...]:
-    """The configured processors behind their guards, in the order in which Lading asks them; see ``fetchers_for``."""
-    return _guarded(GuardedProcessor, components.processors, settings.process, stack, watch, observer)
+) -> GuardedPlugins:
+    """The configured fetchers, detectors and processors; see ``fetchers_for``."""
+    return GuardedPlugins(
+        fetchers_for(settings, components, stack, watch, observer),
+        _guarded(GuardedDetector, components.detectors, settings.detect, stack, watch, observer),
+        _guarded(GuardedProcessor, components.processors, settings.process, stack, watch, observer),
+    )
 
 
 def _guarded(

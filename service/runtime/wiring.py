@@ -4,7 +4,7 @@ Only this module knows which class implements which contract. Components close i
 """
 
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +14,6 @@ from importlib.metadata import version
 from ...backends.guard.capabilities import files_of, signer_of
 from ...backends.guard.storage import GuardedStorage
 from ...plugins.capabilities import SupportsFiles
-from ...plugins.host.guards import GuardedDetector
 from ...plugins.host.watch import Watch
 from ..config import Components, Settings
 from ..documents import DocumentStore
@@ -53,12 +52,11 @@ from ..work.slots import Limits
 from ..work.worker import Worker
 from .opening import Opening, open_store
 from .plugins import (
-    detectors_for,
-    fetchers_for,
+    GuardedPlugins,
     formats_of,
+    guarded_plugins,
     longest_url_of,
     longest_url_of_one,
-    processors_for,
     storages_for,
 )
 from .signals.parts import Fetchers, Section
@@ -79,7 +77,7 @@ class Parts:
     opening: Opening
     storages: Storages
     importer: Importer
-    detectors: Sequence[GuardedDetector]
+    plugins: GuardedPlugins
     spools: Spools
     vault: Vault
     quotas: Quotas
@@ -156,7 +154,7 @@ async def open_parts(
         limit = min(settings.worker.blocking_limit, settings.worker.lease / 2)
         watch = stack.enter_context(Watch(log_blocking, limit))
         observer = observer_for(meter)
-        fetchers = fetchers_for(settings, components, stack, watch, observer)
+        plugins = guarded_plugins(settings, components, stack, watch, observer)
         storages = storages_for(settings, components, watch, observer)
         stack.push_async_callback(storages.close)
         executor = ThreadPoolExecutor(min(32, settings.worker.concurrency), thread_name_prefix="spool")
@@ -165,15 +163,14 @@ async def open_parts(
         quotas = Quotas(store, settings.limits.organization_stored_bytes)
         progress = Progress(store)
         spools = make_spools(settings, files := files_of(storages.backend), executor)
-        detectors = detectors_for(settings, components, stack, watch, observer)
         importer = Importer(
-            fetchers=fetchers,
-            detectors=detectors,
+            fetchers=plugins.fetchers,
+            detectors=plugins.detectors,
             storage=storages.backend,
             storage_name=storages.main,
             files=files,
             routed=by_rules(storages),
-            processors=processors_for(settings, components, stack, watch, observer),
+            processors=plugins.processors,
             max_processed_bytes=settings.process.max_bytes,
             mirror=mirror_of(storages),
             spools=spools,
@@ -186,7 +183,9 @@ async def open_parts(
         reloadables = Reloadables()
         reloadables.add(Section("service", lambda new: set_level(new.service.log_level), "log_level"))
         reloadables.add(Section("limits", lambda new: quotas.take_over(new.limits.organization_stored_bytes)))
-        reloadables.add(Fetchers(fetchers, {one.plugin.name: longest_url_of_one(one) for one in components.fetchers}))
+        reloadables.add(
+            Fetchers(plugins.fetchers, {one.plugin.name: longest_url_of_one(one) for one in components.fetchers})
+        )
         yield Parts(
             settings=settings,
             clock=clock,
@@ -195,11 +194,11 @@ async def open_parts(
             opening=opening,
             storages=storages,
             importer=importer,
-            detectors=detectors,
+            plugins=plugins,
             spools=spools,
             vault=vault,
             quotas=quotas,
-            import_types=IMPORT_TYPES | {fetcher.kind for fetcher in fetchers.values()},
+            import_types=IMPORT_TYPES | {fetcher.kind for fetcher in plugins.fetchers.values()},
             changes=Changes(),
             progress=progress,
             awake=awake,
@@ -207,7 +206,7 @@ async def open_parts(
             formats=formats_of(components),
             longest_url=longest_url_of(components),
             meter=meter,
-            webhooks=make_webhooks(settings, fetchers, store, vault, clock, rng, meter),
+            webhooks=make_webhooks(settings, plugins.fetchers, store, vault, clock, rng, meter),
             reloadables=reloadables,
         )
 

@@ -11,8 +11,8 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-LONG_ROWS = ROOT / "docs" / "reference" / "errors.md"
-"""Its tables have sentences in their cells, and Markdown cannot break a row of a table."""
+LONG_ROWS = [ROOT / "docs" / "reference" / page for page in ("errors.md", "plugin-contracts.md")]
+"""Their tables have sentences in their cells, and Markdown cannot break a row of a table."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -20,7 +20,7 @@ def test_lines_are_short_enough_to_read(page: Path) -> None:
     lines = page.read_text(encoding="utf-8").splitlines()
     # A line of a single word, such as the name of a test, cannot be broken.
     long = [line for line in lines if len(line) > LONGEST and " " in line.strip(" ,-")]
-    assert [line for line in long if page != LONG_ROWS or not line.startswith("|")] == []
+    assert [line for line in long if page not in LONG_ROWS or not line.startswith("|")] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

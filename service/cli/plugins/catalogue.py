@@ -14,10 +14,37 @@ from pydantic import SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ....plugins.capabilities import DETECTOR_CAPABILITIES, FETCHER_CAPABILITIES, STORAGE_CAPABILITIES
+from ....plugins.capabilities import (
+    SupportsEarlyRefusal,
+    SupportsExplaining,
+    SupportsFiles,
+    SupportsFormats,
+    SupportsListing,
+    SupportsLongUrls,
+    SupportsPing,
+    SupportsPosting,
+    SupportsSignedUrls,
+    SupportsThumbnails,
+    SupportsUnfinishedSaves,
+)
 from ....plugins.contracts import Fetcher
 from ....plugins.host.registry import GROUPS, InstalledPlugin, Kind, RegistryError, installed, load
 from ....plugins.host.validation import mentions_secret
+
+CAPABILITIES: Mapping[str, type] = {
+    "explaining": SupportsExplaining,
+    "long urls": SupportsLongUrls,
+    "posting": SupportsPosting,
+    "early refusal": SupportsEarlyRefusal,
+    "formats": SupportsFormats,
+    "thumbnails": SupportsThumbnails,
+    "files": SupportsFiles,
+    "listing": SupportsListing,
+    "signed urls": SupportsSignedUrls,
+    "unfinished saves": SupportsUnfinishedSaves,
+    "ping": SupportsPing,
+}
+"""Every capability, by the name that ``lading plugins`` prints."""
 
 _NAMES: Mapping[Any, str] = {
     SecretStr: "secret",
@@ -107,8 +134,7 @@ def _entry(plugin: InstalledPlugin, configured: bool) -> PluginEntry:
 
 def capabilities(cls: type) -> tuple[str, ...]:
     """The capabilities of a plugin's class, as phrases."""
-    known = {**FETCHER_CAPABILITIES, **DETECTOR_CAPABILITIES, **STORAGE_CAPABILITIES}
-    able = tuple(name for name, interface in known.items() if issubclass(cls, interface))
+    able = tuple(name for name, interface in CAPABILITIES.items() if issubclass(cls, interface))
     return (f"schemes {', '.join(sorted(cls.schemes))}", *able) if issubclass(cls, Fetcher) else able
 
 

@@ -156,7 +156,12 @@ async def test_an_issuer_leaves_room(client: Client, assembled: Assembled, clock
 async def test_they_are_off_by_the_option_and_without_a_detector_that_makes_them(
     assembled: Assembled, tmp_path: Path, clock: SettableClock
 ) -> None:
-    assert make_resources(replace(assembled.parts, detectors=()), lambda: None).images.thumbnails is None
+    assert (
+        make_resources(
+            replace(assembled.parts, plugins=replace(assembled.parts.plugins, detectors=())), lambda: None
+        ).images.thumbnails
+        is None
+    )
     conf = tmp_path / "service.conf"
     environ = environment(tmp_path, LADING_DOCUMENTS__BACKEND="memory", LADING_THUMBNAILS__ENABLED="false")
     async with open_parts(*load_all(conf, environ), clock) as parts:
