@@ -84,7 +84,7 @@ class ImageFacts(Model):
         deleted_at: when the image was deleted; None if it was not.
         duplicate_of: the import that stored the same bytes before; None if this one stored them.
         source_sha256: SHA-256 of the bytes that came, where the service's processors made others of them; None where
-            they did not, or where the service does not know it any more.
+            they did not.
         facts: the facts that the service's processors found, by processor.
     """
 

@@ -137,9 +137,7 @@ class UploadOperations(ImportOperations):
             if document.is_done and document.image is not None:
                 sha256 = yield Call(source.sha256)
                 image = document.image
-                # A service with processors may store others; null says that it does not know which bytes came.
-                came = image.source_sha256 if "source_sha256" in image.raw else image.sha256
-                if came not in (sha256, None):
+                if (image.source_sha256 or image.sha256) != sha256:  # a service with processors may store others
                     detail = f"Import {document.id} has other bytes than the file: the file has changed."
                     raise LadingError("checksum_mismatch", detail=detail)
             return document.checked() if check else document

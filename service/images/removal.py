@@ -24,6 +24,7 @@ from ..errors.catalogue import ApiError
 from ..errors.database import RETRY_AFTER_OUTAGE, contended, told_as_outage
 from ..models import Image, Import, Share
 from ..models.clock import Clock
+from ..models.fields import next_key
 from ..storages.routes import Storages
 from ..storages.sharing import is_wanted
 from ..webhooks.outbox import Outbox
@@ -184,7 +185,8 @@ class Removal:
         raise contended()
 
     async def _without_leftover(self, document: Import, *, for_good: bool) -> Import:
-        await self._delete(document.own_key, self.storages.places)
+        for key in document.leftover_keys:
+            await self._delete(key, self.storages.places)
         with told_as_outage():
             after = document.leftover_removed(self.clock.now(), for_good=for_good)
             if await self.store.update(after):
@@ -202,12 +204,14 @@ class Removal:
         return document
 
     async def _remove_unowned(self, document: Import) -> None:
-        """Remove the object of an import that does not exist any more, unless others share it."""
-        key = document.own_key
-        with told_as_outage():
-            if await is_wanted(self.store, key):
-                return
-        await self._delete(key, self.storages.places)
+        """Remove the object of an import that does not exist any more, unless others share it. The attempt may have
+        changed the key.
+        """
+        for key in (document.own_key, next_key(document.own_key)):
+            with told_as_outage():
+                if await is_wanted(self.store, key):
+                    continue
+            await self._delete(key, self.storages.places)
 
     async def _delete(self, key: str, places: tuple[str, ...]) -> None:
         await self.storages.forget(key)
@@ -242,8 +246,8 @@ def _has_left_nothing(document: Import) -> bool:
 
 
 def _may_end_with_it(document: Import) -> bool:
-    """Whether the object at the import's own key is its image, or may become its image."""
-    return not document.status.is_final or (document.image is not None and document.image.key == document.own_key)
+    """Whether every object of the import is its image, or may become its image."""
+    return not document.status.is_final or not document.leftover_keys
 
 
 def elsewhere(storage: str) -> ApiError:

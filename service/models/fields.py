@@ -1,11 +1,33 @@
 """The fields of an import document, and the facts that follow from them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from .values import Failure, Image, Share, Status
+
+LONGEST_REKEYED: Final = len("again-999/")
+"""Characters by which ``Import.rekeyed`` may make a key longer."""
+_REKEYED: Final = re.compile(r"again-(?P<number>[1-9][0-9]{0,2})/(?P<first>.+)")
+
+
+def rekeyed(first: str, number: int) -> str:
+    """The key that an import has after its first key was changed so many times. The id of the import still ends it."""
+    return f"again-{number}/{first}"
+
+
+def first_key(key: str) -> str:
+    """The key that an import had first."""
+    found = _REKEYED.fullmatch(key)
+    return key if found is None else found["first"]
+
+
+def next_key(key: str) -> str:
+    """The key after this one."""
+    found = _REKEYED.fullmatch(key)
+    return rekeyed(key, 1) if found is None else rekeyed(found["first"], int(found["number"]) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +80,7 @@ class ImportFields:
         traceparent: the span of OpenTelemetry that accepted the import, as the ``traceparent`` of W3C Trace Context;
             after a space its ``tracestate``, if it has one, which a client may have chosen. None without telemetry.
         key: the storage key of its attempts, if the operator's template made one when the import was accepted: another
-            template moves no object. None for the key that the id gives, see ``own_key``.
+            template moves no object, but ``Import.rekeyed`` does. None for the key that the id gives, see ``own_key``.
     """
 
     id: str
@@ -145,12 +167,27 @@ class ImportFields:
 
     @property
     def own_key(self) -> str:
-        """The key of its attempts, which never changes, so that every attempt has the same key (P5).
+        """The key of its attempts. Every attempt has the same key (P5), until ``Import.rekeyed``.
 
         Without a template, 256 folders: few enough that a new folder is rarely made, and small enough with millions of
         images.
         """
         return self.key or f"{self.id[:2]}/{self.id}"
+
+    @property
+    def earlier_keys(self) -> tuple[str, ...]:
+        """The keys that its attempts had before ``Import.rekeyed``: no attempt can end with an object there."""
+        found = _REKEYED.fullmatch(self.own_key)
+        if found is None:
+            return ()
+        first = found["first"]
+        return (first, *(rekeyed(first, number) for number in range(1, int(found["number"]))))
+
+    @property
+    def leftover_keys(self) -> tuple[str, ...]:
+        """The keys whose objects are not its image, if the import is final."""
+        own = () if self.image is not None and self.image.key == self.own_key else (self.own_key,)
+        return (*self.earlier_keys, *own)
 
     @property
     def is_stopping(self) -> bool:

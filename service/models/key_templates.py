@@ -12,10 +12,12 @@ from types import MappingProxyType
 from typing import Final
 
 from ...plugins.keys import MAX_KEY_LENGTH, is_key
-from .fields import ImportFields
+from .fields import LONGEST_REKEYED, ImportFields
 
 MAX_VALUE_LENGTH: Final = 64
 """Most characters of a key that an organisation or an album takes up. A longer one is cut, and a digest of it added."""
+MAX_TEMPLATE_KEY: Final = MAX_KEY_LENGTH - LONGEST_REKEYED
+"""The longest key that a template may make."""
 _DIGEST_LENGTH: Final = 16
 _ID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PIECES: Final = re.compile(r"(\{[^{}]*\})")
@@ -105,8 +107,8 @@ class KeyTemplate:
                 " object is found"
             )
         longest = sum(PLACEHOLDERS[one].length if one in PLACEHOLDERS else len(one) for one in _PIECES.split(text))
-        if longest > MAX_KEY_LENGTH:
-            raise ValueError(f"'{text}' makes keys of up to {longest} characters; {MAX_KEY_LENGTH} are the most")
+        if longest > MAX_TEMPLATE_KEY:
+            raise ValueError(f"'{text}' makes keys of up to {longest} characters; {MAX_TEMPLATE_KEY} are the most")
         return cls(text)
 
     def key_of(self, document: ImportFields) -> str:

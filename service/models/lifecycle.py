@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from .clock import truncate_to_milliseconds
-from .fields import ImportFields
+from .fields import ImportFields, next_key
 from .ids import new_uuid
 from .values import Failure, Image, Status
 
@@ -36,7 +36,7 @@ class Import(ImportFields):
             image=image,
             image_id=new_uuid(),
             duplicate=None,
-            leftover_at=None,
+            leftover_at=truncate_to_milliseconds(now) if self.earlier_keys else None,
             leftover_removed_at=None,
             import_type=import_type,
             error=None,
@@ -112,6 +112,11 @@ class Import(ImportFields):
         """Running: the import does not end with the image that it referred to."""
         self._expect(Status.RUNNING)
         return self._quietly(now, duplicate=None)
+
+    def rekeyed(self, now: datetime) -> Self:
+        """Running: attempts save under another key from now on, and the object at the earlier key must go."""
+        self._expect(Status.RUNNING)
+        return self._quietly(now, key=next_key(self.own_key)).with_leftover(now)
 
     def duplicated(self, image: Image, import_type: str, now: datetime) -> Self:
         """running -> done with the image that another import has stored; see ``referring``."""
@@ -212,7 +217,7 @@ class Import(ImportFields):
 
     def leftover_found(self, now: datetime) -> Self:
         """Final: storage may hold an object that is not its image; whoever writes this removes the object."""
-        if not self.status.is_final or (self.image is not None and self.image.key == self.own_key):
+        if not self.status.is_final or not self.leftover_keys:
             raise ValueError(f"import {self.id} is {self.status}: the object at its key may be its image")
         return self._quietly(now, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
 

@@ -82,6 +82,6 @@ def image_facts(image: Image) -> dict[str, Any]:
         "storage": image.storage,
         **({"notes": list(image.notes)} if image.notes else {}),
         # Without processors no document has these, so that it is what it was before there were any.
-        **({} if image.source_sha256 is None else {"source_sha256": image.source_sha256 or None}),
+        **({} if image.source_sha256 is None else {"source_sha256": image.source_sha256}),
         **({"facts": image.facts} if image.facts else {}),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, Final
+from typing import Any
 
 
 class Status(StrEnum):
@@ -38,10 +38,6 @@ class Failure:
     retryable: bool
 
 
-UNKNOWN: Final = ""
-"""In place of a digest."""
-
-
 @dataclass(frozen=True, slots=True)
 class Image:
     """The stored image of a finished import.
@@ -60,8 +56,7 @@ class Image:
         etag: the origin's entity tag, as sent; None without one.
         is_kept: whether storage keeps the object when the import is deleted, see ``Import.retired``.
         source: SHA-256 of the url, if the url contains no secret; else None.
-        source_sha256: SHA-256 of the bytes that came, if processors made others of them; None if the stored bytes came;
-            ``UNKNOWN`` if nobody knows, since an earlier attempt has stored an object that this one would not.
+        source_sha256: SHA-256 of the bytes that came, if processors made others of them; None if the stored bytes came.
         facts: the facts that processors found, by processor.
     """
 

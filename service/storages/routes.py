@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ...backends.guard.storage import GuardedStorage
 from ..models import Import
+from ..models.fields import first_key
 from ..models.key_templates import DEFAULT_KEYS, KeyTemplate
 from ..models.routing import Rule, storage_by
 
@@ -59,7 +60,8 @@ class Storages:
 
     def makes(self, key: str) -> bool:
         """Whether imports have, or have had, such keys."""
-        return any(template.makes(key) for template in (DEFAULT_KEYS, *self.templates))
+        first = first_key(key)
+        return any(template.makes(first) for template in (DEFAULT_KEYS, *self.templates))
 
     def missing(self, names: tuple[str, ...]) -> str | None:
         """The first of the names that is not configured, or None."""

@@ -209,7 +209,7 @@ class World:
         else:
             spool = cast("Any", FakeSpool())
             image = replace(
-                self.importer._image(ImageInfo("PNG", "image/png", 3, 2), spool, "main", running.own_key, None),
+                self.importer._storing.image(ImageInfo("PNG", "image/png", 3, 2), spool, "main", running.own_key, None),
                 mirror="mirror" if "mirror" in self.places else None,
                 is_mirrored="mirror" in self.places,
             )

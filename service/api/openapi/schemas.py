@@ -38,7 +38,7 @@ _FACTS: Final[Mapping[str, Schema]] = {
     "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
 }
 _OPTIONAL_FACTS: Final[Mapping[str, Schema]] = {
-    "source_sha256": {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
+    "source_sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "facts": {"type": "object", "additionalProperties": {"type": "object"}},
 }
 """Of images that processors have changed, or know something about."""

@@ -43,7 +43,6 @@ def birth_fields(document: Import) -> dict[str, Any]:
         **search_fields(document),
         **({} if document.dedupe_albums is None else {"dedupe_albums": list(document.dedupe_albums)}),
         **({} if document.traceparent is None else {"traceparent": document.traceparent}),
-        **({} if document.key is None else {"own_key": document.key}),
         "events": event_fields((*document.outbox, *document.new_events)),
     }
 
@@ -92,6 +91,7 @@ def state_fields(document: Import) -> dict[str, Any]:
         "leftover_removed_at": document.leftover_removed_at,
         **share_fields(document),
         "trace": json.dumps(document.trace, ensure_ascii=False) if document.trace else None,
+        **({} if document.key is None else {"own_key": document.key}),
     }
 
 

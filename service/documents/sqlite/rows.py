@@ -38,7 +38,6 @@ BIRTH_COLUMNS: Final = (
     "batch_id",
     "dedupe_albums",
     "traceparent",
-    "own_key",
 )
 """The columns of an import that no transition changes."""
 
@@ -73,6 +72,7 @@ STATE_COLUMNS: Final = (
     "share",
     OUTBOX,
     "trace",
+    "own_key",
 )
 """The columns of an import that transitions change, and its id."""
 
@@ -92,7 +92,6 @@ def birth_values(document: Import) -> tuple[Any, ...]:
         document.batch_id,
         None if document.dedupe_albums is None else _to_json(document.dedupe_albums),
         document.traceparent,
-        document.key,
     )
 
 
@@ -126,6 +125,7 @@ def state_values(document: Import) -> tuple[Any, ...]:
         document.share,
         _to_json(document.new_events) if document.new_events else None,
         _to_json(document.trace) if document.trace else None,
+        document.key,
     )
 
 

@@ -225,6 +225,8 @@ class Auditor:
 
     def _kind_of(self, listed: ListedObject, document: Import | None) -> Kind | None:
         """The kind of an object without a document in the first pass; None if it is needed, or may be."""
+        if document is not None and listed.key in document.earlier_keys:
+            return Kind.UNUSED if document.leftover_at is None else None  # the purger removes it anyway
         if document is None or document.storage_key != listed.key:
             is_ours = _OURS.fullmatch(listed.key) or self._storages.makes(listed.key)
             return Kind.UNKNOWN if is_ours else Kind.FOREIGN

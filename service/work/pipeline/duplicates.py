@@ -113,6 +113,18 @@ class Duplicates:
         with _outage():
             return await _refer(self.store, self.clock, document, found)
 
+    async def rekeyed(self, document: Import) -> Import:
+        """Give a running import another key: see ``Import.rekeyed``.
+
+        Returns:
+            the import as it is written now.
+
+        Raises:
+            TakenOver: the import belongs to another attempt by now.
+        """
+        with _outage():
+            return await _write(self.store, document, lambda one: one.rekeyed(self.clock.now()))
+
     def sole(self, outcome: Outcome) -> "Sole | None":
         """How an import ends that has stored its own image; None for an import without ``dedupe``."""
         if outcome.is_duplicate or not self.is_wanted(outcome.document):

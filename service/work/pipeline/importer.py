@@ -1,8 +1,6 @@
 """One attempt: fetch, detect, process, save. It knows neither Tornado nor a database.
 
-The first saved bytes of an import win. The key derives from the import's id, and saves are create-only. So if an
-earlier attempt died between its save and the end of the import, this attempt finds the object and uses it: the document
-describes the stored object, never bytes that were fetched and not stored (P3, P5).
+The document describes the stored object, never bytes that were fetched and not stored (P3, P5): see ``storing``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,12 +9,11 @@ from functools import partial
 from typing import Final
 
 from ....plugins.capabilities import SupportsFiles
-from ....plugins.contracts import Fetched, Fetcher, ImageInfo, ObjectMetadata, Source, StorageBackend, TypeDetector
+from ....plugins.contracts import Fetched, Fetcher, Source, StorageBackend, TypeDetector
 from ....plugins.errors import (
     DeadlineExceeded,
     DetectError,
     FetchError,
-    ObjectExists,
     PluginError,
     ProcessError,
     SourceNotModified,
@@ -25,19 +22,18 @@ from ....plugins.host.processing import GuardedProcessor
 from ....plugins.host.record import enter
 from ....plugins.host.schemes import fetcher_for, scheme_of
 from ....plugins.host.turns import on_behalf_of
-from ...models import Image, Import
-from ...models.values import UNKNOWN
+from ...models import Import
 from ...observe.metrics.meter import NO_METER, Meter
 from ...secrets.vault import Vault
 from ...storages.mirror import Mirror
 from ...storages.saving import Saving
 from ...storages.spool import Spool, Spools
-from .duplicates import Duplicates, Sole, group_of, source_of
+from .duplicates import Duplicates, Sole, source_of
 from .expectations import ExpectationFailed, check_expectations
 from .looking import EarlyLook, announced_as, recognised
 from .outcomes import Outcome, Preview, facts_in, facts_of
-from .processing import Processing, Ready
-from .slowness import outage_if_slow
+from .processing import Processing
+from .storing import Storing
 from .watching import WatchesFetches
 
 MAX_ETAG_LENGTH = 256
@@ -58,7 +54,7 @@ class Importer:
         mirror: keeps a second copy of each image; None without a mirror.
         vault: decrypts the secrets in the parameters.
         progress: learns how far fetches have come.
-        duplicates: finds existing images, for imports with ``dedupe``.
+        duplicates: finds existing images, for imports with ``dedupe``, and writes documents while they run.
         meter: learns of fetched and stored bytes.
         processors: look at images before the save, in this order; ``max_processed_bytes`` bounds the files they make.
         admit: called before a save with the import, the size in bytes and the group of imports that save the same bytes
@@ -89,16 +85,21 @@ class Importer:
         self._early = EarlyLook(detectors)
         self._storage = storage
         saving = Saving(storage, storage_name, files)
-        self._routed = routed or (lambda _document: saving)
         self._spools = spools
-        self._mirror = mirror
         self._vault = vault
-        self._admit = admit
         self._duplicates = duplicates
         self._progress = progress
         self._processing = Processing(processors, spools, self._detect, max_processed_bytes)
         self.meter = meter
-        self._saves: set[str] = set()
+        self._storing = Storing(
+            detect=self._detect,
+            spools=spools,
+            routed=routed or (lambda _document: saving),
+            mirror=mirror,
+            admit=admit,
+            duplicates=duplicates,
+            meter=meter,
+        )
 
     @property
     def has_processors(self) -> bool:
@@ -134,8 +135,8 @@ class Importer:
         """Whether storage may hold an object of an ended attempt at the import: the attempt began a save. This call
         forgets the answer; who asks must remember it until the result of the attempt is written.
         """
-        has_left = import_id in self._saves
-        self._saves.discard(import_id)
+        has_left = import_id in self._storing.begun
+        self._storing.begun.discard(import_id)
         return has_left
 
     async def run(self, document: Import) -> Outcome:
@@ -253,65 +254,8 @@ class Importer:
                 document = await self._duplicates.shared(document, ready.spool.sha256)
                 if document.duplicate is not None:
                     return Outcome(ready.described(document.duplicate), kind, document)
-            return Outcome(await self._saved(document, ready, filename), kind, document)
-
-    async def _saved(self, document: Import, ready: Ready, filename: str | None) -> Image:
-        spool, info = ready.spool, ready.info
-        if self._admit is not None:
-            await self._admit(document, spool.byte_size, group_of(document, spool.sha256))
-        metadata = ObjectMetadata(
-            byte_size=spool.byte_size,
-            sha256=spool.sha256,
-            content_type=info.content_type,
-            filename=filename,
-            import_id=document.id,
-            organization_id=document.organization_id,
-            issuer_id=document.issuer_id,
-            album_id=document.album_id,
-        )
-        enter("save")
-        self._saves.add(document.id)
-        saving = self._routed(document)
-        try:
-            with outage_if_slow():
-                await saving.save(document.storage_key, spool, metadata)
-        except ObjectExists:
-            return await self._stored_image(saving, document.storage_key, filename, ready)
-        self.meter.stored(saving.name, spool.byte_size)
-        image = ready.described(self._image(info, spool, saving.name, document.storage_key, filename))
-        if self._mirror is not None:
-            is_mirrored = await self._mirror.save(document.storage_key, spool, metadata)
-            image = replace(image, is_mirrored=is_mirrored)
-        return image
-
-    async def _stored_image(self, saving: Saving, key: str, filename: str | None, ready: Ready) -> Image:
-        """Describe the object that an earlier attempt saved. If its bytes are others, nobody knows what came for it."""
-        with self._spools.open() as spool:
-            with outage_if_slow():
-                async with saving.storage.open(key) as stored:
-                    await spool.fill(stored.chunks)
-            info = await self._detect(spool)
-            image = self._image(info, spool, saving.name, key, filename)
-        if image.sha256 == ready.spool.sha256:
-            return ready.described(image)
-        return replace(image, source_sha256=UNKNOWN) if self.has_processors else image
-
-    def _image(self, info: ImageInfo, spool: Spool, storage: str, key: str, filename: str | None) -> Image:
-        return Image(
-            format=info.format,
-            content_type=info.content_type,
-            width=info.width,
-            height=info.height,
-            frames=info.frames,
-            byte_size=spool.byte_size,
-            sha256=spool.sha256,
-            storage=storage,
-            key=key,
-            filename=filename,
-            orientation=info.orientation,
-            notes=info.notes,
-            mirror=None if self._mirror is None else self._mirror.name,
-        )
+            image, document = await self._storing.store(document, ready, filename)
+            return Outcome(image, kind, document)
 
 
 def _short(etag: str | None) -> str | None:

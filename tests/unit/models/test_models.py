@@ -226,6 +226,26 @@ def test_an_import_that_ends_with_its_own_object_leaves_nothing() -> None:
         done.leftover_removed(NOW, for_good=True)
 
 
+def test_an_import_with_another_key_ends_without_the_objects_under_the_keys_before() -> None:
+    again = SAVING.claimed("w", NOW).rekeyed(NOW)
+    first = FRESH.own_key
+    assert (again.own_key, again.earlier_keys) == (f"again-1/{first}", (first,))
+    assert (again.status, again.updated_at, again.leftover_at) == (
+        Status.RUNNING,
+        SAVING.updated_at,
+        NOW_IN_MILLISECONDS,
+    )
+    third = again.rekeyed(NOW).rekeyed(NOW)
+    assert (third.own_key, third.earlier_keys) == (f"again-3/{first}", (first, f"again-1/{first}", f"again-2/{first}"))
+    done = third.succeeded(replace(IMAGE, key=third.own_key), "url", LATER)
+    assert (done.leftover_keys, done.is_stopping) == (third.earlier_keys, True)
+    assert done.leftover_found(NOW).leftover_removed(NOW, for_good=True).unsettled_at is None
+    assert third.failed(FAILURE, "url", NOW).leftover_keys == (*third.earlier_keys, third.own_key)
+    assert replace(IMAGE, key=third.own_key).import_id == FRESH.id
+    with pytest.raises(ValueError, match="not running"):
+        done.rekeyed(NOW)
+
+
 @pytest.mark.parametrize(
     "ended", [FRESH.failed(FAILURE, "url", NOW), FRESH.requeued(FAILURE, LATER, NOW).cancelled(NOW)]
 )

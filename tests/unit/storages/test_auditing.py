@@ -11,6 +11,7 @@ import pytest
 import lading.service.storages.audit.compare
 from lading.plugins.errors import StorageUnavailable
 from lading.service.models import Failure, Import, Status
+from lading.service.models.fields import next_key
 from lading.service.models.key_templates import DEFAULT_KEYS, KeyTemplate
 from lading.service.storages.audit.compare import GIVE_UP_AFTER, Auditor, TooManyUnknown
 from lading.service.storages.audit.report import Finding, Kind, Totals
@@ -250,7 +251,8 @@ async def test_orphans_under_the_keys_of_present_and_earlier_templates_are_known
         for template in (present, earlier):
             one = make_import(shop.clock)
             documents += await shop.add(1, id=one.id, key=template.key_of(one))
-        ours = {template.key_of(make_import(shop.clock)): template for template in (present, earlier, DEFAULT_KEYS)}
+        ours = [template.key_of(make_import(shop.clock)) for template in (present, earlier, DEFAULT_KEYS)]
+        ours.append(next_key(present.key_of(make_import(shop.clock))))
         foreign = [f"{folder}/{documents[-1].id}" for folder in ("old/today", "a/b/c", "old")]
         for key in (*ours, *foreign):
             put(shop, key)
@@ -259,6 +261,20 @@ async def test_orphans_under_the_keys_of_present_and_earlier_templates_are_known
             foreign, Kind.FOREIGN
         )
         assert (totals.images, set(shop.a.objects)) == (4, {*foreign, *(one.storage_key for one in documents)})
+
+
+@pytest.mark.gen_test
+async def test_an_object_under_an_earlier_key_is_left_to_the_purger_or_is_of_no_use() -> None:
+    async with warehouse() as shop:
+        for is_left, kind in ((True, None), (False, Kind.UNUSED)):
+            (done,) = await shop.add(1)
+            key = next_key(done.own_key)
+            assert done.image is not None
+            moved = replace(done, key=key, revision=done.revision + 1, image=replace(done.image, key=key))
+            assert await shop.store.update(replace(moved, leftover_at=shop.clock.now() if is_left else None))
+            put(shop, key, bytes(shop.a._objects[done.own_key]))
+            found, _ = await audited(shop)
+            assert {one.key: one.kind for one in found} == ({} if kind is None else {done.own_key: kind})
 
 
 # --- documents without their object -----------------------------------------------------------------------------------

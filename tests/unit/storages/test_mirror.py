@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ async def test_a_mirror_that_takes_files_is_given_the_file() -> None:
     with shop_of() as shop:
         backend = ScriptedStorage()
         importer, files = mirrored(shop, backend), TakesFiles(backend)
-        importer._mirror = Mirror(GuardedStorage(backend, name="mirror"), files)
+        mirror = Mirror(GuardedStorage(backend, name="mirror"), files)
+        importer._storing = replace(importer._storing, mirror=mirror)
         image = await image_of(importer)
         assert (image.is_mirrored, files.saved) == (True, 1)
         assert shop.stored == backend.objects == {DOCUMENT.storage_key: DATA}
@@ -138,7 +140,7 @@ async def test_a_mirror_that_fails_is_left_alone_for_a_while(monkeypatch: pytest
         shop.storage._objects.clear()
         assert not (await image_of(importer)).is_mirrored
         assert len(backend.calls) == 1, "no import waits for it"
-        monkeypatch.setattr(importer._mirror, "_resume_at", 0.0)
+        monkeypatch.setattr(importer._storing.mirror, "_resume_at", 0.0)
         shop.storage._objects.clear()
         backend.before = None
         assert (await image_of(importer)).is_mirrored
@@ -180,7 +182,8 @@ async def test_a_body_that_cannot_be_read_for_the_mirror_fails_no_import() -> No
     with shop_of() as shop:
         backend = ScriptedStorage()
         importer = mirrored(shop, backend)
-        importer._mirror = mirror = Mirror(GuardedStorage(backend, name="mirror"), Unreadable(backend))
+        mirror = Mirror(GuardedStorage(backend, name="mirror"), Unreadable(backend))
+        importer._storing = replace(importer._storing, mirror=mirror)
         image = await image_of(importer)
         assert (image.mirror, image.is_mirrored) == ("mirror", False)
         assert shop.stored == {DOCUMENT.storage_key: DATA}

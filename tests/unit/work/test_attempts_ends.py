@@ -239,7 +239,7 @@ async def test_an_attempt_whose_result_is_written_leaves_nothing_to_remember() -
         await shop.attempts.run(shop.document)
         found = await shop.result()
         assert (found.status, found.leftover_at) == (Status.DONE, None)
-        assert shop.attempts.unwritten == shop.importer._saves == set()
+        assert shop.attempts.unwritten == shop.importer._storing.begun == set()
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------

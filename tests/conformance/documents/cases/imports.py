@@ -126,6 +126,20 @@ class ImportCases(DocumentStoreCases):
             assert as_text(await stored(store, document)) == as_text(document)
 
     @pytest.mark.gen_test
+    async def test_an_import_keeps_the_key_that_it_was_given_while_it_ran(self) -> None:
+        clock = SettableClock()
+        document = make_import(clock)
+        async with self.opened(clock) as store:
+            await store.add(document)
+            await store.register("worker", LEASE)
+            (claimed,) = await store.claim("worker", 1)
+            assert await store.update(again := claimed.rekeyed(clock.now()))
+            assert (await stored(store, document)).own_key == again.own_key != document.own_key
+            assert await store.update(again.requeued(FAILURE, clock.now(), clock.now()))
+            (claimed,) = await store.claim("worker", 1)
+            assert (claimed.key, claimed.earlier_keys) == (again.key, (document.own_key,))
+
+    @pytest.mark.gen_test
     async def test_what_is_stored_is_not_what_a_caller_holds(self) -> None:
         clock = SettableClock()
         params: dict[str, Any] = {"metadata": {"key": ["value"]}}

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.support.plugins.scripted import INFO
 def taking_files(shop: Shop) -> TakesFiles:
     files = TakesFiles(shop.storage)
     saving = Saving(shop.storage, "memory", files)
-    shop.importer._routed = lambda _document: saving
+    shop.importer._storing = replace(shop.importer._storing, routed=lambda _document: saving)
     return files
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from lading.plugins.errors import (
 )
 from lading.plugins.testing.leaks import no_leaks
 from lading.service.models.representation import image_facts
-from lading.service.models.values import UNKNOWN
 from lading.service.work.pipeline.expectations import ExpectationFailed
 from tests.support.attempting import claimed, use_processor
 from tests.support.importing import DATA, DOCUMENT, MOST_PROCESSED, OTHER, Shop, answering, shop_of
@@ -264,34 +263,29 @@ async def test_a_cancelled_attempt_leaves_nothing() -> None:
 # --- attempts that are repeated ---------------------------------------------------------------------------------------
 
 
-async def again(change: Callable[[int, bytes], bytes]) -> tuple[Any, bytes]:
-    """Two attempts, of which the first ends between its save and its result; ``change`` gets the attempt's number."""
-    attempts = iter((0, 1))
-
-    async def act(picture: Picture, output: Output) -> Processed:
-        number = next(attempts)
-        output.path.write_bytes(change(number, picture.path.read_bytes()))
-        return Processed(replaced=True, facts={"attempt": number})
-
-    with shop_of(processors=[guarded(act)]) as shop:
-        await shop.importer.run(DOCUMENT)
-        image = (await shop.importer.run(DOCUMENT)).image
-        return image, shop.stored[DOCUMENT.storage_key]
-
-
 @pytest.mark.gen_test
-async def test_a_repeated_attempt_describes_the_object_that_is_there() -> None:
-    image, stored = await again(lambda _number, data: doubled(data))
-    assert (image.sha256, image.source_sha256) == (hashlib.sha256(stored).hexdigest(), SHA256)
-    assert image.facts == {"scripted": {"attempt": 1}}
-
-
-@pytest.mark.gen_test
-async def test_it_is_unknown_what_came_if_the_object_has_other_bytes() -> None:
-    image, stored = await again(lambda number, data: data + bytes([number]))
-    assert image.sha256 == hashlib.sha256(stored).hexdigest()
-    assert (image.source_sha256, image.facts) == (UNKNOWN, {})
-    assert image_facts(image)["source_sha256"] is None
+@pytest.mark.parametrize(
+    ("first", "is_kept"),
+    [(None, False), (replacing(lambda data: data[1:]), False), (replacing(doubled, {"attempt": 1}), True)],
+    ids=["none", "others", "the same"],
+)
+async def test_a_stored_object_is_the_image_only_if_the_processors_make_it(first: Act | None, is_kept: bool) -> None:
+    """The first attempt ends between its save and its result. Then the service starts again with other processors."""
+    async with claimed() as shop:
+        if first is not None:
+            use_processor(shop, first)
+        await shop.importer.run(shop.document)
+        assert list(shop.backend._objects) == [shop.document.own_key]
+        use_processor(shop, replacing(doubled, {"attempt": 2}))
+        await shop.attempts.run(shop.document)
+        image = (await shop.result()).image
+        assert image is not None
+        came = body_of(shop.document.url or "")
+        assert {key: bytes(body) for key, body in shop.backend._objects.items()} == {image.key: doubled(came)}
+        assert image.sha256 == hashlib.sha256(doubled(came)).hexdigest()
+        assert image.source_sha256 == hashlib.sha256(came).hexdigest()
+        assert image.facts == {"scripted": {"attempt": 2}}
+        assert (image.key == shop.document.own_key) is is_kept
 
 
 @pytest.mark.gen_test
