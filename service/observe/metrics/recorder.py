@@ -44,9 +44,11 @@ up codes.
 OTHER: Final = "other"
 NONE: Final = "none"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-PHASES: Final = frozenset({"turn", "dns", "connect", "tls", "send", "head", "body", "detect", "process", "save"})
+PHASES: Final = ("turn", "dns", "connect", "tls", "send", "head", "body", "detect", "process", "save")
 OUTCOMES: Final = ("delivered", "retried", "failed")
 REASONS: Final = ("queue", "export")
+_PHASE_LABELS: Final = {name: (name,) for name in PHASES}
+_OTHER_PHASE: Final = (OTHER,)
 FINAL: Final = tuple(status.value for status in Status if status.is_final)
 
 
@@ -84,6 +86,11 @@ class Series:
         cells[first] += value
         cells[first + 1 + bisect_left(self._buckets, value)] += 1.0
 
+    def place(self, labels: tuple[object, ...]) -> int:
+        """The first number of the series with these labels, made if it does not exist."""
+        first = self._first.get(labels)
+        return self._make(labels) if first is None else first
+
     def _make(self, labels: tuple[object, ...]) -> int:
         if len(self._first) >= MAX_SERIES:
             labels = (OTHER,) * len(labels)
@@ -92,6 +99,49 @@ class Series:
         first = self._ledger.place(self._family.name, tuple(map(str, labels)), self._size)
         self._first[labels] = 0 if first is None else first
         return self._first[labels]
+
+
+class Timed:
+    """A counter and a histogram that learn of the same events. One look-up finds the numbers of both, since most of the
+    events of an import come here.
+
+    Args:
+        ledger: of both.
+        counter: what is counted.
+        histogram: what takes the durations. Its labels are the first labels of the counter.
+    """
+
+    __slots__ = ("_buckets", "_cells", "_counters", "_histograms", "_labels", "_places")
+
+    def __init__(self, ledger: Ledger, counter: Family, histogram: Family) -> None:
+        self._cells = ledger.cells
+        self._counters = Series(ledger, counter)
+        self._histograms = Series(ledger, histogram)
+        self._buckets = histogram.buckets
+        self._labels = len(histogram.labels)
+        self._places: dict[tuple[object, ...], tuple[int, int]] = {}
+
+    def add(self, labels: tuple[object, ...], seconds: float) -> None:
+        """Count an event of this duration.
+
+        Args:
+            labels: of the counter.
+            seconds: duration.
+        """
+        places = self._places.get(labels)
+        if places is None:
+            places = self._find(labels)
+        counter, first = places
+        cells = self._cells
+        cells[counter] += 1.0
+        cells[first] += seconds
+        cells[first + 1 + bisect_left(self._buckets, seconds)] += 1.0
+
+    def _find(self, labels: tuple[object, ...]) -> tuple[int, int]:
+        places = self._counters.place(labels), self._histograms.place(labels[: self._labels])
+        if len(self._places) < MAX_SERIES:
+            self._places[labels] = places
+        return places
 
 
 class Recorder(Meter):
@@ -105,8 +155,7 @@ class Recorder(Meter):
     def __init__(self, ledger: Ledger, issuers: int = 0) -> None:
         self._most_issuers = issuers
         self._issuers: set[str] = set()
-        self._requests = Series(ledger, REQUESTS)
-        self._request_seconds = Series(ledger, REQUEST_SECONDS)
+        self._requests = Timed(ledger, REQUESTS, REQUEST_SECONDS)
         self._imports = Series(ledger, IMPORTS)
         self._import_seconds = Series(ledger, IMPORT_SECONDS)
         self._issuer_imports = Series(ledger, ISSUER_IMPORTS)
@@ -116,8 +165,7 @@ class Recorder(Meter):
         self._claimed = Series(ledger, CLAIMED)
         self._retired = Series(ledger, RETIRED)
         self._retired_bytes = Series(ledger, RETIRED_BYTES)
-        self._plugin_calls = Series(ledger, PLUGIN_CALLS)
-        self._plugin_seconds = Series(ledger, PLUGIN_SECONDS)
+        self._plugin_calls = Timed(ledger, PLUGIN_CALLS, PLUGIN_SECONDS)
         self._store_seconds = Series(ledger, STORE_SECONDS)
         self._deliveries = Series(ledger, DELIVERIES)
         self._delivery_seconds = Series(ledger, DELIVERY_SECONDS)
@@ -140,8 +188,7 @@ class Recorder(Meter):
         """See ``Meter.request``."""
         if method not in METHODS:
             method = OTHER
-        self._requests.add((route, method, status))
-        self._request_seconds.observe((route, method), seconds)
+        self._requests.add((route, method, status), seconds)
 
     def import_ended(self, document: Import) -> None:
         """See ``Meter.import_ended``."""
@@ -163,7 +210,7 @@ class Recorder(Meter):
         """See ``Meter.phases``."""
         observe = self._phases.observe
         for _, name, seconds, _ in phases:
-            observe((name if name in PHASES else OTHER,), seconds)
+            observe(_PHASE_LABELS.get(name, _OTHER_PHASE), seconds)
 
     def fetched(self, fetcher: str, byte_size: int) -> None:
         """See ``Meter.fetched``."""
@@ -184,9 +231,7 @@ class Recorder(Meter):
 
     def plugin_call(self, call: PluginCall) -> None:
         """See ``Meter.plugin_call``."""
-        kind, plugin, operation, outcome, seconds = call
-        self._plugin_calls.add((kind, plugin, operation, outcome))
-        self._plugin_seconds.observe((kind, plugin, operation), seconds)
+        self._plugin_calls.add(call[:4], call[4])
 
     def store_call(self, operation: str, outcome: str, seconds: float) -> None:
         """See ``Meter.store_call``."""

@@ -41,25 +41,26 @@ def operations(contract: type[ABC]) -> Iterator[str]:
 
 
 def _timed(operation: str, call: Callable[..., Awaitable[Any]], meter: Meter) -> Callable[..., Awaitable[Any]]:
+    store_call, is_claim = meter.store_call, operation == _CLAIM
+
     async def timed(*args: Any, **kwargs: Any) -> Any:
         began = monotonic()
-        outcome = "failed"
         try:
             result = await call(*args, **kwargs)
-            outcome = "ok"
-            if operation == _CLAIM:
-                meter.claimed(len(result))
-        except StoreUnavailable:
-            outcome = "unavailable"
+        except BaseException as error:
+            store_call(operation, _outcome(error), monotonic() - began)
             raise
-        except (DuplicateId, TooManyRecords):
-            outcome = "refused"
-            raise
-        except CancelledError:
-            outcome = "cancelled"
-            raise
-        finally:
-            meter.store_call(operation, outcome, monotonic() - began)
+        store_call(operation, "ok", monotonic() - began)
+        if is_claim:
+            meter.claimed(len(result))
         return result
 
     return timed
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, StoreUnavailable):
+        return "unavailable"
+    if isinstance(error, DuplicateId | TooManyRecords):
+        return "refused"
+    return "cancelled" if isinstance(error, CancelledError) else "failed"

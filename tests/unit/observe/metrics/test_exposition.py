@@ -138,6 +138,23 @@ def test_the_number_of_series_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> No
     }
 
 
+def test_a_call_beyond_the_bound_is_counted_as_other_in_both_of_its_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorders, "MAX_SERIES", 3)
+    board = Board.alone()
+    meter = Recorder(board.counters(1))
+    for _ in range(2):
+        for number in range(10):
+            meter.plugin_call(PluginCall("fetch", f"plugin{number % 5}", "open", f"code{number}", 0.5))
+    found = samples(board)
+    other = {"kind": "other", "plugin": "other", "operation": "other"}
+    call = {"kind": "fetch", "plugin": "plugin0", "operation": "open"}
+    assert value(found, "lading_plugin_calls_total", **call, outcome="code0") == 2
+    assert value(found, "lading_plugin_calls_total", **other, outcome="other") == 14
+    assert value(found, f"{PLUGIN_SECONDS.name}_count", **call) == 4
+    assert value(found, f"{PLUGIN_SECONDS.name}_sum", **call) == 2
+    assert value(found, f"{PLUGIN_SECONDS.name}_count", **other) == 8
+
+
 def test_the_numbers_of_several_processes_are_added_and_those_of_the_database_are_not() -> None:
     board = Board.shared(2)
     try:
