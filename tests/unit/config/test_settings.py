@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lading.service.config import Fault, Settings, SettingsError, load_settings
+from lading.service.config.sections.retention import RetentionSettings
 from lading.service.config.sections.service import SECTIONS
 
 SECRET = "correct horse battery staple, and then some"
@@ -319,3 +320,11 @@ def test_any_bytes_give_settings_or_faults(conf: Path, content: bytes) -> None:
     conf.write_bytes(content)
     with suppress(SettingsError):
         assert isinstance(load_settings(conf, {}), Settings)
+
+
+@pytest.mark.parametrize(("text", "message"), [("a=30", "at least 3600"), ("a", "list such as"), ("a=0,a=0", "once")])
+def test_a_number_of_days_is_refused_rather_than_obeyed(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RetentionSettings(album_exceptions=text)
+    with pytest.raises(ValueError, match="3600"):
+        RetentionSettings(done=30)

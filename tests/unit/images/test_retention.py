@@ -20,7 +20,7 @@ from lading.service.images.retention import removing
 from lading.service.images.retention.policy import FINAL, Policy
 from lading.service.images.retention.removing import FAILURES, LEASE, Retention
 from lading.service.images.retention.survey import Share, as_json, survey
-from lading.service.models import Image, Import, Status
+from lading.service.models import Import, Status
 from lading.service.observe.metrics.meter import Meter
 from lading.service.storages.routes import Storages
 from tests.support.clock import SettableClock
@@ -137,14 +137,6 @@ async def test_an_album_has_its_own_time() -> None:
             set(),
         ]
         assert shop.left() == {documents["archive"].id}
-
-
-@pytest.mark.parametrize(("text", "message"), [("a=30", "at least 3600"), ("a", "list such as"), ("a=0,a=0", "once")])
-def test_a_number_of_days_is_refused_rather_than_obeyed(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        RetentionSettings(album_exceptions=text)
-    with pytest.raises(ValueError, match="3600"):
-        RetentionSettings(done=30)
 
 
 @pytest.mark.gen_test
@@ -398,17 +390,3 @@ async def test_a_survey_counts_and_changes_nothing(monkeypatch: pytest.MonkeyPat
         assert (told["images"], told["imports"], told["bytes"]) == ("delete", 4, 3 * len(DATA))
         assert [(one["status"], one["imports"]) for one in told["groups"]] == [("done", 3), ("failed", 1)]
         assert await survey(shop.store, Policy(), shop.clock.now()) == {}
-
-
-def test_documents_of_images_without_the_mark_are_not_kept() -> None:
-    """Whatever an earlier version wrote is deleted, not kept."""
-    assert not Image.of(
-        {
-            "format": "PNG",
-            **dict.fromkeys(("width", "height", "frames", "byte_size"), 1),
-            "content_type": "",
-            "sha256": "",
-            "storage": "",
-            "key": "",
-        }
-    ).is_kept

@@ -362,3 +362,10 @@ def test_an_image_of_a_later_version_is_read_without_what_this_one_does_not_know
     assert Image.of(kept) == replace(IMAGE, notes=("tail_missing",))
     del kept["orientation"]
     assert Image.of(kept).orientation is None, "an earlier version wrote it"
+
+
+def test_images_of_an_earlier_version_are_deleted_with_their_import() -> None:
+    kept = asdict(replace(IMAGE, is_kept=True))
+    assert Image.of(kept).is_kept
+    del kept["is_kept"]
+    assert not Image.of(kept).is_kept
