@@ -124,14 +124,15 @@ async def _until_stopped(run: Coroutine[Any, Any, Score]) -> Score:
     show_default=True,
     help="Folder in which to create the package's folder.",
 )
-def new_command(kind: str, name: str, directory: Path) -> None:
+@click.option("--network", is_flag=True, help="Of a fetcher: fetch from other machines, instead of from a folder.")
+def new_command(kind: str, name: str, directory: Path, *, network: bool) -> None:
     """Create the package of a new plugin.
 
     The package installs with pip, works, and passes the test kit. Change it into your own plugin. Lading overwrites
     nothing.
     """
     try:
-        plugin = new_plugin(kind, name)
+        plugin = new_plugin(kind, name, network=network)
         folder = write(plugin, directory)
     except (NewRefused, OSError) as error:
         raise click.ClickException(str(error)) from error

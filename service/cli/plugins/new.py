@@ -13,6 +13,7 @@ from ....plugins.contracts import CONTRACT_VERSION
 from ....plugins.host.registry import GROUPS, Kind, installed
 from .catalogue import fetchers_of
 
+NETWORK: Final = "network"
 NOUNS: Mapping[str, Kind] = MappingProxyType({"storage": "storage", "fetcher": "fetch", "detector": "detect"})
 """The command's word for a plugin of each kind."""
 
@@ -23,11 +24,13 @@ _PREFIX: Final = "lading-"
 _DOES: Mapping[str, str] = {
     "storage": "It keeps images as files in one folder.",
     "fetcher": "It fetches files from one folder, by URLs such as `$name:///pictures/ship.jpg`.",
+    "network": "It fetches files from other machines, by URLs such as `$name://pictures.example/ship.jpg`.",
     "detector": "It recognises Farbfeld images.",
 }
 _CONF: Mapping[str, str] = {
     "storage": "[storage]\nbackend = $name\n\n[storage.$name]\npath = lading-data/$name",
     "fetcher": "[fetch]\nplugins = http, data, $name\n\n[fetch.$name]\nfolder = /srv/pictures",
+    "network": "[fetch]\nplugins = http, data, $name\n\n[fetch.$name]\nallow_networks =",
     "detector": "[detect]\nplugins = pillow, $name\n\n[detect.$name]\nmax_pixels = 50000000",
 }
 
@@ -43,10 +46,17 @@ class NewPlugin:
     Attributes:
         noun: a key of ``NOUNS``.
         name: its entry-point name.
+        network: whether it is a fetcher from other machines, instead of from a folder.
     """
 
     noun: str
     name: str
+    network: bool = False
+
+    @property
+    def template(self) -> str:
+        """The key of its texts, and the folder of its templates."""
+        return NETWORK if self.network else self.noun
 
     @property
     def distribution(self) -> str:
@@ -79,8 +89,8 @@ class NewPlugin:
             "code": self.name.replace("-", "_"),
             "contract_version": str(CONTRACT_VERSION),
         }
-        values["does"] = Template(_DOES[self.noun]).substitute(values)
-        conf = Template(_CONF[self.noun]).substitute(values)
+        values["does"] = Template(_DOES[self.template]).substitute(values)
+        conf = Template(_CONF[self.template]).substitute(values)
         values["conf"] = "\n".join(f"    {line}".rstrip() for line in conf.splitlines())
         return {path: _template(source).substitute(values) for path, source in self._sources().items()} | {
             f"{self.package}/py.typed": ""
@@ -95,20 +105,22 @@ class NewPlugin:
             f"{self.package}/__init__.py": "__init__.py",
             "tests/test_conformance.py": "test_conformance.py",
         }
-        if self.noun != "detector":
+        if self.template in ("storage", "fetcher"):
             common[f"{self.package}/threads.py"] = "threads.py"
-        own = {f"{self.package}/{file}": file for file in (f"{self.noun}.py", "suite.py")}
-        return {path: f"common/{file}.in" for path, file in common.items()} | {
-            path: f"{self.noun}/{file}.in" for path, file in own.items()
-        }
+        names = (f"{self.noun}.py", "suite.py", *(("origin.py",) if self.network else ()))
+        own = {f"{self.package}/{file}": f"{self.template}/{file}.in" for file in names}
+        return {path: f"common/{file}.in" for path, file in common.items()} | own
 
 
-def new_plugin(noun: str, name: str) -> NewPlugin:
+def new_plugin(noun: str, name: str, *, network: bool = False) -> NewPlugin:
     """The plugin of this name, with or without ``lading-`` before it.
 
     Raises:
-        NewRefused: the name is invalid, or an installed plugin of the kind has it.
+        NewRefused: the name is invalid, or an installed plugin of the kind has it; or ``network`` of another kind than
+            a fetcher.
     """
+    if network and noun != "fetcher":
+        raise NewRefused(f"only a fetcher has --network, and this is a {noun}")
     short = name.removeprefix(_PREFIX)
     if not _NAME.fullmatch(short) or len(short) > MAX_NAME:
         usual = re.sub(r"[^a-z0-9]+", "-", short.lower()).strip("-0123456789")[:MAX_NAME].rstrip("-")
@@ -123,7 +135,7 @@ def new_plugin(noun: str, name: str) -> NewPlugin:
     others = fetchers_of(short) if noun == "fetcher" else []
     if others:
         raise NewRefused(f"the fetcher '{others[0].name}' already serves the scheme '{short}'")
-    return NewPlugin(noun, short)
+    return NewPlugin(noun, short, network)
 
 
 def write(plugin: NewPlugin, directory: Path) -> Path:

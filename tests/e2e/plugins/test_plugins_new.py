@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lading.service.cli.plugins.new import MAX_NAME, NOUNS
+from lading.service.cli.plugins.new import MAX_NAME, NETWORK, NOUNS
 from tests.support.plugins.distributions import AUTHORS_PYTEST
 from tests.support.servers.processes import HttpClient, ServiceProcess, lading
 from tests.support.servers.service import CONF, token
@@ -27,9 +27,13 @@ WRITTEN = {
 }
 
 
-def new(folder: Path, kind: str, name: str) -> Path:
+SCAFFOLDS = (*NOUNS, NETWORK)
+
+
+def new(folder: Path, scaffold: str, name: str) -> Path:
     """The folder of a new package below the folder."""
-    done = lading("plugins", "new", kind, name, "--directory", str(folder), cwd=folder.parent)
+    kind = ("fetcher", "--network") if scaffold == NETWORK else (scaffold,)
+    done = lading("plugins", "new", *kind, name, "--directory", str(folder), cwd=folder.parent)
     assert (done.status, done.stderr) == (0, "")
     package = folder / f"lading-{name.removeprefix('lading-')}"
     assert f"cd {package}" in done.stdout
@@ -69,14 +73,16 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[] if kind == "fetcher" else [pytest.mark.long_form]) for kind in NOUNS]
+    "scaffold",
+    [pytest.param(one, marks=[] if one == NETWORK else [pytest.mark.long_form]) for one in SCAFFOLDS],
 )
-def test_a_new_package_installs_and_passes_its_tests(kind: str, tmp_path: Path) -> None:
+def test_a_new_package_installs_and_passes_its_tests(scaffold: str, tmp_path: Path) -> None:
+    kind = "fetcher" if scaffold == NETWORK else scaffold
     name = "lading-harbour" if kind == "detector" else "harbour"  # which is the same
-    package, site = new(tmp_path / "new", kind, name), tmp_path / "site"
+    package, site = new(tmp_path / "new", scaffold, name), tmp_path / "site"
     written = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
-    threads = set() if kind == "detector" else {"lading_harbour/threads.py"}
-    assert written == WRITTEN | threads | {f"lading_harbour/{kind}.py"}
+    helpers = {"storage": {"threads"}, "fetcher": {"threads"}, NETWORK: {"origin"}}.get(scaffold, set())
+    assert written == WRITTEN | {f"lading_harbour/{module}.py" for module in {kind, *helpers}}
     run("-m", "ruff", "check", "--no-cache", ".", cwd=package)
     run("-m", "ruff", "format", "--no-cache", "--check", ".", cwd=package)
     install(site, package)
@@ -93,9 +99,9 @@ def test_a_new_package_installs_and_passes_its_tests(kind: str, tmp_path: Path) 
 
 
 @pytest.mark.long_form
-@pytest.mark.parametrize("kind", NOUNS)
-def test_a_new_package_has_types(kind: str, tmp_path: Path, mypy_cache: Path) -> None:
-    package = new(tmp_path / "new", kind, "harbour")
+@pytest.mark.parametrize("scaffold", SCAFFOLDS)
+def test_a_new_package_has_types(scaffold: str, tmp_path: Path, mypy_cache: Path) -> None:
+    package = new(tmp_path / "new", scaffold, "harbour")
     run("-m", "mypy", "--cache-dir", str(mypy_cache), cwd=package, MYPYPATH=str(ROOT))
 
 
@@ -126,10 +132,10 @@ def test_an_image_passes_through_three_new_plugins(tmp_path: Path) -> None:
         assert service.terminate() == 0
 
 
-@pytest.mark.parametrize("kind", NOUNS)
-def test_long_names_are_no_fault_of_style(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scaffold", SCAFFOLDS)
+def test_long_names_are_no_fault_of_style(scaffold: str, tmp_path: Path) -> None:
     assert len(LONG_NAME) <= MAX_NAME
-    run("-m", "ruff", "check", "--no-cache", ".", cwd=new(tmp_path / "new", kind, LONG_NAME))
+    run("-m", "ruff", "check", "--no-cache", ".", cwd=new(tmp_path / "new", scaffold, LONG_NAME))
 
 
 @pytest.mark.parametrize(
@@ -153,6 +159,13 @@ def test_a_name_that_cannot_be(kind: str, name: str, says: str, tmp_path: Path) 
     assert (done.status, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: ")
     assert says in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_fetcher_is_of_the_network(tmp_path: Path) -> None:
+    done = lading("plugins", "new", "storage", "harbour", "--network", cwd=tmp_path)
+    assert (done.status, done.stdout) == (1, "")
+    assert "only a fetcher has --network" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
