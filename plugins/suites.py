@@ -5,6 +5,7 @@ Where options of ``service.conf`` are given, the suites start from them, and cha
 
 import base64
 from collections.abc import Mapping, Sequence
+from functools import cache
 from ipaddress import ip_network
 from typing import Any, ClassVar, Final
 
@@ -31,6 +32,8 @@ from .fetchers.http.fetcher import HttpFetcher
 from .fetchers.http.options import HttpOptions, PortRange
 from .processors.metadata.processor import MetadataOptions, MetadataProcessor, Unknown
 from .testing import (
+    Cost,
+    Costly,
     FetcherSuite,
     FetchLimits,
     Flaw,
@@ -103,6 +106,9 @@ class DataSuite(FetcherSuite):
 _LIMITS: Final = ("max_pixels", "max_side", "max_frames", "max_total_pixels", "memory_limit", "verify")
 """The options that say which files are refused. The cases are made for their defaults."""
 
+_LITTLE_MEMORY: Final = 1 << 27
+"""Bytes of address space of a decoding process with which a greedy file needs little memory of the machine."""
+
 _BOMBS: Final[Mapping[str, type[DetectError]]] = {
     "png-text": ImageTooComplex,
     "webp": ImageTooComplex,
@@ -119,6 +125,11 @@ _BOMBS: Final[Mapping[str, type[DetectError]]] = {
 """What a bomb is refused for, where it is not for its pixels."""
 
 
+@cache
+def _slow_file() -> bytes:
+    return images.slow_png(600_000)
+
+
 class PillowSuite(TypeDetectorSuite):
     """``PillowDetector``, with the formats and processes that are configured, and its own limits."""
 
@@ -131,6 +142,14 @@ class PillowSuite(TypeDetectorSuite):
 
     def make_detector(self) -> TypeDetector:
         return PillowDetector(self.options)
+
+    def make_limited(self) -> TypeDetector:
+        return PillowDetector(self.options.model_copy(update={"cpu_limit": 1, "memory_limit": _LITTLE_MEMORY}))
+
+    def costly(self, cost: Cost) -> Costly:
+        if cost is Cost.SLOW:
+            return Costly(_slow_file(), seconds=2.0)
+        return Costly(images.bombs()["png-text"], memory=2 * _LITTLE_MEMORY)
 
     def samples(self) -> Sequence[Sample]:
         return [sample for sample in images.samples().values() if sample.format in self.options.formats]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from .bodies import Body
     from .detector.suite import TypeDetectorSuite
-    from .detector.support import Refused
+    from .detector.support import Cost, Costly, Refused
     from .fetcher.http.suite import HttpFetcherSuite
     from .fetcher.suite import FetcherSuite
     from .fetcher.support import FetcherHarness, FetchLimits, Flaw
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Body",
+    "Cost",
+    "Costly",
     "FetchLimits",
     "FetcherHarness",
     "FetcherSuite",
@@ -45,6 +47,8 @@ __all__ = [
 
 _MODULES: Final = {
     "Body": "bodies",
+    "Cost": "detector.support",
+    "Costly": "detector.support",
     "FetchLimits": "fetcher.support",
     "FetcherHarness": "fetcher.support",
     "FetcherSuite": "fetcher.suite",

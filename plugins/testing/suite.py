@@ -18,6 +18,7 @@ import math
 import threading
 from abc import ABC
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -142,13 +143,28 @@ def run_case(suite: Suite, case: Coroutine[Any, Any, None]) -> None:
     # With a factory, the loop that other tests have set for this thread stays theirs.
     with only_garbage_of_its_own(), asyncio.Runner(debug=True, loop_factory=asyncio.new_event_loop) as runner:
         loop = runner.get_loop()
+        executor = _Executor(thread_name_prefix="asyncio")  # asyncio's own name, by which ``leaks`` knows its threads
+        loop.set_default_executor(executor)
         loop.slow_callback_duration = math.inf  # ``BlockingWatch`` tells what is slow, and whose it is
         loop.set_exception_handler(lambda _loop, context: unhandled.append(_described(context)))
         with BlockingWatch(loop, type(suite)) as watch:
-            runner.run(_in_its_place(suite, case))
+            try:
+                runner.run(_in_its_place(suite, case))
+            except BaseException:
+                executor.is_left = True
+                raise
         gc.collect()  # tasks and transports complain when they are collected
     assert not watch.blocked, f"{suite.subject} blocks the event loop: {'; '.join(sorted(watch.blocked))}"
     assert not unhandled, f"{suite.subject} leaves errors to the event loop: {'; '.join(unhandled)}"
+
+
+class _Executor(ThreadPoolExecutor):
+    """The threads of ``asyncio.to_thread``. Once a case has failed nobody waits for them: they might never end."""
+
+    is_left = False
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait and not self.is_left, cancel_futures=cancel_futures)
 
 
 @contextmanager

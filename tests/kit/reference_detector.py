@@ -11,14 +11,23 @@ from lading.plugins.detectors.pillow.formats import HEAD_SIZE, identify
 from lading.plugins.detectors.pillow.limits import Damaged
 from lading.plugins.detectors.pillow.structure.png import check_png
 from lading.plugins.detectors.pillow.structure.reading import read_exactly
-from lading.plugins.errors import DetectorCrashed, FormatNotAllowed, ImageCorrupt, NotAnImage, TooManyPixels
+from lading.plugins.errors import (
+    DetectorCrashed,
+    FormatNotAllowed,
+    ImageCorrupt,
+    ImageTooComplex,
+    NotAnImage,
+    TooManyPixels,
+)
 from lading.plugins.options import PluginOptions
 from lading.plugins.testing import images
 from lading.plugins.testing.detector.suite import TypeDetectorSuite
-from lading.plugins.testing.detector.support import Refused
+from lading.plugins.testing.detector.support import Cost, Costly, Refused
 from lading.plugins.testing.images import Sample
 
 MAX_PIXELS = 1_000_000
+MAX_BYTES = 1_000_000
+"""Of a PNG: what it costs is known by its size."""
 
 
 class ReferenceDetector(TypeDetector):
@@ -55,6 +64,7 @@ class ReferenceDetector(TypeDetector):
         head = file.read(HEAD_SIZE)
         match identify(head):
             case "PNG":
+                self.check_cost(file)
                 width, height = self.measure_png(file)
             case "BMP":
                 width, height = self.measure_bmp(file)
@@ -62,6 +72,10 @@ class ReferenceDetector(TypeDetector):
                 return self.other(name, head)
         self.check_pixels(width, height)
         return self.info("PNG" if head.startswith(b"\x89PNG") else "BMP", width, height)
+
+    def check_cost(self, file: BinaryIO) -> None:
+        if file.seek(0, 2) > MAX_BYTES:
+            raise ImageTooComplex(resource="CPU time")
 
     def info(self, name: str, width: int, height: int) -> ImageInfo:
         return ImageInfo(name, f"image/{name.lower()}", width, height)
@@ -131,6 +145,9 @@ class ReferenceHarness(TypeDetectorSuite):
 
     def samples(self) -> Sequence[Sample]:
         return [images.sample("png"), images.sample("bmp")]
+
+    def costly(self, cost: Cost) -> Costly | None:
+        return Costly(images.sample("png").data + bytes(MAX_BYTES), seconds=0.2, memory=32 << 20)
 
     def refused(self) -> Sequence[Refused]:
         return [

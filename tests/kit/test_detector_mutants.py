@@ -1,20 +1,25 @@
 """The suite itself is held to account: a small detector, broken in one way at a time, must fail it."""
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from lading.plugins.contracts import TypeDetector
+from lading.plugins.detectors.pillow.formats import CONTENT_TYPES
 from lading.plugins.errors import ImageCorrupt, NotAnImage, PluginError
 from lading.plugins.testing import images, leaks
+from lading.plugins.testing.detector import spending
+from lading.plugins.testing.detector.naming import NAMES, assert_named
 from lading.plugins.testing.detector.suite import TypeDetectorSuite
-from lading.plugins.testing.detector.support import Refused
+from lading.plugins.testing.detector.support import Cost, Refused, assert_says, expected_of
 from lading.plugins.testing.importing import ImportCases
 from lading.plugins.testing.suite import run_case
+from tests.kit.broken import detector_costs as costs
 from tests.kit.broken import detector_lives as lives
 from tests.kit.broken import detectors as broken
 from tests.kit.reference_detector import ReferenceHarness, StrictDetector
@@ -32,6 +37,7 @@ class Fault:
     arguments: tuple[object, ...] = ()
     says: str = ""
     hangs: bool = False
+    harness: type[ReferenceHarness] = ReferenceHarness
 
     @property
     def case_seconds(self) -> float:
@@ -44,6 +50,8 @@ class Fault:
         return f"{self.detector.__name__}-{self.case}"
 
 
+NAMED = "test_formats_are_named_as_the_service_names_them"
+TOO_MUCH = "test_a_file_that_costs_too_much"
 FAULTS = [
     Fault(broken.SwapsTheSides, "test_every_sample_is_recognised", says="instead of"),
     Fault(broken.WritesTheFormatInLowerCase, "test_values_are_plausible"),
@@ -93,6 +101,18 @@ FAULTS = [
     Fault(broken.SaysFormatForNothing, "test_a_large_file_that_is_no_image", ("zeros",), "instead of NotAnImage"),
     Fault(broken.ReadsItWhole, "test_a_large_file_that_begins_as_an_image", says="MiB of memory"),
     Fault(broken.QuotesTheFile, "test_errors_tell_nothing_of_the_file", says="are shown"),
+    Fault(costs.NamesItInItsOwnWay, NAMED, says="the service calls it PNG"),
+    Fault(costs.ForgetsAFormat, NAMED, says="which formats() leaves out"),
+    Fault(costs.CountsWhatIsThere, "test_several_frames", says="frames instead of 4", harness=costs.MovingHarness),
+    Fault(costs.HasNoLimits, TOO_MUCH, (Cost.SLOW,), "is recognised"),
+    Fault(costs.TakesCostForDamage, TOO_MUCH, (Cost.SLOW,), "whole and of a known format, and yet ImageCorrupt"),
+    Fault(costs.PromisesToTryAgain, TOO_MUCH, (Cost.GREEDY,), "which promises another attempt"),
+    Fault(costs.Spinning, TOO_MUCH, (Cost.SLOW,), "s of CPU time, and no end, where 0.2 s are allowed"),
+    Fault(costs.GoesOnAfterItsRefusal, TOO_MUCH, (Cost.SLOW,), "is refused, and yet the thread"),
+    Fault(costs.HasAChildWithoutATimeLimit, TOO_MUCH, (Cost.SLOW,), "(RLIMIT_CPU)"),
+    Fault(costs.HasAChildWithoutAMemoryLimit, TOO_MUCH, (Cost.GREEDY,), "(RLIMIT_AS)"),
+    Fault(costs.LeavesItsChildToItself, "test_a_slow_file_is_let_go", ("cancelled",), "and yet the child process"),
+    Fault(costs.GoesOnAfterItsRefusal, "test_a_slow_file_is_let_go", ("closed",), "and yet the thread"),
     Fault(broken.EnlargesThumbnails, "test_thumbnails", says="its sides are"),
     Fault(broken.MakesPngs, "test_thumbnails", says="it is PNG"),
     Fault(broken.MakesThumbnailsOfAnything, "test_no_thumbnail_of_what_it_refuses", says="of what is no image"),
@@ -124,8 +144,11 @@ FAILURES = (AssertionError, PluginError, AttributeError, ExceptionGroup)
 def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.2)
     monkeypatch.setattr(lives.ClosesTheOthersToo, "is_closed", False)
+    monkeypatch.setattr(costs.Spinning, "ended", threading.Event())
+    monkeypatch.setattr(spending, "ALLOWANCE", 0.1)
+    monkeypatch.setattr(spending, "WORKED_ON", 0.2)
 
-    class SuiteUnderTest(ReferenceHarness):
+    class SuiteUnderTest(fault.harness):  # type: ignore[name-defined, misc]
         detector: ClassVar[type[TypeDetector]] = fault.detector
         case_seconds: ClassVar[float] = fault.case_seconds
 
@@ -140,6 +163,7 @@ def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.Monke
             os.close(broken.LeaksADescriptor.descriptors.pop())
         lives.LeavesATaskWhenCancelled.tasks.clear()
         lives.GivesUpClosing.tasks.clear()
+        costs.Spinning.ended.set()
 
 
 def test_every_case_has_found_something() -> None:
@@ -173,3 +197,42 @@ class TestTheSuiteIsFairToTheStrict(ReferenceHarness):
             Refused("padded", images.sample("bmp").data + b"\0", ImageCorrupt),
             Refused("webp", images.sample("webp").data, NotAnImage),
         ]
+
+
+@pytest.mark.parametrize("case", ["test_every_sample_is_recognised", "test_several_frames"])
+def test_frames_are_counted_fairly(case: str, tmp_path: Path) -> None:
+    suite = costs.MovingHarness()
+    suite.place = tmp_path
+    run_case(suite, getattr(suite, case)())
+
+
+@pytest.mark.parametrize(
+    ("sample", "foreign"),
+    [("HEIF", "heic"), ("HEIF", "heic-generic"), ("HEIC", "heic-generic"), ("HEIF", "svg")],
+)
+def test_a_library_may_call_heic_heif(sample: str, foreign: str) -> None:
+    """A file of a format that the detector knows by its other name is not one of other formats."""
+    name, data = images.FOREIGN[foreign]
+
+    class Named(ReferenceHarness):
+        def samples(self) -> Sequence[images.Sample]:
+            return [images.Sample("own", b"\0\0\0\x18ftypmif1 other brands", sample, "image/heic")]
+
+    suite = Named()
+    assert suite._may_know(name, data) is (foreign != "svg")
+    expected = suite.samples()[0]
+    assert_says(replace(expected_of(expected), format="HEIF"), expected)
+    with pytest.raises(AssertionError, match="instead of"):
+        assert_says(replace(expected_of(expected), format="AVIF"), expected)
+
+
+def test_every_name_of_the_services_own_is_known() -> None:
+    built_in = {(kind, name) for name, kinds in CONTENT_TYPES.items() for kind in kinds}
+    assert built_in <= {(kind, name) for kind, names in NAMES.items() for name in names}
+    assert {name for name, _ in images.FOREIGN.values()} <= {name for names in NAMES.values() for name in names}
+
+
+def test_a_wrong_name_is_told_with_the_right_one() -> None:
+    with pytest.raises(AssertionError, match="image/avif is called HEIF, and the service calls it AVIF"):
+        assert_named("image/avif", "HEIF", "a file")
+    assert_named("image/x-new", "NEW", "a file")

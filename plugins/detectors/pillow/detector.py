@@ -144,6 +144,7 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, SupportsThumbnails, 
     Options = PillowOptions
 
     def __init__(self, options: PillowOptions) -> None:
+        super().__init__(options)
         self._formats = options.formats
         self._wall_limit = options.wall_limit
         self._cpu_limit = options.cpu_limit

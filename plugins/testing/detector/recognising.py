@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ...capabilities import LONGEST_HEAD, SupportsEarlyRefusal
+from ...capabilities import LONGEST_HEAD, SupportsEarlyRefusal, SupportsFormats
 from ...contracts import ImageInfo
 from ...errors import NotAnImage
 from ..cancellation import attempt
+from ..suite import UNSUPPORTED
+from .naming import assert_named
 from .support import DetectorHarness, assert_plausible, assert_raises, assert_says, judged
 
 EARLY_SIZES = [64, 100, 511, 1024, LONGEST_HEAD]
@@ -61,6 +63,41 @@ class RecognisingCases(DetectorHarness):
                     info = await detector.detect(path)
                 assert isinstance(info, ImageInfo), f"{sample.name}: {info!r}"
                 assert_plausible(info, sample.name)
+
+    async def test_formats_are_named_as_the_service_names_them(self) -> None:
+        """A format whose media type the service knows has the service's name, in each result and in ``formats``."""
+        async with self.opened() as detector:
+            declared = detector.formats(detector.options) if isinstance(detector, SupportsFormats) else None
+            for sample in self.samples():
+                assert_named(sample.content_type, sample.format, f"{sample.name} of samples()")
+                with self.file(sample.data) as path:
+                    info = await detector.detect(path)
+                assert_named(info.content_type, info.format, sample.name)
+                if declared is not None:
+                    types = declared.get(info.format, ())
+                    assert info.content_type in types, (
+                        f"{sample.name} is {info.format}, {info.content_type}, which formats() leaves out: "
+                        f"it has {dict(declared)}"
+                    )
+
+    async def test_several_frames(self) -> None:
+        """A sample of several frames has their number, and has it whole or is refused when its end is cut off."""
+        self.require("several_frames")
+        moving = [sample for sample in self.samples() if sample.frames > 1]
+        if not moving:
+            pytest.skip(f"{UNSUPPORTED}several_frames: no file of samples() has several")
+        async with self.opened() as detector:
+            for sample in moving:
+                await self.assert_recognised(detector, sample)
+                for frame in range(1, sample.frames):
+                    length = len(sample.data) * frame // sample.frames
+                    what = f"the first {length} of {len(sample.data)} bytes of {sample.name}"
+                    outcome = await self.outcome(detector, sample.data[:length], what)
+                    if isinstance(outcome, ImageInfo):
+                        assert outcome.frames == sample.frames, (
+                            f"{what}: {outcome.frames} frames instead of {sample.frames}: a file that has lost frames "
+                            "is refused (ImageCorrupt)"
+                        )
 
     async def test_twice_the_same(self) -> None:
         """The same file gives the same result, or the same refusal, every time."""

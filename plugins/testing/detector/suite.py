@@ -12,16 +12,18 @@ Subclass it with a factory, good files, and files that the detector must refuse:
         def refused(self) -> Sequence[Refused]:
             return [Refused("no-end", PLAIN[:-1], ImageCorrupt), Refused("bomb", BOMB, TooManyPixels)]
 
-Every case runs over all samples, and its message names the sample that failed. If a detector cannot recognise a
+``costly`` and ``make_limited`` show that limits hold. Every case runs over all samples, or over as many as time allows
+where each call takes long, and its message names the sample that failed. If a detector cannot recognise a
 truncated file, declare ``truncation`` as unsupported. ``lading.plugins.testing.suite`` has the rules for every case.
 """
 
 from ..importing import ImportCases
+from .costs import CostCases
 from .life import LifeCases
 from .making import ThumbnailCases
 from .recognising import RecognisingCases
 from .refusing import RefusingCases
 
 
-class TypeDetectorSuite(RecognisingCases, RefusingCases, ThumbnailCases, LifeCases, ImportCases):
+class TypeDetectorSuite(RecognisingCases, RefusingCases, CostCases, ThumbnailCases, LifeCases, ImportCases):
     """The cases that every type detector must pass."""

@@ -5,8 +5,10 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Final
+from time import monotonic
+from typing import ClassVar, Final, Self, TypeVar
 
 from ...contracts import ImageInfo, TypeDetector
 from ...errors import DetectError
@@ -14,7 +16,8 @@ from ..bodies import MIB
 from ..cancellation import attempt
 from ..images import Sample
 from ..judging import assert_well_formed, is_code, is_media_type
-from ..suite import Suite
+from ..suite import Suite, slowness
+from .naming import are_one_format
 
 LARGE: Final = 64_000_000
 """Size in bytes of the files that must not be read into memory whole."""
@@ -25,8 +28,44 @@ MEMORY: Final = 32 * MIB
 MOST_PIXELS: Final = 1_000_000_000
 """What claims more pixels than these, over all frames, is a bomb to any reader."""
 
+CASE_BUDGET: Final = 4.0
+"""Seconds that the many files of one case may take where each of them takes long, as where each needs a process."""
+
 Outcome = ImageInfo | DetectError
 """What a call of ``detect`` ended with."""
+
+Some = TypeVar("Some")
+
+
+class Cost(StrEnum):
+    """What a file may cost too much of; ``told`` says which file is meant."""
+
+    told: str
+
+    def __new__(cls, value: str, told: str) -> Self:
+        """A member with its text."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.told = told
+        return made
+
+    SLOW = "slow", "A whole file of a known format whose decoding takes more CPU time than the detector allows."
+    GREEDY = "greedy", "A whole file of a known format whose decoding needs more memory than the detector allows."
+
+
+@dataclass(frozen=True, slots=True)
+class Costly:
+    """A file that costs more than the detector allows.
+
+    Attributes:
+        data: its bytes.
+        seconds: CPU time that the detector may spend on it before it refuses the file, with all threads and children.
+        memory: bytes that the detector and its children may take meanwhile, beyond what they had.
+    """
+
+    data: bytes
+    seconds: float = 30.0
+    memory: int = 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +80,8 @@ class Refused:
 class DetectorHarness(Suite):
     """The methods that an author defines, and the helpers that the cases use."""
 
-    optional: ClassVar[frozenset[str]] = frozenset({"truncation"})
+    optional: ClassVar[frozenset[str]] = frozenset({"truncation", "several_frames", *Cost})
+    _quickest_call: ClassVar[float | None] = None
 
     @abstractmethod
     def make_detector(self) -> TypeDetector:
@@ -58,6 +98,17 @@ class DetectorHarness(Suite):
     @abstractmethod
     def refused(self) -> Sequence[Refused]:
         """Return files of its formats that the detector refuses: damaged, too large, malicious; at least one file."""
+
+    def costly(self, cost: Cost) -> Costly | None:
+        """Return a file of that cost, which ``make_limited`` refuses; see ``Cost.told``. None skips its cases."""
+        return None
+
+    def make_limited(self) -> TypeDetector:
+        """Make a new detector for the files of ``costly``. Override it to give it low limits, so that cases are short.
+
+        The limits must allow the first files of ``samples`` and ``refused``.
+        """
+        return self.make_detector()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[TypeDetector]:
@@ -85,6 +136,25 @@ class DetectorHarness(Suite):
         """What the detector makes of a file of these bytes."""
         with self.file(data) as path:
             return judged(await attempt(detector.detect(path)), what)
+
+    async def affordable(self, detector: TypeDetector, files: Sequence[Some], least: int = 8) -> Sequence[Some]:
+        """All of the files; or, where each takes long, as many of them, evenly spread, as ``CASE_BUDGET`` allows.
+
+        Args:
+            detector: what they are for.
+            files: as many as there would best be.
+            least: how many there are in any case.
+        """
+        cls = type(self)
+        if cls._quickest_call is None:
+            cls._quickest_call = min([await self._call_seconds(detector) for _ in range(3)]) / slowness()
+        count = max(least, int(CASE_BUDGET / max(cls._quickest_call, 1e-6)))
+        return files if count >= len(files) else [files[number * len(files) // count] for number in range(count)]
+
+    async def _call_seconds(self, detector: TypeDetector) -> float:
+        began = monotonic()
+        await self.assert_recognised(detector, self.samples()[0])
+        return monotonic() - began
 
     async def assert_recognised(self, detector: TypeDetector, sample: Sample) -> None:
         """The detector says of the sample what it is to say."""
@@ -133,8 +203,10 @@ def assert_plausible(info: ImageInfo, what: str) -> None:
 
 
 def assert_says(outcome: Outcome | Exception, sample: Sample) -> None:
-    """The answer is the sample's."""
+    """The answer is the sample's; its format may have the other name of two, such as HEIF instead of HEIC."""
     expected = expected_of(sample)
+    if isinstance(outcome, ImageInfo) and are_one_format(outcome.format, sample.format):
+        expected = replace(expected, format=outcome.format)
     assert outcome == expected, f"{sample.name}: {outcome!r} instead of {expected!r}"
 
 

@@ -2,11 +2,12 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from textwrap import fill
 from typing import Final
 
 from lading.plugins.testing import (
+    Cost,
     FetcherSuite,
     Flaw,
     HttpFetcherSuite,
@@ -27,8 +28,17 @@ def cases() -> str:
 
 def flaws() -> str:
     """The flaws of origins, in Markdown."""
+    return _told(Flaw)
+
+
+def costs() -> str:
+    """The costs of files for detectors, in Markdown."""
+    return _told(Cost)
+
+
+def _told(kinds: Iterable[Flaw | Cost]) -> str:
     return "\n".join(
-        fill(f"- `{flaw}`: {flaw.told}", WIDTH, subsequent_indent="  ", break_on_hyphens=False) for flaw in Flaw
+        fill(f"- `{kind}`: {kind.told}", WIDTH, subsequent_indent="  ", break_on_hyphens=False) for kind in kinds
     )
 
 
