@@ -282,7 +282,7 @@ class QuotesThePath(ReferenceDetector):
 
 
 class Mute(NotAnImage):
-    public_text = ""
+    public_text = " "
 
 
 class SaysNothing(ReferenceDetector):
