@@ -199,7 +199,10 @@ setup(
             "data = lading.plugins.fetchers.data:DataFetcher",
         ],
         "lading.detectors": ["pillow = lading.plugins.detectors.pillow.detector:PillowDetector"],
-        "lading.processors": ["metadata = lading.plugins.processors.metadata.processor:MetadataProcessor"],
+        "lading.processors": [
+            "clamav = lading.plugins.processors.clamav.processor:ClamavProcessor",
+            "metadata = lading.plugins.processors.metadata.processor:MetadataProcessor",
+        ],
         "lading.storages": [
             "local = lading.backends.local.storage:LocalStorage",
             "memory = lading.backends.memory:MemoryStorage",
@@ -210,6 +213,7 @@ setup(
             "fetch.http = lading.plugins.suites:HttpSuite",
             "fetch.data = lading.plugins.suites:DataSuite",
             "detect.pillow = lading.plugins.suites:PillowSuite",
+            "process.clamav = lading.plugins.suites:ClamavSuite",
             "process.metadata = lading.plugins.suites:MetadataSuite",
             "storage.local = lading.backends.suites:LocalSuite",
             "storage.memory = lading.backends.suites:MemorySuite",

@@ -4,9 +4,13 @@ Where options of ``service.conf`` are given, the suites start from them, and cha
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from PIL import ExifTags, Image
@@ -21,6 +25,7 @@ from .errors import (
     ImageCorrupt,
     ImageNotSupported,
     ImageTooComplex,
+    MalwareFound,
     MetadataUnremovable,
     NotAnImage,
     SideTooLong,
@@ -30,6 +35,7 @@ from .errors import (
 from .fetchers.data import DataFetcher, DataOptions
 from .fetchers.http.fetcher import HttpFetcher
 from .fetchers.http.options import HttpOptions, PortRange
+from .processors.clamav.processor import ClamavOptions, ClamavProcessor
 from .processors.metadata.processor import MetadataOptions, MetadataProcessor, Unknown
 from .testing import (
     Cost,
@@ -47,6 +53,7 @@ from .testing import (
 )
 from .testing.bodies import Body
 from .testing.fetcher.http.support import HttpHarness
+from .testing.processor.clamd import NEEDLE, fake_clamd
 
 
 class HttpSuite(HttpFetcherSuite):
@@ -199,3 +206,25 @@ class MetadataSuite(ProcessorSuite):
 
     def rejected(self) -> Sequence[Rejected]:
         return [Rejected(images.sample(name), MetadataUnremovable) for name in ("tiff", "avif", "jpeg2000")]
+
+
+class ClamavSuite(ProcessorSuite):
+    """``ClamavProcessor``, with a clamd of the suite's own, since the operator's need not find what the cases send."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        with tempfile.TemporaryDirectory(prefix="lading-clamd-") as folder:  # a path of a socket has 107 characters
+            self._socket = Path(folder, "clamd.ctl")
+            with fake_clamd(self._socket):
+                yield
+
+    def make_processor(self) -> Processor:
+        options = self.configured if isinstance(self.configured, ClamavOptions) else ClamavOptions()
+        return ClamavProcessor(options.model_copy(update={"address": str(self._socket)}))
+
+    def samples(self) -> Sequence[Sample]:
+        return [images.sample(name) for name in ("jpeg", "png", "gif-animated")]
+
+    def rejected(self) -> Sequence[Rejected]:
+        found = images.sample("png")
+        return [Rejected(replace(found, name="a PNG with malware", data=found.data + NEEDLE), MalwareFound)]

@@ -71,7 +71,9 @@ from .fetching import (
     UrlSchemeNotAllowed,
 )
 from .processing import (
+    ImageNotScanned,
     ImageRefused,
+    MalwareFound,
     MetadataUnremovable,
     OutputTooLarge,
     ProcessError,
@@ -115,10 +117,12 @@ __all__ = [
     "HostNotAllowed",
     "HostNotFound",
     "ImageCorrupt",
+    "ImageNotScanned",
     "ImageNotSupported",
     "ImageRefused",
     "ImageTooComplex",
     "KeyInvalid",
+    "MalwareFound",
     "MetadataUnremovable",
     "NotAnImage",
     "ObjectExists",

@@ -25,6 +25,21 @@ class MetadataUnremovable(ProcessError):
     plain_text = "The metadata of the image cannot be removed."
 
 
+class MalwareFound(ProcessError):
+    """A scanner finds malware in the image."""
+
+    code = "malware_found"
+    public_text = "The image contains malware: {signature}."
+    plain_text = "The image contains malware."
+
+
+class ImageNotScanned(ProcessError):
+    """The image cannot be scanned for malware, so that it must not be stored."""
+
+    code = "image_not_scanned"
+    public_text = "The image is too large to be scanned for malware."
+
+
 class OutputTooLarge(ProcessError):
     code = "output_too_large"
     public_text = "Processing the image would make it larger than {limit} bytes."

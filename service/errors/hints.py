@@ -61,6 +61,10 @@ HINTS: Final[Mapping[str, str]] = {
     "image_elsewhere": "Operators add the storage that `detail` names to `others`.",
     "image_lost": "Operators check who changes objects in the storage. `lading storage audit` lists all such images.",
     "image_not_supported": "Save the image again as an ordinary image of its format.",
+    "image_not_scanned": (
+        "Make the image smaller. Operators raise `StreamMaxLength` in `clamd.conf`, or change `too_long` of"
+        " `[process.clamav]`."
+    ),
     "image_refused": "Operators tell which images the processors refuse.",
     "image_too_complex": "Make the image smaller, or save it as a baseline JPEG or a PNG. Operators raise the limit.",
     "image_unavailable": (
@@ -74,6 +78,7 @@ HINTS: Final[Mapping[str, str]] = {
     "json_not_an_object": "Put the parameters into an object.",
     "json_number_invalid": "Send the number as a string.",
     "json_sent_as_form": "Send the header `Content-Type: application/json`. With curl, `--json` does.",
+    "malware_found": "Remove the malware. Operators tell ClamAV's makers of a false finding.",
     "metadata_unremovable": "Send a JPEG, PNG, WebP or GIF. Operators change `unknown` of `[process.metadata]`.",
     "method_not_allowed": "Use a method that `Allow` lists.",
     "multipart_invalid": "Let an HTTP library build the body.",

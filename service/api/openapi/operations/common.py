@@ -35,7 +35,7 @@ CONTENT_ERRORS: Final = (
         "storage_unavailable",
     ),
     *("process_error", "image_refused", "output_too_large", "processor_unavailable", "processor_stalled"),
-    "metadata_unremovable",
+    *("metadata_unremovable", "malware_found", "image_not_scanned"),
     *("storage_full", "storage_denied", "storage_quota_exceeded", "expectation_failed"),
 )
 LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
