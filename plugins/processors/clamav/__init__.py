@@ -1,4 +1,5 @@
-"""The built-in processor ``clamav``: refuses images in which a running clamd finds malware.
+"""Asks a running clamd about each image, and refuses malware.
 
-``processor`` decides, ``clamd`` speaks the protocol.
+It knows the contract of processors and the standard library's sockets. Begin with ``processor``; ``clamd`` speaks the
+protocol.
 """

@@ -10,7 +10,7 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from ...errors import ProcessorUnavailable
 
@@ -153,7 +153,7 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-async def _connected(family: int, place: object) -> socket.socket:
+async def _connected(family: int, place: tuple[Any, ...] | str) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         await asyncio.get_running_loop().sock_connect(made, place)
