@@ -53,6 +53,36 @@ def test_one_tab_uploads_and_when_it_closes_the_other_goes_on(browser: Browser, 
     assert [one["status"] for one in listed(site, "tabs")] == ["done"]
 
 
+def test_a_tab_whose_token_has_ended_gives_its_work_to_another_one(
+    browser: Browser, site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.bmp"
+    path.write_bytes(bitmap(2000, 9))  # two pieces
+    credentials = token(album="handed-over", abilities=("image_upload", "image_list"))
+    with opened_tab(browser, site.url) as first:
+        first.expected.append("status of 401")
+        first.sign_in(credentials)
+        other = Tab(first.page.context.new_page(), site.url)
+        other.watch()
+        other.expected += ["status of 409", "status of 423"]
+        other.sign_in(credentials, "watch")
+        first.page.route("**/api/v1/uploads/*", _refuse_the_second)
+        first.page.locator("input[type=file]").first.set_input_files(path)
+        submit(first, "Import 1 file")
+        first.page.get_by_role("dialog", name="The service refuses this token").wait_for()
+        expect(rows(other, "done")).to_have_count(1)
+        # With a token that is good, the tab works again: on what it is given, and on what the other one leaves.
+        first.page.unroute_all()
+        first.page.get_by_role("textbox", name="Token").fill(credentials)
+        first.page.keyboard.press("Enter")
+        expect(rows(first, "done")).to_have_count(1)
+        other.check()
+        other.page.close()
+        first.page.get_by_role("button", name="Remove from this list").click()
+        expect(first.page.get_by_text("Nothing was added in this browser yet.")).to_be_visible()
+    assert [one["status"] for one in listed(site, "handed-over")] == ["done"]
+
+
 def test_what_is_done_in_one_tab_shows_in_the_other(browser: Browser, site: Site) -> None:
     credentials = token(album="shown", abilities=("image_upload", "image_list"))
     with opened_tab(browser, site.url) as first:
@@ -86,6 +116,13 @@ def test_the_next_person_sees_nothing_of_who_has_just_left(open_tab: OpenTab, si
         tab.page.reload()
         expect(rows(tab, "done")).to_have_count(1)
     assert len(listed(site, "next")) == 1
+
+
+def _refuse_the_second(route: Route) -> None:
+    if route.request.method == "PATCH" and route.request.headers["upload-offset"] != "0":
+        route.fulfill(status=401, json={})
+    else:
+        route.continue_()
 
 
 def _hold_the_second(route: Route, held: list[Route]) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from playwright.sync_api import Page, Route, expect
 
 from tests.page.conftest import OpenTab, Site
+from tests.page.origin import JPEG
 from tests.page.test_adding import choose, file, listed, rows, submit
 from tests.support.servers.processes import wait_until
 from tests.support.servers.service import token
@@ -55,10 +57,7 @@ def test_a_lost_connection_and_a_reload_lose_no_byte(open_tab: OpenTab, site: Si
         submit(tab, "Import 1 file")
         # The second piece hangs; then the page is loaded again, and goes on where the service has stopped.
         expect(tab.page.locator(".item .state")).to_contain_text("Uploading")
-        deadline = time.monotonic() + 60
-        while not line.held:
-            assert time.monotonic() < deadline, "the second piece was never sent"
-            tab.page.wait_for_timeout(50)
+        wait_in(tab.page, lambda: line.held)
         assert line.lost == 1
         line.held[0].abort()
         tab.page.unroute_all()
@@ -70,6 +69,54 @@ def test_a_lost_connection_and_a_reload_lose_no_byte(open_tab: OpenTab, site: Si
     assert body in [found.read_bytes() for found in site.images.rglob("*") if found.is_file()]
     sent = [line for line in site.process.lines if line.get("method") == "PATCH"]
     assert json.dumps(sent).count('"status": 204') >= 2
+
+
+@dataclass
+class LostAnswers:
+    """A route that lets the service create an upload, and loses its answer; later creations do not leave the browser.
+
+    Attributes:
+        is_open: whether later creations reach the service.
+    """
+
+    is_open: bool
+    held: list[Route] = field(default_factory=list)
+
+    def __call__(self, route: Route) -> None:
+        if route.request.method != "POST":
+            route.continue_()
+        elif not self.held:
+            route.fetch()
+            self.held.append(route)
+        elif self.is_open:
+            route.continue_()
+        else:
+            route.abort()
+
+
+def test_an_upload_that_is_cancelled_while_it_is_created_does_not_wait_for_its_bytes(
+    open_tab: OpenTab, site: Site
+) -> None:
+    for album, is_reloaded in (("recalled", False), ("recalled-later", True)):
+        line = LostAnswers(is_open=not is_reloaded)
+        with open_tab() as tab:
+            tab.expected.append("ERR_FAILED")
+            tab.sign_in(token(album=album, abilities=("image_upload", "image_list")))
+            tab.page.route("**/api/v1/uploads", line)
+            choose(tab, file("recalled.jpg", JPEG))
+            submit(tab, "Import 1 file")
+            wait_in(tab.page, lambda: line.held)  # noqa: B023 - called in this turn
+            assert [one["status"] for one in listed(site, album)] == ["waiting"]
+            tab.page.get_by_role("button", name="Cancel recalled.jpg").click()
+            expect(rows(tab, "cancelled")).to_have_count(1)
+            if is_reloaded:
+                wait_until(lambda: tab.page.evaluate(_OWED) == 1)
+                # Whoever takes the list away has cancelled the upload all the same.
+                tab.page.get_by_role("button", name="Remove from this list").click()
+                tab.page.unroute_all()
+                tab.page.reload()
+            wait_until(lambda: tab.page.evaluate(_FILES_KEPT) == 0)
+        assert [one["status"] for one in listed(site, album)] == ["cancelled"]
 
 
 def test_files_that_belong_to_nothing_are_removed(open_tab: OpenTab) -> None:
@@ -93,6 +140,14 @@ def test_a_file_that_the_browser_has_no_room_for_is_told_and_arrives(open_tab: O
     assert [one["status"] for one in listed(site, "roomless")] == ["done"]
 
 
+def wait_in(page: Page, condition: Callable[[], object]) -> None:
+    """Wait until a route has met something; the page's own calls go on meanwhile."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
+
+
 def _wait_for_text(page: Page, route: Route) -> None:
     expect(page.get_by_text("no room to keep these").first).to_be_visible()
     route.continue_()
@@ -105,6 +160,16 @@ _ORPHAN = """
     const writing = opening.result.transaction("files", "readwrite");
     writing.objectStore("files").put({ id: "orphan", key: "k", file: new File(["x"], "x.jpg"), metadata: [] });
     writing.oncomplete = resolve;
+  };
+})
+"""
+
+_OWED = """
+() => new Promise((resolve) => {
+  const opening = indexedDB.open("lading");
+  opening.onsuccess = () => {
+    const reading = opening.result.transaction("files").objectStore("files").getAllKeys();
+    reading.onsuccess = () => resolve(reading.result.filter((id) => id.startsWith("cancelled/")).length);
   };
 })
 """

@@ -4,7 +4,7 @@ import { session } from "./api/session.js";
 import { checkToken } from "./shell/account.js";
 import { openFrame, refresh } from "./shell/frame.js";
 import { askAgain } from "./shell/signin.js";
-import { beginWork, endWork } from "./work/start.js";
+import { beginWork, endWork, pauseWork, resumeWork } from "./work/start.js";
 
 /** Whose work goes on, and what the views were shown for. */
 let owner = null;
@@ -28,11 +28,12 @@ function begun() {
     if (owner !== null) endWork(false);
     owner = session.owner;
     beginWork();
-  }
+  } else resumeWork();
   checkToken();
 }
 
 function ended() {
+  pauseWork();
   askAgain(session.rights.endsAt !== null && session.rights.endsAt <= Date.now());
 }
 

@@ -17,8 +17,8 @@ const UNKNOWN = 5000;
 export const FINAL = new Set(["done", "failed", "cancelled", "refused"]);
 
 /**
- * Events: `loaded`; `added`, `held`, `removed` and `changed` of a group; `item`, with the group and the item; `sums`, at
- * most a few a second.
+ * Events: `loaded`; `added`, `held`, `released`, `removed` and `changed` of a group; `item`, with the group and the item;
+ * `sums`, at most a few a second.
  */
 class Groups extends EventTarget {
   all = [];
@@ -28,6 +28,7 @@ class Groups extends EventTarget {
   #dirty = new Map();
   #sums = 0;
   #opening = null;
+  #isReleased = false;
 
   constructor() {
     super();
@@ -46,6 +47,7 @@ class Groups extends EventTarget {
    */
   async open(owner, cleared) {
     const opening = {};
+    this.#isReleased = false;
     this.owner = owner;
     this.#opening = opening;
     await cleared;
@@ -65,6 +67,7 @@ class Groups extends EventTarget {
     const left = this.all;
     const written = this.flush().then(() => left.forEach((group) => group.stop.abort()));
     this.owner = this.#opening = null;
+    this.#isReleased = false;
     this.all = [];
     this.#byImport.clear();
     this.#unknown.clear();
@@ -81,6 +84,22 @@ class Groups extends EventTarget {
     await this.#write(group);
     this.#tell("added", { group });
     return group;
+  }
+
+  /**
+   * Let another tab work on the groups: this one has no token that is good. Groups whose files this tab alone has stay.
+   * `resume` waits for the groups again.
+   */
+  release() {
+    this.#isReleased = true;
+    for (const group of this.all) this.#release(group);
+  }
+
+  /** Work again on the groups that no other tab works on. */
+  resume() {
+    if (!this.#isReleased) return;
+    this.#isReleased = false;
+    for (const group of this.all) if (!group.isHeld) this.#await(group);
   }
 
   /** Forget a group. Its imports stay. */
@@ -167,13 +186,14 @@ class Groups extends EventTarget {
   #insert(group) {
     this.all = [...this.all, group].sort((a, b) => b.at - a.at);
     for (const item of group.items) this.#know(group, item);
-    this.#await(group);
+    if (!this.#isReleased) this.#await(group);
   }
 
   async #await(group) {
-    if (!(await hold(group.id, group.stop.signal))) return;
+    const { signal } = group.stop;
+    if (!(await hold(group.id, signal))) return;
     const record = await get("groups", group.id);
-    if (!this.all.includes(group)) return;
+    if (signal.aborted || !this.all.includes(group)) return;
     if (!record) {
       this.#leave(group); // the tab that held it has removed it
       return;
@@ -181,6 +201,20 @@ class Groups extends EventTarget {
     this.#refresh(group, record);
     group.isHeld = true;
     this.#tell("held", { group });
+  }
+
+  async #release(group) {
+    await group.filled;
+    if (!this.#isReleased || !this.all.includes(group) || (group.isUnkept && group.sums.active > 0)) return;
+    if (group.isHeld) {
+      this.#tell("released", { group });
+      await this.#write(group);
+      if (!this.all.includes(group)) return;
+    }
+    group.isHeld = false;
+    group.stop.abort();
+    group.stop = new AbortController();
+    if (!this.#isReleased) this.#await(group); // there was another token meanwhile
   }
 
   /** Another tab has written a group. */

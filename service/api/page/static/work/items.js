@@ -14,6 +14,8 @@ export class Group {
   isHeld = false;
   /** Aborts when this tab lets go of it. */
   stop = new AbortController();
+  /** When its files are copied, as far as the browser has room. */
+  filled = Promise.resolve();
 
   constructor(facts) {
     Object.assign(this, facts);
@@ -52,7 +54,7 @@ export class Group {
   }
 
   get record() {
-    const { sums, items, isHeld, stop, ...facts } = this;
+    const { sums, items, isHeld, stop, filled, ...facts } = this;
     const written = (item) => Object.fromEntries(Object.entries(item).filter(([name]) => isWritten(name)));
     return { ...facts, items: items.map(written) };
   }

@@ -54,10 +54,15 @@ export function stopSending() {
   running.clear();
 }
 
-groups.addEventListener("removed", ({ detail }) => running.get(detail.group.id)?.abort());
+for (const event of ["removed", "released"]) {
+  groups.addEventListener(event, ({ detail: { group } }) => {
+    running.get(group.id)?.abort();
+    running.delete(group.id);
+  });
+}
 
 async function deliver(group) {
-  if (running.has(group.id) || group.fault || !groups.all.includes(group)) return;
+  if (running.has(group.id) || group.fault || !group.isHeld || !groups.all.includes(group)) return;
   const stop = new AbortController();
   running.set(group.id, stop);
   try {

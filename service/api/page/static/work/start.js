@@ -2,6 +2,7 @@
 
 import { session } from "../api/session.js";
 import { dropThumbnails } from "../api/thumbnails.js";
+import { forgetCancelled, resumeCancelling, stopCancelling } from "./cancelling.js";
 import { recheckFailed, startFollowing, stopFollowing } from "./following.js";
 import { groups } from "./groups.js";
 import { resumeSending, stopSending } from "./sending.js";
@@ -13,17 +14,28 @@ let cleared = Promise.resolve();
 /** Take up what a person has left in this browser, as far as no other tab works on it. */
 export async function beginWork() {
   startFollowing();
-  if (await groups.open(session.owner, cleared)) await sweepFiles();
+  const { owner } = session;
+  if (!(await groups.open(owner, cleared))) return;
+  await resumeCancelling(owner);
+  await sweepFiles();
 }
+
+/** The token is over: let another tab of the same person, whose token is good, go on with the work. */
+export const pauseWork = () => groups.release();
+
+/** There is a token again. */
+export const resumeWork = () => groups.resume();
 
 /** Stop at once. If it is forgotten, the browser then removes what the person has added; whatever is imported stays. */
 export function endWork(isForgotten) {
   stopFollowing();
   stopSending();
   stopUploads();
+  stopCancelling();
   dropThumbnails();
+  const { owner } = groups;
   const { left, written } = groups.close();
-  cleared = Promise.all([cleared, written]).then(() => (isForgotten ? groups.forget(left) : null));
+  cleared = Promise.all([cleared, written]).then(() => (isForgotten ? Promise.all([groups.forget(left), forgetCancelled(owner)]) : null));
 }
 
 groups.addEventListener("held", ({ detail: { group } }) => {

@@ -6,6 +6,7 @@ import { createUpload, endUpload, sendPiece, uploadOffset } from "../api/tus.js"
 import { announce } from "../base/live.js";
 import { all, get, ids, put, randomId, remove } from "../base/records.js";
 import { T } from "../texts.js";
+import { cancelCreated, isOwed } from "./cancelling.js";
 import { look, progressed } from "./following.js";
 import { FINAL, groups } from "./groups.js";
 
@@ -32,6 +33,12 @@ export async function sendFiles(files, options, album) {
   }));
   // The group first: a reload while the browser copies the files tells which ones it has not.
   const group = await groups.add({ kind: "files", items });
+  group.filled = keepAll(group, files, options);
+  await group.filled;
+}
+
+async function keepAll(group, files, options) {
+  const { items } = group;
   for (const [index, item] of items.entries()) {
     const { file, name } = files[index];
     if (groups.all.includes(group)) await keep(group, { id: item.id, file, metadata: [["filename", name], ...options] });
@@ -56,18 +63,18 @@ async function keep(group, record) {
 /** Go on with the files of a group that an earlier page, or another tab, has not sent to its end. */
 export async function resumeUploads(group) {
   if (group.kind !== "files") return;
-  const unwanted = new Set(group.items.filter((item) => !isWaiting(item)).map(({ id }) => id));
+  const unwanted = new Map(group.items.filter((item) => !isWaiting(item)).map((item) => [item.id, item]));
   for (const item of group.items) if (isWaiting(item)) queue.push({ group, item });
   work();
   // The earlier page has ended between two writes.
-  for (const id of await ids("files")) if (unwanted.has(id)) await remove("files", id);
+  for (const id of await ids("files")) if (unwanted.has(id)) await dismiss(group, unwanted.get(id));
 }
 
 /** Remove files that belong to nothing. */
 export async function sweepFiles() {
   const found = await ids("files"); // before the groups: each of them is written before its files
   const wanted = new Set((await all("groups")).flatMap((group) => group.items.map(({ id }) => id)));
-  for (const id of found) if (!wanted.has(id)) await remove("files", id);
+  for (const id of found) if (!wanted.has(id) && !isOwed(id)) await remove("files", id);
 }
 
 const isWaiting = (item) => item.state === "unloaded" || item.state === "uploading";
@@ -78,7 +85,7 @@ export const canUploadAgain = (item) => item.isFile && kept.has(item.id);
 /** Upload a file again, as another import. */
 export async function uploadAgain(group, item) {
   await keep(group, kept.get(item.id));
-  groups.change(group, item, { importId: null, state: "unloaded", error: null, received: null, seen: null });
+  groups.change(group, item, { importId: null, isSent: false, state: "unloaded", error: null, received: null, seen: null });
   queue.push({ group, item });
   work();
 }
@@ -87,8 +94,16 @@ export async function uploadAgain(group, item) {
 export async function cancelUpload(group, item) {
   running.get(item.id)?.abort();
   groups.change(group, item, { state: "cancelled", received: null });
-  await remove("files", item.id);
+  await dismiss(group, item);
   if (item.importId) await endUpload(item.importId).catch(() => {});
+}
+
+/** Keep the bytes of a file no longer. If it is cancelled, and may have an import, that is cancelled too. */
+async function dismiss(group, item) {
+  const mayWait = item.state === "cancelled" && item.isSent && !item.importId;
+  const record = mayWait ? (await get("files", item.id)) ?? kept.get(item.id) : null;
+  if (record) await cancelCreated(record, item.size, group.owner);
+  await remove("files", item.id);
 }
 
 /** Stop all uploads: the person has signed out. */
@@ -105,11 +120,19 @@ groups.addEventListener("removed", ({ detail }) => {
     kept.delete(id);
   }
 });
+groups.addEventListener("released", ({ detail }) => {
+  const ids = new Set(detail.group.items.map(({ id }) => id));
+  queue.splice(0, queue.length, ...queue.filter(({ item }) => !ids.has(item.id)));
+  for (const id of ids) {
+    running.get(id)?.abort();
+    running.delete(id);
+  }
+});
 
 function work() {
   while (running.size < AT_ONCE && queue.length) {
     const { group, item } = queue.shift();
-    if (running.has(item.id) || FINAL.has(item.state) || !groups.all.includes(group)) continue;
+    if (running.has(item.id) || FINAL.has(item.state) || !group.isHeld || !groups.all.includes(group)) continue;
     const stop = new AbortController();
     running.set(item.id, stop);
     upload(group, item, stop.signal).finally(() => {
@@ -169,10 +192,12 @@ async function attempt(group, item, record, signal, moved) {
   let offset;
   if (item.importId) offset = await uploadOffset(item.importId, signal);
   else {
+    groups.change(group, item, { isSent: true });
     const created = await createUpload(record.file.size, record.metadata, record.key, signal);
     groups.change(group, item, { importId: created.id });
     ({ offset } = created);
   }
+  signal.throwIfAborted(); // the answer has come in the moment in which it was cancelled
   groups.change(group, item, { state: "uploading", isLost: false, ...progressed(item, offset, record.file.size) });
   while (offset < record.file.size) {
     offset = await sendPiece(item.importId, record.file, offset, (sent) => {
