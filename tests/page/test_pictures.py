@@ -38,9 +38,11 @@ def test_the_pictures_of_the_documentation(open_tab: OpenTab, site: Site, tmp_pa
             expect(page.locator(".remedy").filter(has_text="Check the path")).to_be_visible()
             picture(page, "watch" if scheme == "light" else "watch-dark", tmp_path)
             if scheme == "light":
-                page.get_by_role("button", name=f"Details {links[0]}").click()
+                page.get_by_role("button", name=links[0], exact=True).click()
+                page.get_by_role("button", name="Show the attempts").click()
                 expect(page.get_by_role("heading", name="Attempt 1")).to_be_visible()
                 picture(page, "why", tmp_path)
+                page.keyboard.press("Escape")
                 page.keyboard.press("Escape")
                 page.get_by_role("link", name="Find").click()
                 expect(page.locator(".tile img[src]")).to_have_count(5)

@@ -15,6 +15,9 @@ export const T = {
   skip: "Skip to the content",
   navigation: "Views",
   justNow: "just now",
+  today: (time) => `today at ${time}`,
+  yesterday: (time) => `yesterday at ${time}`,
+  onDay: (day, time) => `${day}, ${time}`,
   bytes: (count) => many(count, "byte", "bytes"),
   sizes: ["kB", "MB", "GB", "TB"],
   durations: {
@@ -165,7 +168,10 @@ export const T = {
     retryAll: (count) => (count === 1 ? "Try the failed one again" : `Try all ${count.toLocaleString(LANGUAGE)} failed again`),
     retry: "Try again",
     why: "Why?",
-    how: "Details",
+    /** How often an import was tried in all. */
+    tried: (count) => many(count, "attempt", "attempts"),
+    from: " · from ",
+    openOrigin: (url) => `Open the link ${url}`,
     /** What a button is called for whoever does not see what it stands beside. */
     actionOn: (action, name) => `${action} ${name}`,
     progressOf: (name) => `Progress of ${name}`,
@@ -219,7 +225,7 @@ export const T = {
     album: "Album",
     more: "More filters",
     after: "Created since",
-    before: "Created before",
+    before: "Created until",
     name: "Metadata name",
     value: "Metadata value",
     batch: "Batch",
@@ -234,7 +240,6 @@ export const T = {
     lookFurther: (looked) => `Look further than ${looked} imports`,
     unnamed: "Without a name",
     gone: "Image deleted",
-    failedBy: (state, code) => `${state}: ${code}`,
     selection: "Selected imports",
     selected: (count) => `${count.toLocaleString(LANGUAGE)} selected`,
     clear: "Select none",

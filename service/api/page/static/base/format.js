@@ -4,8 +4,11 @@ import { LANGUAGE, T } from "../texts.js";
 
 const number = new Intl.NumberFormat(LANGUAGE);
 const oneDigit = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 1 });
-const dateTime = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
-const clockTime = new Intl.DateTimeFormat(LANGUAGE, { hour: "numeric", minute: "2-digit" });
+/** Dates are written as where the person lives, as far as that is written in the language of the page. */
+const REGION = navigator.languages.find((one) => one.split("-")[0] === LANGUAGE) ?? LANGUAGE;
+const dateTime = new Intl.DateTimeFormat(REGION, { dateStyle: "medium", timeStyle: "short" });
+const clockTime = new Intl.DateTimeFormat(REGION, { hour: "numeric", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(REGION, { day: "numeric", month: "short" });
 const relative = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "auto" });
 const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
@@ -53,3 +56,19 @@ export const moment = (date) => dateTime.format(date);
 
 /** 10:30 */
 export const clock = (date) => clockTime.format(date);
+
+/** 10:30, or 1 Dec, 10:30; a moment that is told once. */
+export function stamp(date, now = new Date()) {
+  if (isSameDay(date, now)) return clock(date);
+  return date.getFullYear() === now.getFullYear() ? T.onDay(day.format(date), clock(date)) : moment(date);
+}
+
+/** just now, 5 minutes ago, today at 8:15, yesterday at 10:30, 1 Dec, 10:30 */
+export function lately(date, now = new Date()) {
+  if (now - date < 3_600_000) return ago(date, now);
+  if (isSameDay(date, now)) return T.today(clock(date));
+  const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
+  return isSameDay(date, yesterday) ? T.yesterday(clock(date)) : stamp(date, now);
+}
+
+const isSameDay = (a, b) => a.toDateString() === b.toDateString();

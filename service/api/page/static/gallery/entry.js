@@ -17,7 +17,7 @@ const LONGEST = 200;
  * @property {string|null} imageId
  * @property {[number, number]|null} sides
  * @property {number|null} size
- * @property {string|null} code of its error.
+ * @property {string} reason of its error, in words.
  * @property {boolean} isGone whether its image was deleted.
  */
 
@@ -33,7 +33,7 @@ export function entryOf(document) {
     imageId: document.image_id,
     sides: image ? [image.width, image.height] : null,
     size: image ? image.byte_size : null,
-    code: error?.code ?? null,
+    reason: (error?.detail ?? "").slice(0, LONGEST),
     isGone: Boolean(image?.deleted_at),
   };
 }

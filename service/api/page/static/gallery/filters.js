@@ -10,13 +10,16 @@ import { T } from "../texts.js";
 const STATES = ["done", "failed", "running", "queued", "waiting", "cancelled"];
 const PATIENCE = 350;
 const MOST_ALBUMS = 40;
+const DATES = new Set(["after", "before"]);
+const DAY = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/;
 
 /** Nothing is filtered. */
 export const NONE = { album: "", status: "", text: "", after: "", before: "", name: "", value: "", batch: "" };
 
-/** The filters that an address has, or null. */
+/** The filters that an address has, or null. Dates are days: anything else in their place counts not. */
 export function wantedIn(query) {
-  const found = Object.keys(NONE).filter((name) => query.get(name));
+  const isGood = (name, text) => text && (!DATES.has(name) || DAY.test(text));
+  const found = Object.keys(NONE).filter((name) => isGood(name, query.get(name)));
   return found.length ? { ...NONE, ...Object.fromEntries(found.map((name) => [name, query.get(name)])) } : null;
 }
 
@@ -28,10 +31,14 @@ export function addressOf(wanted) {
 
 /** The parameters of the list for these filters. */
 export function queryOf(wanted) {
-  const moment = (text) => (text ? new Date(text).toISOString() : "");
+  const moment = (text, later = 0) => {
+    if (!text) return "";
+    const [year, month, day] = text.split("-").map(Number);
+    return new Date(year, month - 1, day + later).toISOString();
+  };
   return [
     ["album_id", wanted.album], ["status", wanted.status], ["created_after", moment(wanted.after)],
-    ["created_before", moment(wanted.before)], [`metadata[${wanted.name}]`, wanted.name && wanted.value],
+    ["created_before", moment(wanted.before, 1)], [`metadata[${wanted.name}]`, wanted.name && wanted.value],
     ["batch_id", wanted.batch],
   ].filter(([, value]) => value);
 }
@@ -78,8 +85,8 @@ export function filterFields(wanted, changed) {
     input("album", T.find.album, { list: names.id }), names),
   h("p.hint", { id: "find-text" }, T.find.textHint),
   h("details", { open: Boolean(isNarrow) }, h("summary", {}, T.find.more),
-    h("div.fields", {}, input("after", T.find.after, { type: "datetime-local" }),
-      input("before", T.find.before, { type: "datetime-local" }),
+    h("div.fields", {}, input("after", T.find.after, { type: "date" }),
+      input("before", T.find.before, { type: "date" }),
       input("name", T.find.name), input("value", T.find.value), input("batch", T.find.batch))));
   return { form, known: (albums) => fill(names, [...albums].map((album) => h("option", { value: album }))),
     setAlbum: (album) => {

@@ -13,13 +13,15 @@ export class Tile {
   #picture = null;
   #image = h("img", { alt: "" });
   #mark = h("span.mark");
+  #reason = h("span.reason", { "aria-hidden": "true" });
+  #told = h("span.hidden");
   #title = h("span.title");
   #state = h("span");
   #facts = h("span");
 
   constructor() {
-    this.element = h("div.tile", { role: "option", id: newId("tile") }, h("span.frame", {}, this.#mark),
-      h("span.check"), this.#title, h("span.state", {}, this.#state, this.#facts));
+    this.element = h("div.tile", { role: "option", id: newId("tile") }, h("span.frame", {}, this.#mark, this.#reason),
+      h("span.check"), this.#title, h("span.state", {}, this.#state, this.#facts, this.#told));
   }
 
   /** Show an entry, which may be another one than before; null is one that is being read. */
@@ -39,6 +41,10 @@ export class Tile {
     this.#state.className = facts ? "hidden" : "";
     say(this.#state, entry ? stateOf(entry) : T.find.reading);
     say(this.#facts, facts);
+    // The reason takes the place of the picture; a screen reader hears it after the name and the state.
+    const reason = entry && entry.state !== "done" ? entry.reason : "";
+    say(this.#reason, reason);
+    say(this.#told, reason);
   }
 
   /** Ask for the picture, if there is one, and it was not asked for. */
@@ -68,8 +74,7 @@ export class Tile {
 
 function stateOf(entry) {
   if (entry.isGone) return T.find.gone;
-  const state = T.states[entry.state] ?? entry.state;
-  return entry.code && entry.state !== "done" ? T.find.failedBy(state, entry.code) : state;
+  return T.states[entry.state] ?? entry.state;
 }
 
 /** What is known of the image. */

@@ -2,7 +2,7 @@
 
 import { call, Failure, request } from "../api/client.js";
 import { fill, h, say } from "../base/dom.js";
-import { ago, milliseconds, moment } from "../base/format.js";
+import { ago, lately, milliseconds, moment } from "../base/format.js";
 import { announce } from "../base/live.js";
 import { T } from "../texts.js";
 
@@ -85,7 +85,7 @@ function deliveryRow(delivery, replay) {
   const attempts = delivery.attempts.length < 2 ? null : h("details", {}, h("summary", {}, T.hooks.attempts(delivery.attempt_count)),
     h("ol.hops", {}, delivery.attempts.map((one) => h("li", {}, `${moment(new Date(one.at))}: ${outcomeOf(one)}`))));
   return h("li.delivery", { "data-outcome": delivery.status },
-    h("div.about", {}, h("p.name", {}, name, " ", h("time.hint", { datetime: delivery.created_at, title: moment(created) }, ago(created))),
+    h("div.about", {}, h("p.name", {}, name, " ", h("time.hint", { datetime: delivery.created_at, title: moment(created) }, lately(created))),
       h("p.state", {}, outcome), attempts),
     h("button.small", { type: "button", "aria-label": T.hooks.replayOf(name), click: () => replay(delivery) }, T.hooks.replay));
 }

@@ -3,7 +3,7 @@
 import { call, Failure } from "../api/client.js";
 import { randomId } from "../base/records.js";
 import { look } from "../work/following.js";
-import { FAILED } from "../work/items.js";
+import { again, FAILED } from "../work/items.js";
 import { groups } from "../work/groups.js";
 import { sendAgain } from "../work/sending.js";
 import { tabs, tell } from "../work/tabs.js";
@@ -48,7 +48,7 @@ async function retry(group, item) {
   try {
     const document = item.importId ? await call(`/api/v1/imports/${item.importId}/retry`, { method: "POST" })
       : await importAgain(group, item);
-    groups.change(group, item, { seen: null, importId: document.id, state: "queued", error: null, heard: Date.now() });
+    groups.change(group, item, { ...again(item), importId: document.id, state: "queued", heard: Date.now() });
   } catch (failure) {
     if (!(failure instanceof Failure)) throw failure;
     if (failure.code === "not_retryable") await look(group, item);
@@ -64,7 +64,7 @@ async function retryAll(group) {
     const answer = await call(`/api/v1/batches/${group.batchId}/retry`, { method: "POST" }).catch(() => null);
     if (answer && Object.keys(answer.refused).length === 0 && answer.retried > 0) {
       for (const item of inBatch) {
-        groups.change(group, item, { seen: null, state: "queued", error: null, heard: Date.now() });
+        groups.change(group, item, { ...again(item), state: "queued", heard: Date.now() });
       }
     }
   }

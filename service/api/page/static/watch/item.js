@@ -1,11 +1,13 @@
-// One import in a list: its picture, how far it is, and what can be done.
+// One import in a list: its picture, how far it is, and what can be done. Its name opens what is known of it.
 
 import { session } from "../api/session.js";
 import { showThumbnail } from "../api/thumbnails.js";
 import { allows, LIST } from "../api/token.js";
 import { fill, h, linkTo, say } from "../base/dom.js";
-import { duration, size } from "../base/format.js";
+import { duration, size, stamp } from "../base/format.js";
+import { openDetails } from "../gallery/details.js";
 import { T } from "../texts.js";
+import { groups } from "../work/groups.js";
 import { FAILED } from "../work/items.js";
 import { act, canRetry } from "./acting.js";
 import { remedyOf } from "./remedies.js";
@@ -20,9 +22,10 @@ const SEEING = [...LIST, "image_download"];
  */
 export function itemRow(group, item) {
   const image = h("img", { alt: "", width: 48, height: 48, loading: "lazy" });
-  const frame = h("span.thumb", { "aria-hidden": "true" });
+  const frame = h("span.thumb", { "aria-hidden": "true", click: () => item.importId && details(item) });
   const name = h("p.name");
-  const state = h("p.state");
+  const told = h("span");
+  const state = h("p.state", {}, told, originOf(item));
   const why = h("p.reason");
   const bar = h("progress", { max: 1, "aria-label": T.watch.progressOf(titleOf(item)) });
   const actions = h("div.row.actions");
@@ -35,14 +38,19 @@ export function itemRow(group, item) {
 
   function update() {
     row.dataset.state = FAILED.has(item.state) ? "failed" : item.state;
-    if (name.childNodes.length === 0 || name.textContent !== titleOf(item)) {
-      fill(name, item.url ? linkTo(item.url, titleOf(item)) : titleOf(item));
-    }
-    say(state, stateOf(item));
+    showName();
+    say(told, stateOf(item));
     showBar();
     showImage();
     showError();
     showActions();
+  }
+
+  function showName() {
+    const title = titleOf(item);
+    const isOpen = Boolean(item.importId);
+    if (name.textContent === title && (name.firstElementChild !== null) === isOpen) return;
+    fill(name, isOpen ? h("button.plain", { type: "button", click: () => details(item) }, title) : title);
   }
 
   function showBar() {
@@ -80,7 +88,7 @@ export function itemRow(group, item) {
     const title = titleOf(item);
     const mayAdd = allows(session.rights, "image_upload", item.album);
     const wanted = [
-      mayAdd && canRetry(item) && "retry", item.importId && (FAILED.has(item.state) || item.state === "done") && "why",
+      mayAdd && canRetry(item) && "retry", item.importId && FAILED.has(item.state) && "why",
       mayAdd && (item.importId || item.isFile) && !FAILED.has(item.state) && item.state !== "done" &&
         item.state !== "cancelled" && "cancel",
     ].filter(Boolean);
@@ -88,7 +96,7 @@ export function itemRow(group, item) {
     shownActions = wanted.join();
     const made = {
       retry: () => button(T.watch.retry, title, () => act("retry", group, item)),
-      why: () => button(item.state === "done" ? T.watch.how : T.watch.why, title, () => openWhy(item)),
+      why: () => button(T.watch.why, title, () => openWhy(item)),
       cancel: () => button(T.cancel, title, () => act("cancel", group, item)),
     };
     const hadFocus = actions.contains(document.activeElement);
@@ -99,6 +107,19 @@ export function itemRow(group, item) {
 
 function button(text, title, click) {
   return h("button.small", { type: "button", "aria-label": T.watch.actionOn(text, title), click }, text);
+}
+
+function details(item) {
+  openDetails(item.importId, { changed: (entry, document) => document && groups.take(document) });
+}
+
+/** Where an item comes from: a link to its origin. */
+function originOf(item) {
+  const host = /^https?:/i.test(item.url ?? "") && URL.canParse(item.url) ? new URL(item.url).host : "";
+  if (!host) return null;
+  const link = linkTo(item.url, host);
+  link.setAttribute("aria-label", T.watch.openOrigin(item.url));
+  return h("span.origin", {}, T.watch.from, link);
 }
 
 /** What an item is called. */
@@ -118,6 +139,10 @@ export function stateOf(item) {
     if (item.total && item.rate > 0 && item.received < item.total) {
       parts.push(T.watch.left(duration((item.total - item.received) / item.rate)));
     }
+  } else if (FAILED.has(item.state)) {
+    const tried = (item.tried ?? 0) + (item.attempts ?? 0);
+    if (tried > 1) parts.push(T.watch.tried(tried));
+    if (item.seen) parts.push(stamp(new Date(item.seen)));
   } else if (item.isFile && item.size && item.state === "unloaded") parts.push(size(item.size));
   return parts.join(" · ");
 }

@@ -3,7 +3,7 @@
 import { session } from "../api/session.js";
 import { allows } from "../api/token.js";
 import { fill, h, newId, say } from "../base/dom.js";
-import { ago, count, moment, size } from "../base/format.js";
+import { count, lately, moment } from "../base/format.js";
 import { announce } from "../base/live.js";
 import { T } from "../texts.js";
 import { sumOf } from "../work/items.js";
@@ -106,7 +106,7 @@ function groupCard(group) {
 
   function update() {
     say(title, T.watch.group(group));
-    say(when, ago(new Date(group.at)));
+    say(when, lately(new Date(group.at)));
     say(fault, group.fault ? group.fault.detail : group.offline ? T.offline : "");
     const { sums, items } = group;
     unkept.hidden = !group.isUnkept || sums.active === 0;

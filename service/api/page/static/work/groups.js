@@ -151,6 +151,7 @@ class Groups extends EventTarget {
       state: isLoading ? item.state : document.status,
       album: document.album_id,
       error: document.error,
+      attempts: document.attempts,
       imageId: document.image_id,
       size: document.image?.byte_size ?? item.size,
       sides: document.image ? [document.image.width, document.image.height] : null,

@@ -1,5 +1,8 @@
 // Items that were added together. `groups.js` says what an item is.
 
+/** What changes in an item that is tried again: the service counts the attempts of each try anew. */
+export const again = (item) => ({ seen: null, error: null, attempts: 0, tried: (item.tried ?? 0) + (item.attempts ?? 0) });
+
 /** States of failures. */
 export const FAILED = new Set(["failed", "refused"]);
 /** What is known of an item for the moment, and not written. */

@@ -9,6 +9,7 @@ import { T } from "../texts.js";
 import { cancelCreated, isOwed } from "./cancelling.js";
 import { look, progressed } from "./following.js";
 import { FINAL, groups } from "./groups.js";
+import { again } from "./items.js";
 
 const AT_ONCE = 3;
 /** Errors after which an upload goes on. The answer to HEAD has a status alone: another request still sends or stores. */
@@ -85,7 +86,7 @@ export const canUploadAgain = (item) => item.isFile && kept.has(item.id);
 /** Upload a file again, as another import. */
 export async function uploadAgain(group, item) {
   await keep(group, kept.get(item.id));
-  groups.change(group, item, { importId: null, isSent: false, state: "unloaded", error: null, received: null, seen: null });
+  groups.change(group, item, { ...again(item), importId: null, isSent: false, state: "unloaded", received: null });
   queue.push({ group, item });
   work();
 }
