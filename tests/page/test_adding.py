@@ -11,6 +11,7 @@ from playwright.sync_api import FilePayload, Locator, expect
 from lading.plugins.testing.images import jpeg
 from tests.page.browsing import Tab, violations
 from tests.page.conftest import OpenTab, Site
+from tests.support.links import LINKS
 from tests.support.servers.processes import wait_until
 from tests.support.servers.service import token
 
@@ -38,28 +39,7 @@ def listed(site: Site, album: str) -> list[dict[str, Any]]:
     return imports
 
 
-@pytest.mark.parametrize(
-    ("text", "links"),
-    [
-        (
-            "see https://a.example/b.jpg, and (https://a.example/c_(1).png).",
-            ["https://a.example/b.jpg", "https://a.example/c_(1).png"],
-        ),
-        (
-            "[one](http://a.example/x?y=1&z=2#f) <https://b.example/>",
-            ["http://a.example/x?y=1&z=2#f", "https://b.example/"],
-        ),
-        ("https://a.example/a.jpg\nhttps://a.example/a.jpg", ["https://a.example/a.jpg"]),
-        ("“https://a.example/ü.jpg”!", ["https://a.example/ü.jpg"]),
-        ("a.example.org/b/c.JPG and b.example.org/page, x@a.example/c.png", ["https://a.example.org/b/c.JPG"]),
-        ("data:image/gif;base64,R0lGOD+/= x", ["data:image/gif;base64,R0lGOD+/="]),
-        (
-            "<img src=\"https://a.example/b.jpg\"><a href='http://c.example'>",
-            ["https://a.example/b.jpg", "http://c.example"],
-        ),
-        ("no links: ftp://a.example/b.jpg, javascript:alert(1), http://", []),
-    ],
-)
+@pytest.mark.parametrize(("text", "links"), LINKS)
 def test_links_are_found_in_any_text(shared_tab: Tab, text: str, links: list[str]) -> None:
     module = "/page/test/add/links.js"
     found = shared_tab.page.evaluate(f"(text) => import('{module}').then((links) => links.findLinks(text))", text)

@@ -119,6 +119,38 @@ def test_an_upload_that_is_cancelled_while_it_is_created_does_not_wait_for_its_b
         assert [one["status"] for one in listed(site, album)] == ["cancelled"]
 
 
+def test_the_bytes_of_a_file_go_after_the_note_that_they_have_come(open_tab: OpenTab, site: Site) -> None:
+    with open_tab() as tab:
+        tab.page.add_init_script(_WATCH_RECORDS)
+        tab.sign_in(token(album="noted", abilities=("image_upload", "image_list")))
+        choose(tab, file("noted.jpg", JPEG), file("broken.jpg", b"no image"))
+        tab.expected.append("status of 422")
+        submit(tab, "Import 2 files")
+        expect(rows(tab, "done")).to_have_count(1)
+        expect(rows(tab, "failed")).to_have_count(1)
+        wait_until(lambda: tab.page.evaluate(_FILES_KEPT) == 0)
+        assert set(tab.page.evaluate("() => window.noted")) <= {"running", "done", "failed"}
+        # As after a crash of the browser between the two: the service is asked before a file is missed.
+        tab.page.evaluate(_FORGET, "uploading")
+        tab.page.reload()
+        expect(rows(tab, "done")).to_have_count(1)
+        expect(rows(tab, "failed")).to_have_count(1)
+
+
+def test_a_file_that_is_gone_is_told_only_if_the_service_waits_for_it(open_tab: OpenTab, site: Site) -> None:
+    with open_tab() as tab:
+        tab.expected.append("ERR_FAILED")
+        tab.sign_in(token(album="missed", abilities=("image_upload", "image_list")))
+        tab.page.route("**/api/v1/uploads/*", lambda route: route.abort())
+        choose(tab, file("missed.jpg", JPEG))
+        submit(tab, "Import 1 file")
+        expect(tab.page.locator(".item .state")).to_have_text("Waits for the connection · 155 kB")
+        tab.page.evaluate(_FORGET, "uploading")
+        tab.page.unroute_all()
+        tab.page.reload()
+        expect(tab.page.get_by_text("The browser no longer has this file.")).to_be_visible()
+
+
 def test_files_that_belong_to_nothing_are_removed(open_tab: OpenTab) -> None:
     with open_tab() as tab:
         tab.sign_in(token(album="orphans", abilities=("image_upload",)))
@@ -152,6 +184,40 @@ def _wait_for_text(page: Page, route: Route) -> None:
     expect(page.get_by_text("no room to keep these").first).to_be_visible()
     route.continue_()
 
+
+_WATCH_RECORDS = """
+window.noted = [];
+const states = new Map();
+const { put, delete: remove } = IDBObjectStore.prototype;
+IDBObjectStore.prototype.put = function (record) {
+  if (this.name === "groups") for (const { id, state } of record.items) states.set(id, state);
+  return put.call(this, record);
+};
+IDBObjectStore.prototype.delete = function (id) {
+  if (this.name === "files") window.noted.push(states.get(id));
+  return remove.call(this, id);
+};
+"""
+"""Notes what the group on disk says of each file in the moment in which its bytes go."""
+
+_FORGET = """
+(state) => new Promise((resolve) => {
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (record) { return this.get(record.id); };
+  const opening = indexedDB.open("lading");
+  opening.onsuccess = () => {
+    const changing = opening.result.transaction(["groups", "files"], "readwrite");
+    changing.objectStore("files").clear();
+    const reading = changing.objectStore("groups").getAll();
+    reading.onsuccess = () => reading.result.forEach((group) => {
+      group.items.forEach((item) => Object.assign(item, { state, seen: null }));
+      put.call(changing.objectStore("groups"), group);
+    });
+    changing.oncomplete = resolve;
+  };
+})
+"""
+"""Removes all bytes, and gives all items a state; the page writes nothing any more."""
 
 _ORPHAN = """
 () => new Promise((resolve) => {

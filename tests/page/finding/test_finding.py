@@ -64,7 +64,9 @@ def test_albums_and_filters(open_tab: OpenTab, site: Site, images: Mapping[str, 
         expect(tiles(page).locator("img")).to_have_count(4)
         page.get_by_label("State").select_option("failed")
         found(page, "1 found")
-        expect(tile(page, "gone.jpg")).to_have_accessible_name("gone.jpg Failed The origin has no such image (status 404).")
+        expect(tile(page, "gone.jpg")).to_have_accessible_name(
+            "gone.jpg Failed The origin has no such image (status 404)."
+        )
         page.get_by_label("State").select_option("")
         page.get_by_label("Search").fill("TRIP f2.")
         found(page, "1 found, of 5 looked at")

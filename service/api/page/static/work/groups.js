@@ -179,6 +179,14 @@ class Groups extends EventTarget {
     await Promise.all(groups.map((group) => this.#write(group)));
   }
 
+  /** Write a group now, as it is: something that it needs so far is about to go. */
+  async settle(group) {
+    if (!group.isHeld || !this.all.includes(group)) return;
+    clearTimeout(this.#dirty.get(group)?.timer);
+    this.#dirty.delete(group);
+    await this.#write(group);
+  }
+
   #find(id) {
     return this.all.find((group) => group.id === id);
   }

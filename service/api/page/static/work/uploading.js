@@ -1,6 +1,6 @@
 // Uploads files, several at once. Their bytes are kept by the browser until they have come, so that a reload goes on.
 
-import { Failure, pause, sleep } from "../api/client.js";
+import { call, Failure, pause, sleep } from "../api/client.js";
 import { session } from "../api/session.js";
 import { createUpload, endUpload, sendPiece, uploadOffset } from "../api/tus.js";
 import { announce } from "../base/live.js";
@@ -104,7 +104,7 @@ async function dismiss(group, item) {
   const mayWait = item.state === "cancelled" && item.isSent && !item.importId;
   const record = mayWait ? (await get("files", item.id)) ?? kept.get(item.id) : null;
   if (record) await cancelCreated(record, item.size, group.owner);
-  await remove("files", item.id);
+  await arrived(group, item);
 }
 
 /** Stop all uploads: the person has signed out. */
@@ -147,7 +147,7 @@ async function upload(group, item, signal) {
   const record = (await get("files", item.id)) ?? kept.get(item.id);
   if (signal.aborted) return;
   if (!record) {
-    gone(group, item);
+    await lookAfter(group, item, signal);
     return;
   }
   for (let tries = 0; ; tries += 1) {
@@ -155,11 +155,11 @@ async function upload(group, item, signal) {
       await session.ready();
       signal.throwIfAborted();
       if (FINAL.has(item.state)) { // as an event has told meanwhile
-        await remove("files", item.id);
+        await arrived(group, item);
         return;
       }
       await attempt(group, item, record, signal, () => { tries = 0; });
-      await remove("files", item.id);
+      await arrived(group, item);
       await look(group, item);
       return;
     } catch (failure) {
@@ -179,6 +179,31 @@ async function upload(group, item, signal) {
       return;
     }
   }
+}
+
+/** Keep the bytes of a file no longer. A reload must not find a group that still wants them. */
+async function arrived(group, item) {
+  await groups.settle(group);
+  await remove("files", item.id);
+}
+
+/** Without the bytes of a file: they have come, as the service then tells, or are gone. */
+async function lookAfter(group, item, signal) {
+  for (let tries = 0; item.importId && isWaiting(item); tries += 1) {
+    await session.ready();
+    if (signal.aborted) return;
+    try {
+      const document = await call(`/api/v1/imports/${item.importId}`, { signal });
+      if (!signal.aborted) groups.take(document);
+      break;
+    } catch (failure) {
+      if (signal.aborted) return;
+      if (!(failure instanceof Failure)) throw failure;
+      if (failure.status !== 401 && !failure.isPassing) break;
+      await sleep(pause(tries, failure.retryAfter), signal).catch(() => {});
+    }
+  }
+  if (!signal.aborted && isWaiting(item)) gone(group, item);
 }
 
 function gone(group, item) {
@@ -211,11 +236,11 @@ async function attempt(group, item, record, signal, moved) {
 
 /** The service does not take the file: its import says why, if there is one. */
 async function ended(group, item, failure) {
-  await remove("files", item.id);
   const error = { code: failure.code, detail: failure.detail };
   if (item.importId) {
     groups.change(group, item, { state: "running", received: null, rate: null });
     await look(group, item);
   }
   if (!item.importId || item.state === "waiting") groups.change(group, item, { state: "failed", error, received: null });
+  await arrived(group, item);
 }
