@@ -41,6 +41,8 @@ HOSTS: Final = {ISSUER: "127.0.0.2", OTHER_ISSUER: "127.0.0.1"}
 """An origin's places are another resource, so the origin of each tenant has a host of its own."""
 ALBUM: Final = "imported_album"
 IMAGE: Final = noise_jpeg(8)
+COSTLY: Final = encode(noise(1200, 1200), "PNG")
+"""An image of which a thumbnail takes long."""
 JSON: Final = {"Content-Type": "application/json"}
 WAIT: Final = {"Prefer": f"wait={LONGEST}"}
 
@@ -55,6 +57,8 @@ class Tenant:
         self.origin = origin
         self.ids: dict[str, str] = {}
         """What was made for the measurements, by name."""
+        self.unmade: list[tuple[str, dict[str, str]]] = []
+        """Thumbnails that nobody has asked for: path and header fields."""
 
     @contextlib.asynccontextmanager
     async def asking(
@@ -92,6 +96,18 @@ class Tenant:
     async def uploaded(self, data: bytes) -> Any:
         """An import whose bytes this has sent."""
         return await self.ask("PUT", f"imports/{(await self.post())['id']}/content", data)
+
+    async def thumbnail(self, data: bytes) -> None:
+        """Ask for a thumbnail that is not kept yet; of a new image after those of the earlier ones."""
+        if not self.unmade:
+            image = (await self.uploaded(data))["image_id"]
+            self.unmade = [
+                (f"images/{image}/thumbnail?size={size}", {"Accept": kind})
+                for size in ("small", "medium", "large")
+                for kind in ("image/webp", "image/jpeg")
+            ]
+        path, headers = self.unmade.pop()
+        await self.ask("GET", path, headers=headers)
 
     async def batch(self, lines: int) -> None:
         """Post a batch of imports that wait for their bytes."""
@@ -145,6 +161,7 @@ GUEST: Final[Mapping[str, Callable[[Tenant], Awaitable[Any]]]] = {
     "streams": _stream,
     "long polls": lambda one: one.done(url=one.origin.url("/image")),
     "webhooks": _told,
+    "thumbnails": lambda one: one.thumbnail(IMAGE),
 }
 """What the guest asks for, by the resource."""
 
@@ -229,6 +246,7 @@ HOG: Final[Mapping[str, Callable[[Tenant], Awaitable[None]]]] = {
     "streams": lambda one: _held(one, 120, "GET", f"events?album_id={ALBUM}"),
     "long polls": lambda one: again(*[partial(_long_poll, one)] * 120),
     "webhooks": _silent,
+    "thumbnails": lambda one: again(*[lambda: one.thumbnail(COSTLY)] * 32),
 }
 
 

@@ -10,14 +10,13 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
 import structlog
 
 from ....plugins.capabilities import SupportsThumbnails
-from ....plugins.errors import DetectError, FormatNotAllowed, NotAnImage, PluginError
+from ....plugins.errors import FormatNotAllowed, NotAnImage, PluginError
 from ....plugins.host.turns import Turns, present_issuer
 from ...errors.catalogue import ApiError
 from ...errors.disk import outage
@@ -26,6 +25,7 @@ from ...storages.spool import Spool, Spools
 from ..operations import Images, StoredImage
 from .cache import ThumbnailName
 from .kept import KeptThumbnails
+from .refusals import Refusals
 from .runs import Shared
 
 SIDES: Final[Mapping[str, int]] = MappingProxyType({"small": 160, "medium": 480, "large": 1200})
@@ -35,7 +35,6 @@ AT_ONCE: Final = 4
 WAIT_SECONDS: Final = 30.0
 """How long a request waits for its turn."""
 RETRY_AFTER_BUSY: Final = 2
-RETRY_AFTER_FAILURE: Final = 10
 EXPIRY_INTERVAL: Final = 3600.0
 """Seconds between two removals of old thumbnails."""
 
@@ -54,6 +53,7 @@ class Thumbnails:
     Attributes:
         makers: the detectors that make thumbnails, in the order in which Lading asks them; at least one.
         places: each request holds one, see ``places_for_thumbnails``.
+        refusals: the images that the detectors have refused lately.
     """
 
     images: Images
@@ -61,6 +61,7 @@ class Thumbnails:
     kept: KeptThumbnails
     spools: Spools
     places: Places
+    refusals: Refusals = field(default_factory=Refusals)
     _turns: Turns = field(default_factory=lambda: Turns(AT_ONCE, name="rendering"))
     _awaited: Shared[bytes] = field(default_factory=Shared)
     _made: Shared[bytes] = field(default_factory=Shared)
@@ -81,10 +82,10 @@ class Thumbnails:
         image = found.image
         recipes = ", ".join(maker.recipe for maker in self.makers)
         name = ThumbnailName.of(image.key, image.sha256, str(SIDES[size]), content_type, recipes)
-        kept = await self.kept.get(name)
-        if kept is not None:
-            return kept
-        job = _Job(found, name, SIDES[size], content_type)
+        job = _Job(found, name, SIDES[size], content_type, f"{image.key}\n{image.sha256}\n{recipes}")
+        known = await self._known(job)
+        if known is not None:
+            return known
         # Callers of one issuer wait together; another issuer waits for its own turn, which may come sooner.
         return await self._awaited.run((present_issuer(), *job.key), lambda: self._in_turn(job))
 
@@ -102,10 +103,21 @@ class Thumbnails:
         except TimeoutError as error:
             raise _busy() from error
         try:
-            kept = await self.kept.get(job.name)
-            return kept if kept is not None else await self._made.run(job.key, lambda: self._make(job))
+            known = await self._known(job)
+            return known if known is not None else await self._made.run(job.key, lambda: self._make(job))
         finally:
             give_back()
+
+    async def _known(self, job: "_Job") -> bytes | None:
+        """The thumbnail, if it is kept.
+
+        Raises:
+            ApiError: the detectors have refused the image lately.
+        """
+        kept = await self.kept.get(job.name)
+        if kept is None and (refusal := self.refusals.of(job.image)) is not None:
+            raise refusal
+        return kept
 
     async def _make(self, job: "_Job") -> bytes:
         with self.spools.open() as spool:
@@ -138,10 +150,10 @@ class Thumbnails:
             except (NotAnImage, FormatNotAllowed) as error:  # another detector may have recognised the image
                 refusal = refusal or error
             except PluginError as error:
-                raise _failed(error) from error
+                raise self.refusals.add(job.image, error) from error
         if refusal is None:
             raise RuntimeError("there is no detector that makes thumbnails")
-        raise _failed(refusal) from refusal
+        raise self.refusals.add(job.image, refusal) from refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +162,8 @@ class _Job:
     name: ThumbnailName
     side: int
     content_type: str
+    image: str
+    """What ``Refusals`` know the image by: whatever the size, its bytes are the reason."""
 
     @property
     def key(self) -> tuple[str, ThumbnailName]:
@@ -159,12 +173,3 @@ class _Job:
 
 def _busy() -> ApiError:
     return ApiError("too_many_thumbnails", retry_after=RETRY_AFTER_BUSY)
-
-
-def _failed(error: PluginError) -> ApiError:
-    """The answer for a detector that made no thumbnail: 422 where the image is the reason."""
-    if error.retryable:
-        return ApiError("thumbnail_unavailable", internal=str(error), retry_after=RETRY_AFTER_FAILURE)
-    if isinstance(error, DetectError):
-        return ApiError.of(error.code, HTTPStatus.UNPROCESSABLE_ENTITY, error.detail, internal=str(error))
-    return ApiError("internal_error", internal=str(error))

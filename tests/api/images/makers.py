@@ -12,6 +12,7 @@ from tornado.httpclient import HTTPResponse
 from lading.plugins.capabilities import SupportsThumbnails
 from lading.plugins.errors import PluginError
 from lading.service.images.operations import StoredImage
+from lading.service.images.thumbnails.refusals import Refusals
 from lading.service.images.thumbnails.thumbnails import Thumbnails
 from tests.api.conftest import Assembled
 from tests.support.clock import SettableClock
@@ -77,6 +78,6 @@ def use(assembled: Assembled, *makers: SupportsThumbnails, **changes: Any) -> Th
     """Have the application make thumbnails otherwise."""
     thumbnails = assembled.resources.images.thumbnails
     assert thumbnails is not None
-    changed = replace(thumbnails, makers=makers or thumbnails.makers, **changes)
+    changed = replace(thumbnails, makers=makers or thumbnails.makers, **{"refusals": Refusals(), **changes})
     object.__setattr__(assembled.resources.images, "thumbnails", changed)
     return changed

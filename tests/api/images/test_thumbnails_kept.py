@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from lading.plugins.errors import ObjectNotFound, StorageUnavailable
+from lading.plugins.errors import DetectorStalled, ImageCorrupt, ObjectNotFound, StorageUnavailable
 from lading.plugins.host.turns import on_behalf_of
 from lading.service.errors.catalogue import ApiError
 from lading.service.images.operations import StoredImage
 from lading.service.images.retention.policy import Policy
 from lading.service.images.retention.removing import Retention
 from lading.service.images.thumbnails import thumbnails as thumbnails_module
+from lading.service.images.thumbnails.refusals import Refusals
 from lading.service.images.thumbnails.thumbnails import AT_ONCE
 from lading.service.models import Status
 from lading.service.storages.spool import Spool
@@ -144,6 +145,38 @@ async def test_a_thumbnail_that_is_made_during_the_deletion_is_neither_sent_nor_
     response = await client.fetch(path_of(found, "/thumbnail"))
     assert (response.code, code_of(response.body)) == (410, "image_deleted")
     assert kept_in(tmp_path) == []
+
+
+@pytest.mark.gen_test
+async def test_a_broken_image_is_not_decoded_for_each_request(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    now = [0.0]
+    client = allowed(client, clock, "see")
+
+    async def answers(one: StoredImage) -> list[tuple[int, str]]:
+        responses = [
+            await client.fetch(path_of(one, f"/thumbnail?size={size}")) for size in ("small", "large", "small")
+        ]
+        return [(response.code, code_of(response.body)) for response in responses]
+
+    for fault, status, code, holds in [
+        (ImageCorrupt("broken"), 422, "image_corrupt", 900),
+        (DetectorStalled("stuck"), 503, "thumbnail_unavailable", 10),
+    ]:
+        maker, found, other = Maker(fault), await stored(assembled), await stored(assembled)
+        use(assembled, maker, refusals=Refusals(lambda: now[0]))
+        assert await answers(found) == [(status, code)] * 3
+        assert maker.calls == 1, "the reason is the bytes, whatever size was asked for"
+        assert await answers(other) == [(status, code)] * 3
+        assert maker.calls == 2, "another image is another one"
+        now[0] += holds - 0.1
+        assert await answers(found) == [(status, code)] * 3
+        assert maker.calls == 2
+        now[0] += 0.2
+        maker.fault = None
+        assert (await client.fetch(path_of(found, "/thumbnail"))).code == 200
+        assert maker.calls == 3
 
 
 @pytest.mark.gen_test
