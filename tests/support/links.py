@@ -1,8 +1,9 @@
 """Texts with the links that a person means: the page and the command find the same ones."""
 
+from collections.abc import Sequence
 from typing import Final
 
-LINKS: Final = (
+LINKS: Final[Sequence[tuple[str, Sequence[str]]]] = (
     (
         "see https://a.example/b.jpg, and (https://a.example/c_(1).png).",
         ["https://a.example/b.jpg", "https://a.example/c_(1).png"],
