@@ -25,3 +25,8 @@ class WorkerOptions:
     lease: timedelta
     poll_interval: float
     grace: float
+
+    @property
+    def beat(self) -> float:
+        """Seconds between two heartbeats: three of them in a lease."""
+        return self.lease.total_seconds() / 3

@@ -275,8 +275,7 @@ class Worker:
     # --- leases -------------------------------------------------------------------------------------------------------
 
     async def _beat_forever(self) -> None:
-        """Renew the leases, and recover the imports of dead workers, three times in a lease."""
-        interval = self._options.lease.total_seconds() / 3
+        """Renew the leases, and recover the imports of dead workers, at each heartbeat."""
         while True:
             try:
                 # No claim meanwhile: the imports of a lost lease may be queued again, and must be forgotten before they
@@ -292,7 +291,7 @@ class Worker:
             except Exception:
                 # A worker without a heartbeat would lose its leases one by one and seem alive.
                 log.exception("the heartbeat failed unexpectedly")
-            await asyncio.sleep(interval * self._rng.uniform(0.8, 1.0))
+            await asyncio.sleep(self._options.beat * self._rng.uniform(0.8, 1.0))
 
     async def _renew(self) -> None:
         for lease in await self._leases.beat():

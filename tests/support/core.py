@@ -163,8 +163,16 @@ class ScriptedStore(MemoryDocumentStore):
         return result
 
 
+class Often(WorkerOptions):
+    """Heartbeats come often, however long the lease is."""
+
+    @property
+    def beat(self) -> float:
+        return min(0.05, super().beat)
+
+
 class Core:
-    """A worker's whole surroundings, on memory stores. ``lease`` is short: heartbeats come three times in it.
+    """A worker's whole surroundings, on memory stores. Only where ``lease`` is given is it lost, or does it end.
 
     By ``counter`` the store's clock goes on, where it is to be another than ``clock``.
 
@@ -177,7 +185,7 @@ class Core:
         clock: Clock | None = None,
         counter: TimeCounter | None = None,
         limits: Limits | None = None,
-        lease: float = 0.15,
+        lease: float = 60.0,
         grace: float = 30.0,
         poll_interval: float = 0.005,
         attempts: int = 3,
@@ -217,7 +225,7 @@ class Core:
             quotas=self.quotas,
             removal=self.removal,
         )
-        self.options = WorkerOptions(
+        self.options = Often(
             limits=limits or Limits(8, 8, 8),
             host_patience=host_patience,
             max_host_pause=600.0,

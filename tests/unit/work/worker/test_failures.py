@@ -84,7 +84,7 @@ async def test_a_result_that_comes_too_late_is_discarded() -> None:
 @pytest.mark.gen_test
 async def test_an_import_that_comes_back_while_its_lost_attempt_is_being_cancelled_is_no_second_one() -> None:
     clock = SettableClock()
-    core = Core(clock=clock, limits=Limits(4, 4, 1))
+    core = Core(clock=clock, limits=Limits(4, 4, 1), lease=0.15)
     gate, slow = Gate(core), asyncio.Event()
 
     async def release_slowly() -> None:
@@ -150,7 +150,7 @@ async def test_one_failure_of_the_database_loses_no_import(
 ) -> None:
     monkeypatch.setattr(lading.service.work.worker, "COOLING_SECONDS", 0.01)
     for nth in range(1, 5):
-        core = Core(limits=Limits(4, 4, 2), lease=0.06)
+        core = Core(limits=Limits(4, 4, 2))
         core.store.fault = lambda name, number: when if (name, number) == (method, nth) else None  # noqa: B023
         async with core.working():
             documents = await core.add(8)
@@ -169,7 +169,7 @@ async def test_a_database_that_fails_again_and_again_loses_no_import(
 ) -> None:
     monkeypatch.setattr(lading.service.work.worker, "COOLING_SECONDS", 0.01)
     rng = random.Random(seed)
-    core = Core(limits=Limits(6, 4, 2), lease=0.3, write_timeout=0.25)
+    core = Core(limits=Limits(6, 4, 2), write_timeout=0.25)
     choices: list[Fault] = ["before", "after", None, None, None]
     core.store.fault = lambda _name, _number: rng.choice(choices)
     async with core.working():
@@ -205,7 +205,7 @@ async def test_the_restart_of_a_worker_that_stopped_during_an_outage_finishes_ev
 
 @pytest.mark.gen_test
 async def test_a_defect_of_the_store_while_a_result_is_written_leaks_no_place() -> None:
-    core = Core(limits=Limits(2, 2, 2), lease=0.06)
+    core = Core(limits=Limits(2, 2, 2))
 
     def fault(name: str, number: int) -> Fault:
         return RuntimeError("a defect of a store") if name == "update" and number <= 5 else None
@@ -307,7 +307,7 @@ async def test_what_comes_back_before_its_attempt_has_learnt_so_is_run_again(per
     """The answer to the write that queued it again is lost: the worker finds it due while the old attempt still waits
     to write. With one place for its host, which another import has by then, it would be waiting there.
     """
-    core = Core(limits=Limits(4, 4, per_host), lease=0.6)
+    core = Core(limits=Limits(4, 4, per_host))
     go_on = asyncio.Event()
     opened: list[str] = []
 

@@ -131,7 +131,7 @@ async def test_an_overloaded_host_has_fewer_at_once_and_then_more_again() -> Non
 @pytest.mark.gen_test(timeout=60)
 async def test_a_cancelled_probe_lets_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lading.service.work.politeness, "FIRST_PAUSE", 0.01)
-    core = Core(limits=Limits(4, 4, 1), lease=0.3)
+    core = Core(limits=Limits(4, 4, 1))
     Ailing(core, ConnectFailed())
     async with core.working():
         documents = await core.add(6, host="ill")
