@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -38,13 +39,22 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usa
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 # How fast the machine is decides no test.
-settings.register_profile("lading", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "lading", deadline=None, max_examples=100 if LONG else 30, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("lading")
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """Two processes for each core: much of what tests do is to wait for other processes, and for time limits."""
     return 2 * (os.cpu_count() or 1)
+
+
+if os.environ.get("LADING_TESTS") == "none":
+
+    def pytest_pycollect_makeitem() -> list[pytest.Item]:
+        """Import the modules alone, which leaves their bytecode for all processes of the next run: see the Makefile."""
+        return []
 
 
 @pytest.hookimpl(wrapper=True)
@@ -58,9 +68,12 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests to the long form: those marked ``long_form``, and ``one_store`` on all document stores but one."""
+    """Leave tests to the long form: those marked ``long_form``, ``one_store`` on all document stores but one, and of the
+    cases of a test that is ``sampled(n)`` all but the first of each n.
+    """
     if not LONG:
-        others = [item for item in items if _is_left_to_the_long_form(item)]
+        before = Counter[str]()
+        others = [item for item in items if _is_left_to_the_long_form(item) or not _is_of_the_sample(item, before)]
         config.hook.pytest_deselected(items=others)
         left_out = set(others)
         items[:] = [item for item in items if item not in left_out]
@@ -73,6 +86,17 @@ def _is_left_to_the_long_form(item: pytest.Item) -> bool:
     if item.get_closest_marker("long_form"):
         return True
     return item.get_closest_marker("one_store") is not None and _store(item) != ONE_STORE
+
+
+def _is_of_the_sample(item: pytest.Item, before: Counter[str]) -> bool:
+    """Whether the case runs; ``before`` counts the cases of each test that were asked about."""
+    marker = item.get_closest_marker("sampled")
+    if marker is None:
+        return True
+    test = item.nodeid.partition("[")[0]
+    before[test] += 1
+    is_of_it: bool = (before[test] - 1) % marker.args[0] == 0
+    return is_of_it
 
 
 def _patience(item: pytest.Item) -> float:

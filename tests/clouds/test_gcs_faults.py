@@ -7,6 +7,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import ClassVar
 
+import pytest
+
 from lading.backends.gcs.storage import GcsStorage
 from lading.backends.gcs.suite import GcsHarness
 from lading.plugins.contracts import StorageBackend
@@ -47,6 +49,7 @@ def without_permissions(exchange: Exchange) -> None:
     exchange.answer(200, [("Content-Type", "application/json")], b'{"permissions": ["storage.objects.get"]}')
 
 
+@pytest.mark.sampled(3)
 class TestGcsFaults(FileFaultCases, GcsHarness):
     kinds: ClassVar[Mapping[str, Matching]] = {
         "put": requests("POST", r"uploadType=multipart"),

@@ -71,6 +71,7 @@ def test_every_block_is_of_a_kind_that_is_run() -> None:
     assert {(block.language, block.file) for block in blocks(*REFERENCE)} == {("python", None)}
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(300)
 def test_the_tutorial(tmp_path: Path) -> None:
     folder, site = tmp_path / "lading-qoi", tmp_path / "site"

@@ -38,6 +38,7 @@ async def memory(clock: SettableClock) -> MemoryDocumentStore:
     return store
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("state", "one", "other"), PAIRS, ids=IDS)
 @pytest.mark.gen_test
 async def test_memory(state: State, one: str, other: str) -> None:
@@ -46,6 +47,7 @@ async def test_memory(state: State, one: str, other: str) -> None:
 
 
 @pytest.mark.timeout(TIMEOUT + 10)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("state", STATES, ids=[state.__name__ for state in STATES])
 @pytest.mark.gen_test(timeout=TIMEOUT)
 async def test_sqlite(state: State, tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ FAULTS = [
 FAILURES = (AssertionError, PluginError, AttributeError, ExceptionGroup)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.2)

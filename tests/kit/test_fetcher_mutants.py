@@ -157,6 +157,7 @@ FAILURES = (AssertionError, PluginError, AttributeError, ExceptionGroup)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of what some of them leave open
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.2)

@@ -15,7 +15,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from lading.plugins.errors import StorageUnavailable
-from lading.plugins.testing.images import bombs
+from lading.plugins.testing.images import png
 from lading.service.imports.uploads.receiving import too_many
 from lading.service.limits.places import Places
 from lading.service.models import Import, Status
@@ -65,7 +65,7 @@ async def test_an_import_is_fed(client: Client, assembled: Assembled, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("body", "code"), [(b"no image at all", "not_an_image"), (next(iter(bombs().values())), "image_too_complex")]
+    ("body", "code"), [(b"no image at all", "not_an_image"), (png(60_000, 60_000), "image_too_complex")]
 )
 @pytest.mark.gen_test
 async def test_what_is_no_good_image_fails_the_import(client: Client, tmp_path: Path, body: bytes, code: str) -> None:

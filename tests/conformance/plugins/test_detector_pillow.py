@@ -31,6 +31,7 @@ class TestPillowWithFewFormats(PillowSuite):
     )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "case",
     [

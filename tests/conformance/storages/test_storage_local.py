@@ -16,6 +16,7 @@ class TestLocalStorage(LocalSuite):
     pass
 
 
+@pytest.mark.sampled(3)
 class TestGuardedLocalStorage(LocalSuite, GuardedStorageSuite):
     def make_backend(self) -> StorageBackend:
         return GuardedStorage(super().make_backend(), name="local")

@@ -251,6 +251,7 @@ def test_modules_beside_the_plugin_take_no_other_place(site: Site) -> None:
     assert done.status == 0, done.stdout + done.stderr
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("suite", "says"),
     [
@@ -295,7 +296,8 @@ def test_a_suite_without_end_is_ended(site: Site) -> None:
     assert "ended the suite after 15 s, in test_it" in refusal(check(site, "probe", "--timeout", "15"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_process_outlives_the_command(site: Site, number: int, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     install(site, case=f"async def test_it(self): Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(1000)")

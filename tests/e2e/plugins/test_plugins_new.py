@@ -105,6 +105,7 @@ def test_a_new_package_has_types(scaffold: str, tmp_path: Path, mypy_cache: Path
     run("-m", "mypy", "--cache-dir", str(mypy_cache), cwd=package, MYPYPATH=str(ROOT))
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(120)
 def test_an_image_passes_through_three_new_plugins(tmp_path: Path) -> None:
     site, pictures, kept = tmp_path / "site", tmp_path / "pictures", tmp_path / "kept"

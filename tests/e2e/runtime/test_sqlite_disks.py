@@ -167,6 +167,7 @@ def ids_in(folder: Path) -> set[str]:
 
 @pytest.mark.timeout(180)
 @pytest.mark.gen_test(timeout=170)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("failing_disk", [full_disk, read_only], ids=["full", "read-only"])
 async def test_a_disk_that_fails_for_a_while(tmp_path: Path, failing_disk: Any) -> None:
     with failing_disk() as (folder, failing):

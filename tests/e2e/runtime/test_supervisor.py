@@ -98,6 +98,7 @@ async def asked(address: str, method: str = "GET", body: bytes | None = None) ->
     return await AsyncHTTPClient().fetch(request, raise_error=False)
 
 
+@pytest.mark.long_form
 @pytest.mark.gen_test(timeout=240)
 async def test_while_children_die_again_and_again_requests_are_answered_and_then_served(tmp_path: Path) -> None:
     with start(tmp_path) as service:

@@ -57,6 +57,7 @@ async def imported(client: Client, number: int, dedupe: str, url: str) -> dict[s
 
 
 @pytest.mark.usefixtures("_all_save_before_one_ends")
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dedupe", ["album", "organization"])
 @pytest.mark.parametrize("documents", ["sqlite", "mongo"])
 @pytest.mark.gen_test(timeout=100)

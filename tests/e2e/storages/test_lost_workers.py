@@ -137,6 +137,7 @@ async def abandoned(folder: Path, overrides: dict[str, str], url: str, **params:
 
 
 @pytest.mark.usefixtures("_impatience")
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("end", ["failed", "duplicate", "done", "cancelled"])
 @pytest.mark.gen_test(timeout=100)
 async def test_killed_between_its_save_and_its_end(tmp_path: Path, overrides: dict[str, str], end: str) -> None:

@@ -278,6 +278,7 @@ def faults_of(asked: Mapping[Request, int]) -> Iterator[Fault]:
                 yield Fault(request, number, codes[turn % len(codes)], bool(turn // len(codes) % 2))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.timeout(3600 if LONG else 120)
 @pytest.mark.gen_test(timeout=3600 if LONG else 110)
 @pytest.mark.parametrize("checkpoint_pages", [1000, 1])
