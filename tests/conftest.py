@@ -68,8 +68,8 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests to the long form: those marked ``long_form``, ``one_store`` on all document stores but one, and of the
-    cases of a test that is ``sampled(n)`` all but the first of each n.
+    """Leave tests to the long form: those marked ``long_form``, ``one_store`` on all document stores but one, and of
+    the cases of a test that is ``sampled(n)`` all but the first of each n.
     """
     if not LONG:
         before = Counter[str]()

@@ -19,20 +19,23 @@ pytestmark = pytest.mark.gen_test(timeout=60)
 HOST = b"Host: x\r\n"
 QUICK = {
     "LADING_SERVICE__IDLE_TIMEOUT": "1",
-    "LADING_SERVICE__BODY_TIMEOUT": "1",
+    "LADING_SERVICE__BODY_TIMEOUT": "60",
     "LADING_DOCUMENTS__BACKEND": "memory",
     "LADING_WORKER__ENABLED": "false",
 }
+HURRIED = {"LADING_SERVICE__BODY_TIMEOUT": "1"}
+"""For tests whose bodies never end. On a busy machine an ordinary request with a body may take longer."""
 URL = "http://127.0.0.1:9/a.png"
 
 
 @asynccontextmanager
-async def service(directory: Path) -> AsyncIterator[tuple[RunningService, Client, int]]:
-    """A service with short timeouts; at the end an ordinary request has to be served as at the beginning."""
-    async with running_service(directory, None, **QUICK) as running:
+async def service(directory: Path, **overrides: str) -> AsyncIterator[tuple[RunningService, Client, int]]:
+    """A service that soon ends idle connections; at the end it has to serve an ordinary request as at the beginning."""
+    async with running_service(directory, None, **{**QUICK, **overrides}) as running:
         client = Client(running.url, token())
         yield running, client, int(running.url.rpartition(":")[2])
-        response = await client.post(f"album_id=imported_album&url={URL}")
+        ordinary = client.fetch("/healthz") if overrides else client.post(f"album_id=imported_album&url={URL}")
+        response = await ordinary
         assert response.code == 200, response.body
 
 
@@ -122,7 +125,7 @@ async def test_a_body_whose_end_two_readers_could_see_differently_ends_the_conne
 
 
 async def test_a_head_beyond_any_measure_is_431_as_any_other_error(tmp_path: Path) -> None:
-    async with service(tmp_path) as (_, _, port):
+    async with service(tmp_path, LADING_SERVICE__IDLE_TIMEOUT="60", **HURRIED) as (_, _, port):
         for begin in (b"", SMUGGLED):
             for flood in (b"A: b\r\n" * 100_000, b"A: " + b"b" * 1_000_000, b"A" * 1_000_000, b"A: b\r\n" * 11_000):
                 answer = await exchange(port, begin + b"GET /healthz HTTP/1.1\r\n" + HOST + flood + b"\r\n\r\n")
@@ -172,12 +175,12 @@ async def test_a_client_that_has_closed_its_half_is_answered(tmp_path: Path) -> 
     ],
 )
 async def test_a_client_that_stops_is_ended(tmp_path: Path, sent: bytes, status: list[int]) -> None:
-    async with service(tmp_path) as (_, _, port):
+    async with service(tmp_path, **HURRIED) as (_, _, port):
         assert statuses(await exchange(port, sent)) == status
 
 
 async def test_a_client_that_drips_is_ended_however_long_it_goes_on(tmp_path: Path) -> None:
-    async with service(tmp_path) as (_, _, port):
+    async with service(tmp_path, **HURRIED) as (_, _, port):
         for beginning in (b"GET /healthz HTTP/1.1\r\n" + HOST, POST + b"Content-Length: 10000\r\n\r\n"):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(beginning)

@@ -17,11 +17,17 @@ FORM = f"album_id=imported_album&url={URL}"
 
 
 @pytest.fixture
-def api_changes() -> dict[str, Any]:
+def patience() -> float:
+    """Seconds for a body, which end a test only where it says so."""
+    return 60.0
+
+
+@pytest.fixture
+def api_changes(patience: float) -> dict[str, Any]:
     return {
         "common.limits.body_max_bytes": 1000,
         "common.limits.import_body_max_bytes": 1000,
-        "common.limits.body_timeout": 0.3,
+        "common.limits.body_timeout": patience,
     }
 
 
@@ -252,9 +258,10 @@ async def test_expect_100_continue_is_refused_before_the_body(client: Client, ht
     assert (await raw(http_port, head)).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize("patience", [0.3])
 @pytest.mark.one_store
 @pytest.mark.gen_test
-async def test_a_body_that_does_not_come_is_408(client: Client, http_port: int) -> None:
+async def test_a_body_that_does_not_come_is_408(client: Client, http_port: int, patience: float) -> None:
     head = b"POST /api/v1/imports HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nalbum"
     answer = await raw(http_port, head, read_until_closed=True)
     assert answer.startswith(b"HTTP/1.1 408 ")

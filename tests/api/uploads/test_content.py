@@ -39,8 +39,14 @@ def prepared(io_loop: IOLoop, assembled: Assembled) -> None:
 
 
 @pytest.fixture
-def api_changes() -> dict[str, Any]:
-    return {"common.limits.upload_max_bytes": 200_000, "common.limits.upload_stall_timeout": 0.5}
+def stall() -> float:
+    """Seconds without a byte of a body, which end a test only where it says so."""
+    return 60.0
+
+
+@pytest.fixture
+def api_changes(stall: float) -> dict[str, Any]:
+    return {"common.limits.upload_max_bytes": 200_000, "common.limits.upload_stall_timeout": stall}
 
 
 @pytest.mark.gen_test
@@ -155,8 +161,9 @@ async def test_a_client_that_goes_away_may_come_again(client: Client, assembled:
 
 
 @pytest.mark.one_store
+@pytest.mark.parametrize("stall", [0.5])
 @pytest.mark.gen_test
-async def test_a_client_that_sends_nothing_more_is_left(client: Client, assembled: Assembled) -> None:
+async def test_a_client_that_sends_nothing_more_is_left(client: Client, assembled: Assembled, stall: float) -> None:
     import_id = await waiting(client)
     async with half_sent(client, import_id) as (reader, _):
         answer = await reader.read()

@@ -26,7 +26,7 @@ def prepared(io_loop: IOLoop, assembled: Assembled) -> None:
 
 @pytest.fixture
 def api_changes() -> dict[str, Any]:
-    return {"common.limits.upload_max_bytes": 200_000, "common.limits.upload_stall_timeout": 0.5}
+    return {"common.limits.upload_max_bytes": 200_000, "common.limits.upload_stall_timeout": 60.0}
 
 
 @pytest.mark.gen_test

@@ -40,7 +40,7 @@ def requests() -> int:
 @pytest.fixture
 def api_changes(requests: int) -> dict[str, Any]:
     rates = rates_of_one_process(Policy("issuer", requests, 60))
-    return {"common.limits.upload_stall_timeout": 0.5, "common.rates": rates}
+    return {"common.limits.upload_stall_timeout": 60.0, "common.rates": rates}
 
 
 async def create(client: Client, body: bytes, length: int = len(DATA), **headers: str) -> HTTPResponse:

@@ -70,6 +70,8 @@ BUSY comes from locks alone: of any other operation in a checkpoint SQLite takes
 the log although the file lacks pages of it.
 """
 
+pytestmark = pytest.mark.timeout(3600 if LONG else 120)
+
 
 @pytest.fixture
 def faults() -> Iterator[Faults]:
@@ -279,7 +281,6 @@ def faults_of(asked: Mapping[Request, int]) -> Iterator[Fault]:
 
 
 @pytest.mark.sampled(3)
-@pytest.mark.timeout(3600 if LONG else 120)
 @pytest.mark.gen_test(timeout=3600 if LONG else 110)
 @pytest.mark.parametrize("checkpoint_pages", [1000, 1])
 @pytest.mark.parametrize("deed", DEEDS)
@@ -305,7 +306,6 @@ async def suffer_on_new_stores(folder: Path, walk_of: Callable[[Path, FaultsLeft
     assert met
 
 
-@pytest.mark.timeout(3600 if LONG else 120)
 @pytest.mark.gen_test(timeout=3600 if LONG else 110)
 @pytest.mark.parametrize("checkpoint_pages", [1000, 1])
 @pytest.mark.parametrize("deed", ["add with metadata", "everything", *(["update 40 at once"] if LONG else [])])
@@ -366,7 +366,6 @@ async def test_no_connection_is_replaced_by_one_that_can_only_read(tmp_path: Pat
         await walk.works()
 
 
-@pytest.mark.timeout(3600 if LONG else 120)
 @pytest.mark.gen_test(timeout=3600 if LONG else 110)
 async def test_a_fault_while_the_store_is_opened(tmp_path: Path, faults: Faults) -> None:
     """Whether there is a file yet or not, it is opened, or refused as a whole."""
