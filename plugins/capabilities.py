@@ -200,6 +200,10 @@ class SupportsExplaining(ABC):
             FetchError: the error that ``open`` raises, at once or after the findings that led to it.
         """
 
+    def means(self, source: Source) -> Sequence[tuple[str, str]]:  # noqa: ARG002 - a fetcher may have no means
+        """What a fetch would use, each with its name, such as ``proxy``. Without I/O and without secrets."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class PostAnswer:
@@ -312,6 +316,5 @@ class SupportsThumbnails(ABC):
 
 LARGEST_THUMBNAIL: Final = 8 << 20
 """The largest number of bytes that ``SupportsThumbnails.thumbnail`` may return."""
-
 LONGEST_HEAD: Final = 4096
 """The largest number of bytes for ``SupportsEarlyRefusal.could_be``."""

@@ -176,6 +176,14 @@ class _GuardedExplainer(SupportsExplaining):
                 async for finding in pieces:
                     yield finding
 
+    def means(self, source: Source) -> tuple[tuple[str, str], ...]:
+        """See ``SupportsExplaining.means``."""
+        source, explainer = _trimmed(source), self._fetchers.present
+        if not isinstance(explainer, SupportsExplaining):
+            raise self._caller.stamp.fault("it explains no more")
+        means = self._caller.call_now("means", lambda: explainer.means(source))
+        return tuple((str(name), str(text)) for name, text in means)
+
 
 class _GuardedPoster(SupportsPosting):
     """Makes the posts of a fetcher safe to call."""

@@ -3,11 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
-
-from .fields import ImportFields
+from typing import Final, Protocol
 
 _CONDITIONS: Final = ("organization", "issuer", "album")
+
+
+class Owned(Protocol):
+    """An import, or a source: whose it is."""
+
+    @property
+    def organization_id(self) -> str | None: ...
+
+    @property
+    def issuer_id(self) -> str | None: ...
+
+    @property
+    def album_id(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class Rule:
             found[kind] = value
         return cls(storage, **found)
 
-    def fits(self, document: ImportFields) -> bool:
+    def fits(self, document: Owned) -> bool:
         """Whether the import fulfils the conditions."""
         return (
             (self.organization is None or document.organization_id == self.organization)
@@ -64,6 +75,6 @@ def _matches(album: str, pattern: str) -> bool:
     return fnmatchcase(album, pattern.replace("[", "[[]"))
 
 
-def storage_by(rules: Sequence[Rule], document: ImportFields) -> str | None:
+def storage_by(rules: Sequence[Rule], document: Owned) -> str | None:
     """The storage of the first rule that fits; None if none fits."""
     return next((rule.storage for rule in rules if rule.fits(document)), None)

@@ -151,6 +151,10 @@ class OperatorHeaders:
                 headers[one.name] = one.value
         return headers
 
+    def names(self, url: HttpUrl, source: Source) -> list[str]:
+        """The names of the operator's headers in ``with_credentials``."""
+        return [name for name in self.with_credentials(url, source) if name not in source.headers]
+
     def agent_for(self, url: HttpUrl) -> str:
         """The ``User-Agent`` of a request whose client sets no other."""
         return next((agent for host, agent in self._agents if host.matches(url.host)), self._agent)

@@ -11,7 +11,7 @@ For the operator:
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ...capabilities import Finding, PostAnswer, SupportsExplaining, SupportsPosting
@@ -94,6 +94,10 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
     def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
         """See ``SupportsExplaining.explain``."""
         return self._hops.explain(self._read(source), source, follow=follow)
+
+    def means(self, source: Source) -> Sequence[tuple[str, str]]:
+        """See ``SupportsExplaining.means``: the ``User-Agent``, the names of the operator's headers, the proxy."""
+        return self._hops.means(self._read(source), source)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> PostAnswer:
         """See ``SupportsPosting.post``."""

@@ -105,6 +105,17 @@ class Hops:
                 with closing(step):
                     step.check(self._options.max_bytes)
 
+    def means(self, url: HttpUrl, source: Source) -> list[tuple[str, str]]:
+        """See ``SupportsExplaining.means``; ``url`` is the source's, parsed."""
+        found = [("user agent", self._own.agent_for(url))]
+        found += [("credential", f"{name}, of [fetch.http] credentials") for name in self._own.names(url, source)]
+        proxy = self._options.way_out()
+        if proxy is not None:
+            login = ", with its user name and password" if proxy.authorization else ""
+            looking = "it looks names up" if self._options.proxy_looks_up else "Lading looks names up"
+            found.append(("proxy", f"{proxy.place}{login}; {looking}"))
+        return found
+
     async def _judged(self, hop: int, url: HttpUrl) -> tuple[list[Finding], FetchError | None]:
         """Every verdict on a URL and on the addresses of its host, and the first refusal. Sends nothing to them."""
         found, refusal = _findings(hop, url, self._targets.judge(url))

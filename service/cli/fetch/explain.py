@@ -10,6 +10,7 @@ from ....plugins.errors import PluginError
 from ....plugins.host.guards import GuardedFetcher
 from ....plugins.host.schemes import fetcher_for
 from ...config import Components, Settings
+from ...models.routing import storage_by
 from ...runtime.plugins import fetchers_for
 from ..plugins.explain import redacted
 
@@ -21,11 +22,13 @@ _NOT_ASKED: Final = "allowed so far; Lading did not ask the origin (use --follow
 _ANSWERED: Final = "allowed; Lading did not check whether the body is an image"
 
 
-async def explain_fetch(url: str, settings: Settings, components: Components, *, follow: bool, tell: Tell) -> bool:
+async def explain_fetch(
+    source: Source, settings: Settings, components: Components, *, follow: bool, tell: Tell
+) -> bool:
     """Explain, line by line, how the URL would be fetched.
 
     Args:
-        url: as a client would send it.
+        source: as an import would have it.
         settings: the configuration.
         components: the configured plugins.
         follow: whether to send requests.
@@ -38,13 +41,16 @@ async def explain_fetch(url: str, settings: Settings, components: Components, *,
         PluginError: a fetcher cannot be constructed, or not closed.
     """
     report = _Report(tell)
-    report.line("url", redacted(url))
+    report.line("url", redacted(source.url))
     async with AsyncExitStack() as stack:
         fetchers = fetchers_for(settings, components, stack)
         try:
-            fetcher = fetcher_for(fetchers, url)
+            fetcher = fetcher_for(fetchers, source.url)
             report.line("fetcher", _named(fetcher, components))
-            report.line("verdict", await _asked(fetcher, Source(url), follow, report))
+            for name, text in () if fetcher.explainer is None else fetcher.explainer.means(source):
+                report.line(name, _printable(text))
+            report.line("storage", _storage(settings, source))
+            report.line("verdict", await _asked(fetcher, source, follow, report))
         except PluginError as error:
             report.refusal(error)
             return False
@@ -59,6 +65,14 @@ async def _asked(fetcher: GuardedFetcher, source: Source, follow: bool, report: 
     async for finding in fetcher.explainer.explain(source, follow=follow):
         report.finding(finding)
     return _ANSWERED if follow else _NOT_ASKED
+
+
+def _storage(settings: Settings, source: Source) -> str:
+    """Where an image of the source would be stored, and why."""
+    name = storage_by(settings.storage_route.parsed, source)
+    told = f"{settings.storage.backend}, as [storage] backend says" if name is None else f"{name}, by [storage.route]"
+    mirror = settings.storage.mirror
+    return f"{told}; a second copy in {mirror}" if mirror else told
 
 
 def _named(fetcher: GuardedFetcher, components: Components) -> str:

@@ -40,6 +40,8 @@ def test_verdicts_are_told_without_a_connection(origin: Origin, tmp_path: Path) 
     assert done.stdout.splitlines() == [
         f"url        {url}",
         f"fetcher    http (lading {version})",
+        "user agent Lading",
+        "storage    local, as [storage] backend says",
         f"hop 1      {url}",
         f"           allowed  port {origin.port}: ports 1-65535",
         "           allowed  host 127.0.0.1: no allow_hosts",
@@ -47,6 +49,44 @@ def test_verdicts_are_told_without_a_connection(origin: Origin, tmp_path: Path) 
         "verdict    allowed so far; Lading did not ask the origin (use --follow)",
     ]
     assert origin.connections == 0
+
+
+def test_what_an_import_would_use_is_told_by_name_and_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text(
+        f"origin.example organization:acme X-Api-Key: {SECRET}\norigin.example basic lading:{SECRET}\n"
+    )
+    (tmp_path / "service.conf").write_text(f"""
+[fetch.http]
+credentials = $file:credentials
+user_agents = origin.example Acme/1.0
+proxy = socks5://lading:{SECRET}@127.0.0.1:9
+proxy_lookup = remote
+[storage]
+backend = local
+others = press
+mirror = local-2
+[storage.press]
+plugin = local
+path = press
+[storage.local-2]
+plugin = local
+path = second
+[storage.route]
+rules = organization:acme & album:press-*=press
+""")
+    config = ("--config", str(tmp_path / "service.conf"))
+    acme = ("--organization", "acme", "--album", "press-1")
+
+    def means(*arguments: str) -> list[str]:
+        lines = lines_of(explain(tmp_path, f"https://origin.example/a?{SECRET}", *config, *arguments))
+        return lines[: lines.index("hop 1 https://origin.example/a")]
+
+    proxy = "proxy socks5://127.0.0.1:9, with its user name and password; it looks names up"
+    basic = "credential Authorization, of [fetch.http] credentials"
+    key = "credential X-Api-Key, of [fetch.http] credentials"
+    second = "; a second copy in local-2"
+    assert means(*acme) == ["user agent Acme/1.0", key, basic, proxy, f"storage press, by [storage.route]{second}"]
+    assert means() == ["user agent Acme/1.0", basic, proxy, f"storage local, as [storage] backend says{second}"]
 
 
 @pytest.mark.parametrize("follow", [(), ("--follow",)])
@@ -154,7 +194,10 @@ def test_what_is_refused_without_a_look(url: str, told: str, tmp_path: Path) -> 
 
 
 def test_a_fetcher_that_cannot_explain_is_asked_whether_it_accepts(tmp_path: Path) -> None:
-    assert lines_of(explain(tmp_path, "data:,x")) == ["verdict accepts the url; the fetcher cannot explain more"]
+    assert lines_of(explain(tmp_path, "data:,x")) == [
+        "storage local, as [storage] backend says",
+        "verdict accepts the url; the fetcher cannot explain more",
+    ]
 
 
 def test_a_plugin_that_explains_badly_is_told_of(tmp_path: Path) -> None:
@@ -174,6 +217,7 @@ def test_a_plugin_that_explains_badly_is_told_of(tmp_path: Path) -> None:
     done = explain(tmp_path, f"probe://host/x?{SECRET}", **environ)
     assert done.status == 1
     assert lines_of(done) == [
+        "storage local, as [storage] backend says",
         "hop 1 probe://host/x",
         "allowed shelf\N{REPLACEMENT CHARACTER}: rule",
         "verdict refused at hop 1: explain gave str",
