@@ -61,15 +61,17 @@ def import_command(
 ) -> None:
     """Import images into a service.
 
-    A SOURCE is a URL, a file, a folder, '-' for a list from standard input, or a list: .txt has a URL in each line,
-    .csv a header with the names of parameters or the columns album_id;url;tags;metadata, and .ndjson an object in each
-    line. After an interruption, run the same command again: it goes on, and imports nothing twice.
+    A SOURCE is a URL, a file, a folder, '-' for standard input, or a list: .txt and .md are any text, in which links
+    are found, or have a URL in each line; .csv has a header with the names of parameters, or the columns
+    album_id;url;tags;metadata; .ndjson has an object in each line. '-' takes each of these.
+
+    After an interruption, run the same command again: it goes on, and imports nothing twice.
 
     Exit status: 0 all done, 1 some failed, 2 wrong usage, 3 the service is not reachable or refuses the token.
     """
     with _stdin_of(sources) as stdin:
         found = Sources(sources, common, form, stdin)
-        total, total_bytes = _counted(found)
+        total, total_bytes = _counted(replace(found, tell=lambda text: click.echo(text, err=True)))
         found = replace(found, is_checked=True)
         if dry_run:
             try_all(service, found, is_json=is_json)

@@ -1,16 +1,17 @@
 """What ``lading import`` was given: URLs, files, folders, and lists. Everything here blocks."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .lists import ListFault, guess, is_url, merged, read
+from .lists import ListFault, is_url, merged, read
+from .prose import Found, form_of, is_prose, links_of
 
 STDIN: Final = "-"
 TIMED_OUT: Final = "timed_out"
-LISTS: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".txt": "text"}
+LISTS: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".txt": "text", ".md": "text"}
 """Suffixes of files that are lists; other files are images."""
 
 
@@ -86,6 +87,7 @@ class Sources:
         form: of lists that do not tell it by their names; None to guess it.
         stdin: a copy of standard input, which ``-`` stands for.
         is_checked: whether all of it was read before: a file that is gone since then is an item that fails.
+        tell: gets a sentence for each text in which links were found.
     """
 
     names: Sequence[str]
@@ -93,6 +95,7 @@ class Sources:
     form: str | None = None
     stdin: Path | None = None
     is_checked: bool = False
+    tell: Callable[[str], None] = lambda _: None
 
     def __iter__(self) -> Iterator[Item]:
         """The items in the order of their sources; those of a folder by their names.
@@ -126,7 +129,13 @@ class Sources:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 first = next((line for line in file if line.strip()), "")
                 file.seek(0)
-                for entry in read(file, form or guess(first)):
+                form = form or form_of(first)
+                if form == "text" and is_prose(file):
+                    file.seek(0)
+                    yield from self._found(file, name)
+                    return
+                file.seek(0)
+                for entry in read(file, form):
                     own = {key: value for key, value in entry.items() if key not in ("error", "file")}
                     after = _failed(entry)
                     if "file" in entry:
@@ -137,6 +146,15 @@ class Sources:
             raise SourceFault(f"{name}: {error}") from None
         except UnicodeDecodeError:
             raise SourceFault(f"{name} is not UTF-8.") from None
+
+    def _found(self, lines: Iterable[str], name: str) -> Iterator[Link]:
+        """The links in prose."""
+        found = Found()
+        for url in links_of(lines, found):
+            yield Link(self._with({"url": url}))
+        if not found.links:
+            raise SourceFault(f"There is no link in {name}.")
+        self.tell(f"{name}: {found}")
 
     def _file(self, path: Path, own: Mapping[str, Any], after: str = "") -> LocalFile:
         try:
