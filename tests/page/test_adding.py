@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import FilePayload, Locator, expect
 
 from lading.plugins.testing.images import jpeg
+from tests.client.terminal.links import LINKS
 from tests.page.browsing import Tab, violations
 from tests.page.conftest import OpenTab, Site
-from tests.support.links import LINKS
 from tests.support.servers.processes import wait_until
 from tests.support.servers.service import token
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from lading.service.cli.client.send.prose import Found, find_links, form_of, links_of
 from lading.service.cli.client.send.sources import STDIN, SourceFault, Sources
 from lading.service.cli.main import main
-from tests.support.links import LINKS
+from tests.client.terminal.links import LINKS
 
 A, B = "https://a.example/1.jpg", "https://b.example/2.jpg"
 LETTER = f"""Dear Ada,
