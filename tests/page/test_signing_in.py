@@ -3,11 +3,14 @@
 import json
 from datetime import timedelta
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.page.browsing import free_of_token, violations
 from tests.page.conftest import OpenTab, Site
 from tests.support.servers.service import ISSUER, token
+
+VIEWS = {"Add": "Add images", "Watch": "Imports", "Find": "Find images", "Webhooks": "Webhooks"}
+"""The headings of the views, by their names in the navigation."""
 
 
 def test_a_link_signs_in_and_leaves_no_trace_of_the_token(open_tab: OpenTab, site: Site) -> None:
@@ -79,13 +82,74 @@ def test_a_token_that_ends_is_told(open_tab: OpenTab) -> None:
         expect(box).to_be_visible()
 
 
-def test_everybody_can_sign_in(open_tab: OpenTab, site: Site, axe: str) -> None:
+def test_everybody_can_sign_in_and_begin(open_tab: OpenTab, site: Site, axe: str) -> None:
+    abilities = ("image_upload", "image_list", "image_download", "webhook_manage")
     for scheme in ("light", "dark"):
-        with open_tab(color_scheme=scheme) as tab:
-            tab.page.goto(site.url)
-            tab.page.get_by_label("Token").wait_for()
-            assert violations(tab.page, axe) == []
-            tab.sign_in(token(admin=True))
-            tab.page.locator("header.top .account").click()
-            tab.page.get_by_role("dialog").wait_for()
-            assert violations(tab.page, axe) == []
+        with open_tab(color_scheme=scheme, viewport={"width": 320, "height": 700}) as tab:
+            page = tab.page
+            tab.expected.append("status of 401")
+
+            def check(page: Page = page) -> None:
+                assert violations(page, axe) == []
+                assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
+
+            page.goto(site.url)
+            page.get_by_label("Token").fill("no token")
+            page.keyboard.press("Enter")
+            check()
+            # Each view, while there is nothing to show.
+            tab.sign_in(token(album=f"empty-{scheme}", abilities=abilities))
+            for name, view in VIEWS.items():
+                page.get_by_role("link", name=name, exact=True).click()
+                expect(page.get_by_role("heading", level=1)).to_have_text(view)
+                check()
+            page.locator("header.top .account").click()
+            page.get_by_role("dialog").wait_for()
+            check()
+            page.keyboard.press("Escape")
+            page.route("**/api/v1/imports?*", lambda route: route.fulfill(status=401, json={}))
+            page.get_by_role("link", name="Find", exact=True).click()
+            page.get_by_role("dialog", name="The service refuses this token").wait_for()
+            check()
+
+
+def test_the_keyboard_reaches_everything_in_every_view(open_tab: OpenTab, site: Site) -> None:
+    abilities = ("image_upload", "image_list", "webhook_manage")
+    site.client().final(site.client().accepted(f"album_id=walk&url={site.origin.url('/photo.jpg')}"))
+    with open_tab() as tab:
+        page, press = tab.page, tab.page.keyboard.press
+        tab.sign_in(token(album="walk", abilities=abilities))
+        page.get_by_label("Links").fill(site.origin.url("/moved.jpg"))
+        page.get_by_role("button", name="Import 1 link").press("Enter")
+        expect(page.locator('.item[data-state="done"]')).to_have_count(1)
+        for name, view in VIEWS.items():
+            page.locator("body").evaluate("() => document.activeElement.blur()")
+            for _ in range(30):
+                press("Tab")
+                if page.evaluate("() => document.activeElement.firstChild?.textContent") == name:
+                    break
+            press("Enter")
+            expect(page.get_by_role("heading", level=1)).to_have_text(view)
+            if name == "Find":
+                expect(page.locator(".tile")).to_have_count(2)
+            page.evaluate(_MARK)
+            for _ in range(60):
+                press("Tab")
+                if not page.evaluate(_MEET):
+                    break
+            assert page.evaluate(_UNMET) == [], name
+
+
+_MARK = "() => document.querySelector('main').focus()"
+_MEET = """
+() => {
+  const one = document.activeElement;
+  one.dataset.met = "";
+  return one.closest("main") !== null;
+}
+"""
+_UNMET = """
+() => [...document.querySelectorAll("main :is(a[href], button, input, select, textarea, summary, [tabindex='0'])")]
+  .filter((one) => one.checkVisibility() && one.tabIndex >= 0 && !("met" in one.dataset)).map((one) => one.outerHTML)
+"""
+"""What the Tab key has not met in the view, though a mouse could use it."""
