@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import SecretBytes, SecretStr
@@ -30,6 +30,14 @@ from ....plugins.capabilities import (
 from ....plugins.contracts import Fetcher
 from ....plugins.host.registry import GROUPS, InstalledPlugin, Kind, RegistryError, installed, load
 from ....plugins.host.validation import mentions_secret
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {"fetcher": "fetch", "detector": "detect", "processor": "process", "storage": "storage"}
+)
+"""Each kind by the noun that people read and write for a plugin of it."""
+
+NOUNS: Mapping[Kind, str] = MappingProxyType({kind: noun for noun, kind in KINDS.items()})
+"""The noun of each kind."""
 
 CAPABILITIES: Mapping[str, type] = {
     "explaining": SupportsExplaining,

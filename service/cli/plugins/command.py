@@ -14,10 +14,9 @@ import click
 from click.core import ParameterSource
 
 from ....plugins.errors import PluginError
-from ....plugins.host.registry import GROUPS, Kind
 from ...config import SettingsError
 from ..common import InOrder, config_option, everything_from, refused, settings_from
-from .catalogue import catalogue
+from .catalogue import KINDS, catalogue
 from .check import Score, run_suite
 from .explain import explain
 from .listing import as_json, as_text
@@ -65,7 +64,7 @@ def explain_command(url: str, config: Path | None) -> None:
 @plugins_group.command("check")
 @click.argument("name")
 @click.option(
-    "--kind", type=click.Choice(list(GROUPS)), help="Kind of the plugin, if several kinds have a plugin of this name."
+    "--kind", type=click.Choice(list(KINDS)), help="Kind of the plugin, if several kinds have a plugin of this name."
 )
 @config_option
 @click.option(
@@ -75,20 +74,20 @@ def explain_command(url: str, config: Path | None) -> None:
     show_default=True,
     help="Seconds after which Lading ends the suite.",
 )
-def check_command(name: str, kind: Kind | None, config: Path | None, timeout: float) -> None:
+def check_command(name: str, kind: str | None, config: Path | None, timeout: float) -> None:
     """Test a plugin with its suite.
 
     Runs the suite that the plugin's distribution declares, with the options of service.conf, in a separate process, and
     prints a score card. The exit status is 0 if all cases pass. Needs pytest: pip install 'lading[testing]'.
     """
     try:
-        kind = kind or kind_of(name)
-        about = subject(kind, name, config, os.environ)
+        section = KINDS[kind] if kind else kind_of(name)
+        about = subject(section, name, config, os.environ)
         suite = find_suite(about.plugin)
         for line in heading(about, suite.value):
             click.echo(line)
         with tempfile.TemporaryDirectory(prefix="lading-check-") as folder:
-            task = Task(kind, name, config, Path(folder), installed_at(kind, name))
+            task = Task(section, name, config, Path(folder), installed_at(section, name))
             score = asyncio.run(_until_stopped(run_suite(task, timeout, _progress)))
     except SettingsError as error:
         raise refused(error) from error

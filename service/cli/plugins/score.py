@@ -9,7 +9,7 @@ from pydantic import SecretBytes, SecretStr
 
 from ....plugins.options import PluginOptions
 from ..common import table
-from .catalogue import written
+from .catalogue import NOUNS, written
 from .check import OUTCOMES, Case, Score
 from .suites import Subject
 
@@ -26,7 +26,7 @@ def heading(about: Subject, suite: str) -> Iterator[str]:
         suite: the target of the suite's entry point.
     """
     plugin = about.plugin
-    yield f"plugin:  {plugin.kind}.{plugin.name} of {plugin.distribution} {plugin.version}"
+    yield f"plugin:  {NOUNS[plugin.kind]} {plugin.name} of {plugin.distribution} {plugin.version}"
     yield f"class:   {plugin.cls.__module__}:{plugin.cls.__qualname__}"
     yield f"suite:   {suite}"
     yield f"options: {_options(about)}"

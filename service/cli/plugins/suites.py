@@ -25,6 +25,7 @@ from ....plugins.host.registry import (
 from ....plugins.host.validation import did_you_mean
 from ....plugins.options import PluginOptions
 from ...config import Settings, load_settings
+from .catalogue import NOUNS
 
 GROUP: Final = "lading.suites"
 
@@ -88,9 +89,8 @@ def kind_of(name: str) -> Kind:
     if len(kinds) == 1:
         return kinds[0]
     if kinds:
-        raise CheckRefused(
-            f"'{name}' is the name of several plugins; say which with --kind {' or --kind '.join(kinds)}"
-        )
+        which = " or ".join(f"--kind {NOUNS[kind]}" for kind in kinds)
+        raise CheckRefused(f"'{name}' is the name of several plugins; say which with {which}")
     every = sorted(set().union(*names.values()))
     raise CheckRefused(
         f"no plugin '{name}' is installed{did_you_mean(name, every)} (installed: {', '.join(every) or 'none'})"

@@ -96,7 +96,7 @@ def test_a_plugin_that_passes(site: Site) -> None:
     done = check(site, "probe")
     assert (done.status, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == "plugin:  detect.probe of acme-probe 1.2"
+    assert lines[0] == "plugin:  detector probe of acme-probe 1.2"
     assert lines[3] == "options: the defaults of [detect.probe]"
     rows = [line.split() for line in lines]
     assert ["GROUP", "CASES", "PASSED", "FAILED", "UNSUPPORTED"] in rows
@@ -176,7 +176,7 @@ def test_other_plugins_of_pytest_have_no_say_unless_the_suite_names_them(site: S
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("kind", "plugin"), [("fetch", "data"), pytest.param("storage", "memory", marks=pytest.mark.long_form)]
+    ("kind", "plugin"), [("fetcher", "data"), pytest.param("storage", "memory", marks=pytest.mark.long_form)]
 )
 def test_a_built_in_plugin_passes(kind: str, plugin: str, tmp_path: Path) -> None:
     """Two whose suites are quick; tests/conformance runs those of all."""
@@ -220,8 +220,8 @@ def test_a_plugin_without_a_suite(site: Site) -> None:
 def test_a_name_of_several_kinds(site: Site) -> None:
     install(site)
     site.install("", group="lading.storages", distribution="rival")
-    assert "--kind detect or --kind storage" in refusal(check(site, "probe"))
-    assert check(site, "probe", "--kind", "detect").status == 0
+    assert "--kind detector or --kind storage" in refusal(check(site, "probe"))
+    assert check(site, "probe", "--kind", "detector").status == 0
 
 
 def test_a_broken_plugin(site: Site) -> None:
