@@ -3,6 +3,7 @@
 With options of ``service.conf``, the suites start from them, and change only what the cases need.
 """
 
+import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from ..plugins.contracts import StorageBackend
-from ..plugins.testing import StorageBackendSuite
+from ..plugins.testing import StorageBackendSuite, Trouble
 from .local.storage import LocalStorage, LocalStorageOptions
 from .memory import MemoryStorage, MemoryStorageOptions
 
@@ -25,6 +26,32 @@ class LocalSuite(StorageBackendSuite):
     If a path is configured, that folder is below it, since file systems differ: its name begins with a dot, unlike any
     key, and it is removed after the case.
     """
+
+    unsupported: ClassVar[Mapping[str, str]] = {
+        Trouble.SILENT: "a call to a disk that hangs ends when the disk answers",
+        Trouble.ANSWER_LOST: "a disk loses no answer",
+        **({Trouble.DENIED: "root may read and write everything"} if os.geteuid() == 0 else {}),
+    }
+    troubles: Collection[Trouble] = (Trouble.DOWN, Trouble.GONE, Trouble.DENIED)
+
+    @asynccontextmanager
+    async def troubled(self, trouble: Trouble) -> AsyncIterator[None]:
+        if trouble is Trouble.DENIED:
+            self.place.chmod(0)
+            try:
+                yield
+            finally:
+                self.place.chmod(0o750)
+            return
+        aside = self.place.with_name(f"{self.place.name}-aside")
+        self.place.rename(aside)
+        if trouble is Trouble.DOWN:
+            self.place.mkdir()  # the folder that a volume is mounted on is there without the volume
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.place, ignore_errors=True)
+            aside.rename(self.place)
 
     async def leftovers(self) -> Collection[str]:
         return [path.name for path in (self.place / ".incoming").iterdir()]
@@ -59,7 +86,10 @@ class LocalSuite(StorageBackendSuite):
 class MemorySuite(StorageBackendSuite):
     """``MemoryStorage``, with room for the largest object of the cases."""
 
-    unsupported: ClassVar[Mapping[str, str]] = {"bounded_memory": "memory is where it keeps objects"}
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "bounded_memory": "memory is where it keeps objects",
+        **dict.fromkeys(Trouble, "memory has no troubles of its own"),
+    }
     memory: MemoryStorage
 
     def make_backend(self) -> StorageBackend:

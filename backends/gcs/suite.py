@@ -15,7 +15,7 @@ import pytest
 from google.api_core.exceptions import NotFound
 
 from ...plugins.contracts import StorageBackend
-from ...plugins.testing import StorageBackendSuite
+from ...plugins.testing import StorageBackendSuite, Trouble
 from ...plugins.testing.clouds.processes import PAGE, GcsEndpoint
 from ...plugins.testing.storage.support import StorageHarness
 from .access import client_over, open_session
@@ -33,6 +33,7 @@ class GcsHarness(StorageHarness):
 
     options: GcsStorageOptions
     client: Any
+    endpoint: GcsEndpoint
 
     @pytest.fixture(autouse=True)
     def _below_a_prefix_of_its_own(self, request: pytest.FixtureRequest) -> None:
@@ -40,6 +41,8 @@ class GcsHarness(StorageHarness):
         if not isinstance(options, GcsStorageOptions):
             endpoint = request.getfixturevalue("gcs_endpoint")
             options = gcs_options(endpoint, endpoint.new_bucket())
+            if endpoint.makes_troubles:
+                self.endpoint, self.troubles = endpoint, tuple(Trouble)
             self.many = 2 * PAGE + 5
         self.options = options.model_copy(update={"prefix": f"{options.prefix}lading-check-{uuid.uuid4().hex}/"})
 
@@ -56,6 +59,17 @@ class GcsHarness(StorageHarness):
         """See ``StorageHarness.make_backend``."""
         return GcsStorage(self.options)
 
+    def make_impatient(self) -> StorageBackend:
+        """See ``StorageHarness.make_impatient``."""
+        little = {"connect_timeout": 3.0, "read_timeout": 3.0, "attempts": 1}
+        return GcsStorage(self.options.model_copy(update=little))
+
+    @asynccontextmanager
+    async def troubled(self, trouble: Trouble) -> AsyncIterator[None]:
+        """See ``StorageHarness.troubled``."""
+        async with self.endpoint.troubled(self.options.bucket, trouble):
+            yield
+
     async def read_raw(self, key: str) -> bytes | None:
         """See ``StorageHarness.read_raw``."""
         try:
@@ -67,6 +81,13 @@ class GcsHarness(StorageHarness):
     async def write_raw(self, key: str, body: bytes) -> None:
         """See ``StorageHarness.write_raw``."""
         await asyncio.to_thread(self._blob(key).upload_from_string, body, "image/jpeg")
+
+    async def stored_type(self, key: str) -> str | None:
+        """See ``StorageHarness.stored_type``."""
+        blob = self._blob(key)
+        await asyncio.to_thread(blob.reload)
+        found: str | None = blob.content_type
+        return found
 
     async def leftovers(self) -> Collection[str]:
         """See ``StorageHarness.leftovers``: only the kit's server lists them."""

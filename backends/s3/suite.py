@@ -17,7 +17,7 @@ from botocore.loaders import Loader
 from botocore.session import Session
 
 from ...plugins.contracts import StorageBackend
-from ...plugins.testing import StorageBackendSuite
+from ...plugins.testing import StorageBackendSuite, Trouble
 from ...plugins.testing.clouds.processes import PAGE, S3Endpoint
 from ...plugins.testing.storage.support import KEY, StorageHarness
 from .errors import status_of
@@ -48,6 +48,7 @@ class S3Harness(StorageHarness):
     optional: ClassVar[frozenset[str]] = StorageHarness.optional | {UNFINISHED}
     options: S3StorageOptions
     client: Any
+    endpoint: S3Endpoint
 
     @pytest.fixture(autouse=True)
     def _below_a_prefix_of_its_own(self, request: pytest.FixtureRequest) -> None:
@@ -55,6 +56,8 @@ class S3Harness(StorageHarness):
         if not isinstance(options, S3StorageOptions):
             endpoint = request.getfixturevalue("s3_endpoint")
             options = s3_options(endpoint, endpoint.new_bucket())
+            if endpoint.makes_troubles:
+                self.endpoint, self.troubles = endpoint, tuple(Trouble)
             self.many = 2 * PAGE + 5
         if not options.create_only:
             self.declare("create_only", "create_only = false: two saves at the same moment may both succeed")
@@ -73,6 +76,17 @@ class S3Harness(StorageHarness):
         """See ``StorageHarness.make_backend``."""
         return S3Storage(self.options)
 
+    def make_impatient(self) -> StorageBackend:
+        """See ``StorageHarness.make_impatient``."""
+        little = {"connect_timeout": 3.0, "read_timeout": 3.0, "attempts": 1}
+        return S3Storage(self.options.model_copy(update=little))
+
+    @asynccontextmanager
+    async def troubled(self, trouble: Trouble) -> AsyncIterator[None]:
+        """See ``StorageHarness.troubled``."""
+        async with self.endpoint.troubled(self.options.bucket, trouble):
+            yield
+
     async def read_raw(self, key: str) -> bytes | None:
         """See ``StorageHarness.read_raw``."""
         return await asyncio.to_thread(self._read, key)
@@ -80,6 +94,12 @@ class S3Harness(StorageHarness):
     async def write_raw(self, key: str, body: bytes) -> None:
         """See ``StorageHarness.write_raw``."""
         await asyncio.to_thread(self.client.put_object, Bucket=self.options.bucket, Key=self._name(key), Body=body)
+
+    async def stored_type(self, key: str) -> str | None:
+        """See ``StorageHarness.stored_type``."""
+        place = {"Bucket": self.options.bucket, "Key": self._name(key)}
+        found: str = (await asyncio.to_thread(self.client.head_object, **place))["ContentType"]
+        return found
 
     async def leftovers(self) -> Collection[str]:
         """See ``StorageHarness.leftovers``."""

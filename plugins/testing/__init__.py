@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .processor.suite import ProcessorSuite
     from .processor.support import Rejected
     from .storage.suite import StorageBackendSuite
+    from .storage.support import Trouble
 
 __all__ = [
     "Body",
@@ -39,6 +40,7 @@ __all__ = [
     "Rejected",
     "Sample",
     "StorageBackendSuite",
+    "Trouble",
     "TypeDetectorSuite",
     "assert_well_formed",
     "bounded_memory",
@@ -59,6 +61,7 @@ _MODULES: Final = {
     "Rejected": "processor.support",
     "Sample": "images",
     "StorageBackendSuite": "storage.suite",
+    "Trouble": "storage.support",
     "TypeDetectorSuite": "detector.suite",
     "assert_well_formed": "judging",
     "bounded_memory": "judging",

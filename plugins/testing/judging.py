@@ -1,9 +1,12 @@
 """How cases judge what a plugin of any kind takes and raises."""
 
+import logging
 import re
+import traceback
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from ..errors import PluginError
@@ -43,3 +46,38 @@ def bounded_memory(what: str, most: int) -> Iterator[None]:
     finally:
         tracemalloc.stop()
     assert peak < most, f"{what}: {peak >> 20} MiB of memory"
+
+
+def everything_logged(error: BaseException) -> Iterator[tuple[str, str]]:
+    """All that a log could show of an error, causes included: each text, with what it is and where it was raised."""
+    at: BaseException | None = error
+    while at is not None:
+        frames = traceback.extract_tb(at.__traceback__)
+        where = (
+            f", raised in {frames[-1].name} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        )
+        role = "the error" if at is error else "its cause"
+        yield f"{at!r} {at}", f"{role} {type(at).__name__}{where}"
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+    yield "".join(traceback.format_exception(error)), "the traceback"
+
+
+@contextmanager
+def recorded() -> Iterator[list[tuple[str, str]]]:
+    """What is logged meanwhile, at any level: each line, with its logger and its place."""
+    lines: list[tuple[str, str]] = []
+
+    class Recorder(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            place = f" by the logger {record.name!r} in {record.funcName} ({record.filename}:{record.lineno})"
+            lines.append((logging.Formatter().format(record), place))
+
+    root = logging.getLogger()
+    recorder, level = Recorder(), root.level
+    root.addHandler(recorder)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield lines
+    finally:
+        root.setLevel(level)
+        root.removeHandler(recorder)

@@ -14,18 +14,20 @@ import threading
 from functools import partial
 from http.server import ThreadingHTTPServer
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.server import RequestHandler, Router
 from gcp_storage_emulator.storage import Storage
 
+from . import troubles
 from .processes import PAGE
 
 _LOCK: Final = threading.Lock()
 """One request is worked on at a time: the emulator is made for that, and conditions need it."""
 
 
+_TROUBLES: Final = troubles.Troubles()
 _NOT_PAGED: Final = {"delimiter", "matchGlob", "softDeleted"}
 """Parameters of listings that the emulator answers itself."""
 
@@ -45,12 +47,22 @@ class Righted(RequestHandler):  # type: ignore[misc]  # the emulator has no type
 
     protocol_version = "HTTP/1.1"
     rfile: Any
+    wfile: Any
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         if len(body) != length:  # the client has gone in the middle
             self.close_connection = True
+            return
+        address = urlsplit(self.path)
+        if address.path == troubles.PATH:
+            _TROUBLES.told(address.query)
+            self._reply(204)
+            return
+        trouble = _TROUBLES.of(_bucket(address.path))
+        if trouble in troubles.STATUSES:
+            self._reply(troubles.STATUSES[trouble])
             return
         connection, self.rfile = self.rfile, io.BytesIO(body)
         try:
@@ -64,6 +76,25 @@ class Righted(RequestHandler):  # type: ignore[misc]  # the emulator has no type
     def _answer(self, body: bytes) -> None:
         address = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
+        if not self._may_be_lost(address.path, query):
+            self._work(address, query, body)
+            return
+        connection, self.wfile = self.wfile, io.BytesIO()
+        try:
+            self._work(address, query, body)
+        finally:
+            answer, self.wfile = self.wfile, connection
+        if b" 200 " in answer.getvalue()[:20]:
+            self.close_connection = True
+        else:
+            connection.write(answer.getvalue())
+
+    def _may_be_lost(self, path: str, query: dict[str, str]) -> bool:
+        """Whether nobody is to be told when the request makes an object visible."""
+        creates = "/upload/" in path and self.command in {"POST", "PUT"} and self._is_decisive(query)
+        return creates and _TROUBLES.of(_bucket(path)) == troubles.LOST
+
+    def _work(self, address: SplitResult, query: dict[str, str], body: bytes) -> None:
         upload = query.get("upload_id")
         if address.path == "/unfinished" and self.command == "DELETE":
             self.storage.resumable.clear()
@@ -141,6 +172,10 @@ class Righted(RequestHandler):  # type: ignore[misc]  # the emulator has no type
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _bucket(path: str) -> str:
+    return path.partition("/b/")[2].partition("/")[0]
 
 
 def main() -> None:

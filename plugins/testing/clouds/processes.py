@@ -4,6 +4,7 @@ The fixtures ``s3_endpoint`` and ``gcs_endpoint`` give one for each pytest proce
 gcp-storage-emulator; what they do otherwise than the clouds is put right in ``s3_server`` and ``gcs_server``.
 """
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -11,13 +12,15 @@ import subprocess
 import urllib.request
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import ClassVar, Final, TypeVar
+from urllib.parse import urlencode
 
 import pytest
 
 from ...host.children import python_command
+from . import troubles
 
 REGION: Final = "us-east-1"
 _HINT: Final = "pip install 'lading[testing-clouds]'"
@@ -33,8 +36,10 @@ class Endpoint(ABC):
 
     Attributes:
         url: where it answers, without a slash at the end.
+        makes_troubles: whether ``troubled`` works.
     """
 
+    makes_troubles: ClassVar[bool] = True
     name: ClassVar[str]
     module: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
@@ -48,6 +53,21 @@ class Endpoint(ABC):
         with urllib.request.urlopen(self.creating(name), timeout=30) as response:  # noqa: S310 - our own server
             response.read()
         return name
+
+    @asynccontextmanager
+    async def troubled(self, bucket: str, trouble: str) -> AsyncIterator[None]:
+        """Give the bucket a trouble of ``lading.plugins.testing.Trouble`` until the block is left."""
+        await asyncio.to_thread(self._tell, bucket, trouble)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._tell, bucket, "")
+
+    def _tell(self, bucket: str, kind: str) -> None:
+        url = f"{self.url}{troubles.PATH}?{urlencode({'bucket': bucket, 'kind': kind})}"
+        request = urllib.request.Request(url, b"", method="POST")  # noqa: S310 - our own server
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
+            response.read()
 
     @abstractmethod
     def creating(self, bucket: str) -> urllib.request.Request:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import logging
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -16,12 +17,19 @@ from typing import Any, Final
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.serving import make_server
 
+from . import troubles
 from .processes import PAGE
 
 _CHECKSUM: Final = "HTTP_X_AMZ_CHECKSUM_SHA256"
+_TROUBLES: Final = {
+    "down": "ServiceUnavailable",
+    "silent": "ServiceUnavailable",
+    "gone": "NoSuchBucket",
+    "denied": "AccessDenied",
+}
 _ERROR: Final = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>{}</Message></Error>'
 
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+StartResponse = Callable[..., Any]
 
 
 class Righted:
@@ -34,6 +42,7 @@ class Righted:
     def __init__(self, app: Callable[[dict[str, Any], Any], Iterable[bytes]]) -> None:
         self._app = app
         self._lock = threading.Lock()
+        self._troubles = troubles.Troubles()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -44,12 +53,35 @@ class Righted:
         if announced is not None and announced != base64.b64encode(hashlib.sha256(body).digest()).decode():
             return _refused(start_response, "BadDigest")
         environ["wsgi.input"] = io.BytesIO(body)
+        path, method = str(environ["PATH_INFO"]), str(environ["REQUEST_METHOD"])
+        if path == troubles.PATH:
+            self._troubles.told(environ["QUERY_STRING"])
+            start_response("204 No Content", [])
+            return []
+        trouble = self._troubles.of(path.split("/")[1])
+        if trouble in troubles.STATUSES:
+            refusal = _refused(start_response, _TROUBLES[trouble], troubles.STATUSES[trouble])
+            return [] if method == "HEAD" else refusal
+        statuses: list[str] = []
+
+        def noted(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            statuses.append(status)
+            return start_response(status, headers, *rest)
+
         with self._lock:
-            return list(self._app(environ, start_response))
+            answer = list(self._app(environ, noted))
+        if trouble == troubles.LOST and statuses[0].startswith("200") and _commits(method, environ["QUERY_STRING"]):
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return answer
 
 
-def _refused(start_response: StartResponse, code: str) -> Iterable[bytes]:
-    start_response("400 Bad Request", [("Content-Type", "application/xml")])
+def _commits(method: str, query: str) -> bool:
+    """Whether a request makes an object visible: PutObject or CompleteMultipartUpload."""
+    return (method == "PUT" and "partNumber=" not in query) or (method == "POST" and "uploadId=" in query)
+
+
+def _refused(start_response: StartResponse, code: str, status: int = 400) -> Iterable[bytes]:
+    start_response(f"{status} {code}", [("Content-Type", "application/xml")])
     return [_ERROR.format(code, "The test server refuses the body.").encode()]
 
 

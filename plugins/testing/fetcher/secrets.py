@@ -1,9 +1,7 @@
 """Cases of the fetcher suite: what errors, logs, traces and representations may say of a url and its headers."""
 
-import logging
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
@@ -14,9 +12,9 @@ from ...contracts import Fetcher, Source
 from ...errors import PluginError
 from ...host.record import tracing
 from ..bodies import Body
-from ..judging import assert_well_formed
+from ..judging import assert_well_formed, everything_logged, recorded
 from .refusing import SECONDS, refusal
-from .support import Fetch, FetcherHarness, FetchLimits, Flaw, everything_logged, fetch
+from .support import Fetch, FetcherHarness, FetchLimits, Flaw, fetch
 
 MARKER: Final = "KitMarker7f3a"
 """Stands for what is secret in a url or a header."""
@@ -70,7 +68,7 @@ class SecretCases(FetcherHarness):
                 await self._assert_nothing_told(fetcher, secretive)
 
     async def _assert_nothing_told(self, fetcher: Fetcher, source: Source) -> None:
-        with _recorded() as records, tracing(explain=True) as trace:
+        with recorded() as records, tracing(explain=True) as trace:
             done = await fetch(fetcher, source, SECONDS)
         _assert_discreet(done)
         for line, place in records:
@@ -88,27 +86,6 @@ def _with_password(source: Source) -> Source | None:
 
 def _outcome(done: Fetch) -> str:
     return "fetches it" if done.error is None else f"raises {type(done.error).__name__}"
-
-
-@contextmanager
-def _recorded() -> Iterator[list[tuple[str, str]]]:
-    """What is logged meanwhile, at any level: each line, with its logger and its place."""
-    lines: list[tuple[str, str]] = []
-
-    class Recorder(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            place = f" by the logger {record.name!r} in {record.funcName} ({record.filename}:{record.lineno})"
-            lines.append((logging.Formatter().format(record), place))
-
-    root = logging.getLogger()
-    recorder, level = Recorder(), root.level
-    root.addHandler(recorder)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield lines
-    finally:
-        root.setLevel(level)
-        root.removeHandler(recorder)
 
 
 def _assert_discreet(done: Fetch) -> None:

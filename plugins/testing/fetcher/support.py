@@ -1,13 +1,11 @@
 """The base of the fetcher suite: the harness that an author fills in, and the checks of fetches."""
 
 import asyncio
-import traceback
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import ClassVar, Final, Self
 
 import pytest
@@ -263,17 +261,3 @@ def assert_announced(fetched: Fetched, what: str) -> None:
 
 def _named(error: Exception | None) -> str:
     return f"{type(error).__name__} ({error})"
-
-
-def everything_logged(error: BaseException) -> Iterator[tuple[str, str]]:
-    """All that a log could show of an error, causes included: each text, with what it is and where it was raised."""
-    at: BaseException | None = error
-    while at is not None:
-        frames = traceback.extract_tb(at.__traceback__)
-        where = (
-            f", raised in {frames[-1].name} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-        )
-        role = "the error" if at is error else "its cause"
-        yield f"{at!r} {at}", f"{role} {type(at).__name__}{where}"
-        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
-    yield "".join(traceback.format_exception(error)), "the traceback"

@@ -101,7 +101,8 @@ class SavingCases(StorageHarness):
                 organization_id=None,
                 issuer_id=None,
             )
-            await backend.save(KEY, body.chunks(), hostile)
+            saved = await attempt(backend.save(KEY, body.chunks(), hostile))
+            assert saved is None, f"a save with the file name {filename!r} raises {saved!r}: encode it, or leave it out"
             await self.assert_holds(backend, KEY, body)
 
     async def test_memory_is_bounded(self) -> None:
@@ -117,7 +118,7 @@ class SavingCases(StorageHarness):
                 peak = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
-        assert peak < 16 * MIB
+        assert peak < 16 * MIB, f"a save and a read of 64 MB take {peak // MIB} MiB of memory: stream the body"
 
     # --- streams that are wrong or break ------------------------------------------------------------------------------
 
@@ -205,8 +206,8 @@ class SavingCases(StorageHarness):
 
             async def watched() -> AsyncIterator[bytes]:
                 async for chunk in body.chunks(256 * KIB):
-                    assert await self.read_raw(KEY) is None
-                    assert not await backend.exists(KEY)
+                    is_visible = await self.read_raw(KEY) is not None or await backend.exists(KEY)
+                    assert not is_visible, "the object is visible before its save has completed"
                     yield chunk
 
             await backend.save(KEY, watched(), body.metadata)
@@ -220,7 +221,7 @@ class SavingCases(StorageHarness):
             await backend.save(KEY, first.chunks(), first.metadata)
             for second in (Body(size, seed=2), Body(size + 1, seed=2), Body(0), first):
                 caught = await attempt(backend.save(KEY, second.chunks(), second.metadata))
-                assert type(caught) is ObjectExists
+                assert type(caught) is ObjectExists, f"a second save of a key: {caught!r} instead of ObjectExists"
                 await self.assert_holds(backend, KEY, first)
 
     async def test_an_object_made_by_others_is_not_replaced(self) -> None:

@@ -10,8 +10,8 @@ Subclass it with a factory and two helpers that bypass the backend::
 
         async def write_raw(self, key: str, body: bytes) -> None: ...
 
-and ``leftovers``, if the backend can leave anything behind. ``lading.plugins.testing.suite`` has the rules for every
-case.
+and ``leftovers``, if the backend can leave anything behind. ``troubled`` gives the place a trouble, such as an outage.
+``lading.plugins.testing.suite`` has the rules for every case.
 """
 
 from ..importing import ImportCases
@@ -19,7 +19,8 @@ from .files import FilesCases
 from .listing import ListingCases
 from .reading import ReadingCases
 from .saving import SavingCases
+from .troubles import TroubleCases
 
 
-class StorageBackendSuite(SavingCases, ReadingCases, ListingCases, FilesCases, ImportCases):
+class StorageBackendSuite(SavingCases, ReadingCases, TroubleCases, ListingCases, FilesCases, ImportCases):
     """The cases that every storage backend must pass, with those of each capability that its class has."""

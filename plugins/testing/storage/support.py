@@ -3,28 +3,56 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
-from contextlib import asynccontextmanager
-from typing import Any, ClassVar
-
-import pytest
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from enum import StrEnum
+from typing import Any, ClassVar, Self
 
 from ...contracts import StorageBackend
-from ...errors import ObjectNotFound, PluginError
+from ...errors import ObjectNotFound
 from ..bodies import MIB, Body
+from ..cancellation import attempt
 from ..suite import Suite
 
 KEY = "ab/cd/object"
+
+
+class Trouble(StrEnum):
+    """A trouble of the place of the objects; ``told`` says what such a place does."""
+
+    told: str
+
+    def __new__(cls, value: str, told: str) -> Self:
+        """A member with its text."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.told = told
+        return made
+
+    DOWN = "down", "It carries out nothing: nobody listens, or it answers every request that it cannot serve."
+    SILENT = "silent", "It accepts every request, and never answers."
+    ANSWER_LOST = (
+        "answer_lost",
+        "It carries out the request that makes an object visible, and the answer to that request is lost.",
+    )
+    GONE = "gone", "The bucket or the folder is not there: somebody has removed it, or not mounted it."
+    DENIED = "denied", "It refuses every request: the credentials have lost their permissions."
 
 
 class StorageHarness(Suite):
     """The methods that an author defines, and the helpers that the cases use.
 
     Attributes:
+        troubles: the troubles that ``troubled`` can make. The kit skips the cases of the others.
+        secrets: what no error, log line or ``repr`` may contain, beside the options that are ``SecretStr``.
         max_key_length: length of the longest key that the cases use; lower it if the harness adds a prefix.
         many: objects that the longest listing writes: more than a page of the storage, and of most services.
     """
 
-    optional: ClassVar[frozenset[str]] = frozenset({"any_prefix", "bounded_memory", "create_only", "nested_keys"})
+    optional: ClassVar[frozenset[str]] = frozenset(
+        {"any_prefix", "bounded_memory", "create_only", "nested_keys", *Trouble}
+    )
+    troubles: Collection[Trouble] = ()
+    secrets: Collection[str] = ()
     max_key_length: ClassVar[int] = 255
     many: int = 1100
 
@@ -43,6 +71,21 @@ class StorageHarness(Suite):
     async def leftovers(self) -> Collection[str]:
         """Return everything in the place that is not an object: temporary files, unfinished uploads."""
         return ()
+
+    def troubled(self, trouble: Trouble) -> AbstractAsyncContextManager[None]:
+        """Give the place the trouble within the block, and mend it then; see ``Trouble.told``.
+
+        The kit calls it for those in ``troubles``. Objects may be lost with a place that is gone.
+        """
+        raise NotImplementedError(f"troubles has {trouble}, and troubled() does not make it")
+
+    def make_impatient(self) -> StorageBackend:
+        """Make a backend that gives up a request after a few seconds, for a place that never answers."""
+        return self.make_backend()
+
+    async def stored_type(self, key: str) -> str | None:
+        """Return the media type that the place keeps for the object; None if it keeps none, as a disk does."""
+        return None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[StorageBackend]:
@@ -69,12 +112,11 @@ class StorageHarness(Suite):
 
     async def assert_absent(self, backend: StorageBackend, key: str) -> None:
         """Nothing is visible under the key, with or without the backend, and nothing else was left."""
-        assert await self.read_raw(key) is None
-        assert not await backend.exists(key)
-        with pytest.raises(PluginError) as caught:
-            async with backend.open(key):
-                pass
-        assert type(caught.value) is ObjectNotFound
+        assert await self.read_raw(key) is None, f"an object is under {key}"
+        exists = await attempt(backend.exists(key))
+        assert exists is False, f"exists of a key without an object: {exists!r} instead of False"
+        opened = await attempt(read(backend, key))
+        assert type(opened) is ObjectNotFound, f"open of a key without an object: {opened!r} instead of ObjectNotFound"
         assert not await self.leftovers()
 
 

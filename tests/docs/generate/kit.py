@@ -13,6 +13,7 @@ from lading.plugins.testing import (
     HttpFetcherSuite,
     ProcessorSuite,
     StorageBackendSuite,
+    Trouble,
     TypeDetectorSuite,
 )
 
@@ -36,7 +37,12 @@ def costs() -> str:
     return _told(Cost)
 
 
-def _told(kinds: Iterable[Flaw | Cost]) -> str:
+def troubles() -> str:
+    """The troubles of storages, in Markdown."""
+    return _told(Trouble)
+
+
+def _told(kinds: Iterable[Flaw | Cost | Trouble]) -> str:
     return "\n".join(
         fill(f"- `{kind}`: {kind.told}", WIDTH, subsequent_indent="  ", break_on_hyphens=False) for kind in kinds
     )

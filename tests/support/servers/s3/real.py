@@ -22,6 +22,7 @@ class RealEndpoint(S3Endpoint):
     """
 
     secret_access_key = "testing-secret"
+    makes_troubles = False
 
     def __init__(self, url: str, process: subprocess.Popen[bytes]) -> None:
         super().__init__(url)

@@ -15,7 +15,7 @@ from lading.plugins.contracts import ObjectMetadata
 from lading.plugins.errors import ObjectExists, PluginError, StorageUnavailable
 from lading.plugins.testing.bodies import Stream
 from lading.plugins.testing.suite import run_case
-from tests.kit.test_storage_mutants import SuiteUnderTest
+from tests.kit.storage.test_storage_mutants import SuiteUnderTest
 
 WITHOUT_CONTENT = ObjectMetadata(0, "", "image/png")
 

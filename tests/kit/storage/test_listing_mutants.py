@@ -17,7 +17,7 @@ from lading.plugins.errors import PluginError
 from lading.plugins.testing import leaks
 from lading.plugins.testing.storage.listing import ListingCases
 from lading.plugins.testing.suite import run_case
-from tests.kit.test_storage_mutants import SuiteUnderTest
+from tests.kit.storage.test_storage_mutants import SuiteUnderTest
 
 
 class ListsTwice(MemoryStorage):
