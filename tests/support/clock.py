@@ -1,6 +1,9 @@
 """Clocks that tests set."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 
 class SettableClock:
@@ -40,3 +43,10 @@ class Ticks:
 
     def passes(self, by: timedelta) -> None:
         self._count += by // timedelta(microseconds=1) * 1000
+
+
+def put_forward(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Put the running loop's clock forward: its timers that are due by then fire in its next turn."""
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + seconds)

@@ -119,7 +119,9 @@ async def test_a_post_asks_the_database_for_nothing_more(
     client: Client, assembled: Assembled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Far from the bound, one count serves all posts for a while."""
-    assembled.resources.imports.imports.backlog._limit = 1000
+    backlog = assembled.resources.imports.imports.backlog
+    backlog._limit = 1000
+    backlog._all._max_age = 60
     store, asked = assembled.parts.store, Counter[str]()
     for name in ("add", "get", "update", "unfinished"):
         counted(store, name, asked, monkeypatch)

@@ -23,6 +23,7 @@ from lading.plugins.testing.cancellation import attempt
 from lading.plugins.testing.leaks import no_leaks
 from lading.plugins.testing.storage.saving import SourceBroke, breaking
 from lading.plugins.testing.storage.support import KEY, read
+from tests.support.clock import put_forward
 from tests.unit.backends.guard.guard_support import BODY, Recorder, Scripted, calls, guarded, hang, raising, save
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -127,11 +128,9 @@ async def test_every_call_has_a_deadline() -> None:
 async def test_a_reader_has_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = guarded(Scripted(), deadline=10)
     await save(storage)
-    loop = asyncio.get_running_loop()
-    later = loop.time() + 20
     async with storage.open(KEY) as stored:
-        monkeypatch.setattr(loop, "time", lambda: later)
-        await asyncio.sleep(0)  # whatever was due by then is done
+        put_forward(monkeypatch, 20)
+        await asyncio.sleep(0)
         assert await anext(stored.chunks) == BODY.whole()
 
 

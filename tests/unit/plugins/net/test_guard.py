@@ -26,6 +26,7 @@ from lading.plugins.errors import (
 from lading.plugins.host.turns import on_behalf_of
 from lading.plugins.net import NetworkGuard, NetworkOptions, guard
 from lading.plugins.net.system import Lookup, SystemNames
+from tests.support.clock import put_forward
 from tests.unit.plugins.net.test_resolver import fixed, until
 
 OPEN = "127.0.0.1"
@@ -145,13 +146,16 @@ async def test_a_server_that_does_not_speak_tls() -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_server_that_never_answers_the_handshake() -> None:
+async def test_a_server_that_never_answers_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
     with listening() as server:
-        options = NetworkOptions(allow_networks=(ip_network("127.0.0.1/32"),), connect_timeout=0.2)
-        network = NetworkGuard(options, names=SystemNames(fixed(OPEN)))
-        with pytest.raises(FetchTimeout, match="handshake"):
-            await network.open_connection("x.test", server.port, tls=ssl.create_default_context())
-        await network.close()
+        async with guarded() as network:
+            tls = ssl.create_default_context()
+            task = asyncio.create_task(network.open_connection("x.test", server.port, tls=tls))
+            await until(lambda: bool(server.accepted))
+            await asyncio.to_thread(server.accepted[0].recv, 1)  # the handshake has begun
+            put_forward(monkeypatch, 20)
+            with pytest.raises(FetchTimeout, match="handshake"):
+                await task
 
 
 # --- libraries that open sockets themselves ---------------------------------------------------------------------------

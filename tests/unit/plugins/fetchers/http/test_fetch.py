@@ -14,6 +14,8 @@ from lading.plugins.errors import HeaderNotAllowed, UrlInvalid, UrlPortNotAllowe
 from lading.plugins.fetchers.http.fetcher import HttpFetcher
 from lading.plugins.host.turns import on_behalf_of
 from lading.plugins.testing.origin import Behaviour, Exchange, Origin, answer, head, raw, repeat
+from tests.support.clock import put_forward
+from tests.support.plugins.scripted import rounds
 from tests.unit.plugins.fetchers.support import fetch, http_fetcher
 
 CHUNKED = head(headers={"Transfer-Encoding": "chunked"})
@@ -152,12 +154,14 @@ async def test_issuers_take_turns_at_the_connections() -> None:
 
 
 @pytest.mark.gen_test
-async def test_waiting_for_a_turn_is_not_held_against_the_origin() -> None:
+async def test_waiting_for_a_turn_is_not_held_against_the_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Origin({"/a": answer(b"image")}) as origin:
-        async with http_fetcher(connections=1, dns_timeout=0.05, connect_timeout=0.05) as fetcher:
+        async with http_fetcher(connections=1, dns_timeout=5, connect_timeout=5) as fetcher:
             async with fetcher.open(Source(origin.url("/a"))) as fetched:
                 waiting = asyncio.create_task(fetch(fetcher, origin.url("/a")))
-                await asyncio.sleep(0.3)
+                await rounds()  # it has come to its wait
+                put_forward(monkeypatch, 10)
+                await rounds()
                 assert len(origin.requests) == 1
                 assert [chunk async for chunk in fetched.chunks] == [b"image"]
             assert await waiting == b"image"
