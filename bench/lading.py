@@ -49,7 +49,12 @@ class Lading:
 
 @contextmanager
 def lading(
-    folder: Path, overrides: Mapping[str, str] | None = None, *, processes: int = 1, prefix: tuple[str, ...] = ()
+    folder: Path,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    processes: int = 1,
+    prefix: tuple[str, ...] = (),
+    is_slow: bool = False,
 ) -> Iterator[Lading]:
     """A service, from when it is ready until the block is left.
 
@@ -58,6 +63,7 @@ def lading(
         overrides: of its configuration.
         processes: that share the port.
         prefix: put before the command, such as valgrind's.
+        is_slow: whether it runs in slow time, see ``bench.slow_time``.
     """
     port = free_port()
     conf, log = folder / "service.conf", folder / "service.log"
@@ -76,7 +82,8 @@ def lading(
     )
     if (overrides or {}).get("LADING_DOCUMENTS__BACKEND", "sqlite") != "sqlite":
         del environ["LADING_DOCUMENTS_SQLITE__PATH"]  # an option of a database that is not used
-    with listening(["lading", "serve", "--config", str(conf)], port, environ, log, prefix) as process:
+    command = [*(["bench.slow_time"] if is_slow else []), "lading", "serve", "--config", str(conf)]
+    with listening(command, port, environ, log, prefix) as process:
         wait_until_ready(port)
         if not prefix:  # what runs in valgrind is never idle
             wait_until_idle(process.pid)
