@@ -31,7 +31,7 @@ class SlowLoop(uvloop.Loop):
         """See ``asyncio.AbstractEventLoop.time``."""
         return super().time() / SLOWNESS
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         """See ``asyncio.AbstractEventLoop.call_later``; ``call_at`` calls it."""
         return super().call_later(delay * SLOWNESS, callback, *args, context=context)
 

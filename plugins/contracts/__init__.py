@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from ..options import PluginOptions
+from .quick import quick
 
 CONTRACT_VERSION: Final = 1
 """The version of the contracts. It rises when plugins for the previous version may need changes. A plugin
@@ -32,6 +33,7 @@ version."""
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Source:
     """The source that a client asks Lading to import.
@@ -55,6 +57,7 @@ class Source:
     album_id: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """An opened source: its bytes as a stream, and the facts that the origin announces before the first byte.
@@ -137,6 +140,7 @@ class Fetcher(ABC):
 # --- detection --------------------------------------------------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
     """The format and the size of an image.
@@ -201,6 +205,7 @@ class TypeDetector(ABC):
 # --- storage ----------------------------------------------------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ObjectMetadata:
     """The facts about an object before Lading saves it.

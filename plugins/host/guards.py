@@ -6,7 +6,6 @@ That is, types of results, streams that are left early, and the time for a whole
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TypeVar
@@ -22,6 +21,7 @@ from ..capabilities import (
     SupportsThumbnails,
 )
 from ..contracts import Fetched, Fetcher, ImageInfo, Source, TypeDetector
+from ..contracts.quick import copied
 from ..errors import DeadlineExceeded, DetectError, FetcherBusy, FetchError, PluginError
 from .calls import Caller
 from .pinging import pinger_of
@@ -107,7 +107,7 @@ class GuardedFetcher(Fetcher):
                 try:
                     pieces = _pieces(self._caller, "read", self._checked(fetched).chunks, bytes, end)
                     async with aclosing(pieces) as chunks:
-                        yield replace(fetched, chunks=chunks)
+                        yield copied(fetched, chunks=chunks)
                 except BaseException:
                     with suppress(PluginError):  # the first error matters more
                         await self._release(opened, fetched)
@@ -216,7 +216,7 @@ async def _enter(fetcher: Fetcher, source: Source) -> tuple[AbstractAsyncContext
 def _trimmed(source: Source) -> Source:
     """The source without the white space around its url: no fetcher need know what clients paste."""
     url = trimmed(source.url)
-    return source if url == source.url else replace(source, url=url)
+    return source if url == source.url else copied(source, url=url)
 
 
 async def _pieces(

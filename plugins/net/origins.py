@@ -1,10 +1,10 @@
 """Which headers of a client may go to which origin: along redirects, and to the mirrors of an import."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from ..contracts import Source
+from ..contracts.quick import copied
 from .urls import http_url
 
 HARMLESS: Final = frozenset({"accept", "accept-language", "referer", "user-agent"})
@@ -20,7 +20,7 @@ def harmless(headers: Mapping[str, str]) -> dict[str, str]:
 def owned(sources: Sequence[Source], organization_id: str, issuer_id: str, album_id: str | None) -> tuple[Source, ...]:
     """The sources of an import of this organisation, issuer and album."""
     return tuple(
-        replace(one, organization_id=organization_id, issuer_id=issuer_id, album_id=album_id) for one in sources
+        copied(one, organization_id=organization_id, issuer_id=issuer_id, album_id=album_id) for one in sources
     )
 
 

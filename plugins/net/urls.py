@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from ada_url import URL, check_url
 
+from ..contracts.quick import quick
 from ..errors import SourceRefused, UrlInvalid, UrlSchemeMissing, UrlSchemeNotAllowed
 from ..host.schemes import looks_like_host_and_port, scheme_of, trimmed
 
@@ -37,6 +38,7 @@ _NO_HOST_CHARACTER = re.compile(r"[\x00-\x20/\\?#@:]")
 _SAFE = "%/?:@!$&'()*+,;=[]"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class HttpUrl:
     """An http or https URL in its canonical form.

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from ...plugins.contracts.quick import copied, quick
 from ...plugins.host.turns import Turns
 from ..documents import DocumentStore
 from ..errors.catalogue import ApiError
@@ -34,6 +35,7 @@ the last of a thousand requests would wait for minutes (P6).
 """
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """An accepted import.
@@ -260,7 +262,8 @@ class Imports:
             dedupe_albums=_dedupe_albums(grant, kept.params),
             traceparent=self.meter.traceparent,
         )
-        return replace(document, key=self.key_for(document))
+        key = self.key_for(document)
+        return document if key is None else copied(document, key=key)
 
 
 def _dedupe_albums(grant: Grant, params: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -6,10 +6,11 @@ Nothing here does I/O.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...plugins.contracts import Source
+from ...plugins.contracts.quick import copied, quick
 from ...plugins.errors import SourceRefused
 from ...plugins.net.origins import owned, sources_of
 from ...plugins.net.urls import host_of
@@ -20,6 +21,7 @@ from ..secrets.vault import Vault
 from .validation import ParamRules, validate
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RequestedImport:
     """The import that a client requests, with valid parameters.
@@ -36,6 +38,7 @@ class RequestedImport:
     webhook_url: str | None = field(repr=False)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SealedParams:
     """The parameters as a document keeps them.
@@ -74,7 +77,7 @@ def authorised(requested: RequestedImport, grant: Grant) -> RequestedImport:
     album_id = requested.params.get("album_id")
     if not grant.allows("image_upload", album_id):
         raise ApiError("forbidden", ability="image_upload")
-    return replace(requested, sources=owned(requested.sources, grant.organization_id, grant.issuer_id, album_id))
+    return copied(requested, sources=owned(requested.sources, grant.organization_id, grant.issuer_id, album_id))
 
 
 def judged(requested: RequestedImport, check: Callable[[Source], None]) -> RequestedImport:

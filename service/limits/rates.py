@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ...plugins.contracts.quick import quick
 from ..documents.records import RecordStore
 from ..models.clock import Clock
 from ..observe.outages import Outage
@@ -67,6 +68,7 @@ class Standing:
     wait: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Whether to serve a request.

@@ -3,16 +3,18 @@
 ``now`` is the time by the machine's clock, ``run_at`` by the store's, see ``lading.service.models.clock``.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from ...plugins.contracts.quick import copied, quick
 from .clock import truncate_to_milliseconds
 from .fields import ImportFields, next_key
 from .ids import new_uuid
 from .values import Failure, Image, Status
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Import(ImportFields):
     """An import and its image: one document. ``ImportFields`` has its fields."""
@@ -70,7 +72,7 @@ class Import(ImportFields):
 
     def stalled(self, failure: Failure, run_at: datetime, now: datetime) -> Self:
         """Running -> queued after an attempt without a result: due again at ``run_at``, and no failure."""
-        return replace(self.requeued(failure, run_at, now), abandoned=self.abandoned + 1)
+        return copied(self.requeued(failure, run_at, now), abandoned=self.abandoned + 1)
 
     def handed_back(self, run_at: datetime, now: datetime) -> Self:
         """running -> queued without an attempt: at shutdown, or at a limit.
@@ -91,7 +93,7 @@ class Import(ImportFields):
         """
         self._expect(Status.RUNNING)
         back = self._back(now, run_at or now, abandoned=self.abandoned + 1)
-        return replace(back, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
+        return copied(back, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
 
     def receiving(self, worker_id: str, now: datetime) -> Self:
         """waiting -> running: the process with the lease ``worker_id`` receives the bytes from the client."""
@@ -146,7 +148,7 @@ class Import(ImportFields):
         image_id = new_uuid() if self.image_id == taken_id else self.image_id
         own = self.duplicate  # other bytes may have come for it
         # When its own client deletes it, it goes.
-        image = replace(image, is_kept=False, source_sha256=own.source_sha256, facts=own.facts)
+        image = copied(image, is_kept=False, source_sha256=own.source_sha256, facts=own.facts)
         return self._changed(now, image=image, image_id=image_id, duplicate=None)
 
     def cancelled(self, now: datetime) -> Self:
@@ -196,7 +198,7 @@ class Import(ImportFields):
         after = self._changed(now) if self.status.is_final else self.cancelled(now)
         # Its bytes go first, like those of a deleted image; until then the purger finds it by these fields.
         deleted_at = after.image_deleted_at or moment
-        return replace(after, deleted_at=moment, image_deleted_at=deleted_at)
+        return copied(after, deleted_at=moment, image_deleted_at=deleted_at)
 
     def retired(self, now: datetime, *, keeps_image: bool) -> Self:
         """Final -> deleted since it is old, see ``deleted``; its image too, or storage keeps that without an import."""
@@ -205,7 +207,7 @@ class Import(ImportFields):
         after = self.deleted(now)
         if self.image is None or self.image_deleted_at is not None or not keeps_image:
             return after
-        return replace(after, image=replace(self.image, is_kept=True))
+        return copied(after, image=copied(self.image, is_kept=True))
 
     def with_leftover(self, now: datetime) -> Self:
         """The same document after an attempt that had begun to save: storage may hold an object that did not become its
@@ -213,7 +215,7 @@ class Import(ImportFields):
         """
         if self.image is not None:
             return self
-        return replace(self, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
+        return copied(self, leftover_at=truncate_to_milliseconds(now), leftover_removed_at=None)
 
     def leftover_found(self, now: datetime) -> Self:
         """Final: storage may hold an object that is not its image; whoever writes this removes the object."""
@@ -236,14 +238,14 @@ class Import(ImportFields):
         """
         image = self._present_image()
         mirror, is_mirrored = (None, False) if image.mirror == storage else (image.mirror, image.is_mirrored)
-        return self._changed(now, image=replace(image, storage=storage, mirror=mirror, is_mirrored=is_mirrored))
+        return self._changed(now, image=copied(image, storage=storage, mirror=mirror, is_mirrored=is_mirrored))
 
     def image_mirrored(self, mirror: str, now: datetime) -> Self:
         """Done, with an image: ``mirror`` has a second copy of it."""
         image = self._present_image()
         if mirror == image.storage:
             raise ValueError(f"the image of import {self.id} is in {mirror} itself")
-        return self._changed(now, image=replace(image, mirror=mirror, is_mirrored=True))
+        return self._changed(now, image=copied(image, mirror=mirror, is_mirrored=True))
 
     def image_deleted(self, now: datetime) -> Self:
         """Done, with an image: it is deleted. Its bytes may go only after this write is durable."""
@@ -288,7 +290,7 @@ class Import(ImportFields):
 
     def _quietly(self, now: datetime, **changes: Any) -> Self:
         """A change that readers of the import do not see."""
-        return replace(self._changed(now, **changes), updated_at=self.updated_at)
+        return copied(self._changed(now, **changes), updated_at=self.updated_at)
 
     def _expect(self, status: Status) -> None:
         if self.status is not status:
@@ -303,4 +305,4 @@ class Import(ImportFields):
         if status not in (Status.RUNNING, Status.DONE):
             changes["duplicate"] = None
         moment = truncate_to_milliseconds(now)
-        return replace(self, updated_at=moment, revision=self.revision + 1, new_events=(), **changes)
+        return copied(self, updated_at=moment, revision=self.revision + 1, new_events=(), **changes)

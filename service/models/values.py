@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from ...plugins.contracts.quick import quick
+
 
 class Status(StrEnum):
     """State of an import; the last three are final."""
@@ -23,6 +25,7 @@ class Status(StrEnum):
         return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why the last attempt failed.
@@ -38,6 +41,7 @@ class Failure:
     retryable: bool
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Image:
     """The stored image of a finished import.

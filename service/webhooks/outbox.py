@@ -1,12 +1,12 @@
 """The transactional outbox: the write that makes an event true also puts the event into the outbox of its import."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import tzinfo
 from typing import Any
 
 import structlog
 
+from ...plugins.contracts.quick import copied
 from ..models import Import
 from ..observe.metrics.meter import NO_METER, Meter
 from ..secrets.vault import SecretsUnreadable, Vault
@@ -88,7 +88,7 @@ class WebhookOutbox(Outbox):
             "event": event(kind, about(after, self._timezone), after.updated_at, self._timezone),
             "url": None if url is None else self._vault.seal_text(url),
         }
-        return replace(after, new_events=(entry,))
+        return copied(after, new_events=(entry,))
 
     def written(self, before: Import, after: Import) -> None:
         """See ``Outbox.written``."""

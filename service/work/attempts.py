@@ -4,11 +4,12 @@ import asyncio
 import random
 import time
 import traceback
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
+from ...plugins.contracts.quick import copied
 from ...plugins.errors import (
     DetectorStalled,
     FetcherBusy,
@@ -149,7 +150,7 @@ class Attempts:
             def recorded(running: Import, after: Import) -> Import:
                 if has_left:
                     after = after.with_leftover(ended_at)
-                return replace(after, trace=traced(running, after, trace, began_at, took, decided.error))
+                return copied(after, trace=traced(running, after, trace, began_at, took, decided.error))
 
             sole = None if decided.sole is None else decided.sole.then(recorded)
             result = await self.write(lambda one: recorded(one, decided.transition(one)), decided.document, sole)

@@ -10,9 +10,9 @@ A result is a compare-and-set. A worker that loses it reads the document again, 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
+from ...plugins.contracts.quick import copied
 from ..documents import DocumentStore, StoredAlready
 from ..models import Import, Status
 from ..webhooks.outbox import Outbox
@@ -121,4 +121,4 @@ def _is_same(present: Import, written: Import) -> bool:
 
 
 def _comparable(document: Import) -> Import:
-    return replace(document, params={}, outbox=(), new_events=(), trace=())
+    return copied(document, params={}, outbox=(), new_events=(), trace=())

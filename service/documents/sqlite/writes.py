@@ -10,10 +10,11 @@ import functools
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
 from typing import Any, Final, Generic, TypeVar
 
+from ....plugins.contracts.quick import copied
 from ...models import Import
 from .. import DuplicateId
 from .engine.transactions import whole
@@ -146,7 +147,7 @@ def _as_new(document: Import) -> Import:
     """The same import, all of its outbox to be added."""
     if not document.outbox:
         return document
-    return replace(document, new_events=(*document.outbox, *document.new_events))
+    return copied(document, new_events=(*document.outbox, *document.new_events))
 
 
 def _update(connection: sqlite3.Connection, documents: Sequence[Import]) -> bool:

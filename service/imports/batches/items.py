@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ....plugins.contracts.quick import quick
 from ...errors.catalogue import ApiError
 from ...errors.params import ParamsError
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Item:
     """An item of a batch.

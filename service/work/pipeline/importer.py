@@ -4,12 +4,12 @@ The document describes the stored object, never bytes that were fetched and not 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from ....plugins.capabilities import SupportsFiles
 from ....plugins.contracts import Fetched, Fetcher, Source, StorageBackend, TypeDetector
+from ....plugins.contracts.quick import copied
 from ....plugins.errors import (
     DeadlineExceeded,
     DetectError,
@@ -197,7 +197,7 @@ class Importer:
         known = await self._duplicates.by_source(document, origin) if self._duplicates is not None else None
         if known is not None:
             try:
-                return await self._fetched(document, replace(source, if_none_match=known.image.etag), fetcher, origin)
+                return await self._fetched(document, copied(source, if_none_match=known.image.etag), fetcher, origin)
             except SourceNotModified:
                 check_expectations(document.params.get("expect"), facts_in(known.image))
             document = document if self._duplicates is None else await self._duplicates.refer(document, known)
@@ -222,7 +222,7 @@ class Importer:
             is_fetched = outcome.image.sha256 == spool.sha256  # and not the object of an earlier attempt
         if outcome.is_duplicate or not is_fetched or origin is None:
             return outcome
-        return replace(outcome, image=replace(outcome.image, etag=_short(fetched.etag), source=origin))
+        return copied(outcome, image=copied(outcome.image, etag=_short(fetched.etag), source=origin))
 
     async def _fill(self, spool: Spool, document: Import, fetched: Fetched, kind: str) -> None:
         if self._progress is not None:

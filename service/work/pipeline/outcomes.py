@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ....plugins.contracts import ImageInfo, Source
+from ....plugins.contracts.quick import quick
 from ...models import Image, Import
 from ...storages.spool import Spool
 from .expectations import Facts
@@ -16,6 +17,7 @@ class TakenOver(Exception):
     """The import no longer runs under the lease of its attempt: a client cancelled it, or another attempt has it."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of a successful attempt.

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from ....plugins.contracts import ImageInfo
 from ....plugins.contracts.processing import Output, Picture, Processed
+from ....plugins.contracts.quick import copied
 from ....plugins.errors import DetectError, OutputTooLarge, ProcessorStalled
 from ....plugins.host.processing import GuardedProcessor
 from ....plugins.host.record import enter
@@ -54,7 +55,7 @@ class Ready:
         """The description of an object with these bytes, as this import has it: others may have come to the same bytes
         in another way.
         """
-        return replace(image, source_sha256=self.source_sha256, facts=self.facts)
+        return copied(image, source_sha256=self.source_sha256, facts=self.facts)
 
 
 @dataclass(frozen=True, slots=True)
