@@ -1,11 +1,11 @@
 """The rules for the parameters of an import. Unknown parameters are kept and returned as sent."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors.catalogue import ApiError
+from ..models.compact import compact
 from ..work.pipeline.expectations import expectations_schema, validate_expectations
 
 Schema = Mapping[str, Any]
@@ -14,7 +14,8 @@ MAX_URLS = 8
 """Mirrors that an import may name."""
 SCOPES: Final = ("off", "album", "organization")
 """Values of ``dedupe``: where the import looks for an image with the same bytes."""
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_JSON = compact()
+_LONGEST_ESCAPE: Final = len("\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,18 @@ def _validate_url(url: Any) -> None:
 def _validate_metadata(name: str, metadata: Any, max_bytes: int) -> None:
     if not isinstance(metadata, Mapping):
         raise _invalid(name, "must be an object")
-    if metadata and len(_JSON.encode(metadata).encode()) > max_bytes:
+    if not _is_surely_small(metadata, max_bytes) and len(_JSON(metadata).encode()) > max_bytes:
         raise _invalid(name, f"is larger than {max_bytes} bytes")
+
+
+def _is_surely_small(metadata: Mapping[str, Any], max_bytes: int) -> bool:
+    """Whether the metadata is flat text, as most is, that cannot be too large in whichever characters."""
+    longest = 2
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            return False
+        longest += _LONGEST_ESCAPE * (len(key) + len(value)) + len('"":"",')
+    return longest <= max_bytes
 
 
 def _validate_headers(headers: Any) -> None:

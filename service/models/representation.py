@@ -1,14 +1,14 @@
 """Documents as JSON: the eight keys of an accepted import, the further keys of a later answer, and images."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
 from . import Image, Import
+from .compact import compact
 from .redaction import filtered
 
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_JSON = compact(allow_nan=False)
 
 
 def accepted(document: Import, timezone: tzinfo, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def timestamp(moment: datetime, timezone: tzinfo) -> str:
 
 def encode(value: Any) -> bytes:
     """Compact JSON in UTF-8, keys in their order."""
-    return _JSON.encode(value).encode()
+    return _JSON(value).encode()
 
 
 def _error(document: Import) -> dict[str, Any] | None:

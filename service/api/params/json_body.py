@@ -44,14 +44,33 @@ def parse_json(body: bytes, limits: ParamLimits) -> Params:
     except UnicodeDecodeError as error:
         raise InvalidEncoding(f"The JSON body is not UTF-8 at byte {error.start}.") from error
     _check_depth(text, limits.depth)
+    is_to_check = "\\" in text or _most(text) > limits.pairs
     try:
-        root = _DECODER.decode(text)
+        try:
+            root = _decoded(text, _SOUND)
+        except _NotFinite:
+            root, is_to_check = _decoded(text, _DECODER), True
     except json.JSONDecodeError as error:
         raise JsonInvalid(f"The body is not JSON at line {error.lineno}, column {error.colno}.") from error
     if not isinstance(root, dict):
         raise JsonNotAnObject("The JSON body must be an object.")
-    _check_values(root, limits.pairs)
+    if is_to_check:
+        _check_values(root, limits.pairs)
     return root
+
+
+def _most(text: str) -> int:
+    """As many members and elements as a text can have at most."""
+    return text.count(",") + text.count("{") + text.count("[")
+
+
+def _decoded(text: str, decoder: json.JSONDecoder) -> Any:
+    # The decoder passes over white space around the value by two regular expressions.
+    if text.startswith("{"):
+        root, end = decoder.raw_decode(text)
+        if end == len(text):
+            return root
+    return decoder.decode(text)
 
 
 def _check_depth(text: str, limit: int) -> None:
@@ -60,6 +79,8 @@ def _check_depth(text: str, limit: int) -> None:
     As far as the text is valid JSON, this finds the same strings and brackets as the parser, which stops at the first
     fault.
     """
+    if text.count("{") + text.count("[") <= limit:
+        return  # in whichever order they come
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         piece = match[0]
@@ -93,7 +114,25 @@ def _object(members: list[tuple[str, Any]]) -> Params:
     return result
 
 
+class _NotFinite(Exception):
+    """A number is none that ``_check_values`` lets pass."""
+
+
+def _finite(number: float) -> int | float:
+    if isinstance(number, float) and not math.isfinite(number):
+        raise _NotFinite
+    return number
+
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+_SOUND = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=lambda digits: _finite(_integer(digits)),
+    parse_float=lambda digits: _finite(float(digits)),
+    parse_constant=lambda name: _finite(float(name)),
+)
+"""Gives up at a number that is not finite. So without escapes, which alone can write half a surrogate pair, all values
+that it reads are sound."""
 
 
 def _check_values(root: Params, limit: int) -> None:

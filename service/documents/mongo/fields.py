@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from ...models import Failure, Image, Import, Status
+from ...models.compact import compact
 from ...models.issuers import Algorithm, Issuer
 from ..records import Record
 from ..search import metadata_pairs
 
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_JSON = compact()
 """Made once: ``json.dumps`` makes one for each call that wants no spaces."""
 
 
@@ -36,7 +37,7 @@ def birth_fields(document: Import) -> dict[str, Any]:
         "_id": text(document.id),
         "organization_id": text(document.organization_id),
         "issuer_id": text(document.issuer_id),
-        "params": _JSON.encode(dict(document.params)),
+        "params": _JSON(dict(document.params)),
         "created_at": document.created_at,
         "host": document.host,
         "request_id": document.request_id,
@@ -61,7 +62,7 @@ def search_fields(document: Import) -> dict[str, Any]:
 
 def metadata_pair(name: str, value: str) -> str:
     """A name and a text of the metadata as one text."""
-    return _JSON.encode([text(name), text(value)])
+    return _JSON([text(name), text(value)])
 
 
 def state_fields(document: Import) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def record_fields(record: Record) -> dict[str, Any]:
         "kind": text(record.kind),
         "id": text(record.id),
         "owner": text(record.owner),
-        "data": _JSON.encode(dict(record.data)),
+        "data": _JSON(dict(record.data)),
         "revision": record.revision,
         "created_at": record.created_at,
         "due_at": record.due_at,

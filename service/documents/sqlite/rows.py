@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ...models import Failure, Image, Import, Status
+from ...models.compact import compact
 from ...models.issuers import Algorithm, Issuer
 from ..records import Record
 from ..search import metadata_pairs
@@ -15,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # json escapes every control character, so that the text never holds a NUL, at which SQLite's own text functions and its
 # shell would cut it.
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=dict)
+_to_json = compact(default=dict)
 
 
 def to_milliseconds(moment: datetime) -> int:
@@ -244,7 +245,3 @@ def _from_milliseconds_or_none(milliseconds: int | None) -> datetime | None:
 def _fields(value: Failure | Image) -> dict[str, Any]:
     """The fields of a flat value; what dataclasses offers looks into each of them."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
-
-def _to_json(value: Any) -> str:
-    return _JSON.encode(value)
