@@ -1,6 +1,7 @@
 """A request body of any media type that carries parameters."""
 
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
@@ -76,10 +77,10 @@ def check_encoding(content_type: str, content_encoding: str) -> str:
     Raises:
         UnsupportedMediaType: another character set than UTF-8, or a content encoding.
     """
-    media_type, options = parse_options_header(content_type)
-    if is_encoded(content_encoding) or options.get("charset", "utf-8").lower() not in _UTF8:
+    media_type, charset = _read(content_type)
+    if is_encoded(content_encoding) or charset not in _UTF8:
         raise UnsupportedMediaType
-    return str(media_type)
+    return media_type
 
 
 def is_encoded(content_encoding: str) -> bool:
@@ -89,4 +90,11 @@ def is_encoded(content_encoding: str) -> bool:
 
 def media_type_of(content_type: str) -> str:
     """The media type that a ``Content-Type`` names, in lower case; empty where it names none."""
-    return str(parse_options_header(content_type)[0])
+    return _read(content_type)[0]
+
+
+@lru_cache(32)
+def _read(content_type: str) -> tuple[str, str]:
+    """Media type and character set, in lower case. Clients have few of them, and send them with each request."""
+    media_type, options = parse_options_header(content_type)
+    return str(media_type), options.get("charset", "utf-8").lower()

@@ -38,7 +38,29 @@ def store(params: Params, name: str, value: str | None, limits: ParamLimits) -> 
         ParametersTooDeep: the name nests deeper than the limit.
         ParameterConflict: what is stored under a part of the name is of another kind (Rack's ``ParameterTypeError``).
     """
+    if _is_stored_simply(params, name, value, limits):
+        return
     _store(params, name, _Pair(name, value, limits.depth), 0)
+
+
+def _is_stored_simply(params: Params, name: str, value: str | None, limits: ParamLimits) -> bool:
+    """Store the value, if the name is plain or such as ``a[b]``, as nearly all are; whether it was stored."""
+    outer, bracket, rest = name.partition("[")
+    if not bracket:
+        if name:
+            params[name] = value
+        return True
+    inner = rest[:-1]
+    if not (outer and inner and rest[-1] == "]" and limits.depth > 1) or "[" in inner or "]" in inner:
+        return False
+    members = params.get(outer)
+    if members is None:
+        params[outer] = {inner: value}
+    elif isinstance(members, dict):
+        members[inner] = value
+    else:
+        return False
+    return True
 
 
 def _store(params: Params, name: str, pair: _Pair, depth: int) -> Params | list[str | None]:

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lading.service.api.params import ParamLimits, parse_form, parse_json, parse_multipart, parse_query
-from lading.service.errors.params import ParamsError
+from lading.service.api.params import (
+    ParamLimits,
+    json_body,
+    nested,
+    parse_form,
+    parse_json,
+    parse_multipart,
+    parse_query,
+)
+from lading.service.errors.params import JsonNotAnObject, ParametersTooDeep, ParamsError
 
 # A loaded machine must not fail a test.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
@@ -19,6 +27,12 @@ FORM_BYTES = st.lists(st.sampled_from([b"a", b"b", b"[", b"]", b"[]", b"[a]", b"
 JSON_BYTES = st.lists(
     st.sampled_from([b"{", b"}", b"[", b"]", b'"', b'"a"', b":", b",", b"1", b"-", b"e9", b"\\", b"ud8", b"NaN", b" "])
 )
+
+
+def encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
 PART_BYTES = st.lists(
     st.sampled_from([b"--x", b"--", b"\r\n", b"\n", b'"', b"\xff", b"v", b'; name="a[b]"', b"; filename="])
     | st.sampled_from([b"Content-Disposition: form-data", b"Content-Length: 1", b"Content-Type: a/b; charset="])
@@ -136,3 +150,58 @@ def test_what_json_says_is_read_back(params: dict[str, Any]) -> None:
 @pytest.mark.parametrize("pair", [b"x[][k]=v", b"a" + b"[b]" * 31, b"a" + b"[]" * 31])
 def test_4096_hostile_pairs_are_read(pair: bytes) -> None:
     assert outcome(parse_form(b"&".join([pair] * 4096), ParamLimits()))[0] <= 4096
+
+
+def refused_or_read(parse: Callable[[], Any]) -> Any:
+    """The result, or the refusal as its client sees it."""
+    try:
+        return repr(parse())
+    except ParamsError as error:
+        return type(error), error.detail, error.parameter
+
+
+def read_thoroughly(text: str) -> Any:
+    try:
+        root = json_body._DECODER.decode(text)
+    except json.JSONDecodeError:
+        return None
+    if isinstance(root, dict):
+        json_body._check_values(root, LIMITS.pairs)
+    return root
+
+
+@PATIENT
+@given(JSON_BYTES.map(b"".join) | st.dictionaries(st.text(max_size=2), st.floats() | st.integers()).map(encoded))
+@example(b'{"a": 1e999}')
+@example(b'{"a": [-Infinity, "b"], "a": 1}')
+@example(b'{"a": 99999999999999999999, "b"}')
+@example(b'{"a": "\\ud800"}')
+@example(b'{"a": [1,2,3,4,5,6,7]}')
+@example(b'{"a": ",,,,,,,"} ')
+def test_json_that_is_surely_sound_is_read_as_if_each_value_were_checked(body: bytes) -> None:
+    text = body.decode()
+    if (expected := refused_or_read(lambda: read_thoroughly(text))) != repr(None) and text.count("[") < LIMITS.depth:
+        found = refused_or_read(lambda: parse_json(body, LIMITS))
+        assert found == expected or (isinstance(found, tuple) and found[0] in (JsonNotAnObject, ParametersTooDeep))
+
+
+_NAMES = st.lists(st.sampled_from(["a", "b", "[", "]", "[a]", "[]"]), max_size=4).map("".join)
+
+
+@PATIENT
+@given(st.lists(st.tuples(_NAMES, st.none() | st.just("1")), max_size=4))
+@example([("a", None), ("a[b]", "1"), ("a[c]", "2")])
+@example([("a", "1"), ("a[b]", "1")])
+def test_simple_names_are_stored_as_all_names_are(pairs: list[tuple[str, str | None]]) -> None:
+    def stored(how: Callable[[dict[str, Any], str, str | None], object]) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        for name, value in pairs:
+            how(params, name, value)
+        return params
+
+    def slowly(params: dict[str, Any], name: str, value: str | None) -> object:
+        return nested._store(params, name, nested._Pair(name, value, LIMITS.depth), 0)
+
+    assert refused_or_read(lambda: stored(lambda *pair: nested.store(*pair, LIMITS))) == refused_or_read(
+        lambda: stored(slowly)
+    )
