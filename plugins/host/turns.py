@@ -5,9 +5,9 @@ with on_behalf_of(issuer_id):
 """
 
 import asyncio
-from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import NamedTuple
@@ -16,14 +16,22 @@ from weakref import WeakSet
 _issuer: ContextVar[str] = ContextVar("lading_issuer", default="")
 
 
-@contextmanager
-def on_behalf_of(issuer_id: str) -> Iterator[None]:
-    """What the block asks for, it asks for this issuer; calls outside of any such block count as those of one more."""
-    token = _issuer.set(issuer_id)
-    try:
-        yield
-    finally:
-        _issuer.reset(token)
+class on_behalf_of:  # noqa: N801  # called like a function
+    """What the block asks for, it asks for this issuer; calls outside of any such block count as those of one more.
+
+    A class, since a generator of contextlib costs more.
+    """
+
+    __slots__ = ("_issuer_id", "_token")
+
+    def __init__(self, issuer_id: str) -> None:
+        self._issuer_id = issuer_id
+
+    def __enter__(self) -> None:
+        self._token = _issuer.set(self._issuer_id)
+
+    def __exit__(self, *_: object) -> None:
+        _issuer.reset(self._token)
 
 
 def on_behalf_of_all() -> AbstractContextManager[None]:
@@ -73,7 +81,7 @@ class Turns:
         self._free = places
         self._per_issuer = per_issuer or places
         self._leaves_room = leaves_room
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}  # no Counter, whose methods are not of C
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         """By issuer, in the order in which the issuers are served. No queue is empty."""
 
@@ -84,7 +92,7 @@ class Turns:
     @property
     def taken(self) -> int:
         """The number of places that are held."""
-        return self._held.total()
+        return sum(self._held.values())
 
     @property
     def occupancy(self) -> Occupancy:
@@ -143,19 +151,22 @@ class Turns:
             raise
 
     def _may_hold(self, issuer: str) -> bool:
-        held = self._held[issuer]
+        held = self._held.get(issuer, 0)
         return held < self._per_issuer and (not self._leaves_room or held < self._free)
 
     def _hold(self, issuer: str) -> None:
         self._free -= 1
-        self._held[issuer] += 1
+        self._held[issuer] = self._held.get(issuer, 0) + 1
 
     def _give_back(self, issuer: str) -> None:
         self._free += 1
-        self._held[issuer] -= 1
-        if not self._held[issuer]:
+        held = self._held[issuer] - 1
+        if held:
+            self._held[issuer] = held
+        else:
             del self._held[issuer]  # issuers are without number
-        self._serve()
+        if self._waiting:
+            self._serve()
 
     def _leave(self, issuer: str, place: asyncio.Future[None]) -> None:
         queue = self._waiting.get(issuer)

@@ -1,7 +1,6 @@
 """Accepts new imports, and shows one. It knows no HTTP but the codes of its errors."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -129,7 +128,8 @@ class Imports:
         add: Callable[[Import], Awaitable[None]] | None,
     ) -> Accepted:
         """See ``create``."""
-        async with self._turn():
+        give_back = await self._turn()
+        try:
             with self.backlog.place(grant.issuer_id) as place:
 
                 async def prepared() -> Import:
@@ -143,23 +143,20 @@ class Imports:
                     await (add or self._add)(document)
 
                 return await self._created(grant, params, key, prepared, of_bytes, added)
+        finally:
+            give_back()
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Have a turn for the block.
+    async def _turn(self) -> Callable[[], None]:
+        """A turn to accept an import. What is returned gives it back.
 
         Raises:
             ApiError: ``documents_unavailable``: there was none in time.
         """
         try:
-            give_back = await self.turns.take(TURN_SECONDS)
+            return await self.turns.take(TURN_SECONDS)
         except TimeoutError:
             internal = f"no turn to accept an import within {TURN_SECONDS:g} seconds"
             raise ApiError("documents_unavailable", internal=internal, retry_after=RETRY_AFTER_OUTAGE) from None
-        try:
-            yield
-        finally:
-            give_back()
 
     async def _created(
         self,

@@ -5,9 +5,9 @@ back instead of accepting hours of work.
 import asyncio
 import contextlib
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Self
 
 from ...plugins.host.turns import on_behalf_of_all
 from ..documents import DocumentStore, StoreUnavailable
@@ -49,7 +49,7 @@ class Backlog:
         self._max_age = max_age
         self._all = _Count(self._counted, NEAR * limit, max_age)
         self._of: OrderedDict[str, _Count] = OrderedDict()
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
 
     async def is_full(self, issuer_id: str) -> bool:
         """Whether no more imports of the issuer should be accepted now. Nothing is awaited after the answer is known.
@@ -57,22 +57,17 @@ class Backlog:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        held = self._held.total
-        if await self._all.present() + held() < NEAR * self._limit:
+        held = self._held.values()
+        if await self._all.present() + sum(held) < NEAR * self._limit:
             return False
         own = self._issuer(issuer_id)
         await own.present()
-        room = self._limit - self._all.number - held()
-        return room <= 0 or own.number + self._held[issuer_id] >= room
+        room = self._limit - self._all.number - sum(held)
+        return room <= 0 or own.number + self._held.get(issuer_id, 0) >= room
 
-    @contextmanager
-    def place(self, issuer_id: str) -> Iterator["Place"]:
-        """A place for one import of the issuer, which is to be taken, and used, within the block."""
-        place = Place(self, issuer_id, self._held)
-        try:
-            yield place
-        finally:
-            place.leave()
+    def place(self, issuer_id: str) -> "Place":
+        """A place for one import of the issuer, which is to be taken, and used, within its block."""
+        return Place(self, issuer_id, self._held)
 
     async def _counted(self) -> int:
         with on_behalf_of_all():  # the requests of all issuers wait for this count
@@ -100,18 +95,24 @@ class Backlog:
 
 
 class Place:
-    """The place of one import; see ``Backlog.place``.
+    """The place of one import; see ``Backlog.place``. Its block leaves it.
 
     Args:
         held: the places that are taken and whose imports are not added yet, by issuer.
     """
 
-    def __init__(self, backlog: Backlog, issuer_id: str, held: Counter[str]) -> None:
+    def __init__(self, backlog: Backlog, issuer_id: str, held: dict[str, int]) -> None:
         self._backlog = backlog
         self._issuer_id = issuer_id
         self._held = held
         self._is_taken = False
         self._is_used = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     async def take(self) -> bool:
         """Take the place; whether the issuer may have it, or has it already.
@@ -122,7 +123,7 @@ class Place:
         if not self._is_taken:
             if await self._backlog.is_full(self._issuer_id):
                 return False
-            self._held[self._issuer_id] += 1
+            self._held[self._issuer_id] = self._held.get(self._issuer_id, 0) + 1
             self._is_taken = True
         return True
 
