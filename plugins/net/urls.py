@@ -22,6 +22,8 @@ PARSED_URLS = 256
 They may hold secrets, so there are few, and nobody is told."""
 
 _MAX_BYTES = 8192
+_WIDEST = 4
+"""Bytes of a character in UTF-8 at most."""
 _LONGEST = 65536
 """Bytes of the longest URL that an operator may allow."""
 _MAX_HOST = 253
@@ -29,6 +31,11 @@ _MAX_HOST = 253
 # Letters, digits and hyphens (RFC 1123 section 2.1), and the underscore, which names of storage buckets have. Hyphens
 # may stand anywhere: names such as -a-.example are registered, and lead somewhere.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+_PLAIN = re.compile(
+    r"(https?)://((?:[a-z0-9_-]{1,63}\.)*[a-z][a-z0-9_-]{0,62})(?::([1-9][0-9]{0,4}))?"
+    r"(/[A-Za-z0-9_.~!$&'()*+,;=:@/-]*)(\?[A-Za-z0-9_.~!$&()*+,;=:@/?%\[\]-]*)?"
+)
+_LAST_PORT = 65535
 _PORT = re.compile(r":([0-9]+)\Z")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?:[a-z]+:)?[/\\]*([^/\\?#]*)", re.IGNORECASE)
@@ -116,14 +123,12 @@ def parse_http_url(url: str, *, max_bytes: int = _MAX_BYTES) -> HttpUrl:
         UrlSchemeNotAllowed: its scheme is neither http nor https.
         UrlInvalid: anything else is wrong; the reason names what.
     """
-    text = trimmed(url)
-    scheme = scheme_of(text)
-    if scheme not in DEFAULT_PORTS:
-        _check_length(text, max_bytes)
-        if not scheme or looks_like_host_and_port(text, scheme):
-            raise UrlSchemeMissing
-        raise UrlSchemeNotAllowed(scheme=scheme[:32])
-    return _read(text, None, max_bytes)
+    if len(url) > max_bytes // _WIDEST:
+        _check_length(trimmed(url), max_bytes)
+    result, length = _read_once(url)
+    if length > max_bytes:
+        raise _too_long(max_bytes)
+    return result
 
 
 def resolve_reference(base: HttpUrl, reference: str, *, max_bytes: int = _MAX_BYTES) -> HttpUrl:
@@ -135,7 +140,10 @@ def resolve_reference(base: HttpUrl, reference: str, *, max_bytes: int = _MAX_BY
     scheme = scheme_of(reference)
     if scheme and scheme not in DEFAULT_PORTS:
         raise UrlSchemeNotAllowed(scheme=scheme[:32])
-    return _read(reference, str(base), max_bytes)
+    _check_length(reference, max_bytes)
+    result = _parsed(reference, str(base))
+    _check_length(str(result), max_bytes)
+    return result
 
 
 def canonical_host(text: str) -> str:
@@ -185,14 +193,35 @@ def authority_of(url: str) -> str:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _read(text: str, base: str | None, max_bytes: int) -> HttpUrl:
-    _check_length(text, max_bytes)
-    result = _parsed(text, base)
-    _check_length(str(result), max_bytes)
-    return result
-
-
 @lru_cache(PARSED_URLS)
+def _read_once(url: str) -> tuple[HttpUrl, int]:
+    """The URL as ``parse_http_url`` reads it, and the bytes of its canonical form."""
+    text = trimmed(url)
+    scheme = scheme_of(text)
+    if scheme not in DEFAULT_PORTS:
+        if not scheme or looks_like_host_and_port(text, scheme):
+            raise UrlSchemeMissing
+        raise UrlSchemeNotAllowed(scheme=scheme[:32])
+    result = _plain(text) or _parsed(text, None)
+    return result, len(str(result))
+
+
+def _plain(text: str) -> HttpUrl | None:
+    """A URL that is in its canonical form already, as most are; None where only the parser can tell.
+
+    The parser does nothing to these characters in these places: no label of the host is a number or in Punycode, and no
+    segment of the path may be a dot segment.
+    """
+    found = _PLAIN.fullmatch(text)
+    if found is None:
+        return None
+    scheme, host, digits, path, query = found.groups()
+    port = int(digits) if digits else DEFAULT_PORTS[scheme]
+    if port > _LAST_PORT or len(host) > _MAX_HOST or "xn--" in host or "/." in path:
+        return None
+    return HttpUrl(scheme, host, port, path + (query or ""))
+
+
 def _parsed(text: str, base: str | None) -> HttpUrl:
     try:
         href = URL(text, base).href
@@ -217,7 +246,11 @@ def _parsed(text: str, base: str | None) -> HttpUrl:
 def _check_length(text: str, max_bytes: int) -> None:
     # The characters are counted first: nothing has fewer bytes, and little is left to do for a long one.
     if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
-        raise UrlInvalid(reason=f"it is longer than {max_bytes} bytes")
+        raise _too_long(max_bytes)
+
+
+def _too_long(max_bytes: int) -> UrlInvalid:
+    return UrlInvalid(reason=f"it is longer than {max_bytes} bytes")
 
 
 def _checked_host(host: str) -> str:

@@ -11,6 +11,8 @@ from lading.plugins.net.urls import (
     PARSED_URLS,
     HttpUrl,
     _parsed,
+    _plain,
+    _read_once,
     authority_of,
     canonical_host,
     host_of,
@@ -276,4 +278,30 @@ def test_few_urls_are_kept() -> None:
     """They may hold secrets."""
     for number in range(PARSED_URLS + 9):
         parse_http_url(f"http://example.org/{number}")
-    assert _parsed.cache_info().currsize == PARSED_URLS == 256
+    assert _read_once.cache_info().currsize == PARSED_URLS == 256
+
+
+_LABELS = st.text("az09-_x", min_size=1, max_size=5) | st.sampled_from(["xn--bcher-kva", "0x7f", "127", "a" * 63, "B"])
+_NEARLY_PLAIN = st.builds(
+    "{}://{}{}{}{}".format,
+    st.sampled_from(["http", "https"]),
+    st.lists(_LABELS, min_size=1, max_size=4).map(".".join),
+    st.sampled_from(["", ":80", ":443", ":8080", ":65535", ":65536", ":0", ":080"]),
+    st.text("/.aZ0~!$&'()*+,;=:@%2eE_-", max_size=12).map("/{}".format),
+    st.just("") | st.text("aZ0~!$&'()*+,;=:@/?%[]_.-#", max_size=8).map("?{}".format),
+)
+
+
+@given(_NEARLY_PLAIN)
+@example("http://origin.example/0001/00000001.jpg")
+@example("https://a.example:443/a?b=c&d[]=e%2F")
+@example("http://a.example/%2e%2E/b")
+@example("http://" + ".".join(["a" * 63] * 4) + "/")
+def test_what_is_read_without_the_parser_is_what_the_parser_reads(url: str) -> None:
+    plain = _plain(url)
+    assert plain is None or plain == _parsed(url, None)
+
+
+def test_most_urls_are_read_without_the_parser() -> None:
+    for url in ("http://lorempixel.com/100/100/", "https://b.s3.example:8443/a-b/c_d.jpg?X-Amz-Date=1&a=%2F"):
+        assert _plain(url) == parse_http_url(url)
