@@ -35,7 +35,7 @@ def filtered(params: Mapping[str, Any]) -> Mapping[str, Any]:
         and (all_shown := [filtered_url(one) if isinstance(one, str) else one for one in url]) != url
     ):
         changes["url"] = all_shown
-    if isinstance(headers, Mapping) and any(value != FILTERED for value in headers.values()):
+    if headers and isinstance(headers, Mapping) and any(value != FILTERED for value in headers.values()):
         changes["headers"] = dict.fromkeys(headers, FILTERED)
     webhook = webhook_of(params)
     if webhook is not None and (shown := filtered_url(webhook)) != webhook:
@@ -53,6 +53,8 @@ def has_secrets(params: Mapping[str, Any]) -> bool:
 def webhook_of(params: Mapping[str, Any]) -> str | None:
     """The url of the import's own webhook, or None."""
     webhook = params.get("webhook")
+    if webhook is None:
+        return None
     url = webhook.get("url") if isinstance(webhook, Mapping) else None
     return url if isinstance(url, str) and url else None
 
