@@ -4,11 +4,12 @@
 
 Callgrind makes a process some fifty times slower, and timers do not wait: between two requests, a service would look
 fifty times as often for news, orders and expired counts, and on a busy machine more often still. So timers of the event
-loop and the monotonic clock are slow too. Only then do two counts of the same work agree.
+loop, waits of threads and the monotonic clock are slow too. Only then do two counts of the same work agree.
 """
 
 import runpy
 import sys
+import threading
 import time
 from typing import Any, Final
 
@@ -16,12 +17,22 @@ import uvloop
 
 SLOWNESS: Final = 100.0
 
-_monotonic = time.monotonic
+_monotonic, _sleep, _wait = time.monotonic, time.sleep, threading.Event.wait
 
 
 def monotonic() -> float:
     """``time.monotonic`` in slow time."""
     return _monotonic() / SLOWNESS
+
+
+def sleep(seconds: float) -> None:
+    """``time.sleep`` in slow time."""
+    _sleep(seconds * SLOWNESS)
+
+
+def wait(event: threading.Event, timeout: float | None = None) -> bool:
+    """``threading.Event.wait`` in slow time."""
+    return _wait(event, None if timeout is None else timeout * SLOWNESS)
 
 
 class SlowLoop(uvloop.Loop):
@@ -38,7 +49,8 @@ class SlowLoop(uvloop.Loop):
 
 def slow_down() -> None:
     """Let this process live in slow time from now on. Modules that are imported later see nothing else."""
-    time.monotonic = monotonic
+    time.monotonic, time.sleep = monotonic, sleep
+    threading.Event.wait = wait  # type: ignore[method-assign]  # the watch of plugins looks fifty times a second
     uvloop.Loop = SlowLoop  # type: ignore[misc]  # which uvloop.run makes
     # The interpreter makes a thread give its lock away by a clock of its own.
     sys.setswitchinterval(sys.getswitchinterval() * SLOWNESS)
