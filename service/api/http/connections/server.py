@@ -1,13 +1,17 @@
 """Tornado's HTTP server, with connections that tell clients why they close."""
 
 import socket
-from typing import Any
+from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream, UnsatisfiableReadError
 
 from .early_answers import EarlyAnswers
 from .long_heads import Refusals
+
+LITTLE: Final = 4096
+"""Bytes that are read at once while a head or a short body comes. For each read, Tornado fills a buffer with zeros: for
+one of its 64 KiB, that costs as much as to parse a form."""
 
 
 class Stream(IOStream):
@@ -25,16 +29,23 @@ class Stream(IOStream):
         self._is_in_head = False
         self.is_answered_early = False
         super().__init__(connection, **options)
+        self._much: int = self.read_chunk_size
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Any:
         """See ``IOStream.read_until_regex``, which ``HTTP1Connection`` calls for the head alone."""
         self._is_in_head = True
+        self.read_chunk_size = LITTLE
         return super().read_until_regex(regex, max_bytes)
 
     def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Any:
         """See ``IOStream.read_until``, which reads the sizes of chunks."""
         self._is_in_head = False
         return super().read_until(delimiter, max_bytes)
+
+    def read_bytes(self, num_bytes: int, partial: bool = False) -> Any:
+        """See ``IOStream.read_bytes``, which ``HTTP1Connection`` calls for pieces of a body."""
+        self.read_chunk_size = min(max(num_bytes, LITTLE), self._much)
+        return super().read_bytes(num_bytes, partial)
 
     def close(self, exc_info: Any = False) -> None:
         """See ``IOStream.close``. A head that does not fit has its error, and an early answer reaches the client."""
