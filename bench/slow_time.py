@@ -25,7 +25,7 @@ def monotonic() -> float:
     return _monotonic() / SLOWNESS
 
 
-def sleep(seconds: float) -> None:
+def sleep(seconds: Any) -> None:
     """``time.sleep`` in slow time."""
     _sleep(seconds * SLOWNESS)
 
@@ -50,7 +50,7 @@ class SlowLoop(uvloop.Loop):
 def slow_down() -> None:
     """Let this process live in slow time from now on. Modules that are imported later see nothing else."""
     time.monotonic, time.sleep = monotonic, sleep
-    threading.Event.wait = wait  # type: ignore[method-assign]  # the watch of plugins looks fifty times a second
+    threading.Event.wait = wait  # type: ignore[method-assign, assignment]  # the watch of plugins looks fifty times a second
     uvloop.Loop = SlowLoop  # type: ignore[misc]  # which uvloop.run makes
     # The interpreter makes a thread give its lock away by a clock of its own.
     sys.setswitchinterval(sys.getswitchinterval() * SLOWNESS)

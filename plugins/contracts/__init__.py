@@ -5,8 +5,7 @@ Begin with ``Fetcher``.
 
 Common to all of them:
 
-- Lading constructs a plugin once, inside the running event loop, with its validated options. The constructor does no
-  I/O.
+- Lading constructs a plugin once, in the running event loop, with its validated options. The constructor does no I/O.
 - The plugin's coroutines never block the event loop. Run file access, DNS and CPU-bound work in threads or processes.
 - Lading may call any method concurrently from several tasks of one event loop, and may cancel any call at every
   ``await``. A cancelled call leaves nothing behind: no task, file, socket or child process.
@@ -29,8 +28,6 @@ CONTRACT_VERSION: Final = 1
 """The version of the contracts. It rises when plugins for the previous version may need changes. A plugin
 declares the version that it implements as a literal number, ``contract_version = 1``. Lading refuses any other
 version."""
-
-# --- fetching ---------------------------------------------------------------------------------------------------------
 
 
 @quick
@@ -140,7 +137,6 @@ class Fetcher(ABC):
 # --- detection --------------------------------------------------------------------------------------------------------
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
     """The format and the size of an image.
@@ -205,7 +201,6 @@ class TypeDetector(ABC):
 # --- storage ----------------------------------------------------------------------------------------------------------
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class ObjectMetadata:
     """The facts about an object before Lading saves it.

@@ -202,6 +202,6 @@ def test_simple_names_are_stored_as_all_names_are(pairs: list[tuple[str, str | N
     def slowly(params: dict[str, Any], name: str, value: str | None) -> object:
         return nested._store(params, name, nested._Pair(name, value, LIMITS.depth), 0)
 
-    assert refused_or_read(lambda: stored(lambda *pair: nested.store(*pair, LIMITS))) == refused_or_read(
-        lambda: stored(slowly)
-    )
+    assert refused_or_read(
+        lambda: stored(lambda params, name, value: nested.store(params, name, value, LIMITS))
+    ) == refused_or_read(lambda: stored(slowly))
