@@ -25,7 +25,7 @@ async def test_a_body_is_read_in_larger_pieces_than_the_heads_around_it() -> Non
         sizes.append(len(buffer))
         return read(buffer)
 
-    stream.read_from_fd = read_from_fd  # type: ignore[method-assign]
+    stream.read_from_fd = read_from_fd  # type: ignore[method-assign, assignment]
     try:
         loop = asyncio.get_running_loop()
         sending = loop.run_in_executor(None, theirs.sendall, b"head\r\n\r\n" + b"x" * LONG + b"next\r\n\r\n")
