@@ -207,7 +207,7 @@ def refusal(done: Finished) -> str:
 def test_a_plugin_that_is_not_installed(site: Site) -> None:
     message = refusal(check(site, "locl"))
     assert "did you mean 'local'?" in message
-    assert "installed: data, gcs, http, local" in message
+    assert "installed: clamav, data, gcs, http, local" in message
 
 
 def test_a_plugin_without_a_suite(site: Site) -> None:
