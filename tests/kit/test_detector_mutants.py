@@ -1,8 +1,9 @@
 """The suite itself is held to account: a small detector, broken in one way at a time, must fail it."""
 
 import os
+import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -140,9 +141,19 @@ FAULTS = [
 FAILURES = (AssertionError, PluginError, AttributeError, ExceptionGroup)
 
 
+@pytest.fixture(scope="module")
+def bystander() -> Iterator["subprocess.Popen[bytes]"]:
+    """A child process that is none of the detector's, as the servers of other tests are."""
+    with subprocess.Popen(["sleep", "3600"]) as process:
+        yield process
+        process.kill()
+
+
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_suite_finds(
+    fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bystander: "subprocess.Popen[bytes]"
+) -> None:
     monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.2)
     monkeypatch.setattr(lives.ClosesTheOthersToo, "is_closed", False)
     monkeypatch.setattr(costs.Spinning, "ended", threading.Event())
@@ -165,6 +176,7 @@ def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.Monke
         lives.LeavesATaskWhenCancelled.tasks.clear()
         lives.GivesUpClosing.tasks.clear()
         costs.Spinning.ended.set()
+    assert bystander.poll() is None, "the suite kills a process of another test"
 
 
 def test_every_case_has_found_something() -> None:

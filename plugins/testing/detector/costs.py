@@ -8,7 +8,7 @@ import pytest
 from ...contracts import ImageInfo
 from ...errors import DetectError, FormatNotAllowed, ImageCorrupt, NotAnImage, PluginError
 from ..suite import UNSUPPORTED
-from .spending import Spending, assert_rests
+from .spending import Spending, assert_rests, leave_out_others
 from .support import Cost, Costly, DetectorHarness, judged
 
 BEGUN: Final = 0.1
@@ -21,6 +21,7 @@ class CostCases(DetectorHarness):
         """A slow or greedy file is refused within its CPU time and memory, also where a child process decodes."""
         file = self._costly(cost)
         what = f"the {cost} file"
+        leave_out_others()
         detector = self.made(self.make_limited())
         try:
             with self.file(file.data) as path:
@@ -37,6 +38,7 @@ class CostCases(DetectorHarness):
     async def test_a_slow_file_is_let_go(self, end: str) -> None:
         """Once ``detect`` of a slow file is cancelled, or the detector closed, neither thread nor child works on it."""
         file = self._costly(Cost.SLOW)
+        leave_out_others()
         detector = self.made(self.make_limited())
         try:
             with self.file(file.data) as path:

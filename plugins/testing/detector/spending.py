@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -23,6 +24,13 @@ ALLOWANCE = 1.0
 """Seconds of CPU time beyond twice what is allowed: limits of processes are in whole seconds."""
 WORKED_ON = 1.0
 """Seconds of CPU time that may pass between the end of a call and the end of its work."""
+
+_OTHERS: ContextVar[frozenset[int]] = ContextVar("processes of others", default=frozenset())
+
+
+def leave_out_others() -> None:
+    """Neither count nor kill, in this task, the child processes that run already: they are servers of other tests."""
+    _OTHERS.set(frozenset(_family()))
 
 
 class Spending:
@@ -182,13 +190,14 @@ def _status(pid: int, field: str) -> int:
 
 
 def _family(pid: int | None = None) -> Iterator[int]:
-    """The process, this one by default, and all below it."""
+    """The process, this one by default, and all below it but those of others."""
     pid = os.getpid() if pid is None else pid
     yield pid
     for task in _entries(Path(f"/proc/{pid}/task")):
         with suppress(OSError):
-            for child in (task / "children").read_text(encoding="ascii").split():
-                yield from _family(int(child))
+            for child in map(int, (task / "children").read_text(encoding="ascii").split()):
+                if child not in _OTHERS.get():
+                    yield from _family(child)
 
 
 def _entries(folder: Path) -> list[Path]:
