@@ -112,7 +112,7 @@ async def test_a_defect_of_a_plugin_fails_the_import_at_once() -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_plugin_s_error_without_its_facts_fails_the_import_as_a_defect_of_the_plugin() -> None:
+async def test_a_plugin_s_error_without_its_facts_fails_the_import_with_the_sentence_of_its_base() -> None:
     """Otherwise its text could not be formatted, no result be written, and the import come back again and again."""
 
     class Own(UrlInvalid):
@@ -127,7 +127,7 @@ async def test_a_plugin_s_error_without_its_facts_fails_the_import_as_a_defect_o
         found = await shop.result()
         assert found.status is Status.FAILED
         assert found.error is not None
-        assert found.error.code == "plugin_fault"
+        assert (found.error.code, found.error.detail) == ("url_invalid", UrlInvalid.plain_text)
 
 
 @pytest.mark.gen_test

@@ -90,16 +90,8 @@ class Unprintable(FetchError):
     public_text = "two\nlines"
 
 
-class Changeable(FetchError):
-    """Its text has no place for facts until it has been made."""
-
-    public_text = "good"
-
-
-def changed() -> Changeable:
-    error = Changeable()
-    error.public_text = "{missing}"  # type: ignore[misc]
-    return error
+class Unformattable(FetchError):
+    public_text = "a fact without a name: {0}"
 
 
 @pytest.mark.gen_test
@@ -111,7 +103,7 @@ def changed() -> Changeable:
         OddRetryable(),
         Speechless(),
         Unprintable(),
-        changed(),
+        Unformattable(),
         ConnectionLost(7),  # type: ignore[arg-type]
         ConnectionLost(retry_after=-1),
         ConnectionLost(retry_after=float("nan")),
