@@ -143,10 +143,24 @@ FAILURES = (AssertionError, PluginError, AttributeError, ExceptionGroup)
 
 @pytest.fixture(scope="module")
 def bystander() -> Iterator["subprocess.Popen[bytes]"]:
-    """A child process that is none of the detector's, as the servers of other tests are."""
-    with subprocess.Popen(["sleep", "3600"]) as process:
-        yield process
-        process.kill()
+    """A child process that is none of the detector's, as the servers of other tests are, beside a thread that wakes now
+    and then, as their clients have.
+    """
+    ended = threading.Event()
+
+    def wake() -> None:
+        while not ended.wait(0.005):
+            pass
+
+    thread = threading.Thread(target=wake, name="bystander")
+    thread.start()
+    try:
+        with subprocess.Popen(["sleep", "3600"]) as process:
+            yield process
+            process.kill()
+    finally:
+        ended.set()
+        thread.join()
 
 
 @pytest.mark.sampled(3)
@@ -196,10 +210,12 @@ def test_what_is_declared_is_not_asked_for(case: str, tmp_path: Path) -> None:
         run_case(suite, getattr(suite, case)())
 
 
+@pytest.mark.usefixtures("bystander")
 class TestTheSuiteIsFair(ReferenceHarness):
     """The detector passes when it is not broken."""
 
 
+@pytest.mark.usefixtures("bystander")
 class TestTheSuiteIsFairToTheStrict(ReferenceHarness):
     """And so does one that refuses whatever it may, and knows no format but its own by name."""
 

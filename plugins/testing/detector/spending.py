@@ -25,12 +25,17 @@ ALLOWANCE = 1.0
 WORKED_ON = 1.0
 """Seconds of CPU time that may pass between the end of a call and the end of its work."""
 
-_OTHERS: ContextVar[frozenset[int]] = ContextVar("processes of others", default=frozenset())
+_NEGLIGIBLE: Final = 20_000_000
+"""Nanoseconds. Less CPU time of a thread that was there before is no work: such threads may be those of other tests."""
+_OTHERS: ContextVar[frozenset[int]] = ContextVar("processes and threads of others", default=frozenset())
 
 
 def leave_out_others() -> None:
-    """Neither count nor kill, in this task, the child processes that run already: they are servers of other tests."""
-    _OTHERS.set(frozenset(_family()))
+    """In this task, neither count nor kill the child processes that run already, and let the threads that run already
+    do a little: they are servers of other tests.
+    """
+    threads = (int(task.name) for task in _entries(Path(f"/proc/{os.getpid()}/task")))
+    _OTHERS.set(frozenset((*_family(), *threads)))
 
 
 class Spending:
@@ -147,7 +152,10 @@ def _clocks() -> Mapping[str, int]:
                 continue
             with suppress(OSError):  # https://docs.kernel.org/scheduler/sched-stats.html
                 who = f"the thread {name or task.name!r}" if pid == os.getpid() else f"the child process {pid}"
-                clocks[who] = clocks.get(who, 0) + int((task / "schedstat").read_text(encoding="ascii").split()[0])
+                spent = int((task / "schedstat").read_text(encoding="ascii").split()[0])
+                if int(task.name) in _OTHERS.get():
+                    spent -= spent % _NEGLIGIBLE
+                clocks[who] = clocks.get(who, 0) + spent
     return clocks
 
 
