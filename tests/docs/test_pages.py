@@ -20,7 +20,7 @@ COSTLY = {
     "upgrade",
 }
 """Pages that start many processes, or install something, followed in the long form alone."""
-MOST_SKIPS = 7
+MOST_SKIPS = 8
 A_SERVICE = """\
 lading issuer create --id my-issuer --organization my-organization
 TOKEN=$(lading token --issuer my-issuer --album holidays)

@@ -21,6 +21,7 @@ MAX_REPLY: Final = 4096
 DEFAULT_PORT: Final = 3310
 MAX_PORT: Final = 65535
 
+_QUEUE_SECONDS: Final = 0.02
 _LENGTH: Final = struct.Struct(">I")
 _END: Final = b"\0"
 """Ends commands with the prefix ``z``, and their replies."""
@@ -156,11 +157,27 @@ def host_and_port(address: str) -> tuple[str, int]:
 async def _connected(family: int, place: tuple[Any, ...] | str) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        await asyncio.get_running_loop().sock_connect(made, place)
+        if family == socket.AF_UNIX:
+            await _connect_to_path(made, place)
+        else:
+            await asyncio.get_running_loop().sock_connect(made, place)
     except BaseException:
         made.close()
         raise
     return made
+
+
+async def _connect_to_path(made: socket.socket, place: tuple[Any, ...] | str) -> None:
+    """Connect as soon as the listener's queue has room: connect(2) gives EAGAIN and begins nothing while it is full,
+    which asyncio takes for the begin of a connection.
+    """
+    while True:
+        try:
+            made.connect(place)
+        except BlockingIOError:
+            await asyncio.sleep(_QUEUE_SECONDS)
+        else:
+            return
 
 
 def _piece(path: Path, offset: int) -> bytes:

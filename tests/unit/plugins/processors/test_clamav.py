@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pwd
+import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -191,3 +192,22 @@ async def test_debian_s_clamd(folder: Path) -> None:
         assert error.facts == {"signature": SIGNATURE}
         for _ in range(20):
             assert isinstance(await error_of(address, bytes(40 * CHUNK_BYTES), folder), ImageNotScanned)
+
+
+@pytest.mark.gen_test
+async def test_a_full_queue_of_clamd_is_waited_for(folder: Path) -> None:
+    """connect(2) of a Unix socket gives EAGAIN then, and no connection comes of it."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(str(folder / "ctl"))
+        listener.listen(0)
+        first.connect(str(folder / "ctl"))
+        async with processor_at(str(folder / "ctl")) as processor:
+            asked = asyncio.create_task(processor.ping())
+            done, _ = await asyncio.wait((asked,), timeout=0.1)
+            assert not done
+            listener.accept()[0].close()
+            accepted = await asyncio.to_thread(listener.accept)
+            with accepted[0] as connection:
+                assert connection.recv(100) == b"zPING\0"
+                connection.sendall(b"PONG\0")
+            await asked

@@ -1,4 +1,4 @@
-"""What a fetch keeps in memory: never more than the cap and 8 MiB, and far less where its reader lets go of it."""
+"""What a fetch keeps in memory: never more than the cap and 2 MiB, and far less where its reader lets go of it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ async def test_an_endless_answer_stays_within_the_cap(name: str) -> None:
                 return chunks
 
             # Side by side, so that the room which is shared counts once. The origin's own buffers are within it.
-            with bounded_memory(name, FETCHES * CAP + 8 * MIB):
+            with bounded_memory(name, FETCHES * (CAP + 2 * MIB)):
                 bodies = await asyncio.gather(*(kept() for _ in range(FETCHES)))
             assert all(sum(map(len, body)) <= CAP for body in bodies)
 
