@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Origin, answer, origin_in_thread
@@ -48,6 +49,15 @@ def environ_of(place: S3Place, secret: str) -> dict[str, str]:
     """Overrides for a service whose key has this secret."""
     keys = {"LADING_STORAGE_S3__ACCESS_KEY_ID": "testing", "LADING_STORAGE_S3__SECRET_ACCESS_KEY": secret}
     return {**place.environ, **keys}
+
+
+def takes_keys_of(place: S3Place) -> bool:
+    """Whether the server takes the keys of the tests: it reads new ones a moment after its signal."""
+    try:
+        place.names()
+    except ClientError:
+        return False
+    return True
 
 
 @contextmanager
@@ -88,12 +98,14 @@ def test_imports_wait_for_the_right_clock_and_the_right_key(tmp_path: Path, serv
             clock.set(0)
             assert_done(client, ids)
             server.take_keys(testing="rotated")
+            wait_until(lambda: not takes_keys_of(place))
             ids = imported(client)
             assert "the secret does not belong to the access key" in str(process.lines)
         with service(tmp_path, place, "rotated") as (client, _):
             assert_done(client, ids)
             audit = lading(*AUDIT, cwd=tmp_path, environ=environment(tmp_path, **environ_of(place, "rotated")))
         server.take_keys(testing="testing-secret")
+        wait_until(lambda: takes_keys_of(place))
         assert (audit.status, audit.stderr) == (0, ""), audit
         assert f"s3: unfinished {left}  of 20" in audit.stdout
         assert (
