@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, TypeVarTuple
 
+from ..plugins.host.ending import see, until_done
 from ..plugins.host.turns import Turns
 
 _Result = TypeVar("_Result")
@@ -47,7 +48,7 @@ class Threads:
         ended.add_done_callback(lambda _: give_back())  # the thread may outlive its caller
         ended.add_done_callback(see)
         try:
-            cancelled = await _waited(ended, job.cancel)
+            cancelled = await until_done(ended, job.cancel)
             if not cancelled:
                 return ended.result()
             raise asyncio.CancelledError
@@ -90,27 +91,9 @@ async def finished(coroutine: Coroutine[Any, Any, _Result], on_cancel: Callable[
     task = asyncio.create_task(coroutine)
     task.add_done_callback(see)
     try:
-        cancelled = await _waited(task, on_cancel)
+        cancelled = await until_done(task, on_cancel)
         if cancelled and (task.cancelled() or task.exception() is not None):
             raise asyncio.CancelledError
         return task.result()
     finally:
         del task  # as in ``Threads.run``
-
-
-def see(future: asyncio.Future[Any]) -> None:
-    """Retrieve a future's error: if its caller has left, nobody else does, and asyncio would complain."""
-    if not future.cancelled():
-        future.exception()
-
-
-async def _waited(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> bool:
-    """Wait until the future is done; whether the caller was cancelled meanwhile."""
-    cancelled = False
-    while not future.done():
-        try:
-            await asyncio.wait((future,))
-        except asyncio.CancelledError:
-            cancelled = True
-            on_cancel()
-    return cancelled

@@ -32,8 +32,9 @@ from typing import Final, TypeVar, TypeVarTuple
 from ...plugins.capabilities import ListedObject, SupportsFiles, SupportsListing, SupportsSignedUrls
 from ...plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from ...plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageError, StorageUnavailable
+from ...plugins.host.ending import see
 from ...plugins.host.turns import Turns
-from ..threads import Threads, finished, see
+from ..threads import Threads, finished
 from .bodies import Body, SourceFile, pieces
 from .bucket import MIB, Bucket, Piece, Upload
 from .options import CloudOptions

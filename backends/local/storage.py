@@ -30,8 +30,8 @@ from ...plugins.capabilities import ListedObject, SupportsFiles, SupportsListing
 from ...plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from ...plugins.errors import ContentMismatch, StorageUnavailable
 from ...plugins.host.children import absolute_path
+from ...plugins.host.ending import see, until_done
 from ...plugins.options import PathOption, PluginOptions
-from ..threads import see
 from .files import LockedFile, UnnamedFile, identity_of, probe
 from .listing import Listing
 from .saver import Saver
@@ -235,19 +235,12 @@ class LocalStorage(StorageBackend, SupportsFiles, SupportsListing):
     def _start(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> asyncio.Future[_Result]:
         return asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
-    async def _finish(self, job: asyncio.Future[_Result], on_cancel: Callable[[], None] | None = None) -> _Result:
+    async def _finish(self, job: asyncio.Future[_Result], on_cancel: Callable[[], object] = lambda: None) -> _Result:
         """Wait for the end of the job, even when cancelled, since only its end shows what it left behind."""
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         job.add_done_callback(see)
-        cancelled = False
-        while not job.done():
-            try:
-                await asyncio.wait((job,))
-            except asyncio.CancelledError:
-                cancelled = True
-                if on_cancel is not None:
-                    on_cancel()
+        cancelled = await until_done(job, on_cancel)
         error = job.exception()
         if cancelled:
             raise asyncio.CancelledError

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from ...plugins.host.ending import to_its_end
 from ...plugins.host.hashing import update_held
 from ..observe.outages import Outage
 from .free_space import free_bytes
@@ -193,18 +194,8 @@ class Spool:
 
     async def _flushed(self) -> None:
         work = asyncio.get_running_loop().run_in_executor(self._executor, self._flush)
-        cancellation: asyncio.CancelledError | None = None
-        while not work.done():
-            try:
-                await asyncio.wait((work,))
-            except asyncio.CancelledError as error:
-                cancellation = error
-        if cancellation is not None:
-            with contextlib.suppress(Exception):  # the caller asked for the cancellation
-                work.result()
-            raise cancellation
         try:
-            work.result()
+            await to_its_end(work)
         except OSError as error:
             self._spools.outage.failed(str(error))
             raise

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ...errors import ProcessorUnavailable
+from ...host.ending import to_its_end
 
 CONNECT_SECONDS: Final = 5.0
 CHUNK_BYTES: Final = 256 * 1024
@@ -187,14 +188,4 @@ def _piece(path: Path, offset: int) -> bytes:
 
 async def _read(path: Path, offset: int) -> bytes:
     """The piece at this place. A thread cannot be interrupted, and must not read what the caller has removed."""
-    work = asyncio.ensure_future(asyncio.to_thread(_piece, path, offset))
-    cancellation: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait((work,))
-        except asyncio.CancelledError as error:
-            cancellation = error
-    if cancellation is not None:
-        work.exception()
-        raise cancellation
-    return work.result()
+    return await to_its_end(asyncio.ensure_future(asyncio.to_thread(_piece, path, offset)))

@@ -12,6 +12,7 @@ from pydantic import Field
 from ...contracts import CONTRACT_VERSION
 from ...contracts.processing import Output, Picture, Processed, Processor
 from ...errors import MetadataUnremovable, OutputTooLarge, ProcessError
+from ...host.ending import to_its_end
 from ...options import PluginOptions
 from . import gif, jpeg, png, webp
 from .pieces import Original, Piece, Unreadable, joined, mapped, size_of, write
@@ -78,18 +79,8 @@ class MetadataProcessor(Processor):
             raise ProcessError("the processor is closed")
         if picture.info.format in HAVE_NONE:
             return Processed()
-        work = self._executor.submit(self._rewritten, picture, output)
-        ended = asyncio.wrap_future(work)
-        cancellation: asyncio.CancelledError | None = None
-        while not ended.done():  # a thread cannot be interrupted, and must not write into what the caller has closed
-            try:
-                await asyncio.wait((ended,))
-            except asyncio.CancelledError as error:
-                cancellation = error
-        if cancellation is not None:
-            ended.cancelled() or ended.exception()
-            raise cancellation
-        return Processed(replaced=ended.result())
+        work = asyncio.wrap_future(self._executor.submit(self._rewritten, picture, output))
+        return Processed(replaced=await to_its_end(work))  # the thread must not write into what the caller has closed
 
     async def close(self) -> None:
         """See ``Processor.close``."""

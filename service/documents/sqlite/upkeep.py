@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
+from ....plugins.host.ending import to_its_end
 from ..upkeep import Copying, Report, Upgrading, Version
 from .engine.copying import copied_bytes, copy_file, faults_of, version_of
 from .schema import SCHEMA_VERSION
@@ -45,21 +46,14 @@ class SqliteUpkeep(Copying, Upgrading):
     async def copy_to(self, path: Path, report: Report) -> None:
         """See ``Copying.copy_to``."""
         stop = Event()
-        await _to_its_end(partial(copy_file, self._path, path, self._busy_timeout, report, stop), stop)
+        await _stoppable(partial(copy_file, self._path, path, self._busy_timeout, report, stop), stop)
 
     async def faults(self, path: Path, limit: int) -> tuple[str, ...]:
         """See ``Copying.faults``."""
         stop = Event()
-        return await _to_its_end(partial(faults_of, path, limit, stop), stop)
+        return await _stoppable(partial(faults_of, path, limit, stop), stop)
 
 
-async def _to_its_end(function: Callable[[], _Result], stop: Event) -> _Result:
+async def _stoppable(function: Callable[[], _Result], stop: Event) -> _Result:
     """Run the function in a thread. A cancellation sets ``stop`` and waits: whoever is cancelled may remove files."""
-    job = asyncio.get_running_loop().run_in_executor(None, function)
-    try:
-        return await asyncio.shield(job)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait((job,))
-        job.exception()
-        raise
+    return await to_its_end(asyncio.get_running_loop().run_in_executor(None, function), stop.set)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import IO, Any, Final, TypeVar
 
+from ....plugins.host.ending import to_its_end
+
 PIECE: Final = 64 * 1024
 """Bytes that are sent at a time."""
 MAX_PENDING: Final = 256 * 1024
@@ -87,8 +89,4 @@ class Results:
 
     async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:
         future = asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait((future,))  # a thread may still use the file
-            raise
+        return await to_its_end(future)  # a thread may still use the file

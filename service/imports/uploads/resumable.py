@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from ....plugins.host.ending import to_its_end
 from ...documents import DocumentStore, DuplicateId, StoreUnavailable
 from ...documents.records import Record
 from ...errors.catalogue import ApiError
@@ -298,11 +299,7 @@ class Uploads:
         then.
         """
         future = asyncio.get_running_loop().run_in_executor(self.receiving.spools.executor, work, *arguments)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait((future,))
-            raise
+        return await to_its_end(future)
 
 
 @contextmanager
