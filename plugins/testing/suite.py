@@ -20,10 +20,11 @@ from abc import ABC
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import pytest
 
@@ -46,6 +47,19 @@ _BLOCK: Final = bytes(1024 * 1024)
 _ROUNDS: Final = 16
 _ROUNDS_SECONDS: Final = 0.05
 """What the rounds take on a machine of 2020 without SHA instructions, where nothing else runs."""
+
+
+class Told(StrEnum):
+    """What the kit asks an author's harness for, member by member; ``told`` says what each means."""
+
+    told: str
+
+    def __new__(cls, value: str, told: str) -> Self:
+        """A member with its text."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.told = told
+        return made
 
 
 class NotStarted(Exception):

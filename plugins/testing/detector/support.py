@@ -5,10 +5,9 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from time import monotonic
-from typing import ClassVar, Final, Self, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from ...contracts import ImageInfo, TypeDetector
 from ...errors import DetectError
@@ -16,7 +15,7 @@ from ..bodies import MIB
 from ..cancellation import attempt
 from ..images import Sample
 from ..judging import assert_well_formed, is_code, is_media_type
-from ..suite import Suite, slowness
+from ..suite import Suite, Told, slowness
 from .naming import are_one_format
 
 LARGE: Final = 64_000_000
@@ -37,17 +36,8 @@ Outcome = ImageInfo | DetectError
 Some = TypeVar("Some")
 
 
-class Cost(StrEnum):
+class Cost(Told):
     """What a file may cost too much of; ``told`` says which file is meant."""
-
-    told: str
-
-    def __new__(cls, value: str, told: str) -> Self:
-        """A member with its text."""
-        made = str.__new__(cls, value)
-        made._value_ = value
-        made.told = told
-        return made
 
     SLOW = "slow", "A whole file of a known format whose decoding takes more CPU time than the detector allows."
     GREEDY = "greedy", "A whole file of a known format whose decoding needs more memory than the detector allows."

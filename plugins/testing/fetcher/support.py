@@ -5,8 +5,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final
 
 import pytest
 
@@ -15,7 +14,7 @@ from ...errors import FetchError, SourceRefused
 from ...net.origins import owned
 from ..bodies import ALBUM, ISSUER, MIB, ORGANIZATION, Body, assert_bytes
 from ..judging import assert_well_formed, is_media_type
-from ..suite import UNSUPPORTED, Suite
+from ..suite import UNSUPPORTED, Suite, Told
 
 LARGE: Final = 64_000_000
 """Size in bytes of the bodies that must not be held in memory whole."""
@@ -46,17 +45,8 @@ class FetchLimits:
     networks: tuple[str, ...] = ("127.0.0.1/32",)
 
 
-class Flaw(StrEnum):
+class Flaw(Told):
     """A flaw of an origin; ``told`` says what such an origin does."""
-
-    told: str
-
-    def __new__(cls, value: str, told: str) -> Self:
-        """A member with its text."""
-        made = str.__new__(cls, value)
-        made._value_ = value
-        made.told = told
-        return made
 
     MISSING = "missing", "It has no such object."
     DENIED = "denied", "It refuses access to the object."

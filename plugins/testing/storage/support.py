@@ -4,29 +4,19 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from ...contracts import StorageBackend
 from ...errors import ObjectNotFound
 from ..bodies import MIB, Body
 from ..cancellation import attempt
-from ..suite import Suite
+from ..suite import Suite, Told
 
 KEY = "ab/cd/object"
 
 
-class Trouble(StrEnum):
+class Trouble(Told):
     """A trouble of the place of the objects; ``told`` says what such a place does."""
-
-    told: str
-
-    def __new__(cls, value: str, told: str) -> Self:
-        """A member with its text."""
-        made = str.__new__(cls, value)
-        made._value_ = value
-        made.told = told
-        return made
 
     DOWN = "down", "It carries out nothing: nobody listens, or it answers every request that it cannot serve."
     SILENT = "silent", "It accepts every request, and never answers."

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from typing import Any
+from typing import Any, Final
 
 from ...errors.params import (
     InvalidEncoding,
@@ -68,7 +68,7 @@ def _decoded(text: str, decoder: json.JSONDecoder) -> Any:
     # The decoder passes over white space around the value by two regular expressions.
     if text.startswith("{"):
         root, end = decoder.raw_decode(text)
-        if end == len(text):
+        if not text[end:].strip(_SPACE):
             return root
     return decoder.decode(text)
 
@@ -112,6 +112,10 @@ def _object(members: list[tuple[str, Any]]) -> Params:
                 raise JsonDuplicateKey(f"The JSON body has the key '{shown(key)}' twice in one object.", parameter=key)
             seen.add(key)
     return result
+
+
+_SPACE: Final = " \t\r\n"
+"""RFC 8259 section 2."""
 
 
 class _NotFinite(Exception):

@@ -20,7 +20,7 @@ from .catalogue import KINDS, catalogue
 from .check import Score, run_suite
 from .explain import explain
 from .listing import as_json, as_text
-from .new import NOUNS, NewRefused, new_plugin, write
+from .new import CREATED, NewRefused, new_plugin, write
 from .score import card, heading
 from .suites import CheckRefused, Task, find_suite, installed_at, kind_of, subject
 
@@ -114,7 +114,7 @@ async def _until_stopped(run: Coroutine[Any, Any, Score]) -> Score:
 
 
 @plugins_group.command("new")
-@click.argument("kind", type=click.Choice(list(NOUNS)))
+@click.argument("kind", type=click.Choice(CREATED))
 @click.argument("name")
 @click.option(
     "--directory",

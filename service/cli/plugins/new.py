@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from types import MappingProxyType
 from typing import Final
 
 from ....plugins.contracts import CONTRACT_VERSION
-from ....plugins.host.registry import GROUPS, Kind, installed
-from .catalogue import fetchers_of
+from ....plugins.host.registry import GROUPS, installed
+from .catalogue import KINDS, fetchers_of
 
 NETWORK: Final = "network"
-NOUNS: Mapping[str, Kind] = MappingProxyType({"storage": "storage", "fetcher": "fetch", "detector": "detect"})
-"""The command's word for a plugin of each kind."""
-
 MAX_NAME: Final = 40
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -33,6 +29,8 @@ _CONF: Mapping[str, str] = {
     "network": "[fetch]\nplugins = http, data, $name\n\n[fetch.$name]\nallow_networks =",
     "detector": "[detect]\nplugins = pillow, $name\n\n[detect.$name]\nmax_pixels = 50000000",
 }
+CREATED: Final = tuple(noun for noun in _DOES if noun in KINDS)
+"""The nouns of the kinds of which a plugin can be created."""
 
 
 class NewRefused(Exception):
@@ -44,7 +42,7 @@ class NewPlugin:
     """The plugin to create.
 
     Attributes:
-        noun: a key of ``NOUNS``.
+        noun: one of ``CREATED``.
         name: its entry-point name.
         network: whether it is a fetcher from other machines, instead of from a folder.
     """
@@ -81,8 +79,8 @@ class NewPlugin:
         values = {
             "name": self.name,
             "noun": self.noun,
-            "kind": NOUNS[self.noun],
-            "group": GROUPS[NOUNS[self.noun]],
+            "kind": KINDS[self.noun],
+            "group": GROUPS[KINDS[self.noun]],
             "distribution": self.distribution,
             "package": self.package,
             "cls": self.class_name,
@@ -129,7 +127,7 @@ def new_plugin(noun: str, name: str, *, network: bool = False) -> NewPlugin:
             f"'{name}' is not a name of 1 to {MAX_NAME} lower-case letters and digits, in words that are joined by "
             f"single hyphens and begin with a letter{hint}"
         )
-    taken = next((one for one in installed(NOUNS[noun]) if one.name == short), None)
+    taken = next((one for one in installed(KINDS[noun]) if one.name == short), None)
     if taken is not None:
         raise NewRefused(f"a {noun} '{short}' is already installed, by {taken.distribution} {taken.version}")
     others = fetchers_of(short) if noun == "fetcher" else []

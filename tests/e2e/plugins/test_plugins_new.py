@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lading.service.cli.plugins.new import MAX_NAME, NETWORK, NOUNS
+from lading.service.cli.plugins.new import CREATED, MAX_NAME, NETWORK
 from tests.support.plugins.distributions import AUTHORS_PYTEST
 from tests.support.servers.processes import HttpClient, ServiceProcess, lading
 from tests.support.servers.service import CONF, token
@@ -27,7 +27,7 @@ WRITTEN = {
 }
 
 
-SCAFFOLDS = (*NOUNS, NETWORK)
+SCAFFOLDS = (*CREATED, NETWORK)
 
 
 def new(folder: Path, scaffold: str, name: str) -> Path:
@@ -109,7 +109,7 @@ def test_a_new_package_has_types(scaffold: str, tmp_path: Path, mypy_cache: Path
 @pytest.mark.timeout(120)
 def test_an_image_passes_through_three_new_plugins(tmp_path: Path) -> None:
     site, pictures, kept = tmp_path / "site", tmp_path / "pictures", tmp_path / "kept"
-    install(site, *(new(tmp_path / "new", kind, f"my-{kind}") for kind in NOUNS))
+    install(site, *(new(tmp_path / "new", kind, f"my-{kind}") for kind in CREATED))
     data = struct.pack(">8sII", b"farbfeld", 3, 2) + bytes(48)
     pictures.mkdir()
     (pictures / "ship 1.ff").write_bytes(data)
