@@ -8,8 +8,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, TypeVarTuple
 
-from ..plugins.host.ending import see, until_done
 from ..plugins.host.turns import Turns
+from ..plugins.host.waits import see, until_done
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")

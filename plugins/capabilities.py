@@ -29,8 +29,8 @@ class SupportsPing(ABC):
         """Check that the plugin can work: a service answers, a program is installed, credentials are accepted.
 
         ``lading check`` calls it, and every readiness probe, at most once a second. It must be cheap while everything
-        works, may be called concurrently, and changes nothing. Lading ends it after 10 seconds. While a detector or a
-        processor cannot work, ``/readyz`` answers 503; a fetcher that cannot is shown to the operator alone.
+        works, may be called concurrently, and changes nothing. Lading ends it after 10 seconds, a probe after 5. While
+        a detector or a processor cannot work, ``/readyz`` answers 503. A fetcher keeps nobody from being ready.
 
         Raises:
             PluginError: the plugin currently cannot work: a ``FetchError`` of a fetcher, a ``DetectError`` of a

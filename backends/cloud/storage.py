@@ -32,8 +32,8 @@ from typing import Final, TypeVar, TypeVarTuple
 from ...plugins.capabilities import ListedObject, SupportsFiles, SupportsListing, SupportsSignedUrls
 from ...plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from ...plugins.errors import ContentMismatch, ObjectExists, ObjectNotFound, StorageError, StorageUnavailable
-from ...plugins.host.ending import see
 from ...plugins.host.turns import Turns
+from ...plugins.host.waits import see
 from ..threads import Threads, finished
 from .bodies import Body, SourceFile, pieces
 from .bucket import MIB, Bucket, Piece, Upload

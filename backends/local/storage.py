@@ -30,7 +30,7 @@ from ...plugins.capabilities import ListedObject, SupportsFiles, SupportsListing
 from ...plugins.contracts import ObjectMetadata, StorageBackend, StoredObject
 from ...plugins.errors import ContentMismatch, StorageUnavailable
 from ...plugins.host.children import absolute_path
-from ...plugins.host.ending import see, until_done
+from ...plugins.host.waits import see, until_done
 from ...plugins.options import PathOption, PluginOptions
 from .files import LockedFile, UnnamedFile, identity_of, probe
 from .listing import Listing

@@ -62,7 +62,7 @@ HINTS: Final[Mapping[str, str]] = {
     "image_lost": "Operators check who changes objects in the storage. `lading storage audit` lists all such images.",
     "image_not_supported": "Save the image again as an ordinary image of its format.",
     "image_not_scanned": (
-        "Make the image smaller. Operators raise `StreamMaxLength` in `clamd.conf`, or change `too_long` of"
+        "Make the image smaller. Operators raise the limits in `clamd.conf`, or change `too_long` of"
         " `[process.clamav]`."
     ),
     "image_refused": "Operators tell which images the processors refuse.",

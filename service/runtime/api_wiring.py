@@ -132,7 +132,6 @@ def make_readiness(parts: Parts, more: Mapping[str, Probe] | None = None) -> Rea
             **parts.plugins.pings,
             **(more or {}),
         },
-        others=parts.plugins.fetcher_pings,
         outages={"documents": parts.opening.outage},
     )
 

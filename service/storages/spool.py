@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ...plugins.host.ending import to_its_end
 from ...plugins.host.hashing import update_held
+from ...plugins.host.waits import to_its_end
 from ..observe.outages import Outage
 from .free_space import free_bytes
 from .pieces import Gathered

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ...errors import ProcessorUnavailable
-from ...host.ending import to_its_end
+from ...host.waits import to_its_end
 
 CONNECT_SECONDS: Final = 5.0
 CHUNK_BYTES: Final = 256 * 1024
@@ -59,8 +59,8 @@ class Clamd:
             clamd's reply without ``stream: ``, such as ``OK``.
 
         Raises:
-            ProcessorUnavailable: clamd cannot be reached, does not answer in time, or broke off.
-            OSError: the file cannot be read.
+            ProcessorUnavailable: clamd cannot be reached, does not answer in time, or broke off; or this machine
+                cannot read the file.
         """
         offset, piece = 0, await _read(path, 0)
         async with self._connected() as connection:
@@ -86,7 +86,7 @@ class Clamd:
             yield connection
         except TimeoutError as error:
             raise ProcessorUnavailable(f"clamd did not answer within {self._seconds:g} s") from error
-        except ConnectionError as error:
+        except OSError as error:
             raise ProcessorUnavailable(f"the connection to clamd broke: {error}") from error
         finally:
             connection.close()
@@ -188,4 +188,7 @@ def _piece(path: Path, offset: int) -> bytes:
 
 async def _read(path: Path, offset: int) -> bytes:
     """The piece at this place. A thread cannot be interrupted, and must not read what the caller has removed."""
-    return await to_its_end(asyncio.ensure_future(asyncio.to_thread(_piece, path, offset)))
+    try:
+        return await to_its_end(asyncio.ensure_future(asyncio.to_thread(_piece, path, offset)))
+    except OSError as error:
+        raise ProcessorUnavailable(f"the file cannot be read: {type(error).__name__}") from error

@@ -15,6 +15,8 @@ from .clamd import Clamd, host_and_port
 
 _FOUND: Final = " FOUND"
 _TOO_LONG: Final = "INSTREAM size limit exceeded"
+_LIMITS: Final = "Heuristics.Limits.Exceeded"
+"""With ``AlertExceedsMax``, a file beyond MaxFileSize, MaxScanSize or MaxScanTime is called so (clamd.conf(5))."""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._:/()+-]+")
 """What the name of a signature has not, in a text for clients."""
 _MAX_NAME: Final = 100
@@ -44,8 +46,8 @@ class ClamavOptions(PluginOptions):
     too_long: TooLong = Field(
         TooLong.REFUSE,
         description=(
-            "Images that are longer than StreamMaxLength of clamd.conf: refuse fails the import, keep stores the"
-            " image without a scan."
+            "Images that are beyond the limits in clamd.conf: refuse fails the import, keep stores the image without"
+            " a scan."
         ),
     )
 
@@ -78,20 +80,18 @@ class ClamavProcessor(Processor, SupportsPing):
             ProcessorUnavailable: clamd does not answer, or its engine failed.
         """
         self._check_open()
-        try:
-            reply = await self._clamd.scan(picture.path)
-        except OSError as error:
-            raise ProcessError(f"the file cannot be read: {type(error).__name__}") from error
+        reply = await self._clamd.scan(picture.path)
         if reply == "OK":
             return Processed()
-        if reply.endswith(_FOUND):
+        is_too_long = reply.startswith((_TOO_LONG, _LIMITS))
+        if reply.endswith(_FOUND) and not is_too_long:
             signature = _UNSAFE.sub("_", reply.removesuffix(_FOUND))[:_MAX_NAME]
             raise MalwareFound(f"clamd says {reply!r:.200}", signature=signature)
-        if not reply.startswith(_TOO_LONG):
+        if not is_too_long:
             raise ProcessorUnavailable(f"clamd says {reply!r:.200}")
         if self._keeps:
             return Processed()
-        raise ImageNotScanned(f"clamd's StreamMaxLength is less than {picture.byte_size} bytes")
+        raise ImageNotScanned(f"clamd's limits are less than {picture.byte_size} bytes: {reply!r:.200}")
 
     async def ping(self) -> None:
         """See ``SupportsPing.ping``."""

@@ -12,7 +12,7 @@ from pydantic import Field
 from ...contracts import CONTRACT_VERSION
 from ...contracts.processing import Output, Picture, Processed, Processor
 from ...errors import MetadataUnremovable, OutputTooLarge, ProcessError
-from ...host.ending import to_its_end
+from ...host.waits import to_its_end
 from ...options import PluginOptions
 from . import gif, jpeg, png, webp
 from .pieces import Original, Piece, Unreadable, joined, mapped, size_of, write

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-from ....plugins.host.ending import to_its_end
+from ....plugins.host.waits import to_its_end
 from ..upkeep import Copying, Report, Upgrading, Version
 from .engine.copying import copied_bytes, copy_file, faults_of, version_of
 from .schema import SCHEMA_VERSION

@@ -42,6 +42,9 @@ BATCH: Final = 16
 """Imports that are read, and removed at the same time: the store commits their writes together, so that a group makes
 the disk sync hardly more often than a single import does. A request that arrives meanwhile waits for some of that,
 which is why a pause is many times as long."""
+REST_AFTER_READING: Final = 2.0
+"""A pause after imports of which none must go is at most so many times as long as to read them: nothing is synced, and
+there may be a million imports that are kept before the first old one."""
 LEAST_PAUSE: Final = 0.005
 """Seconds."""
 FAILURES: Final = 3
@@ -153,7 +156,8 @@ class Retention:
         async with aclosing(too_old(self._store, self._policy, self._clock.now(), BATCH)) as pages:
             async for documents in pages:
                 async for _ in self._groups(documents, removed):
-                    if removed.in_a_row >= FAILURES or not await self._may_go_on(began):
+                    rest = self._policy.rest if documents else min(self._policy.rest, REST_AFTER_READING)
+                    if removed.in_a_row >= FAILURES or not await self._may_go_on(began, rest):
                         return
                     began = time.monotonic()
                 report(removed)
@@ -171,9 +175,9 @@ class Retention:
             if not rest:
                 return
 
-    async def _may_go_on(self, began: float) -> bool:
-        """Rest after the work since ``began``; whether this process still holds the lease then."""
-        await asyncio.sleep(min(RENEWED, max(LEAST_PAUSE, self._policy.rest * (time.monotonic() - began))))
+    async def _may_go_on(self, began: float, rest: float) -> bool:
+        """Rest after the work since ``began``, so many times as long; whether this process still holds the lease."""
+        await asyncio.sleep(min(RENEWED, max(LEAST_PAUSE, rest * (time.monotonic() - began))))
         if time.monotonic() - self._renewed > RENEWED:
             return await self._take_lease()
         return True

@@ -11,7 +11,8 @@ from ...errors.catalogue import ApiError
 
 RETRY_AFTER_FAILURE: Final = 10
 KEEP_SECONDS: Final = 900.0
-"""How long a verdict about an image holds. A failure that may pass holds until the client is told to ask again."""
+"""How long a verdict about an image holds. Another failure, which may pass or is the detector's own fault, holds for
+``RETRY_AFTER_FAILURE``."""
 _MOST: Final = 1024
 
 
@@ -56,12 +57,13 @@ class Refusals:
             image: the name of its bytes, and of the recipes of all detectors.
             error: what the detector raised.
         """
-        keep = RETRY_AFTER_FAILURE if error.retryable else KEEP_SECONDS
+        is_of_image = isinstance(error, DetectError)
+        keep = KEEP_SECONDS if is_of_image and not error.retryable else RETRY_AFTER_FAILURE
         refusal = _Refusal(
             code=error.code,
             detail=error.detail,
             internal=str(error),
-            is_of_image=isinstance(error, DetectError),
+            is_of_image=is_of_image,
             is_passing=error.retryable,
             until=self._clock() + keep,
         )

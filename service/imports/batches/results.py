@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import IO, Any, Final, TypeVar
 
-from ....plugins.host.ending import to_its_end
+from ....plugins.host.waits import to_its_end
 
 PIECE: Final = 64 * 1024
 """Bytes that are sent at a time."""

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from ....plugins.host.ending import to_its_end
+from ....plugins.host.waits import to_its_end
 from ...documents import DocumentStore, DuplicateId, StoreUnavailable
 from ...documents.records import Record
 from ...errors.catalogue import ApiError

@@ -89,7 +89,7 @@ class Admin:
                 bulk_on(parts.store, self._settings, parts.clock, parts.outbox, parts.changes)
             )
             operations = Operations(bulk, parts.clock, _names(self._settings.admin))
-            server = make_admin_server(AdminResources(_in_detail(parts, readiness, worker), scrape, operations))
+            server = make_admin_server(AdminResources(in_detail(parts, readiness, worker), scrape, operations))
             server.add_sockets(sockets)
             stack.push_async_callback(server.close_all_connections)
             stack.callback(server.stop)
@@ -120,10 +120,13 @@ def _names(options: AdminSettings) -> frozenset[str]:
     return frozenset({options.address.lower(), gethostname().lower(), *options.hosts})
 
 
-def _in_detail(parts: Parts, readiness: Readiness, worker: Worker | None) -> Detail:
-    """The readiness that operators see: also of the storages that no new image waits for, and of the worker."""
+def in_detail(parts: Parts, readiness: Readiness, worker: Worker | None) -> Detail:
+    """The readiness that operators see: also of the fetchers, of the storages that no new image waits for, and of the
+    worker.
+    """
     storages = parts.storages
-    others = {f"storage.{name}": one.ping for name, one in storages.by_name.items() if name != storages.main}
+    pings = {f"storage.{name}": one.ping for name, one in storages.by_name.items() if name != storages.main}
+    others = {**pings, **parts.plugins.fetcher_pings}
     return Detail(Readiness({}, others=others, within=readiness), None if worker is None else partial(_told, worker))
 
 

@@ -87,7 +87,7 @@ class Storing:
         with outage_if_slow():
             await saving.save(document.storage_key, spool, metadata)
         self.meter.stored(saving.name, spool.byte_size)
-        image = ready.described(self._image(ready.info, spool, saving.name, document.storage_key, filename))
+        image = ready.described(self.image(ready.info, spool, saving.name, document.storage_key, filename))
         if self.mirror is not None:
             is_mirrored = await self.mirror.save(document.storage_key, spool, metadata)
             image = replace(image, is_mirrored=is_mirrored)
@@ -101,10 +101,10 @@ class Storing:
                 async with saving.storage.open(key) as stored:
                     await spool.fill(stored.chunks)
             if spool.sha256 == ready.spool.sha256:
-                return ready.described(self._image(ready.info, spool, saving.name, key, filename))
-            return self._image(await self.detect(spool), spool, saving.name, key, filename)
+                return ready.described(self.image(ready.info, spool, saving.name, key, filename))
+            return self.image(await self.detect(spool), spool, saving.name, key, filename)
 
-    def _image(self, info: ImageInfo, spool: Spool, storage: str, key: str, filename: str | None) -> Image:
+    def image(self, info: ImageInfo, spool: Spool, storage: str, key: str, filename: str | None) -> Image:
         """The description of the bytes of a spool, as an object."""
         return Image(
             format=info.format,

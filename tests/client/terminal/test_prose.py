@@ -66,6 +66,12 @@ def test_a_list_of_urls_says_nothing_and_a_text_without_links_is_refused(tmp_pat
         list(Sources((str(none),), {}))
 
 
+def test_a_link_behind_a_comment_sign_in_a_list_stays_switched_off(tmp_path: Path) -> None:
+    links = tmp_path / "links.txt"
+    links.write_text(f"#old {B}\n{A}\n", encoding="utf-8")
+    assert [one.label for one in Sources((str(links),), {})] == [A]
+
+
 def test_numbers_read_as_people_write_them() -> None:
     found = Found()
     assert list(links_of([f"see {A}"], found)) == [A]

@@ -6,6 +6,8 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +21,6 @@ from lading.service.errors.catalogue import ApiError
 from lading.service.images.retention import removing
 from lading.service.images.retention.policy import FINAL, Policy
 from lading.service.images.retention.removing import FAILURES, LEASE, Retention
-from lading.service.images.retention.survey import Share, as_json, survey
 from lading.service.models import Import, Status
 from lading.service.observe.metrics.meter import Meter
 from lading.service.storages.routes import Storages
@@ -355,6 +356,29 @@ async def test_imports_go_in_groups_and_each_group_is_followed_by_a_pause(monkey
 
 
 @pytest.mark.gen_test
+async def test_to_read_what_stays_costs_a_short_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    seconds, sleep = count(step=1), asyncio.sleep  # each look at the clock is a second later
+
+    async def slept(pause: float) -> None:
+        pauses.extend([pause] if pause else ())
+        await sleep(0)
+
+    monkeypatch.setattr(removing, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr(removing, "RENEWED", 1000)
+    async with opened() as shop:
+        await shop.done(20)
+        shop.clock.advance(2 * HOUR)
+        monkeypatch.setattr(asyncio, "sleep", slept)
+        await shop.sweep(Policy({Status.DONE: 9 * HOUR}, [("rare-*", HOUR)], rest=40))
+        assert pauses
+        assert max(pauses) <= 2 * 3
+        pauses.clear()
+        await shop.sweep(replace(DELETING, rest=40))
+        assert min(pauses) >= 40
+
+
+@pytest.mark.gen_test
 async def test_an_import_that_somebody_else_has_removed_costs_no_patience() -> None:
     async with opened() as shop:
         (document,) = await shop.done()
@@ -364,29 +388,3 @@ async def test_an_import_that_somebody_else_has_removed_costs_no_patience() -> N
         with pytest.raises(ApiError, match="write_conflict"):
             await shop.retention().retire(document)
         assert shop.store.calls["update"] == before + 1, "it does not come back"
-
-
-# --- what would go ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.gen_test
-async def test_a_survey_counts_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with opened() as shop:
-        oldest = (await shop.done(1, issuer="one"))[0].updated_at
-        shop.clock.advance(HOUR)
-        await shop.done(2, issuer="one")
-        failed = await shop.add(Status.FAILED, issuer="two")
-        shop.clock.advance(2 * HOUR)
-        await shop.done(1, issuer="one")
-        before = shop.store.imports
-        found = await survey(shop.store, DELETING, shop.clock.now())
-        assert shop.store.imports == before
-        issuer = before[0].issuer_id
-        assert found == {
-            (Status.DONE, issuer): Share(3, 3 * len(DATA), oldest),
-            (Status.FAILED, "two"): Share(1, 0, failed.updated_at),
-        }
-        told = as_json(found, DELETING)
-        assert (told["images"], told["imports"], told["bytes"]) == ("delete", 4, 3 * len(DATA))
-        assert [(one["status"], one["imports"]) for one in told["groups"]] == [("done", 3), ("failed", 1)]
-        assert await survey(shop.store, Policy(), shop.clock.now()) == {}

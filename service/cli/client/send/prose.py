@@ -59,8 +59,8 @@ def form_of(first_line: str) -> str:
 
 
 def is_prose(lines: Iterable[str]) -> bool:
-    """Whether a text is more than a list of words, one a line, and of remarks."""
-    return any(len(line.split(maxsplit=1)) > 1 for line in lines if not _REMARK.match(line))
+    """Whether a text is more than a list of words, one a line, in which ``#`` begins a comment."""
+    return any(len(line.split(maxsplit=1)) > 1 for line in lines if not line.lstrip().startswith("#"))
 
 
 def links_of(lines: Iterable[str], found: Found) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """Refused images are remembered, and few of them."""
 
-from lading.plugins.errors import ImageCorrupt
+import pytest
+
+from lading.plugins.errors import ImageCorrupt, PluginError, PluginFault
 from lading.service.images.thumbnails.refusals import Refusals
 
 
@@ -9,3 +11,16 @@ def test_the_oldest_refusal_is_forgotten_beyond_a_number() -> None:
     for name in ("a", "b", "a", "c"):
         assert refusals.add(name, ImageCorrupt("broken")).code == "image_corrupt"
     assert [name for name in "abc" if refusals.of(name)] == ["a", "c"]
+
+
+@pytest.mark.parametrize(("error", "seconds"), [(ImageCorrupt("broken"), 900), (PluginFault("broken"), 10)])
+def test_a_fault_of_a_detector_holds_shortly_and_a_verdict_about_an_image_longer(
+    error: PluginError, seconds: float
+) -> None:
+    now = 0.0
+    refusals = Refusals(clock=lambda: now)
+    refusals.add("a", error)
+    now = seconds - 1
+    assert refusals.of("a") is not None
+    now = seconds
+    assert refusals.of("a") is None

@@ -19,6 +19,7 @@ from lading.service.config import Settings
 from lading.service.config.components import Components, load_components
 from lading.service.observe.outages import Outage
 from lading.service.runtime import checks
+from lading.service.runtime.admin.listener import in_detail
 from lading.service.runtime.api_wiring import make_readiness
 from lading.service.runtime.plugins import GuardedPlugins
 from tests.support.plugins.processors import ScriptedProcessor
@@ -171,11 +172,16 @@ async def test_imports_wait_for_detectors_and_processors_and_a_fetcher_is_only_t
 
     part: Any = SimpleNamespace(ping=works, outage=Outage("documents"))
     parts: Any = SimpleNamespace(
-        store=part, storages=SimpleNamespace(backend=part), spools=part, opening=part, plugins=guards(away)
+        store=part,
+        storages=SimpleNamespace(backend=part, by_name={"main": part}, main="main"),
+        spools=part,
+        opening=part,
+        plugins=guards(away),
     )
     readiness = make_readiness(parts)
     assert await readiness.failing() == ("detector.raw", "processor.scan")
-    told = {one.name: (one.works, one.is_required) for one in await readiness.parts()}
+    assert "fetcher.tape" not in {one.name for one in await readiness.parts()}, "no probe waits for it"
+    told = {one.name: (one.works, one.is_required) for one in await in_detail(parts, readiness, None).readiness.parts()}
     assert told["fetcher.tape"] == (False, False)
     assert told["storage"] == (True, True)
 

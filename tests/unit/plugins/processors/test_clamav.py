@@ -1,6 +1,7 @@
 """The processor ``clamav``, against a clamd of the tests; and against Debian's, with a signature of the test's own."""
 
 import asyncio
+import errno
 import os
 import pwd
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import lading.plugins.processors.clamav.clamd
 from lading.plugins.contracts import ImageInfo
 from lading.plugins.contracts.processing import Picture
 from lading.plugins.errors import ImageNotScanned, MalwareFound, PluginError, ProcessorUnavailable
@@ -86,6 +88,29 @@ async def test_a_file_that_is_too_long_for_clamd(
     error = await error_of(str(folder / "ctl"), bytes(40 * CHUNK_BYTES), folder, too_long=too_long)
     assert (None if error is None else type(error)) is kind
     assert error is None or not error.retryable
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("too_long", "kind"), [("refuse", ImageNotScanned), ("keep", None)])
+async def test_a_file_beyond_another_limit_of_clamd_is_no_malware(
+    clamd: FakeClamd, folder: Path, too_long: str, kind: type[PluginError] | None
+) -> None:
+    clamd.reply = "stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND"
+    error = await error_of(str(folder / "ctl"), b"data", folder, too_long=too_long)
+    assert (None if error is None else type(error)) is kind
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_this_machine_cannot_read_is_an_outage(
+    clamd: FakeClamd, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_path: Path, _offset: int) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(lading.plugins.processors.clamav.clamd, "_piece", fails)
+    error = await error_of(str(folder / "ctl"), b"data", folder)
+    assert isinstance(error, ProcessorUnavailable)
+    assert clamd.received == 0
 
 
 @pytest.mark.gen_test
@@ -192,6 +217,14 @@ async def test_debian_s_clamd(folder: Path) -> None:
         assert error.facts == {"signature": SIGNATURE}
         for _ in range(20):
             assert isinstance(await error_of(address, bytes(40 * CHUNK_BYTES), folder), ImageNotScanned)
+
+
+@pytest.mark.long_form
+@pytest.mark.gen_test(timeout=120)
+@pytest.mark.parametrize("limit", ["MaxFileSize", "MaxScanSize"])
+async def test_debian_s_clamd_tells_of_its_other_limits(folder: Path, limit: str) -> None:
+    with debians_clamd(folder, f"{limit} 1M\nAlertExceedsMax yes\n") as address:
+        assert isinstance(await error_of(address, bytes(40 * CHUNK_BYTES), folder), ImageNotScanned)
 
 
 @pytest.mark.gen_test
