@@ -1,7 +1,8 @@
 """A page in a tab of the browser, and what must not happen there."""
 
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +99,14 @@ def picture(page: Page, name: str, folder: Path) -> None:
     path = folder / f"page-{name}.png"
     page.screenshot(path=path, animations="disabled", caret="hide")
     assert path.stat().st_size > 5000
+
+
+def wait_in(page: Page, condition: Callable[[], object]) -> None:
+    """Wait until something has come to pass; the page's own calls go on meanwhile."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
 
 
 def free_of_token(tab: Tab, token: str) -> None:

@@ -71,16 +71,16 @@ def test_links_and_files_with_all_that_is_said_of_them(open_tab: OpenTab, site: 
         expect(page.get_by_role("button", name="Import", exact=True)).to_have_attribute("aria-disabled", "true")
         page.get_by_role("button", name="Import", exact=True).click(force=True)
         expect(page.get_by_text("Paste a link or choose a file first.")).to_be_visible()
-        page.get_by_label("Links").fill(f"Look: {photo}, then ({moved}).")
+        page.get_by_label("Links", exact=True).fill(f"Look: {photo}, then ({moved}).")
         choose(tab, *(file(f"photo {number}.jpg", body) for number, body in enumerate(bodies)))
         choose(tab, file("empty.jpg", b""))
         expect(page.locator(".staged")).to_contain_text("The file is empty.")
         page.locator("summary").click()
-        page.get_by_label("Tags").fill("red, green")
+        page.get_by_label("Tags", exact=True).fill("red, green")
         page.get_by_role("button", name="Add metadata").click()
         page.get_by_label("Name", exact=True).fill("trip")
-        page.get_by_label("Value").fill("Vienna")
-        page.get_by_label("Min. width (px)").fill("45")
+        page.get_by_label("Value", exact=True).fill("Vienna")
+        page.get_by_label("Min. width (px)", exact=True).fill("45")
         page.get_by_role("button", name="Do not add photo 4.jpg").click()
         submit(tab, "Import 2 links and 4 files")
         expect(rows(tab, "done")).to_have_count(6)
@@ -101,7 +101,7 @@ def test_the_name_of_a_single_file_can_be_another(open_tab: OpenTab, site: Site)
         tab.sign_in(token(album="named", abilities=("image_upload", "image_list")))
         choose(tab, file("DSC1.jpg", jpeg(30, 30)))
         tab.page.locator("summary").click()
-        tab.page.get_by_label("File name").fill("garden.jpg")
+        tab.page.get_by_label("File name", exact=True).fill("garden.jpg")
         submit(tab, "Import 1 file")
         expect(rows(tab, "done")).to_have_count(1)
     assert [document["params"]["filename"] for document in listed(site, "named")] == ["garden.jpg"]
@@ -112,7 +112,7 @@ def test_lists_pasted_and_chosen(open_tab: OpenTab, site: Site) -> None:
     csv = f'album_id;url;tags;metadata\nlists;{photo};a,b;{{"n": 1}}\nlists;ftp://a.example/b.jpg;;\nno columns\n'
     with open_tab() as tab:
         tab.sign_in(token(album="lists", abilities=("image_upload", "image_list")))
-        tab.page.get_by_label("Links").fill(json.dumps({"album_id": "lists", "url": photo}))
+        tab.page.get_by_label("Links", exact=True).fill(json.dumps({"album_id": "lists", "url": photo}))
         expect(tab.page.get_by_text("This is a list of imports.")).to_be_visible()
         choose(tab, file("list.csv", csv.encode(), "text/csv"))
         submit(tab, "Import 2 lists")
@@ -146,7 +146,7 @@ DROP = """
 
 def test_pastes_and_drops(tab: Tab, site: Site) -> None:
     tab.sign_in(UPLOADER)
-    links = tab.page.get_by_label("Links")
+    links = tab.page.get_by_label("Links", exact=True)
     tab.page.evaluate(PASTE, ["text https://a.example/1.jpg", "", "", []])
     tab.page.evaluate(PASTE, ["a page", '<p><img src="https://a.example/2.jpg?a=1&amp;b=2"></p>', "", []])
     expect(links).to_have_value("text https://a.example/1.jpg\nhttps://a.example/2.jpg?a=1&b=2\n")
@@ -181,12 +181,14 @@ def test_a_token_that_ends_loses_nothing(open_tab: OpenTab, site: Site) -> None:
     with open_tab() as tab:
         tab.expected.append("status of 401")
         tab.sign_in(UPLOADER)
-        tab.page.get_by_label("Links").fill(site.origin.url("/photo.jpg"))
+        tab.page.get_by_label("Links", exact=True).fill(site.origin.url("/photo.jpg"))
         # The service refuses the token while the page believes in it.
         tab.page.route("**/api/v1/imports/batch", lambda route: route.fulfill(status=401, json={}), times=1)
         submit(tab, "Import 1 link")
         box = tab.page.get_by_role("dialog", name="The service refuses this token")
-        box.get_by_label("Token").fill(token(album="holidays", abilities=("image_upload", "image_list", "see")))
+        box.get_by_label("Token", exact=True).fill(
+            token(album="holidays", abilities=("image_upload", "image_list", "see"))
+        )
         box.get_by_role("button", name="Sign in").click()
         expect(rows(tab, "done")).to_have_count(1)
 
@@ -195,7 +197,7 @@ def test_everybody_can_add(open_tab: OpenTab, axe: str) -> None:
     for scheme in ("light", "dark"):
         with open_tab(color_scheme=scheme, viewport={"width": 320, "height": 700}) as tab:
             tab.sign_in(UPLOADER)
-            tab.page.get_by_label("Links").fill("https://a.example/b.jpg")
+            tab.page.get_by_label("Links", exact=True).fill("https://a.example/b.jpg")
             choose(tab, file("a.jpg", jpeg(20, 20)), file("empty.jpg", b""))
             tab.page.locator("summary").click()
             tab.page.get_by_role("button", name="Add metadata").click()

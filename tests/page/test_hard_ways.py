@@ -27,7 +27,7 @@ def test_two_hundred_links_of_which_twenty_fail_at_first(open_tab: OpenTab, site
     credentials = token(album="many", abilities=("image_upload", "image_list"))
     with open_tab() as tab:
         tab.sign_in(credentials)
-        tab.page.get_by_label("Links").fill(" and ".join(map(site.origin.url, paths)))
+        tab.page.get_by_label("Links", exact=True).fill(" and ".join(map(site.origin.url, paths)))
         submit(tab, "Import 200 links")
         lead = tab.page.locator("main > div .lead")
         expect(lead).to_have_text("180 done, 20 failed", timeout=300_000)

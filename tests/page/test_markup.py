@@ -36,8 +36,8 @@ def test_markup_is_text_everywhere(open_tab: OpenTab) -> None:
         page.add_init_script("window.pwned = (...found) => { (window.ran ??= []).push(found); return 1; };")
         tab.sign_in(credentials)
         expect(page.locator(".account .name")).to_have_text(TEXTS[3])
-        assert page.get_by_label("Album").locator("option").all_text_contents() == [*TEXTS, "markup"]
-        page.get_by_label("Album").select_option("markup")
+        assert page.get_by_label("Album", exact=True).locator("option").all_text_contents() == [*TEXTS, "markup"]
+        page.get_by_label("Album", exact=True).select_option("markup")
         page.locator(".account").click()
         assert page.locator("dialog th[scope=row]").all_text_contents() == [*TEXTS, "markup"]
         harmless(tab)
@@ -50,9 +50,9 @@ def test_markup_is_text_everywhere(open_tab: OpenTab) -> None:
         page.reload()  # which forgets the files; a third of them is enough to be refused
         names = names[::3]
         choose(tab, *(file(name, b"no image") for name in names))
-        page.get_by_label("Album").select_option("markup")
+        page.get_by_label("Album", exact=True).select_option("markup")
         lines = [{"album_id": "markup", "url": f"http://{text}/", "metadata": {text: text}} for text in TEXTS]
-        page.get_by_label("Links").fill("\n".join(map(json.dumps, lines)))
+        page.get_by_label("Links", exact=True).fill("\n".join(map(json.dumps, lines)))
         harmless(tab)
         submit(tab, f"Import {len(names)} files and 1 list")
         more = page.locator(".group > button")

@@ -28,7 +28,7 @@ def test_the_pictures_of_the_documentation(open_tab: OpenTab, site: Site, tmp_pa
         with open_tab(color_scheme=scheme, viewport=SIZE) as tab:
             tab.sign_in(credentials)
             page = tab.page
-            page.get_by_label("Links").fill("Our trip, all of it:\n" + "\n".join(links))
+            page.get_by_label("Links", exact=True).fill("Our trip, all of it:\n" + "\n".join(links))
             choose(tab, file("IMG_2041.jpg", sample), file("IMG_2042.jpg", sample))
             if scheme == "light":
                 picture(page, "add", tmp_path)

@@ -9,6 +9,7 @@ import pytest
 
 from lading.service.api.page.files import page_files
 from lading.service.api.page.handlers import POLICY
+from tests.page.browsing import wait_in
 from tests.page.conftest import OpenTab, Site
 
 HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
@@ -78,8 +79,7 @@ def test_a_tab_notices_what_goes_wrong(open_tab: OpenTab, site: Site, script: st
     with open_tab() as tab:
         tab.page.goto(site.url)
         tab.page.evaluate(f"() => {{ try {{ {script} }} catch (error) {{}} }}")
-        tab.page.wait_for_timeout(100)
-        assert [fault for fault in tab.faults if said in fault], tab.faults
+        wait_in(tab.page, lambda: any(said in fault for fault in tab.faults))
         with pytest.raises(AssertionError):
             tab.check()
         tab.faults.clear()

@@ -32,7 +32,7 @@ def test_a_link_signs_in_and_leaves_no_trace_of_the_token(open_tab: OpenTab, sit
         assert tab.page.evaluate("() => document.cookie + JSON.stringify(localStorage)") == "{}"
     with open_tab() as other:
         other.page.goto(site.url)
-        expect(other.page.get_by_label("Token")).to_be_visible()
+        expect(other.page.get_by_label("Token", exact=True)).to_be_visible()
     assert credentials not in json.dumps(site.process.lines)
 
 
@@ -40,20 +40,20 @@ def test_a_pasted_token_or_link_signs_in_and_other_text_does_not(open_tab: OpenT
     credentials = token(album="holidays", abilities=("image_upload", "image_list"))
     with open_tab() as tab:
         tab.page.goto(site.url)
-        tab.page.get_by_label("Token").fill("hello")
+        tab.page.get_by_label("Token", exact=True).fill("hello")
         tab.page.get_by_role("button", name="Sign in").click()
         expect(tab.page.get_by_role("alert").filter(has_text="This is no token")).to_be_visible()
         link = f"see https://pictures.mycompany.example/path.segment_long.other_one_long/#token={credentials}"
-        tab.page.get_by_label("Token").fill(link)
+        tab.page.get_by_label("Token", exact=True).fill(link)
         tab.page.keyboard.press("Enter")
         tab.page.locator("header.top .account").click()
         box = tab.page.get_by_role("dialog", name="Your token")
         expect(box).to_contain_text(ISSUER)
         expect(box.get_by_role("row", name="holidays")).to_contain_text("add images, list images")
         box.get_by_role("button", name="Sign out").click()
-        expect(tab.page.get_by_label("Token")).to_be_visible()
+        expect(tab.page.get_by_label("Token", exact=True)).to_be_visible()
         tab.page.reload()
-        expect(tab.page.get_by_label("Token")).to_be_visible()
+        expect(tab.page.get_by_label("Token", exact=True)).to_be_visible()
 
 
 def test_a_refused_token_is_told_and_another_one_goes_on(open_tab: OpenTab, site: Site) -> None:
@@ -64,7 +64,7 @@ def test_a_refused_token_is_told_and_another_one_goes_on(open_tab: OpenTab, site
         tab.expected.append("status of 401")
         tab.page.goto(f"{site.url}/#token={head}.{claims}.{'A' * 43}")
         box = tab.page.get_by_role("dialog", name="The service refuses this token")
-        box.get_by_label("Token").fill(good)
+        box.get_by_label("Token", exact=True).fill(good)
         box.get_by_role("button", name="Sign in").click()
         expect(box).to_be_hidden()
         expect(tab.page.locator("header.top .account .left")).to_have_text("access ends in 4 hours")
@@ -94,7 +94,7 @@ def test_everybody_can_sign_in_and_begin(open_tab: OpenTab, site: Site, axe: str
                 assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
 
             page.goto(site.url)
-            page.get_by_label("Token").fill("no token")
+            page.get_by_label("Token", exact=True).fill("no token")
             page.keyboard.press("Enter")
             check()
             # Each view, while there is nothing to show.
@@ -119,7 +119,7 @@ def test_the_keyboard_reaches_everything_in_every_view(open_tab: OpenTab, site: 
     with open_tab() as tab:
         page, press = tab.page, tab.page.keyboard.press
         tab.sign_in(token(album="walk", abilities=abilities))
-        page.get_by_label("Links").fill(site.origin.url("/moved.jpg"))
+        page.get_by_label("Links", exact=True).fill(site.origin.url("/moved.jpg"))
         page.get_by_role("button", name="Import 1 link").press("Enter")
         expect(page.locator('.item[data-state="done"]')).to_have_count(1)
         for name, view in VIEWS.items():

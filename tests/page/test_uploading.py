@@ -1,13 +1,12 @@
 """Files on their way: a lost connection, a reload in the middle, a service that dies; every byte arrives, and once."""
 
 import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from playwright.sync_api import Page, Route, expect
 
+from tests.page.browsing import wait_in
 from tests.page.conftest import OpenTab, Site
 from tests.page.origin import JPEG
 from tests.page.test_adding import choose, file, listed, rows, submit
@@ -170,14 +169,6 @@ def test_a_file_that_the_browser_has_no_room_for_is_told_and_arrives(open_tab: O
         submit(tab, "Import 1 file")
         expect(rows(tab, "done")).to_have_count(1)
     assert [one["status"] for one in listed(site, "roomless")] == ["done"]
-
-
-def wait_in(page: Page, condition: Callable[[], object]) -> None:
-    """Wait until a route has met something; the page's own calls go on meanwhile."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        page.wait_for_timeout(50)
 
 
 def _wait_for_text(page: Page, route: Route) -> None:

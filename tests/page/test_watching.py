@@ -17,7 +17,7 @@ UPLOAD_ONLY = token(album="unlisted", abilities=("image_upload",))
 
 def add_links(tab: Tab, *links: str) -> None:
     tab.page.get_by_role("link", name="Add", exact=True).click()
-    tab.page.get_by_label("Links").fill("\n".join(links))
+    tab.page.get_by_label("Links", exact=True).fill("\n".join(links))
     submit(tab, f"Import {len(links)} link{'s' if len(links) > 1 else ''}")
 
 
@@ -133,7 +133,7 @@ def test_everybody_can_watch(open_tab: OpenTab, site: Site, axe: str) -> None:
             tab.expected.append("status of 422")
             tab.sign_in(UPLOADER)
             choose(tab, file("broken.jpg", b"no image"))
-            tab.page.get_by_label("Links").fill(site.origin.url("/moved.jpg"))
+            tab.page.get_by_label("Links", exact=True).fill(site.origin.url("/moved.jpg"))
             submit(tab, "Import 1 link and 1 file")
             expect(tab.page.locator("main > div .lead")).to_have_text("1 done, 1 failed")
             assert violations(tab.page, axe) == []

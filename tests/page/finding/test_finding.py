@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import answer
-from tests.page.browsing import violations
+from tests.page.browsing import violations, wait_in
 from tests.page.conftest import OpenTab, Site
 from tests.support.servers.service import token
 
@@ -62,31 +62,31 @@ def test_albums_and_filters(open_tab: OpenTab, site: Site, images: Mapping[str, 
         expect(page.get_by_label("Album", exact=True)).to_have_value("beach")
         expect(page.get_by_role("button", name="beach")).to_have_attribute("aria-pressed", "true")
         expect(tiles(page).locator("img")).to_have_count(4)
-        page.get_by_label("State").select_option("failed")
+        page.get_by_label("State", exact=True).select_option("failed")
         found(page, "1 found")
         expect(tile(page, "gone.jpg")).to_have_accessible_name(
             "gone.jpg Failed The origin has no such image (status 404)."
         )
-        page.get_by_label("State").select_option("")
-        page.get_by_label("Search").fill("TRIP f2.")
+        page.get_by_label("State", exact=True).select_option("")
+        page.get_by_label("Search", exact=True).fill("TRIP f2.")
         found(page, "1 found, of 5 looked at")
-        page.get_by_label("Search").fill("origin_not")
+        page.get_by_label("Search", exact=True).fill("origin_not")
         expect(tiles(page)).to_have_count(1)
         expect(tile(page, "gone.jpg")).to_be_visible()
-        page.get_by_label("Search").fill("")
+        page.get_by_label("Search", exact=True).fill("")
         page.get_by_text("More filters").click()
-        page.get_by_label("Metadata name").fill("trip")
-        page.get_by_label("Metadata value").fill("trip 1")
+        page.get_by_label("Metadata name", exact=True).fill("trip")
+        page.get_by_label("Metadata value", exact=True).fill("trip 1")
         found(page, "1 found")
         expect(tile(page, "f1.jpg")).to_be_visible()
-        page.get_by_label("Metadata name").fill("")
-        page.get_by_label("Created until").fill("2020-01-01")
+        page.get_by_label("Metadata name", exact=True).fill("")
+        page.get_by_label("Created until", exact=True).fill("2020-01-01")
         found(page, "0 found")
         expect(page.get_by_text("No imports match these filters.")).to_be_visible()
         # The filters stay when another view was shown.
         page.get_by_role("link", name="Watch").click()
         page.get_by_role("link", name="Find").click()
-        expect(page.get_by_label("Created until")).to_have_value("2020-01-01")
+        expect(page.get_by_label("Created until", exact=True)).to_have_value("2020-01-01")
         page.get_by_role("button", name="All albums").click()
         found(page, "0 found")
 
@@ -171,7 +171,7 @@ def test_the_pointer_selects_and_whatever_is_selected_is_downloaded_and_linked(
         page.on("download", lambda one: names.append((one.suggested_filename, Path(one.path()).read_bytes())))
         bar.get_by_role("button", name="Download 2").click()
         expect(page.locator('body > [role="status"]')).to_have_text("2 images downloaded.")
-        page.wait_for_timeout(100)
+        wait_in(page, lambda: len(names) >= 2)
         assert sorted(names) == [("f0.jpg", jpeg(90, 60, seed=0)), ("f3.jpg", jpeg(93, 60, seed=3))]
         bar.get_by_role("button", name="Copy links").click()
         links = page.evaluate("() => navigator.clipboard.readText()").split("\n")

@@ -46,7 +46,7 @@ def test_markup_is_text_in_the_gallery(open_tab: OpenTab, site: Site) -> None:
         assert page.locator(".tile .title").all_text_contents() == list(reversed(TEXTS[1:]))
         assert {ALBUM, OTHER} <= set(page.locator(".albums .name").all_text_contents())
         harmless(page)
-        page.get_by_label("Search").fill(TEXTS[5])
+        page.get_by_label("Search", exact=True).fill(TEXTS[5])
         expect(page.locator(".tile .title")).to_have_text([TEXTS[5]])
         page.locator(".tile").click()
         box = page.get_by_role("dialog")
@@ -103,7 +103,7 @@ def test_markup_is_text_in_webhooks(open_tab: OpenTab, site: Site) -> None:
             assert all(one["url"].startswith(site.origin.url("/markup?")) for one in made)
             harmless(page)
         page.get_by_role("button", name="Change").first.click()
-        assert page.get_by_role("dialog").get_by_label("Description").input_value() in TEXTS[-ENDPOINTS:]
+        assert page.get_by_role("dialog").get_by_label("Description", exact=True).input_value() in TEXTS[-ENDPOINTS:]
         harmless(page)
         for one in made:
             path = f"{tab.url}/api/v1/webhooks/{one['id']}"

@@ -92,9 +92,9 @@ def test_counts_and_charts(open_tab: OpenTab, organisation: None, tmp_path: Path
             ["not_an_image", "a.example", "3"],
             ["origin_not_found", "b.example", "2"],
         ]
-        page.get_by_label("Failures of").select_option("hour")
+        page.get_by_label("Failures of", exact=True).select_option("hour")
         expect(states.last).to_have_text("Failed3the last hour")
-        page.get_by_label("Failures of").select_option("week")
+        page.get_by_label("Failures of", exact=True).select_option("week")
         expect(states.last).to_have_text("Failed70the last 7 days")
         # A table that somebody reads stays open.
         assert rows(page, "Failures by host")[0][-1] == "others"
