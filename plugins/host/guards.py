@@ -181,8 +181,10 @@ class _GuardedExplainer(SupportsExplaining):
         source, explainer = _trimmed(source), self._fetchers.present
         if not isinstance(explainer, SupportsExplaining):
             raise self._caller.stamp.fault("it explains no more")
-        means = self._caller.call_now("means", lambda: explainer.means(source))
-        return tuple((str(name), str(text)) for name, text in means)
+        # Unpacked inside of the call: what is no pair is a fault of the plugin.
+        return self._caller.call_now(
+            "means", lambda: tuple((str(name), str(text)) for name, text in explainer.means(source))
+        )
 
 
 class _GuardedPoster(SupportsPosting):

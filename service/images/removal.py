@@ -24,7 +24,7 @@ from ..errors.catalogue import ApiError
 from ..errors.database import RETRY_AFTER_OUTAGE, contended, told_as_outage
 from ..models import Image, Import, Share
 from ..models.clock import Clock
-from ..models.fields import next_key
+from ..models.fields import MAX_KEYS, next_key
 from ..storages.routes import Storages
 from ..storages.sharing import is_wanted
 from ..webhooks.outbox import Outbox
@@ -204,10 +204,13 @@ class Removal:
         return document
 
     async def _remove_unowned(self, document: Import) -> None:
-        """Remove the object of an import that does not exist any more, unless others share it. The attempt may have
-        changed the key.
+        """Remove the objects of an import that does not exist any more, unless others share them. The attempt may have
+        changed the key, up to ``MAX_KEYS``.
         """
-        for key in (document.own_key, next_key(document.own_key)):
+        key = document.own_key
+        for number in range(MAX_KEYS):
+            if number:
+                key = next_key(key)
             with told_as_outage():
                 if await is_wanted(self.store, key):
                     continue

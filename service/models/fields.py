@@ -12,6 +12,9 @@ LONGEST_REKEYED: Final = len("again-999/")
 """Characters by which ``Import.rekeyed`` may make a key longer."""
 _REKEYED: Final = re.compile(r"again-(?P<number>[1-9][0-9]{0,2})/(?P<first>.+)")
 
+MAX_KEYS: Final = 3
+"""Keys under which one attempt saves at most: its own, and those of ``Import.rekeyed``."""
+
 
 def rekeyed(first: str, number: int) -> str:
     """The key that an import has after its first key was changed so many times. The id of the import still ends it."""

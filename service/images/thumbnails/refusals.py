@@ -54,7 +54,7 @@ class Refusals:
         """Remember the failure of a detector, and return the answer for it.
 
         Args:
-            image: the name of its bytes, and of the recipes of all detectors.
+            image: the name of its bytes, of the recipes of all detectors, and of the size.
             error: what the detector raised.
         """
         is_of_image = isinstance(error, DetectError)

@@ -82,7 +82,7 @@ class Thumbnails:
         image = found.image
         recipes = ", ".join(maker.recipe for maker in self.makers)
         name = ThumbnailName.of(image.key, image.sha256, str(SIDES[size]), content_type, recipes)
-        job = _Job(found, name, SIDES[size], content_type, f"{image.key}\n{image.sha256}\n{recipes}")
+        job = _Job(found, name, SIDES[size], content_type, f"{image.key}\n{image.sha256}\n{recipes}\n{size}")
         known = await self._known(job)
         if known is not None:
             return known
@@ -163,7 +163,7 @@ class _Job:
     side: int
     content_type: str
     image: str
-    """What ``Refusals`` know the image by: whatever the size, its bytes are the reason."""
+    """What ``Refusals`` know the image by. The size is part of it, since a larger thumbnail costs more to decode."""
 
     @property
     def key(self) -> tuple[str, ThumbnailName]:

@@ -10,12 +10,12 @@ durably, and saves under that. No attempt can end with the earlier object any mo
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from ....plugins.contracts import ImageInfo, ObjectMetadata
 from ....plugins.errors import ObjectExists
 from ....plugins.host.record import enter
 from ...models import Image, Import
+from ...models.fields import MAX_KEYS
 from ...observe.metrics.meter import Meter
 from ...storages.mirror import Mirror
 from ...storages.saving import Saving
@@ -23,9 +23,6 @@ from ...storages.spool import Spool, Spools
 from .duplicates import Duplicates, group_of
 from .processing import Ready
 from .slowness import outage_if_slow
-
-MAX_KEYS: Final = 3
-"""Keys under which one attempt saves at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +57,17 @@ class Storing:
             await self.admit(document, ready.spool.byte_size, group_of(document, ready.spool.sha256))
         enter("save")
         self.begun.add(document.id)
-        for _ in range(MAX_KEYS):
+        for number in range(MAX_KEYS):
+            if number and self.duplicates is not None:
+                document = await self.duplicates.rekeyed(document)
             try:
                 return await self._saved(document, ready, filename), document
             except ObjectExists:
                 image = await self._stored(document, ready, filename)
-                if not ready.done or image.sha256 == ready.spool.sha256:
+                if image is not None:
                     return image, document
                 if self.duplicates is None:
                     raise
-                document = await self.duplicates.rekeyed(document)
         raise ObjectExists(f"other bytes, under {MAX_KEYS} keys")
 
     async def _saved(self, document: Import, ready: Ready, filename: str | None) -> Image:
@@ -93,8 +91,8 @@ class Storing:
             image = replace(image, is_mirrored=is_mirrored)
         return image
 
-    async def _stored(self, document: Import, ready: Ready, filename: str | None) -> Image:
-        """Describe the object that an earlier attempt saved."""
+    async def _stored(self, document: Import, ready: Ready, filename: str | None) -> Image | None:
+        """Describe the object that an earlier attempt saved; None if the attempt must not use it."""
         saving, key = self.routed(document), document.storage_key
         with self.spools.open() as spool:
             with outage_if_slow():
@@ -102,6 +100,8 @@ class Storing:
                     await spool.fill(stored.chunks)
             if spool.sha256 == ready.spool.sha256:
                 return ready.described(self.image(ready.info, spool, saving.name, key, filename))
+            if ready.done:
+                return None
             return self.image(await self.detect(spool), spool, saving.name, key, filename)
 
     def image(self, info: ImageInfo, spool: Spool, storage: str, key: str, filename: str | None) -> Image:

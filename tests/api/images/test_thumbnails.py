@@ -130,6 +130,21 @@ async def test_every_failure_has_its_answer(client: Client, assembled: Assembled
 
 
 @pytest.mark.gen_test
+async def test_a_size_that_costs_too_much_leaves_the_others(
+    client: Client, assembled: Assembled, clock: SettableClock
+) -> None:
+    maker = Maker(ImageTooComplex(resource="memory"))
+    use(assembled, maker)
+    path = path_of(await stored(assembled), "/thumbnail?size=")
+    client = allowed(client, clock, "see")
+    for _ in range(2):
+        assert (await client.fetch(f"{path}large")).code == 422
+    assert maker.calls == 1, "the refusal is remembered"
+    maker.fault = None
+    assert (await client.fetch(f"{path}small")).code == 200
+
+
+@pytest.mark.gen_test
 async def test_without_a_maker_there_are_none(client: Client, assembled: Assembled, clock: SettableClock) -> None:
     object.__setattr__(assembled.resources.images, "thumbnails", None)
     path = path_of(await stored(assembled), "/thumbnail")

@@ -4,6 +4,7 @@ dies between two, the import ends with processed bytes, and the others go.
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,12 +13,13 @@ from structlog.testing import capture_logs
 from lading.plugins.contracts import ImageInfo, ObjectMetadata
 from lading.plugins.errors import ObjectExists, ObjectNotFound
 from lading.service.models import Import, Status
+from lading.service.models.fields import next_key
 from lading.service.storages.copies import once
 from lading.service.work.pipeline.outcomes import TakenOver
 from lading.service.work.pipeline.processing import Done, Ready
 from lading.service.work.results import Result
 from tests.support.orders import every_death, every_order, finish
-from tests.support.stepping import DATA, FakeSpool, World
+from tests.support.stepping import DATA, FakeDetector, FakeSpool, World
 
 RAW = b"what came, and no processor saw"
 
@@ -90,6 +92,36 @@ def test_the_earlier_bytes_go_at_once() -> None:
     world.check_promise()
     assert list(world.storage.objects.values()) == [DATA]
     check(world)
+
+
+def test_an_attempt_gives_up_after_three_keys_and_never_writes_a_fourth(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+
+    async def detect(_detector: FakeDetector, path: Path) -> ImageInfo:
+        looks.append(path)
+        return ImageInfo("PNG", "image/png", 3, 2)
+
+    world = left_behind()
+    monkeypatch.setattr(FakeDetector, "detect", detect)
+    key = world.names["earlier"].own_key
+    keys = [key, next_key(key), next_key(next_key(key))]
+    world.storage.objects.update(dict.fromkeys(keys, RAW))
+    with pytest.raises(ObjectExists):
+        finish(world.import_same("C"))
+    document = world.present("C")
+    assert document is not None
+    assert document.own_key == keys[-1]
+    assert len(looks) == 1, "bytes that the attempt must not use need no detector"
+
+
+def test_the_objects_of_an_import_that_is_gone_go_under_every_key_of_the_attempt() -> None:
+    world = left_behind()
+    document = world.names.pop("C")
+    del world.store._imports[document.id]
+    keys = [document.own_key, next_key(document.own_key), next_key(next_key(document.own_key))]
+    world.storage.objects.update(dict.fromkeys(keys, DATA))
+    finish(world.images.removal.settle_lost(document))
+    assert world.storage.objects == {}
 
 
 def test_an_attempt_that_dies_anywhere_is_made_good() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lading.plugins.capabilities import Finding, SupportsExplaining
 from lading.plugins.contracts import Source
 from lading.plugins.errors import BodyTruncated, ConnectionLost, PluginError, PluginFault, UrlInvalid
 from lading.plugins.host.guards import GuardedFetcher
@@ -134,6 +135,22 @@ def test_check_raises_nothing_outside_the_tree(error: Exception) -> None:
         assert caught.value is error
     else:
         assert (type(caught.value), caught.value.__cause__) == (PluginFault, error)
+
+
+@pytest.mark.parametrize("means", [None, 7, "text", [("proxy",)], [("a", "b", "c")], [7]])
+def test_means_that_are_no_pairs_are_a_fault(means: Any) -> None:
+    class Odd(ScriptedFetcher, SupportsExplaining):
+        def explain(self, source: Source, *, follow: bool) -> AsyncIterator[Finding]:
+            raise NotImplementedError
+
+        def means(self, source: Source) -> tuple[tuple[str, str], ...]:
+            return means  # type: ignore[no-any-return]
+
+    explainer = GuardedFetcher(Odd(), "odd", PLENTY).explainer
+    assert explainer is not None
+    with pytest.raises(PluginFault) as caught:
+        explainer.means(SOURCE)
+    assert caught.value.plugin == "odd"
 
 
 @pytest.mark.gen_test
