@@ -8,7 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from ....plugins.contracts import CONTRACT_VERSION
+from ....plugins.contracts import CONTRACT_VERSION, Fetcher
+from ....plugins.contracts.processing import Processor
 from ....plugins.host.registry import GROUPS, installed
 from .catalogue import KINDS, fetchers_of
 
@@ -22,12 +23,14 @@ _DOES: Mapping[str, str] = {
     "fetcher": "It fetches files from one folder, by URLs such as `$name:///pictures/ship.jpg`.",
     "network": "It fetches files from other machines, by URLs such as `$name://pictures.example/ship.jpg`.",
     "detector": "It recognises Farbfeld images.",
+    "processor": "It cuts off what comes after the end of PNG images.",
 }
 _CONF: Mapping[str, str] = {
     "storage": "[storage]\nbackend = $name\n\n[storage.$name]\npath = lading-data/$name",
     "fetcher": "[fetch]\nplugins = http, data, $name\n\n[fetch.$name]\nfolder = /srv/pictures",
     "network": "[fetch]\nplugins = http, data, $name\n\n[fetch.$name]\nallow_networks =",
     "detector": "[detect]\nplugins = pillow, $name\n\n[detect.$name]\nmax_pixels = 50000000",
+    "processor": "[process]\nplugins = $name\n\n[process.$name]\nmax_cut = 65536",
 }
 CREATED: Final = tuple(noun for noun in _DOES if noun in KINDS)
 """The nouns of the kinds of which a plugin can be created."""
@@ -86,6 +89,7 @@ class NewPlugin:
             "cls": self.class_name,
             "code": self.name.replace("-", "_"),
             "contract_version": str(CONTRACT_VERSION),
+            "contracts": Processor.__module__ if self.noun == "processor" else Fetcher.__module__,
         }
         values["does"] = Template(_DOES[self.template]).substitute(values)
         conf = Template(_CONF[self.template]).substitute(values)
@@ -103,7 +107,7 @@ class NewPlugin:
             f"{self.package}/__init__.py": "__init__.py",
             "tests/test_conformance.py": "test_conformance.py",
         }
-        if self.template in ("storage", "fetcher"):
+        if self.template in ("storage", "fetcher", "processor"):
             common[f"{self.package}/threads.py"] = "threads.py"
         names = (f"{self.noun}.py", "suite.py", *(("origin.py",) if self.network else ()))
         own = {f"{self.package}/{file}": f"{self.template}/{file}.in" for file in names}

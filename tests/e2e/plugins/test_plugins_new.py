@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lading.plugins.testing import images
 from lading.service.cli.plugins.new import CREATED, MAX_NAME, NETWORK
 from tests.support.plugins.distributions import AUTHORS_PYTEST
 from tests.support.servers.processes import HttpClient, ServiceProcess, lading
@@ -81,7 +82,7 @@ def test_a_new_package_installs_and_passes_its_tests(scaffold: str, tmp_path: Pa
     name = "lading-harbour" if kind == "detector" else "harbour"  # which is the same
     package, site = new(tmp_path / "new", scaffold, name), tmp_path / "site"
     written = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
-    helpers = {"storage": {"threads"}, "fetcher": {"threads"}, NETWORK: {"origin"}}.get(scaffold, set())
+    helpers = {"detector": set[str](), NETWORK: {"origin"}}.get(scaffold, {"threads"})
     assert written == WRITTEN | {f"lading_harbour/{module}.py" for module in {kind, *helpers}}
     run("-m", "ruff", "check", "--no-cache", ".", cwd=package)
     run("-m", "ruff", "format", "--no-cache", "--check", ".", cwd=package)
@@ -93,7 +94,7 @@ def test_a_new_package_installs_and_passes_its_tests(scaffold: str, tmp_path: Pa
     listed = lading("plugins", cwd=tmp_path, environ={"PYTHONPATH": str(site)}).stdout
     assert "  harbour, lading-harbour 0.1.0, contract 1" in listed
     assert "BROKEN" not in listed
-    if kind == "detector":  # whose cases are the fewest
+    if kind in ("detector", "processor"):  # whose cases are the fewest
         checked = lading("plugins", "check", "harbour", cwd=tmp_path, environ={"PYTHONPATH": str(site)})
         assert checked.status == 0, checked.stdout + checked.stderr
 
@@ -107,18 +108,21 @@ def test_a_new_package_has_types(scaffold: str, tmp_path: Path, mypy_cache: Path
 
 @pytest.mark.long_form
 @pytest.mark.timeout(120)
-def test_an_image_passes_through_three_new_plugins(tmp_path: Path) -> None:
+def test_an_image_passes_through_four_new_plugins(tmp_path: Path) -> None:
     site, pictures, kept = tmp_path / "site", tmp_path / "pictures", tmp_path / "kept"
     install(site, *(new(tmp_path / "new", kind, f"my-{kind}") for kind in CREATED))
     data = struct.pack(">8sII", b"farbfeld", 3, 2) + bytes(48)
     pictures.mkdir()
     (pictures / "ship 1.ff").write_bytes(data)
+    png = images.sample("png").data
+    (pictures / "tail.png").write_bytes(png + b"a tail")
     environ = {
         "PYTHONPATH": str(site),
         "LADING_SERVICE__LOG_FORMAT": "json",
         "LADING_FETCH__PLUGINS": "http, my-fetcher",
         "LADING_FETCH_MY_FETCHER__FOLDER": str(pictures),
         "LADING_DETECT__PLUGINS": "pillow, my-detector",
+        "LADING_PROCESS__PLUGINS": "my-processor",
         "LADING_STORAGE__BACKEND": "my-storage",
         "LADING_STORAGE_MY_STORAGE__PATH": str(kept),
     }
@@ -130,6 +134,9 @@ def test_an_image_passes_through_three_new_plugins(tmp_path: Path) -> None:
         assert document["import_type"] == "my-fetcher"
         assert (document["image"]["format"], document["image"]["width"]) == ("FARBFELD", 3)
         assert [path.read_bytes() for path in kept.iterdir()] == [data]
+        cut = client.final(client.accepted("album_id=imported_album&url=my-fetcher:///tail.png"))
+        assert cut["image"]["facts"] == {"my-processor": {"cut_bytes": len(b"a tail")}}
+        assert {path.read_bytes() for path in kept.iterdir()} == {data, png}
         assert service.terminate() == 0
 
 
@@ -173,7 +180,7 @@ def test_only_a_fetcher_is_of_the_network(tmp_path: Path) -> None:
 def test_an_unknown_kind(tmp_path: Path) -> None:
     done = lading("plugins", "new", "detect", "harbour", cwd=tmp_path)
     assert done.status == 2
-    assert "'storage', 'fetcher', 'detector'" in done.stderr
+    assert "'storage', 'fetcher', 'detector', 'processor'" in done.stderr
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
