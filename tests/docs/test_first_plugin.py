@@ -1,4 +1,4 @@
-"""The tutorial on plugins and their reference are run: files written, commands executed, snippets tested."""
+"""The tutorials on plugins and their reference are run: files written, commands executed, snippets tested."""
 
 import os
 import re
@@ -16,6 +16,7 @@ from tests.support.plugins.distributions import AUTHORS_PYTEST
 URL = "https://example.org/image.qoi"
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = DOCS / "tutorials" / "first-plugin.md"
+PROCESSOR = DOCS / "tutorials" / "first-processor.md"
 REFERENCE = (DOCS / "reference" / "plugin-contracts.md", DOCS / "reference" / "kit.md")
 _BLOCK = re.compile(
     r"(?:^`(?P<file>[\w./]+)`:\n\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -66,17 +67,16 @@ def run(command: str, folder: Path, site: Path) -> str:
 
 
 def test_every_block_is_of_a_kind_that_is_run() -> None:
-    kinds = {(block.language, block.file is not None) for block in blocks(TUTORIAL)}
-    assert kinds == {("python", True), ("ini", True), ("console", False)}
+    for tutorial in (TUTORIAL, PROCESSOR):
+        kinds = {(block.language, block.file is not None) for block in blocks(tutorial)}
+        assert kinds == {("python", True), ("ini", True), ("console", False)}
     assert {(block.language, block.file) for block in blocks(*REFERENCE)} == {("python", None)}
 
 
-@pytest.mark.long_form
-@pytest.mark.timeout(300)
-def test_the_tutorial(tmp_path: Path) -> None:
-    folder, site = tmp_path / "lading-qoi", tmp_path / "site"
+def follow(tutorial: Path, folder: Path, site: Path) -> dict[str, str]:
+    """Write every file and run every command of a tutorial; what each command prints."""
     outputs: dict[str, str] = {}
-    for block in blocks(TUTORIAL):
+    for block in blocks(tutorial):
         if block.file is not None:
             path = folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +87,13 @@ def test_the_tutorial(tmp_path: Path) -> None:
                 outputs[command] = run(command, folder, site)
     assert " passed" in outputs["python -m pytest tests"]
     assert "failed" not in outputs["python -m pytest tests"]
+    return outputs
+
+
+@pytest.mark.long_form
+@pytest.mark.timeout(300)
+def test_the_tutorial(tmp_path: Path) -> None:
+    outputs = follow(TUTORIAL, tmp_path / "lading-qoi", tmp_path / "site")
     listed = outputs["lading plugins --config service.conf"]
     assert "* qoi, lading-qoi 1.0, contract 1" in listed
     assert "Most pixels of one side." in listed
@@ -94,6 +101,15 @@ def test_the_tutorial(tmp_path: Path) -> None:
     assert "options: [detect.qoi] max_side = 10000" in card
     assert "passed: " in card.splitlines()[-1]
     assert "2. qoi (lading-qoi 1.0)" in outputs[f"lading plugins explain {URL} --config service.conf"]
+
+
+@pytest.mark.long_form
+@pytest.mark.timeout(300)
+def test_the_tutorial_on_processors(tmp_path: Path) -> None:
+    outputs = follow(PROCESSOR, tmp_path / "lading-credit", tmp_path / "site")
+    card = outputs["lading plugins check credit --config service.conf"]
+    assert "options: [process.credit] line = Photo: A. Nother" in card
+    assert "passed: " in card.splitlines()[-1]
 
 
 SNIPPETS = list(blocks(*REFERENCE))

@@ -35,7 +35,12 @@ WRITTEN_FOR_AUTHORS = [
     *sorted((ROOT / "service" / "cli" / "plugins" / "templates").rglob("*.in")),
     *(
         ROOT / "docs" / page
-        for page in ("tutorials/first-plugin.md", "reference/plugin-contracts.md", "reference/kit.md")
+        for page in (
+            "tutorials/first-plugin.md",
+            "tutorials/first-processor.md",
+            "reference/plugin-contracts.md",
+            "reference/kit.md",
+        )
     ),
 ]
 
