@@ -150,6 +150,23 @@ def test_a_file_that_is_gone_is_told_only_if_the_service_waits_for_it(open_tab: 
         expect(tab.page.get_by_text("The browser no longer has this file.")).to_be_visible()
 
 
+def test_a_file_outlives_the_service_that_was_storing_it(open_tab: OpenTab, site: Site) -> None:
+    """A service that dies while an import runs lets it wait for its bytes again, whatever the page knew of it."""
+    held: list[Route] = []
+    with open_tab() as tab:
+        tab.sign_in(token(album="outlived", abilities=("image_upload", "image_list")))
+        tab.page.route("**/api/v1/uploads/*", lambda route: route.continue_() if held else held.append(route))
+        choose(tab, file("outlived.jpg", JPEG))
+        submit(tab, "Import 1 file")
+        wait_in(tab.page, lambda: held)
+        (document,) = listed(site, "outlived")
+        tab.page.evaluate(_TELL, {**document, "status": "running", "album_id": "outlived"})
+        wait_until(lambda: tab.page.evaluate(_WRITTEN, document["id"]) == "running")
+        tab.page.reload()
+        expect(rows(tab, "done")).to_have_count(1)
+        wait_until(lambda: tab.page.evaluate(_FILES_KEPT) == 0)
+
+
 def test_files_that_belong_to_nothing_are_removed(open_tab: OpenTab) -> None:
     with open_tab() as tab:
         tab.sign_in(token(album="orphans", abilities=("image_upload",)))
@@ -209,6 +226,27 @@ _FORGET = """
 })
 """
 """Removes all bytes, and gives all items a state; the page writes nothing any more."""
+
+_TELL = """
+async (told) => {
+  const base = document.querySelector("script[type=module]").src.replace("main.js", "");
+  const { groups } = await import(`${base}work/groups.js`);
+  groups.take(told);
+}
+"""
+"""Takes the document of an import as the stream of events tells it."""
+
+_WRITTEN = """
+(id) => new Promise((resolve) => {
+  const opening = indexedDB.open("lading");
+  opening.onsuccess = () => {
+    const reading = opening.result.transaction("groups").objectStore("groups").getAll();
+    const found = () => reading.result.flatMap(({ items }) => items).find((one) => one.importId === id);
+    reading.onsuccess = () => resolve(found()?.state);
+  };
+})
+"""
+"""The state of an import in what outlives a reload."""
 
 _ORPHAN = """
 () => new Promise((resolve) => {

@@ -7,7 +7,7 @@ import { announce } from "../base/live.js";
 import { all, get, ids, put, randomId, remove } from "../base/records.js";
 import { T } from "../texts.js";
 import { cancelCreated, isOwed } from "./cancelling.js";
-import { look, progressed } from "./following.js";
+import { progressed } from "./following.js";
 import { FINAL, groups } from "./groups.js";
 import { again } from "./items.js";
 
@@ -15,6 +15,7 @@ const AT_ONCE = 3;
 /** Errors after which an upload goes on. The answer to HEAD has a status alone: another request still sends or stores. */
 const AGAIN = new Set(["upload_offset_mismatch", "idempotency_in_progress", "content_in_progress", "request_timeout",
   "http_409"]);
+const FILE_GONE = { code: "file_gone", detail: T.fileGone };
 const running = new Map();
 const queue = [];
 /** The files that were added in this tab, which a person may try again. */
@@ -78,7 +79,11 @@ export async function sweepFiles() {
   for (const id of found) if (!wanted.has(id) && !isOwed(id)) await remove("files", id);
 }
 
-const isWaiting = (item) => item.state === "unloaded" || item.state === "uploading";
+/**
+ * Whether the bytes of a file may still be needed. An import that runs waits for them again if the service dies, so that
+ * its state alone says nothing of them.
+ */
+const isWaiting = (item) => !FINAL.has(item.state);
 
 /** Whether the bytes of a file are still there. */
 export const canUploadAgain = (item) => item.isFile && kept.has(item.id);
@@ -143,40 +148,39 @@ function work() {
   }
 }
 
+/** Upload a file, and see to it that its import ends. */
 async function upload(group, item, signal) {
   const record = (await get("files", item.id)) ?? kept.get(item.id);
-  if (signal.aborted) return;
-  if (!record) {
-    await lookAfter(group, item, signal);
-    return;
-  }
+  if (record && !signal.aborted) await sendFile(group, item, record, signal);
+  // Without the bytes of a file: they have come, as the service then tells, or are gone.
+  if (!signal.aborted && isWaiting(item)) await lookAfter(group, item, FILE_GONE, signal);
+}
+
+/** Send the bytes of a file. When this returns, the service has them, or does not take them. */
+async function sendFile(group, item, record, signal) {
   for (let tries = 0; ; tries += 1) {
     try {
       await session.ready();
       signal.throwIfAborted();
-      if (FINAL.has(item.state)) { // as an event has told meanwhile
-        await arrived(group, item);
-        return;
-      }
-      await attempt(group, item, record, signal, () => { tries = 0; });
+      // It may be final, as an event has told meanwhile.
+      if (!FINAL.has(item.state)) await attempt(group, item, record, signal, () => { tries = 0; });
       await arrived(group, item);
-      await look(group, item);
       return;
     } catch (failure) {
       if (signal.aborted) return;
       if (!(failure instanceof Failure)) throw failure;
-      if (failure.status === 401 || failure.isPassing || AGAIN.has(failure.code)) {
-        if (failure.status === 0 && !(await isReadable(record.file))) { // it has changed since it was chosen
-          gone(group, item);
-          return;
-        }
-        groups.change(group, item, { state: "unloaded", rate: null, isLost: failure.status === 0 });
-        await sleep(pause(tries, failure.retryAfter), signal).catch(() => {});
-        if (signal.aborted) return;
-        continue;
+      const isPassing = failure.status === 401 || failure.isPassing || AGAIN.has(failure.code);
+      const isChanged = failure.status === 0 && !(await isReadable(record.file)); // since it was chosen
+      if (isChanged) kept.delete(item.id);
+      if (!isPassing || isChanged) {
+        await lookAfter(group, item, isChanged ? FILE_GONE : { code: failure.code, detail: failure.detail }, signal);
+        if (!signal.aborted) await arrived(group, item);
+        return;
       }
-      await ended(group, item, failure);
-      return;
+      if (FINAL.has(item.state)) continue;
+      groups.change(group, item, { state: "unloaded", rate: null, isLost: failure.status === 0 });
+      await sleep(pause(tries, failure.retryAfter), signal).catch(() => {});
+      if (signal.aborted) return;
     }
   }
 }
@@ -187,28 +191,32 @@ async function arrived(group, item) {
   await remove("files", item.id);
 }
 
-/** Without the bytes of a file: they have come, as the service then tells, or are gone. */
-async function lookAfter(group, item, signal) {
-  for (let tries = 0; item.importId && isWaiting(item); tries += 1) {
+/**
+ * Ask for an import that is sent no more bytes until it has ended. One that still waits for bytes, or that was never
+ * created, has failed.
+ *
+ * @param {{code: string, detail: string}} error why it then has failed.
+ */
+async function lookAfter(group, item, error, signal) {
+  for (let tries = 0; item.importId; tries += 1) {
     await session.ready();
     if (signal.aborted) return;
+    let asked = null;
     try {
       const document = await call(`/api/v1/imports/${item.importId}`, { signal });
-      if (!signal.aborted) groups.take(document);
-      break;
+      if (signal.aborted) return;
+      groups.take(document);
+      if (FINAL.has(document.status) || document.status === "waiting") break;
     } catch (failure) {
       if (signal.aborted) return;
       if (!(failure instanceof Failure)) throw failure;
       if (failure.status !== 401 && !failure.isPassing) break;
-      await sleep(pause(tries, failure.retryAfter), signal).catch(() => {});
+      asked = failure.retryAfter;
     }
+    await sleep(pause(tries, asked), signal).catch(() => {});
+    if (signal.aborted) return;
   }
-  if (!signal.aborted && isWaiting(item)) gone(group, item);
-}
-
-function gone(group, item) {
-  kept.delete(item.id);
-  groups.change(group, item, { state: "failed", received: null, error: { code: "file_gone", detail: T.fileGone } });
+  if (isWaiting(item)) groups.change(group, item, { state: "failed", received: null, error });
 }
 
 /** Whether the bytes of a file can still be read. */
@@ -232,15 +240,4 @@ async function attempt(group, item, record, signal, moved) {
     moved();
   }
   groups.change(group, item, { state: "running", received: null, rate: null });
-}
-
-/** The service does not take the file: its import says why, if there is one. */
-async function ended(group, item, failure) {
-  const error = { code: failure.code, detail: failure.detail };
-  if (item.importId) {
-    groups.change(group, item, { state: "running", received: null, rate: null });
-    await look(group, item);
-  }
-  if (!item.importId || item.state === "waiting") groups.change(group, item, { state: "failed", error, received: null });
-  await arrived(group, item);
 }
