@@ -178,6 +178,8 @@ setup(
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "mypy>=1.15",
+            # Of the detector of HEIC that the kit's tests break in many ways.
+            "pillow-heif>=1.4",
             # Drives a Chromium of the system, in the tests of the page.
             "playwright>=1.50",
             "pytest-timeout>=2.3",

@@ -1,9 +1,11 @@
-"""What may be left behind: tasks, threads, file descriptors (sockets too) and child processes. For Linux."""
+"""What may be left behind: tasks, threads, file descriptors (sockets too), child processes and files. For Linux."""
 
 import asyncio
+import os
+import tempfile
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 SETTLE_SECONDS = 20.0
@@ -24,6 +26,26 @@ async def no_leaks() -> AsyncIterator[None]:
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"left behind after close: {sorted(map(str, leaks))}")
         await asyncio.sleep(0.01)
+
+
+@contextmanager
+def temporary_folder(within: Path | None = None) -> Iterator[Path]:
+    """An empty folder for all temporary files of this process and of the children that it starts meanwhile.
+
+    Args:
+        within: where the folder is made, and where it is removed at the end; by default, where others are.
+    """
+    with tempfile.TemporaryDirectory(dir=within) as name:
+        before, tempfile.tempdir = tempfile.tempdir, name
+        had, os.environ["TMPDIR"] = os.environ.get("TMPDIR"), name
+        try:
+            yield Path(name)
+        finally:
+            tempfile.tempdir = before
+            if had is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = had
 
 
 def _everything() -> set[object]:

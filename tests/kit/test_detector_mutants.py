@@ -71,6 +71,7 @@ FAULTS = [
     Fault(broken.WritesBesideIt, "test_a_file_that_may_only_be_read"),
     Fault(broken.WritesBesideIt, "test_the_file_and_its_folder_are_left_alone", says="touched"),
     Fault(broken.MakesItReadableFirst, "test_the_file_and_its_folder_are_left_alone", says="touched"),
+    Fault(broken.LeavesACopy, "test_no_temporary_file_is_left", says="temporary files are left: tmp"),
     Fault(broken.TrustsTheEnding, "test_the_ending_of_a_name_means_nothing", ("svg",)),
     Fault(broken.TrustsTheEndingForText, "test_the_ending_of_a_name_means_nothing", ("png",)),
     Fault(broken.CannotSpellEveryName, "test_any_name", says="UnicodeEncodeError"),

@@ -13,6 +13,7 @@ from ...capabilities import LONGEST_HEAD, SupportsEarlyRefusal, SupportsFormats
 from ...contracts import ImageInfo
 from ...errors import NotAnImage
 from ..cancellation import attempt
+from ..leaks import temporary_folder
 from ..suite import UNSUPPORTED
 from .naming import assert_named
 from .support import DetectorHarness, assert_plausible, assert_raises, assert_says, judged
@@ -196,6 +197,17 @@ class RecognisingCases(DetectorHarness):
                     before = traces(path)
                     judged(await attempt(detector.detect(path)), name)
                     assert traces(path) == before, f"{name}: the file or its folder was touched"
+
+    async def test_no_temporary_file_is_left(self) -> None:
+        """Once the detector is closed, no temporary file of its own or of its children is left."""
+        with temporary_folder() as folder:
+            async with self.opened() as detector:
+                for sample in self.samples():
+                    await self.assert_recognised(detector, sample)
+                for refused in self.refused():
+                    await self.assert_refused(detector, refused)
+            left = sorted(path.name for path in folder.iterdir())
+        assert not left, f"temporary files are left: {', '.join(left)}"
 
     # --- what it is called --------------------------------------------------------------------------------------------
 

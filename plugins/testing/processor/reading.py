@@ -9,6 +9,7 @@ from pathlib import Path
 from ...contracts.processing import Processor
 from ...errors import ProcessError
 from ..images import Sample
+from ..leaks import temporary_folder
 from .support import Made, ProcessorHarness, picture_of
 
 NAMES = ("image.txt", "image.svg", "image.jpg", "image.png", "two words", "new\nline", "-rf", "\udcff\udcfe", "x" * 200)
@@ -62,18 +63,13 @@ class ReadingCases(ProcessorHarness):
 
     @contextmanager
     def _own_folders(self) -> Iterator[Path]:
-        """Empty folders as the working directory and as the place for temporary files."""
+        """Empty folders as the working directory and as the place for temporary files, both in one."""
         self.place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.place.absolute()) as name:
             folder = Path(name)
-            (folder / "temporary").mkdir()
             (folder / "working").mkdir()
-            before, tempfile.tempdir = tempfile.tempdir, str(folder / "temporary")
-            try:
-                with chdir(folder / "working"):
-                    yield folder
-            finally:
-                tempfile.tempdir = before
+            with temporary_folder(folder), chdir(folder / "working"):
+                yield folder
 
 
 def _traces(path: Path) -> tuple[object, ...]:

@@ -1,10 +1,8 @@
 """Cases of the storage suite: a place that is down, silent or gone, lost answers and permissions, and what is told."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
@@ -17,6 +15,7 @@ from ...options import PluginOptions
 from ..bodies import MIB, Body, assert_bytes
 from ..cancellation import attempt
 from ..judging import assert_well_formed, everything_logged, recorded
+from ..leaks import temporary_folder
 from ..suite import UNSUPPORTED, slowness
 from .saving import Gate
 from .support import KEY, StorageHarness, Trouble, read
@@ -145,7 +144,7 @@ class TroubleCases(StorageHarness):
     async def test_no_temporary_file_is_left(self) -> None:
         """Neither a save, nor a save that fails, nor a read leaves a temporary file."""
         body = Body(2 * MIB)
-        with self._own_temporary_folder() as folder:
+        with temporary_folder() as folder:
             async with self.opened() as backend:
                 await backend.save(KEY, body.chunks(), body.metadata)
                 failed = await attempt(backend.save(NEW, body.chunks(), Body(MIB).metadata))
@@ -164,16 +163,6 @@ class TroubleCases(StorageHarness):
             pytest.skip(f"{UNSUPPORTED}{trouble}: troubles of the suite has no such trouble")
         async with self.troubled(trouble):
             yield
-
-    @contextmanager
-    def _own_temporary_folder(self) -> Iterator[Path]:
-        """A folder that nobody else uses for temporary files."""
-        with tempfile.TemporaryDirectory() as name:
-            before, tempfile.tempdir = tempfile.tempdir, name
-            try:
-                yield Path(name)
-            finally:
-                tempfile.tempdir = before
 
     async def _assert_works(self, backend: StorageBackend, body: Body) -> None:
         """The backend is in order again."""

@@ -86,6 +86,13 @@ class ResolvesThePath(ReferenceDetector):
         return path.resolve().open("rb")
 
 
+class LeavesACopy(ReferenceDetector):
+    def open_file(self, path: Path) -> BinaryIO:
+        with tempfile.NamedTemporaryFile(delete=False) as copy:
+            copy.write(path.read_bytes())
+        return Path(copy.name).open("rb")
+
+
 class SharesTheDescriptor(ReferenceDetector):
     def open_file(self, path: Path) -> BinaryIO:
         return os.fdopen(os.dup(int(path.name)), "rb") if "/fd/" in str(path) else path.open("rb")
