@@ -204,6 +204,7 @@ setup(
         "lading.processors": [
             "clamav = lading.plugins.processors.clamav.processor:ClamavProcessor",
             "metadata = lading.plugins.processors.metadata.processor:MetadataProcessor",
+            "placeholder = lading.plugins.processors.placeholder.processor:PlaceholderProcessor",
         ],
         "lading.storages": [
             "local = lading.backends.local.storage:LocalStorage",
@@ -217,6 +218,7 @@ setup(
             "detect.pillow = lading.plugins.suites:PillowSuite",
             "process.clamav = lading.plugins.suites:ClamavSuite",
             "process.metadata = lading.plugins.suites:MetadataSuite",
+            "process.placeholder = lading.plugins.suites:PlaceholderSuite",
             "storage.local = lading.backends.suites:LocalSuite",
             "storage.memory = lading.backends.suites:MemorySuite",
             "storage.s3 = lading.backends.s3.suite:S3Suite",

@@ -37,6 +37,7 @@ from .fetchers.http.fetcher import HttpFetcher
 from .fetchers.http.options import HttpOptions, PortRange
 from .processors.clamav.processor import ClamavOptions, ClamavProcessor
 from .processors.metadata.processor import MetadataOptions, MetadataProcessor, Unknown
+from .processors.placeholder.processor import PlaceholderOptions, PlaceholderProcessor
 from .testing import (
     Cost,
     Costly,
@@ -206,6 +207,17 @@ class MetadataSuite(ProcessorSuite):
 
     def rejected(self) -> Sequence[Rejected]:
         return [Rejected(images.sample(name), MetadataUnremovable) for name in ("tiff", "avif", "jpeg2000")]
+
+
+class PlaceholderSuite(ProcessorSuite):
+    """``PlaceholderProcessor``, with what is configured; it refuses nothing."""
+
+    def make_processor(self) -> Processor:
+        options = self.configured if isinstance(self.configured, PlaceholderOptions) else PlaceholderOptions()
+        return PlaceholderProcessor(options)
+
+    def samples(self) -> Sequence[Sample]:
+        return [images.sample(name) for name in ("jpeg", "png", "webp-animated", "tiff")]
 
 
 class ClamavSuite(ProcessorSuite):

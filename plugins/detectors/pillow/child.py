@@ -1,6 +1,6 @@
 """The process that decodes: started by ``pillow``, told what to do in JSON lines on stdin, answers on stdout.
 
-The first line tells the limits, every further one names a file, and the thumbnail if one is wanted of it; each is
+The first line tells the limits, every further one names a file, and what is wanted of it; each is
 answered with one line. The process confines itself before it opens the first file, ends when stdin does, and holds
 nothing that is worth stealing: no environment, no open file but the image, which it opens for reading only.
 """
@@ -20,6 +20,7 @@ from . import decode
 from .cost import Costly
 from .limits import MAX_INTERNAL, MAX_LINE, Limits, Refused
 from .thumbnails.making import make
+from .thumbnails.placeholder import describe
 
 _MAX_OPEN_FILES = 32
 _PR_SET_PDEATHSIG = 1
@@ -82,11 +83,14 @@ def _renew_cpu_time(seconds: int) -> None:
 
 
 def _answer(asked: dict[str, Any], limits: Limits) -> dict[str, Any]:
-    wanted, may_be_costly = asked["thumbnail"], asked["may_be_costly"]
+    may_be_costly = asked["may_be_costly"]
     try:
         with os.fdopen(os.open(asked["path"], os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
-            if wanted is None:
+            if asked["wanted"] == "recognised":
                 return {"recognised": asdict(decode.recognise(file, limits, may_be_costly=may_be_costly))}
+            if asked["wanted"] == "placeholder":
+                return {"placeholder": asdict(describe(file, limits, may_be_costly=may_be_costly))}
+            wanted = asked["thumbnail"]
             made = make(file, limits, wanted["side"], wanted["content_type"], may_be_costly=may_be_costly)
             return {"thumbnail": base64.b64encode(made).decode("ascii")}
     except Costly:

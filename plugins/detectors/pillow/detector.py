@@ -36,9 +36,9 @@ from ...host.turns import Turns
 from ...options import Names, PluginOptions
 from .early import is_other
 from .formats import CONTENT_TYPES, HEAD_SIZE, identify
-from .limits import MAX_ANSWER, Limits
+from .limits import MAX_ANSWER, Limits, Placeholder
 from .pool import ChildDied, ChildFailed, ChildPool, ChildStuck
-from .replies import recognised_in, thumbnail_in
+from .replies import placeholder_in, recognised_in, thumbnail_in
 from .signatures import may_have_footer
 
 TRIES = 3
@@ -184,16 +184,20 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, SupportsThumbnails, 
             DetectorStalled: one process after another was stuck.
             DetectorCrashed: the process died, could not be started, or could not read the file.
         """
-        return recognised_in(await self._reply(path, None), self._formats)
+        return recognised_in(await self._reply(path, "recognised"), self._formats)
 
     async def thumbnail(self, path: Path, *, side: int, content_type: str) -> bytes:
         """See ``SupportsThumbnails.thumbnail``. Waits and raises as ``detect``."""
         wanted = {"side": side, "content_type": content_type}
-        return thumbnail_in(await self._reply(path, wanted), content_type)
+        return thumbnail_in(await self._reply(path, "thumbnail", wanted), content_type)
 
-    async def _reply(self, path: Path, thumbnail: Mapping[str, Any] | None) -> bytes:
+    async def placeholder(self, path: Path) -> Placeholder:
+        """What a page shows before the image. Waits and raises as ``detect``."""
+        return placeholder_in(await self._reply(path, "placeholder"))
+
+    async def _reply(self, path: Path, wanted: str, thumbnail: Mapping[str, Any] | None = None) -> bytes:
         """The answer of a child about a file."""
-        question = {"path": absolute_path(path), "thumbnail": thumbnail}
+        question = {"path": absolute_path(path), "wanted": wanted, "thumbnail": thumbnail}
         try:
             reply = await self._ask_cheap(question)
             if reply is None:

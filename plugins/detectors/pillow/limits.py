@@ -102,6 +102,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Placeholder:
+    """What a page shows before the image.
+
+    Attributes:
+        color: the dominant colour as ``#rrggbb``; None where nothing is opaque.
+        thumbhash: a ThumbHash in Base64.
+    """
+
+    color: str | None
+    thumbhash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recognised:
     """The answer about an allowed image; the fields are those of ``lading.plugins.contracts.ImageInfo``."""
 

@@ -22,7 +22,7 @@ from ...errors import (
     TooManyPixels,
 )
 from .formats import CONTENT_TYPES
-from .limits import MAX_ANSWER, MAX_INTERNAL
+from .limits import MAX_ANSWER, MAX_INTERNAL, Placeholder
 from .structure.directories import ORIENTATIONS
 from .structure.inspection import NOTES
 
@@ -42,7 +42,7 @@ _REFUSALS: dict[str, type[DetectError]] = {
 
 _THUMBNAIL_HEADS: Final = {"image/webp": (b"WEBP", 8), "image/jpeg": (b"\xff\xd8\xff", 0)}
 """By media type, the bytes by which its files are told, and their offset."""
-_Result = TypeVar("_Result", ImageInfo, bytes)
+_Result = TypeVar("_Result", ImageInfo, bytes, Placeholder)
 
 
 class _Refusal(BaseModel):
@@ -51,11 +51,17 @@ class _Refusal(BaseModel):
     facts: dict[Literal["limit", "format", "resource", "reason"], int | Annotated[str, Field(max_length=200)]]
 
 
+class _Placeholder(BaseModel):
+    color: Annotated[str, Field(pattern="^#[0-9a-f]{6}$")] | None
+    thumbhash: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{8,40}={0,2}$")]
+
+
 class _Reply(BaseModel):
     """The answer of a child, of which one part is given."""
 
     recognised: ImageInfo | None = None
     thumbnail: Annotated[str, Field(max_length=MAX_ANSWER)] | None = None
+    placeholder: _Placeholder | None = None
     refused: _Refusal | None = None
     unreadable: Annotated[str, Field(max_length=MAX_INTERNAL)] | None = None
 
@@ -72,6 +78,11 @@ def recognised_in(reply: bytes, formats: tuple[str, ...]) -> ImageInfo:
 def thumbnail_in(reply: bytes, content_type: str) -> bytes:
     """The thumbnail that a child has made. Raises as ``recognised_in``."""
     return _told(reply, lambda answer: answer.thumbnail and _decoded(answer.thumbnail, content_type))
+
+
+def placeholder_in(reply: bytes) -> Placeholder:
+    """The placeholder that a child has made. Raises as ``recognised_in``."""
+    return _told(reply, lambda answer: _placeholder(answer.placeholder))
 
 
 def _told(reply: bytes, result_of: Callable[[_Reply], _Result | Literal[""] | None]) -> _Result:
@@ -92,6 +103,10 @@ def _decoded(thumbnail: str, content_type: str) -> bytes:
     if not content.startswith(head, offset):
         raise ValueError("no thumbnail of that type")
     return content
+
+
+def _placeholder(made: _Placeholder | None) -> Placeholder | None:
+    return None if made is None else Placeholder(made.color, made.thumbhash)
 
 
 def _checked(info: ImageInfo, formats: tuple[str, ...]) -> ImageInfo:

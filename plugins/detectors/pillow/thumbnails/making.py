@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from PIL import Image
+
 from .. import cost
 from ..cost import Cost, Costly
 from ..decode import Opened, measured, opened, orientation_of, refusing
 from ..judgement import judged
 from ..limits import MAX_THUMBNAIL, Limits, Refused
 from ..structure.inspection import Size
-from .rendering import Plan, render
+from .rendering import Plan, encoded, render
 
 
 def make(file: BinaryIO, limits: Limits, side: int, content_type: str, *, may_be_costly: bool) -> bytes:
@@ -25,6 +27,15 @@ def make(file: BinaryIO, limits: Limits, side: int, content_type: str, *, may_be
     Raises:
         Refused, Costly, MemoryError, OSError: see ``recognise``.
     """
+    with refusing(limits):
+        made = encoded(small(file, limits, side, may_be_costly=may_be_costly), content_type)
+    if len(made) > MAX_THUMBNAIL:
+        raise Refused("image_too_complex", f"a thumbnail of {len(made)} bytes", resource="memory")
+    return made
+
+
+def small(file: BinaryIO, limits: Limits, side: int, *, may_be_costly: bool) -> Image.Image:
+    """The pixels of the thumbnail, in RGB, RGBA or L. Arguments and errors are those of ``make``."""
     with refusing(limits), opened(file, limits) as image:
         first = image.images[0]
         sizes = measured(image, limits)
@@ -35,10 +46,7 @@ def make(file: BinaryIO, limits: Limits, side: int, content_type: str, *, may_be
             raise Costly
         # The default image of an animated PNG is no frame unless the animation begins with it.
         first.seek(1 if getattr(first, "default_image", False) else 0)
-        made = render(first, plan, content_type, orientation_of(image))
-        if len(made) > MAX_THUMBNAIL:
-            raise Refused("image_too_complex", f"a thumbnail of {len(made)} bytes", resource="memory")
-        return made
+        return render(first, plan, orientation_of(image))
 
 
 def _cost(image: Opened, sizes: Sequence[Size], plan: Plan) -> Cost:

@@ -67,13 +67,12 @@ class Plan(NamedTuple):
         return Plan(self.size[::-1], self.draft, self.factors[::-1])
 
 
-def render(image: ImageFile.ImageFile, plan: Plan, content_type: str, orientation: int) -> bytes:
-    """The thumbnail of the current frame, without metadata, in sRGB.
+def render(image: ImageFile.ImageFile, plan: Plan, orientation: int) -> Image.Image:
+    """The thumbnail of the current frame, upright, in sRGB.
 
     Args:
         image: none of its pixels are decoded.
         plan: made for its size.
-        content_type: ``image/webp`` keeps transparency; ``image/jpeg`` gets a white background.
         orientation: of the stored pixels, 1 to 8.
     """
     stored = image.size
@@ -88,9 +87,7 @@ def render(image: ImageFile.ImageFile, plan: Plan, content_type: str, orientatio
             width, height, plan = height, width, plan.turned
     small = _reduced(image, (width, height), plan)
     small = _in_srgb(small, image.info.get("icc_profile"))
-    if orientation in _TURNS:
-        small = small.transpose(_TURNS[orientation])
-    return _encoded(small, content_type)
+    return small.transpose(_TURNS[orientation]) if orientation in _TURNS else small
 
 
 def _reduced(image: Image.Image, size: tuple[float, float], plan: Plan) -> Image.Image:
@@ -165,7 +162,13 @@ def _transformed(image: Image.Image, profile: bytes) -> Image.Image | None:
         return None
 
 
-def _encoded(image: Image.Image, content_type: str) -> bytes:
+def encoded(image: Image.Image, content_type: str) -> bytes:
+    """The file of a thumbnail, without metadata.
+
+    Args:
+        image: its pixels.
+        content_type: ``image/webp`` keeps transparency; ``image/jpeg`` gets a white background.
+    """
     if content_type == "image/jpeg" and image.mode == "RGBA":
         background = Image.new("RGB", image.size, "white")
         background.paste(image, mask=image.getchannel("A"))

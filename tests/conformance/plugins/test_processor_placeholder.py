@@ -1,0 +1,7 @@
+"""The built-in processor passes the published suite."""
+
+from lading.plugins.suites import PlaceholderSuite
+
+
+class TestPlaceholder(PlaceholderSuite):
+    pass
