@@ -65,6 +65,11 @@ test-clouds: $(VENV)/.installed-test  ## The suite of S3 on SeaweedFS, JuiceFS' 
 test-client-pythons: $(VENV)/.installed-test  ## The Python client on Python 3.11, 3.12 and 3.13, which must be there (1 minute).
 	LADING_TESTS=long LADING_REQUIRE=pythons $(BIN)/pytest tests/client/test_pythons.py
 
+.PHONY: test-clusters
+test-clusters: $(VENV)/.installed-test  ## The example for Dask and Ray, on clusters of this machine (1 minute).
+	$(BIN)/pip install --quiet --editable '.[test-clusters]'
+	LADING_TESTS=long LADING_REQUIRE=clusters $(BIN)/pytest tests/client/test_clusters.py
+
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 500 kills and 200 faults (35 minutes). CHAOS="long mongo": one store.
 	LADING_CHAOS="$(or $(CHAOS),long)" $(BIN)/pytest tests/chaos -s
 
