@@ -15,7 +15,7 @@ except ImportError as error:
     raise ImportError("lading.client needs httpx: pip install 'lading[client]'") from error
 
 from . import webhooks
-from .documents import Batch, BatchRetry, Delivery, DeliveryAttempt, Preflight, Trace, TraceAttempt, Webhook
+from .documents import Album, Batch, BatchRetry, Delivery, DeliveryAttempt, Preflight, Trace, TraceAttempt, Webhook
 from .errors import (
     Conflict,
     LadingError,
@@ -36,6 +36,7 @@ from .shells import AsyncClient, Client
 from .webhooks import SignatureInvalid, WebhookEvent
 
 __all__ = [
+    "Album",
     "AsyncClient",
     "Batch",
     "BatchRetry",

@@ -9,6 +9,22 @@ from .models import MOMENT, TUPLE, ImageFacts, Model, Problem, many, one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Album(Model):
+    """An album that has imports.
+
+    Attributes:
+        import_count: its imports, which are counted up to some number.
+        is_exact: whether it certainly has no more.
+        newest_at: when the newest of them was made.
+    """
+
+    album_id: str
+    import_count: int
+    is_exact: bool
+    newest_at: datetime = field(metadata=MOMENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch(Model):
     """The state of a batch.
 

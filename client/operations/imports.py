@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Unpack
 
 from ..core import Core, document_of, json_body, segment
-from ..documents import Preflight, Trace
+from ..documents import Album, Preflight, Trace
 from ..errors import TimedOut
 from ..models import Import
 from ..results import ImportParams
@@ -139,6 +139,17 @@ class ImportOperations(Core):
             "limit": str(page_size),
         }
         yield from self.pages("/api/v1/imports", query, "imports", Import.of)
+
+    def iter_albums(self, *, page_size: int = 50) -> Stream[Album]:
+        """The albums that have imports and that the token may list, by their ids.
+
+        Args:
+            page_size: albums of a page, 200 at most.
+
+        Raises:
+            PermissionDenied: the token may not list.
+        """
+        yield from self.pages("/api/v1/albums", {"limit": str(page_size)}, "albums", Album.of)
 
     def retry_import(self, import_id: str) -> Operation[Import]:
         """Queue a failed or cancelled import again.

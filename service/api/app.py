@@ -21,6 +21,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from ..observe.metrics.meter import NO_METER, NO_SCOPE, Meter
+from .handlers.albums import AlbumsHandler
 from .handlers.batches import BatchFailuresHandler, BatchHandler, BatchRetryHandler, BatchSummaryHandler
 from .handlers.content import ContentHandler
 from .handlers.cors import CorsPreflightHandler
@@ -95,6 +96,7 @@ ROUTES: Final[Sequence[Route]] = (
     Route("/api/v1/imports/{import_id}/trace", TraceHandler, "imports"),
     Route("/api/v1/imports/{import_id}/events", ImportEventsHandler, "events"),
     Route("/api/v1/events", AlbumEventsHandler, "events"),
+    Route("/api/v1/albums", AlbumsHandler, "imports"),
     Route("/api/v1/imports/{import_id}/content", ContentHandler, "imports"),
     Route("/api/v1/imports/{import_id}/cancel", CancelHandler, "imports"),
     Route("/api/v1/imports/{import_id}/retry", RetryHandler, "imports"),

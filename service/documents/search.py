@@ -15,6 +15,8 @@ from ..models import Import, Status
 MAX_EXAMINED: Final = 10_000
 """Imports that one page of a list looks at, at most: it may hold fewer than asked for, even none, and not be the last.
 """
+MAX_COUNTED: Final = 1000
+"""Imports that are counted of an album, at most."""
 MAX_PAIRS: Final = 32
 MAX_PAIR_LENGTH: Final = 512
 
@@ -73,6 +75,35 @@ class Page:
     next: Position | None
 
 
+class Album(NamedTuple):
+    """An album that has imports.
+
+    Attributes:
+        album_id: its id.
+        imports: how many it has, among the ``MAX_COUNTED`` newest ones.
+        is_exact: whether it certainly has no more.
+        newest_at: when the newest of them was created.
+    """
+
+    album_id: str
+    imports: int
+    is_exact: bool
+    newest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumPage:
+    """Some of the albums.
+
+    Attributes:
+        albums: in the order of their ids in UTF-8.
+        next: the id after which the rest begins; None where there is none.
+    """
+
+    albums: Sequence[Album]
+    next: str | None
+
+
 class Change(NamedTuple):
     """An import that was written.
 
@@ -106,6 +137,23 @@ class ImportSearch(ABC):
     @abstractmethod
     async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
         """Up to ``limit`` imports, the newest first (``created_at``, then ``id``), beginning after a place."""
+
+    @abstractmethod
+    async def albums(
+        self, organization_id: str, limit: int, after: str = "", among: Collection[str] | None = None
+    ) -> AlbumPage:
+        """Up to ``limit`` albums that have imports, beginning after an id.
+
+        All albums of a page have ``MAX_EXAMINED`` counted imports and a few more, at most: a page may be short, and
+        have a next one. An album whose ``MAX_COUNTED`` newest imports are all deleted may be left out until they are
+        gone.
+
+        Args:
+            organization_id: of the imports.
+            limit: how many albums at most.
+            after: an id.
+            among: only these albums; None for all.
+        """
 
     @abstractmethod
     async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:

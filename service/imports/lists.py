@@ -1,4 +1,6 @@
-"""Lists of imports: the query of a client, and the albums that its token may list. It knows no HTTP but error codes."""
+"""Lists of imports and of their albums: the query of a client, and the albums that its token may list. It knows no HTTP
+but error codes.
+"""
 
 import base64
 import binascii
@@ -10,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from ..documents import DocumentStore
-from ..documents.search import MAX_PAIR_LENGTH, Filter, Page, Position
+from ..documents.search import MAX_PAIR_LENGTH, AlbumPage, Filter, Page, Position
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
 from ..errors.queries import DEFAULT_LIMIT, limit_of, refuse_unknown
@@ -82,6 +84,35 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class AlbumQuery:
+    """The query of a list of albums.
+
+    Attributes:
+        limit: albums of a page, 1 to ``MAX_LIMIT``.
+        after: the id after which the page begins.
+    """
+
+    limit: int
+    after: str
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> "AlbumQuery":
+        """Read the parameters of a list of albums.
+
+        Raises:
+            ApiError: ``parameter_invalid``, as for a list of imports.
+        """
+        refuse_unknown(params, ("limit", "cursor"), "this list")
+        value = _text(params, "cursor")
+        return cls(limit_of(params), "" if value is None else _decoded(value))
+
+    def following(self, after: str) -> str:
+        """The query of the page that begins after another album."""
+        limit = "" if self.limit == DEFAULT_LIMIT else f"limit={self.limit}&"
+        return f"{limit}cursor={_encoded(after)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """The lists of all organisations, with the checks of the grants."""
 
@@ -106,11 +137,20 @@ class Listing:
         with told_as_outage():
             return await self.store.search.list(wanted, query.limit, query.after)
 
+    async def albums(self, grant: Grant, query: AlbumQuery) -> AlbumPage:
+        """A page of the albums that the grant may list, by their ids; see ``ImportSearch.albums``.
+
+        Raises:
+            ApiError: ``forbidden``, if the token may list no album; ``documents_unavailable``.
+        """
+        among = listed_albums(grant, None)
+        with told_as_outage():
+            return await self.store.search.albums(grant.organization_id, query.limit, query.after, among)
+
 
 def cursor_of(position: Position) -> str:
     """The cursor for the imports after a position."""
-    milliseconds = (position.moment - _EPOCH) // _MILLISECOND
-    return base64.urlsafe_b64encode(f"{milliseconds} {position.id}".encode()).rstrip(b"=").decode()
+    return _encoded(f"{(position.moment - _EPOCH) // _MILLISECOND} {position.id}")
 
 
 def followed_album(params: Mapping[str, Any]) -> str | None:
@@ -188,13 +228,29 @@ def _position(params: Mapping[str, Any]) -> Position | None:
     value = _text(params, "cursor")
     if value is None:
         return None
-    try:
-        match = _CURSOR.fullmatch(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode())
-    except (binascii.Error, ValueError):
-        match = None
+    match = _CURSOR.fullmatch(_decoded(value))
     if match is None:
-        raise _invalid("cursor", "is not a cursor from a list")
+        raise _invalid_cursor()
     return Position(_EPOCH + int(match[1]) * _MILLISECOND, match[2])
+
+
+def _encoded(place: str) -> str:
+    """The cursor for a place in a list."""
+    return base64.urlsafe_b64encode(place.encode()).rstrip(b"=").decode()
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        place = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError):
+        raise _invalid_cursor() from None
+    if not place:
+        raise _invalid_cursor()
+    return place
+
+
+def _invalid_cursor() -> ApiError:
+    return _invalid("cursor", "is not a cursor from a list")
 
 
 def _invalid(parameter: str, reason: str) -> ApiError:

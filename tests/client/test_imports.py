@@ -109,6 +109,9 @@ def test_lists_are_read_page_after_page(api: Api, place: Place) -> None:
     listed = api.many("iter_imports", album_id=ALBUM, metadata={"list": api_kind(api)}, page_size=2)
     assert [one.id for one in listed] == ids[::-1]
     moment = api.call("get_import", ids[2]).created_at
+    (counted,) = [one for one in api.many("iter_albums", page_size=1) if one.album_id == ALBUM]
+    assert counted.import_count >= len(ids)
+    assert counted.newest_at >= api.call("get_import", ids[-1]).created_at
     within = {"metadata": {"list": api_kind(api)}, "created_before": moment + timedelta(milliseconds=1)}
     assert {one.id for one in api.many("iter_imports", **within)} >= set(ids[:3]) - {ids[3], ids[4]}
     assert len(api.first(2, "iter_imports", metadata={"list": api_kind(api)}, page_size=1)) == 2

@@ -86,6 +86,12 @@ _SENT: Final = {
     "attempt_count": 1,
     "attempts": [{"at": _ENDED, "status": 200, "ms": 41, "error": None}],
 }
+_ALBUM: Final = {
+    "album_id": "imported_album",
+    "import_count": 12,
+    "is_exact": True,
+    "newest_at": "2026-02-03T04:05:06.789+01:00",
+}
 _ATTEMPT: Final = {
     "began_at": _BEGAN,
     "milliseconds": 412.5,
@@ -115,6 +121,8 @@ _BY_SCHEMA: Final[Mapping[str, Examples]] = {
         }
     },
     "Imports": {"page": {"imports": [_DONE, _FAILED]}},
+    "Albums": {"page": {"albums": [_ALBUM, {**_ALBUM, "album_id": "press", "import_count": 1000, "is_exact": False}]}},
+    "Album": {"counted": _ALBUM},
     "Trace": {"one attempt": {"id": _IMPORT, "status": "done", "trace_id": None, "attempts": [_ATTEMPT]}},
     "Preflight": {
         "would succeed": {

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ...documents.search import MAX_COUNTED
 from ...imports.validation import ParamRules, parameters_schema
 from ...models import Status
 from ...webhooks.endpoint_params import WISHES
@@ -126,6 +127,15 @@ def schemas(rules: ParamRules, upload_max_bytes: int) -> Mapping[str, Schema]:
             }
         ),
         "Imports": _object({"imports": {"type": "array", "items": reference("Import")}}),
+        "Albums": _object({"albums": {"type": "array", "items": reference("Album")}}),
+        "Album": _object(
+            {
+                "album_id": {"type": "string"},
+                "import_count": {**COUNT, "maximum": MAX_COUNTED},
+                "is_exact": FLAG,
+                "newest_at": TIME,
+            }
+        ),
         "Trace": _object(
             {
                 "id": UUID,

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from ..common import InOrder, print_table
 from .connecting import SOME_FAILED, Service, client_of, printable, readable, service_options, told
 
 if TYPE_CHECKING:
-    from ....client import Client, Import
+    from ....client import Album, Client, Import
 
 STATES: Final = ("waiting", "queued", "running", "done", "failed", "cancelled")
 
@@ -47,6 +47,24 @@ def list_command(
         return
     rows = [("ID", "STATUS", "CREATED", "SIZE", "SOURCE")]
     print_table([*rows, *(_row(document) for document in documents)])
+
+
+@imports_group.command("albums")
+@limit_option
+@json_option
+@service_options
+def albums_command(service: Service, limit: int, *, is_json: bool) -> None:
+    """List the albums that have imports, by their ids."""
+    with client_of(service) as client, told():
+        albums = list(islice(client.iter_albums(page_size=min(limit, 200)), limit))
+    if is_json:
+        _print_json(albums)
+        return
+    rows = [("ALBUM", "IMPORTS", "NEWEST")]
+    for one in albums:
+        count = f"{one.import_count}{'' if one.is_exact else ' or more'}"
+        rows.append((printable(one.album_id), count, one.newest_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")))
+    print_table(rows)
 
 
 @imports_group.command("show")
@@ -138,7 +156,7 @@ def each(service: Service, ids: tuple[str, ...], act: "Callable[[Client, str], A
         sys.exit(SOME_FAILED)
 
 
-def _print_json(documents: "list[Import]") -> None:
+def _print_json(documents: "Sequence[Album | Import]") -> None:
     for document in documents:
         click.echo(json.dumps(document.raw, ensure_ascii=False))
 

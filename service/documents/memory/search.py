@@ -6,7 +6,18 @@ from datetime import datetime
 
 from ...models import Import, Status
 from ..positions import OVERLAP, moment_of, number_of, numbered
-from ..search import MAX_EXAMINED, Change, Changed, Filter, ImportSearch, Page, Position
+from ..search import (
+    MAX_COUNTED,
+    MAX_EXAMINED,
+    Album,
+    AlbumPage,
+    Change,
+    Changed,
+    Filter,
+    ImportSearch,
+    Page,
+    Position,
+)
 
 
 class Writes:
@@ -49,6 +60,25 @@ class MemoryImportSearch(ImportSearch):
         rest = [one for one in found if after is None or _created(one) < after]
         page = rest[: min(limit, MAX_EXAMINED)]
         return Page(page, _created(page[-1]) if len(rest) > len(page) else None)
+
+    async def albums(
+        self, organization_id: str, limit: int, after: str = "", among: Collection[str] | None = None
+    ) -> AlbumPage:
+        """See ``ImportSearch.albums``."""
+        moments: dict[str, list[datetime]] = {}
+        for one in self._imports():
+            if one.organization_id == organization_id and one.deleted_at is None and one.album_id is not None:
+                moments.setdefault(one.album_id, []).append(one.created_at)
+        rest = sorted(album for album in moments if album > after and (among is None or album in among))
+        found: list[Album] = []
+        examined = 0
+        for album in rest[:limit]:
+            if examined >= MAX_EXAMINED:
+                break
+            count = len(moments[album])
+            found.append(Album(album, min(count, MAX_COUNTED), count < MAX_COUNTED, max(moments[album])))
+            examined += found[-1].imports
+        return AlbumPage(found, found[-1].album_id if len(rest) > len(found) else None)
 
     async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:
         """See ``ImportSearch.changed_since``."""

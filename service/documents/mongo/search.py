@@ -7,7 +7,7 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorClientSession, AsyncIOMotorCollection
 
 from ...models import Import, Status
-from ..search import MAX_EXAMINED, Changed, Filter, ImportSearch, Page, Position
+from ..search import MAX_COUNTED, MAX_EXAMINED, Album, AlbumPage, Changed, Filter, ImportSearch, Page, Position
 from .changes import ChangeReader
 from .connection import LOCAL, Connection
 from .fields import metadata_pair, text, to_import
@@ -67,6 +67,33 @@ class MongoImportSearch(ImportSearch):
                 return Page(found, None)
             after = Position(ends[0]["created_at"], ends[0]["_id"])
         return Page(found, after)
+
+    async def albums(
+        self, organization_id: str, limit: int, after: str = "", among: Collection[str] | None = None
+    ) -> AlbumPage:
+        """See ``ImportSearch.albums``."""
+        found: list[Album] = []
+        examined = 0
+        named = None if among is None else iter(sorted(album for album in among if album > after))
+        while True:
+            album = await self._album_after(organization_id, after) if named is None else next(named, None)
+            if album is None:
+                return AlbumPage(found, None)
+            if len(found) == limit or examined >= MAX_EXAMINED:
+                return AlbumPage(found, after)
+            newest: list[dict[str, Any]] = [
+                {"$match": _in_album(organization_id, album)},
+                {"$sort": _NEWEST_FIRST},
+                {"$limit": MAX_COUNTED},
+                {"$project": {"shown_at": {"$cond": [{"$ifNull": ["$deleted_at", False]}, None, "$created_at"]}}},
+            ]
+            count = {"$sum": {"$cond": ["$shown_at", 1, 0]}}
+            group = {"_id": None, "total": {"$sum": 1}, "count": count, "newest": {"$max": "$shown_at"}}
+            rows = await self._aggregate([*newest, {"$group": group}], ALBUM)
+            if rows and rows[0]["count"]:
+                found.append(Album(album, rows[0]["count"], rows[0]["total"] < MAX_COUNTED, rows[0]["newest"]))
+            examined += 1 + (rows[0]["total"] if rows else 0)
+            after = album
 
     async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:
         """See ``ImportSearch.changed_since``; a change stream, open for as long as the call takes."""
@@ -136,6 +163,14 @@ class MongoImportSearch(ImportSearch):
         cursor = self._connection.collection(IMPORTS).find(wanted).sort(order).limit(limit).hint(index.name)
         return [to_import(found) for found in await self._connection.run(lambda: cursor.to_list(None))]
 
+    async def _album_after(self, organization_id: str, album_id: str) -> str | None:
+        """The first album after an id, by the index alone."""
+        wanted = {"organization_id": text(organization_id), "album_id": {"$type": "string", "$gt": text(album_id)}}
+        cursor = self._connection.collection(IMPORTS).find(wanted, {"_id": 0, "album_id": 1}).limit(1)
+        cursor = cursor.sort([("organization_id", 1), ("album_id", 1)]).hint(ALBUM.name)
+        rows = await self._connection.run(lambda: cursor.to_list(None))
+        return rows[0]["album_id"] if rows else None
+
     async def _aggregate(self, pipeline: Sequence[Mapping[str, Any]], index: Index) -> Sequence[Mapping[str, Any]]:
         cursor = self._connection.collection(IMPORTS, LOCAL if index is BATCH else None).aggregate(
             pipeline, hint=index.name
@@ -190,10 +225,15 @@ def _driving(wanted: Filter) -> tuple[Index, dict[str, Any]]:
     if wanted.batch_id is not None:
         return BATCH, {"batch_id": {"$type": "string", "$eq": text(wanted.batch_id)}}
     if wanted.albums is not None and len(wanted.albums) == 1:
-        return ALBUM, {**of_organization, "album_id": {"$type": "string", "$eq": text(*wanted.albums)}}
+        return ALBUM, _in_album(wanted.organization_id, *wanted.albums)
     if wanted.status is not None and wanted.status is not Status.DONE:
         return STATE, {**of_organization, "status": wanted.status.value}
     return LISTED, of_organization
+
+
+def _in_album(organization_id: str, album_id: str) -> dict[str, Any]:
+    """The query for imports of an album, which repeats the condition of its index."""
+    return {"organization_id": text(organization_id), "album_id": {"$type": "string", "$eq": text(album_id)}}
 
 
 def _is_exact(wanted: Filter) -> bool:

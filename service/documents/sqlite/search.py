@@ -8,7 +8,18 @@ from typing import Any
 from ...models import Import, Status
 from .. import StoredAlready
 from ..positions import OVERLAP, moment_of, number_of, numbered
-from ..search import MAX_EXAMINED, Change, Changed, Filter, ImportSearch, Page, Position
+from ..search import (
+    MAX_COUNTED,
+    MAX_EXAMINED,
+    Album,
+    AlbumPage,
+    Change,
+    Changed,
+    Filter,
+    ImportSearch,
+    Page,
+    Position,
+)
 from .engine.threads import ConnectionThreads
 from .rows import from_milliseconds, to_import, to_milliseconds
 from .writes import last_sequence, update_imports
@@ -25,6 +36,12 @@ class SqliteImportSearch(ImportSearch):
     async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
         """See ``ImportSearch.list``."""
         return await self._readers.run(lambda connection: _list(connection, wanted, limit, after))
+
+    async def albums(
+        self, organization_id: str, limit: int, after: str = "", among: Collection[str] | None = None
+    ) -> AlbumPage:
+        """See ``ImportSearch.albums``."""
+        return await self._readers.run(lambda connection: _albums(connection, organization_id, limit, after, among))
 
     async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:
         """See ``ImportSearch.changed_since``."""
@@ -178,6 +195,40 @@ def _list(connection: sqlite3.Connection, wanted: Filter, limit: int, after: Pos
     finally:
         cursor.close()
     return Page(documents, None)
+
+
+def _albums(
+    connection: sqlite3.Connection, organization_id: str, limit: int, after: str, among: Collection[str] | None
+) -> AlbumPage:
+    """Step from album to album in their index, and count the newest imports of each."""
+    following = """
+        SELECT album_id FROM imports INDEXED BY imports_album
+        WHERE organization_id = ? AND album_id IS NOT NULL AND album_id > ? ORDER BY album_id LIMIT 1
+    """
+    counting = """
+        SELECT count(*), count(iif(deleted_at IS NULL, 1, NULL)), max(iif(deleted_at IS NULL, created_at, NULL)) FROM (
+            SELECT created_at, deleted_at FROM imports INDEXED BY imports_album
+            WHERE organization_id = ? AND album_id IS NOT NULL AND album_id = ? ORDER BY created_at DESC LIMIT ?
+        )
+    """
+    found: list[Album] = []
+    examined = 0
+    named = None if among is None else iter(sorted(album for album in among if album > after))
+    while True:
+        if named is None:
+            rows = connection.execute(following, (organization_id, after)).fetchall()
+            album = rows[0][0] if rows else None
+        else:
+            album = next(named, None)
+        if album is None:
+            return AlbumPage(found, None)
+        if len(found) == limit or examined >= MAX_EXAMINED:
+            return AlbumPage(found, after)
+        total, count, newest = connection.execute(counting, (organization_id, album, MAX_COUNTED)).fetchone()
+        if count:
+            found.append(Album(album, count, total < MAX_COUNTED, from_milliseconds(newest)))
+        examined += total + 1
+        after = album
 
 
 def _may_be_wanted(row: sqlite3.Row, wanted: Filter) -> bool:

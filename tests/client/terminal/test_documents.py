@@ -22,6 +22,11 @@ def test_an_import_is_listed_shown_watched_and_deleted(run: Run, place: Place) -
     assert lines[1].startswith(one)
     assert lines[1].endswith("photo.jpg?shown")
     assert json.loads(run("imports", "list", "--limit", "1", "--json").stdout)["id"] == one
+    albums = run("imports", "albums", "--limit", "500").stdout.splitlines()
+    assert albums[0].split() == ["ALBUM", "IMPORTS", "NEWEST"]
+    assert [line.split()[0] for line in albums].count(ALBUM) == 1
+    counted = [json.loads(line) for line in run("imports", "albums", "--json").stdout.splitlines()]
+    assert ALBUM in {album["album_id"] for album in counted}
     shown = dict(line.split(maxsplit=1) for line in run("imports", "show", one).stdout.splitlines())
     assert (shown["import"], shown["status"], shown["album"], shown["size"]) == (one, "done", ALBUM, "49.1 kB")
     watched = run("imports", "watch", one)

@@ -74,6 +74,18 @@ IMPORTS: Final[Sequence[Operation]] = (
         sends={200: ("Link",)},
     ),
     Operation(
+        "get",
+        "/api/v1/albums",
+        "listAlbums",
+        "Imports",
+        "List the albums that have imports, by their ids.",
+        "`Link` leads to the next page; a page may be short and have a next one.",
+        (Parameter("limit", LIMIT, "Albums of a page."), CURSOR),
+        answers={200: json_of("Albums")},
+        errors=(*QUERY_ERRORS, "parameter_invalid", "forbidden"),
+        sends={200: ("Link",)},
+    ),
+    Operation(
         "post",
         "/api/v1/imports/preflight",
         "preflightImport",

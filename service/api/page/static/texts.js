@@ -218,6 +218,8 @@ export const T = {
     list: "Imports",
     albums: "Albums",
     allAlbums: "All albums",
+    moreAlbums: "More albums",
+    imports: (count, isExact) => `${many(count, "import", "imports")}${isExact ? "" : " or more"}`,
     text: "Search",
     textHint: "Words of names, links, tags, metadata or errors. The page looks for them in the newest imports first.",
     state: "State",

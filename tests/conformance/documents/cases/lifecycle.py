@@ -54,6 +54,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "rotate_issuer": lambda store: store.rotate_issuer("issuer", "key", None),
     "drop_previous_keys": lambda store: store.drop_previous_keys(),
     "search.list": lambda store: store.search.list(Filter("organization"), 1),
+    "search.albums": lambda store: store.search.albums("organization", 1),
     "search.changed_since": lambda store: store.search.changed_since("organization", "", 1),
     "search.by_sha256": lambda store: store.search.by_sha256("organization", "0" * 64),
     "search.by_source": lambda store: store.search.by_source("organization", "0" * 64),

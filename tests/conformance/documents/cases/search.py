@@ -1,13 +1,13 @@
 """Cases of the document store suite: finding imports."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lading.service.documents import DocumentStore
-from lading.service.documents.search import MAX_PAIR_LENGTH, MAX_PAIRS, Filter, Position
+from lading.service.documents.search import MAX_PAIR_LENGTH, MAX_PAIRS, Album, AlbumPage, Filter, Position
 from lading.service.models import Import, Status
 from tests.conformance.documents.cases.base import (
     FAILURE,
@@ -43,6 +43,18 @@ async def listed(store: DocumentStore, wanted: Filter, limit: int = 100) -> list
         after = page.next
 
 
+async def albums_listed(store: DocumentStore, limit: int, among: Collection[str] | None = None) -> list[Album]:
+    """The albums of all pages, in their order."""
+    found: list[Album] = []
+    after: str | None = ""
+    while after is not None:
+        page = await store.search.albums("organization", limit, after, among)
+        assert len(page.albums) <= limit
+        found += page.albums
+        after = page.next
+    return found
+
+
 async def add_in_turn(store: DocumentStore, clock: SettableClock, *changes: Mapping[str, Any]) -> list[Import]:
     """Imports that differ, each a second later than the one before."""
     documents = []
@@ -76,6 +88,32 @@ class SearchCases(DocumentStoreCases):
             assert (await store.search.list(EVERYTHING, 2)).next is None
             page = await store.search.list(EVERYTHING, 1)
             assert page.next == Position(page.documents[0].created_at, page.documents[0].id)
+
+    @pytest.mark.gen_test
+    async def test_albums_come_once_in_order_with_what_they_hold(self) -> None:
+        clock = SettableClock()
+        ids = ["B", "a", "a b", "aa", "ä", "\U0001f40c", "\uffff"]
+        async with self.opened(clock) as store:
+            made = await add_in_turn(
+                store,
+                clock,
+                *({"params": in_album(album)} for album in ids),
+                {"params": in_album("a"), "status": Status.FAILED},
+                {"params": in_album("a"), "deleted_at": clock.now()},
+                {"params": in_album("gone"), "deleted_at": clock.now()},
+                {"params": in_album("another"), "organization_id": "another"},
+                {},
+            )
+            newest = {one.album_id: one.created_at for one in made[: len(ids) + 1]}
+            expected = [Album(album, 1 + (album == "a"), True, newest[album]) for album in sorted(ids, key=str.encode)]
+            for limit in (1, 3, len(ids), 200):
+                assert await albums_listed(store, limit) == expected
+            some = {"aa", "none", "B", "gone", "another"}
+            assert await albums_listed(store, 1, some) == [one for one in expected if one.album_id in some]
+            assert await albums_listed(store, 5, ()) == []
+            assert await store.search.albums("another", 1) == AlbumPage(
+                [Album("another", 1, True, made[-2].created_at)], None
+            )
 
     @pytest.mark.gen_test
     async def test_what_is_added_meanwhile_disturbs_no_page(self) -> None:

@@ -12,8 +12,9 @@ from pymongo import WriteConcern
 
 from lading.service.documents.mongo.connection import MongoOptions
 from lading.service.documents.mongo.writes import Insertion
-from lading.service.documents.search import MAX_EXAMINED, Filter, Position
+from lading.service.documents.search import MAX_COUNTED, MAX_EXAMINED, Album, AlbumPage, Filter, Position
 from lading.service.models import Import, Status
+from lading.service.models.clock import truncate_to_milliseconds
 from tests.conformance.documents.cases.base import make_import
 from tests.conformance.documents.mongo.support import opened, profiled
 from tests.conformance.documents.suite import SettableClock
@@ -110,6 +111,22 @@ async def test_what_is_rare_is_found_in_one_page_and_reads_nothing_often(
     assert sum(operation["docsExamined"] for operation in operations) == MANY // 2
     assert sum(operation["keysExamined"] for operation in operations) <= MANY + 2 * len(operations)
     assert MANY < MAX_EXAMINED
+
+
+@pytest.mark.gen_test
+async def test_albums_are_found_and_counted_by_their_index(
+    mongo_set: ReplicaSet, filled: MongoOptions, clock: SettableClock
+) -> None:
+    newest = clock.now() + (MANY - 1) * timedelta(milliseconds=1)
+    async with opened(filled, clock) as store:
+        with profiled(mongo_set, filled) as operations:
+            page = await store.search.albums("organization", PAGE)
+    moments = truncate_to_milliseconds(newest), truncate_to_milliseconds(clock.now())
+    assert page == AlbumPage([Album("album", MAX_COUNTED, False, moments[0]), Album("rare", 1, True, moments[1])], None)
+    # Two albums are counted; three steps from album to album read no import.
+    assert [operation["docsExamined"] for operation in operations] == [0, MAX_COUNTED, 0, 1, 0]
+    assert sum(operation["keysExamined"] for operation in operations) <= MAX_COUNTED + PAGE
+    assert not any("hasSortStage" in operation for operation in operations)
 
 
 @pytest.mark.gen_test

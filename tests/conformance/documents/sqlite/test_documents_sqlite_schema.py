@@ -265,7 +265,7 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
     after = Position(clock.now(), "i")
     store = SqliteDocumentStore(path, clock, readers=1)
     await store.open()
-    await store.add(make_import(clock))
+    await store.add(make_import(clock, params={"album_id": "a"}))
     statements: list[str] = []
     await store._readers.run(lambda connection: connection.set_trace_callback(statements.append))
     search, records = store.search, store.records
@@ -279,6 +279,7 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
     ]
     for wanted in filters:
         await search.list(Filter("organization", created_from=clock.now(), **wanted), 5, after)
+    await search.albums("organization", 5)
     await search.changed_since("organization", numbered(0), 5)
     await search.changed_since("organization", "1770000000000-id", 5)
     await search.by_sha256("organization", "0" * 64)
@@ -304,6 +305,9 @@ async def test_what_is_searched_is_found_by_an_index_in_its_order(path: Path) ->
         "SEARCH driving USING INDEX imports_state",
         "SEARCH driving USING PRIMARY KEY + SEARCH imports USING INDEX sqlite_autoindex_imports_1",
         "SEARCH driving USING INDEX imports_batch",
+        "SEARCH imports USING INDEX imports_album",
+        "CO-ROUTINE + SEARCH imports USING INDEX imports_album + SCAN",
+        "SEARCH imports USING INDEX imports_album",
         *(LAST, "SEARCH imports USING INDEX imports_sequence"),
         *(LAST, "SEARCH imports USING INDEX imports_sequence", "SEARCH imports USING INDEX imports_sequence"),
         "SEARCH imports USING INDEX imports_sha256",

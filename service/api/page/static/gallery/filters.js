@@ -1,15 +1,10 @@
 // Which imports are to be found: the album, and the fields beside it.
 
-import { call } from "../api/client.js";
-import { session } from "../api/session.js";
-import { thumbnail } from "../api/thumbnails.js";
-import { LIST } from "../api/token.js";
 import { fill, h, newId } from "../base/dom.js";
 import { T } from "../texts.js";
 
 const STATES = ["done", "failed", "running", "queued", "waiting", "cancelled"];
 const PATIENCE = 350;
-const MOST_ALBUMS = 40;
 const DATES = new Set(["after", "before"]);
 const DAY = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/;
 
@@ -93,53 +88,4 @@ export function filterFields(wanted, changed) {
       fields.album.value = album;
       told();
     } };
-}
-
-/** The albums that the token may list by name. */
-export function ownAlbums() {
-  return [...session.rights.albums].filter(([, granted]) => LIST.some((one) => granted.has(one))).map(([album]) => album);
-}
-
-/**
- * The strip of albums, each with its newest picture.
- *
- * @param {(album: string) => void} chosen
- * @param {AbortSignal} signal
- */
-export function albumStrip(chosen, signal) {
-  const list = h("ul.albums", { "aria-label": T.find.albums });
-  const shown = new Map();
-  let current = "";
-  const add = (album) => {
-    if (shown.has(album) || shown.size > MOST_ALBUMS) return;
-    const cover = h("span.cover", { "aria-hidden": "true" });
-    const button = h("button.album", { type: "button", "aria-pressed": "false", click: () => chosen(album) }, cover,
-      h("span.name", {}, album || T.find.allAlbums));
-    shown.set(album, button);
-    list.append(h("li", {}, button));
-    showCover(album, cover, signal);
-    mark();
-  };
-  const mark = () => shown.forEach((button, album) => button.setAttribute("aria-pressed", String(album === current)));
-  add("");
-  return {
-    list,
-    add: (albums) => [...albums].forEach(add),
-    choose: (album) => {
-      current = album;
-      mark();
-    },
-  };
-}
-
-async function showCover(album, cover, signal) {
-  const query = new URLSearchParams([["limit", "1"], ["status", "done"], ...(album ? [["album_id", album]] : [])]);
-  try {
-    const { imports } = await call(`/api/v1/imports?${query}`, { signal });
-    if (!imports[0]?.image_id || imports[0].image?.deleted_at) return;
-    const url = await thumbnail(imports[0].image_id, "small", signal);
-    if (url) fill(cover, h("img", { alt: "", src: url }));
-  } catch {
-    // an album without a cover
-  }
 }

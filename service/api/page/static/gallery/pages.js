@@ -9,7 +9,6 @@ const KEPT = 8;
 /** Pages without anything that fits, after which a person is asked whether to go on. */
 const MOST_LOOKS = 20;
 const LIST = "/api/v1/imports";
-const MOST_ALBUMS = 60;
 
 /** Event: `changed`, whenever there is something else to show. */
 export class Pages extends EventTarget {
@@ -22,8 +21,6 @@ export class Pages extends EventTarget {
   isPaused = false;
   /** @type {Failure|null} */
   fault = null;
-  /** Albums that were met. */
-  albums = new Set();
   #pages = [];
   #next;
   #words;
@@ -182,7 +179,6 @@ export class Pages extends EventTarget {
   async #ask(path) {
     const response = await request(path, { signal: this.#stop.signal });
     const documents = (await response.json()).imports;
-    for (const { album_id: album } of documents) if (album && this.albums.size < MOST_ALBUMS) this.albums.add(album);
     const next = /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
     const fitting = documents.filter((document) => mentions(document, this.#words));
     return { documents, fitting, next: next?.startsWith(`${LIST}?`) ? next : null };

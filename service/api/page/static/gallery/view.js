@@ -11,7 +11,8 @@ import { T } from "../texts.js";
 import { selectionBar } from "./bar.js";
 import { openDetails } from "./details.js";
 import { entryOf, isFinal } from "./entry.js";
-import { addressOf, albumStrip, filterFields, NONE, ownAlbums, queryOf, wantedIn, wordsOf } from "./filters.js";
+import { albumStrip } from "./albums.js";
+import { addressOf, filterFields, NONE, queryOf, wantedIn, wordsOf } from "./filters.js";
 import { grid } from "./grid.js";
 import { Pages } from "./pages.js";
 import { Selection } from "./selection.js";
@@ -35,13 +36,16 @@ function open(place, route, query) {
   const selection = new Selection();
   let pages = null;
   const told = h("p.lead", { role: "status" });
-  const fresh = h("button.small", { type: "button", hidden: true, click: () => begin() }, T.find.fresh);
+  const fresh = h("button.small", { type: "button", hidden: true, click: () => {
+    begin();
+    strip.read();
+  } }, T.find.fresh);
   const fault = h("p.fault", { role: "alert" });
   const onward = h("button", { type: "button", hidden: true, click: () => pages.goOn() });
   const end = h("p.hint.end");
   const bar = selectionBar(selection, { changed: took, left: () => list.focus() });
   const list = grid({ source: () => pages, selection, opened, removed: () => bar.remove() });
-  const strip = albumStrip((album) => filters.setAlbum(album), signal);
+  const strip = albumStrip((album) => filters.setAlbum(album), (albums) => filters.known(albums), signal);
   const filters = filterFields(wanted, (now) => {
     if (JSON.stringify(now) === JSON.stringify(wanted)) return;
     wanted = now;
@@ -49,9 +53,8 @@ function open(place, route, query) {
     selection.clear();
     begin();
   });
-  strip.add(ownAlbums());
-  filters.known(ownAlbums());
   begin();
+  strip.read();
   fill(place, h("div.row.spread", {}, h("div", {}, h("h1", {}, T.find.title), told), fresh), strip.list, filters.form,
     list.element, h("div.stack.tail", {}, fault, onward, end), bar.element);
   const timer = setInterval(look, TICK);
@@ -79,7 +82,7 @@ function open(place, route, query) {
   }
 
   function show() {
-    const { count: found, isWhole, isPaused, isReading, looked, albums } = pages;
+    const { count: found, isWhole, isPaused, isReading, looked } = pages;
     const words = wordsOf(wanted).length > 0;
     const text = isReading && found === 0 ? T.find.reading : T.find.found(count(found), isWhole, words ? count(looked) : null);
     say(told, text);
@@ -87,10 +90,6 @@ function open(place, route, query) {
     onward.hidden = !pages.fault && !isPaused;
     say(onward, pages.fault ? T.watch.retry : T.find.lookFurther(count(looked)));
     say(end, isReading ? T.find.reading : isWhole ? (found === 0 ? T.find.none : T.find.all) : "");
-    if (session.rights.admin && !wanted.album) {
-      strip.add(albums);
-      filters.known(albums);
-    }
     list.show();
   }
 
