@@ -1,12 +1,17 @@
-"""The pytest plugin of the kit: runs the cases of suites, has fixtures for authors, and prints what is unsupported.
+"""The pytest plugin of the kit: runs the cases of suites, tells on a terminal which one takes long, has fixtures for
+authors, and prints what is unsupported.
 
 It is active wherever Lading is installed, so it imports nothing of weight before it is asked for something.
 """
 
 import inspect
+import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -18,6 +23,10 @@ if TYPE_CHECKING:
 
 # A case that fails shows the values that it compared. This names the package and imports nothing of it.
 pytest.register_assert_rewrite("lading.plugins.testing")
+
+NEWS_SECONDS: Final = 10.0
+"""How long a case runs before the terminal tells of it, and between two lines about it."""
+_TERMINAL: Final = pytest.StashKey[str]()
 
 
 @pytest.fixture
@@ -45,6 +54,13 @@ def broken_images() -> Mapping[str, bytes]:
     return {**images.broken(), **images.NOT_IMAGES}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember the terminal: while a test runs, pytest captures what is written to standard output."""
+    with suppress(OSError, ValueError, AttributeError):
+        if sys.stdout.isatty():
+            config.stash[_TERMINAL] = os.ttyname(sys.stdout.fileno())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a suite's case; leave every other test to others."""
@@ -56,8 +72,36 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if pyfuncitem.instance.not_started is not None:
         pytest.skip(f"not run, since running() fails: {pyfuncitem.instance.not_started}")
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
-    kit.run_case(pyfuncitem.instance, pyfuncitem.obj(**arguments))
+    with _news(pyfuncitem, pyfuncitem.instance.case_seconds * kit.slowness()):
+        kit.run_case(pyfuncitem.instance, pyfuncitem.obj(**arguments))
     return True
+
+
+@contextmanager
+def _news(item: pytest.Function, limit: float) -> Iterator[None]:
+    """On a terminal, a line now and then about a case that takes long: how long it has run, and when it is ended."""
+    terminal = item.config.stash.get(_TERMINAL, None)
+    if terminal is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def tell() -> None:
+        seconds = 0.0
+        while not ended.wait(NEWS_SECONDS):
+            seconds += NEWS_SECONDS
+            line = f"{item.nodeid} runs for {seconds:.0f} s; the kit ends it after {limit:.0f} s"
+            with suppress(OSError), Path(terminal).open("w", encoding="utf-8") as screen:
+                screen.write(f"\n{line}\n")
+
+    # A daemon: where a case blocks the process for ever, a signal still ends it.
+    thread = threading.Thread(target=tell, name="lading news", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -27,7 +27,7 @@ MEMORY: Final = 32 * MIB
 MOST_PIXELS: Final = 1_000_000_000
 """What claims more pixels than these, over all frames, is a bomb to any reader."""
 
-CASE_BUDGET: Final = 4.0
+CASE_BUDGET: Final = 2.0
 """Seconds that the many files of one case may take where each of them takes long, as where each needs a process."""
 
 Outcome = ImageInfo | DetectError
