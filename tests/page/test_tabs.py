@@ -6,9 +6,11 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.page.browsing import Tab, opened_tab, wait_in
 from tests.page.conftest import OpenTab, Site
-from tests.page.test_adding import listed, rows, submit
+from tests.page.origin import JPEG
+from tests.page.test_adding import choose, file, listed, rows, submit
 from tests.page.test_markup import signed
 from tests.page.test_uploading import bitmap
+from tests.support.servers.processes import wait_until
 from tests.support.servers.service import token
 
 SIGN_IN_AT_ONCE = """
@@ -77,6 +79,35 @@ def test_a_tab_whose_token_has_ended_gives_its_work_to_another_one(
         first.page.get_by_role("button", name="Remove from this list").click()
         expect(first.page.get_by_text("Nothing was added in this browser yet.")).to_be_visible()
     assert [one["status"] for one in listed(site, "handed-over")] == ["done"]
+
+
+def test_a_cancellation_that_a_tab_owes_goes_to_another_one(browser: Browser, site: Site) -> None:
+    credentials = token(album="owed", abilities=("image_upload", "image_list"))
+    created: list[int] = []
+
+    def lose(route: Route) -> None:
+        """Lose the answer to a creation, then refuse the token."""
+        if created:
+            route.fulfill(status=401, json={})
+        elif route.request.method == "POST":
+            created.append(route.fetch().status)
+        else:
+            route.continue_()
+
+    with opened_tab(browser, site.url) as first:
+        first.expected.append("status of 401")
+        first.sign_in(credentials)
+        other = Tab(first.page.context.new_page(), site.url)
+        other.watch()
+        other.sign_in(credentials, "watch")
+        first.page.route("**/api/v1/uploads", lose)
+        choose(first, file("owed.jpg", JPEG))
+        submit(first, "Import 1 file")
+        wait_in(first.page, lambda: created)
+        first.page.get_by_role("button", name="Cancel owed.jpg").click()
+        first.page.get_by_role("dialog", name="The service refuses this token").wait_for()
+        wait_until(lambda: [one["status"] for one in listed(site, "owed")] == ["cancelled"])
+        other.check()
 
 
 def test_what_is_done_in_one_tab_shows_in_the_other(browser: Browser, site: Site) -> None:

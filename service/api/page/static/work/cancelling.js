@@ -5,7 +5,7 @@ import { Failure, pause, sleep } from "../api/client.js";
 import { session } from "../api/session.js";
 import { createUpload, endUpload } from "../api/tus.js";
 import { all, get, put, remove } from "../base/records.js";
-import { hold } from "./tabs.js";
+import { hold, tabs, tell } from "./tabs.js";
 
 /** What the ids of these records begin with, among those of the files. */
 const OWED = "cancelled/";
@@ -29,14 +29,21 @@ export async function cancelCreated({ key, metadata }, size, owner) {
   const record = { id: OWED + key, key, metadata, size, owner };
   await put("files", record);
   settle(record);
+  tell({ owed: record.id, owner });
 }
+
+// Another tab cancels it, and this one does if that tab closes or has no token that is good.
+tabs.addEventListener("told", async ({ detail: { owed, owner } }) => {
+  const record = owed && owner === session.owner && !session.isOver ? await get("files", owed) : null;
+  if (record) settle(record);
+});
 
 /** Cancel what an earlier page, or another tab, has left to cancel. */
 export async function resumeCancelling(owner) {
   for (const record of await all("files")) if (isOwed(record.id) && record.owner === owner) settle(record);
 }
 
-/** Stop: the person has signed out. */
+/** Stop, and let another tab go on: the person has signed out, or the token is over. */
 export function stopCancelling() {
   stop.abort();
   stop = new AbortController();

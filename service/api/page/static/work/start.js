@@ -10,9 +10,11 @@ import { resumeUploads, stopUploads, sweepFiles } from "./uploading.js";
 
 /** When nothing of earlier sessions is written or removed any more. */
 let cleared = Promise.resolve();
+let isPaused = false;
 
 /** Take up what a person has left in this browser, as far as no other tab works on it. */
 export async function beginWork() {
+  isPaused = false;
   startFollowing();
   const { owner } = session;
   if (!(await groups.open(owner, cleared))) return;
@@ -21,10 +23,19 @@ export async function beginWork() {
 }
 
 /** The token is over: let another tab of the same person, whose token is good, go on with the work. */
-export const pauseWork = () => groups.release();
+export function pauseWork() {
+  isPaused = true;
+  groups.release();
+  stopCancelling();
+}
 
 /** There is a token again. */
-export const resumeWork = () => groups.resume();
+export function resumeWork() {
+  if (!isPaused) return;
+  isPaused = false;
+  groups.resume();
+  resumeCancelling(session.owner);
+}
 
 /** Stop at once. If it is forgotten, the browser then removes what the person has added; whatever is imported stays. */
 export function endWork(isForgotten) {
