@@ -94,6 +94,10 @@ bench-limits: $(VENV)/.installed-test  ## How exactly 1 to 8 processes hold a re
 bench-retention: $(VENV)/.installed-test  ## What POSTs take while old imports are removed, against without, on SQLite and MongoDB. IMPORTS=1000000.
 	$(BIN)/python -m bench.retention --imports $(or $(IMPORTS),1000000)
 
+.PHONY: bench-crowd
+bench-crowd: $(VENV)/.installed-test  ## What one import takes behind 100,000 of another issuer, with 8 workers, on SQLite and MongoDB.
+	$(BIN)/python -m bench.crowd
+
 .PHONY: bench-bulk
 bench-bulk: $(VENV)/.installed-test  ## What `lading bulk` needs for 10,000,000 rows of each format. ROWS=10000000.
 	$(BIN)/python -m bench.bulk --rows $(or $(ROWS),10000000)
