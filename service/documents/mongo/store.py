@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +12,8 @@ from ...models import Held, Import
 from ...models.clock import Clock, TimeCounter
 from ...models.issuers import Issuer
 from .. import DocumentStore, DuplicateId
+from .claiming.claims import Claims
+from .claiming.heads import Excluded
 from .coalescing import Coalescer
 from .connection import LOCAL, Connection, MongoOptions
 from .fields import issuer_fields, rotated_issuer_fields, text, to_import, to_issuer
@@ -29,12 +30,8 @@ from .shares import (
     find_unpurged,
     replace_unless_stored,
 )
-from .turns import Excluded, Turns
 from .upgrades import MongoUpgrading, open_prepared
 from .writes import Insertion, Replacement, Writes
-
-CLAIM_ROUNDS = 10
-"""How often a claim tries again to get what others were quicker to take."""
 
 
 class MongoDocumentStore(DocumentStore):
@@ -52,7 +49,7 @@ class MongoDocumentStore(DocumentStore):
         self._connection = Connection(options, clock, counter)
         self.clock = self._connection.clock
         self._writes = Writes(self._connection)
-        self._turns = Turns(self._connection, rng or random.SystemRandom())
+        self._claims = Claims(self._connection, self._writes, clock, rng or random.SystemRandom())
         self._news = News(self._connection, self.clock)
         self._inserts: Coalescer[Insertion, None] = Coalescer(
             self._writes.insert, size=lambda insertion: insertion.size, patience=options.timeout
@@ -64,7 +61,6 @@ class MongoDocumentStore(DocumentStore):
         self.queue = MongoImportQueue(self._connection)
         self.records = MongoRecordStore(self._connection, self.clock)
         self.upgrading = MongoUpgrading(self._connection)
-        self._claiming = asyncio.Lock()
         self._recovering = asyncio.Lock()
         self._closing = asyncio.Lock()
 
@@ -179,32 +175,9 @@ class MongoDocumentStore(DocumentStore):
         per_issuer: int | None = None,
     ) -> Sequence[Import]:
         """See ``DocumentStore.claim``."""
-        async with self._claiming:
-            workers = self._connection.collection(WORKERS)
-            # Should the lease end after this, recover() finds what is claimed here, and returns it.
-            lease = await self._connection.run(lambda: workers.find_one({"_id": text(worker_id)}, {"_id": 1}))
-            claimed: list[Import] = []
-            excluded = Excluded(exclude_issuers, exclude_hosts)
-            for _ in range(CLAIM_ROUNDS if lease is not None else 0):
-                taken = Counter(document.issuer_id for document in claimed)
-                ids = await self._turns.take(self.clock.now(), limit - len(claimed), excluded, per_issuer, taken)
-                won = await self._claim(worker_id, ids)
-                claimed += won
-                self._turns.adapt(len(ids), len(ids) - len(won))
-                if len(won) == len(ids) or len(claimed) == limit:
-                    break
-            self._news.expect(self._turns.next_due)
-            return claimed
-
-    async def _claim(self, worker_id: str, ids: Sequence[str]) -> Sequence[Import]:
-        """Those of the imports that nobody else was quicker to take; in the same order."""
-        if not ids:
-            return ()
-        cursor = self._connection.collection(IMPORTS, LOCAL).find({"_id": {"$in": list(ids)}, "status": "queued"})
-        found = {one["_id"]: to_import(one) for one in await self._connection.run(lambda: cursor.to_list(None))}
-        now = self.clock.now()
-        queued = [found[import_id] for import_id in ids if import_id in found and found[import_id].run_at <= now]
-        return await self._replace([document.claimed(worker_id, self._clock.now()) for document in queued])
+        claimed = await self._claims.make(worker_id, limit, Excluded(exclude_issuers, exclude_hosts), per_issuer)
+        self._news.expect(self._claims.next_due)
+        return claimed
 
     async def _replace(self, documents: Sequence[Import]) -> Sequence[Import]:
         """Write the next revisions; the written ones."""

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import bson
 from bson.raw_bson import RawBSONDocument
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from ...models import Import
@@ -107,6 +107,34 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A queued import, and the same one running.
+
+    Attributes:
+        after: the next revision; its outbox is as before.
+    """
+
+    before: Import
+    after: Import
+
+    @property
+    def change(self) -> dict[str, Any]:
+        """The fields that differ, and the one by which readers of changes find the import."""
+        before = state_fields(self.before)
+        changed = {name: value for name, value in state_fields(self.after).items() if value != before[name]}
+        return {**changed, "change": change_field(self.after)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """What a write leaves in a document; see ``Replacement``."""
+
+    import_id: str
+    revision: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Report:
     """What is known of a batch that was not written as a whole.
 
@@ -153,7 +181,42 @@ class Writes:
         Raises:
             StoreUnavailable: it is not known whether any was replaced.
         """
-        report = await self._connection.run(lambda: self._bulk_write([one.statement for one in batch]))
+        stamps = [_Stamp(one.import_id, one.revision, one.token) for one in batch]
+        return await self._update([one.statement for one in batch], stamps)
+
+    async def claim(self, batch: Sequence[Claim]) -> Sequence[bool]:
+        """Write each claim whose stored revision is the one before. Those that change the same in the same way, as
+        nearly all do, are one statement. The driver does not retry it.
+
+        Returns:
+            which of them were written.
+
+        Raises:
+            StoreUnavailable: it is not known which were written.
+        """
+        alike: dict[tuple[int, bytes], list[Claim]] = {}
+        for one in batch:
+            alike.setdefault((one.before.revision, bson.encode(one.change)), []).append(one)
+        token = new_token()
+        statements = [
+            UpdateMany(
+                {"_id": {"$in": [text(one.before.id) for one in some]}, "revision": revision},
+                {"$set": RawBSONDocument(change), "$push": {"writes": {"$each": [token], "$slice": -TOKENS}}},
+                hint="_id_",
+            )
+            for (revision, change), some in alike.items()
+        ]
+        stamps = [_Stamp(one.after.id, one.after.revision, token) for one in batch]
+        outcomes = await self._update(statements, stamps) if statements else ()
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        return [outcome is True for outcome in outcomes]
+
+    async def _update(
+        self, statements: Sequence[UpdateOne | UpdateMany], batch: Sequence[_Stamp]
+    ) -> Sequence[bool | Exception]:
+        report = await self._connection.run(lambda: self._bulk_write(statements))
         if report.matched == len(batch) and not report.unconfirmed:
             return [True] * len(batch)
         if report.matched == 0 and not report.codes and not report.unconfirmed:
@@ -178,7 +241,7 @@ class Writes:
             return _Report.of(error)
         return None
 
-    async def _bulk_write(self, updates: Sequence[UpdateOne]) -> _Report:
+    async def _bulk_write(self, updates: Sequence[UpdateOne | UpdateMany]) -> _Report:
         imports = self._connection.collection(IMPORTS)
         try:
             result = await imports.bulk_write(updates, ordered=False)
@@ -217,7 +280,7 @@ def new_token() -> int:
     return secrets.randbits(63)
 
 
-def _too_late(one: Replacement, stored: tuple[int, Sequence[int]] | None) -> StoreUnavailable | None:
+def _too_late(one: _Stamp, stored: tuple[int, Sequence[int]] | None) -> StoreUnavailable | None:
     """The outcome where the token of that revision is no longer among the last ones; else None.
 
     Every write adds one to the revision and one token, so that the last tokens belong to the last revisions.
