@@ -1,5 +1,6 @@
 """The example plugins as strangers use them: installed beside Lading in a fresh environment, tested there, and run."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -16,7 +17,8 @@ from tests.support.servers.processes import HttpClient, ServiceProcess
 from tests.support.servers.service import CONF, environment, token
 
 ROOT = Path(__file__).parents[3]
-EXAMPLES = ("lading-sftp", "lading-svg")
+EXAMPLES = ("lading-heic", "lading-sftp", "lading-svg")
+HEIC = ROOT / "examples" / "lading-heic" / "lading_heic" / "samples" / "turned.heic"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect width="40" height="30"/></svg>'
 PASSWORD = "a password"
 MAKE_KEY = "import asyncssh; print(asyncssh.generate_private_key('ssh-ed25519').export_public_key().decode())"
@@ -31,7 +33,16 @@ password = $env:SFTP_PASSWORD
 host_keys = 127.0.0.1 {host_key}
 
 [detect]
-plugins = pillow, svg
+plugins = pillow, svg, heic
+
+[process]
+plugins = heic, metadata
+
+[process.metadata]
+unknown = keep
+
+[process.heic]
+keep_albums = originals
 """
 
 
@@ -73,11 +84,12 @@ def test_its_own_tests_pass_where_it_is_all_there_is(fresh: Environment, example
 
 
 @pytest.mark.timeout(600)
-def test_an_image_is_imported_through_both(fresh: Environment, tmp_path: Path) -> None:
+def test_an_image_is_imported_through_all(fresh: Environment, tmp_path: Path) -> None:
     files = tmp_path / "files"
     (files / "inbox").mkdir(parents=True)
     (files / "inbox" / "drawing.svg").write_bytes(SVG)
     (files / "inbox" / "photo.jpg").write_bytes(images.jpeg())
+    (files / "inbox" / "phone.heic").write_bytes(HEIC.read_bytes())
     (files / "inbox" / "evil.svg").write_bytes(SVG.replace(b"<rect", b"<script>alert(1)</script><rect"))
     conf = tmp_path / "service.conf"
     with sftp_server(fresh, files) as server:
@@ -87,11 +99,14 @@ def test_an_image_is_imported_through_both(fresh: Environment, tmp_path: Path) -
         )
         arguments = ("serve", "--config", str(conf))
         with ServiceProcess(arguments, environ, tmp_path, python=[str(fresh.python)]) as service:
-            client = HttpClient(str(service.wait_for("listening")["address"]), token())
+            address = str(service.wait_for("listening")["address"])
+            client = HttpClient(address, token())
+            inbox = f"sftp://127.0.0.1:{server['port']}/inbox"
             found = {}
-            for name in ("drawing.svg", "photo.jpg", "evil.svg"):
-                url = f"sftp://127.0.0.1:{server['port']}/inbox/{name}"
-                found[name] = client.final(client.accepted(f"album_id=imported_album&url={url}"))
+            for name in ("drawing.svg", "photo.jpg", "evil.svg", "phone.heic"):
+                found[name] = client.final(client.accepted(f"album_id=imported_album&url={inbox}/{name}"))
+            owner = HttpClient(address, token(album="originals"))
+            kept = owner.final(owner.accepted(f"album_id=originals&url={inbox}/phone.heic"))
     drawing, photo, evil = found["drawing.svg"], found["photo.jpg"], found["evil.svg"]
     assert (drawing["status"], drawing["import_type"]) == ("done", "sftp"), drawing
     assert (drawing["image"]["format"], drawing["image"]["content_type"]) == ("SVG", "image/svg+xml")
@@ -99,6 +114,10 @@ def test_an_image_is_imported_through_both(fresh: Environment, tmp_path: Path) -
     stored = tmp_path / "images" / drawing["id"][:2] / drawing["id"]
     assert stored.read_bytes() == SVG
     assert (photo["status"], photo["image"]["format"]) == ("done", "JPEG")
+    phone = found["phone.heic"]["image"]
+    assert (phone["format"], phone["width"], phone["height"]) == ("JPEG", 64, 128)
+    assert phone["source_sha256"] == kept["image"]["sha256"] == hashlib.sha256(HEIC.read_bytes()).hexdigest()
+    assert kept["image"]["format"] == "HEIC"
     assert evil["status"] == "failed"
     assert evil["error"]["code"].startswith("svg_")
 
