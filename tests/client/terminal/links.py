@@ -20,5 +20,9 @@ LINKS: Final[Sequence[tuple[str, Sequence[str]]]] = (
         "<img src=\"https://a.example/b.jpg\"><a href='http://c.example'>",
         ["https://a.example/b.jpg", "http://c.example"],
     ),
-    ("no links: ftp://a.example/b.jpg, javascript:alert(1), http://", []),
+    (
+        "sftp://files.example/a/b.jpg, (s3://bucket.example/c.PNG?versionId=1); a-b+c://d.example/e.gif#f.",
+        ["sftp://files.example/a/b.jpg", "s3://bucket.example/c.PNG?versionId=1", "a-b+c://d.example/e.gif#f"],
+    ),
+    ("no links: sftp://a.example/b?c.jpg, file:///d/e.jpg, javascript:alert(1), http://", []),
 )

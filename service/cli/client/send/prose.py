@@ -20,6 +20,9 @@ _BARE: Final = re.compile(
     re.IGNORECASE,
 )
 """Written without a scheme, and surely a picture: ``images.example.org/a/photo.jpg``."""
+_OTHER: Final = re.compile(r"(?<![A-Za-z0-9_@/.:+-])[a-z][a-z0-9+.-]*://[^\s<>\"'`\\]+", re.IGNORECASE)
+_PICTURE: Final = re.compile(r"[^?#]*\.(?:jpe?g|png|gif|webp|tiff?|bmp|avif|jp2|ico)(?:[?#]|$)", re.IGNORECASE)
+"""Of a scheme that a fetcher may serve; what it leads to has to be a picture by its name: ``sftp://host/a.jpg``."""
 _DATA: Final = re.compile(r"(?<![A-Za-z0-9_])data:image/[a-z0-9.+-]+(?:;[a-z0-9=.-]+)*,[^\s<>\"'`\\]+", re.IGNORECASE)
 _REMARK: Final = re.compile(r"\s*#(?:\s|https?:|$)", re.IGNORECASE)
 """A remark, or a link that is switched off; ``#holidays https://…`` is neither."""
@@ -84,7 +87,10 @@ def find_links(text: str) -> list[str]:
     places = [(match.start(), match[0]) for match in _DATA.finditer(text)]
     rest = _DATA.sub(_blank, text)
     places += [(match.start(), _trimmed(match[0])) for match in _SCHEME.finditer(rest)]
-    places += [(match.start(), f"https://{match[0]}") for match in _BARE.finditer(_SCHEME.sub(_blank, rest))]
+    rest = _SCHEME.sub(_blank, rest)
+    others = [(match.start(), _trimmed(match[0])) for match in _OTHER.finditer(rest)]
+    places += [(place, link) for place, link in others if _PICTURE.match(link)]
+    places += [(match.start(), f"https://{match[0]}") for match in _BARE.finditer(_OTHER.sub(_blank, rest))]
     return list(dict.fromkeys(link for _, link in sorted(places, key=lambda one: one[0]) if _is_link(link)))
 
 

@@ -3,6 +3,9 @@
 const SCHEME = /\bhttps?:\/\/[^\s<>"'`\\]+/gi;
 /** Written without a scheme, and surely a picture: images.example.org/a/photo.jpg */
 const BARE = /(?<![\w@/.:-])(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d+)?\/[^\s<>"'`\\]*\.(?:jpe?g|png|gif|webp|tiff?|bmp|avif|jp2|ico)\b/gi;
+/** Of a scheme that a fetcher may serve; what it leads to has to be a picture by its name: sftp://files.example.org/a.jpg */
+const OTHER = /(?<![\w@/.:+-])[a-z][a-z0-9+.-]*:\/\/[^\s<>"'`\\]+/gi;
+const PICTURE = /^[^?#]*\.(?:jpe?g|png|gif|webp|tiff?|bmp|avif|jp2|ico)(?:[?#]|$)/i;
 const DATA = /\bdata:image\/[a-z0-9.+-]+(?:;[a-z0-9=.-]+)*,[^\s<>"'`\\]+/gi;
 const TAIL = /[.,;:!?'"»”’*_~|]+$/;
 const PAIRS = { ")": "(", "]": "[", "}": "{" };
@@ -18,7 +21,12 @@ export function findLinks(text) {
   for (const match of text.matchAll(DATA)) found.push([match.index, match[0]]);
   const rest = text.replace(DATA, (match) => " ".repeat(match.length));
   for (const match of rest.matchAll(SCHEME)) found.push([match.index, trimmed(match[0])]);
-  const bare = rest.replace(SCHEME, (match) => " ".repeat(match.length));
+  const other = rest.replace(SCHEME, (match) => " ".repeat(match.length));
+  for (const match of other.matchAll(OTHER)) {
+    const link = trimmed(match[0]);
+    if (PICTURE.test(link)) found.push([match.index, link]);
+  }
+  const bare = other.replace(OTHER, (match) => " ".repeat(match.length));
   for (const match of bare.matchAll(BARE)) found.push([match.index, `https://${match[0]}`]);
   found.sort((a, b) => a[0] - b[0]);
   return [...new Set(found.map(([, link]) => link).filter(isLink))];
