@@ -21,6 +21,18 @@ addEventListener("securitypolicyviolation", (event) => {
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
 });
 """
+_MARK: Final = "() => document.querySelector('main').focus()"
+_MEET: Final = """
+() => {
+  const one = document.activeElement;
+  one.dataset.met = "";
+  return one.closest("main") !== null;
+}
+"""
+_UNMET: Final = """
+() => [...document.querySelectorAll("main :is(a[href], button, input, select, textarea, summary, [tabindex='0'])")]
+  .filter((one) => one.checkVisibility() && one.tabIndex >= 0 && !("met" in one.dataset)).map((one) => one.outerHTML)
+"""
 
 
 @dataclass
@@ -113,3 +125,14 @@ def free_of_token(tab: Tab, token: str) -> None:
     """Assert that the token is in no URL that the browser asked for or shows."""
     assert [url for url in tab.asked if token in url.partition("#")[0]] == []
     assert token not in tab.page.url
+
+
+def unmet_by_keyboard(page: Page) -> Sequence[str]:
+    """What the Tab key has not met in the view, though a mouse could use it: the HTML of each element."""
+    page.evaluate(_MARK)
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if not page.evaluate(_MEET):
+            break
+    unmet: Sequence[str] = page.evaluate(_UNMET)
+    return unmet

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from playwright.sync_api import Page, expect
 
-from tests.page.browsing import free_of_token, violations
+from tests.page.browsing import free_of_token, unmet_by_keyboard, violations
 from tests.page.conftest import OpenTab, Site
 from tests.support.servers.service import ISSUER, token
 
@@ -132,24 +132,4 @@ def test_the_keyboard_reaches_everything_in_every_view(open_tab: OpenTab, site: 
             expect(page.get_by_role("heading", level=1)).to_have_text(view)
             if name == "Find":
                 expect(page.locator(".tile")).to_have_count(2)
-            page.evaluate(_MARK)
-            for _ in range(60):
-                press("Tab")
-                if not page.evaluate(_MEET):
-                    break
-            assert page.evaluate(_UNMET) == [], name
-
-
-_MARK = "() => document.querySelector('main').focus()"
-_MEET = """
-() => {
-  const one = document.activeElement;
-  one.dataset.met = "";
-  return one.closest("main") !== null;
-}
-"""
-_UNMET = """
-() => [...document.querySelectorAll("main :is(a[href], button, input, select, textarea, summary, [tabindex='0'])")]
-  .filter((one) => one.checkVisibility() && one.tabIndex >= 0 && !("met" in one.dataset)).map((one) => one.outerHTML)
-"""
-"""What the Tab key has not met in the view, though a mouse could use it."""
+            assert unmet_by_keyboard(page) == [], name

@@ -138,6 +138,12 @@ def test_everybody_can_watch(open_tab: OpenTab, site: Site, axe: str) -> None:
             expect(tab.page.locator("main > div .lead")).to_have_text("1 done, 1 failed")
             assert violations(tab.page, axe) == []
             assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= 320
+            tab.page.get_by_role("button", name="broken.jpg", exact=True).click()
+            failed = tab.page.get_by_role("dialog", name="broken.jpg")
+            failed.get_by_text("not an image").first.wait_for()
+            assert violations(tab.page, axe) == []
+            assert failed.evaluate("(element) => element.scrollWidth") <= 320
+            tab.page.keyboard.press("Escape")
             tab.page.get_by_role("button", name=site.origin.url("/moved.jpg"), exact=True).click()
             tab.page.get_by_role("dialog", name="moved.jpg").locator("img").wait_for()
             assert violations(tab.page, axe) == []

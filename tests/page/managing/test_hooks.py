@@ -146,6 +146,12 @@ def test_everybody_can_manage_webhooks(open_tab: OpenTab, site: Site, axe: str) 
             card.locator(".delivery[data-outcome=delivered]").wait_for()
             assert violations(page, axe) == []
             assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
+            card.get_by_role("button", name="New secret").click()
+            page.get_by_role("dialog", name="Make a new secret?").wait_for()
+            assert violations(page, axe) == []
+            page.keyboard.press("Escape")
             card.get_by_role("button", name="Delete").click()
+            page.get_by_role("dialog").wait_for()
+            assert violations(page, axe) == []
             page.get_by_role("dialog").get_by_role("button", name="Delete").click()
             expect(card).to_have_count(0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.browsing import picture, violations
+from tests.page.browsing import picture, unmet_by_keyboard, violations
 from tests.page.conftest import OpenTab, Site
 from tests.support.servers.service import OTHER_ISSUER, token
 
@@ -109,6 +109,7 @@ def test_everybody_can_read_the_queue(open_tab: OpenTab, organisation: None, axe
             tab.sign_in(ADMIN, "queue")
             page = tab.page
             page.locator("figure").first.wait_for()
+            assert unmet_by_keyboard(page) == []
             for summary in page.locator("figure summary").all():
                 summary.click()
             assert violations(page, axe) == []
