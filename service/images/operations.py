@@ -25,6 +25,7 @@ from ..errors.database import told_as_outage
 from ..limits.places import Places
 from ..models import MAX_ID_LENGTH, Image, Import
 from ..models.clock import Clock
+from ..models.filenames import fitting
 from ..models.grants import Grant
 from ..observe.audit.actions import Action
 from ..observe.audit.recording import audited
@@ -65,8 +66,9 @@ class StoredImage:
 
     @property
     def filename(self) -> str | None:
-        """The client's file name, else the origin's; data from a stranger."""
-        return self.document.filename or self.image.filename
+        """The client's file name, else the origin's; data from a stranger. It fits what processors have made."""
+        name = self.document.filename or self.image.filename
+        return fitting(name, self.image.content_type) if self.image.source_sha256 else name
 
     @property
     def disposition(self) -> str:

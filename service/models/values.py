@@ -54,7 +54,8 @@ class Image:
         sha256: lower-case hexadecimal SHA-256 of the stored bytes.
         storage: name of its storage, from the section in ``service.conf``.
         key: key of the object in that storage, and in the mirror.
-        filename: the client's file name, else the origin's, or None; data from a stranger, never a path.
+        filename: the client's file name, else the origin's, or None; data from a stranger, never a path. Its ending is
+            that of the stored format, if processors have changed the image.
         mirror: name of the storage for the second copy; None without a mirror.
         is_mirrored: whether the mirror has the copy; if not, it may have it or not.
         etag: the origin's entity tag, as sent; None without one.

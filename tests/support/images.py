@@ -17,7 +17,7 @@ from tests.support.plugins.scripted import make_import, pieces
 from tests.support.servers.service import ISSUER, ORGANIZATION
 
 PIECE = 256 * 1024
-_IMAGE_FIELDS = ("content_type", "filename", "byte_size", "mirror", "is_mirrored")
+_IMAGE_FIELDS = ("content_type", "filename", "byte_size", "mirror", "is_mirrored", "source_sha256")
 
 
 def noise(byte_size: int, seed: int = 7) -> bytes:

@@ -16,6 +16,7 @@ from ....plugins.errors import ObjectExists
 from ....plugins.host.record import enter
 from ...models import Image, Import
 from ...models.fields import MAX_KEYS
+from ...models.filenames import fitting
 from ...observe.metrics.meter import Meter
 from ...storages.mirror import Mirror
 from ...storages.saving import Saving
@@ -55,6 +56,8 @@ class Storing:
         """
         if self.admit is not None:
             await self.admit(document, ready.spool.byte_size, group_of(document, ready.spool.sha256))
+        if ready.source_sha256 is not None:
+            filename = fitting(filename, ready.info.content_type)
         enter("save")
         self.begun.add(document.id)
         for number in range(MAX_KEYS):

@@ -138,6 +138,18 @@ async def test_a_stranger_s_name_injects_nothing(
 
 @pytest.mark.one_store
 @pytest.mark.gen_test
+async def test_the_name_fits_what_processors_have_made(client: Client, assembled: Assembled) -> None:
+    came = await stored(assembled, params={"filename": "IMG_1.HEIC"})
+    made = await stored(assembled, params={"filename": "IMG_1.HEIC"}, source_sha256="0" * 64)
+    for found, expected in ((came, "IMG_1.HEIC"), (made, "IMG_1.png")):
+        response = await client.fetch(path_of(found, "/content"))
+        assert response.headers["Content-Disposition"] == f'inline; filename="{expected}"'
+        assert json.loads((await client.fetch(path_of(found))).body)["filename"] == expected
+        assert (await client.document(found.document.id))["params"]["filename"] == "IMG_1.HEIC", "as it was sent"
+
+
+@pytest.mark.one_store
+@pytest.mark.gen_test
 async def test_what_is_no_image_is_saved_rather_than_shown(client: Client, assembled: Assembled) -> None:
     found = await stored(assembled, content_type="application/pdf", filename="a.pdf")
     response = await client.fetch(path_of(found, "/content"))

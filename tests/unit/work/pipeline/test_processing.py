@@ -102,6 +102,8 @@ async def test_each_processor_sees_what_the_one_before_made_and_whose_it_is() ->
     with shop_of(answering(OTHER), processors=_guards(first, second)) as shop:
         image = (await shop.importer.run(document)).image
         assert shop.stored == {document.storage_key: DATA[:7]}
+        announced = shop.storage.metadata[document.storage_key]
+    assert announced.filename == image.filename == "f.jpg", "the name fits the format"
     assert [picture.byte_size for picture in (*first.seen, *second.seen)] == [len(DATA), 2 * len(DATA)]
     seen = second.seen[0]
     assert (seen.sha256, seen.info) == (hashlib.sha256(DATA * 2).hexdigest(), OTHER)
