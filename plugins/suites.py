@@ -194,6 +194,7 @@ class MetadataSuite(ProcessorSuite):
             "PNG": {"exif": with_gps},
             "WEBP": {"exif": with_gps},
             "GIF": {"comment": b"a note"},
+            "TIFF": {"exif": with_gps, "description": "a note"},
         }
         return [
             *(
@@ -206,7 +207,7 @@ class MetadataSuite(ProcessorSuite):
         ]
 
     def rejected(self) -> Sequence[Rejected]:
-        return [Rejected(images.sample(name), MetadataUnremovable) for name in ("tiff", "avif", "jpeg2000")]
+        return [Rejected(images.sample(name), MetadataUnremovable) for name in ("avif", "jpeg2000")]
 
 
 class PlaceholderSuite(ProcessorSuite):

@@ -79,7 +79,7 @@ HINTS: Final[Mapping[str, str]] = {
     "json_number_invalid": "Send the number as a string.",
     "json_sent_as_form": "Send the header `Content-Type: application/json`. With curl, `--json` does.",
     "malware_found": "Remove the malware. Operators tell ClamAV's makers of a false finding.",
-    "metadata_unremovable": "Send a JPEG, PNG, WebP or GIF. Operators change `unknown` of `[process.metadata]`.",
+    "metadata_unremovable": "Send a JPEG, PNG, WebP, GIF or TIFF. Operators change `unknown` of `[process.metadata]`.",
     "method_not_allowed": "Use a method that `Allow` lists.",
     "multipart_invalid": "Let an HTTP library build the body.",
     "not_an_image": "Check that the url leads to the image, and not to a login, a consent or a hotlink notice.",

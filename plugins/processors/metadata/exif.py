@@ -13,7 +13,8 @@ _EXIF: Final = 0x8769
 _GPS: Final = 0x8825
 _GOES: Final = frozenset({_GPS, 0x927C, 0x02BC, 0x83BB, 0x8649})
 """The GPS directory, and what may repeat it: notes of the maker, XMP, IPTC, Photoshop's resources."""
-_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+"""Bytes of a value, by the type of its field."""
 _MAGIC: Final = 42
 _ENTRY: Final = 12
 _MOST_DIRECTORIES: Final = 8
@@ -109,9 +110,9 @@ class _Editor:
 
     def _clear_value(self, at: int, kind: int, number: int) -> None:
         """Clear the value of an entry, where it is elsewhere."""
-        if kind not in _SIZES:
+        if kind not in SIZES:
             raise _Odd
-        size = _SIZES[kind] * number
+        size = SIZES[kind] * number
         if size <= 4:  # noqa: PLR2004 - it is in the entry
             return
         start = self._long(at + 8)

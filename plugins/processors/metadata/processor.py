@@ -14,11 +14,18 @@ from ...contracts.processing import Output, Picture, Processed, Processor
 from ...errors import MetadataUnremovable, OutputTooLarge, ProcessError
 from ...host.waits import to_its_end
 from ...options import PluginOptions
-from . import gif, jpeg, png, webp
+from . import gif, jpeg, png, tiff, webp
 from .pieces import Original, Piece, Unreadable, joined, mapped, size_of, write
 
 FORMATS: Final[Mapping[str, Callable[[Original], Iterator[Piece]]]] = MappingProxyType(
-    {"JPEG": jpeg.pieces, "MPO": jpeg.pieces, "PNG": png.pieces, "WEBP": webp.pieces, "GIF": gif.pieces}
+    {
+        "JPEG": jpeg.pieces,
+        "MPO": jpeg.pieces,
+        "PNG": png.pieces,
+        "WEBP": webp.pieces,
+        "GIF": gif.pieces,
+        "TIFF": tiff.pieces,
+    }
 )
 """By the format: says which parts of a file stay."""
 HAVE_NONE: Final = frozenset({"BMP"})
@@ -53,7 +60,7 @@ class MetadataOptions(PluginOptions):
     unknown: Unknown = Field(
         Unknown.REFUSE,
         description=(
-            "Images whose metadata cannot be removed, such as AVIF, TIFF and JPEG2000: refuse fails the import,"
+            "Images whose metadata cannot be removed, such as AVIF and JPEG2000: refuse fails the import,"
             " keep stores the image as it came."
         ),
     )

@@ -16,7 +16,13 @@ SECRET = b"48.8583 Champ de Mars"
 """A place, in every block that may name one."""
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><exif:GPSLatitude>' + SECRET + b"</exif:GPSLatitude></x:xmpmeta>"
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-FORMATS: Mapping[str, str] = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+FORMATS: Mapping[str, str] = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "TIFF": "image/tiff",
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,10 @@ def photo(kind: str, orientation: int, **more: Any) -> Photo:
         options["comment"] = SECRET
     if kind == "GIF":
         orientation, options = 1, {"comment": SECRET}
+    if kind == "TIFF":
+        block = options["exif"]
+        block[ExifTags.Base.ImageDescription], block[ExifTags.Base.XMLPacket] = SECRET.decode(), XMP
+        options = {"exif": block, "icc_profile": PROFILE}
     target = io.BytesIO()
     image: Image.Image = picture()
     if more.get("save_all"):
@@ -68,11 +78,28 @@ def photo(kind: str, orientation: int, **more: Any) -> Photo:
     return Photo(name, kind, target.getvalue(), orientation)
 
 
+def camera_tiff(orientation: int, order: str) -> Photo:
+    """A photo as cameras write it, with a directory of GPS, which Pillow writes into no TIFF file."""
+    image = picture()
+    block, data = exif(orientation, order=order), image.tobytes()
+    block[ExifTags.Base.ImageDescription], block[ExifTags.Base.XMLPacket] = SECRET.decode(), XMP
+    block[ExifTags.Base.InterColorProfile] = PROFILE
+    shape = {256: image.width, 257: image.height, 258: (8, 8, 8), 259: 1, 262: 2, 277: 3, 278: image.height}
+    for tag, value in {**shape, 273: 1 << 16, 279: len(data)}.items():
+        block[tag] = value
+    head = block.tobytes().removeprefix(b"Exif\0\0")
+    start = Image.open(io.BytesIO(head)).tile[0].offset  # Pillow adds to the offset that it is given
+    return Photo(f"TIFF of a camera {orientation} {order}", "TIFF", head.ljust(start, b"\0") + data, orientation)
+
+
 def photos() -> list[Photo]:
     made = [photo("JPEG", turn, order=order) for turn in range(1, 9) for order in "<>"]
     made += [photo("JPEG", turn, progressive=True, restart_marker_blocks=2) for turn in (1, 6)]
     made += [photo("PNG", turn, order=order) for turn in range(1, 9) for order in "<>"]
     made += [photo("WEBP", turn, lossless=lossless) for turn in range(1, 9) for lossless in (False, True)]
+    made += [camera_tiff(turn, order) for turn in range(1, 9) for order in "<>"]
+    made += [photo("TIFF", 1, compression=kind) for kind in ("tiff_lzw", "tiff_adobe_deflate", "jpeg")]
+    made += [photo("TIFF", 1, save_all=True)]
     made += [photo(kind, 1, save_all=True, duration=40, loop=0) for kind in ("PNG", "WEBP", "GIF")]
     made += [photo("GIF", 1, interlace=interlace) for interlace in (0, 1)]
     tail = b"\0" + SECRET
