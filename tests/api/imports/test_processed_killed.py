@@ -4,8 +4,10 @@ nothing else is left.
 
 import asyncio
 import hashlib
+import json
 import signal
 from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +18,7 @@ from lading.service.config import load_all
 from lading.service.models import Import, Status
 from lading.service.models.clock import SystemClock
 from lading.service.runtime.wiring import make_worker, open_parts
-from tests.support.plugins.processing_child import STEPS, overrides
+from tests.support.plugins.processing_child import OVERRIDES, STEPS, overrides
 from tests.support.plugins.scripted import make_import
 from tests.support.servers.commands import running_module
 from tests.support.servers.service import CONF
@@ -37,9 +39,15 @@ def stored(folder: Path) -> list[Path]:
     return [path for path in files(folder) if not any(part.startswith(".") for part in path.parts)]
 
 
-async def prepare(folder: Path) -> str:
-    """Queue an import; its id."""
+async def prepare(folder: Path, more: Mapping[str, str]) -> str:
+    """Queue an import; its id.
+
+    Args:
+        folder: of the step.
+        more: its document store, where that is not a file in the folder.
+    """
     (folder / "spool").mkdir(parents=True)
+    (folder / OVERRIDES).write_text(json.dumps(dict(more)), encoding="utf-8")
     (folder / "service.conf").write_text(CONF, encoding="utf-8")
     settings, components = load_all(folder / "service.conf", overrides(folder))
     async with open_parts(settings, components, SystemClock()) as parts:
@@ -62,10 +70,25 @@ async def repeat(folder: Path, import_id: str) -> Import:
     return done
 
 
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.long_form)])
+def stores(request: pytest.FixtureRequest) -> Iterator[list[dict[str, str]]]:
+    """What each step keeps its document in: a database of its own."""
+    if request.param == "sqlite":
+        yield [{} for _ in STEPS]
+        return
+    environ: dict[str, str] = request.getfixturevalue("mongo_environ")
+    name = environ["LADING_DOCUMENTS_MONGO__DATABASE"]
+    names = [f"{name}-{number}" for number in range(len(STEPS))]
+    yield [{**environ, "LADING_DOCUMENTS_MONGO__DATABASE": one} for one in names]
+    with request.getfixturevalue("mongo_set").client() as client:
+        for one in names:
+            client.drop_database(one)
+
+
 @pytest.mark.gen_test(timeout=120)
-async def test_killed_at_every_step(tmp_path: Path) -> None:
+async def test_killed_at_every_step(stores: Sequence[Mapping[str, str]], tmp_path: Path) -> None:
     folders = [tmp_path / step for step in STEPS]
-    ids = [await prepare(folder) for folder in folders]
+    ids = [await prepare(folder, more) for folder, more in zip(folders, stores, strict=True)]
     with running_module("tests.support.plugins.processing_child", *map(str, folders)) as (child, printed):
         ends = await asyncio.to_thread(printed.read)
         assert await asyncio.to_thread(child.wait) == 0

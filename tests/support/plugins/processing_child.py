@@ -5,6 +5,7 @@ for each step costs more than all attempts.
 """
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -16,12 +17,13 @@ from typing import Any, Final
 from lading.backends.guard.capabilities import GuardedFiles
 from lading.plugins.host.processing import GuardedProcessor
 from lading.service.config import load_all
-from lading.service.documents.sqlite.store import SqliteDocumentStore
+from lading.service.documents import DocumentStore
 from lading.service.models.clock import SystemClock
 from lading.service.runtime.wiring import make_worker, open_parts
 from lading.service.work.pipeline.processing import Processing
 from tests.support.servers.service import environment
 
+OVERRIDES: Final = "overrides.json"
 LEASE: Final = timedelta(milliseconds=1)
 STEPS: Final[Mapping[str, tuple[type, str, bool]]] = {
     "process begins": (GuardedProcessor, "process", True),
@@ -29,15 +31,17 @@ STEPS: Final[Mapping[str, tuple[type, str, bool]]] = {
     "output is detected": (Processing, "_recognised", False),
     "save begins": (GuardedFiles, "save_file", True),
     "object is stored": (GuardedFiles, "save_file", False),
-    "result is written": (SqliteDocumentStore, "update", False),
+    "result is written": (DocumentStore, "update", False),
 }
 """The call with which the process ends, and whether it ends before the call or after it."""
 
 
 def overrides(folder: Path) -> dict[str, str]:
-    """The configuration of a step."""
+    """The configuration of a step; the file ``OVERRIDES`` in its folder adds to it."""
+    more = folder / OVERRIDES
     return environment(
         folder,
+        **(json.loads(more.read_text(encoding="utf-8")) if more.exists() else {}),
         LADING_WORKER__SPOOL_DIRECTORY=str(folder / "spool"),
         LADING_WORKER__SPOOL_MEMORY_BYTES="0",
         LADING_DETECT_PILLOW__PROCESSES="1",
@@ -69,7 +73,7 @@ async def attempt(folder: Path, step: str) -> None:
         await parts.store.register("worker", LEASE)
         (document,) = await parts.store.claim("worker", 1)
         owner, name, before = STEPS[step]
-        dying(owner, name, before=before)
+        dying(type(parts.store) if owner is DocumentStore else owner, name, before=before)
         await make_worker(parts, "worker")._attempts.run(document)
 
 
