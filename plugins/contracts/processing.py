@@ -103,9 +103,9 @@ class Processor(ABC):
         process the same image again, in another attempt, in another process or in a preflight that stores nothing.
 
         The processor opens the picture read-only, never changes it, and leaves no file, process or thread behind. It
-        bounds its own memory and CPU time, and ends at ``output.max_bytes`` by itself. The same picture and the same
-        options give the same bytes: an attempt that is repeated after a crash must find the object that the previous
-        attempt stored.
+        bounds its own CPU time and memory, of which it takes at most 200 MB in the service's process, and ends at
+        ``output.max_bytes`` by itself. The same picture and the same options give the same bytes: an attempt that is
+        repeated after a crash must find the object that the previous attempt stored.
 
         Raises:
             ImageRefused: the image must not be stored. A subclass may have a code and a text of its own.

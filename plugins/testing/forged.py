@@ -46,6 +46,14 @@ def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + body + png_chunk(b"IEND", b"")
 
 
+def black_png(side: int) -> bytes:
+    """A square of black pixels in RGB."""
+    packer, row = zlib.compressobj(1), bytes(1 + 3 * side)
+    pixels = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
+
+
 def jpeg_of_bits(bits: int, frame: int = 0xC1) -> bytes:
     """A good grey JPEG of 8 by 8 pixels with samples of so many bits, in a frame of the kind that the marker tells."""
 

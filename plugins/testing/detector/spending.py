@@ -44,9 +44,11 @@ class Spending:
     Args:
         seconds: CPU time that may be spent.
         memory: bytes that may be taken beyond what is taken now.
+        of_children: whether the memory of child processes counts.
     """
 
-    def __init__(self, seconds: float, memory: int) -> None:
+    def __init__(self, seconds: float, memory: int, *, of_children: bool = True) -> None:
+        self._of_children = of_children
         self._seconds = seconds
         self._memory = memory
         self._cpu_before = _cpu()
@@ -64,7 +66,7 @@ class Spending:
     @property
     def memory(self) -> int:
         """The most bytes that each process has taken, together."""
-        for pid in _family():
+        for pid in _family() if self._of_children else (os.getpid(),):
             had = self._had.setdefault(pid, _resident(pid))
             self._growth[pid] = max(self._growth.get(pid, 0), _peak(pid) - had)
         return sum(self._growth.values())

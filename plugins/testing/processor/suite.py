@@ -19,9 +19,10 @@ from call to call, declare ``repeatable_facts`` as unsupported; the bytes of a n
 
 from ..importing import ImportCases
 from .answering import AnswerCases
+from .costs import CostCases
 from .life import LifeCases
 from .reading import ReadingCases
 
 
-class ProcessorSuite(AnswerCases, ReadingCases, LifeCases, ImportCases):
+class ProcessorSuite(AnswerCases, ReadingCases, CostCases, LifeCases, ImportCases):
     """The cases that every processor must pass."""

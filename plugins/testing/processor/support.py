@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -21,12 +22,14 @@ from ...errors import ProcessError
 from ...host.processing import problem_of_facts
 from ..bodies import MIB
 from ..cancellation import attempt
+from ..forged import black_png
 from ..images import Sample
 from ..judging import assert_well_formed
 from ..suite import Suite, slowness
 
 MOST_BYTES: Final = 64 * MIB
 """The largest output, where a case does not set another limit."""
+LARGE_SIDE: Final = 9400
 MARKER: Final = "Zq7LadingMarker"
 """In every text of the client, and in the folder of the image: no public text of an error shows it."""
 
@@ -51,6 +54,8 @@ class ProcessorHarness(Suite):
     """The methods that an author defines, and the helpers that the cases use."""
 
     optional: ClassVar[frozenset[str]] = frozenset({"repeatable_facts"})
+    most_memory: ClassVar[int] = 200_000_000
+    """Bytes that a large image may take of the service's own process."""
 
     @abstractmethod
     def make_processor(self) -> Processor:
@@ -63,6 +68,11 @@ class ProcessorHarness(Suite):
     def rejected(self) -> Sequence[Rejected]:
         """Return images that the processor refuses; without them it refuses none."""
         return ()
+
+    def large(self) -> Sample | None:
+        """Return an image of many pixels; a PNG if one is among the samples. None skips the case of large images."""
+        png = next((sample for sample in self.samples() if sample.format == "PNG"), None)
+        return png and _large_png()
 
     def is_image(self, data: bytes) -> bool:
         """Whether a new file is an image; Pillow decides. Override it for formats that Pillow does not know."""
@@ -129,6 +139,12 @@ class ProcessorHarness(Suite):
         assert first.data == second.data, f"{what}: the new file has other bytes"
         if self.lacks("repeatable_facts") is None:
             assert first.facts == second.facts, f"{what}: the facts are {second.facts}, and were {first.facts}"
+
+
+@cache
+def _large_png() -> Sample:
+    """As many pixels as Pillow decodes without a warning."""
+    return Sample("a large PNG", black_png(LARGE_SIDE), "PNG", "image/png", LARGE_SIDE, LARGE_SIDE)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+from PIL import Image
 from pydantic import Field
 
 from lading.plugins.contracts.processing import Output, Picture, Processed
@@ -196,6 +197,13 @@ class LeavesAFileInItsFolder(ReferenceProcessor):
     def refuse(self) -> None:
         Path("refused.log").write_text("a GIF", encoding="utf-8")
         super().refuse()
+
+
+class DecodesInTheService(ReferenceProcessor):
+    def read(self, picture: Picture) -> bytes:
+        with Image.open(picture.path) as image:
+            image.load()
+        return super().read(picture)
 
 
 # --- its life ---------------------------------------------------------------------------------------------------------
