@@ -29,7 +29,7 @@ class Failed(Exception):
 
 
 def confine(limits: dict[str, Any]) -> None:
-    """Give up memory and CPU time beyond the limits, new processes, and writing elsewhere than into the output."""
+    """Give up memory, CPU time and sizes of files beyond the limits, and end with the thread that started this."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     memory = pages * resource.getpagesize() + limits["memory_bytes"]
