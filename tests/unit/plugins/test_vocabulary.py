@@ -31,7 +31,7 @@ FOR_AUTHORS = {
 TESTED_PLUGINS = {"lading.backends.memory", "lading.plugins.detectors.pillow.detector", "lading.plugins.suites"}
 """Plugins of Lading's own, which the page of the kit takes as examples of plugins under test."""
 WRITTEN_FOR_AUTHORS = [
-    *sorted((ROOT / "examples").rglob("*.py")),
+    *sorted((ROOT / "examples").glob("lading-*/**/*.py")),
     *sorted((ROOT / "service" / "cli" / "plugins" / "templates").rglob("*.in")),
     *(
         ROOT / "docs" / page
