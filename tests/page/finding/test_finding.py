@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import answer
@@ -91,6 +91,27 @@ def test_albums_and_filters(open_tab: OpenTab, site: Site, images: Mapping[str, 
         expect(page.get_by_label("Created until", exact=True)).to_have_value("2020-01-01")
         page.get_by_role("button", name="All albums").click()
         found(page, "0 found")
+
+
+def test_more_albums_are_shown_when_somebody_asks(open_tab: OpenTab) -> None:
+    pages = {"": ("a", 25, "2"), "2": ("b", 25, "3"), "3": ("c", 1, None)}
+
+    def answer_page(route: Route) -> None:
+        name, count, following = pages[dict(parse_qsl(urlsplit(route.request.url).query)).get("cursor", "")]
+        link = {} if following is None else {"Link": f'</api/v1/albums?cursor={following}>; rel="next"'}
+        facts = {"import_count": 1000, "is_exact": False, "newest_at": "2026-02-03T04:05:06.789+00:00"}
+        albums = [{"album_id": f"{name}{number}", **facts} for number in range(count)]
+        route.fulfill(json={"albums": albums}, headers=link)
+
+    with open_tab() as tab:
+        tab.page.route("**/api/v1/albums?*", answer_page)
+        tab.sign_in(token(admin=True), "find")
+        albums = tab.page.get_by_role("list", name="Albums").get_by_role("button")
+        expect(albums).to_have_count(52)
+        expect(albums.nth(50)).to_have_text("b241,000 imports or more")
+        tab.page.get_by_role("button", name="More albums").click()
+        expect(albums).to_have_count(52)
+        expect(albums.last).to_have_text("c01,000 imports or more")
 
 
 def test_newer_imports_are_offered_and_states_change_by_themselves(open_tab: OpenTab, site: Site) -> None:

@@ -9,7 +9,8 @@ import { fill, h, say } from "../base/dom.js";
 import { T } from "../texts.js";
 
 const PATH = "/api/v1/albums?limit=40";
-const MOST_OWN = 40;
+/** Albums that are shown at once, and by each click on the button after them. A page of the list may be short. */
+const AT_ONCE = 40;
 
 /**
  * The strip.
@@ -26,7 +27,7 @@ export function albumStrip(chosen, known, signal) {
   let next = null;
   more.hidden = true;
   add("");
-  ownAlbums().slice(0, MOST_OWN).forEach(add);
+  ownAlbums().slice(0, AT_ONCE).forEach(add);
   return {
     list,
     /** Read the first albums anew. */
@@ -55,14 +56,18 @@ export function albumStrip(chosen, known, signal) {
 
   async function read(path) {
     try {
-      const response = await request(path, { signal });
-      const { albums } = await response.json();
-      for (const { album_id: album, import_count: count, is_exact: isExact } of albums) {
-        add(album);
-        say(shown.get(album).number, T.find.imports(count, isExact));
+      next = path;
+      for (let left = AT_ONCE; next !== null && left > 0;) {
+        const response = await request(next, { signal });
+        const { albums } = await response.json();
+        for (const { album_id: album, import_count: count, is_exact: isExact } of albums) {
+          add(album);
+          say(shown.get(album).number, T.find.imports(count, isExact));
+        }
+        next = /<(\/api\/v1\/albums\?[^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
+        left -= Math.max(albums.length, 1);
       }
-      next = /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
-      more.hidden = !next?.startsWith("/api/v1/albums?");
+      more.hidden = next === null;
     } catch {
       // The albums are a help: whatever is at fault is told of the list of imports.
     }
