@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +13,7 @@ from ..work.changes import Changes, News
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 1.0
-"""Seconds between two polls of an import that another process runs, doubled from the first to the longest."""
+"""Seconds between two looks at an import that another process runs, doubled from the first to the longest."""
 MAX_WAITING: Final = 1000
 """The largest number of waiting requests of a process. Lading answers further requests at once."""
 WAITING_PER_ISSUER: Final = 100
@@ -25,11 +26,13 @@ class Waiting:
 
     Attributes:
         longest: the longest time in seconds that a client may ask for.
+        holds: whether the worker of this process holds the import with this id, and so tells how it ends.
     """
 
     store: DocumentStore
     changes: Changes
     longest: float
+    holds: Callable[[str], bool] = lambda _import_id: False
     places: Turns = field(
         default_factory=lambda: Turns(MAX_WAITING, WAITING_PER_ISSUER, leaves_room=True, name="waits")
     )
@@ -43,8 +46,9 @@ class Waiting:
     async def final(self, document: Import, seconds: float, ended: asyncio.Event, issuer_id: str) -> Import:
         """The import when it is final; or its present state after ``seconds``, or when ``ended`` is set.
 
-        The worker of this process tells how the import ended. The database is asked for the ends that other processes
-        write, and for an end before this call. While the database does not answer, this is the last known state.
+        The worker of this process tells how the import ended. While it does not hold the import, the database is asked
+        for the ends that other processes write, and for an end before this call. While the database does not answer,
+        this is the last known state.
         """
         give_back = None if document.status.is_final else self.places.take_now(issuer_id)
         if give_back is None:
@@ -66,9 +70,10 @@ class Waiting:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await news.wait()
-                written, news.written = news.written, None
-                news.clear()
-                document = written or await self._now(document)
+                if news.is_set() or not self.holds(document.id):
+                    written, news.written = news.written, None
+                    news.clear()
+                    document = written or await self._now(document)
                 pause = min(2 * pause, LONGEST_PAUSE)
             return document
         finally:

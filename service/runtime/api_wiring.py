@@ -56,7 +56,10 @@ RETRY_AFTER_STREAMS: Final = 10
 
 
 def make_resources(
-    parts: Parts, accepted: Callable[[], None], stopped: Callable[[str], None] = lambda _: None
+    parts: Parts,
+    accepted: Callable[[], None],
+    stopped: Callable[[str], None] = lambda _: None,
+    holds: Callable[[str], bool] = lambda _: False,
 ) -> Resources:
     """The values that the handlers work with.
 
@@ -64,6 +67,7 @@ def make_resources(
         parts: the opened parts.
         accepted: called for every queued import.
         stopped: called with the id of every import that must stop.
+        holds: whether the worker of this process holds the import with this id.
     """
     settings = parts.settings
     service = settings.service
@@ -102,7 +106,7 @@ def make_resources(
                 storage=parts.storages.name_for,
                 seconds=service.preflight_timeout,
             ),
-            waiting=Waiting(parts.store, parts.changes, service.wait_max),
+            waiting=Waiting(parts.store, parts.changes, service.wait_max, holds),
             receiving=receiving,
         ),
         batches=_batches(parts, imports, actions, receiving),

@@ -162,7 +162,9 @@ async def running(
         worker = make_worker(parts, "serve") if settings.worker.enabled else None
         task = await stack.enter_async_context(_worker_running(parts, worker)) if worker else None
         resources = (
-            make_resources(parts, worker.wake, worker.stop_import) if worker else make_resources(parts, lambda: None)
+            make_resources(parts, worker.wake, worker.stop_import, worker.holds)
+            if worker
+            else make_resources(parts, lambda: None)
         )
         admin_url = await stack.enter_async_context(admin.listening(parts, resources.readiness, worker))
         for run, name in (

@@ -38,8 +38,8 @@ log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """Runs imports until it is stopped. ``run`` owns every task of the worker; ``cancellation`` explains
-    ``has_stopped``; ``slots`` and ``presence`` are for operators to see.
+    """Runs imports until it is stopped. ``run`` owns its tasks; ``cancellation`` explains ``has_stopped``;
+    ``slots`` and ``presence`` are for operators to see. ``holds(import_id)`` is true from a claim to its told result.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Worker:
         self._slots = self.slots = Slots(options.limits, self._politeness, self._orders.cover)
         self._leases = Leases(store, options.lease, identity.id)
         self._lease_of: dict[str, Lease] = {}
+        self.holds = self._lease_of.__contains__
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cooling = Cooling()
         self._claiming = asyncio.Lock()

@@ -27,7 +27,7 @@ async def test_an_issuer_that_waits_much_is_answered_at_once_and_another_one_wai
     core = Core(clock=SettableClock())
     async with core.opened():
         (document,) = await core.add()
-        waiting = Waiting(core.store, Changes(), 60, Turns(4, leaves_room=True))
+        waiting = Waiting(core.store, Changes(), 60, places=Turns(4, leaves_room=True))
         ended = asyncio.Event()
         tasks = []
         for _ in range(3):
@@ -88,4 +88,35 @@ async def test_an_end_that_another_owner_wrote_is_looked_up(monkeypatch: pytest.
     assert await store.update(document.cancelled(clock.now()))
     changes.tell(document, None)
     assert (await wait).status is Status.CANCELLED
+    assert store.looks == 1
+
+
+@pytest.mark.gen_test
+async def test_the_database_is_not_asked_while_the_worker_of_this_process_holds_the_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prefer_wait, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(prefer_wait, "LONGEST_PAUSE", 0.001)
+    clock = SettableClock()
+    store, changes = CountingStore(clock), Changes()
+    document = make_import(clock)
+    await store.open()
+    await store.add(document)
+    asked, held, enough = [], True, asyncio.Event()
+
+    def holds(import_id: str) -> bool:
+        asked.append(import_id)
+        if len(asked) == 3:
+            enough.set()
+        return held
+
+    waiting = Waiting(store, changes, 60, holds)
+    wait = asyncio.create_task(waiting.final(document, 60, asyncio.Event(), "issuer"))
+    async with asyncio.timeout(30):
+        await enough.wait()
+    assert (set(asked), store.looks) == ({document.id}, 0)
+    assert await store.update(document.cancelled(clock.now()))  # by another process: nobody tells it
+    held = False
+    async with asyncio.timeout(30):
+        assert (await wait).status is Status.CANCELLED
     assert store.looks == 1
