@@ -166,14 +166,15 @@ def page_command(config: Path | None, wanted: _Wanted, url: str | None) -> None:
     click.echo(page_link(url or _own_url(settings), wanted.signed(settings)))
 
 
-def page_link(url: str, token: str) -> str:
+def page_link(url: str, token: str, view: str = "") -> str:
     """The link that signs a browser in.
 
     Args:
         url: of the service.
         token: for the reader of the link.
+        view: of the page, such as ``find``; empty for the first view that the token allows.
     """
-    return f"{url.rstrip('/')}/#token={token}"
+    return f"{url.rstrip('/')}/#token={token}{view and f'&view={view}'}"
 
 
 def _own_url(settings: Settings) -> str:

@@ -22,6 +22,7 @@ CALLS: Final[tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...]] = (
     *((name, ("x",), {}) for name in ("get_import", "retry_import", "cancel_import", "delete_import", "trace")),
     ("preflight", ("https://www.example.org/",), {}),
     ("iter_imports", (), {}),
+    ("iter_albums", (), {}),
     ("events", (), {}),
     ("events", (), {"import_id": "x"}),
     *((name, ("x",), {}) for name in ("get_batch", "iter_batch_failures", "retry_batch")),

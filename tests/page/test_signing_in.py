@@ -36,6 +36,15 @@ def test_a_link_signs_in_and_leaves_no_trace_of_the_token(open_tab: OpenTab, sit
     assert credentials not in json.dumps(site.process.lines)
 
 
+def test_a_link_may_name_a_view(open_tab: OpenTab, site: Site) -> None:
+    credentials = token(admin=True)
+    with open_tab() as tab:
+        tab.page.goto(f"{site.url}/#token={credentials}&view=find")
+        expect(tab.page.get_by_role("heading", level=1)).to_have_text(VIEWS["Find"])
+        assert tab.page.url == f"{site.url}/#find"
+        free_of_token(tab, credentials)
+
+
 def test_a_pasted_token_or_link_signs_in_and_other_text_does_not(open_tab: OpenTab, site: Site) -> None:
     credentials = token(album="holidays", abilities=("image_upload", "image_list"))
     with open_tab() as tab:

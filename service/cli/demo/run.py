@@ -121,7 +121,7 @@ async def run_demo(directory: Path, port: int, *, once: bool) -> None:
         service = await stack.enter_async_context(running(settings, components, SystemClock()))
         token = _signed(settings.issuers[ISSUER_ID])
         client = _Client(service.url, token)
-        link = page_link(service.url, _signed(settings.issuers[ISSUER_ID], admin=True))
+        link = page_link(service.url, _signed(settings.issuers[ISSUER_ID], admin=True), "find")
         if not once:
             click.secho("Open the page in a browser:", bold=True)
             click.echo(f"\n{link}")

@@ -27,7 +27,7 @@ def test_each_method_is_of_its_kind() -> None:
     for name in ("import_url", "wait", "import_file", "download"):
         assert inspect.iscoroutinefunction(getattr(AsyncClient, name))
         assert not inspect.isgeneratorfunction(getattr(Client, name))
-    for name in ("import_many", "events", "iter_imports", "iter_content"):
+    for name in ("import_many", "events", "iter_imports", "iter_albums", "iter_content"):
         assert inspect.isasyncgenfunction(getattr(AsyncClient, name))
         assert inspect.isgeneratorfunction(getattr(Client, name))
     assert list(inspect.signature(Client.import_url).parameters)[:2] == ["self", "url"]

@@ -168,7 +168,8 @@ async def killed_and_taken(there: Path, backup: Path, importing: Importing, rng:
         if backup.exists():
             assert (backup / "backup.json").exists()
             shutil.rmtree(backup)
-    done = await importing.done()
+    while not (done := await importing.done()):
+        await asyncio.sleep(0.05)
     importing.running = [await importing.post(SLOW) for _ in range(2)]
     while "running" not in {(await importing.client.document(one))["status"] for one in importing.running}:
         await asyncio.sleep(0.05)

@@ -1,5 +1,6 @@
 // Who uses the page: the token, in this tab alone. It comes by the fragment of a link, which no server and no log sees,
-// or is pasted. It leaves the address at once, and is kept until the tab closes.
+// or is pasted. It leaves the address at once, and is kept until the tab closes. The link may name a view, too:
+// `#token=…&view=find`.
 
 import { readToken } from "./token.js";
 
@@ -23,9 +24,9 @@ class Session extends EventTarget {
   }
 
   #fromAddress() {
-    const match = /^#token=([^&]*)/.exec(location.hash);
+    const match = /^#token=([^&]*)(?:&view=(\w+))?/.exec(location.hash);
     if (!match) return null;
-    history.replaceState(null, "", location.pathname);
+    history.replaceState(null, "", location.pathname + (match[2] ? `#${match[2]}` : ""));
     try {
       return decodeURIComponent(match[1]);
     } catch {
