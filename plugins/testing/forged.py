@@ -41,17 +41,19 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"") -> bytes:
     """A greyscale PNG whose header may lie: it claims any size, and has the ``pixels`` that it is given."""
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    body = b"".join(chunks) + png_chunk(b"IDAT", zlib.compress(pixels))
-    return b"\x89PNG\r\n\x1a\n" + header + body + png_chunk(b"IEND", b"")
+    return _png(width, height, 0, b"".join(chunks), zlib.compress(pixels))
 
 
 def black_png(side: int) -> bytes:
     """A square of black pixels in RGB."""
     packer, row = zlib.compressobj(1), bytes(1 + 3 * side)
     pixels = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
+    return _png(side, side, 2, b"", pixels)
+
+
+def _png(width: int, height: int, color_type: int, chunks: bytes, compressed: bytes) -> bytes:
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunks + png_chunk(b"IDAT", compressed) + png_chunk(b"IEND", b"")
 
 
 def jpeg_of_bits(bits: int, frame: int = 0xC1) -> bytes:

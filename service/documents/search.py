@@ -104,6 +104,44 @@ class AlbumPage:
     next: str | None
 
 
+class AlbumCounts:
+    """A page of albums while a store counts their imports: it ends with ``limit`` albums, or ``MAX_EXAMINED`` imports.
+
+    Args:
+        limit: how many albums at most.
+        after: the id after which the page begins.
+    """
+
+    def __init__(self, limit: int, after: str) -> None:
+        self._limit = limit
+        self._after = after
+        self._albums: list[Album] = []
+        self._examined = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the page takes no further album."""
+        return len(self._albums) == self._limit or self._examined >= MAX_EXAMINED
+
+    def add(self, album_id: str, examined: int, imports: int, newest_at: datetime | None) -> None:
+        """Go on by an album.
+
+        Args:
+            album_id: the next one.
+            examined: its newest imports, up to ``MAX_COUNTED``.
+            imports: those among them that are not deleted; without any, the album is left out.
+            newest_at: when the newest of these was created.
+        """
+        if newest_at is not None:
+            self._albums.append(Album(album_id, imports, examined < MAX_COUNTED, newest_at))
+        self._examined += examined + 1
+        self._after = album_id
+
+    def page(self, *, is_last: bool) -> AlbumPage:
+        """What was counted."""
+        return AlbumPage(self._albums, None if is_last else self._after)
+
+
 class Change(NamedTuple):
     """An import that was written.
 

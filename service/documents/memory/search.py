@@ -9,7 +9,7 @@ from ..positions import OVERLAP, moment_of, number_of, numbered
 from ..search import (
     MAX_COUNTED,
     MAX_EXAMINED,
-    Album,
+    AlbumCounts,
     AlbumPage,
     Change,
     Changed,
@@ -70,15 +70,13 @@ class MemoryImportSearch(ImportSearch):
             if one.organization_id == organization_id and one.deleted_at is None and one.album_id is not None:
                 moments.setdefault(one.album_id, []).append(one.created_at)
         rest = sorted(album for album in moments if album > after and (among is None or album in among))
-        found: list[Album] = []
-        examined = 0
-        for album in rest[:limit]:
-            if examined >= MAX_EXAMINED:
-                break
-            count = len(moments[album])
-            found.append(Album(album, min(count, MAX_COUNTED), count < MAX_COUNTED, max(moments[album])))
-            examined += found[-1].imports
-        return AlbumPage(found, found[-1].album_id if len(rest) > len(found) else None)
+        counts = AlbumCounts(limit, after)
+        for album in rest:
+            if counts.is_full:
+                return counts.page(is_last=False)
+            number = min(len(moments[album]), MAX_COUNTED)
+            counts.add(album, number, number, max(moments[album]))
+        return counts.page(is_last=True)
 
     async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:
         """See ``ImportSearch.changed_since``."""

@@ -7,7 +7,7 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorClientSession, AsyncIOMotorCollection
 
 from ...models import Import, Status
-from ..search import MAX_COUNTED, MAX_EXAMINED, Album, AlbumPage, Changed, Filter, ImportSearch, Page, Position
+from ..search import MAX_COUNTED, MAX_EXAMINED, AlbumCounts, AlbumPage, Changed, Filter, ImportSearch, Page, Position
 from .changes import ChangeReader
 from .connection import LOCAL, Connection
 from .fields import metadata_pair, text, to_import
@@ -72,15 +72,14 @@ class MongoImportSearch(ImportSearch):
         self, organization_id: str, limit: int, after: str = "", among: Collection[str] | None = None
     ) -> AlbumPage:
         """See ``ImportSearch.albums``."""
-        found: list[Album] = []
-        examined = 0
+        counts = AlbumCounts(limit, after)
         named = None if among is None else iter(sorted(album for album in among if album > after))
         while True:
             album = await self._album_after(organization_id, after) if named is None else next(named, None)
             if album is None:
-                return AlbumPage(found, None)
-            if len(found) == limit or examined >= MAX_EXAMINED:
-                return AlbumPage(found, after)
+                return counts.page(is_last=True)
+            if counts.is_full:
+                return counts.page(is_last=False)
             newest: list[dict[str, Any]] = [
                 {"$match": _in_album(organization_id, album)},
                 {"$sort": _NEWEST_FIRST},
@@ -90,9 +89,8 @@ class MongoImportSearch(ImportSearch):
             count = {"$sum": {"$cond": ["$shown_at", 1, 0]}}
             group = {"_id": None, "total": {"$sum": 1}, "count": count, "newest": {"$max": "$shown_at"}}
             rows = await self._aggregate([*newest, {"$group": group}], ALBUM)
-            if rows and rows[0]["count"]:
-                found.append(Album(album, rows[0]["count"], rows[0]["total"] < MAX_COUNTED, rows[0]["newest"]))
-            examined += 1 + (rows[0]["total"] if rows else 0)
+            row: Mapping[str, Any] = rows[0] if rows else {"total": 0, "count": 0, "newest": None}
+            counts.add(album, row["total"], row["count"], row["newest"])
             after = album
 
     async def changed_since(self, organization_id: str, position: str, limit: int) -> Changed:

@@ -11,7 +11,7 @@ from ..positions import OVERLAP, moment_of, number_of, numbered
 from ..search import (
     MAX_COUNTED,
     MAX_EXAMINED,
-    Album,
+    AlbumCounts,
     AlbumPage,
     Change,
     Changed,
@@ -211,8 +211,7 @@ def _albums(
             WHERE organization_id = ? AND album_id IS NOT NULL AND album_id = ? ORDER BY created_at DESC LIMIT ?
         )
     """
-    found: list[Album] = []
-    examined = 0
+    counts = AlbumCounts(limit, after)
     named = None if among is None else iter(sorted(album for album in among if album > after))
     while True:
         if named is None:
@@ -221,13 +220,11 @@ def _albums(
         else:
             album = next(named, None)
         if album is None:
-            return AlbumPage(found, None)
-        if len(found) == limit or examined >= MAX_EXAMINED:
-            return AlbumPage(found, after)
-        total, count, newest = connection.execute(counting, (organization_id, album, MAX_COUNTED)).fetchone()
-        if count:
-            found.append(Album(album, count, total < MAX_COUNTED, from_milliseconds(newest)))
-        examined += total + 1
+            return counts.page(is_last=True)
+        if counts.is_full:
+            return counts.page(is_last=False)
+        examined, number, newest = connection.execute(counting, (organization_id, album, MAX_COUNTED)).fetchone()
+        counts.add(album, examined, number, None if newest is None else from_milliseconds(newest))
         after = album
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from ....plugins.errors import DetectError, PluginError
+from ....plugins.errors import DetectError, ImageTooComplex, PluginError
 from ...errors.catalogue import ApiError
 
 RETRY_AFTER_FAILURE: Final = 10
@@ -26,6 +26,7 @@ class _Refusal:
     is_of_image: bool
     is_passing: bool
     until: float
+    least_side: int
 
     @property
     def answer(self) -> ApiError:
@@ -50,11 +51,13 @@ class Refusals:
         self._most = most
         self._known: dict[str, _Refusal] = {}
 
-    def add(self, image: str, error: PluginError) -> ApiError:
+    def add(self, image: str, side: int, error: PluginError) -> ApiError:
         """Remember the failure of a detector, and return the answer for it.
 
         Args:
-            image: the name of its bytes, of the recipes of all detectors, and of the size.
+            image: the name of its bytes, and of the recipes of all detectors.
+            side: of the thumbnail in pixels. An image that costs too much is refused from this side on: a smaller
+                thumbnail costs less. Any other failure holds for every size.
             error: what the detector raised.
         """
         is_of_image = isinstance(error, DetectError)
@@ -66,6 +69,7 @@ class Refusals:
             is_of_image=is_of_image,
             is_passing=error.retryable,
             until=self._clock() + keep,
+            least_side=side if isinstance(error, ImageTooComplex) else 0,
         )
         self._known.pop(image, None)
         self._known[image] = refusal
@@ -73,12 +77,12 @@ class Refusals:
             del self._known[next(iter(self._known))]
         return refusal.answer
 
-    def of(self, image: str) -> ApiError | None:
-        """The answer for an image that was refused a while ago; None if a detector is to look at it."""
+    def of(self, image: str, side: int) -> ApiError | None:
+        """The answer for a thumbnail that was refused a while ago; None if a detector is to look at the image."""
         refusal = self._known.get(image)
         if refusal is None:
             return None
         if self._clock() >= refusal.until:
             del self._known[image]
             return None
-        return refusal.answer
+        return refusal.answer if side >= refusal.least_side else None

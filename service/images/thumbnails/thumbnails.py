@@ -82,7 +82,7 @@ class Thumbnails:
         image = found.image
         recipes = ", ".join(maker.recipe for maker in self.makers)
         name = ThumbnailName.of(image.key, image.sha256, str(SIDES[size]), content_type, recipes)
-        job = _Job(found, name, SIDES[size], content_type, f"{image.key}\n{image.sha256}\n{recipes}\n{size}")
+        job = _Job(found, name, SIDES[size], content_type, f"{image.key}\n{image.sha256}\n{recipes}")
         known = await self._known(job)
         if known is not None:
             return known
@@ -115,7 +115,7 @@ class Thumbnails:
             ApiError: the detectors have refused the image lately.
         """
         kept = await self.kept.get(job.name)
-        if kept is None and (refusal := self.refusals.of(job.image)) is not None:
+        if kept is None and (refusal := self.refusals.of(job.image, job.side)) is not None:
             raise refusal
         return kept
 
@@ -150,10 +150,10 @@ class Thumbnails:
             except (NotAnImage, FormatNotAllowed) as error:  # another detector may have recognised the image
                 refusal = refusal or error
             except PluginError as error:
-                raise self.refusals.add(job.image, error) from error
+                raise self.refusals.add(job.image, job.side, error) from error
         if refusal is None:
             raise RuntimeError("there is no detector that makes thumbnails")
-        raise self.refusals.add(job.image, refusal) from refusal
+        raise self.refusals.add(job.image, job.side, refusal) from refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class _Job:
     side: int
     content_type: str
     image: str
-    """What ``Refusals`` know the image by. The size is part of it, since a larger thumbnail costs more to decode."""
+    """What ``Refusals`` know the image by."""
 
     @property
     def key(self) -> tuple[str, ThumbnailName]:

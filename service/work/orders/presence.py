@@ -68,7 +68,8 @@ class Presence:
             StoreUnavailable: the database does not answer. The next call tries again.
         """
         async with self._one_at_a_time:
-            self._member = replace(self._member, seen_at=self._now, lease_until=self._now + self._lease)
+            now = self._now
+            self._member = replace(self._member, seen_at=now, lease_until=now + self._lease)
             await self._write()
 
     async def look(self) -> None:

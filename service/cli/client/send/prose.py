@@ -14,14 +14,15 @@ from urllib.parse import urlsplit
 from .lists import COLUMNS, delimiter_of, guess, is_url
 
 _SCHEME: Final = re.compile(r"(?<![A-Za-z0-9_])https?://[^\s<>\"'`\\]+", re.IGNORECASE)
+_ENDING: Final = r"\.(?:jpe?g|png|gif|webp|tiff?|bmp|avif|jp2|ico)"
+"""By which a name is surely that of a picture."""
 _BARE: Final = re.compile(
-    r"(?<![A-Za-z0-9_@/.:-])(?:[a-z0-9-]+\.)+[a-z]{2,}(?::[0-9]+)?/[^\s<>\"'`\\]*"
-    r"\.(?:jpe?g|png|gif|webp|tiff?|bmp|avif|jp2|ico)(?![A-Za-z0-9_])",
+    rf"(?<![A-Za-z0-9_@/.:-])(?:[a-z0-9-]+\.)+[a-z]{{2,}}(?::[0-9]+)?/[^\s<>\"'`\\]*{_ENDING}(?![A-Za-z0-9_])",
     re.IGNORECASE,
 )
 """Written without a scheme, and surely a picture: ``images.example.org/a/photo.jpg``."""
 _OTHER: Final = re.compile(r"(?<![A-Za-z0-9_@/.:+-])[a-z][a-z0-9+.-]*://[^\s<>\"'`\\]+", re.IGNORECASE)
-_PICTURE: Final = re.compile(r"[^?#]*\.(?:jpe?g|png|gif|webp|tiff?|bmp|avif|jp2|ico)(?:[?#]|$)", re.IGNORECASE)
+_PICTURE: Final = re.compile(rf"[^?#]*{_ENDING}(?:[?#]|$)", re.IGNORECASE)
 """Of a scheme that a fetcher may serve; what it leads to has to be a picture by its name: ``sftp://host/a.jpg``."""
 _DATA: Final = re.compile(r"(?<![A-Za-z0-9_])data:image/[a-z0-9.+-]+(?:;[a-z0-9=.-]+)*,[^\s<>\"'`\\]+", re.IGNORECASE)
 _REMARK: Final = re.compile(r"\s*#(?:\s|https?:|$)", re.IGNORECASE)

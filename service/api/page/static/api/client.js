@@ -60,6 +60,18 @@ export async function call(path, options) {
   }
 }
 
+/**
+ * The next page of a list, by `Link` (RFC 8288).
+ *
+ * @param {Response} response a page.
+ * @param {string} path of the list, without a query.
+ * @returns {string|null} its path and query; null where there is none in this list.
+ */
+export function nextPage(response, path) {
+  const next = /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1];
+  return next?.startsWith(`${path}?`) ? next : null;
+}
+
 async function failureOf(response) {
   const problem = await response.json().catch(() => ({}));
   return failureFrom(response.status, problem, response.headers.get("Retry-After"));

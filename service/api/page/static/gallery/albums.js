@@ -1,14 +1,14 @@
 // The strip of albums: those that have imports, each with their number and its newest picture, and the other ones that
 // the token may list by name.
 
-import { call, request } from "../api/client.js";
+import { call, nextPage, request } from "../api/client.js";
 import { session } from "../api/session.js";
 import { thumbnail } from "../api/thumbnails.js";
 import { LIST } from "../api/token.js";
 import { fill, h, say } from "../base/dom.js";
 import { T } from "../texts.js";
 
-const PATH = "/api/v1/albums?limit=40";
+const PATH = "/api/v1/albums";
 /** Albums that are shown at once, and by each click on the button after them. A page of the list may be short. */
 const AT_ONCE = 40;
 
@@ -31,7 +31,7 @@ export function albumStrip(chosen, known, signal) {
   return {
     list,
     /** Read the first albums anew. */
-    read: () => read(PATH),
+    read: () => read(`${PATH}?limit=${AT_ONCE}`),
     choose: (album) => {
       current = album;
       mark();
@@ -64,7 +64,7 @@ export function albumStrip(chosen, known, signal) {
           add(album);
           say(shown.get(album).number, T.find.imports(count, isExact));
         }
-        next = /<(\/api\/v1\/albums\?[^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
+        next = nextPage(response, PATH);
         left -= Math.max(albums.length, 1);
       }
       more.hidden = next === null;

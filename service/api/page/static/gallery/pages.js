@@ -1,7 +1,7 @@
 // Reads a list of imports page by page, as far as it is looked at, and keeps few of the pages: the others are read again
 // when somebody scrolls back, each from its own cursor.
 
-import { Failure, request } from "../api/client.js";
+import { Failure, nextPage, request } from "../api/client.js";
 import { entryOf, mentions } from "./entry.js";
 
 const LIMIT = 100;
@@ -179,9 +179,8 @@ export class Pages extends EventTarget {
   async #ask(path) {
     const response = await request(path, { signal: this.#stop.signal });
     const documents = (await response.json()).imports;
-    const next = /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
     const fitting = documents.filter((document) => mentions(document, this.#words));
-    return { documents, fitting, next: next?.startsWith(`${LIST}?`) ? next : null };
+    return { documents, fitting, next: nextPage(response, LIST) };
   }
 
   #recount(changed, count) {

@@ -1,6 +1,6 @@
 // The deliveries of an endpoint or of an import: what was sent, with which outcome, and once more.
 
-import { call, Failure, request } from "../api/client.js";
+import { call, Failure, nextPage, request } from "../api/client.js";
 import { fill, h, say } from "../base/dom.js";
 import { ago, lately, milliseconds, moment } from "../base/format.js";
 import { announce } from "../base/live.js";
@@ -34,9 +34,8 @@ export function deliveryList(path, signal) {
     try {
       const response = await request(from, { signal });
       const { deliveries } = await response.json();
-      const link = /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
       // A look at the latest deliveries leaves what is shown below them.
-      if (from !== first || next === null) next = link?.startsWith(`${path}?`) ? link : null;
+      if (from !== first || next === null) next = nextPage(response, path);
       take(deliveries, from === first);
       say(fault, "");
       if (deliveries.some((one) => one.status === "pending") && from === first) timer = setTimeout(() => read(first), AGAIN);

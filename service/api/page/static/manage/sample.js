@@ -1,9 +1,10 @@
 // What an administrator's view of the queue is made of: imports of each state, as many as a bounded reading finds. The
 // API has lists, and no sums.
 
-import { request } from "../api/client.js";
+import { nextPage, request } from "../api/client.js";
 import { urlsOf } from "../gallery/entry.js";
 
+const LIST = "/api/v1/imports";
 const LIMIT = 200;
 /** Pages of one state that are read at most. */
 const MOST_PAGES = 10;
@@ -41,12 +42,12 @@ export async function readSample(since, signal) {
 
 async function readState(query, signal, kept) {
   const documents = [];
-  let path = `/api/v1/imports?${new URLSearchParams([...query, ["limit", String(LIMIT)]])}`;
+  let path = `${LIST}?${new URLSearchParams([...query, ["limit", String(LIMIT)]])}`;
   for (let page = 0; page < MOST_PAGES; page += 1) {
     const response = await request(path, { signal });
     documents.push(...(await response.json()).imports.map(kept));
-    path = /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
-    if (!path?.startsWith("/api/v1/imports?")) return { documents, isWhole: true };
+    path = nextPage(response, LIST);
+    if (path === null) return { documents, isWhole: true };
   }
   return { documents, isWhole: false };
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import lading.plugins.fetchers.http.fetcher
 from lading.plugins.contracts import Source
 from lading.plugins.errors import HeaderNotAllowed, UrlInvalid, UrlPortNotAllowed, UrlSchemeNotAllowed
 from lading.plugins.fetchers.http.fetcher import HttpFetcher
@@ -130,7 +131,8 @@ async def test_fetches_at_once_are_bounded_and_wait_for_their_turn() -> None:
 
 
 @pytest.mark.gen_test
-async def test_issuers_take_turns_at_the_connections() -> None:
+async def test_issuers_take_turns_at_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lading.plugins.fetchers.http.fetcher, "POST_PATIENCE", 30.0)
     async with Origin({"/a": answer(b"image")}) as origin, http_fetcher(connections=1) as fetcher:
         served = []
 
