@@ -19,14 +19,16 @@ RESERVED: Final = 64 << 20
 HEADROOM: Final = 2
 COSTLY_SECONDS: Final = 1.0
 """An image that needs more CPU time is costly: it leaves a decoding place to the others."""
+COSTLY_THUMBNAIL_SECONDS: Final = 0.1
+"""The same of a thumbnail. A page asks for dozens at once, and whoever looks at another page wants those now."""
 MAX_SCANS: Final = 100
 """Scans of a progressive JPEG. Encoders write 10, and 18 where colours have a scan each. Each scan passes over the
 whole picture, however few bytes it has."""
 
 _NANOSECOND: Final = 1e-9
 _ENCODING_BYTES: Final = 40 << 20
-_ENCODING_SECONDS: Final = 0.3
-"""Of a thumbnail of the largest size."""
+_ENCODED_PIXEL: Final = 210
+"""Nanoseconds to encode a pixel of a thumbnail, of noise as WebP."""
 
 
 class Costly(Exception):
@@ -158,14 +160,15 @@ def sum_of(costs: Iterable[Cost]) -> Cost:
     return Cost(max(part.memory for part in parts), sum(part.seconds for part in parts))
 
 
-def thumbnail(decoding: Cost, pixels: float, averaged: float, *, is_copied: bool) -> Cost:
+def thumbnail(decoding: Cost, pixels: float, averaged: float, encoded: int, *, is_copied: bool) -> Cost:
     """The cost of decoding a frame and making it small.
 
     Args:
         decoding: as judged; for a JPEG, of decoding it at an eighth of its sides.
         pixels: of the decoded frame.
         averaged: pixels that are left of it when it is reduced by whole factors.
+        encoded: pixels of the thumbnail.
         is_copied: whether a decoded frame comes on top: of a JPEG that is decoded larger, or is turned.
     """
     memory = decoding.memory + 4 * averaged + (4 * pixels if is_copied else 0) + _ENCODING_BYTES
-    return Cost(memory, decoding.seconds + pixels * 25 * _NANOSECOND + _ENCODING_SECONDS)
+    return Cost(memory, decoding.seconds + (pixels * 25 + encoded * _ENCODED_PIXEL) * _NANOSECOND)

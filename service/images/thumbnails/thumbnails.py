@@ -1,8 +1,8 @@
 """Makes thumbnails of stored images, or takes them from the cache.
 
 The image is found before anything is read, so that a deleted image has no thumbnail any more. The work is bounded in
-three ways: a request holds a place, of which each issuer leaves room for others; issuers take turns to have thumbnails
-made, few at a time; and the detector has its own turns for the processes that decode.
+three ways: a request holds a place, and few thumbnails are made at a time; of both, each issuer leaves room for others.
+And the detector has its own turns for the processes that decode, of which costly thumbnails leave one free.
 """
 
 import asyncio
@@ -30,8 +30,10 @@ from .runs import Shared
 
 SIDES: Final[Mapping[str, int]] = MappingProxyType({"small": 160, "medium": 480, "large": 1200})
 """Pixels of the longest side, by the size's name."""
-AT_ONCE: Final = 4
-"""Thumbnails that a process makes at once: more than decode at once, so that the next image is there in time."""
+AT_ONCE: Final = 6
+"""Thumbnails that a process makes at once. One issuer has three at most: more than are decoded at once by default, so
+that its next image is there in time.
+"""
 WAIT_SECONDS: Final = 30.0
 """How long a request waits for its turn."""
 RETRY_AFTER_BUSY: Final = 2
@@ -62,7 +64,7 @@ class Thumbnails:
     spools: Spools
     places: Places
     refusals: Refusals = field(default_factory=Refusals)
-    _turns: Turns = field(default_factory=lambda: Turns(AT_ONCE, name="rendering"))
+    _turns: Turns = field(default_factory=lambda: Turns(AT_ONCE, leaves_room=True, name="rendering"))
     _awaited: Shared[bytes] = field(default_factory=Shared)
     _made: Shared[bytes] = field(default_factory=Shared)
 

@@ -1,5 +1,6 @@
 """Makes a thumbnail of a file. Needs Pillow: for the child process alone."""
 
+import math
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -28,21 +29,24 @@ def make(file: BinaryIO, limits: Limits, side: int, content_type: str, *, may_be
         Refused, Costly, MemoryError, OSError: see ``recognise``.
     """
     with refusing(limits):
-        made = encoded(small(file, limits, side, may_be_costly=may_be_costly), content_type)
+        seconds = math.inf if may_be_costly else cost.COSTLY_THUMBNAIL_SECONDS
+        made = encoded(small(file, limits, side, seconds), content_type)
     if len(made) > MAX_THUMBNAIL:
         raise Refused("image_too_complex", f"a thumbnail of {len(made)} bytes", resource="memory")
     return made
 
 
-def small(file: BinaryIO, limits: Limits, side: int, *, may_be_costly: bool) -> Image.Image:
-    """The pixels of the thumbnail, in RGB, RGBA or L. Arguments and errors are those of ``make``."""
+def small(file: BinaryIO, limits: Limits, side: int, seconds: float) -> Image.Image:
+    """The pixels of the thumbnail, in RGB, RGBA or L. It is ``Costly`` where it is judged to take more seconds of CPU
+    time. The other arguments and errors are those of ``make``.
+    """
     with refusing(limits), opened(file, limits) as image:
         first = image.images[0]
         sizes = measured(image, limits)
         plan = Plan.of(first.size, side, is_jpeg=first.format == "JPEG")
         needed = _cost(image, sizes, plan)
         needed.check(limits.memory_limit, limits.cpu_limit)
-        if needed.is_costly and not may_be_costly:
+        if needed.seconds > seconds:
             raise Costly
         # The default image of an animated PNG is no frame unless the animation begins with it.
         first.seek(1 if getattr(first, "default_image", False) else 0)
@@ -62,4 +66,4 @@ def _cost(image: Opened, sizes: Sequence[Size], plan: Plan) -> Cost:
     pixels = width * height / plan.draft**2
     averaged = pixels / (plan.factors[0] * plan.factors[1])
     is_copied = first.format == "JPEG" or orientation_of(image) > 1
-    return cost.thumbnail(decoding, pixels, averaged, is_copied=is_copied)
+    return cost.thumbnail(decoding, pixels, averaged, plan.size[0] * plan.size[1], is_copied=is_copied)

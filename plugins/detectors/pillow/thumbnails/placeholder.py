@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 
 from PIL import Image
 
+from .. import cost
 from ..limits import Limits, Placeholder
 from .making import small
 
@@ -28,7 +29,8 @@ Channel = Sequence[float]
 
 def describe(file: BinaryIO, limits: Limits, *, may_be_costly: bool) -> Placeholder:
     """The placeholder of the first frame of the image in ``file``. Arguments and errors are those of ``make``."""
-    image = small(file, limits, SIDE, may_be_costly=may_be_costly).convert("RGBA")
+    seconds = math.inf if may_be_costly else cost.COSTLY_SECONDS
+    image = small(file, limits, SIDE, seconds).convert("RGBA")
     return Placeholder(dominant_colour(image), base64.b64encode(thumbhash(image)).decode("ascii"))
 
 

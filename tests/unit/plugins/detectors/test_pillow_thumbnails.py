@@ -9,7 +9,6 @@ from typing import Any, Final
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
-from lading.plugins.detectors.pillow import cost
 from lading.plugins.detectors.pillow.cost import Costly
 from lading.plugins.detectors.pillow.detector import PillowOptions
 from lading.plugins.detectors.pillow.limits import Refused
@@ -244,11 +243,11 @@ def test_a_profile_keeps_transparency_and_fits_or_is_passed_over(tmp_path: Path)
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_it_is_judged_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = encode(Image.new("RGB", (3000, 3000)), "PNG")
+def test_it_is_judged_before_it_is_decoded(tmp_path: Path) -> None:
+    data = encode(Image.new("RGB", (4000, 4000)), "PNG")
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"max_side": 2999}, "side_too_long"),
-        ({"max_pixels": 8_999_999}, "too_many_pixels"),
+        ({"max_side": 3999}, "side_too_long"),
+        ({"max_pixels": 15_999_999}, "too_many_pixels"),
         ({"memory_limit": 1 << 27}, "image_too_complex"),
         ({"cpu_limit": 1}, "image_too_complex"),
         ({"formats": ("JPEG",)}, "format_not_allowed"),
@@ -257,9 +256,26 @@ def test_it_is_judged_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(Refused) as refused:
             made_bytes(tmp_path, data, **limits)
         assert refused.value.code == code
-    monkeypatch.setattr(cost, "COSTLY_SECONDS", 0.1)
     with pytest.raises(Costly), (tmp_path / "image").open("rb") as file:
         make(file, PillowOptions().limits, SIDE, WEBP, may_be_costly=False)
+
+
+def test_a_thumbnail_is_costly_by_what_is_decoded_and_by_what_is_encoded(tmp_path: Path) -> None:
+    def is_costly(size: int, kind: str, side: int) -> bool:
+        path = tmp_path / "image"
+        path.write_bytes(encode(Image.new("RGB", (size, size)), kind))
+        try:
+            with path.open("rb") as file:
+                make(file, PillowOptions().limits, side, WEBP, may_be_costly=False)
+        except Costly:
+            return True
+        return False
+
+    assert not is_costly(3500, "JPEG", 160), "a camera's picture in a gallery"
+    assert not is_costly(1200, "PNG", 480)
+    assert is_costly(1200, "PNG", 1200)
+    assert is_costly(3500, "PNG", 160)
+    assert not is_costly(100, "PNG", 1200), "it is not made larger"
 
 
 @pytest.mark.gen_test(timeout=60)

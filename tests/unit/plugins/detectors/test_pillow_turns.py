@@ -66,6 +66,26 @@ async def test_costly_images_never_have_all_places(tmp_path: Path) -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
+async def test_costly_thumbnails_never_have_all_places(tmp_path: Path) -> None:
+    async with running(tmp_path, processes=2) as harness:
+        large = harness.file(images.encode(images.noise(1200, 1200), "PNG"))
+        small = harness.file(images.jpeg())
+        made: list[Path] = []
+
+        async def make(issuer: str, path: Path) -> None:
+            with on_behalf_of(issuer):
+                await harness.detector.thumbnail(path, side=1200, content_type="image/webp")
+            made.append(path)
+
+        hog = [asyncio.create_task(make("hog", large)) for _ in range(6)]
+        while len(harness.detector._costly._waiting.get("hog", ())) < 5:
+            await asyncio.sleep(0.001)
+        await make("guest", small)
+        assert made.index(small) <= 1
+        await asyncio.gather(*hog)
+
+
+@pytest.mark.gen_test(timeout=60)
 async def test_issuers_take_turns_with_cheap_images(tmp_path: Path) -> None:
     async with race(tmp_path, processes=1) as one:
         one.start("hog", CHEAP, 10)
