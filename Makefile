@@ -73,10 +73,10 @@ test-clusters: $(VENV)/.installed-test  ## The example for Dask and Ray, on clus
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 500 kills and 200 faults (35 minutes). CHAOS="long mongo": one store.
 	LADING_CHAOS="$(or $(CHAOS),long)" $(BIN)/pytest tests/chaos -s
 
-bench: $(VENV)/.installed-test .venv-bench/.installed  ## Measure everything, against references: bench/RESULTS.md (15 minutes). See bench/README.md.
+bench: $(VENV)/.installed-test .venv-bench/.installed .venv-peers/.installed  ## Measure everything, against references: bench/RESULTS.md (20 minutes). See bench/README.md.
 	$(BIN)/python -m bench
 
-bench-quick: $(VENV)/.installed-test .venv-bench/.installed  ## The same with less in fewer rounds: bench/RESULTS-quick.md (3 minutes).
+bench-quick: $(VENV)/.installed-test .venv-bench/.installed .venv-peers/.installed  ## The same with less in fewer rounds: bench/RESULTS-quick.md (4 minutes).
 	$(BIN)/python -m bench --quick
 
 bench-slow-clients: $(VENV)/.installed-test  ## What POSTs take beside 800 idle and slow clients, against without (5 minutes).
@@ -132,7 +132,7 @@ format: $(VENV)/.installed-test  ## Format the code and mend what ruff can mend.
 	$(BIN)/ruff format .
 
 clean:  ## Remove .venv and every cache.
-	rm -rf $(VENV) .venv-bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-bench .venv-peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -154,4 +154,10 @@ $(VENV)/.installed-docs: setup.py pyproject.toml | $(VENV)/bin/python
 .venv-bench/.installed:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check 'img2dataset>=1.47' || true
+	@touch $@
+
+.venv-peers/.installed:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'celery[redis]>=5.4' flask gunicorn requests pillow 'thumbor>=7.7' pycurl || true
 	@touch $@

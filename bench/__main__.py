@@ -33,6 +33,7 @@ from tests.support.servers.mongod import URI_VARIABLE, find_mongod
 
 FOLDER = Path(__file__).parent
 IMG2DATASET = FOLDER.parent / ".venv-bench" / "bin" / "img2dataset"
+PEERS = FOLDER.parent / ".venv-peers" / "bin"
 OPEN_FILES = 65_536
 LIMIT = 3
 """A section that takes so many times what it is given is ended: it hangs."""
@@ -57,7 +58,7 @@ def main() -> int:
         directory = Path(temporary)
         directory.chmod(0o755)  # nginx's worker has another user
         facts = machine.facts(directory, img2dataset)
-        rig = Rig(directory, mode, img2dataset)
+        rig = Rig(directory, mode, img2dataset, _peers())
         measured: list[Findings] = []
         for name in names:
             measured.append(_measure(name, rig))
@@ -121,6 +122,10 @@ def _img2dataset(path: Path) -> Path | None:
         return path
     print(f"there is no img2dataset at {path}: its rows will say so", file=sys.stderr)
     return None
+
+
+def _peers() -> Path | None:
+    return PEERS if find("redis-server") and all((PEERS / name).exists() for name in ("celery", "thumbor")) else None
 
 
 def _measure(name: str, rig: Rig) -> Findings:

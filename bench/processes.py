@@ -174,10 +174,15 @@ def wait_until_idle(pid: int, quiet: float = 0.5, patience: float = 30.0) -> Non
             return
 
 
-def _ticks(pid: int) -> int:
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """CPU time that processes and their descendants have used, those that have ended and were waited for included."""
+    return sum(_ticks(pid, with_ended=True) for pid in pids) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int, *, with_ended: bool = False) -> int:
     total = 0
     for one in tree(pid):
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
+            total += sum(map(int, fields[11 : 15 if with_ended else 13]))  # utime, stime, cutime, cstime (proc(5))
     return total

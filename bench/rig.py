@@ -37,12 +37,14 @@ class Rig:
     Attributes:
         directory: an empty folder for everything; what is put into it is gone afterwards.
         img2dataset: its command, or None where there is none.
+        peers: the folder of the commands of other services, or None where there are none.
         ends: by when a section should be ready, as ``time.monotonic()`` tells it.
     """
 
     directory: Path
     mode: Mode = Mode.FULL
     img2dataset: Path | None = None
+    peers: Path | None = None
     ends: float = float("inf")
 
     @property
