@@ -37,6 +37,10 @@ docs-pages: $(VENV)/.installed-test  ## Write the generated parts of the referen
 docs-answers: $(VENV)/.installed-test  ## Record the answers that the API's reference shows, with a running service.
 	$(BIN)/python -m tests.docs.pages.recording
 
+.PHONY: documents-queries
+documents-queries: $(VENV)/.installed-test  ## Record the statements that "lading documents plan" explains, with a MongoDB of the tests.
+	$(BIN)/python -m tests.conformance.documents.plans
+
 .PHONY: docs-pictures
 docs-pictures: $(VENV)/.installed-test  ## Write docs/images, the pictures of the page, from a browser of the tests.
 	LADING_PICTURES=1 $(BIN)/pytest tests/page -k pictures

@@ -117,6 +117,8 @@ setup(
     packages=find_packages(include=["lading", "lading.*"]),
     package_data={
         "lading": ["py.typed", "service.conf"],
+        "lading.service.documents.sqlite": ["queries.json"],
+        "lading.service.documents.mongo.upkeep": ["queries.json"],
         "lading.service.cli.plugins": ["templates/*/*.in"],
         "lading.service.cli.demo": ["sample.jpg"],
         "lading.service.api.page": ["static/*", "static/*/*"],

@@ -54,6 +54,7 @@ from .storage.command import storage_group
 from .tokens import page_command, token_command
 from .upkeep.backup import backup_command
 from .upkeep.migrate import migrate_command
+from .upkeep.plan import documents_group
 from .upkeep.restore import restore_command
 from .upkeep.retention import retention_group
 
@@ -236,6 +237,7 @@ main.add_command(retention_group)
 main.add_command(backup_command)
 main.add_command(restore_command)
 main.add_command(migrate_command)
+main.add_command(documents_group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ workers share the work only through the store. One conformance suite (``tests/co
 every store.
 
 It may use ``models`` only. ``runtime.wiring`` picks the store; no other room knows which store is configured.
-Begin with ``DocumentStore`` below, then ``search``, ``records``, ``queue`` and ``upkeep``.
+Begin with ``DocumentStore`` below, then ``search``, ``records``, ``queue``, ``upkeep`` and ``planning``.
 """
 
 from abc import ABC, abstractmethod
@@ -17,6 +17,7 @@ from ..models import Held, Import
 from ..models.clock import Clock
 from ..models.issuers import Issuer
 from .errors import DuplicateId, StoredAlready, StoreError, StoreRefused, StoreUnavailable, TooManyRecords
+from .planning import Planning
 from .queue import ImportQueue
 from .records import RecordStore
 from .search import ImportSearch
@@ -43,6 +44,7 @@ class DocumentStore(ABC):
         queue: counts imports which are not done, for operators.
         copying: copies the database; None if the database's own tools are to be used.
         upgrading: tells what ``open`` will change; None if it never changes anything.
+        planning: tells how the database serves the store; None if there is no database.
         clock: judges what is due, which lease has expired and what need not be kept any more. All processes that share
             the documents have the same one, and it does not step when the clock of a machine is set. Whoever computes
             such a moment takes it from there; it tells the right time once the store is open.
@@ -59,6 +61,7 @@ class DocumentStore(ABC):
     queue: ImportQueue
     copying: Copying | None = None
     upgrading: Upgrading | None = None
+    planning: Planning | None = None
     clock: Clock
 
     @abstractmethod

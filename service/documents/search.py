@@ -173,8 +173,14 @@ class ImportSearch(ABC):
     """Finds imports. Its methods raise ``StoreUnavailable``, and may be called concurrently, as ``DocumentStore``'s."""
 
     @abstractmethod
-    async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
-        """Up to ``limit`` imports, the newest first (``created_at``, then ``id``), beginning after a place."""
+    async def list(
+        self, wanted: Filter, limit: int, after: Position | None = None, *, is_current: bool = False
+    ) -> Page:
+        """Up to ``limit`` imports, the newest first (``created_at``, then ``id``), beginning after a place.
+
+        With ``is_current`` it has every write that was made before the call. Without it, operators may have lists read
+        where the latest writes come later; so may those of ``albums``.
+        """
 
     @abstractmethod
     async def albums(

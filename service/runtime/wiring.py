@@ -114,13 +114,7 @@ def make_store(settings: Settings, clock: Clock) -> DocumentStore:
 
         mongo = settings.documents_mongo
         return MongoDocumentStore(
-            MongoOptions(
-                uri=mongo.uri.get_secret_value(),
-                database=mongo.database,
-                connect_timeout=mongo.connect_timeout,
-                timeout=mongo.timeout,
-                pool_size=mongo.pool_size,
-            ),
+            MongoOptions(uri=mongo.uri.get_secret_value(), **mongo.model_dump(exclude={"uri"})),
             clock,
         )
     options = settings.documents_sqlite

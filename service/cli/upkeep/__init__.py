@@ -1,4 +1,4 @@
-"""``lading backup``, ``restore``, ``migrate`` and ``retention``: for whoever keeps the database for years.
+"""``lading backup``, ``restore``, ``migrate``, ``documents`` and ``retention``: for who keeps the database.
 
 They use ``storages.backup`` and the document store.
 Begin with ``backup``.

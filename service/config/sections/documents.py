@@ -76,6 +76,23 @@ class MongoSettings(Section):
             "Seconds that one operation may take in all, including the wait for a primary, retries and replication."
         ),
     )
+    read_lists_from: Literal["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"] = Field(
+        "primary",
+        description=(
+            "Members of the replica set that lists of imports and albums are read from, by MongoDB's names of read"
+            " preferences. Lists from others than the primary may lack the latest changes. Everything else is read"
+            " from the primary."
+        ),
+    )
+    read_lists_max_staleness: int = Field(
+        120,
+        ge=90,
+        le=86400,
+        description=(
+            "Seconds that a member may be behind the primary to serve lists. Without effect where read_lists_from is"
+            " primary."
+        ),
+    )
     pool_size: int = Field(
         20, ge=4, le=500, description="Maximum connections to each server, and maximum operations that run at once."
     )

@@ -54,7 +54,14 @@ class MemoryImportSearch(ImportSearch):
         self._imports = imports
         self._writes = writes
 
-    async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
+    async def list(
+        self,
+        wanted: Filter,
+        limit: int,
+        after: Position | None = None,
+        *,
+        is_current: bool = False,  # noqa: ARG002 - there is one copy
+    ) -> Page:
         """See ``ImportSearch.list``."""
         found = sorted((one for one in self._imports() if wanted.admits(one)), key=_created, reverse=True)
         rest = [one for one in found if after is None or _created(one) < after]

@@ -11,5 +11,5 @@ their imports start again.
 
 Only this room imports motor, pymongo and bson. ``pymongo.AsyncMongoClient`` has every method of motor's client that
 this room uses, under the same name.
-Begin with ``store``; ``connection`` opens the client, ``schema`` and ``upgrades`` prepare the collections.
+Begin with ``store``; ``connection`` opens the client, ``schema`` and ``upkeep/`` prepare the collections.
 """

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import Nearest, PrimaryPreferred, Secondary, SecondaryPreferred
 
 from ....plugins.host.turns import Turns
 from ...models.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
@@ -23,6 +24,14 @@ LOCAL = ReadConcern("local")
 """The primary's own state, which might still be rolled back. For what is only a hint: whatever is decided by it is then
 written as a compare-and-set of a majority, which fails where the hint was wrong."""
 
+
+READ_PREFERENCES = {
+    "primaryPreferred": PrimaryPreferred,
+    "secondary": Secondary,
+    "secondaryPreferred": SecondaryPreferred,
+    "nearest": Nearest,
+}
+"""https://www.mongodb.com/docs/manual/core/read-preference/; ``primary`` is the one of all other reads."""
 
 _AUTHENTICATION_FAILED = 18
 _ATLAS = 8000
@@ -45,6 +54,8 @@ class MongoOptions:
         connect_timeout: seconds until a connection is up.
         timeout: seconds for the whole of one operation: the wait for a primary, the answer, retries and the majority's
             acknowledgement.
+        read_lists_from: one of ``READ_PREFERENCES``, for lists of imports and albums alone.
+        read_lists_max_staleness: seconds that a member may be behind to serve them; at least 90, the driver's least.
         pool_size: connections to each server at most; as many operations run at once.
     """
 
@@ -52,6 +63,8 @@ class MongoOptions:
     database: str = "lading"
     connect_timeout: float = 5.0
     timeout: float = 5.0
+    read_lists_from: str = "primary"
+    read_lists_max_staleness: int = 120
     pool_size: int = 20
 
 
@@ -140,6 +153,19 @@ class Connection:
         if found is None:
             found = self._collections[key] = self.database.get_collection(name, read_concern=read_concern)
         return found
+
+    def listing(self, name: str, read_concern: ReadConcern | None = None) -> AsyncIOMotorCollection[dict[str, Any]]:
+        """A ``collection`` for lists, read from the members that the options name: what is found may be old.
+
+        Raises:
+            StoreUnavailable: the connection is not open.
+        """
+        mode = READ_PREFERENCES.get(self._options.read_lists_from)
+        if mode is None:
+            return self.collection(name, read_concern)
+        preference = mode(max_staleness=self._options.read_lists_max_staleness)
+        # Motor's types name the class of the constants, which is not the one of the values.
+        return self.collection(name, read_concern).with_options(read_preference=preference)  # type: ignore[arg-type]
 
     @property
     def database(self) -> AsyncIOMotorDatabase[dict[str, Any]]:

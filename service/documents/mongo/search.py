@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClientSession, AsyncIOMotorCollection
@@ -46,8 +47,11 @@ class MongoImportSearch(ImportSearch):
         self._connection = connection
         self._changes = ChangeReader(connection)
 
-    async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
+    async def list(
+        self, wanted: Filter, limit: int, after: Position | None = None, *, is_current: bool = False
+    ) -> Page:
         """See ``ImportSearch.list``."""
+        read = partial(self._aggregate, is_list=not is_current)
         index, driving = _driving(wanted)
         pick = {"$match": {"$and": _conditions(wanted)}}
         found: list[Import] = []
@@ -57,12 +61,12 @@ class MongoImportSearch(ImportSearch):
                 {"$sort": _NEWEST_FIRST},
                 {"$limit": step},
             ]
-            more = await self._aggregate([*walk, pick, {"$limit": limit + 1 - len(found)}], index)
+            more = await read([*walk, pick, {"$limit": limit + 1 - len(found)}], index)
             found += map(to_import, more)
             if len(found) > limit:
                 return Page(found[:limit], Position(found[limit - 1].created_at, found[limit - 1].id))
             # Whether the index has more entries beyond those that were read.
-            ends = await self._aggregate([*walk, {"$skip": step - 1}, {"$project": {"created_at": 1}}], index)
+            ends = await read([*walk, {"$skip": step - 1}, {"$project": {"created_at": 1}}], index)
             if not ends:
                 return Page(found, None)
             after = Position(ends[0]["created_at"], ends[0]["_id"])
@@ -88,7 +92,7 @@ class MongoImportSearch(ImportSearch):
             ]
             count = {"$sum": {"$cond": ["$shown_at", 1, 0]}}
             group = {"_id": None, "total": {"$sum": 1}, "count": count, "newest": {"$max": "$shown_at"}}
-            rows = await self._aggregate([*newest, {"$group": group}], ALBUM)
+            rows = await self._aggregate([*newest, {"$group": group}], ALBUM, is_list=True)
             row: Mapping[str, Any] = rows[0] if rows else {"total": 0, "count": 0, "newest": None}
             counts.add(album, row["total"], row["count"], row["newest"])
             after = album
@@ -164,15 +168,17 @@ class MongoImportSearch(ImportSearch):
     async def _album_after(self, organization_id: str, album_id: str) -> str | None:
         """The first album after an id, by the index alone."""
         wanted = {"organization_id": text(organization_id), "album_id": {"$type": "string", "$gt": text(album_id)}}
-        cursor = self._connection.collection(IMPORTS).find(wanted, {"_id": 0, "album_id": 1}).limit(1)
+        cursor = self._connection.listing(IMPORTS).find(wanted, {"_id": 0, "album_id": 1}).limit(1)
         cursor = cursor.sort([("organization_id", 1), ("album_id", 1)]).hint(ALBUM.name)
         rows = await self._connection.run(lambda: cursor.to_list(None))
         return rows[0]["album_id"] if rows else None
 
-    async def _aggregate(self, pipeline: Sequence[Mapping[str, Any]], index: Index) -> Sequence[Mapping[str, Any]]:
-        cursor = self._connection.collection(IMPORTS, LOCAL if index is BATCH else None).aggregate(
-            pipeline, hint=index.name
-        )
+    async def _aggregate(
+        self, pipeline: Sequence[Mapping[str, Any]], index: Index, *, is_list: bool = False
+    ) -> Sequence[Mapping[str, Any]]:
+        """The rows; those of a list are not always read from the primary."""
+        read = self._connection.listing if is_list else self._connection.collection
+        cursor = read(IMPORTS, LOCAL if index is BATCH else None).aggregate(pipeline, hint=index.name)
         found: Sequence[Mapping[str, Any]] = await self._connection.run(lambda: cursor.to_list(None))
         return found
 

@@ -30,7 +30,8 @@ from .shares import (
     find_unpurged,
     replace_unless_stored,
 )
-from .upgrades import MongoUpgrading, open_prepared
+from .upkeep.planning import MongoPlanning
+from .upkeep.upgrades import MongoUpgrading, open_prepared
 from .writes import Insertion, Replacement, Writes
 
 
@@ -41,6 +42,8 @@ class MongoDocumentStore(DocumentStore):
         clock, counter: see ``Connection``.
         rng: chooses among imports that several nodes want, where they get in each other's way.
     """
+
+    planning: MongoPlanning
 
     def __init__(
         self, options: MongoOptions, clock: Clock, rng: random.Random | None = None, counter: TimeCounter | None = None
@@ -61,6 +64,7 @@ class MongoDocumentStore(DocumentStore):
         self.queue = MongoImportQueue(self._connection)
         self.records = MongoRecordStore(self._connection, self.clock)
         self.upgrading = MongoUpgrading(self._connection)
+        self.planning = MongoPlanning(self._connection)
         self._recovering = asyncio.Lock()
         self._closing = asyncio.Lock()
 

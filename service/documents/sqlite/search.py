@@ -33,7 +33,14 @@ class SqliteImportSearch(ImportSearch):
     def __init__(self, readers: ConnectionThreads) -> None:
         self._readers = readers
 
-    async def list(self, wanted: Filter, limit: int, after: Position | None = None) -> Page:
+    async def list(
+        self,
+        wanted: Filter,
+        limit: int,
+        after: Position | None = None,
+        *,
+        is_current: bool = False,  # noqa: ARG002 - there is one file
+    ) -> Page:
         """See ``ImportSearch.list``."""
         return await self._readers.run(lambda connection: _list(connection, wanted, limit, after))
 

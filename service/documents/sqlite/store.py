@@ -28,6 +28,7 @@ from .engine.commits import commit_together
 from .engine.file import connect_reader, connect_writer, create_file, file_identity, unavailable
 from .engine.threads import Call, ConnectionThreads, run_each
 from .news import SqliteNews
+from .planning import SqlitePlanning
 from .queue import SqliteImportQueue
 from .records import SqliteRecordStore
 from .search import SqliteImportSearch, update_unless_stored
@@ -52,6 +53,7 @@ class SqliteDocumentStore(DocumentStore):
     """
 
     copying: SqliteUpkeep
+    planning: SqlitePlanning
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class SqliteDocumentStore(DocumentStore):
         self.queue = SqliteImportQueue(self._readers)
         self.records = SqliteRecordStore(self._writer, self._readers, self.clock)
         self.copying = self.upgrading = SqliteUpkeep(path, busy_timeout)
+        self.planning = SqlitePlanning(path, busy_timeout)
 
     async def open(self) -> None:
         """See ``DocumentStore.open``.

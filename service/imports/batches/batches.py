@@ -270,7 +270,7 @@ class Batches:
         after: Position | None = None
         while True:
             with told_as_outage():
-                page = await self.store.search.list(wanted, PAGE, after)
+                page = await self.store.search.list(wanted, PAGE, after, is_current=True)
             for document in page.documents:
                 yield document
             if page.next is None:

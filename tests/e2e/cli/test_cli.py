@@ -71,6 +71,7 @@ def test_the_help_lists_the_commands_in_the_order_in_which_one_needs_them(tmp_pa
         "backup",
         "restore",
         "migrate",
+        "documents",
     ]
     assert listed == [*first, *then]
 

@@ -19,7 +19,7 @@ from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Origin, answer
 from lading.service.api.auth import issue_token
 from lading.service.documents.mongo.connection import MongoOptions
-from lading.service.documents.mongo.upgrades import FORMAT
+from lading.service.documents.mongo.upkeep.upgrades import FORMAT
 from lading.service.documents.sqlite.schema import SCHEMA_VERSION
 from lading.service.models.clock import SystemClock
 from lading.service.models.issuers import Issuer

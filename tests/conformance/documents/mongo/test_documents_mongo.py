@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-import lading.service.documents.mongo.upgrades
+import lading.service.documents.mongo.upkeep.upgrades
 from lading.service.documents import DocumentStore, DuplicateId, StoreError, StoreUnavailable
 from lading.service.documents.mongo.connection import MongoOptions
 from lading.service.documents.mongo.store import MongoDocumentStore
@@ -159,7 +159,7 @@ async def test_a_document_of_an_earlier_version_has_no_deletion(
 async def test_what_earlier_versions_have_stored_is_counted_once(
     mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lading.service.documents.mongo.upgrades, "UPGRADE_BATCH", 7)
+    monkeypatch.setattr(lading.service.documents.mongo.upkeep.upgrades, "UPGRADE_BATCH", 7)
     running = make_import(clock).claimed("worker", clock.now())
     stored = [replace(running.succeeded(IMAGE, "url", clock.now()), id=f"done {n}") for n in range(30)]
     purged = replace(stored[0].image_deleted(clock.now()).image_purged(clock.now()), id="purged")
@@ -202,7 +202,7 @@ async def test_duplicates_of_an_earlier_version_are_deleted_one_by_one(
 async def test_what_earlier_versions_have_written_is_listed_by_what_it_holds(
     mongo_set: ReplicaSet, mongo_options: MongoOptions, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lading.service.documents.mongo.upgrades, "UPGRADE_BATCH", 7)
+    monkeypatch.setattr(lading.service.documents.mongo.upkeep.upgrades, "UPGRADE_BATCH", 7)
     params = {"album_id": "album", "metadata": {"a": "b"}}
     documents = make_imports(clock, 20, params=params)
     async with opened(mongo_options, clock) as store:

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from pymongo import UpdateOne
 
-from .. import StoreRefused, StoreUnavailable
-from ..upkeep import Upgrading
-from .connection import SECTION, Connection
-from .fields import event_fields, search_fields, share_fields, to_import
-from .schema import IMPORTS, PINGS, ensure_indexes, missing_indexes
-from .shares import ensure_tickets
+from ... import StoreRefused, StoreUnavailable
+from ...upkeep import Upgrading
+from ..connection import SECTION, Connection
+from ..fields import event_fields, search_fields, share_fields, to_import
+from ..schema import IMPORTS, PINGS, ensure_indexes, missing_indexes
+from ..shares import ensure_tickets
 
 UPGRADE_BATCH = 1000
 
@@ -37,7 +37,7 @@ async def open_prepared(connection: Connection) -> None:
         StoreRefused, StoreUnavailable: see ``MongoDocumentStore.open``.
     """
     # Nobody else may use the collections before they are prepared.
-    async with _sibling(connection) as preparing:
+    async with opened_sibling(connection) as preparing:
         await _present_format(preparing)
         await ensure_indexes(preparing)
         await ensure_upgraded(preparing)
@@ -46,7 +46,7 @@ async def open_prepared(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def _sibling(connection: Connection) -> AsyncIterator[Connection]:
+async def opened_sibling(connection: Connection) -> AsyncIterator[Connection]:
     """An open connection of its own, to the same database.
 
     Raises:
@@ -72,7 +72,7 @@ class MongoUpgrading(Upgrading):
 
     async def pending(self) -> tuple[str, ...]:
         """See ``Upgrading.pending``."""
-        async with _sibling(self._connection) as connection:
+        async with opened_sibling(self._connection) as connection:
             imports, marks = connection.collection(IMPORTS), connection.collection(PINGS)
             present = await _present_format(connection)
             if await connection.run(lambda: imports.find_one({}, {"_id": 1})) is None:
