@@ -166,4 +166,5 @@ async def test_the_libraries_log_nothing_that_a_stranger_sends(
     made = export()
     logging.getLogger("opentelemetry.trace.span").error("a header of a stranger")
     await made.close()
-    assert caplog.records == []
+    # The event loop may complain of a busy machine.
+    assert [record for record in caplog.records if record.name != "asyncio"] == []

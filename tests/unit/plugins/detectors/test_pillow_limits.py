@@ -148,10 +148,10 @@ async def test_a_child_that_is_stuck_says_nothing_of_the_image(tmp_path: Path) -
 @pytest.mark.gen_test(timeout=60)
 async def test_a_child_that_works_on_may_take_as_long_as_its_cpu_limit_lets_it(tmp_path: Path) -> None:
     data = images.slow_gif(200)
-    async with running(tmp_path, processes=1, cpu_limit=50, wall_limit=0.2) as harness:
+    async with running(tmp_path, processes=1, cpu_limit=50, wall_limit=0.5) as harness:
         began = time.monotonic()
         assert (await harness.detect(data)).frames == 200
-        assert time.monotonic() - began > 0.2, "too fast to tell anything"
+        assert time.monotonic() - began > 0.5, "too fast to tell anything"
 
 
 @linux
