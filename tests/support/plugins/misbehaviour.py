@@ -13,7 +13,7 @@ from tests.support.plugins.scripted import ScriptedFetcher
 
 SOURCE = Source("test://host/issuer/a")
 PLENTY = 30.0
-SOON = 0.02
+SOON = 0.2
 
 
 async def hang(*_: object) -> Any:
