@@ -4,8 +4,9 @@ Where options of ``service.conf`` are given, the suites start from them, and cha
 """
 
 import base64
+import socket
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
@@ -45,6 +46,7 @@ from .testing import (
     FetchLimits,
     Flaw,
     HttpFetcherSuite,
+    Outage,
     ProcessorSuite,
     Refused,
     Rejected,
@@ -224,12 +226,28 @@ class PlaceholderSuite(ProcessorSuite):
 class ClamavSuite(ProcessorSuite):
     """``ClamavProcessor``, with a clamd of the suite's own, since the operator's need not find what the cases send."""
 
+    outages: Collection[Outage] = tuple(Outage)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         with tempfile.TemporaryDirectory(prefix="lading-clamd-") as folder:  # a path of a socket has 107 characters
             self._socket = Path(folder, "clamd.ctl")
             with fake_clamd(self._socket):
                 yield
+
+    @asynccontextmanager
+    async def outage(self, outage: Outage) -> AsyncIterator[None]:
+        away = self._socket.rename(self._socket.with_name("away"))
+        try:
+            if outage is Outage.SILENT:
+                with socket.socket(socket.AF_UNIX) as listener:
+                    listener.bind(str(self._socket))
+                    listener.listen()
+                    yield
+            else:
+                yield
+        finally:
+            away.rename(self._socket)
 
     def make_processor(self) -> Processor:
         options = self.configured if isinstance(self.configured, ClamavOptions) else ClamavOptions()

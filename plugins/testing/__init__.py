@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .bodies import Body
+    from .common.pinging import Outage
     from .detector.suite import TypeDetectorSuite
     from .detector.support import Cost, Costly, Refused
     from .fetcher.http.suite import HttpFetcherSuite
@@ -35,6 +36,7 @@ __all__ = [
     "FetcherSuite",
     "Flaw",
     "HttpFetcherSuite",
+    "Outage",
     "ProcessorSuite",
     "Refused",
     "Rejected",
@@ -56,6 +58,7 @@ _MODULES: Final = {
     "FetcherSuite": "fetcher.suite",
     "Flaw": "fetcher.support",
     "HttpFetcherSuite": "fetcher.http.suite",
+    "Outage": "common.pinging",
     "ProcessorSuite": "processor.suite",
     "Refused": "detector.support",
     "Rejected": "processor.support",

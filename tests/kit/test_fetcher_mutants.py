@@ -11,9 +11,10 @@ import pytest
 from lading.plugins.errors import PluginError
 from lading.plugins.testing import FetcherSuite, Flaw, HttpFetcherSuite, leaks
 from lading.plugins.testing.bodies import MIB
+from lading.plugins.testing.common.importing import ImportCases
+from lading.plugins.testing.common.pinging import PingCases
 from lading.plugins.testing.fetcher import support as fetcher_support
 from lading.plugins.testing.fetcher.http.posting import PostingCases
-from lading.plugins.testing.importing import ImportCases
 from lading.plugins.testing.suite import only_garbage_of_its_own, run_case
 from tests.kit.broken import fetcher_lives as lives
 from tests.kit.broken import fetchers as broken
@@ -185,7 +186,7 @@ def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_every_case_has_found_something() -> None:
-    others = {*vars(PostingCases), *vars(ImportCases)}  # see test_posting_mutants and test_importing
+    others = {*vars(PostingCases), *vars(ImportCases), *vars(PingCases)}  # see test_posting_mutants and rules
     cases = {name for name in dir(HttpFetcherSuite) if name.startswith("test_")}
     assert {fault.case for fault in FAULTS} | {mistake.case for mistake in MISTAKES} == cases - others
 

@@ -16,6 +16,8 @@ from ...errors import ProcessorUnavailable
 from ...host.waits import to_its_end
 
 CONNECT_SECONDS: Final = 5.0
+PING_SECONDS: Final = 2.0
+"""The longest wait for the answer to PING: a probe of the readiness ends after 5 s."""
 CHUNK_BYTES: Final = 256 * 1024
 """Of the file that is in memory at once."""
 MAX_REPLY: Final = 4096
@@ -46,7 +48,7 @@ class Clamd:
         Raises:
             ProcessorUnavailable: it does not.
         """
-        async with self._connected() as connection:
+        async with self._connected(min(PING_SECONDS, self._seconds)) as connection:
             await connection.send(b"zPING" + _END)
             reply = await connection.reply()
         if reply != "PONG":
@@ -63,7 +65,7 @@ class Clamd:
                 cannot read the file.
         """
         offset, piece = 0, await _read(path, 0)
-        async with self._connected() as connection:
+        async with self._connected(self._seconds) as connection:
             # clamd replies early, and closes, where the file is longer than its StreamMaxLength.
             with suppress(ConnectionError):
                 await connection.send(b"zINSTREAM" + _END)
@@ -76,16 +78,16 @@ class Clamd:
         return reply.removeprefix("stream: ")
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator["_Connection"]:
+    async def _connected(self, seconds: float) -> AsyncIterator["_Connection"]:
         try:
-            async with asyncio.timeout(min(CONNECT_SECONDS, self._seconds)):
-                connection = await _Connection.to(self._address, self._seconds)
+            async with asyncio.timeout(min(CONNECT_SECONDS, seconds)):
+                connection = await _Connection.to(self._address, seconds)
         except (OSError, TimeoutError) as error:
             raise ProcessorUnavailable(f"clamd cannot be reached: {error or type(error).__name__}") from error
         try:
             yield connection
         except TimeoutError as error:
-            raise ProcessorUnavailable(f"clamd did not answer within {self._seconds:g} s") from error
+            raise ProcessorUnavailable(f"clamd did not answer within {seconds:g} s") from error
         except OSError as error:
             raise ProcessorUnavailable(f"the connection to clamd broke: {error}") from error
         finally:

@@ -17,7 +17,11 @@ where each call takes long, and its message names the sample that failed. If a d
 truncated file, declare ``truncation`` as unsupported. ``lading.plugins.testing.suite`` has the rules for every case.
 """
 
-from ..importing import ImportCases
+from typing import ClassVar
+
+from ...errors import DetectError, PluginError
+from ..common.importing import ImportCases
+from ..common.pinging import PingCases
 from .costs import CostCases
 from .life import LifeCases
 from .making import ThumbnailCases
@@ -25,5 +29,7 @@ from .recognising import RecognisingCases
 from .refusing import RefusingCases
 
 
-class TypeDetectorSuite(RecognisingCases, RefusingCases, CostCases, ThumbnailCases, LifeCases, ImportCases):
+class TypeDetectorSuite(RecognisingCases, RefusingCases, CostCases, ThumbnailCases, LifeCases, PingCases, ImportCases):
     """The cases that every type detector must pass."""
+
+    ping_error: ClassVar[type[PluginError]] = DetectError

@@ -21,7 +21,11 @@ Start a server in ``running``, in a thread or a process of its own. Declare flaw
 every case.
 """
 
-from ..importing import ImportCases
+from typing import ClassVar
+
+from ...errors import FetchError, PluginError
+from ..common.importing import ImportCases
+from ..common.pinging import PingCases
 from .flaws import FlawCases
 from .life import LifeCases
 from .reaching import ReachingCases
@@ -30,5 +34,9 @@ from .refusing import RefusingCases
 from .secrets import SecretCases
 
 
-class FetcherSuite(ReadingCases, RefusingCases, SecretCases, ReachingCases, FlawCases, LifeCases, ImportCases):
+class FetcherSuite(
+    ReadingCases, RefusingCases, SecretCases, ReachingCases, FlawCases, LifeCases, PingCases, ImportCases
+):
     """The cases that every fetcher must pass."""
+
+    ping_error: ClassVar[type[PluginError]] = FetchError

@@ -17,12 +17,18 @@ from call to call, declare ``repeatable_facts`` as unsupported; the bytes of a n
 ``lading.plugins.testing.suite`` has the rules for every case.
 """
 
-from ..importing import ImportCases
+from typing import ClassVar
+
+from ...errors import PluginError, ProcessError
+from ..common.importing import ImportCases
+from ..common.pinging import PingCases
 from .answering import AnswerCases
 from .costs import CostCases
 from .life import LifeCases
 from .reading import ReadingCases
 
 
-class ProcessorSuite(AnswerCases, ReadingCases, CostCases, LifeCases, ImportCases):
+class ProcessorSuite(AnswerCases, ReadingCases, CostCases, LifeCases, PingCases, ImportCases):
     """The cases that every processor must pass."""
+
+    ping_error: ClassVar[type[PluginError]] = ProcessError

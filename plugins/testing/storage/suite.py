@@ -14,7 +14,7 @@ and ``leftovers``, if the backend can leave anything behind. ``troubled`` gives 
 ``lading.plugins.testing.suite`` has the rules for every case.
 """
 
-from ..importing import ImportCases
+from ..common.importing import ImportCases
 from .files import FilesCases
 from .listing import ListingCases
 from .reading import ReadingCases

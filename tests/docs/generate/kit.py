@@ -11,6 +11,7 @@ from lading.plugins.testing import (
     FetcherSuite,
     Flaw,
     HttpFetcherSuite,
+    Outage,
     ProcessorSuite,
     StorageBackendSuite,
     Trouble,
@@ -37,12 +38,17 @@ def costs() -> str:
     return _told(Cost)
 
 
+def outages() -> str:
+    """The outages of what plugins need, in Markdown."""
+    return _told(Outage)
+
+
 def troubles() -> str:
     """The troubles of storages, in Markdown."""
     return _told(Trouble)
 
 
-def _told(kinds: Iterable[Flaw | Cost | Trouble]) -> str:
+def _told(kinds: Iterable[Flaw | Cost | Outage | Trouble]) -> str:
     return "\n".join(
         fill(f"- `{kind}`: {kind.told}", WIDTH, subsequent_indent="  ", break_on_hyphens=False) for kind in kinds
     )

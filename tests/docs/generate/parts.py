@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.docs.generate.audit import events
 from tests.docs.generate.configuration import options
-from tests.docs.generate.kit import cases, costs, flaws, troubles
+from tests.docs.generate.kit import cases, costs, flaws, outages, troubles
 from tests.docs.generate.marks import filled
 from tests.docs.generate.metrics import families
 from tests.docs.generate.plugin_errors import plugin_errors
@@ -16,7 +16,7 @@ REFERENCE: Final = ROOT / "docs" / "reference"
 PARTS: Final[Mapping[Path, Mapping[str, Callable[[], str]]]] = {
     REFERENCE / "audit.md": {"events": events},
     REFERENCE / "configuration.md": {"options": options},
-    REFERENCE / "kit.md": {"cases": cases, "costs": costs, "flaws": flaws, "troubles": troubles},
+    REFERENCE / "kit.md": {"cases": cases, "costs": costs, "flaws": flaws, "outages": outages, "troubles": troubles},
     REFERENCE / "metrics.md": {"metrics": families},
     REFERENCE / "plugin-contracts.md": {"errors": plugin_errors},
 }

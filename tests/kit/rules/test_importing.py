@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lading.plugins.testing.importing import ImportCases
+from lading.plugins.testing.common.importing import ImportCases
 from lading.plugins.testing.suite import NotStarted, Suite, run_case, slowness
 
 HURRIED = """

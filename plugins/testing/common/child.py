@@ -1,4 +1,4 @@
-"""The process in which this package imports a plugin: ``python -m lading.plugins.testing.importing.child``."""
+"""The process in which this package imports a plugin: ``python -m lading.plugins.testing.common.child``."""
 
 import gc
 import http.client

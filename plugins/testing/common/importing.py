@@ -1,7 +1,4 @@
-"""A case of every suite: importing a plugin changes nothing that others in its process use.
-
-It uses ``suite``. ``child`` is the process that imports. Begin with ``ImportCases``.
-"""
+"""A case of every suite: importing a plugin changes nothing that others in its process use."""
 
 import asyncio
 import functools
@@ -15,7 +12,7 @@ from typing import Any, Final
 
 from ..suite import Suite
 
-_COMMAND: Final = (sys.executable, "-P", "-m", f"{__name__}.child")
+_COMMAND: Final = (sys.executable, "-P", "-m", f"{__package__}.child")
 
 
 class ImportCases(Suite):
