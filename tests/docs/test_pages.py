@@ -1,6 +1,9 @@
 """README, the tutorial and the how-tos are followed: every command runs, and prints what the page shows."""
 
+import os
+import shutil
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -17,9 +20,11 @@ PAGES = [README, DOCS / "tutorials" / "first-import.md", *sorted((DOCS / "how-to
 PAGES.append(DOCS / "reference" / "admin.md")
 COSTLY = {
     *("choose-a-storage", "several-processes", "several-storages", "move-images", "tenants-storages", "trace"),
-    "upgrade",
+    *("azure-blob-storage", "upgrade"),
 }
 """Pages that start many processes, or install something, followed in the long form alone."""
+WANTED = {"azure-blob-storage": ("azure", "npm", "azure-storage-blob")}
+"""What a page needs that few machines have: its name in ``LADING_REQUIRE``, a program and a distribution."""
 MOST_SKIPS = 8
 A_SERVICE = """\
 lading issuer create --id my-issuer --organization my-organization
@@ -43,7 +48,20 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.timeout(300)
+def need(page: Path) -> None:
+    """Skip the test where something is missing that the page needs, or fail if ``LADING_REQUIRE`` names it."""
+    if page.stem not in WANTED:
+        return
+    name, program, distribution = WANTED[page.stem]
+    has_distribution = any(True for _ in distributions(name=distribution))
+    if shutil.which(program) is None or not has_distribution:
+        reason = f"there is no {program}, or no {distribution}"
+        if name in os.environ.get("LADING_REQUIRE", "").split(","):
+            pytest.fail(f"{name} is required: {reason}")
+        pytest.skip(reason)
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "page",
     [pytest.param(page, marks=[pytest.mark.long_form] if page.stem in COSTLY else []) for page in PAGES],
@@ -52,6 +70,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_reader_who_follows_the_page_gets_what_it_shows(
     page: Path, origin: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    need(page)
     folder = tmp_path / "lading"
     folder.mkdir()
     as_a_clone(folder)

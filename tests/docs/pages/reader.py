@@ -23,8 +23,11 @@ READY: Final = {
     r"(?:\S*/)?lading worker\b": "working",
     r"make run\b": "Ctrl-C ends the demo.",
     r"(?:\S*/)?python3? \S*webhook_receiver\.py\b": "listening",
+    r"npx azurite-blob\b": "successfully listens",
 }
 """Commands that stay until Ctrl-C, and what they print when they are ready."""
+COMMAND_SECONDS: Final = 600
+"""The longest wait for a command that ends: npm installs an emulator, or the kit's cases run."""
 _LOGICAL_LINE: Final = re.compile(r"(?:[^\n]*\\\n)*[^\n]*\n?")
 # Variables of one block are there in the next one, as in a reader's terminal.
 _SCRIPT: Final = """\
@@ -125,7 +128,7 @@ class Reader:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=100,
+            timeout=COMMAND_SECONDS,
         )
         printed = self._stand_ins.undone(done.stdout)
         if done.returncode != status:

@@ -11,6 +11,7 @@ from typing import Final
 
 from lading.plugins.testing.clouds.processes import Endpoint, GcsEndpoint, S3Endpoint
 from lading.plugins.testing.images import broken, samples
+from tests.support.plugins.distributions import AUTHORS_PYTEST
 from tests.support.servers.mongod import ReplicaSet, free_port
 
 ROOT: Final = Path(__file__).parents[3]
@@ -18,6 +19,7 @@ EXAMPLE: Final = "https://www.example.org"
 SERVICE: Final = "127.0.0.1:8080"
 RECEIVER: Final = "127.0.0.1:9000"
 ADMIN: Final = "127.0.0.1:9090"
+AZURITE: Final = "127.0.0.1:10000"
 BUCKET: Final = "my-images"
 _MONGODB: Final = re.compile(r"mongodb://[^\s'\"]*example\.org[^\s'\"]*")
 
@@ -106,7 +108,25 @@ def stand_ins(text: str, origin: str, asked: Callable[[str], object]) -> StandIn
         assert isinstance(gcs, GcsEndpoint)
         _create(gcs, others)
         others["[storage.gcs]"] = f"[storage.gcs]\nendpoint = {gcs.url}\nanonymous = true"
+    if "[storage.azure]" in text:
+        port, site = free_port(), asked("tmp_path")
+        assert isinstance(site, Path)
+        others |= {AZURITE: f"127.0.0.1:{port}", "--blobPort 10000": f"--blobPort {port}"}
+        environ |= _own_packages(site / "site")
     return StandIns(origin, others=others, mongodb=mongodb, environ=environ)
+
+
+def _own_packages(site: Path) -> dict[str, str]:
+    """A place of its own for what pip installs, beside the packages of the tests; npm is that of this user."""
+    return {
+        "PYTHONPATH": str(site),
+        "PIP_TARGET": str(site),
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "npm_config_cache": str(Path.home() / ".npm"),
+        "npm_config_userconfig": str(Path.home() / ".npmrc"),
+        **AUTHORS_PYTEST,
+    }
 
 
 def _create(endpoint: Endpoint, others: dict[str, str]) -> None:
