@@ -1,5 +1,7 @@
 """The local disk keeps the contract, alone and behind the guard, also where a path is configured."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from lading.backends.suites import LocalSuite
 from lading.plugins.contracts import StorageBackend
 from lading.plugins.testing.suite import run_case
 from tests.conformance.storages.suite import GuardedStorageSuite
+from tests.support.servers.commands import running_module
 
 
 class TestLocalStorage(LocalSuite):
@@ -35,3 +38,15 @@ def test_where_a_path_is_configured_that_is_where_it_is_tried(tmp_path: Path, mo
     run_case(suite, suite.test_delete())
     assert suite.place.parent == path
     assert [found.name for found in path.iterdir()] == ["an-image"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the suite itself has the cases where it does not run as root")
+@pytest.mark.timeout(120)
+def test_lost_permissions_are_told_to_a_user_other_than_root() -> None:
+    # Below tmp_path nobody else may look.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        module = "tests.conformance.storages.denied_process"
+        with running_module(module, folder) as (process, printed):
+            assert printed.read() == "passed\n"
+            assert process.wait(30) == 0
