@@ -107,6 +107,10 @@ bench-retention: $(VENV)/.installed-test  ## What POSTs take while old imports a
 bench-crowd: $(VENV)/.installed-test  ## What one import takes behind 100,000 of another issuer, with 8 workers, on SQLite and MongoDB.
 	$(BIN)/python -m bench.crowd
 
+.PHONY: bench-fleet
+bench-fleet: $(VENV)/.installed-test  ## Simulate fleets of up to 1,000 workers with measured costs, checked against 1 to 8 real processes (4 minutes).
+	$(BIN)/python -m bench.fleet
+
 .PHONY: bench-bulk
 bench-bulk: $(VENV)/.installed-test  ## What `lading bulk` needs for 10,000,000 rows of each format. ROWS=10000000.
 	$(BIN)/python -m bench.bulk --rows $(or $(ROWS),10000000)

@@ -27,7 +27,7 @@ DOCS_SITE = [
     "pymdown-extensions>=10",
 ]
 # The plot of the measurements, and the script that they are compared with.
-BENCH = ["matplotlib>=3.10", "requests>=2.32"]
+BENCH = ["matplotlib>=3.10", "requests>=2.32", "simpy>=4.1"]
 TESTING = ["pytest>=8.3"]
 """What the suites of the test kit need, beside what Lading itself does."""
 TESTING_CLOUDS = [*TESTING, "gcp-storage-emulator>=2026.7", "moto[server]>=5.1", *S3, *GCS]

@@ -1,0 +1,10 @@
+"""A model of a fleet of workers on one database, fed with measured costs and checked against real worker processes.
+
+costs       what accepting, claiming, running and finishing an import cost on this machine
+free        a real worker whose imports cost nothing: fetcher, detector and storage in memory
+real        so many processes of such a worker on one database
+model       the simulation: workers, cores, the database and hosts, event by event
+scenarios   fleets of up to 1,000 workers: heavy tails, a hog among 10,000 tenants, a lost zone
+
+``python -m bench.fleet`` (``make bench-fleet``) runs all of it.
+"""
