@@ -88,7 +88,7 @@ def check_command(name: str, kind: str | None, config: Path | None, timeout: flo
             click.echo(line)
         with tempfile.TemporaryDirectory(prefix="lading-check-") as folder:
             task = Task(section, name, config, Path(folder), installed_at(section, name))
-            score = asyncio.run(_until_stopped(run_suite(task, timeout, _progress)))
+            score = asyncio.run(until_stopped(run_suite(task, timeout, _progress)))
     except SettingsError as error:
         raise refused(error) from error
     except CheckRefused as error:
@@ -103,10 +103,18 @@ def _progress(score: Score) -> None:
         click.echo(f"{len(score.cases)} of {score.expected} cases{end}", nl=False, err=True)
 
 
-async def _until_stopped(run: Coroutine[Any, Any, Score]) -> Score:
-    """The score; SIGTERM ends the run like Ctrl-C, so that no process of it stays."""
+async def until_stopped(run: Coroutine[Any, Any, Score]) -> Score:
+    """The score; SIGTERM ends the run like Ctrl-C, so that no process of it stays.
+
+    A further SIGTERM changes nothing, as those that ``timeout`` sends to a process and then to its group.
+    """
     task = asyncio.ensure_future(run)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def stop() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
     try:
         return await task
     except asyncio.CancelledError:

@@ -1,5 +1,6 @@
 """``lading plugins check``: suites of throw-away distributions, run by the real command in its real processes."""
 
+import asyncio
 import os
 import re
 import signal
@@ -8,11 +9,14 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import click
 import pytest
 
 from lading.backends.memory import MemoryStorageOptions
 from lading.plugins.host.registry import GROUPS, installed
 from lading.service.cli.plugins import check_child
+from lading.service.cli.plugins.check import Score
+from lading.service.cli.plugins.command import until_stopped
 from lading.service.cli.plugins.suites import GROUP, CheckRefused, subject
 from tests.support.plugins.distributions import Site
 from tests.support.servers.processes import LADING, Finished, lading, session_members, wait_until
@@ -319,3 +323,26 @@ def test_no_process_outlives_the_command(site: Site, number: int, tmp_path: Path
     if number != signal.SIGKILL:
         assert printed.strip() == "Aborted!"
         assert list(tmp_path.glob("lading-check-*")) == []
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_second_sigterm_lets_the_first_one_finish() -> None:
+    loop, signalled, ends = asyncio.get_running_loop(), asyncio.Event(), []
+
+    async def run() -> Score:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            loop.call_later(0.05, signalled.set)
+            await signalled.wait()
+            ends.append("cleaned up")
+        raise AssertionError("it was not cancelled")
+
+    loop.call_soon(signal.raise_signal, signal.SIGTERM)
+    try:
+        with pytest.raises(click.Abort):
+            await until_stopped(run())
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+    assert ends == ["cleaned up"]
