@@ -4,9 +4,11 @@ Half a second of each command would be imports. A command is a process of its ow
 the environment and the standard files that it is given, and it ends as any Python does.
 
 Requests come by the socket whose number is the argument: one packet of JSON, with descriptors of standard input, output
-and error, and of a socket for the answer, the exit status. When the socket is closed the server ends.
+and error, and of a socket for the answer, the exit status. When the socket is closed the server ends,
+and its commands are killed: whoever wanted them is gone.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -27,6 +29,8 @@ import lading.service.cli.main
 import lading.service.documents.mongo.store  # noqa: F401
 
 PACKET = 1 << 17
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 PATH = tuple(sys.path)  # it is started with -P: no folder of a script
 
 
@@ -47,6 +51,7 @@ def next_command(requests: socket.socket) -> dict[str, Any]:
 def forked(command: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
     """Fork the command, and return in it alone; this process tells its number, waits for it and tells its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    die_with_parent()
     answers = descriptors.pop()
     pid = os.fork()
     if pid:
@@ -56,11 +61,17 @@ def forked(command: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         os.write(answers, str(status).encode())
         os._exit(0)
+    die_with_parent()
     os.close(answers)
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
     return command
+
+
+def die_with_parent() -> None:
+    """Be killed when the parent ends: the server, or the process that waits for the command; see prctl(2)."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:
