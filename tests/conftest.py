@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -44,10 +44,18 @@ settings.register_profile(
 )
 settings.load_profile("lading")
 
+# Hypothesis mixes constants of imported modules into what it makes up. Each process of a run would read all modules for
+# that, which takes seconds; the long form of the tests alone does. No setting turns it off.
+if not LONG:
+    with suppress(ImportError):
+        from hypothesis.internal.conjecture import providers
+
+        providers.is_local_module_file = lambda _path: False  # type: ignore[attr-defined]
+
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two processes for each core: much of what tests do is to wait for other processes, and for time limits."""
-    return 2 * (os.cpu_count() or 1)
+    """Three processes for each core: much of what tests do is to wait for other processes, and for time limits."""
+    return 3 * (os.cpu_count() or 1)
 
 
 if os.environ.get("LADING_TESTS") == "none":
