@@ -50,7 +50,7 @@ if not LONG:
     with suppress(ImportError):
         from hypothesis.internal.conjecture import providers
 
-        providers.is_local_module_file = lambda _path: False  # type: ignore[attr-defined]
+        providers.is_local_module_file = lambda _path: False  # type: ignore[assignment,attr-defined]
 
 
 def pytest_xdist_auto_num_workers() -> int:

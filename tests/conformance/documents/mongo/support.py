@@ -21,8 +21,16 @@ async def opened(options: MongoOptions, clock: Clock) -> AsyncIterator[MongoDocu
 
 
 @contextmanager
-def profiled(mongo_set: ReplicaSet, options: MongoOptions) -> Iterator[list[dict[str, Any]]]:
-    """Every operation of the store within the block, as the server's profiler tells it; filled when the block ends."""
+def profiled(
+    mongo_set: ReplicaSet, options: MongoOptions, *, with_news: bool = False
+) -> Iterator[list[dict[str, Any]]]:
+    """Every operation of the store within the block, as the server's profiler tells it; filled when the block ends.
+
+    Args:
+        mongo_set: the server.
+        options: those of the store.
+        with_news: those by which the store waits for news, too. They end at any time, whatever is called.
+    """
     operations: list[dict[str, Any]] = []
     with mongo_set.client() as client:
         database = client.get_database(options.database)
@@ -31,7 +39,9 @@ def profiled(mongo_set: ReplicaSet, options: MongoOptions) -> Iterator[list[dict
             yield operations
         finally:
             database.command("profile", 0)
-        operations += database["system.profile"].find({"appName": "lading"})
+        news = {"op": "getmore", "originatingCommand.pipeline.$changeStream": {"$exists": True}}
+        left_out = {} if with_news else {"$nor": [news]}
+        operations += database["system.profile"].find({"appName": "lading", **left_out})
         database["system.profile"].drop()
 
 

@@ -92,7 +92,7 @@ async def recorded_mongo(mongo_set: ReplicaSet, options: MongoOptions, clock: Se
     record: dict[str, list[Any]] = {}
     try:
         async for name, call in scenario(store, clock):
-            with profiled(mongo_set, options) as operations:
+            with profiled(mongo_set, options, with_news=True) as operations:
                 await call()
             for operation in sorted(operations, key=lambda one: one["ts"]):
                 for command in _commands(operation):
