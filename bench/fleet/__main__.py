@@ -29,7 +29,7 @@ TOTALS: Final = (10**6, 10**9)
 def check(database: Database, costs: Costs, processes: Sequence[int], imports: int) -> bool:
     """Print measured and simulated figures; whether they are alike."""
     print(f"\n{database.name}: coordination alone, {imports} imports")
-    print(f"{'processes':>9} {'measured/s':>11} {'model/s':>9} {'off':>6} {'operations an import':>22} {'model':>6}")
+    print(f"{'processes':>9} {'measured/s':>11} {'model/s':>9} {'off':>6} {'cores':>6} {'op/import':>10} {'model':>6}")
     are_alike = True
     for number in processes:
         real = measure(database.another(), number, imports)
@@ -38,11 +38,8 @@ def check(database: Database, costs: Costs, processes: Sequence[int], imports: i
         rate = steady_rate(outcome)
         off = rate / real.rate - 1
         are_alike = are_alike and abs(off) <= TOLERANCE
-        operations = outcome.operations / imports
-        print(
-            f"{number:>9} {real.rate:>11.0f} {rate:>9.0f} {off:>6.0%} {real.operations:>22.2f} {operations:>6.2f}",
-            flush=True,
-        )
+        figures = f"{number:>9} {real.rate:>11.0f} {rate:>9.0f} {off:>6.0%} {real.cores:>6.2f}"
+        print(f"{figures} {real.operations:>10.2f} {outcome.operations / imports:>6.2f}", flush=True)
     return are_alike
 
 
@@ -72,6 +69,8 @@ def main() -> int:
     arguments = parser.parse_args()
     logs.configure("error", "json")
     began, are_alike = time.monotonic(), True
+    if os.getloadavg()[0] > CORES / 2:
+        print(f"other work runs on this machine (load {os.getloadavg()[0]:.0f}): the check means little")
     with databases(arguments.backends.split(",")) as found:
         for database in found:
             costs = uvloop.run(measured(database))

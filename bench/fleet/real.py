@@ -124,12 +124,14 @@ class Measured:
         rate: imports a second, from the first tenth to the last tenth of the imports.
         worker_cpu, server_cpu: seconds of CPU for each import.
         operations: of the database, for each import: commands of MongoDB, transactions of SQLite.
+        cores: that all of this had meanwhile; fewer than the machine has where something else ran too.
     """
 
     rate: float
     worker_cpu: float
     server_cpu: float
     operations: float
+    cores: float
 
 
 def measure(database: Database, processes: int, imports: int) -> Measured:
@@ -169,10 +171,13 @@ def measure(database: Database, processes: int, imports: int) -> Measured:
             child.communicate()
     done = sorted(moment for one in told for moment in one["done"])
     tenth = len(done) // 10
+    rate = (len(done) - 2 * tenth) / (done[-tenth] - done[tenth])
+    worker = sum(one["cpu"] for one in told)
     return Measured(
-        rate=(len(done) - 2 * tenth) / (done[-tenth] - done[tenth]),
-        worker_cpu=sum(one["cpu"] for one in told) / imports,
+        rate=rate,
+        worker_cpu=worker / imports,
         server_cpu=server / imports,
+        cores=rate * (worker + server) / imports,
         operations=(operations or sum(one["commits"] for one in told)) / imports,
     )
 

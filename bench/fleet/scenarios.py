@@ -11,9 +11,11 @@ from bench.fleet.costs import Costs
 from bench.fleet.model import Fleet, Job, Outcome, Simulation
 
 SIMULATED: Final = 64_000
-"""Imports that one simulation has at most; more are computed from its rate."""
+"""Imports that the simulation of a lost zone has at most."""
 ROUNDS: Final = 4
-"""How often each slot is filled, up to ``SIMULATED`` imports."""
+"""How often each slot is filled."""
+DATABASE_CORES: Final = 8
+"""Of the primary of each shard."""
 TENANTS: Final = 10_000
 LOAD: Final = 0.8
 """Part of the capacity that comes in, where time to done is told."""
@@ -80,18 +82,21 @@ def row_of(name: str, fleet: Fleet, costs: Costs, outcome: Outcome, note: str = 
 
 
 def sizes(costs: Costs, totals: Sequence[int]) -> Iterator[Row]:
-    """Fleets of 10 to 1,000 workers with hosts of heavy tails, on one database and on 8 shards."""
-    for workers, shards in ((10, 1), (100, 1), (1000, 1), (1000, 8)):
-        fleet = Fleet(workers, shards=shards, seconds=heavy_tailed)
-        count = min(SIMULATED, max(5000, ROUNDS * 64 * workers))
+    """Fleets of 10 to 1,000 workers, hosts with heavy tails, one database and 8 shards. Of the largest ones, a quarter
+    is simulated: a quarter of the workers on a quarter of each shard's cores.
+    """
+    for workers, shards, part in ((10, 1, 1), (100, 1, 1), (1000, 1, 4), (1000, 8, 4)):
+        fleet = Fleet(workers // part, shards=shards, seconds=heavy_tailed, database_cores=DATABASE_CORES // part)
+        count = max(5000, ROUNDS * 64 * fleet.workers)
         backlog = Simulation(fleet, costs, [Job(number % TENANTS) for number in range(count)]).run()
         rate = steady_rate(backlog)
         gap = 1 / (LOAD * rate)
         coming = [Job(number % TENANTS, (number + 1) * gap) for number in range(count)]
         outcome = Simulation(fleet, costs, coming).run()
         row = row_of(f"{workers} workers, {shards} shard{'s' * (shards > 1)}", fleet, costs, outcome)
+        rate *= part
         hours = ", ".join(f"10^{len(str(total)) - 1} in {total / rate / 3600:,.2f} h" for total in totals)
-        note = f"{hours}, extrapolated from {count:,}"
+        note = f"{hours}, extrapolated from {count:,}{' of a quarter' * (part > 1)}"
         yield Row(
             row.name,
             rate,
@@ -106,7 +111,7 @@ def sizes(costs: Costs, totals: Sequence[int]) -> Iterator[Row]:
 
 def hog(costs: Costs) -> Row:
     """One tenant has half of all imports, 10,000 others have the rest."""
-    fleet, small = Fleet(100, seconds=heavy_tailed), 4
+    fleet, small = Fleet(100, seconds=heavy_tailed, database_cores=DATABASE_CORES), 4
     jobs = [Job(0) for _ in range(TENANTS * small)] + [Job(1 + number % TENANTS) for number in range(TENANTS * small)]
     outcome = Simulation(fleet, costs, jobs).run()
     others = [job for job in outcome.served if job.tenant]
