@@ -19,7 +19,7 @@ from .trap import ABROAD, ALLOWED, HOST, LITERALS, Trap, staged, trap
 _AUTHORITY: Final = re.compile(
     r"([a-z][a-z0-9+.-]*://)((?:[^/?#@]*@)?)(\[[^\]/?#]*\]|[^:/?#]*)((?::[0-9]*)?)(.*)", re.IGNORECASE | re.DOTALL
 )
-_SECONDS: Final = 2.0
+_SECONDS: Final = 5.0
 """The time limit of fetches that may wait for an address which never answers."""
 
 NAMES: Final = {
