@@ -9,7 +9,13 @@ from ...plugins.contracts.quick import quick
 
 
 class Status(StrEnum):
-    """State of an import; the last three are final."""
+    """State of an import; the last three are final.
+
+    Attributes:
+        is_final: whether no transition leads out of this state.
+    """
+
+    is_final: bool
 
     WAITING = "waiting"
     """No url: the client has yet to send the bytes."""
@@ -19,10 +25,8 @@ class Status(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
-    @property
-    def is_final(self) -> bool:
-        """Whether no transition leads out of this state."""
-        return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
+    def __init__(self, text: str) -> None:
+        self.is_final = text in ("done", "failed", "cancelled")
 
 
 @quick

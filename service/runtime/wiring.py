@@ -273,7 +273,6 @@ def make_worker(parts: Parts, process: str) -> Worker:
             poll_interval=options.poll_interval,
             grace=parts.settings.service.shutdown_timeout,
         ),
-        clock=parts.clock,
         rng=parts.rng,
         identity=Identity(process, version("lading")),
         has_stopped=images.removal.settle_stopped,

@@ -12,7 +12,6 @@ import structlog
 
 from ..documents import DocumentStore, StoreUnavailable, SupportsWaiting
 from ..models import Import
-from ..models.clock import Clock
 from ..observe.outages import Outage
 from .attempts import Attempts
 from .cancellation import HasStopped, Stops, cancel
@@ -49,7 +48,6 @@ class Worker:
         importer: Importer,
         attempts: Attempts,
         options: WorkerOptions,
-        clock: Clock,
         rng: random.Random,
         identity: Identity,
         has_stopped: HasStopped | None = None,
@@ -57,7 +55,6 @@ class Worker:
         self._store = store
         self._attempts = attempts
         self._options = options
-        self._clock = clock
         self._rng = rng
         self._politeness = Politeness(
             options.limits.per_host,
@@ -74,7 +71,7 @@ class Worker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cooling = Cooling()
         self._claiming = asyncio.Lock()
-        self._claimed_at, self._found_nothing = -math.inf, False
+        self._claimed_at, self._left_nothing = -math.inf, False
         self._storage = StorageSuspicion(importer)
         self._queue_outage = Outage("the queue of imports")
         self._recovery_outage = Outage("the recovery of dead workers' imports")
@@ -129,18 +126,20 @@ class Worker:
         if wait > 0 and 0 < self._slots.free < self._options.limits.concurrency / 4:
             await asyncio.sleep(wait)
 
-    async def _claim(self) -> int:
-        """Claim as many imports as there is room for, and start them; the number of claimed imports."""
-        self._found_nothing = False
-        if self._slots.free <= 0 or not await self._storage.works():
-            return 0
+    async def _claim(self) -> bool:
+        """Claim as many imports as there is room for, and start them; whether another claim may find more now."""
+        self._left_nothing = False
+        enough = min(self._slots.free, self._options.limits.per_issuer)
+        if enough <= 0 or not await self._storage.works():
+            return False
         async with self._claiming:
-            claimed = await self._claim_under_lease()
+            claimed = await self._claim_under_lease(enough)
             refused = [document for document in claimed if self._stopping or not self._admit(document)]
+        self._left_nothing &= not refused
         await (self._give_back(refused) if self._stopping else self._turn_away(refused))
-        return len(claimed)
+        return len(claimed) >= enough
 
-    async def _claim_under_lease(self) -> Sequence[Import]:
+    async def _claim_under_lease(self, enough: int) -> Sequence[Import]:
         if self._stopping:
             return ()
         lease: Lease | None = None
@@ -165,7 +164,7 @@ class Worker:
         self._queue_outage.worked()
         if documents:
             self._claimed_at = time.monotonic()
-        self._found_nothing = not (documents or left_out or paused.hosts)
+        self._left_nothing = len(documents) < enough and not (left_out or paused.hosts)
         # An attempt that handed an import back, and does not know yet, ends first; then the store recovers the import.
         fresh = {document.id: document for document in documents if document.id not in self._lease_of}
         lease.retired |= len(fresh) < len(documents)
@@ -185,8 +184,9 @@ class Worker:
 
     async def _turn_away(self, documents: Collection[Import]) -> None:
         """Return claimed imports without room."""
-        now = self._store.clock.now()
-        await asyncio.gather(*(self._part_with(document, self._turned_away(document, now)) for document in documents))
+        if documents:
+            now = self._store.clock.now()
+            await asyncio.gather(*(self._part_with(one, self._turned_away(one, now)) for one in documents))
 
     def _turned_away(self, document: Import, now: datetime) -> Transition:
         """The transition of an import without room. If its issuer has no room, it returns after a moment; if its host
@@ -230,10 +230,10 @@ class Worker:
             lease.retired = True
         else:
             self._storage.is_suspect |= ended.is_outage
-            self._found_nothing &= ended.is_done  # otherwise the import itself may be due again
+            self._left_nothing &= ended.is_done  # otherwise the import itself may be due again
             if ended.error is not None or ended.is_done:  # otherwise the attempt says nothing about the host
-                retry_after = (ended.error and ended.error.retry_after) or 0.0
-                self._politeness.learn(document, verdict_of(ended.error), time.monotonic() - began, retry_after)
+                seconds, retry_after = time.monotonic() - began, (ended.error and ended.error.retry_after) or 0.0
+                self._politeness.learn(document, verdict_of(ended.error), seconds, retry_after)
         self._forget(document)
         self._begin_waiting()
 
@@ -241,7 +241,7 @@ class Worker:
         for document in () if self._stopping else self._slots.startable():
             self._start(document)
         # A place brings work only if the last claim left imports out.
-        if not self._found_nothing or self._slots.waiting:
+        if not self._left_nothing or self._slots.waiting:
             self._wake.set()
 
     def _forget(self, document: Import) -> None:

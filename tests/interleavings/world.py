@@ -232,7 +232,6 @@ class World:
             importer=self.importer,
             attempts=replace(self.attempts, under_way=set()),
             options=WorkerOptions(Limits(4, 4, 4), 600.0, 600.0, LEASE, 1.0, 30.0),
-            clock=self.clock,
             rng=self.rng,
             identity=Identity("worker", "0"),
             has_stopped=self.images.removal.settle_stopped,

@@ -40,7 +40,7 @@ class Case:
     async def running(self) -> None:
         """The first worker has claimed it, and its attempt is about to begin."""
         await self.queued()
-        (self.document,) = await self.world.workers[0]._claim_under_lease()
+        (self.document,) = await self.world.workers[0]._claim_under_lease(1)
 
     async def failed(self) -> None:
         """It has failed, which is still to be announced."""

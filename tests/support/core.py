@@ -241,7 +241,6 @@ class Core:
             importer=self.importer,
             attempts=self.attempts,
             options=self.options,
-            clock=self.clock,
             rng=self.rng,
             identity=Identity("worker", "0"),
         )

@@ -77,13 +77,13 @@ async def test_a_worker_without_a_free_place_does_not_ask_the_store() -> None:
 
 
 @pytest.mark.gen_test
-async def test_an_import_that_is_done_brings_no_claim_where_the_last_claim_found_nothing() -> None:
+async def test_an_import_that_is_done_brings_no_claim_where_the_last_claim_left_nothing() -> None:
     core = Core(poll_interval=60)
     gate = Gate(core)
     async with core.working():
         documents = await core.add(2)
         core.worker.wake()
-        await until(lambda: core.worker._found_nothing)
+        await until(lambda: core.worker._left_nothing)
         claims = core.store.calls["claim"]
         gate.open()
         for document in documents:
