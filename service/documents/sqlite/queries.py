@@ -154,6 +154,9 @@ def read_rows(connection: sqlite3.Connection, rowids: Sequence[int]) -> list[Imp
 
     They come as one row, since each would be a wait for the interpreter's lock, see ``writes``.
     """
+    if len(rowids) <= 1:
+        query = f"SELECT {', '.join(IMPORT_COLUMNS)} FROM imports WHERE rowid = ?"  # noqa: S608 - our own text
+        return [to_import(row) for rowid in rowids for row in connection.execute(query, (rowid,)).fetchall()]
     query = f"""
         SELECT json_group_array(json_array(rowid, {", ".join(IMPORT_COLUMNS)})) FROM imports
         WHERE rowid IN (SELECT value FROM json_each(?))

@@ -140,6 +140,8 @@ def metadata_rows(document: Import) -> list[tuple[str, str, str, int, str]]:
 
 def to_import(row: sqlite3.Row | Mapping[str, Any]) -> Import:
     """The import that a row of ``imports`` holds."""
+    if isinstance(row, sqlite3.Row):  # which looks through its columns for each name
+        row = dict(zip(row.keys(), row, strict=True))
     return Import(
         id=row["id"],
         organization_id=row["organization_id"],

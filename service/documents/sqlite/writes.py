@@ -29,6 +29,9 @@ MAX_ROWS: Final = 32
 STATEMENTS: Final = 512
 """Texts of statements that are kept: one for each number of rows and each choice of columns."""
 
+_REPLACED: Final = tuple(name for name in STATE_COLUMNS if name not in ("id", OUTBOX))
+"""The columns that a change replaces."""
+
 
 @dataclass(frozen=True, slots=True)
 class Write(Generic[Item, Outcome]):
@@ -112,7 +115,7 @@ def write_claims(connection: sqlite3.Connection, claims: Sequence[Claim]) -> Seq
 def _claim(connection: sqlite3.Connection, claim: Claim) -> Sequence[Import]:
     claimed: list[Import] = []
     for some in _slices(claim.documents):
-        names, values = _filled(STATE_COLUMNS, list(map(state_values, some)))
+        names, values = _changes(some)
         count = connection.execute(_claiming(names, len(some)), [*values, claim.worker_id]).rowcount
         claimed += some if count == len(some) else _claimed(connection, some) if count else ()
     return claimed
@@ -152,9 +155,17 @@ def _as_new(document: Import) -> Import:
 
 def _update(connection: sqlite3.Connection, documents: Sequence[Import]) -> bool:
     """Replace all of them or none; whether they were replaced."""
-    names, values = _filled(STATE_COLUMNS, list(map(state_values, documents)))
+    names, values = _changes(documents)
     # Not RETURNING: each row that is returned would be one more wait for the interpreter's lock.
     return connection.execute(_replacement(names, len(documents)), values).rowcount > 0
+
+
+def _changes(documents: Sequence[Import]) -> tuple[tuple[str, ...], list[Any]]:
+    """The columns that imports have values in, and the values in the order in which ``_change`` takes them."""
+    names, values = _filled(STATE_COLUMNS, list(map(state_values, documents)))
+    if _is_plain(names, len(documents)):
+        values += (values.pop(0), documents[0].revision)
+    return names, values
 
 
 def _slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -166,12 +177,13 @@ def _slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
 @functools.lru_cache(STATEMENTS)
 def _insertion(names: Sequence[str], count: int) -> str:
     width = len(names)
+    columns = f"INSERT INTO imports ({', '.join(names)}, sequence)"
+    if count == 1:  # whose first value is the organisation
+        return f"{columns} VALUES ({'?, ' * width}1 + {last_sequence('?1')})"
     values = ", ".join(f"column{number}" for number in range(1, width + 1))
     organization = f"column{names.index('organization_id') + 1}"
-    return (
-        f"INSERT INTO imports ({', '.join(names)}, sequence)"  # noqa: S608 - our own text
-        f" SELECT {values}, {_sequence(organization, width)} FROM (VALUES {_numbered_rows(width, count)})"
-    )
+    rows = _numbered_rows(width, count)
+    return f"{columns} SELECT {values}, {_sequence(organization, width)} FROM (VALUES {rows})"  # noqa: S608 - our own text
 
 
 @functools.cache
@@ -185,6 +197,8 @@ def _metadata_insertion(count: int) -> str:
 @functools.lru_cache(STATEMENTS)
 def _replacement(names: Sequence[str], count: int) -> str:
     """All imports are still what the transitions were made of, and become what those have made of them; or none."""
+    if count == 1:
+        return _change(names, count)
     width, of_id, of_revision = len(names), names.index("id") + 1, names.index("revision") + 1
     expected = ", ".join(f"(?{width * row + of_id}, ?{width * row + of_revision} - 1)" for row in range(count))
     found = f"""
@@ -206,9 +220,13 @@ def _change(names: Sequence[str], count: int) -> str:
         names: the columns with values; the other columns of a state become NULL, and the outbox stays.
         count: number of imports.
     """
+    if _is_plain(names, count):
+        changes = ", ".join(f"{name} = {'?' if name in names else 'NULL'}" for name in _REPLACED)
+        sequence = f"1 + {last_sequence('imports.organization_id')}"
+        return f"UPDATE imports SET {changes}, sequence = {sequence} WHERE id = ? AND revision = ? - 1"  # noqa: S608 - our own text
     # The columns of a table of values are called column1, column2 ... (https://sqlite.org/lang_select.html).
     found = {name: f"changed.column{number}" for number, name in enumerate(names, 1)}
-    columns = {name: found.get(name, "NULL") for name in STATE_COLUMNS if name not in ("id", OUTBOX)}
+    columns = {name: found.get(name, "NULL") for name in _REPLACED}
     if OUTBOX in found:
         columns[OUTBOX] = _appended(found[OUTBOX])
     changes = ", ".join(f"{name} = {value}" for name, value in columns.items())
@@ -219,6 +237,13 @@ def _change(names: Sequence[str], count: int) -> str:
         f" FROM (VALUES {_numbered_rows(width, count)}) AS changed"
         f" WHERE imports.id = {found['id']} AND imports.revision = {found['revision']} - 1"
     )
+
+
+def _is_plain(names: Sequence[str], count: int) -> bool:
+    """Whether a change needs no table of values. For such a table SQLite makes a tree, which costs more than the rest
+    of the change.
+    """
+    return count == 1 and OUTBOX not in names
 
 
 def _appended(events: str) -> str:
