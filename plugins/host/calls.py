@@ -5,9 +5,8 @@ class, a record of each call, and a watch for plugins that block the event loop.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
@@ -25,10 +24,6 @@ PATIENCE_SECONDS: Final = 5.0
 
 def _never(_error: Exception) -> bool:
     return False
-
-
-def _nothing() -> None:
-    """Gives back the turn of a call that needs none."""
 
 
 class Caller:
@@ -88,12 +83,15 @@ class Caller:
         """
         began = monotonic()
         outcome = "cancelled"
+        give_back: Callable[[], None] | None = None
         try:
-            give_back = await self._take_turn(operation, seconds) if in_turn else _nothing
+            if in_turn:
+                give_back = await self.take_turn(operation, seconds)
+            call = self._begun(operation, begin, began + seconds)
             try:
-                result = await self._in_time(operation, begin, began + seconds, unchanged)
-            finally:
-                give_back()
+                result = await call
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - judged, and raised as what it is
+                _raise(self._failure(error, call, operation, unchanged), error)
         except Exception as error:
             outcome = error.code if isinstance(error, PluginError) and not unchanged(error) else "source_failed"
             raise
@@ -101,20 +99,9 @@ class Caller:
             outcome = "ok"
             return result
         finally:
+            if give_back is not None:
+                give_back()
             self._observer(PluginCall(self._kind, self.name, operation, outcome, monotonic() - began))
-
-    @asynccontextmanager
-    async def turn(self, seconds: float) -> AsyncIterator[None]:
-        """Take one turn for several calls.
-
-        Raises:
-            DeadlineExceeded: the turn did not come within ``seconds``.
-        """
-        give_back = await self._take_turn("the wait for its turn", seconds)
-        try:
-            yield
-        finally:
-            give_back()
 
     def call_now(self, operation: str, function: Callable[[], Result]) -> Result:
         """Make one call to a method that is no coroutine. Raises as ``call``, but never ``DeadlineExceeded``."""
@@ -134,8 +121,12 @@ class Caller:
             self._watch.ends()
             self._observer(PluginCall(self._kind, self.name, operation, outcome, monotonic() - began))
 
-    async def _take_turn(self, operation: str, seconds: float) -> Callable[[], None]:
-        """Wait for a turn. What is returned gives it back."""
+    async def take_turn(self, operation: str, seconds: float) -> Callable[[], None]:
+        """Wait for a turn, for ``call`` or for several calls. What is returned gives it back.
+
+        Raises:
+            DeadlineExceeded: the turn did not come within ``seconds``.
+        """
         if seconds <= 0:
             raise self._exceeded(operation)
         try:
@@ -143,37 +134,33 @@ class Caller:
         except TimeoutError as error:
             raise self._exceeded(operation) from error
 
-    async def _in_time(
-        self,
-        operation: str,
-        begin: Callable[[], Awaitable[Result]],
-        end: float,
-        unchanged: Callable[[Exception], bool],
-    ) -> Result:
+    def _begun(self, operation: str, begin: Callable[[], Awaitable[Result]], end: float) -> "_Call[Result]":
         if end <= monotonic():  # a timer cannot interrupt a call that never waits
             raise self._exceeded(operation)
-        call = _Call(self.name, begin, end, self._watch)
-        try:
-            return await call
-        except asyncio.CancelledError as error:
-            if call.is_cancelled or not call.is_overdue:
-                raise
-            raise self._exceeded(operation) from error
-        except Exception as error:
-            if call.is_cancelled:
-                raise asyncio.CancelledError from error
-            if call.is_overdue:
-                raise self._exceeded(operation) from error
-            if unchanged(error):
-                raise
-            _raise(self.stamp.judged(error, operation), error)
+        return _Call(self.name, begin, end, self._watch)
+
+    def _failure(
+        self,
+        error: Exception | asyncio.CancelledError,
+        call: "_Call[Result]",
+        operation: str,
+        unchanged: Callable[[Exception], bool],
+    ) -> Exception | asyncio.CancelledError:
+        """What a call raises that ended with an error."""
+        if call.is_cancelled:
+            return error if isinstance(error, asyncio.CancelledError) else asyncio.CancelledError()
+        if call.is_overdue:
+            return self._exceeded(operation)
+        if isinstance(error, asyncio.CancelledError) or unchanged(error):
+            return error
+        return self.stamp.judged(error, operation)
 
     def _exceeded(self, operation: str) -> PluginError:
         return self.stamp.judged(DeadlineExceeded(f"{operation} did not end before its deadline"), operation)
 
 
-def _raise(failure: PluginError, error: Exception) -> NoReturn:
-    """Raise the error as its contract allows it."""
+def _raise(failure: BaseException, error: BaseException) -> NoReturn:
+    """Raise what an error is told as."""
     if failure is error:
         raise failure
     raise failure from error
@@ -189,9 +176,13 @@ def _take(step: Step, watch: Watch | Unwatched, function: Callable[[], Result]) 
     try:
         return function()
     except StoodStill as error:
-        raise PluginBlocked("it was interrupted") from error
+        raise _blocked() from error
     finally:
         watch.at_work = outer
+
+
+def _blocked() -> PluginBlocked:
+    return PluginBlocked("it was interrupted")
 
 
 class _Call(Step, Generic[Result]):
@@ -236,16 +227,22 @@ class _Call(Step, Generic[Result]):
         return self._task.cancelling() > self._requests
 
     def __await__(self) -> Generator[Any, Any, Result]:
-        self._watch.begins()
+        watch = self._watch
+        watch.begins()
         try:
-            steps = _take(self, self._watch, lambda: self._begin().__await__())
-            resume: Callable[[], Any] = steps.__next__
+            steps = _take(self, watch, lambda: self._begin().__await__())
+            failure: BaseException | None = None
             try:
                 while True:
+                    outer, watch.at_work = watch.at_work, self
                     try:
-                        awaited = _take(self, self._watch, resume)
+                        awaited = next(steps) if failure is None else steps.throw(failure)
                     except StopIteration as end:
                         return end.value  # type: ignore[no-any-return]
+                    except StoodStill as error:
+                        raise _blocked() from error
+                    finally:
+                        watch.at_work = outer
                     if self._deadline is None:
                         # A delay, and not a time of the loop, which is as old as the loop's present turn.
                         rest = max(0.0, self._end - monotonic())
@@ -254,16 +251,16 @@ class _Call(Step, Generic[Result]):
                         yield awaited
                     except BaseException as error:  # noqa: BLE001 - what the task is told, the plugin is told
                         self._lose_patience(error)
-                        resume = partial(steps.throw, error)
+                        failure = error
                     else:
-                        resume = steps.__next__
+                        failure = None
             finally:
                 self._settle()
                 if self._left:
                     with suppress(Exception):  # a call that ignores cancellation may ignore this too
                         steps.close()
         finally:
-            self._watch.ends()
+            watch.ends()
 
     def _expire(self) -> None:
         self.is_overdue = True

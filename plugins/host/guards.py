@@ -4,7 +4,7 @@ That is, types of results, streams that are left early, and the time for a whole
 ``lading.backends.guard.storage`` does the same for storage.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -100,7 +100,8 @@ class GuardedFetcher(Fetcher):
     async def open(self, source: Source) -> AsyncIterator[Fetched]:
         """See ``Fetcher.open``."""
         source = _trimmed(source)
-        async with self._turn():
+        give_back = await self._take_turn()
+        try:
             with self._fetchers.use() as fetcher:
                 end = monotonic() + self._deadline
                 opened, fetched = await self._caller.call("open", lambda: _enter(fetcher, source), end - monotonic())
@@ -113,22 +114,18 @@ class GuardedFetcher(Fetcher):
                         await self._release(opened, fetched)
                     raise
                 await self._release(opened, fetched)
+        finally:
+            give_back()
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _take_turn(self) -> Callable[[], None]:
         """One of the turns of fetches. Waiting for it is no part of the fetch.
 
         Raises:
             FetcherBusy: there was none in time.
         """
-        has_turn = False
         try:
-            async with self._caller.turn(min(self._deadline, MAX_WAIT)):
-                has_turn = True
-                yield
+            return await self._caller.take_turn("open", min(self._deadline, MAX_WAIT))
         except DeadlineExceeded as error:
-            if has_turn:
-                raise
             raise self._caller.stamp.judged(FetcherBusy("no turn of the fetcher was free"), "open") from error
 
     async def close(self) -> None:

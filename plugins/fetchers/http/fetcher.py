@@ -134,6 +134,8 @@ class HttpFetcher(SupportsExplaining, SupportsPosting, Fetcher):
 
     async def _take_slot(self) -> Callable[[], None]:
         """One of ``connections``, which issuers get in turn; the wait for it is our own."""
+        if (give_back := self._slots.take_now()) is not None:
+            return give_back
         with own_wait() as seconds:
             try:
                 return await self._slots.take(seconds)

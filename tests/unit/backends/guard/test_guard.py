@@ -260,9 +260,10 @@ async def test_a_listing_that_is_none_is_a_fault(broken: str) -> None:
 @pytest.mark.gen_test
 async def test_waiting_for_a_turn_counts() -> None:
     storage = guarded(Scripted(), max_concurrency=1, deadline=0.05)
-    async with storage._caller.turn(30):
-        for call in (storage.ping(), read(storage, KEY), save(storage)):
-            assert type(await attempt(call)) is DeadlineExceeded
+    give_back = await storage._caller.take_turn("hold", 30)
+    for call in (storage.ping(), read(storage, KEY), save(storage)):
+        assert type(await attempt(call)) is DeadlineExceeded
+    give_back()
     await storage.ping()
 
 

@@ -150,8 +150,9 @@ async def test_turns_are_taken() -> None:
         running -= 1
 
     async def hold(one: Caller) -> None:
-        async with one.turn(30):
-            await work()
+        give_back = await one.take_turn("hold", 30)
+        await work()
+        give_back()
 
     one = caller(concurrency=3)
     await asyncio.gather(
@@ -163,12 +164,11 @@ async def test_turns_are_taken() -> None:
 @pytest.mark.gen_test
 async def test_the_wait_for_a_turn_has_a_deadline_and_gives_it_back() -> None:
     one = caller(concurrency=1)
-    async with one.turn(30):
-        with pytest.raises(DeadlineExceeded, match="its turn"):
-            async with one.turn(SOON):
-                raise AssertionError("there was no turn")
-    async with one.turn(30):
-        pass
+    give_back = await one.take_turn("hold", 30)
+    with pytest.raises(DeadlineExceeded, match="hold did not end"):
+        await one.take_turn("hold", SOON)
+    give_back()
+    (await one.take_turn("hold", 30))()
 
 
 # --- who is told ------------------------------------------------------------------------------------------------------
