@@ -1,13 +1,15 @@
 """A connection reads a head in small pieces and a body in large ones."""
 
 import asyncio
+import itertools
+import re
 import socket
 
 import pytest
 
 from lading.service.api.http.connections.early_answers import EarlyAnswers
 from lading.service.api.http.connections.long_heads import Refusals
-from lading.service.api.http.connections.server import LITTLE, Stream
+from lading.service.api.http.connections.server import END_OF_HEAD, LITTLE, Stream
 from lading.service.api.http.in_flight import InFlight
 
 LONG = 1_000_000
@@ -45,3 +47,11 @@ async def test_a_body_is_read_in_larger_pieces_than_the_heads_around_it() -> Non
     finally:
         stream.close()
         theirs.close()
+
+
+def test_a_head_ends_where_tornado_ends_it() -> None:
+    theirs, ours = re.compile(rb"\r?\n\r?\n"), re.compile(END_OF_HEAD)
+    for signs in itertools.product((b"\r", b"\n", b"a"), repeat=7):
+        head = b"".join(signs)
+        expected, found = theirs.search(head), ours.search(head)
+        assert (found and found.end()) == (expected and expected.end())

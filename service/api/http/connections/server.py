@@ -13,6 +13,10 @@ LITTLE: Final = 4096
 """Bytes that are read at once while a head or a short body comes. For each read, Tornado fills a buffer with zeros: for
 one of its 64 KiB, that costs as much as to parse a form."""
 
+END_OF_HEAD: Final = rb"\n\r?\n"
+"""Ends where Tornado's own expression for the end of a head does. That begins with what may be missing, so that it is
+tried at each byte."""
+
 
 class Stream(IOStream):
     """A connection that knows whether it reads a head, and how it is to be closed.
@@ -31,11 +35,11 @@ class Stream(IOStream):
         super().__init__(connection, **options)
         self._much: int = self.read_chunk_size
 
-    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Any:
+    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Any:  # noqa: ARG002 - see below
         """See ``IOStream.read_until_regex``, which ``HTTP1Connection`` calls for the head alone."""
         self._is_in_head = True
         self.read_chunk_size = LITTLE
-        return super().read_until_regex(regex, max_bytes)
+        return super().read_until_regex(END_OF_HEAD, max_bytes)
 
     def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Any:
         """See ``IOStream.read_until``, which reads the sizes of chunks."""
