@@ -19,7 +19,7 @@ from ...observe.audit.recording import request_id as audited_request_id
 from ...observe.metrics.meter import NO_SCOPE, Scope
 from ..resources import Common
 from .client_address import client_address
-from .headers import FIXED, WireHeaders, http_date
+from .headers import WireHeaders, http_date
 from .methods import as_get, methods_of
 from .request_head import request_id_of
 
@@ -78,10 +78,8 @@ class AnsweringHandler(RequestHandler):
     def clear(self) -> None:
         """Begin the answer again; see ``RequestHandler.clear``, which first makes headers of its own."""
         self._write_buffer, self._status_code, self._reason = [], HTTPStatus.OK.value, HTTPStatus.OK.phrase
-        self._headers = WireHeaders()
+        self._headers = WireHeaders.fixed()
         self._headers["Date"] = http_date(int(time.time()))
-        for name, value in FIXED:
-            self._headers[name] = value
         if not hasattr(self, "request_id"):
             self.request_id = request_id_of(self.request.headers.get("X-Request-Id"))
         self._headers["X-Request-Id"] = self.request_id

@@ -66,6 +66,9 @@ _LAST = len(_ORDER)
 _PLACES = {next(iter(HTTPHeaders({name: ""}))): (position, name) for position, name in enumerate(_ORDER)}
 """By Tornado's name of a header: its place in the order, and its name in the contract."""
 
+_FIXED = tuple(HTTPHeaders(dict(FIXED)).items())
+"""By Tornado's names."""
+
 
 @functools.lru_cache(maxsize=2)
 def http_date(second: int) -> str:
@@ -75,6 +78,14 @@ def http_date(second: int) -> str:
 
 class WireHeaders(HTTPHeaders):
     """Headers in the contract's case and order; other headers come last, as Tornado writes them."""
+
+    @classmethod
+    def fixed(cls) -> "WireHeaders":
+        """``FIXED``, whose names Tornado has normalised once."""
+        headers = cls()
+        headers._as_list = {name: [value] for name, value in _FIXED}
+        headers._combined_cache = dict(_FIXED)
+        return headers
 
     def get_all(self) -> Iterable[tuple[str, str]]:
         """See ``HTTPHeaders.get_all``."""

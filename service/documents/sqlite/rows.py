@@ -21,7 +21,8 @@ _to_json = compact(default=dict)
 
 def to_milliseconds(moment: datetime) -> int:
     """Whole milliseconds since the Unix epoch, rounded down; ``moment`` is timezone-aware."""
-    return (moment - _EPOCH) // _MILLISECOND
+    since = moment - _EPOCH  # whose division by a millisecond takes four times as long
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
