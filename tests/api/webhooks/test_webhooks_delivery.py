@@ -62,6 +62,7 @@ async def test_the_end_of_an_import_is_told_signed_and_once(tmp_path: Path, over
         assert len(posts(origin)) == 2
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_only_who_wants_to_hear_is_told(tmp_path: Path, overrides: dict[str, str]) -> None:
     async with everything(tmp_path, overrides) as (service, manager, client, origin):
@@ -132,6 +133,7 @@ async def test_a_receiver_may_be_down_and_come_back(tmp_path: Path, overrides: d
             assert request.headers["webhook-id"] == delivery["event_id"]
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_one_that_hangs_holds_up_no_other(tmp_path: Path, overrides: dict[str, str]) -> None:
     async with everything(tmp_path, overrides) as (_, manager, client, origin):
@@ -179,6 +181,7 @@ async def test_a_delivery_fails_in_the_end(tmp_path: Path, overrides: dict[str, 
         assert await manager.deliveries(endpoint["id"], "?status=pending") == []
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_an_import_may_ask_for_a_webhook_of_its_own(tmp_path: Path, overrides: dict[str, str]) -> None:
     async with everything(tmp_path, overrides) as (_, manager, client, origin):
@@ -204,6 +207,7 @@ async def test_an_import_may_ask_for_a_webhook_of_its_own(tmp_path: Path, overri
         assert len({one.body for one in requests}) == 1
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_while_a_secret_is_rotated_both_sign(tmp_path: Path, overrides: dict[str, str]) -> None:
     async with everything(tmp_path, overrides) as (_, manager, client, origin):
@@ -221,6 +225,7 @@ async def test_while_a_secret_is_rotated_both_sign(tmp_path: Path, overrides: di
         verified(request, old, new)
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_an_endpoint_is_tried_with_a_ping(tmp_path: Path, overrides: dict[str, str]) -> None:
     async with everything(tmp_path, overrides) as (_, manager, _client, origin):
@@ -234,6 +239,7 @@ async def test_an_endpoint_is_tried_with_a_ping(tmp_path: Path, overrides: dict[
         assert shown["payload"] == body
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_what_leads_to_a_denied_address_is_never_connected_to(tmp_path: Path, overrides: dict[str, str]) -> None:
     closed = {"LADING_FETCH_HTTP__ALLOW_NETWORKS": "127.0.0.1/32"}
@@ -253,6 +259,7 @@ async def test_what_leads_to_a_denied_address_is_never_connected_to(tmp_path: Pa
             assert denied.connections == 0
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_a_name_is_judged_at_each_delivery(tmp_path: Path, overrides: dict[str, str]) -> None:
     closed = {"LADING_FETCH_HTTP__ALLOW_NETWORKS": "", "LADING_FETCH_HTTP__ALLOW_HOSTS": "localhost"}
@@ -303,6 +310,7 @@ async def test_a_cancelled_and_a_deleted_import_are_told(tmp_path: Path, overrid
         )
 
 
+@pytest.mark.one_store
 @pytest.mark.gen_test
 async def test_an_import_whose_bytes_the_client_sends_may_ask_too(tmp_path: Path, overrides: dict[str, str]) -> None:
     async with everything(tmp_path, overrides) as (_, manager, client, origin):

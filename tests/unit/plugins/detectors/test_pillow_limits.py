@@ -129,10 +129,10 @@ async def test_want_of_cpu_time_is_told_and_survived(tmp_path: Path) -> None:
 
 @pytest.mark.gen_test(timeout=60)
 async def test_cpu_time_is_counted_for_each_image_anew(tmp_path: Path) -> None:
-    data = images.slow_gif(40)
-    async with running(tmp_path, processes=1, cpu_limit=2, wall_limit=50) as harness:
+    data = images.slow_gif(20)
+    async with running(tmp_path, processes=1, cpu_limit=1, wall_limit=50) as harness:
         for _ in range(12):
-            assert (await harness.detect(data)).frames == 40
+            assert (await harness.detect(data)).frames == 20
 
 
 @pytest.mark.gen_test(timeout=60)
