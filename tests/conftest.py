@@ -21,7 +21,7 @@ from tests.support.servers.mongod import ReplicaSet, replica_set
 
 LONG: Final = os.environ.get("LADING_TESTS") == "long"
 ONE_STORE: Final = "sqlite"
-SLOW: Final = 300
+SLOW: Final = 180
 """Seconds that a test may take which counts as slow."""
 
 # Event loops complain of coroutines that were never awaited, and of callbacks in the wrong thread. Where each task,
