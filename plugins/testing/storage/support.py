@@ -84,7 +84,7 @@ class StorageHarness(Suite):
         try:
             await backend.ping()
             yield backend
-            assert not await self.leftovers()
+            await self.assert_clean()
         finally:
             await backend.close()
 
@@ -107,7 +107,15 @@ class StorageHarness(Suite):
         assert exists is False, f"exists of a key without an object: {exists!r} instead of False"
         opened = await attempt(read(backend, key))
         assert type(opened) is ObjectNotFound, f"open of a key without an object: {opened!r} instead of ObjectNotFound"
-        assert not await self.leftovers()
+        await self.assert_clean()
+
+    async def assert_clean(self) -> None:
+        """The place has nothing but objects."""
+        left = await self.leftovers()
+        assert not left, (
+            f"left behind in the place, as leftovers() of the suite says: {', '.join(sorted(map(str, left)))}."
+            " Remove it when a save fails or is cancelled, in whichever step"
+        )
 
 
 async def read(backend: StorageBackend, key: str, *, offset: int = 0, length: int | None = None) -> bytes:

@@ -2,11 +2,14 @@
 
 import gc
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import pytest
 
+from lading.backends.suites import MemorySuite
 from lading.plugins.testing import leaks
+from lading.plugins.testing.suite import run_case
 
 
 class Holder:
@@ -42,3 +45,15 @@ async def test_a_socket_that_is_in_use_is_left_behind() -> None:
         async with leaks.no_leaks():
             held.append(socket.socket())
     held.pop().close()
+
+
+class Leaving(MemorySuite):
+    async def leftovers(self) -> Collection[str]:
+        return ["upload 7"]
+
+
+def test_what_a_storage_leaves_in_its_place_is_named(tmp_path: Path) -> None:
+    suite = Leaving()
+    suite.place = tmp_path / "place"
+    with pytest.raises(AssertionError, match=r"left behind in the place, .*: upload 7\."):
+        run_case(suite, suite.test_delete())
