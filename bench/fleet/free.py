@@ -148,7 +148,6 @@ def make_worker(store: DocumentStore, name: str) -> "CountingWorker":
         importer=importer,
         attempts=attempts,
         options=options,
-        clock=clock,
         rng=rng,
         identity=Identity(name, "bench"),
     )
