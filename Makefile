@@ -155,10 +155,10 @@ $(VENV)/.installed: setup.py pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-test: setup.py pyproject.toml | $(VENV)/bin/python
-	@# uv takes a tenth of the time of pip. Where it reaches no index, as it reads no configuration of pip, pip does it.
+	@# uv takes a tenth of the time of pip. It reads no configuration of pip: where it gets nothing, pip does the work.
 	@# What is not imported need not be compiled, which would take half of the time.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile 'uv>=0.9'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[test]' || \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile 'uv>=0.9' && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[test]' || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[test]'
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-docs
 
