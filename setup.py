@@ -16,6 +16,8 @@ OTEL = ["opentelemetry-api>=1.45", "opentelemetry-exporter-otlp-proto-http>=1.45
 DOCS = ["mkdocs-swagger-ui-tag>=0.8"]
 CLIENT = ["httpx>=0.28,<1", "rich>=13.9"]
 """What the Python client and its commands need; the service itself does not."""
+NATS = ["nats-py>=2.12"]
+"""What dispatch by NATS needs."""
 PARQUET = ["pyarrow>=18"]
 """What ``lading bulk`` needs for lists in Parquet."""
 # The documentation as a site. Of mermaidx the site takes Mermaid's own script; the package itself is never imported.
@@ -150,6 +152,7 @@ setup(
         "gcs": [*GCS],
         "client": [*CLIENT],
         "otel": [*OTEL],
+        "nats": [*NATS],
         "parquet": [*CLIENT, *PARQUET],
         "testing": TESTING,
         "testing-clouds": TESTING_CLOUDS,
@@ -164,6 +167,7 @@ setup(
         "test-deploy": ["kubernetes-validate>=1.35"],
         "test": [
             *TESTING_CLOUDS,
+            *NATS,
             *OTEL,
             *DOCS,
             *DOCS_SITE,

@@ -11,12 +11,12 @@ Begin with ``DocumentStore`` below, then ``search``, ``records``, ``queue``, ``u
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
 
 from ..models import Held, Import
 from ..models.clock import Clock
 from ..models.issuers import Issuer
 from .errors import DuplicateId, StoredAlready, StoreError, StoreRefused, StoreUnavailable, TooManyRecords
+from .handing import Bounds, SupportsWaiting, Taken
 from .planning import Planning
 from .queue import ImportQueue
 from .records import RecordStore
@@ -24,6 +24,7 @@ from .search import ImportSearch
 from .upkeep import Copying, Upgrading
 
 __all__ = [
+    "Bounds",
     "DocumentStore",
     "DuplicateId",
     "StoreError",
@@ -31,6 +32,7 @@ __all__ = [
     "StoreUnavailable",
     "StoredAlready",
     "SupportsWaiting",
+    "Taken",
     "TooManyRecords",
 ]
 
@@ -229,6 +231,14 @@ class DocumentStore(ABC):
         """
 
     @abstractmethod
+    async def claim_these(self, worker_id: str, ids: Sequence[str], bounds: Bounds) -> Taken:
+        """Give ``worker_id`` those imports with these ids that are queued and due, as far as ``bounds`` allow.
+
+        As ``claim``: no import is ever given to two workers, and one whose lease was ended is given nothing. Its cost
+        depends on the number of ids alone. An id without an import is ignored.
+        """
+
+    @abstractmethod
     async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
         """Number of imports that are not final, of one issuer or of all, counted no further than ``limit``.
 
@@ -302,14 +312,3 @@ class DocumentStore(ABC):
     @abstractmethod
     async def drop_previous_keys(self) -> int:
         """Forget the previous keys whose time has ended, by ``clock``; how many they were."""
-
-
-@runtime_checkable
-class SupportsWaiting(Protocol):
-    """Optional capability of a store: idle workers need not ask again and again whether there is work."""
-
-    async def wait_for_work(self, timeout: float) -> None:
-        """Return when imports may have been queued or become due since ``claim`` last looked; or after ``timeout``
-        seconds at the latest. It may return for nothing. Never raises ``StoreError``; may be cancelled.
-        """
-        ...

@@ -53,7 +53,7 @@ class Imports:
 
     Attributes:
         vault: encrypts the secrets in the parameters.
-        accepted: called for every queued import, so that a worker of this process polls at once.
+        accepted: called for every queued import, so that a worker learns of it at once.
         expire_after: how long an import waits for the bytes that its client sends.
         new_id: makes the id of an import.
         turns: of the imports that are made at once. Each needs the event loop for a while, so a client that sends
@@ -71,7 +71,7 @@ class Imports:
     clock: Clock
     vault: Vault
     idempotency: Idempotency
-    accepted: Callable[[], None]
+    accepted: Callable[[Import], None]
     expire_after: timedelta = timedelta(days=1)
     new_id: Callable[[], str] = new_uuid
     endpoints: Endpoints | None = None
@@ -207,7 +207,7 @@ class Imports:
     async def _add(self, document: Import) -> None:
         await self.store.add(document)
         if document.status is Status.QUEUED:
-            self.accepted()
+            self.accepted(document)
 
     async def get(self, grant: Grant, import_id: str) -> Import:
         """One import of the grant's organisation.

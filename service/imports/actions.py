@@ -50,7 +50,7 @@ class Lives:
     changes: Changes
     outbox: Outbox
     clock: Clock
-    accepted: Callable[[], None]
+    accepted: Callable[[Import], None]
     stopped: Callable[[str], None]
     expire_after: timedelta
     discard: Callable[[str], Awaitable[None]]
@@ -91,7 +91,7 @@ class Lives:
 
             document = await self.write(document, retried)
         if document.status is Status.QUEUED:
-            self.accepted()
+            self.accepted(document)
         return document
 
     def _retried(self, one: Import, now: datetime) -> Import:

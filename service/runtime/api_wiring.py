@@ -42,6 +42,7 @@ from ..imports.uploads.resumable import Uploads
 from ..imports.validation import ParamRules
 from ..limits.places import Places
 from ..limits.rates import Policy, Rates
+from ..models import Import
 from ..observe.readiness import Probe, Readiness
 from ..work.backlog import Backlog
 from ..work.pipeline.duplicates import Duplicates
@@ -73,7 +74,12 @@ def make_resources(
     service = settings.service
     backlog = Backlog(parts.store, settings.worker.backlog)
     images = make_images(parts)
-    imports = _imports(parts, backlog, accepted)
+
+    def queued(document: Import) -> None:
+        parts.dispatch.queued(document)
+        accepted()
+
+    imports = _imports(parts, backlog, queued)
     receiving = _receiving(parts, imports, images)
     uploads = _uploads(parts, imports, receiving)
 
@@ -87,7 +93,7 @@ def make_resources(
         changes=parts.changes,
         outbox=parts.outbox,
         clock=parts.clock,
-        accepted=accepted,
+        accepted=queued,
         stopped=stop,
         discard=uploads.discard,
         expire_after=timedelta(seconds=settings.uploads.expire_after),
@@ -176,7 +182,7 @@ def _common(parts: Parts) -> Common:
     )
 
 
-def _imports(parts: Parts, backlog: Backlog, accepted: Callable[[], None]) -> Imports:
+def _imports(parts: Parts, backlog: Backlog, accepted: Callable[[Import], None]) -> Imports:
     settings = parts.settings
     return Imports(
         store=parts.store,

@@ -24,10 +24,12 @@ from ...plugins.errors import PluginError
 from ..config import Components, Settings, SettingsError
 from ..config.contradictions import refusals
 from ..documents import StoreError
+from ..documents.dispatch import BrokerUnavailable
 from ..models.clock import SystemClock
 from ..observe.telemetry import opening as telemetry
 from ..storages.copies import are_one_place, once
 from ..storages.free_space import existing_folder, free_bytes_in
+from .dispatching import make_broker
 from .plugins import guarded_plugins, storages_for
 from .wiring import make_spools, opened_store
 
@@ -49,6 +51,7 @@ async def probe(settings: Settings, components: Components) -> list[str]:
         faults = [
             *map(str, (*refusals(settings), *telemetry.refusals(settings, os.environ))),
             await _fault(f"[documents] {settings.documents.backend}", lambda: _probe_store(settings)),
+            *([await _fault("[nats]", lambda: _probe_broker(settings))] if settings.worker.dispatch == "nats" else ()),
             *await _probe_storages(settings, components),
             *await _probe_the_others(settings, components),
             *[
@@ -123,6 +126,13 @@ async def _probe_store(settings: Settings) -> None:
 async def _probe_opened(settings: Settings) -> None:
     async with opened_store(settings, SystemClock()) as store:
         await store.ping()
+
+
+async def _probe_broker(settings: Settings) -> None:
+    try:
+        await make_broker(settings).probe()
+    except BrokerUnavailable as error:
+        raise ProbeFailed(str(error)) from error
 
 
 async def _probe_storages(settings: Settings, components: Components) -> list[str | None]:

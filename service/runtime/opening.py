@@ -1,12 +1,18 @@
-"""Opens the document store, again and again while the database is away. Meanwhile the process serves, and says so."""
+"""Makes the document store, and opens it, again and again while the database is away. Meanwhile the process serves, and
+says so.
+"""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final, Self
 
 from ..config import Settings, SettingsError
 from ..documents import DocumentStore, StoreRefused, StoreUnavailable
+from ..documents.memory.store import MemoryDocumentStore
+from ..documents.sqlite.store import SqliteDocumentStore
+from ..models.clock import Clock
 from ..observe.outages import Outage
 
 FIRST_PAUSE: Final = 0.25
@@ -14,6 +20,24 @@ LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries; the pause doubles with each of them."""
 PATIENCE: Final = 15.0
 """Seconds that the first try may take before the process begins without it: a missing index may take an hour."""
+
+
+def make_store(settings: Settings, clock: Clock) -> DocumentStore:
+    """The configured document store, not opened."""
+    if settings.documents.backend == "memory":
+        return MemoryDocumentStore(clock)
+    if settings.documents.backend == "mongo":
+        # Imported here, since the driver takes longer than everything else, and few services need it.
+        from ..documents.mongo.connection import MongoOptions  # noqa: PLC0415
+        from ..documents.mongo.store import MongoDocumentStore  # noqa: PLC0415
+
+        mongo = settings.documents_mongo
+        return MongoDocumentStore(
+            MongoOptions(uri=mongo.uri.get_secret_value(), **mongo.model_dump(exclude={"uri"})),
+            clock,
+        )
+    options = settings.documents_sqlite
+    return SqliteDocumentStore(options.path, clock, busy_timeout=timedelta(seconds=options.busy_timeout))
 
 
 async def open_store(store: DocumentStore, settings: Settings) -> None:

@@ -44,7 +44,7 @@ async def bulk_on(
             changes=changes,
             outbox=outbox,
             clock=clock,
-            accepted=lambda: None,
+            accepted=lambda _: None,
             stopped=lambda _: None,
             discard=_left_to_the_sweep,
             expire_after=timedelta(seconds=settings.uploads.expire_after),

@@ -1,6 +1,7 @@
 """The composition root: opens the components of the settings, and closes them again.
 
-Only this module knows which class implements which contract. Components close in the reverse order.
+Only this module, ``opening`` and ``dispatching`` know which class implements which contract. Components close in the
+reverse order.
 """
 
 import random
@@ -17,8 +18,7 @@ from ...plugins.capabilities import SupportsFiles
 from ...plugins.host.watch import Watch
 from ..config import Components, Settings
 from ..documents import DocumentStore
-from ..documents.memory.store import MemoryDocumentStore
-from ..documents.sqlite.store import SqliteDocumentStore
+from ..documents.dispatch import Dispatch
 from ..images.operations import Images, places_for_downloads
 from ..images.purger import Purger
 from ..images.retention.policy import Policy
@@ -50,7 +50,8 @@ from ..work.pipeline.importer import Importer
 from ..work.retries import RetryPolicy
 from ..work.slots import Limits
 from ..work.worker import Worker
-from .opening import Opening, open_store
+from .dispatching import opened_dispatch
+from .opening import Opening, make_store, open_store
 from .plugins import (
     GuardedPlugins,
     formats_of,
@@ -75,6 +76,7 @@ class Parts:
     rng: random.Random
     store: DocumentStore
     opening: Opening
+    dispatch: Dispatch
     storages: Storages
     importer: Importer
     plugins: GuardedPlugins
@@ -103,24 +105,6 @@ class Parts:
         return Outbox(self.meter) if self.webhooks is None else self.webhooks.outbox
 
 
-def make_store(settings: Settings, clock: Clock) -> DocumentStore:
-    """The configured document store, not opened."""
-    if settings.documents.backend == "memory":
-        return MemoryDocumentStore(clock)
-    if settings.documents.backend == "mongo":
-        # Imported here, since the driver takes longer than everything else, and few services need it.
-        from ..documents.mongo.connection import MongoOptions  # noqa: PLC0415
-        from ..documents.mongo.store import MongoDocumentStore  # noqa: PLC0415
-
-        mongo = settings.documents_mongo
-        return MongoDocumentStore(
-            MongoOptions(uri=mongo.uri.get_secret_value(), **mongo.model_dump(exclude={"uri"})),
-            clock,
-        )
-    options = settings.documents_sqlite
-    return SqliteDocumentStore(options.path, clock, busy_timeout=timedelta(seconds=options.busy_timeout))
-
-
 @asynccontextmanager
 async def open_parts(
     settings: Settings, components: Components, clock: Clock, meter: Meter = NO_METER
@@ -142,6 +126,7 @@ async def open_parts(
         if meter is not NO_METER:
             measure(store, meter)
         await opening.first_try()
+        dispatch = await stack.enter_async_context(opened_dispatch(settings, store, rng, meter))
         awake = AwakeClock()
         stack.enter_context(awake.ticking())
         # A blocked loop sends no heartbeat, and the leases must not be lost with it.
@@ -186,6 +171,7 @@ async def open_parts(
             rng=rng,
             store=store,
             opening=opening,
+            dispatch=dispatch,
             storages=storages,
             importer=importer,
             plugins=plugins,
@@ -260,6 +246,7 @@ def make_worker(parts: Parts, process: str) -> Worker:
         outbox=parts.outbox,
         awake=parts.awake,
         meter=parts.meter,
+        written=parts.dispatch.written,
     )
     return Worker(
         store=parts.store,
@@ -276,6 +263,7 @@ def make_worker(parts: Parts, process: str) -> Worker:
         rng=parts.rng,
         identity=Identity(process, version("lading")),
         has_stopped=images.removal.settle_stopped,
+        dispatch=parts.dispatch,
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -100,6 +101,7 @@ class Attempts:
             the import is forgotten.
         outbox: takes the events of finished imports.
         awake: knows whether this process stood still during an attempt.
+        written: called with the id of an import and its next state, whenever ``write`` has returned that.
         removal: removes objects that attempts leave behind when imports end.
         meter: learns of every attempt, and of its phases.
     """
@@ -113,6 +115,7 @@ class Attempts:
     quotas: Quotas
     removal: Removal
     changes: Changes = field(default_factory=Changes)
+    written: Callable[[str, Import | None], None] = lambda _import_id, _document: None
     under_way: set[str] = field(default_factory=set)
     unwritten: set[str] = field(default_factory=set)
     outbox: Outbox = field(default_factory=Outbox)
@@ -193,6 +196,7 @@ class Attempts:
                 await asyncio.sleep(pause * self.rng.uniform(0.5, 1.0))
                 pause = min(2 * pause, 2.0)
             else:
+                self.written(document.id, written)
                 if written is None:
                     log.warning("discarded a result: the import was taken over", import_id=document.id)
                 else:

@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from ..documents import DocumentStore, StoreUnavailable, SupportsWaiting
+from ..documents import Bounds, DocumentStore, StoreUnavailable, SupportsWaiting
+from ..documents.dispatch import ByDocuments, Dispatch
 from ..models import Import
 from ..observe.outages import Outage
 from .attempts import Attempts
@@ -51,8 +52,10 @@ class Worker:
         rng: random.Random,
         identity: Identity,
         has_stopped: HasStopped | None = None,
+        dispatch: Dispatch | None = None,
     ) -> None:
         self._store = store
+        self._dispatch = dispatch or ByDocuments(store)
         self._attempts = attempts
         self._options = options
         self._rng = rng
@@ -94,8 +97,6 @@ class Worker:
 
     async def run(self) -> None:
         """Work until ``stop`` is called, or until cancelled. Either way the worker returns its remaining imports."""
-        # Checked once: ``isinstance`` with a protocol costs more than everything else between two imports.
-        news = self._store if isinstance(self._store, SupportsWaiting) else None
         beat = asyncio.create_task(self._beat_forever(), name="worker heartbeat")
         stops = asyncio.create_task(self._stops.run(), name="worker stops")
         orders = asyncio.create_task(self._orders.run(), name="worker orders")
@@ -105,7 +106,7 @@ class Worker:
                 await self._turn_away(self._slots.stranded())
                 await self._gather_places()
                 if not await self._claim():
-                    await self._idle(news)
+                    await self._idle(self._dispatch.news)
             await self._give_back(self._slots.waiting)
             if self._tasks:
                 await asyncio.wait(self._tasks.values(), timeout=self._options.grace)
@@ -149,13 +150,8 @@ class Worker:
                 return ()
             lease = await self._leases.current()
             left_out = {*self._slots.full_issuers(), *self._cooling.issuers(), *paused.issuers}
-            documents = await self._store.claim(
-                lease.worker_id,
-                self._slots.free,
-                exclude_issuers=left_out,
-                exclude_hosts=paused.hosts,
-                per_issuer=self._options.limits.per_issuer,
-            )
+            bounds = Bounds(left_out, paused.hosts, self._options.limits.per_issuer)
+            documents = await self._dispatch.claim(lease.worker_id, self._slots.free, bounds)
         except StoreUnavailable as error:
             self._queue_outage.failed(str(error))
             if lease is not None:
@@ -247,6 +243,7 @@ class Worker:
     def _forget(self, document: Import) -> None:
         self._slots.finish(document)
         self._attempts.forget(document)
+        self._dispatch.let_go(document.id)
         self._tasks.pop(document.id, None)
         if (lease := self._lease_of.pop(document.id, None)) is not None:
             lease.held.pop(document.id, None)

@@ -166,7 +166,7 @@ class World:
             clock=clock,
             vault=self.vault,
             idempotency=cast("Any", None),
-            accepted=lambda: None,
+            accepted=lambda _: None,
         )
         lives = Lives(
             store,
@@ -174,7 +174,7 @@ class World:
             Changes(),
             self.outbox,
             clock,
-            lambda: None,
+            lambda _: None,
             self._stop_import,
             timedelta(seconds=60),
             nothing,

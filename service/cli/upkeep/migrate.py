@@ -10,7 +10,8 @@ from ...config import Settings
 from ...documents.upkeep import Copying
 from ...models.clock import SystemClock
 from ...observe.audit.actions import Action
-from ...runtime.wiring import make_store, opened_store
+from ...runtime.opening import make_store
+from ...runtime.wiring import opened_store
 from ...storages.backup import archive, folders
 from ..common import audited_command, check_kept, config_option, documents_place, run_on_parts, settings_from
 from ..progress import bar

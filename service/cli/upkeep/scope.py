@@ -10,7 +10,7 @@ import click
 from ...config import Settings
 from ...documents.upkeep import Copying
 from ...models.clock import SystemClock
-from ...runtime.wiring import make_store
+from ...runtime.opening import make_store
 from ...storages.audit.inventory import InventoryFailed
 from ...storages.backup.folders import BackupRefused
 from ..common import interrupted_by_sigterm

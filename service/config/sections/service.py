@@ -36,6 +36,7 @@ from ..ini import Sections
 from .admin import AdminSettings
 from .audit import AuditSettings
 from .documents import DocumentsSettings, MongoSettings, SqliteSettings
+from .nats import NatsSettings
 from .otel import OtelSettings
 from .page import PageSettings
 from .retention import RetentionSettings
@@ -219,6 +220,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "documents.sqlite": SqliteSettings,
         "documents.mongo": MongoSettings,
         "worker": WorkerSettings,
+        "nats": NatsSettings,
         "fetch": FetchSettings,
         "detect": DetectSettings,
         "process": ProcessSettings,
@@ -252,9 +254,9 @@ class Settings:
     """The whole configuration. ``Settings()`` is the embedded default.
 
     Attributes:
-        service, auth, limits, documents, documents_sqlite, worker, fetch, detect, process, storage, storage_route,
-            images, thumbnails, uploads, batches, events, page, webhooks, retention, admin, audit, otel: the section of
-            that name.
+        service, auth, limits, documents, documents_sqlite, worker, nats, fetch, detect, process, storage,
+            storage_route, images, thumbnails, uploads, batches, events, page, webhooks, retention, admin, audit, otel:
+            the section of that name.
         issuers: by id, the issuers of the configuration itself.
         plugin_sections: the sections of plugins as text, with references resolved for configured plugins. May contain
             secrets: no repr.
@@ -269,6 +271,7 @@ class Settings:
     documents_sqlite: SqliteSettings = field(default_factory=SqliteSettings)
     documents_mongo: MongoSettings = field(default_factory=MongoSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    nats: NatsSettings = field(default_factory=NatsSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
     process: ProcessSettings = field(default_factory=ProcessSettings)

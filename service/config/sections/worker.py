@@ -1,6 +1,6 @@
 """The typed models of ``[worker]``, ``[fetch]``, ``[detect]`` and ``[process]``."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -14,6 +14,13 @@ class WorkerSettings(Section):
     enabled: bool = Field(
         True,
         description='Whether the service process runs a worker. "lading worker" runs a worker without the service.',
+    )
+    dispatch: Literal["documents", "nats"] = Field(
+        "documents",
+        description=(
+            "What hands out queued imports: documents (the database alone), or nats (a NATS JetStream broker, see"
+            " [nats]). With nats the database still keeps the truth, and hands out what the broker does not."
+        ),
     )
     concurrency: int = Field(64, ge=1, le=1024, description="Imports that a process runs at once.")
     per_issuer: int = Field(8, ge=1, le=1024, description="Imports of one issuer that a process runs at once.")

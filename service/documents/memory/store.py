@@ -3,17 +3,16 @@
 No method awaits, so each method is one step of the event loop, and therefore atomic.
 """
 
-import copy
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from ...models import Held, Image, Import, Status
+from ...models import Held, Import, Status
 from ...models.clock import Clock, SteadyClock, SystemClock, TimeCounter, count_nanoseconds
 from ...models.issuers import Issuer
-from .. import DocumentStore, DuplicateId, StoredAlready, StoreUnavailable
+from .. import Bounds, DocumentStore, DuplicateId, StoredAlready, StoreUnavailable, Taken
+from .copies import as_stored, detached, is_held
 from .queue import MemoryImportQueue
 from .records import MemoryRecordStore
 from .search import MemoryImportSearch, Writes
@@ -62,26 +61,26 @@ class MemoryDocumentStore(DocumentStore):
         self._check_open()
         if document.id in self._imports:
             raise DuplicateId(f"import {document.id} exists already")
-        self._put(_stored(document, document.outbox))
+        self._put(as_stored(document, document.outbox))
 
     async def get(self, import_id: str) -> Import | None:
         """See ``DocumentStore.get``."""
         self._check_open()
         document = self._imports.get(import_id)
-        return None if document is None else _detached(document)
+        return None if document is None else detached(document)
 
     async def get_by_image(self, image_id: str) -> Import | None:
         """See ``DocumentStore.get_by_image``; it looks at every import."""
         self._check_open()
         found = [one for one in self._imports.values() if one.status is Status.DONE and one.image_id == image_id]
         first = min(found, key=lambda one: one.duplicate is not None, default=None)
-        return None if first is None else _detached(first)
+        return None if first is None else detached(first)
 
     async def heir(self, key: str) -> Import | None:
         """See ``DocumentStore.heir``; it looks at every import."""
         self._check_open()
         shares = [(one.share, one) for one in self._imports.values() if one.share is not None and one.shared_key == key]
-        return _detached(min(shares, key=lambda one: one[0])[1]) if shares else None
+        return detached(min(shares, key=lambda one: one[0])[1]) if shares else None
 
     async def shared_keys(self, after: str, limit: int) -> Sequence[str]:
         """See ``DocumentStore.shared_keys``."""
@@ -94,7 +93,7 @@ class MemoryDocumentStore(DocumentStore):
         self._check_open()
         found = [(moment, one) for one in self._imports.values() if (moment := one.unsettled_at) is not None]
         found.sort(key=lambda one: one[0])
-        return [_detached(document) for _, document in found[:limit]]
+        return [detached(document) for _, document in found[:limit]]
 
     async def images_in(
         self, storage: str, held: Held, after: str, limit: int, organization_id: str | None = None
@@ -106,10 +105,10 @@ class MemoryDocumentStore(DocumentStore):
             for document in self._imports.values()
             if document.id > after
             and document.image_purged_at is None
-            and _is_held(document.image, storage, held)
+            and is_held(document.image, storage, held)
             and organization_id in (None, document.organization_id)
         ]
-        return [_detached(document) for document in sorted(found, key=lambda one: one.id)[:limit]]
+        return [detached(document) for document in sorted(found, key=lambda one: one.id)[:limit]]
 
     async def count_images_in(self, storage: str, organization_id: str | None = None) -> int:
         """See ``DocumentStore.count_images_in``."""
@@ -127,7 +126,7 @@ class MemoryDocumentStore(DocumentStore):
         stored = self._imports.get(document.id)
         if stored is None or stored.revision != document.revision - 1:
             return False
-        self._put(_stored(document, stored.outbox))
+        self._put(as_stored(document, stored.outbox))
         return True
 
     async def update_unless_stored(self, document: Import, albums: Collection[str] | None) -> bool:
@@ -139,7 +138,7 @@ class MemoryDocumentStore(DocumentStore):
         found = self.search.with_bytes(document.organization_id, document.image.sha256, albums)
         if found is not None:
             raise StoredAlready(found)
-        self._put(_stored(document, stored.outbox))
+        self._put(as_stored(document, stored.outbox))
         return True
 
     async def announced(self, import_id: str, event_ids: Collection[str]) -> None:
@@ -190,7 +189,20 @@ class MemoryDocumentStore(DocumentStore):
         for document in claimed:
             self._put(document)
             self._last_issuer = document.issuer_id
-        return [_detached(document) for document in claimed]
+        return [detached(document) for document in claimed]
+
+    async def claim_these(self, worker_id: str, ids: Sequence[str], bounds: Bounds) -> Taken:
+        """See ``DocumentStore.claim_these``."""
+        self._check_open()
+        found = (self._imports[import_id] for import_id in dict.fromkeys(ids) if import_id in self._imports)
+        queued = [detached(document) for document in found if document.status is Status.QUEUED]
+        if worker_id not in self._leases:
+            return Taken((), queued)
+        wanted, left = bounds.divide(queued, self.clock.now())
+        claimed = [document.claimed(worker_id, self._clock.now()) for document in wanted]
+        for document in claimed:
+            self._put(detached(document))
+        return Taken(claimed, left)
 
     async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
         """See ``DocumentStore.unfinished``."""
@@ -289,27 +301,8 @@ class MemoryDocumentStore(DocumentStore):
 
     def _all(self) -> list[Import]:
         self._check_open()
-        return [_detached(document) for document in self._imports.values()]
+        return [detached(document) for document in self._imports.values()]
 
     def _check_open(self) -> None:
         if not self._is_open:
             raise StoreUnavailable("the memory store is not open")
-
-
-def _detached(document: Import) -> Import:
-    """The same import with ``params`` and the like of its own, so that nobody outside can change what is stored."""
-    params, outbox, trace = copy.deepcopy((dict(document.params), document.outbox, document.trace))
-    return replace(document, params=params, outbox=outbox, trace=trace)
-
-
-def _stored(document: Import, outbox: tuple[Mapping[str, Any], ...]) -> Import:
-    """What is stored of a document that is written over one with this outbox."""
-    return _detached(replace(document, outbox=(*outbox, *document.new_events), new_events=()))
-
-
-def _is_held(image: Image | None, storage: str, held: Held) -> bool:
-    if image is None:
-        return False
-    if held is Held.MAIN:
-        return image.storage == storage
-    return image.mirror == storage and image.is_mirrored is (held is Held.MIRRORED)

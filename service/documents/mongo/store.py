@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from ...models import Held, Import
 from ...models.clock import Clock, TimeCounter
 from ...models.issuers import Issuer
-from .. import DocumentStore, DuplicateId
+from .. import Bounds, DocumentStore, DuplicateId, Taken
 from .claiming.claims import Claims
 from .claiming.heads import Excluded
 from .coalescing import Coalescer
@@ -182,6 +182,10 @@ class MongoDocumentStore(DocumentStore):
         claimed = await self._claims.make(worker_id, limit, Excluded(exclude_issuers, exclude_hosts), per_issuer)
         self._news.expect(self._claims.next_due)
         return claimed
+
+    async def claim_these(self, worker_id: str, ids: Sequence[str], bounds: Bounds) -> Taken:
+        """See ``DocumentStore.claim_these``."""
+        return await self._claims.these(worker_id, ids, bounds)
 
     async def _replace(self, documents: Sequence[Import]) -> Sequence[Import]:
         """Write the next revisions; the written ones."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from ...models import Import, Status
 from ...models.clock import Clock
+from .. import Bounds, Taken
 from . import queries
 from .engine.threads import ConnectionThreads
 from .rows import to_milliseconds
@@ -53,3 +54,21 @@ class Claims:
             if claimed or not await self._readers.run(lambda one: queries.has_worker(one, worker_id)):
                 return claimed
         return ()
+
+    async def these(self, worker_id: str, ids: Sequence[str], bounds: Bounds) -> Taken:
+        """See ``DocumentStore.claim_these``."""
+
+        def read(connection: sqlite3.Connection) -> tuple[Sequence[Import], bool]:
+            rowids = queries.find_queued(connection, ids)
+            return queries.read_rows(connection, rowids), queries.has_worker(connection, worker_id)
+
+        found, has_lease = await self._readers.run(read)
+        queued = [document for document in found if document.status is Status.QUEUED]
+        if not has_lease:
+            return Taken((), queued)
+        wanted, left = bounds.divide(queued, self._judge.now())
+        if not wanted:
+            return Taken((), left)
+        now = self._clock.now()
+        claim = Claim(worker_id, [document.claimed(worker_id, now) for document in wanted])
+        return Taken(await self._writer.run(Write(write_claims, claim)), left)

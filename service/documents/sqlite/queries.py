@@ -166,6 +166,16 @@ def read_rows(connection: sqlite3.Connection, rowids: Sequence[int]) -> list[Imp
     return [to_import(rows[rowid]) for rowid in rowids if rowid in rows]
 
 
+def find_queued(connection: sqlite3.Connection, ids: Sequence[str]) -> list[int]:
+    """The rows of those imports that are queued, in the order of the ids."""
+    query = """
+        SELECT json_group_array(json_array(id, rowid)) FROM imports
+        WHERE id IN (SELECT value FROM json_each(?)) AND status = 'queued'
+    """
+    rowids: dict[str, int] = dict(json.loads(connection.execute(query, (json.dumps(list(ids)),)).fetchone()[0]))
+    return [rowids[import_id] for import_id in dict.fromkeys(ids) if import_id in rowids]
+
+
 # --- workers ----------------------------------------------------------------------------------------------------------
 
 

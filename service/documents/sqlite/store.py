@@ -20,7 +20,7 @@ from pathlib import Path
 from ...models import Held, Import
 from ...models.clock import Clock, SteadyClock, SystemClock
 from ...models.issuers import Issuer
-from .. import DocumentStore, StoreUnavailable
+from .. import Bounds, DocumentStore, StoreUnavailable, Taken
 from . import queries as sqlite_queries
 from .claims import Claims
 from .engine.clock import Boot, note, present_boot, started_at
@@ -193,6 +193,10 @@ class SqliteDocumentStore(DocumentStore):
         """See ``DocumentStore.claim``."""
         excluded = Excluded(exclude_issuers, exclude_hosts)
         return await self._claims.make(worker_id, limit, excluded, per_issuer)
+
+    async def claim_these(self, worker_id: str, ids: Sequence[str], bounds: Bounds) -> Taken:
+        """See ``DocumentStore.claim_these``."""
+        return await self._claims.these(worker_id, ids, bounds)
 
     async def unfinished(self, limit: int, issuer_id: str | None = None) -> int:
         """See ``DocumentStore.unfinished``."""

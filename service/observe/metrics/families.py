@@ -162,6 +162,14 @@ SPANS_DROPPED: Final = Family(
     " receiver did not take them).",
     ("reason",),
 )
+DISPATCHED: Final = Family(
+    "lading_dispatch_imports_total",
+    Kind.COUNTER,
+    "Imports between this process and the broker, where NATS dispatches. event is published, pulled, redelivered"
+    " (pulled, and not for the first time), swept (claimed from the database without the broker) or dropped (a message"
+    " could not be sent).",
+    ("event",),
+)
 RESTARTS: Final = Family(
     "lading_child_restarts_total",
     Kind.COUNTER,
@@ -203,7 +211,7 @@ BUILD: Final = Family(
 FAMILIES: Final[Sequence[Family]] = (
     *(REQUESTS, REQUEST_SECONDS),
     *(IMPORTS, IMPORT_SECONDS, ISSUER_IMPORTS, PHASE_SECONDS, FETCHED_BYTES, STORED_BYTES),
-    *(QUEUE, OLDEST, CLAIMED, RETIRED, RETIRED_BYTES),
+    *(QUEUE, OLDEST, CLAIMED, DISPATCHED, RETIRED, RETIRED_BYTES),
     *(PLACES_USED, PLACES_FREE, PLACES_WAITED_FOR),
     *(PLUGIN_CALLS, PLUGIN_SECONDS, STORE_SECONDS),
     *(DELIVERIES, DELIVERY_SECONDS),

@@ -121,6 +121,15 @@ class Meter:
     def claimed(self, imports: int) -> None:
         """The worker has claimed so many imports."""
 
+    def dispatched(self, event: str, imports: int) -> None:
+        """Something happened to so many imports between this process and the broker.
+
+        Args:
+            event: ``published``, ``pulled``, ``redelivered`` (pulled, and not for the first time), ``swept`` (claimed
+                from the database without the broker) or ``dropped`` (a message could not be sent).
+            imports: how many.
+        """
+
     def retired(self, status: str, byte_size: int) -> None:
         """Retention has removed an import.
 

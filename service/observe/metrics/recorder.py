@@ -14,6 +14,7 @@ from .families import (
     CLAIMED,
     DELIVERIES,
     DELIVERY_SECONDS,
+    DISPATCHED,
     FETCHED_BYTES,
     IMPORT_SECONDS,
     IMPORTS,
@@ -163,6 +164,7 @@ class Recorder(Meter):
         self._fetched = Series(ledger, FETCHED_BYTES)
         self._stored = Series(ledger, STORED_BYTES)
         self._claimed = Series(ledger, CLAIMED)
+        self._dispatched = Series(ledger, DISPATCHED)
         self._retired = Series(ledger, RETIRED)
         self._retired_bytes = Series(ledger, RETIRED_BYTES)
         self._plugin_calls = Timed(ledger, PLUGIN_CALLS, PLUGIN_SECONDS)
@@ -223,6 +225,10 @@ class Recorder(Meter):
     def claimed(self, imports: int) -> None:
         """See ``Meter.claimed``."""
         self._claimed.add((), imports)
+
+    def dispatched(self, event: str, imports: int) -> None:
+        """See ``Meter.dispatched``."""
+        self._dispatched.add((event,), imports)
 
     def retired(self, status: str, byte_size: int) -> None:
         """See ``Meter.retired``."""

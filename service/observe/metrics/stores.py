@@ -3,7 +3,7 @@
 import inspect
 from abc import ABC
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from time import monotonic
 from typing import Any, Final
 
@@ -13,7 +13,11 @@ from ...documents.records import RecordStore
 from ...documents.search import ImportSearch
 from .meter import Meter
 
-_CLAIM: Final = "claim"
+_CLAIMS: Final[Mapping[str, Callable[[Any], int]]] = {
+    "claim": len,
+    "claim_these": lambda taken: len(taken.claimed),
+}
+"""The operations that claim, and how many imports their results are."""
 _UNTIMED: Final = frozenset({"open", "close"})
 
 
@@ -41,7 +45,7 @@ def operations(contract: type[ABC]) -> Iterator[str]:
 
 
 def _timed(operation: str, call: Callable[..., Awaitable[Any]], meter: Meter) -> Callable[..., Awaitable[Any]]:
-    store_call, is_claim = meter.store_call, operation == _CLAIM
+    store_call, size = meter.store_call, _CLAIMS.get(operation)
 
     async def timed(*args: Any, **kwargs: Any) -> Any:
         began = monotonic()
@@ -51,8 +55,8 @@ def _timed(operation: str, call: Callable[..., Awaitable[Any]], meter: Meter) ->
             store_call(operation, _outcome(error), monotonic() - began)
             raise
         store_call(operation, "ok", monotonic() - began)
-        if is_claim:
-            meter.claimed(len(result))
+        if size is not None:
+            meter.claimed(size(result))
         return result
 
     return timed

@@ -166,7 +166,8 @@ class Spans(Meter):
     def __init__(self, meter: Meter, tracer: Tracer) -> None:
         self._meter = meter
         self._tracer = tracer
-        for name in ("request", "import_ended", "fetched", "stored", "claimed", "retired", "delivery", "spans_dropped"):
+        untraced = ("request", "import_ended", "fetched", "stored", "claimed", "dispatched", "retired", "delivery")
+        for name in (*untraced, "spans_dropped"):
             setattr(self, name, getattr(meter, name))  # makes no span
 
     # --- under way ----------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from tests.conformance.documents.cases.texts import TextCases
 from tests.conformance.documents.cases.work.claims import ClaimCases
 from tests.conformance.documents.cases.work.crew import CrewCases
 from tests.conformance.documents.cases.work.queue import QueueCases
+from tests.conformance.documents.cases.work.taking import TakingCases
 from tests.conformance.documents.cases.work.workers import WorkerCases
 
 __all__ = ["DocumentStoreSuite", "SettableClock"]
@@ -34,6 +35,7 @@ class DocumentStoreSuite(
     QuotaCases,
     OutboxCases,
     ClaimCases,
+    TakingCases,
     WorkerCases,
     CrewCases,
     ClockCases,

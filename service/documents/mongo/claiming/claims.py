@@ -9,9 +9,10 @@ from typing import Any
 
 from ....models import Import
 from ....models.clock import Clock
+from ... import Bounds, Taken
 from ..connection import LOCAL, Connection
-from ..fields import to_import
-from ..schema import IMPORTS
+from ..fields import text, to_import
+from ..schema import IMPORTS, WORKERS
 from ..writes import Claim, Writes
 from .heads import Excluded
 from .turns import Turns
@@ -67,8 +68,36 @@ class Claims:
             wanted = {"_id": {"$in": unread}, "status": "queued"}
             cursor = self._connection.collection(IMPORTS, LOCAL).find(wanted, batch_size=len(unread) + 1)
             found |= {one["_id"]: one for one in await self._connection.run(lambda: cursor.to_list(None))}
-        due, now = self._connection.clock.now(), self._clock.now()
+        due = self._connection.clock.now()
         queued = [to_import(found[import_id]) for import_id in ids if import_id in found]
-        claims = [Claim(one, one.claimed(worker_id, now)) for one in queued if one.run_at <= due]
+        return await self._write(worker_id, [one for one in queued if one.run_at <= due])
+
+    async def these(self, worker_id: str, ids: Sequence[str], bounds: Bounds) -> Taken:
+        """See ``DocumentStore.claim_these``; one command reads the imports and the lease, one writes."""
+        order = {text(import_id): place for place, import_id in enumerate(ids)}
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"_id": {"$in": [*order]}, "status": "queued"}},
+            {
+                "$unionWith": {
+                    "coll": WORKERS,
+                    "pipeline": [{"$match": {"_id": text(worker_id)}}, {"$project": {"_id": 1}}],
+                }
+            },
+        ]
+        imports = self._connection.collection(IMPORTS, LOCAL)
+        cursor = imports.aggregate(pipeline, hint="_id_", batchSize=len(order) + 2)
+        rows = await self._connection.run(lambda: cursor.to_list(None))
+        found = sorted((row for row in rows if "status" in row), key=lambda row: order[row["_id"]])
+        queued = [to_import(row) for row in found]
+        if len(found) == len(rows):
+            return Taken((), queued)
+        # Should the lease end after this, recover() finds what is claimed here, and returns it.
+        wanted, left = bounds.divide(queued, self._connection.clock.now())
+        return Taken(await self._write(worker_id, wanted), left)
+
+    async def _write(self, worker_id: str, queued: Sequence[Import]) -> Sequence[Import]:
+        """Claim the imports; those that nobody else was quicker to take."""
+        now = self._clock.now()
+        claims = [Claim(one, one.claimed(worker_id, now)) for one in queued]
         outcomes = await self._writes.claim(claims)
         return [one.after for one, is_won in zip(claims, outcomes, strict=True) if is_won]

@@ -14,7 +14,7 @@ import pytest
 from lading.service.documents import DocumentStore
 from lading.service.documents.queue import Selection
 from lading.service.models import Failure, Image, Import, Status
-from lading.service.models.clock import truncate_to_milliseconds
+from lading.service.models.clock import Clock, truncate_to_milliseconds
 
 LEASE = timedelta(seconds=30)
 SECOND = timedelta(seconds=1)
@@ -52,7 +52,7 @@ async def count_queued(store: DocumentStore) -> int:
     return len(await store.queue.entries(Selection(Status.QUEUED), 1000))
 
 
-def make_import(clock: SettableClock, **changes: Any) -> Import:
+def make_import(clock: Clock, **changes: Any) -> Import:
     """A queued import that is due, with an id of its own."""
     now = truncate_to_milliseconds(clock.now())
     document = Import(
