@@ -13,7 +13,7 @@ import click
 from ...config import Settings
 from ...documents.planning import DatabasePlan, Plan, Reach
 from ...models.clock import SystemClock
-from ...runtime.wiring import make_store
+from ...runtime.opening import make_store
 from ..common import (
     InOrder,
     check_kept,
