@@ -81,7 +81,8 @@ def test_a_pause_amid_decoding_condemns_no_image(deployment: Deployment) -> None
         wait_until(lambda: deployment.statuses()["done"] >= 1)
         freeze(service, PAUSE)
         assert outcomes(client, import_ids) == {("done", None, 1): GOOD}
-        assert service.wait_for("the process was paused")["seconds"] >= PAUSE - 1
+        # A busy machine pauses processes too, for less.
+        wait_until(lambda: any(line["seconds"] >= PAUSE - 1 for line in service.logged("the process was paused")))
 
 
 def test_a_pause_amid_fetches_uses_up_no_attempt(deployment: Deployment) -> None:  # noqa: F811

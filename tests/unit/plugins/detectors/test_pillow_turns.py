@@ -103,7 +103,7 @@ async def test_issuers_take_turns_with_costly_images(tmp_path: Path) -> None:
         assert len(await one.until("guest")) <= 2
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test(timeout=110)
 async def test_an_image_that_costs_more_than_its_header_says_becomes_costly(tmp_path: Path) -> None:
     # Its header says a tenth of a second; in fact it takes longer than a cheap one may, and less than the limit.
     async with running(tmp_path, processes=2, cpu_limit=60) as harness:
