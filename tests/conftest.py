@@ -54,8 +54,8 @@ if not LONG:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Three processes for each core: much of what tests do is to wait for other processes, and for time limits."""
-    return 3 * (os.cpu_count() or 1)
+    """Two processes for each core: much of what tests do is to wait for other processes, and for time limits."""
+    return 2 * (os.cpu_count() or 1)
 
 
 if os.environ.get("LADING_TESTS") == "none":

@@ -235,7 +235,8 @@ class DocumentStore(ABC):
         """Give ``worker_id`` those imports with these ids that are queued and due, as far as ``bounds`` allow.
 
         As ``claim``: no import is ever given to two workers, and one whose lease was ended is given nothing. Its cost
-        depends on the number of ids alone. An id without an import is ignored.
+        depends on the number of ids alone. An id without an import is ignored. A worker makes one claim at a time, of
+        either kind.
         """
 
     @abstractmethod

@@ -16,13 +16,12 @@ class BrokerUnavailable(Exception):
 
 
 class Dispatch(ABC):
-    """Gives queued imports to the worker of this process.
+    """Gives queued imports to the worker of this process."""
 
-    Attributes:
-        news: wakes an idle worker; None if only polling tells of work.
-    """
-
-    news: SupportsWaiting | None
+    @property
+    @abstractmethod
+    def news(self) -> SupportsWaiting | None:
+        """What wakes an idle worker; None if only polling tells of work. It never changes."""
 
     @abstractmethod
     def queued(self, document: Import) -> None:
@@ -50,8 +49,11 @@ class ByDocuments(Dispatch):
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
-        # Checked once: ``isinstance`` with a protocol costs more than everything else between two imports.
-        self.news = store if isinstance(store, SupportsWaiting) else None
+
+    @property
+    def news(self) -> SupportsWaiting | None:
+        """See ``Dispatch.news``."""
+        return self._store if isinstance(self._store, SupportsWaiting) else None
 
     def queued(self, document: Import) -> None:
         """See ``Dispatch.queued``."""

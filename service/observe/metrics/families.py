@@ -162,6 +162,7 @@ SPANS_DROPPED: Final = Family(
     " receiver did not take them).",
     ("reason",),
 )
+DISPATCH_EVENTS: Final = ("published", "pulled", "redelivered", "swept", "dropped")
 DISPATCHED: Final = Family(
     "lading_dispatch_imports_total",
     Kind.COUNTER,

@@ -14,6 +14,7 @@ from .families import (
     CLAIMED,
     DELIVERIES,
     DELIVERY_SECONDS,
+    DISPATCH_EVENTS,
     DISPATCHED,
     FETCHED_BYTES,
     IMPORT_SECONDS,
@@ -165,6 +166,8 @@ class Recorder(Meter):
         self._stored = Series(ledger, STORED_BYTES)
         self._claimed = Series(ledger, CLAIMED)
         self._dispatched = Series(ledger, DISPATCHED)
+        for event in DISPATCH_EVENTS:
+            self._dispatched.add((event,), 0)
         self._retired = Series(ledger, RETIRED)
         self._retired_bytes = Series(ledger, RETIRED_BYTES)
         self._plugin_calls = Timed(ledger, PLUGIN_CALLS, PLUGIN_SECONDS)

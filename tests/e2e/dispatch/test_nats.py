@@ -14,8 +14,8 @@ import pytest
 from lading.plugins.testing.images import jpeg
 from lading.plugins.testing.origin import Origin, answer
 from tests.conftest import LONG
-from tests.support.servers.broker import NatsServer, nats_server
 from tests.support.servers.processes import ServiceProcess, lading
+from tests.support.servers.programs.nats_server import NatsServer, nats_server
 from tests.support.servers.service import CONF, OTHER_ISSUER, Client, environment, token
 
 IMPORTS = 200 if LONG else 60

@@ -129,11 +129,10 @@ class Server:
     @asynccontextmanager
     async def listening(self, byte: bytes) -> AsyncIterator[None]:
         async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            held.append(writer)
             if byte:
                 writer.write(byte)
                 writer.close()
-            else:
-                held.append(writer)
 
         held: list[asyncio.StreamWriter] = []
         server = await asyncio.start_unix_server(answer, str(self.address))
@@ -143,6 +142,8 @@ class Server:
             server.close()
             for writer in held:
                 writer.close()
+            # A transport is closed in a later turn of the loop, which may be about to end.
+            await asyncio.gather(*(writer.wait_closed() for writer in held), return_exceptions=True)
             self.address.unlink()
 
 

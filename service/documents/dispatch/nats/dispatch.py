@@ -58,7 +58,11 @@ class NatsDispatch(Dispatch):
         self._sweeps, self._sweep_at, self._has_swept = 0, 0.0, False
         self._claimed_at = self._short_at = float("-inf")
         self._store_news = store if isinstance(store, SupportsWaiting) else None
-        self.news = self
+
+    @property
+    def news(self) -> SupportsWaiting:
+        """See ``Dispatch.news``."""
+        return self
 
     # --- what happens to an import ------------------------------------------------------------------------------------
 

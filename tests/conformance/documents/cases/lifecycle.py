@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lading.service.documents import DocumentStore, StoreUnavailable
+from lading.service.documents import Bounds, DocumentStore, StoreUnavailable
 from lading.service.documents.queue import ImportQueue, Selection
 from lading.service.documents.records import RecordStore
 from lading.service.documents.search import Filter, ImportSearch, Position
@@ -42,6 +42,7 @@ CALLS: dict[str, Callable[[DocumentStore], Coroutine[Any, Any, Any]]] = {
     "announced": lambda store: store.announced("import", ["evt_1"]),
     "remove": lambda store: store.remove(make_import(SettableClock())),
     "claim": lambda store: store.claim("worker", 1),
+    "claim_these": lambda store: store.claim_these("worker", ["import"], Bounds()),
     "unfinished": lambda store: store.unfinished(1),
     "register": lambda store: store.register("worker", LEASE),
     "heartbeat": lambda store: store.heartbeat("worker", LEASE),

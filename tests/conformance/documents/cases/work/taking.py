@@ -88,10 +88,10 @@ class TakingCases(DocumentStoreCases):
         documents = make_imports(clock, 60)
         async with self.opened(clock) as store:
             await add_all(store, documents)
-            for number in range(4):
+            for number in range(5):
                 await store.register(f"worker {number}", LEASE)
             ids = [one.id for one in documents]
-            others = asyncio.create_task(store.claim("worker 0", 30))
+            others = asyncio.create_task(store.claim("worker 4", 30))
             taken = await asyncio.gather(
                 *(store.claim_these(f"worker {number}", ids[10 * number :], ALL) for number in range(4))
             )
