@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..config import Settings, SettingsError
 from ..documents import DocumentStore
 from ..documents.dispatch import ByDocuments, Dispatch
+from ..documents.dispatch.nats.options import NatsOptions
 from ..observe.metrics.meter import Meter
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def make_broker(settings: Settings, count: Callable[[str, int], None] = lambda _
         SettingsError: its library is not installed.
     """
     try:
-        from ..documents.dispatch.nats.broker import Broker, NatsOptions  # noqa: PLC0415
+        from ..documents.dispatch.nats.broker import Broker  # noqa: PLC0415
     except ModuleNotFoundError as error:
         problem = 'is "nats", whose library is not installed: pip install "lading[nats]"'
         raise SettingsError([settings.fault(problem, "worker", "dispatch")]) from error

@@ -12,14 +12,17 @@ from datetime import timedelta
 import nats
 import pytest
 
+import lading.service.documents.dispatch.nats.broker
 from lading.service.documents import Bounds, StoreUnavailable, Taken
 from lading.service.documents.dispatch import BrokerUnavailable
-from lading.service.documents.dispatch.nats.broker import SHARDS, Broker, NatsOptions, shard_of
+from lading.service.documents.dispatch.nats.broker import SHARDS, Broker, shard_of
 from lading.service.documents.dispatch.nats.dispatch import NatsDispatch
+from lading.service.documents.dispatch.nats.options import NatsOptions
 from lading.service.documents.memory.store import MemoryDocumentStore
 from lading.service.models import Import
 from lading.service.models.clock import SystemClock
 from tests.conformance.documents.cases.base import FAILURE, LEASE, make_import
+from tests.support.servers.mongod import free_port
 from tests.support.servers.programs.nats_server import NatsServer, nats_server
 
 NEVER = 3600.0
@@ -262,3 +265,15 @@ async def test_a_claim_that_fails_leaves_the_messages_to_later_claims(
             await world.claim()
         assert [one.id for one in await world.claim()] == [wanted.id]
         assert world.events["swept"] == 0
+
+
+@pytest.mark.gen_test
+async def test_a_probe_says_why_no_server_is_ready(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lading.service.documents.dispatch.nats.broker, "CONNECT_SECONDS", 1.0)
+    broker = Broker(NatsOptions((f"nats://user:secret@127.0.0.1:{free_port()}",), "lading"))
+    with pytest.raises(BrokerUnavailable, match=r"no server was ready within 1 s \(.*Connect call failed") as refused:
+        await broker.probe()
+    assert "secret" not in str(refused.value)
+    assert capsys.readouterr().out == ""

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import nats.errors
@@ -24,6 +23,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 
 from .. import BrokerUnavailable
+from .options import NatsOptions
 
 SHARDS: Final = 16
 """Subjects among which the issuers are divided. All processes of a fleet have the same number."""
@@ -49,25 +49,6 @@ NAK: Final = b"-NAK"
 IN_PROGRESS: Final = b"+WPI"
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class NatsOptions:
-    """Options of the connection.
-
-    Attributes:
-        servers: addresses, possibly with user and password.
-        stream: its name, with which its subjects begin too.
-        replicas: copies of each message in a cluster, where Lading makes the stream.
-        credentials: a file with a user's JWT and seed.
-        ca_file: certificates of authorities, in PEM; None for the system's own.
-    """
-
-    servers: tuple[str, ...]
-    stream: str
-    replicas: int = 1
-    credentials: Path | None = None
-    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +151,7 @@ class Broker:
             raise BrokerUnavailable("not connected")
         try:
             if shard not in self._pulls:
-                self._pulls[shard] = await stream.pull_subscribe_bind(_consumer(shard), self._options.stream)
+                self._pulls[shard] = await stream.pull_subscribe_bind(_consumer_name(shard), self._options.stream)
             found = await self._fetched(self._pulls[shard], number)
         except TimeoutError:
             return ()
@@ -249,21 +230,32 @@ class Broker:
         if options.ca_file is not None:
             more["tls"] = await asyncio.to_thread(ssl.create_default_context, cafile=str(options.ca_file))
 
+        reported: BaseException = TimeoutError()
+
         async def end() -> None:
             ended.set()
 
+        async def note(error: Exception) -> None:
+            nonlocal reported
+            reported = error
+
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await client.connect(
-                    list(options.servers),
-                    name="lading",
-                    allow_reconnect=False,
-                    ping_interval=PING_SECONDS,
-                    error_cb=_noted,
-                    closed_cb=end,
-                    **more,
-                )
-                await self._prepare(client.jetstream())
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await client.connect(
+                        list(options.servers),
+                        name="lading",
+                        allow_reconnect=False,
+                        ping_interval=PING_SECONDS,
+                        error_cb=note,
+                        closed_cb=end,
+                        **more,
+                    )
+                    await self._prepare(client.jetstream())
+            except TimeoutError as error:
+                # The client tries again until then, and reports each error.
+                problem = f"no server was ready within {CONNECT_SECONDS:g} s ({_reason(reported)})"
+                raise ConnectionError(problem) from error
             yield client
         finally:
             with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
@@ -287,12 +279,12 @@ class Broker:
                     max_msgs=MOST_STORED,
                 )
             )
-        missing = [shard for shard in range(SHARDS) if _consumer(shard) not in existing]
-        await asyncio.gather(*(stream.add_consumer(name, self._consumer(shard)) for shard in missing))
+        missing = [shard for shard in range(SHARDS) if _consumer_name(shard) not in existing]
+        await asyncio.gather(*(stream.add_consumer(name, self._configured(shard)) for shard in missing))
 
-    def _consumer(self, shard: int) -> ConsumerConfig:
+    def _configured(self, shard: int) -> ConsumerConfig:
         return ConsumerConfig(
-            durable_name=_consumer(shard),
+            durable_name=_consumer_name(shard),
             filter_subject=self._subject(shard),
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_SECONDS,
@@ -305,12 +297,8 @@ class Broker:
         return f"{self._options.stream}.imports.{shard}"
 
 
-def _consumer(shard: int) -> str:
+def _consumer_name(shard: int) -> str:
     return f"shard-{shard}"
-
-
-async def _noted(error: Exception) -> None:
-    log.debug("the connection to the broker reports an error", reason=_reason(error))
 
 
 def _reason(error: BaseException) -> str:

@@ -145,8 +145,7 @@ class NatsDispatch(Dispatch):
 
         def admitted(shard: int) -> Iterator[Message]:
             for one in tuple(self._ready[shard].values()):
-                is_full = bounds.per_issuer is not None and numbers[one.issuer_id] >= bounds.per_issuer
-                if not is_full and one.issuer_id not in bounds.exclude_issuers:
+                if bounds.admits(one.issuer_id, numbers[one.issuer_id]):
                     numbers[one.issuer_id] += 1
                     yield one
 
