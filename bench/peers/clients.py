@@ -1,21 +1,17 @@
 """Clients of Lading and of its peers: so many threads with a connection each, which share a list of URLs."""
 
 import http.client
-import json
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from tests.support.servers.service import token
+from bench.asking import ask, form_of
 
 CLIENTS = 32
 ASK_SECONDS = 0.02
 """Between two questions for an import that is not final."""
 PATIENCE = 300.0
-
-local = threading.local()
 
 
 def by_all(port: int, urls: Sequence[str], work: Callable[[http.client.HTTPConnection, Sequence[str]], int]) -> int:
@@ -34,7 +30,7 @@ def by_all(port: int, urls: Sequence[str], work: Callable[[http.client.HTTPConne
 
 def waiting(connection: http.client.HTTPConnection, urls: Sequence[str]) -> int:
     """Ask Lading to answer when the import is done; how many are."""
-    documents = [_ask(connection, "POST", "/api/v1/imports", url, {"Prefer": "wait=60"}) for url in urls]
+    documents = [ask(connection, "POST", "/api/v1/imports", form_of(url), {"Prefer": "wait=60"}) for url in urls]
     return sum(document["status"] == "done" for document in documents)
 
 
@@ -42,7 +38,7 @@ def asking(path: str) -> Callable[[http.client.HTTPConnection, Sequence[str]], i
     """Post every URL to the path, then ask for each import until it is final; how many are done."""
 
     def work(connection: http.client.HTTPConnection, urls: Sequence[str]) -> int:
-        ids = [_ask(connection, "POST", path, url)["id"] for url in urls]
+        ids = [ask(connection, "POST", path, form_of(url))["id"] for url in urls]
         return sum(_final(connection, f"{path}/{import_id}") == "done" for import_id in ids)
 
     return work
@@ -61,26 +57,8 @@ def loading(connection: http.client.HTTPConnection, urls: Sequence[str]) -> int:
 def _final(connection: http.client.HTTPConnection, path: str) -> str:
     give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
-        status = _ask(connection, "GET", path)["status"]
+        status = ask(connection, "GET", path)["status"]
         if status in ("done", "failed", "cancelled"):
             return status
         time.sleep(ASK_SECONDS)
     raise RuntimeError(f"{path} does not end")
-
-
-def _ask(
-    connection: http.client.HTTPConnection, method: str, path: str, url: str = "", headers: dict[str, str] | None = None
-) -> dict[str, str]:
-    sent = {"Authorization": f"Bearer {TOKEN}", **(headers or {})}
-    if url:
-        sent["Content-Type"] = "application/x-www-form-urlencoded"
-    connection.request(method, path, urlencode({"album_id": "imported_album", "url": url}) if url else None, sent)
-    response = connection.getresponse()
-    content = response.read()
-    if response.status not in (200, 202):
-        raise RuntimeError(f"{method} {path} was answered with {response.status}: {content[:500]!r}")
-    document: dict[str, str] = json.loads(content)
-    return document
-
-
-TOKEN = token()

@@ -2,15 +2,14 @@
 
 import http.client
 import itertools
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlencode
 
+from bench.asking import ask, form_of
 from bench.batch import post as post_batch
 from bench.counting import Counter, Worker, counter
 from bench.images import make_small
@@ -20,7 +19,6 @@ from bench.processes import free_port, listening
 from bench.rig import Rig, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.wrk import BODY
-from tests.support.servers.service import token
 
 BARE, POST, ITEM = "bare handler, a POST", "Lading, SQLite, a POST", "Lading, SQLite, an item of a batch"
 SCRIPT, IMPORT = "requests and Pillow, an image", "Lading, SQLite and local files, an import, without decoding"
@@ -143,7 +141,7 @@ def _posting(port: int) -> Callable[[int], None]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         try:
             for _ in range(times):
-                _post(connection, BODY, {})
+                ask(connection, "POST", "/api/v1/imports", BODY)
         finally:
             connection.close()
 
@@ -164,8 +162,8 @@ def _importing(service: Lading, urls: Iterator[str]) -> Callable[[int], None]:
         connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)
         try:
             for _ in range(times):
-                body = urlencode({"album_id": "imported_album", "url": next(urls)})
-                document = _post(connection, body, {"Prefer": "wait=60"})
+                body = form_of(next(urls))
+                document = ask(connection, "POST", "/api/v1/imports", body, {"Prefer": "wait=60"})
                 if document["status"] != "done":
                     raise RuntimeError(f"an import is {document['status']}: {document}")
         finally:
@@ -174,17 +172,6 @@ def _importing(service: Lading, urls: Iterator[str]) -> Callable[[int], None]:
     return work
 
 
-def _post(connection: http.client.HTTPConnection, body: str, headers: Mapping[str, str]) -> dict[str, str]:
-    sent = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/x-www-form-urlencoded", **headers}
-    connection.request("POST", "/api/v1/imports", body, sent)
-    response = connection.getresponse()
-    document: dict[str, str] = json.loads(response.read())
-    if response.status not in (200, 202):
-        raise RuntimeError(f"a POST was answered with {response.status}: {document}")
-    return document
-
-
-TOKEN = token()
 TEXT = (
     "What was measured, by {tool}: instructions in user space for each accepted POST (the service's process; POSTs on"
     " one connection, one after another), for each item of a batch, and for each import of an image of 45 KB (the"

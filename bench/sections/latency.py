@@ -1,14 +1,13 @@
 """How long one import takes on an idle service, from its POST until it is known to be done, against curl."""
 
 import http.client
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
-from urllib.parse import urlencode
 
+from bench.asking import ask, form_of
 from bench.images import make_small
 from bench.lading import Lading, lading
 from bench.origin import origin
@@ -16,7 +15,6 @@ from bench.processes import output_of
 from bench.rig import Rig, rotated, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.tools import tool
-from tests.support.servers.service import token
 
 CURL, CURL_PROCESS = "curl, its own time_total", "curl, whole process"
 WAITING, POLLING = "Lading, Prefer: wait=10", "Lading, asked every 2 ms"
@@ -97,20 +95,11 @@ def _request(
     service: Lading, method: str, path: str, url: str = "", headers: dict[str, str] | None = None
 ) -> dict[str, str]:
     """A request on a connection of its own, as curl makes it; the document that it is answered with."""
-    body = urlencode({"album_id": "imported_album", "url": url}) if url else None
-    sent = {"Authorization": f"Bearer {TOKEN}", **(headers or {})}
-    if body is not None:
-        sent["Content-Type"] = "application/x-www-form-urlencoded"
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
     try:
-        connection.request(method, path, body, sent)
-        response = connection.getresponse()
-        document: dict[str, str] = json.loads(response.read())
+        return ask(connection, method, path, form_of(url) if url else None, headers)
     finally:
         connection.close()
-    if response.status not in (200, 202):
-        raise RuntimeError(f"{method} {path} was answered with {response.status}: {document}")
-    return document
 
 
 def _curl(url: str, target: Path) -> tuple[float, float]:
@@ -120,7 +109,6 @@ def _curl(url: str, target: Path) -> tuple[float, float]:
     return 1000 * (time.perf_counter() - began), 1000 * float(said)
 
 
-TOKEN = token()
 TEXT = (
     "What was measured: {count} imports of images of 45 KB, one after another, on an idle service with default"
     " settings (SQLite, local storage, every frame decoded), each on a new connection: a POST that is answered when"

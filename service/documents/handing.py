@@ -28,15 +28,18 @@ class Bounds:
     exclude_hosts: Collection[str] = ()
     per_issuer: int | None = None
 
+    def admits(self, issuer_id: str, number: int) -> bool:
+        """Whether the worker may have one more import of the issuer, of whom it is given ``number`` already."""
+        return issuer_id not in self.exclude_issuers and (self.per_issuer is None or number < self.per_issuer)
+
     def divide(self, queued: Iterable[Import], now: datetime) -> tuple[list[Import], list[Import]]:
         """Queued imports that may be claimed at the time ``now``, and the others; each in their order."""
         wanted: list[Import] = []
         left: list[Import] = []
         numbers: Counter[str] = Counter()
         for one in queued:
-            is_excluded = one.issuer_id in self.exclude_issuers or one.host in self.exclude_hosts
-            is_full = self.per_issuer is not None and numbers[one.issuer_id] >= self.per_issuer
-            if is_excluded or is_full or one.run_at > now:
+            is_admitted = self.admits(one.issuer_id, numbers[one.issuer_id]) and one.host not in self.exclude_hosts
+            if not is_admitted or one.run_at > now:
                 left.append(one)
             else:
                 numbers[one.issuer_id] += 1

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lading.client import Client
 from tests.client.conftest import ABILITIES, Place
+from tests.support.servers.programs import missing
 from tests.support.servers.service import token
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "import_on_a_cluster.py"
@@ -65,6 +66,4 @@ def _need(library: str) -> None:
     except ModuleNotFoundError:
         is_there = False
     if not is_there:
-        if "clusters" in os.environ.get("LADING_REQUIRE", "").split(","):
-            pytest.fail(f"there is no {library}")
-        pytest.skip(f"there is no {library}")
+        raise missing("clusters", f"there is no {library}")

@@ -13,6 +13,7 @@ import pytest
 from tests.client.conftest import Place
 from tests.docs.pages.blocks import blocks
 from tests.support.installed import ROOT, run
+from tests.support.servers.programs import missing
 from tests.support.servers.service import token
 
 VERSIONS = ("3.11", "3.12", "3.13")
@@ -25,10 +26,7 @@ def interpreter(version: str) -> str:
         return found
     for path in sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")):
         return str(path)
-    reason = f"there is no Python {version}"
-    if "pythons" in os.environ.get("LADING_REQUIRE", "").split(","):
-        pytest.fail(f"pythons are required: {reason}")
-    pytest.skip(reason)
+    raise missing("pythons", f"there is no Python {version}")
 
 
 def _works(python: str) -> bool:

@@ -1,6 +1,5 @@
 """README, the tutorial and the how-tos are followed: every command runs, and prints what the page shows."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import distributions
@@ -12,6 +11,7 @@ from tests.docs.pages.blocks import blocks, page_mark
 from tests.docs.pages.reader import Reader, as_a_clone
 from tests.docs.pages.stand_ins import ROOT, fill_origin, stand_ins
 from tests.support.servers.processes import origin_process
+from tests.support.servers.programs import missing
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
@@ -55,10 +55,7 @@ def need(page: Path) -> None:
     name, program, distribution = WANTED[page.stem]
     has_distribution = any(True for _ in distributions(name=distribution))
     if shutil.which(program) is None or not has_distribution:
-        reason = f"there is no {program}, or no {distribution}"
-        if name in os.environ.get("LADING_REQUIRE", "").split(","):
-            pytest.fail(f"{name} is required: {reason}")
-        pytest.skip(reason)
+        raise missing(name, f"there is no {program}, or no {distribution}")
 
 
 @pytest.mark.timeout(900)

@@ -11,9 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
+from tests.support.servers.programs import missing
 
 BLOCK = 4096
 
@@ -60,7 +59,7 @@ def disk_with_attributes() -> Iterator[Path]:
                 else:
                     is_refused = False
             if not is_refused:
-                _skip("immutable files are written by those who have them open")
+                raise missing("disks", "immutable files are written by those who have them open")
         yield Path(folder)
 
 
@@ -76,16 +75,10 @@ def immutable(*paths: Path) -> Iterator[None]:
 
 def _run(*command: str | Path) -> None:
     if os.geteuid() != 0:
-        _skip("this is not root")
+        raise missing("disks", "this is not root")
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        _skip(f"there is no {command[0]}")
+        raise missing("disks", f"there is no {command[0]}") from None
     except subprocess.CalledProcessError as error:
-        _skip(f"{command[0]}: {error.stderr}")
-
-
-def _skip(reason: str) -> NoReturn:
-    if "disks" in os.environ.get("LADING_REQUIRE", "").split(","):
-        pytest.fail(f"disks are required: {reason}")
-    pytest.skip(reason)
+        raise missing("disks", f"{command[0]}: {error.stderr}") from None

@@ -10,7 +10,6 @@ import _sqlite3
 import contextlib
 import ctypes
 import itertools
-import os
 import sqlite3
 import threading
 import time
@@ -21,7 +20,7 @@ from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_void_p
 from dataclasses import dataclass
 from typing import Any, Final
 
-import pytest
+from tests.support.servers.programs import missing
 
 ORIGINAL: Final = "unix"
 """Name of the default VFS; ``file:...?vfs=unix`` opens a file that no fault concerns."""
@@ -172,9 +171,7 @@ def _library() -> ctypes.CDLL:
         if library.sqlite3_libversion().decode() == sqlite3.sqlite_version:
             return library
         reason = "Python's SQLite library is not the one that is loaded"
-    if "sqlite" in os.environ.get("LADING_REQUIRE", "").split(","):
-        pytest.fail(f"faults below SQLite are required: {reason}")
-    pytest.skip(reason)
+    raise missing("sqlite", reason)
 
 
 class FaultyVfs:

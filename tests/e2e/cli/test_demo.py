@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers.mongod import free_port
 from tests.support.servers.processes import LADING, HttpClient, lading, session_members, wait_until
 
 SAME = re.compile(r"4\. The image is stored at (\S+)\n\n49093 bytes, identical to the origin's\.\n\n\Z")
@@ -56,13 +56,6 @@ def running_demo(folder: Path, port: int = 0) -> Iterator[Demo]:
     finally:
         demo.process.kill()
         demo.process.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def complaints(stderr: str) -> list[str]:

@@ -5,7 +5,6 @@ The browser is Debian's ``chromium-headless-shell``, or another Chromium. Withou
 """
 
 import asyncio
-import os
 import re
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lading.service.api.openapi.operations import OPERATIONS
+from tests.support.servers.programs import missing
 from tests.support.servers.service import running_service
 
 # Names of other hosts lead nowhere; the rest keeps the browser from asking for things of its own.
@@ -29,10 +29,7 @@ def browser() -> str:
     for name in ("chromium-headless-shell", "chromium", "chrome", "google-chrome"):
         if (found := shutil.which(name)) is not None:
             return found
-    reason = "there is no Chromium: install Debian's chromium-headless-shell"
-    if "browser" in os.environ.get("LADING_REQUIRE", "").split(","):
-        pytest.fail(f"a browser is required: {reason}")
-    pytest.skip(reason)
+    raise missing("browser", "there is no Chromium: install Debian's chromium-headless-shell")
 
 
 @pytest.mark.gen_test(timeout=120)

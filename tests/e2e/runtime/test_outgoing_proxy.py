@@ -12,9 +12,9 @@ from lading.plugins.testing import images
 from lading.plugins.testing.origin import Origin, answer
 from tests.support.servers.programs.proxies import microsocks, tinyproxy
 from tests.support.servers.service import Client, final, running_service, token
+from tests.unit.plugins.fetchers.outgoing import trusted_localhost
 
 pytestmark = pytest.mark.long_form
-CERTIFICATES = Path(__file__).parents[2] / "unit" / "plugins" / "fetchers" / "certificates"
 PICTURE = {"/a.jpg": answer(images.jpeg(8, 8))}
 LOOPBACK, NOTHING = "127.0.0.0/8", "203.0.113.0/24"
 REFUSED = "address_not_allowed"
@@ -22,10 +22,7 @@ REFUSED = "address_not_allowed"
 
 @pytest.fixture
 def tls(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "authority.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATES / "localhost.pem")
-    return context
+    return trusted_localhost(monkeypatch)
 
 
 @asynccontextmanager

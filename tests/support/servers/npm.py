@@ -9,16 +9,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.support.servers.programs import missing
 
 
 def need(*programs: str) -> None:
     """Skip the test where a program is missing, or fail, see above."""
     if any(shutil.which(program) is None for program in programs):
-        reason = "there is no Node.js with npm"
-        if "npm" in os.environ.get("LADING_REQUIRE", "").split(","):
-            pytest.fail(f"npm is required: {reason}")
-        pytest.skip(reason)
+        raise missing("npm", "there is no Node.js with npm")
 
 
 def install(folder: Path, *packages: str) -> Path:

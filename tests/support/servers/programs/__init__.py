@@ -36,11 +36,15 @@ def located(binary: str, name: str, path: str, remedy: str) -> str:
     """
     found = shutil.which(binary, path=path)
     if found is None:
-        reason = f"there is no {binary}: {remedy}"
-        if name in os.environ.get("LADING_REQUIRE", "").split(","):
-            pytest.fail(f"{name} is required: {reason}")
-        pytest.skip(reason)
+        raise missing(name, f"there is no {binary}: {remedy}")
     return found
+
+
+def missing(name: str, reason: str) -> BaseException:
+    """What skips a test where it is raised, or fails it where ``LADING_REQUIRE`` has the name of what is missing."""
+    if name in os.environ.get("LADING_REQUIRE", "").split(","):
+        return pytest.fail.Exception(f"{name} is required: {reason}")
+    return pytest.skip.Exception(reason)
 
 
 @contextmanager

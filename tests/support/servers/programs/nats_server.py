@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.support.servers.mongod import free_port
+from tests.support.servers.programs import located
 
 
 class NatsServer:
@@ -82,11 +81,7 @@ class NatsServer:
 def nats_server() -> Iterator[NatsServer]:
     """A broker that listens, and ends with the block."""
     path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
-    binary = shutil.which("nats-server", path=path)
-    if binary is None:
-        if "nats" in os.environ.get("LADING_REQUIRE", "").split(","):
-            pytest.fail("NATS is required: there is no nats-server")
-        pytest.skip("there is no nats-server")
+    binary = located("nats-server", "nats", path, "install Debian's nats-server")
     with tempfile.TemporaryDirectory(prefix="lading-nats-") as folder:
         server = NatsServer(binary, Path(folder, "store"))
         server.start()

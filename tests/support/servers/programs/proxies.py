@@ -6,13 +6,12 @@ Their credentials are ``user`` and ``password``. Without the programs a test is 
 
 import asyncio
 import os
-import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
+from tests.support.servers.mongod import free_port
+from tests.support.servers.programs import located
 
 TINYPROXY = """
 Port {port}
@@ -25,12 +24,6 @@ Timeout 60
 LogFile "{log}"
 LogLevel Connect
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @asynccontextmanager
@@ -53,11 +46,7 @@ async def microsocks() -> AsyncIterator[int]:
 @asynccontextmanager
 async def _process(port: int, name: str, *arguments: str) -> AsyncIterator[None]:
     """A proxy, once it listens."""
-    program = shutil.which(name)
-    if program is None:
-        if "proxies" in os.environ.get("LADING_REQUIRE", "").split(","):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
+    program = located(name, "proxies", os.environ.get("PATH", ""), f"install Debian's {name}")
     quiet = asyncio.subprocess.DEVNULL
     running = await asyncio.create_subprocess_exec(program, *arguments, stdout=quiet, stderr=quiet)
     try:

@@ -5,10 +5,24 @@ asked for.
 import asyncio
 import base64
 import contextlib
+import ssl
 from collections.abc import Mapping
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
+
+import pytest
+
+CERTIFICATES = Path(__file__).parent / "certificates"
+
+
+def trusted_localhost(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """TLS of an origin named localhost, whose authority is the only one that this process and its children trust."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / "localhost.pem")
+    return context
 
 
 class OutgoingProxy:

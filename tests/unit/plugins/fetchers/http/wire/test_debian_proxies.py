@@ -7,19 +7,17 @@ import pytest
 
 from lading.plugins.errors import HostNotAllowed, OriginDenied, OriginUnavailable, ProxyUnavailable
 from lading.plugins.testing.origin import Origin, answer
-from tests.support.servers.programs.proxies import free_port, microsocks, tinyproxy
+from tests.support.servers.mongod import free_port
+from tests.support.servers.programs.proxies import microsocks, tinyproxy
+from tests.unit.plugins.fetchers.outgoing import trusted_localhost
 from tests.unit.plugins.fetchers.support import fetch, http_fetcher
 
 pytestmark = pytest.mark.long_form
-CERTIFICATES = Path(__file__).parents[2] / "certificates"
 
 
 @pytest.fixture
 def tls(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "authority.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATES / "localhost.pem")
-    return context
+    return trusted_localhost(monkeypatch)
 
 
 @pytest.mark.parametrize("lookup", ["local", "remote"])

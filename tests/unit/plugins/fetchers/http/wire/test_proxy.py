@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import ssl
-from pathlib import Path
 
 import pytest
 from yarl import URL
@@ -24,19 +23,15 @@ from lading.plugins.fetchers.http.options import HttpOptions
 from lading.plugins.fetchers.http.wire.proxy import Proxy, parse_proxy
 from lading.plugins.host.validation import OptionsRejected, validate_options
 from lading.plugins.testing.origin import Origin, answer, redirect
-from tests.unit.plugins.fetchers.outgoing import OutgoingProxy
+from tests.unit.plugins.fetchers.outgoing import OutgoingProxy, trusted_localhost
 from tests.unit.plugins.fetchers.support import SECRET, everything_logged, fetch, http_fetcher
 
-CERTIFICATES = Path(__file__).parents[2] / "certificates"
 SCHEMES = ("http", "socks5")
 
 
 @pytest.fixture
 def tls(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "authority.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATES / "localhost.pem")
-    return context
+    return trusted_localhost(monkeypatch)
 
 
 def looked_up(_host: str) -> tuple[str, ...]:
