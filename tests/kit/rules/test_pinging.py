@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -128,23 +128,27 @@ class Server:
 
     @asynccontextmanager
     async def listening(self, byte: bytes) -> AsyncIterator[None]:
-        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            held.append(writer)
-            if byte:
-                writer.write(byte)
-                writer.close()
+        """Within the block each connection gets the byte, and its end then; with none, it gets nothing."""
 
-        held: list[asyncio.StreamWriter] = []
-        server = await asyncio.start_unix_server(answer, str(self.address))
-        try:
+        # asyncio's own server answers in a task of each connection. A loop that ends before that task has begun leaves
+        # the connection open.
+        def answer() -> None:
+            connection = stack.enter_context(listener.accept()[0])
+            if byte:
+                with suppress(BrokenPipeError):
+                    connection.send(byte)
+                connection.close()
+
+        with ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.setblocking(False)
+            listener.bind(str(self.address))
+            stack.callback(self.address.unlink)
+            listener.listen()
+            loop = asyncio.get_running_loop()
+            loop.add_reader(listener, answer)
+            stack.callback(loop.remove_reader, listener)
             yield
-        finally:
-            server.close()
-            for writer in held:
-                writer.close()
-            # A transport is closed in a later turn of the loop, which may be about to end.
-            await asyncio.gather(*(writer.wait_closed() for writer in held), return_exceptions=True)
-            self.address.unlink()
 
 
 class PingSuite(PingCases):
