@@ -22,6 +22,9 @@ async (token) => {
 }
 """
 
+DEAF = "BroadcastChannel.prototype.addEventListener = () => {};"
+"""A tab that hears nothing of the others: it is about to close, say."""
+
 
 def test_one_tab_uploads_and_when_it_closes_the_other_goes_on(browser: Browser, site: Site, tmp_path: Path) -> None:
     path = tmp_path / "large.bmp"
@@ -79,6 +82,25 @@ def test_a_tab_whose_token_has_ended_gives_its_work_to_another_one(
         first.page.get_by_role("button", name="Remove from this list").click()
         expect(first.page.get_by_text("Nothing was added in this browser yet.")).to_be_visible()
     assert [one["status"] for one in listed(site, "handed-over")] == ["done"]
+
+
+def test_what_a_tab_was_asked_to_do_and_did_not_is_done_by_the_next_one(browser: Browser, site: Site) -> None:
+    credentials = token(album="asked", abilities=("image_upload", "image_list"))
+    with opened_tab(browser, site.url) as first:
+        first.sign_in(credentials, "watch")
+        other = Tab(first.page.context.new_page(), site.url)
+        other.watch()
+        other.page.add_init_script(DEAF)
+        other.sign_in(credentials)
+        other.page.get_by_label("Links", exact=True).fill(site.origin.url("/photo.jpg"))
+        submit(other, "Import 1 link")
+        expect(rows(first, "done")).to_have_count(1)
+        first.page.get_by_role("button", name="Remove from this list").click()
+        other.check()
+        other.page.close()
+        expect(first.page.get_by_text("Nothing was added in this browser yet.")).to_be_visible()
+        first.page.reload()
+        expect(first.page.get_by_text("Nothing was added in this browser yet.")).to_be_visible()
 
 
 def test_a_cancellation_that_a_tab_owes_goes_to_another_one(browser: Browser, site: Site) -> None:

@@ -13,22 +13,43 @@ const AT_ONCE = 4;
 
 const ACTIONS = { retry, retryAll, cancel, sendAgain, drop: (group) => groups.drop(group) };
 
+/** What other tabs were asked to do, by id, until one says that it does it. The one that was asked may have closed. */
+const asked = new Map();
+
 /**
  * Do something with a group, or with an item of it.
  *
  * @param {"retry"|"retryAll"|"cancel"|"sendAgain"|"drop"} action `retry` and `cancel` are for an item.
  */
 export function act(action, group, item = null) {
-  if (group.isHeld) ACTIONS[action](group, item);
-  else tell({ action, group: group.id, item: item?.id ?? null });
+  const request = { id: randomId(), action, group: group.id, item: item?.id ?? null };
+  if (perform(request)) return;
+  asked.set(request.id, request);
+  tell({ request });
 }
 
-tabs.addEventListener("told", ({ detail }) => {
-  const group = groups.all.find((one) => one.id === detail.group);
-  if (!group?.isHeld || !Object.hasOwn(ACTIONS, detail.action)) return;
-  const item = group.items.find((one) => one.id === detail.item) ?? null;
-  if (item?.id === detail.item || detail.item === null) ACTIONS[detail.action](group, item);
+/** @returns {boolean} whether this tab holds the group, and has begun. */
+function perform({ action, group: groupId, item: itemId }) {
+  const group = groups.all.find((one) => one.id === groupId);
+  if (!group?.isHeld || !Object.hasOwn(ACTIONS, action)) return false;
+  const item = group.items.find((one) => one.id === itemId) ?? null;
+  if (itemId === null || item !== null) ACTIONS[action](group, item);
+  return true;
+}
+
+tabs.addEventListener("told", ({ detail: { request, begun } }) => {
+  if (begun) asked.delete(begun);
+  else if (request && perform(request)) tell({ begun: request.id });
 });
+groups.addEventListener("held", ({ detail: { group } }) => {
+  for (const request of asked.values()) {
+    if (request.group === group.id && asked.delete(request.id)) perform(request);
+  }
+});
+groups.addEventListener("removed", ({ detail: { group } }) => {
+  for (const request of asked.values()) if (request.group === group.id) asked.delete(request.id);
+});
+groups.addEventListener("loaded", () => asked.clear());
 
 /** Whether trying again may help. */
 export function canRetry(item) {
