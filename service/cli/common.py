@@ -1,8 +1,8 @@
-"""The common parts of the commands: input, configuration, document store, and tables."""
+"""The common parts of the commands: input, configuration and document store."""
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -31,14 +31,6 @@ config_option = click.option(
     show_envvar=True,
     help="Path of service.conf. Without it, every option has its default.",
 )
-
-
-class InOrder(click.Group):
-    """Lists its commands in the order in which they were added, the order in which people need them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (the signature is click's)
-        """See ``click.Group.list_commands``."""
-        return list(self.commands)
 
 
 # --- input ------------------------------------------------------------------------------------------------------------
@@ -236,19 +228,3 @@ def audit_file_of(settings: Settings, *, is_direct: bool = True) -> Iterator[Non
             yield
     except AuditUnwritable as error:
         raise refused(SettingsError([settings.fault(str(error), "audit", "file")])) from error
-
-
-# --- output -----------------------------------------------------------------------------------------------------------
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of equal length with aligned columns; the first row is the header."""
-    for line in table(rows):
-        click.echo(line)
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The lines of ``print_table``."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -16,7 +16,6 @@ from ..models.issuers import Algorithm, Issuer
 from ..observe.audit.actions import Action
 from ..secrets.keys import usable_key
 from .common import (
-    InOrder,
     audited_command,
     checked,
     config_option,
@@ -26,10 +25,11 @@ from .common import (
     on_store,
     parse_issuer_id,
     parse_name,
-    print_table,
     read_secret_file,
     settings_from,
 )
+from .loading import InOrder
+from .tables import print_table
 
 Answer = TypeVar("Answer")
 

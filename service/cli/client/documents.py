@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ..common import InOrder, print_table
+from ..loading import InOrder
+from ..tables import print_table
 from .connecting import SOME_FAILED, Service, client_of, printable, readable, service_options, told
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import click
 
 from ....plugins.contracts import Source
 from ....plugins.errors import PluginError
-from ..common import InOrder, config_option, everything_from
+from ..common import config_option, everything_from
+from ..loading import InOrder
 from .explain import explain_fetch
 
 

@@ -15,7 +15,8 @@ from click.core import ParameterSource
 
 from ....plugins.errors import PluginError
 from ...config import SettingsError
-from ..common import InOrder, config_option, everything_from, refused, settings_from
+from ..common import config_option, everything_from, refused, settings_from
+from ..loading import InOrder
 from .catalogue import KINDS, catalogue
 from .check import Score, run_suite
 from .explain import explain

@@ -16,7 +16,9 @@ from ...imports.fleet import Fleet, fleet
 from ...models.clock import SystemClock, parse_duration, truncate_to_milliseconds
 from ...observe.audit.actions import Action
 from ...work.orders.crew import Crew, Member, State, UnknownWorker, is_worker_id
-from ..common import InOrder, checked, config_option, print_table
+from ..common import checked, config_option
+from ..loading import InOrder
+from ..tables import print_table
 from .scope import age, audited_queue, moment, name, on_queue
 
 Result = TypeVar("Result")

@@ -17,7 +17,8 @@ from ...storages.copies import are_one_place
 from ...storages.migration import Mover
 from ...storages.routes import Storages
 from ...storages.sweep import BATCH, images_in
-from ..common import InOrder, config_option
+from ..common import config_option
+from ..loading import InOrder
 from ..progress import shown
 from .audit import audit_command
 from .mirror import mirror_command

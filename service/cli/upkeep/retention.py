@@ -17,9 +17,11 @@ from ...images.retention.survey import Survey, as_json, survey
 from ...models.clock import SystemClock
 from ...observe.audit.recording import operator
 from ...storages.routes import Storages
-from ..common import InOrder, audit_file_of, config_option, interrupted_by_sigterm, print_table
+from ..common import audit_file_of, config_option, interrupted_by_sigterm
+from ..loading import InOrder
 from ..queue.scope import age, name, number_of
 from ..storage.scope import loaded, on_storages
+from ..tables import print_table
 
 REPORT_EVERY: Final = 1000
 """Imports."""

@@ -41,7 +41,10 @@ def walk(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[
     """The command and those below it, each with what is typed to reach it."""
     yield path, command
     if isinstance(command, click.Group):
-        for name, below in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
             yield from walk((*path, name), below)
 
 
@@ -335,12 +338,24 @@ def test_what_is_wrong_is_said_in_one_message(tmp_path: Path, group: str) -> Non
 @pytest.mark.parametrize(
     ("program", "printed"),
     [
-        ("import gc, lading.__main__; print(gc.isenabled(), gc.get_stats()[2]['collections'])", "True 0"),
-        ("import sys, lading.__main__; print('rich' in sys.modules); import rich.text", "False"),
+        ("import gc; {serve}; print(gc.isenabled(), gc.get_stats()[2]['collections'])", "True 0"),
+        ("import sys; {serve}; print('rich' in sys.modules); import rich.text", "False"),
     ],
     ids=["garbage", "rich"],
 )
 def test_a_start_is_lean_and_leaves_nothing_turned_off(tmp_path: Path, program: str, printed: str) -> None:
-    command = [sys.executable, "-P", "-c", program]
+    serve = "from lading.__main__ import main; main.get_command(None, 'serve')"
+    command = [sys.executable, "-P", "-c", program.format(serve=serve)]
     done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout.strip() == printed
+
+
+@pytest.mark.parametrize("name", ["import", "bulk", "imports", "images", "login"])
+def test_a_command_of_a_client_imports_nothing_of_the_service(tmp_path: Path, name: str) -> None:
+    program = (
+        "import sys; from lading.__main__ import main; main.get_command(None, sys.argv[1]);"
+        "print({name.split('.')[2] for name in sys.modules if name.startswith('lading.service.')})"
+    )
+    command = [sys.executable, "-P", "-c", program, name]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.strip() == "{'cli'}"

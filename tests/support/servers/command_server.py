@@ -18,6 +18,8 @@ import socket
 import sys
 from typing import Any
 
+import click
+
 # What is to be imported but once: each command, and what a service loads for its usual configurations.
 import lading.backends.local.storage
 import lading.client
@@ -25,8 +27,11 @@ import lading.plugins.detectors.pillow.detector
 import lading.plugins.fetchers.data
 import lading.plugins.fetchers.http.fetcher
 import lading.service.cli.client.send.sending
-import lading.service.cli.main
 import lading.service.documents.mongo.store  # noqa: F401
+from lading.service.cli.main import main as lading_command
+
+for name in lading_command.list_commands(context := click.Context(lading_command)):
+    lading_command.get_command(context, name)
 
 PACKET = 1 << 17
 PR_SET_PDEATHSIG = 1

@@ -13,7 +13,10 @@ LIBRARIES = (
 IMPORT_ALL_ELSE = f"""
 import sys
 import lading.backends.guard.storage, lading.backends.local.storage, lading.plugins.host.registry
-import lading.plugins.testing, lading.pytest_plugin, lading.service.cli.main
+import lading.plugins.testing, lading.pytest_plugin
+from lading.service.cli.main import COMMANDS, main
+for name in COMMANDS:
+    main.get_command(None, name)
 assert not set({LIBRARIES}) & set(sys.modules), set({LIBRARIES}) & set(sys.modules)
 """
 
