@@ -5,6 +5,7 @@ Tornado normalises names (``X-Xss-Protection``, ``P3p``); ``WireHeaders`` writes
 """
 
 import functools
+import operator
 from collections.abc import Iterable
 
 from tornado.httputil import HTTPHeaders, format_timestamp
@@ -63,6 +64,7 @@ _ORDER = (
     "ETag",
 )
 _LAST = len(_ORDER)
+_place = operator.itemgetter(0)
 _PLACES = {next(iter(HTTPHeaders({name: ""}))): (position, name) for position, name in enumerate(_ORDER)}
 """By Tornado's name of a header: its place in the order, and its name in the contract."""
 
@@ -89,10 +91,20 @@ class WireHeaders(HTTPHeaders):
 
     def get_all(self) -> Iterable[tuple[str, str]]:
         """See ``HTTPHeaders.get_all``."""
-        placed = [(_PLACES.get(name) or (_LAST, name), value) for name, value in super().get_all()]
+        placed = [
+            (*(_PLACES.get(name) or (_LAST, name)), value) for name, values in self._as_list.items() for value in values
+        ]
         placed.sort(key=_place)
-        return [(name, value) for (_, name), value in placed]
+        return [(name, value) for _, name, value in placed]
 
+    def head(self, code: int, reason: str) -> bytes:
+        """The head of an answer with this status.
 
-def _place(header: tuple[tuple[int, str], str]) -> int:
-    return header[0][0]
+        Raises:
+            ValueError: a value has a line break.
+        """
+        lines = [f"HTTP/1.1 {code} {reason}", *[f"{name}: {value}" for name, value in self.get_all()], "\r\n"]
+        head = "\r\n".join(lines)
+        if not head.count("\r") == head.count("\n") == len(lines):
+            raise ValueError("a header of an answer has a line break")
+        return head.encode("latin1")

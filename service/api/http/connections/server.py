@@ -4,8 +4,10 @@ import socket
 from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.iostream import IOStream, UnsatisfiableReadError
 
+from .connection import Connection
 from .early_answers import EarlyAnswers
 from .long_heads import Refusals
 
@@ -77,3 +79,8 @@ class Server(HTTPServer):
         """See ``HTTPServer.handle_stream``; the given stream has not begun to read."""
         options = {"max_buffer_size": self.max_buffer_size, "read_chunk_size": self.read_chunk_size}
         super().handle_stream(Stream(stream.socket, self._refusals, self._early_answers, **options), address)
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        """See ``HTTPServer.start_request``."""
+        request_conn.__class__ = Connection
+        return super().start_request(server_conn, request_conn)
