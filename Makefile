@@ -176,4 +176,6 @@ $(VENV)/.installed-docs: setup.py pyproject.toml | $(VENV)/bin/python
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
 	  'celery[redis]>=5.4' flask gunicorn requests pillow 'thumbor>=7.7' pycurl || true
+	npm install --prefix .venv-peers --silent --no-audit --no-fund --ignore-scripts \
+	  @uppy/companion@6 @tus/server@2 @tus/file-store@2 express@4 || true
 	@touch $@

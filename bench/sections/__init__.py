@@ -26,7 +26,7 @@ class Section:
 SECTIONS: Mapping[str, Section] = {
     "accept": Section(accept.measure, ("wrk",), (110, 30)),
     "pipeline": Section(pipeline.measure, ("curl",), (250, 40)),
-    "peers": Section(peers.measure, ("curl",), (240, 60)),
+    "peers": Section(peers.measure, ("curl",), (330, 90)),
     "large": Section(large.measure, ("curl",), (145, 25)),
     "latency": Section(latency.measure, ("curl",), (20, 10)),
     "backlog": Section(backlog.measure, ("wrk",), (240, 25)),

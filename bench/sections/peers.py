@@ -11,12 +11,14 @@ from bench.importing import import_all
 from bench.lading import WIDE, lading
 from bench.origin import origin
 from bench.peers import clients, running
+from bench.peers.companion import companion, importing
 from bench.processes import cpu_seconds
 from bench.rig import Rig, empty_files, say
 from bench.rows import Goal, Measure, Row, Table
+from bench.tools import find
 
 BATCH, POSTS, WAIT = "Lading, a batch", "Lading, POSTs, then asked", "Lading, POSTs with Prefer: wait"
-QUEUE, THUMBOR = "Flask, Celery, Redis", "Thumbor, image route"
+QUEUE, THUMBOR, COMPANION = "Flask, Celery, Redis", "Thumbor, image route", "Uppy Companion, tus"
 FACTORS = {BATCH: 3.0, POSTS: 2.0, WAIT: 2.0}
 """By how much Lading is to be ahead of the peer that keeps a record."""
 
@@ -100,6 +102,10 @@ def _services(rig: Rig, stack: ExitStack) -> Mapping[str, Service]:
         found[QUEUE] = Service(queue.pids, queue.folder / "images", _by_all(queue.port, clients.asking("/imports")))
         thumbor = stack.enter_context(running.thumbor(rig.peers, rig.fresh("peers-thumbor")))
         found[THUMBOR] = Service(thumbor.pids, thumbor.folder / "images", _by_all(thumbor.port, clients.loading))
+        modules = rig.peers.parent / "node_modules"
+        if modules.exists() and find("node"):
+            peer, tus = stack.enter_context(companion(modules, rig.fresh("peers-companion")))
+            found[COMPANION] = Service(peer.pids, peer.folder / "images", lambda urls: importing(peer, tus, urls))
     return found
 
 
@@ -111,7 +117,7 @@ def _rows(samples: Mapping[str, Sequence[Taken]], unit: str, value: Callable[[Ta
     higher = unit == "images/s"
     reference = tuple(value(one) for one in samples.get(QUEUE, ()))
     rows = []
-    for name in (BATCH, POSTS, WAIT, QUEUE, THUMBOR):
+    for name in (BATCH, POSTS, WAIT, QUEUE, THUMBOR, COMPANION):
         found = samples.get(name, ())
         factor = FACTORS.get(name)
         row = Row(
@@ -124,7 +130,7 @@ def _rows(samples: Mapping[str, Sequence[Taken]], unit: str, value: Callable[[Ta
             goal=None if factor is None else Goal(Measure.RATIO, factor if higher else 1 / factor),
             tried=sum(one.tried for one in found),
             succeeded=sum(one.succeeded for one in found),
-            note="" if found else "it is not installed: make .venv-peers/.installed, and Debian's redis-server",
+            note="" if found else "it is not installed: make .venv-peers/.installed, with redis-server and Node.js",
         )
         rows.append(row)
     return tuple(rows)
@@ -138,6 +144,9 @@ TEXT = (
     " (`bench/peers/plain_queue.py`): gunicorn with one process, Celery with two that are forked, requests, Pillow's"
     " verify, a row in SQLite that is not synced; no authorisation, no hash, no address guard, no retries, no limits."
     " Thumbor: one process with pycurl and files; it answers with the image, encoded anew, and keeps no record."
+    " Uppy Companion: one process of Node.js that fetches, and one of @tus/server that it uploads to; files that are"
+    " not synced, each beside a file with its name and size; no authorisation, no hash, no look at the image, no"
+    " retries. A client hears by a WebSocket that its image is there."
 )
 COST = (
     "CPU time of all processes of the service, of its children that have ended too, and of Redis; in user space and in"
