@@ -1,10 +1,12 @@
 """The reference of ``bench.sections.accept``: a bare Tornado handler that parses the same form, verifies the same
-token with PyJWT and answers the same bytes, with no database and no checks, on uvloop, as the service.
+token with PyJWT and answers the same bytes, with no database and no checks, on uvloop, as the service. For
+``bench.sections.views``, one that verifies the token and answers with so many bytes.
 
     python -m bench.bare PORT
 """
 
 import asyncio
+import functools
 import json
 import sys
 import uuid
@@ -25,8 +27,7 @@ class Handler(RequestHandler):
 
     def post(self) -> None:
         """Parse, verify, answer."""
-        token = self.request.headers["Authorization"].removeprefix("Bearer ")
-        claims = jwt.decode(token, SECRET, algorithms=["HS256"], options={"require": ["exp", "iss"]})
+        token, claims = _verified(self)
         params: dict[str, Any] = {}
         for name, value in parse_qsl(self.request.body.decode()):
             outer, _, inner = name.partition("[")
@@ -60,9 +61,38 @@ class Handler(RequestHandler):
         """None, as the API."""
 
 
+class Bytes(RequestHandler):
+    """Answers with so many bytes."""
+
+    def get(self, size: str) -> None:
+        """Verify, answer."""
+        _verified(self)
+        self.clear_header("Server")
+        for name, value in FIXED:
+            self.set_header(name, value)
+        self.set_header("Content-Type", "application/octet-stream")
+        self.set_header("X-Request-Id", str(uuid.uuid4()))
+        self.finish(_bytes(int(size)))
+
+    def compute_etag(self) -> None:
+        """None: the API hashes nothing for an answer either."""
+
+
+def _verified(handler: RequestHandler) -> tuple[str, dict[str, Any]]:
+    """The token of a request, and its claims."""
+    token = handler.request.headers["Authorization"].removeprefix("Bearer ")
+    return token, jwt.decode(token, SECRET, algorithms=["HS256"], options={"require": ["exp", "iss"]})
+
+
+@functools.cache
+def _bytes(size: int) -> bytes:
+    return b"x" * size
+
+
 async def serve(port: int) -> None:
     """Listen until the process is ended."""
-    Application([("/api/v1/imports", Handler)], log_function=lambda _: None).listen(port, "127.0.0.1")
+    routes = [("/api/v1/imports", Handler), (r"/bytes/(\d+)", Bytes)]
+    Application(routes, log_function=lambda _: None).listen(port, "127.0.0.1")
     await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""The load: wrk, which posts the same import over so many connections as fast as it is answered."""
+"""The load: wrk, which sends the same request over so many connections as fast as it is answered."""
 
 import re
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ BODY = (
     "album_id=imported_album&filename=image123_asdasd.JpG&metadata[attachmentId]=00P24000003vSXsEAM"
     "&url=http%3A%2F%2Florempixel.com%2F100%2F100%2F"
 )
+ACCEPT = "text/html, */*"
+"""As a browser that opens a page."""
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
@@ -47,14 +49,23 @@ wrk.headers["Authorization"] = "Bearer {token()}"
     return path
 
 
-def load(port: int, lua: Path, connections: int, seconds: int) -> Load:
+def reading(directory: Path, reader: str) -> Path:
+    """What wrk sends when it reads, as a file: requests with the token of ``reader``."""
+    path = directory / "get.lua"
+    path.write_text(
+        f'wrk.headers["Authorization"] = "Bearer {reader}"\nwrk.headers["Accept"] = "{ACCEPT}"\n', encoding="ascii"
+    )
+    return path
+
+
+def load(port: int, lua: Path, connections: int, seconds: int, path: str = "/api/v1/imports") -> Load:
     """Run wrk once, with one thread.
 
     Raises:
         RuntimeError: it failed, or said something unexpected.
     """
     options: list[str | Path] = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", "-s", lua]
-    return parse(output_of([tool("wrk"), *options, f"http://127.0.0.1:{port}/api/v1/imports"]))
+    return parse(output_of([tool("wrk"), *options, f"http://127.0.0.1:{port}{path}"]))
 
 
 def parse(said: str) -> Load:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.rig import Rig
 from bench.rows import Table
-from bench.sections import accept, backlog, instructions, large, latency, peers, pipeline, scale
+from bench.sections import accept, backlog, instructions, large, latency, peers, pipeline, scale, views
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, Section] = {
     "latency": Section(latency.measure, ("curl",), (20, 10)),
     "backlog": Section(backlog.measure, ("wrk",), (240, 25)),
     "scale": Section(scale.measure, ("wrk", "curl"), (50, 20)),
+    "views": Section(views.measure, ("wrk",), (120, 30)),
     "instructions": Section(instructions.measure, (), (60, 25)),
 }
 """In the order in which they are measured and shown. Together less than 20 minutes, quick less than 4."""
