@@ -82,10 +82,10 @@ test-azure: $(VENV)/.installed-test  ## The how-to for Azure Blob Storage, on Az
 chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 500 kills and 200 faults (35 minutes). CHAOS="long mongo": one store.
 	LADING_CHAOS="$(or $(CHAOS),long)" $(BIN)/pytest tests/chaos -s
 
-bench: $(VENV)/.installed-test .venv-bench/.installed .venv-peers/.installed  ## Measure everything, against references: bench/RESULTS.md (20 minutes). See bench/README.md.
+bench: $(VENV)/.installed-test .venv-bench/.installed .venv-peers/.installed  ## Measure everything, against references: bench/RESULTS.md (23 minutes). See bench/README.md.
 	$(BIN)/python -m bench
 
-bench-quick: $(VENV)/.installed-test .venv-bench/.installed .venv-peers/.installed  ## The same with less in fewer rounds: bench/RESULTS-quick.md (4 minutes).
+bench-quick: $(VENV)/.installed-test .venv-bench/.installed .venv-peers/.installed  ## The same with less in fewer rounds: bench/RESULTS-quick.md (5 minutes).
 	$(BIN)/python -m bench --quick
 
 bench-slow-clients: $(VENV)/.installed-test  ## What POSTs take beside 800 idle and slow clients, against without (5 minutes).
