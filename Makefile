@@ -111,6 +111,10 @@ bench-crowd: $(VENV)/.installed-test  ## What one import takes behind 100,000 of
 bench-fleet: $(VENV)/.installed-test  ## Simulate fleets of up to 1,000 workers with measured costs, checked against 1 to 8 real processes (4 minutes).
 	$(BIN)/python -m bench.fleet
 
+.PHONY: bench-dispatch
+bench-dispatch: $(VENV)/.installed-test  ## Imports that cost nothing, handed out by MongoDB alone and by NATS, side by side (4 minutes).
+	$(BIN)/python -m bench.fleet.dispatch $(if $(BEFORE),--before $(BEFORE))
+
 .PHONY: bench-bulk
 bench-bulk: $(VENV)/.installed-test  ## What `lading bulk` needs for 10,000,000 rows of each format. ROWS=10000000.
 	$(BIN)/python -m bench.bulk --rows $(or $(ROWS),10000000)

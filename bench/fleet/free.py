@@ -9,6 +9,7 @@ import random
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -24,6 +25,10 @@ from lading.plugins.contracts import Fetched, Fetcher, ImageInfo, Source, TypeDe
 from lading.plugins.host.guards import GuardedDetector, GuardedFetcher
 from lading.plugins.options import PluginOptions
 from lading.service.documents import DocumentStore
+from lading.service.documents.dispatch import ByDocuments, Dispatch
+from lading.service.documents.dispatch.nats.broker import Broker
+from lading.service.documents.dispatch.nats.dispatch import NatsDispatch
+from lading.service.documents.dispatch.nats.options import NatsOptions
 from lading.service.documents.mongo.connection import MongoOptions
 from lading.service.documents.mongo.store import MongoDocumentStore
 from lading.service.documents.sqlite.store import SqliteDocumentStore
@@ -46,6 +51,7 @@ from lading.service.work.worker import Worker
 CONCURRENCY: Final = 64
 PER_ISSUER: Final = 8
 PER_HOST: Final = 4
+POLL_INTERVAL: Final = 1.0
 """As ``service.conf`` has them."""
 BODY: Final = b"no image at all"
 DEADLINE: Final = 30.0
@@ -111,7 +117,7 @@ def make_store(place: dict[str, str]) -> DocumentStore:
     return MongoDocumentStore(MongoOptions(place["uri"], place["database"]), SystemClock())
 
 
-def make_worker(store: DocumentStore, name: str) -> "CountingWorker":
+def make_worker(store: DocumentStore, name: str, dispatch: Dispatch | None = None) -> "CountingWorker":
     """A worker with the limits of ``service.conf``."""
     clock, rng = SystemClock(), random.SystemRandom()
     storage = GuardedStorage(MemoryStorage(MemoryStorageOptions()), name="memory", deadline=DEADLINE)
@@ -134,13 +140,14 @@ def make_worker(store: DocumentStore, name: str) -> "CountingWorker":
         write_timeout=DEADLINE,
         quotas=quotas,
         removal=Removal(store, Storages({"memory": storage}, "memory"), clock),
+        written=(dispatch or ByDocuments(store)).written,
     )
     options = WorkerOptions(
         limits=Limits(CONCURRENCY, PER_ISSUER, PER_HOST),
         host_patience=600.0,
         max_host_pause=600.0,
         lease=timedelta(seconds=30),
-        poll_interval=1.0,
+        poll_interval=POLL_INTERVAL,
         grace=5.0,
     )
     return CountingWorker(
@@ -150,7 +157,35 @@ def make_worker(store: DocumentStore, name: str) -> "CountingWorker":
         options=options,
         rng=rng,
         identity=Identity(name, "bench"),
+        dispatch=dispatch,
     )
+
+
+@asynccontextmanager
+async def opened_dispatch(
+    store: DocumentStore, place: dict[str, str], events: Counter[str] | None = None
+) -> AsyncIterator[Dispatch]:
+    """What hands out the imports of a store, during the block: the broker that ``place`` names, or the documents.
+    ``events`` counts what happens to messages.
+    """
+    if "nats" not in place:
+        yield ByDocuments(store)
+        return
+    counted = Counter[str]() if events is None else events
+
+    def count(event: str, number: int) -> None:
+        counted[event] += number
+
+    broker = Broker(NatsOptions((place["nats"],), place["database"]), count)
+    dispatch = NatsDispatch(store, broker, POLL_INTERVAL, random.SystemRandom(), count)
+    task = asyncio.create_task(dispatch.run())
+    try:
+        await broker.came_up.wait()
+        yield dispatch
+        await broker.drain(DEADLINE)
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 class CountingWorker(Worker):
@@ -175,22 +210,24 @@ async def _line() -> None:
 
 async def main(order: dict[str, Any]) -> None:
     """Work, and tell what was done."""
-    store = make_store(order["place"])
+    store, events = make_store(order["place"]), Counter[str]()
     await store.open()
-    worker = make_worker(store, order["name"])
-    print("ready", flush=True)
-    await _line()
-    commits, used = getattr(store, "commits", 0), resource.getrusage(resource.RUSAGE_SELF)
-    running = asyncio.create_task(worker.run())
-    await _line()
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    told = {
-        "done": worker.ended,
-        "cpu": spent.ru_utime + spent.ru_stime - used.ru_utime - used.ru_stime,
-        "commits": getattr(store, "commits", 0) - commits,
-    }
-    worker.stop()
-    await running
+    async with opened_dispatch(store, order["place"], events) as dispatch:
+        worker = make_worker(store, order["name"], dispatch)
+        print("ready", flush=True)
+        await _line()
+        commits, used = getattr(store, "commits", 0), resource.getrusage(resource.RUSAGE_SELF)
+        running = asyncio.create_task(worker.run())
+        await _line()
+        spent = resource.getrusage(resource.RUSAGE_SELF)
+        told = {
+            "done": worker.ended,
+            "cpu": spent.ru_utime + spent.ru_stime - used.ru_utime - used.ru_stime,
+            "commits": getattr(store, "commits", 0) - commits,
+            "events": dict(events),
+        }
+        worker.stop()
+        await running
     await store.close()
     print(json.dumps(told), flush=True)
 

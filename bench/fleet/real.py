@@ -8,20 +8,22 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from pymongo import MongoClient
 
-from bench.fleet.free import make_store
+from bench.fleet.free import make_store, opened_dispatch
 from lading.service.documents import DocumentStore
 from lading.service.models import Import, Status
 from lading.service.models.clock import SystemClock, truncate_to_milliseconds
 from tests.support.servers.databases import new_name
 from tests.support.servers.mongod import replica_set
+from tests.support.servers.programs.nats_server import NatsServer
 
 ISSUERS: Final = 32
 HOSTS: Final = 1000
@@ -39,11 +41,13 @@ class Database:
         name: of the store.
         place: see ``bench.fleet.free.make_store``.
         pid: of its server; None where there is none.
+        broker: pid of the broker that dispatches; None where the documents do.
     """
 
     name: str
     place: dict[str, str]
     pid: int | None = None
+    broker: int | None = None
 
     def another(self) -> "Database":
         """An empty one beside it, of the same server."""
@@ -55,12 +59,17 @@ class Database:
         """Another store of it, not open."""
         return make_store(self.place)
 
+    def by(self, broker: NatsServer) -> "Database":
+        """The same, whose imports a broker dispatches."""
+        return replace(self, place={**self.place, "nats": broker.url}, broker=broker.pid)
+
     def server_cpu(self) -> float:
         """Seconds of CPU that its server has used."""
-        if self.pid is None:
-            return 0.0
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return _cpu(self.pid)
+
+    def broker_cpu(self) -> float:
+        """Seconds of CPU that its broker has used."""
+        return _cpu(self.broker)
 
     def operations(self) -> int:
         """Commands that its server has carried out; 0 where there is none."""
@@ -69,6 +78,13 @@ class Database:
         with MongoClient[dict[str, Any]](self.place["uri"]) as client:
             counted = client.admin.command("serverStatus")["metrics"]["commands"]
         return sum(counted[name]["total"] for name in COMMANDS)
+
+
+def _cpu(pid: int | None) -> float:
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @contextmanager
@@ -110,10 +126,17 @@ def make_import(number: int) -> Import:
     )
 
 
-async def fill(store: DocumentStore, imports: int) -> None:
-    """Add so many imports."""
-    for first in range(0, imports, AT_ONCE):
-        await asyncio.gather(*(store.add(make_import(first + number)) for number in range(AT_ONCE)))
+async def fill(database: Database, imports: int) -> None:
+    """Add so many imports, and tell the broker of them, if there is one."""
+    store = database.store()
+    await store.open()
+    async with opened_dispatch(store, database.place) as dispatch:
+        for first in range(0, imports, AT_ONCE):
+            some = [make_import(first + number) for number in range(min(AT_ONCE, imports - first))]
+            await asyncio.gather(*(store.add(one) for one in some))
+            for one in some:
+                dispatch.queued(one)
+    await store.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +145,10 @@ class Measured:
 
     Attributes:
         rate: imports a second, from the first tenth to the last tenth of the imports.
-        worker_cpu, server_cpu: seconds of CPU for each import.
+        worker_cpu, server_cpu, broker_cpu: seconds of CPU for each import.
         operations: of the database, for each import: commands of MongoDB, transactions of SQLite.
         cores: that all of this had meanwhile; fewer than the machine has where something else ran too.
+        events: of messages, for each import.
     """
 
     rate: float
@@ -132,36 +156,32 @@ class Measured:
     server_cpu: float
     operations: float
     cores: float
+    broker_cpu: float = 0.0
+    events: Mapping[str, float] = field(default_factory=dict)
 
 
-def measure(database: Database, processes: int, imports: int) -> Measured:
-    """Let so many processes work off so many imports.
+def measure(database: Database, processes: int, imports: int, code: Path | None = None) -> Measured:
+    """Let so many processes work off so many imports, by the code of a checkout, or by this one's.
 
     Raises:
         RuntimeError: they take too long.
     """
-
-    async def prepare() -> None:
-        store = database.store()
-        await store.open()
-        await fill(store, imports)
-        await store.close()
-
-    asyncio.run(prepare())
+    asyncio.run(fill(database, imports))
     children = []
     try:
         for number in range(processes):
             order = json.dumps({"place": database.place, "name": f"worker-{number}"})
             command = [sys.executable, "-m", "bench.fleet.free", order]
-            children.append(_started(command))
+            children.append(_started(command, code))
         for child in children:
             if _hear(child) != "ready":
                 raise RuntimeError("a worker has not started")
-        server, operations = database.server_cpu(), database.operations()
+        server, operations, broker = database.server_cpu(), database.operations(), database.broker_cpu()
         for child in children:
             _say(child, "go")
         asyncio.run(_until_empty(database))
         server, operations = database.server_cpu() - server, database.operations() - operations
+        broker = database.broker_cpu() - broker
         for child in children:
             _say(child, "stop")
         told = [json.loads(_hear(child)) for child in children]
@@ -173,17 +193,21 @@ def measure(database: Database, processes: int, imports: int) -> Measured:
     tenth = len(done) // 10
     rate = (len(done) - 2 * tenth) / (done[-tenth] - done[tenth])
     worker = sum(one["cpu"] for one in told)
+    events = sum((Counter(one.get("events", {})) for one in told), Counter[str]())
     return Measured(
         rate=rate,
         worker_cpu=worker / imports,
         server_cpu=server / imports,
-        cores=rate * (worker + server) / imports,
+        broker_cpu=broker / imports,
+        cores=rate * (worker + server + broker) / imports,
         operations=(operations or sum(one["commits"] for one in told)) / imports,
+        events={name: number / imports for name, number in events.items()},
     )
 
 
-def _started(command: Sequence[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+def _started(command: Sequence[str], directory: Path | None) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=directory, stdin=pipe, stdout=pipe, text=True)  # noqa: S603 - our own
 
 
 def _say(child: subprocess.Popen[str], text: str) -> None:

@@ -15,9 +15,10 @@ import pytest
 import lading.service.documents.dispatch.nats.broker
 from lading.service.documents import Bounds, StoreUnavailable, Taken
 from lading.service.documents.dispatch import BrokerUnavailable
-from lading.service.documents.dispatch.nats.broker import SHARDS, Broker, shard_of
+from lading.service.documents.dispatch.nats.broker import Broker
 from lading.service.documents.dispatch.nats.dispatch import NatsDispatch
 from lading.service.documents.dispatch.nats.options import NatsOptions
+from lading.service.documents.dispatch.nats.stream import SHARDS, shard_of
 from lading.service.documents.memory.store import MemoryDocumentStore
 from lading.service.models import Import
 from lading.service.models.clock import SystemClock
@@ -85,10 +86,22 @@ class World:
         finally:
             await client.close()
 
+    async def stored(self, number: int) -> str:
+        """The message with a number."""
+        client = await nats.connect(self.server.url)
+        try:
+            return str((await client.jetstream().get_msg(self.stream, number)).data)
+        finally:
+            await client.close()
+
 
 @asynccontextmanager
-async def dispatching(server: NatsServer, stream: str, sweep_seconds: float = NEVER) -> AsyncIterator[World]:
-    """The worker's first claim finds nothing, so that only messages tell of what comes after it."""
+async def dispatching(
+    server: NatsServer, stream: str, sweep_seconds: float = NEVER, backlog: int = 0
+) -> AsyncIterator[World]:
+    """The worker's first claim finds nothing unless there is a backlog, so that only messages tell of what comes after
+    it.
+    """
     world = World(stream, server, sweep_seconds)
     await world.store.open()
     await world.store.register("worker", LEASE)
@@ -96,7 +109,8 @@ async def dispatching(server: NatsServer, stream: str, sweep_seconds: float = NE
     try:
         async with asyncio.timeout(30):
             await world.broker.came_up.wait()
-        assert not await world.dispatch.claim("worker", 64, BOUNDS)
+        await world.queue(*(make_import(world.clock, issuer_id=str(number % 7)) for number in range(backlog)))
+        assert bool(await world.dispatch.claim("worker", 8, BOUNDS)) is bool(backlog)
         yield world
     finally:
         task.cancel()
@@ -132,6 +146,18 @@ async def test_messages_hand_out_each_import_once_and_end_with_it(server: NatsSe
         assert sorted(one.id for one in claimed) == sorted(one.id for one in documents)
         await world.until_stored(0)
         assert world.events == Counter(published=100, pulled=100, swept=0, redelivered=0)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_worker_that_begins_behind_a_backlog_asks_the_broker(server: NatsServer) -> None:
+    async with dispatching(server, "backlog", backlog=2000) as world:
+        for _ in range(2000 // 8 - 1):
+            for one in await world.claim(8):
+                await world.end(one)
+            await asyncio.sleep(0.01)  # as work would take
+            if world.events["pulled"]:
+                break
+        assert world.events["swept"] < 1000
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -223,7 +249,9 @@ async def test_the_database_hands_out_what_the_broker_does_not_know(server: Nats
 async def test_without_its_broker_the_database_dispatches(server: NatsServer) -> None:
     async with dispatching(server, "away") as world:
         await world.queue(*(make_import(world.clock) for _ in range(5)))
-        await world.until_stored(5)
+        async with asyncio.timeout(30):
+            while world.events["pulled"] < 5:
+                await asyncio.sleep(0.01)
         server.kill()
         try:
             async with asyncio.timeout(30):
@@ -241,8 +269,14 @@ async def test_without_its_broker_the_database_dispatches(server: NatsServer) ->
             await world.broker.came_up.wait()
         await world.queue(late := make_import(world.clock))
         assert [one.id for one in await world.claim()] == [late.id]
-        for one in (*claimed, late):
-            world.dispatch.written(one.id, None)
+        for one in claimed:
+            world.dispatch.written(one.id, None)  # their messages had the number that the late one has now
+        await world.queue(last := make_import(world.clock))
+        assert [one.id for one in await world.claim()] == [last.id]
+        world.dispatch.written(last.id, None)
+        await world.until_stored(1)
+        assert late.id in await world.stored(1)
+        world.dispatch.written(late.id, None)
         await world.until_stored(0)
 
 

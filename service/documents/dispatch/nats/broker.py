@@ -1,4 +1,4 @@
-"""The connection to NATS: a work-queue stream of ids, a subject and a durable pull consumer for each shard of issuers.
+"""The connection to NATS: ids of queued imports go to the stream, and come from the consumers of its shards.
 
 Nothing here is needed for correctness. What the broker refuses, loses or delivers twice is left to ``dispatch``, so
 everything is sent without waiting for an answer, and what does not fit into the bounded queue is dropped.
@@ -8,37 +8,25 @@ import asyncio
 import contextlib
 import json
 import ssl
-import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import nats.errors
-import nats.js.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 
 from .. import BrokerUnavailable
 from .options import NatsOptions
+from .stream import consumer_name, prepare, shard_of, subject
 
-SHARDS: Final = 16
-"""Subjects among which the issuers are divided. All processes of a fleet have the same number."""
-ACK_SECONDS: Final = 30.0
-"""The broker hands out a message again if nobody has told of it for so long."""
 PULL_SECONDS: Final = 5.0
 """How long the broker holds a question for messages open."""
 MOST_SENT: Final = 50_000
 """Messages that wait to be sent, at most."""
-MOST_STORED: Final = 10_000_000
-"""Messages in the stream, at most; the oldest go first."""
-MOST_UNACKNOWLEDGED: Final = 100_000
-"""Messages of a shard that workers hold or have put off, at most."""
-MOST_PULLS: Final = 16_384
-"""Workers that wait for messages of a shard, at most."""
 RETRY_SECONDS: Final = 1.0
 CONNECT_SECONDS: Final = 10.0
 PING_SECONDS: Final = 5
@@ -58,17 +46,14 @@ class Message:
     Attributes:
         reply: the subject for what becomes of the message.
         is_again: whether it was handed out before.
+        connection: by which it came.
     """
 
     import_id: str
     issuer_id: str
     reply: str
     is_again: bool
-
-
-def shard_of(issuer_id: str) -> int:
-    """The shard of an issuer, the same in every process."""
-    return zlib.crc32(issuer_id.encode()) % SHARDS
+    connection: int
 
 
 class Broker:
@@ -90,6 +75,7 @@ class Broker:
         self._fetching: set[asyncio.Task[list[Msg]]] = set()
         self._ended = asyncio.Event()
         self._is_failing = False
+        self._connection = 0
         self.came_up = asyncio.Event()
 
     async def run(self) -> None:
@@ -124,21 +110,21 @@ class Broker:
     def publish(self, import_id: str, issuer_id: str) -> None:
         """Tell the broker of a queued import, unless it is away."""
         if self.came_up.is_set():
-            self._send(self._subject(shard_of(issuer_id)), json.dumps([import_id, issuer_id]).encode())
+            self._send(subject(self._options.stream, shard_of(issuer_id)), json.dumps([import_id, issuer_id]).encode())
             self._count("published", 1)
 
     def acknowledge(self, message: Message) -> None:
         """The message is over."""
-        self._send(message.reply, ACK)
+        self._answer(message, ACK)
 
     def put_off(self, message: Message, seconds: float = 0.0) -> None:
         """Hand out the message again after so many seconds."""
         delay = json.dumps({"delay": int(seconds * 1e9)}).encode()
-        self._send(message.reply, NAK + b" " + delay if seconds > 0 else NAK)
+        self._answer(message, NAK + b" " + delay if seconds > 0 else NAK)
 
     def keep(self, message: Message) -> None:
-        """Do not hand out the message again for ``ACK_SECONDS`` from now."""
-        self._send(message.reply, IN_PROGRESS)
+        """Do not hand out the message again for ``stream.ACK_SECONDS`` from now."""
+        self._answer(message, IN_PROGRESS)
 
     async def pull(self, shard: int, number: int) -> Sequence[Message]:
         """Up to ``number`` messages of a shard; none if there are none for ``PULL_SECONDS``.
@@ -151,7 +137,7 @@ class Broker:
             raise BrokerUnavailable("not connected")
         try:
             if shard not in self._pulls:
-                self._pulls[shard] = await stream.pull_subscribe_bind(_consumer_name(shard), self._options.stream)
+                self._pulls[shard] = await stream.pull_subscribe_bind(consumer_name(shard), self._options.stream)
             found = await self._fetched(self._pulls[shard], number)
         except TimeoutError:
             return ()
@@ -166,6 +152,7 @@ class Broker:
     async def _fetched(self, pull: JetStreamContext.PullSubscription, number: int) -> Sequence[Msg]:
         """Fetch, no longer than the connection lasts: the client itself would wait on."""
         fetching = asyncio.create_task(pull.fetch(number, PULL_SECONDS), name="broker pull")
+        fetching.add_done_callback(_retrieved)
         self._fetching.add(fetching)
         try:
             await asyncio.wait({fetching})
@@ -182,7 +169,15 @@ class Broker:
         except ValueError:
             self._send(received.reply, ACK)
             return None
-        return Message(import_id, issuer_id, received.reply, (received.metadata.num_delivered or 1) > 1)
+        is_again = (received.metadata.num_delivered or 1) > 1
+        return Message(import_id, issuer_id, received.reply, is_again, self._connection)
+
+    def _answer(self, message: Message, payload: bytes) -> None:
+        """Tell what becomes of a message. A broker that was emptied meanwhile gives its number to another message: what
+        came by an earlier connection is never answered, and comes again.
+        """
+        if message.connection == self._connection:
+            self._send(message.reply, payload)
 
     def _send(self, subject: str, payload: bytes) -> None:
         try:
@@ -193,6 +188,10 @@ class Broker:
     async def _serve(self) -> None:
         """Send and pull until the connection is lost."""
         async with self._connected() as client:
+            self._connection += 1
+            while not self._outgoing.empty():  # see _answer
+                self._outgoing.get_nowait()
+                self._outgoing.task_done()
             sender = asyncio.create_task(self._send_forever(client), name="broker sender")
             ended = asyncio.create_task(self._ended.wait(), name="broker ended")
             self._stream, self._pulls = client.jetstream(), {}
@@ -251,7 +250,7 @@ class Broker:
                         closed_cb=end,
                         **more,
                     )
-                    await self._prepare(client.jetstream())
+                    await prepare(client.jetstream(), options)
             except TimeoutError as error:
                 # The client tries again until then, and reports each error.
                 problem = f"no server was ready within {CONNECT_SECONDS:g} s ({_reason(reported)})"
@@ -262,44 +261,12 @@ class Broker:
                 async with asyncio.timeout(RETRY_SECONDS):
                     await client.close()
 
-    async def _prepare(self, stream: JetStreamContext) -> None:
-        """Make what is missing of the stream and its consumers. What exists stays as operators have made it."""
-        name = self._options.stream
-        try:
-            existing = {one.name for one in await stream.consumers_info(name)}
-        except nats.js.errors.NotFoundError:
-            existing = set()
-            await stream.add_stream(
-                StreamConfig(
-                    name=name,
-                    subjects=[f"{name}.imports.*"],
-                    retention=RetentionPolicy.WORK_QUEUE,
-                    storage=StorageType.FILE,
-                    num_replicas=self._options.replicas,
-                    max_msgs=MOST_STORED,
-                )
-            )
-        missing = [shard for shard in range(SHARDS) if _consumer_name(shard) not in existing]
-        await asyncio.gather(*(stream.add_consumer(name, self._configured(shard)) for shard in missing))
-
-    def _configured(self, shard: int) -> ConsumerConfig:
-        return ConsumerConfig(
-            durable_name=_consumer_name(shard),
-            filter_subject=self._subject(shard),
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_SECONDS,
-            max_deliver=-1,
-            max_ack_pending=MOST_UNACKNOWLEDGED,
-            max_waiting=MOST_PULLS,
-        )
-
-    def _subject(self, shard: int) -> str:
-        return f"{self._options.stream}.imports.{shard}"
-
-
-def _consumer_name(shard: int) -> str:
-    return f"shard-{shard}"
-
 
 def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
+
+
+def _retrieved(fetching: "asyncio.Task[list[Msg]]") -> None:
+    """What a fetch raises that nobody waits for any more is no error of ours."""
+    if not fetching.cancelled():
+        fetching.exception()

@@ -18,10 +18,13 @@ from typing import Final
 from ....models import Import, Status
 from ... import Bounds, DocumentStore, SupportsWaiting
 from .. import BrokerUnavailable, Dispatch
-from .broker import ACK_SECONDS, SHARDS, Broker, Message, shard_of
+from .broker import Broker, Message
+from .stream import ACK_SECONDS, SHARDS, shard_of
 
 PREFETCH: Final = 64
 """Messages of a shard that a worker keeps ready, at most."""
+SWEPT: Final = 8
+"""Imports that a sweep takes at most where the broker may name them too."""
 UNUSED_SECONDS: Final = 2.0
 """A worker that claims nothing for so long hands its messages back, and asks for no others."""
 LEFT_SECONDS: Final = 2.0
@@ -74,6 +77,7 @@ class NatsDispatch(Dispatch):
     async def claim(self, worker_id: str, limit: int, bounds: Bounds) -> Sequence[Import]:
         """See ``Dispatch.claim``; a call claims either by a sweep or by messages."""
         self._claimed_at = time.monotonic()
+        self._ask(limit)
         if self._is_sweep_due() and (found := await self._sweep(worker_id, limit, bounds)):
             return found
         while messages := self._choose(limit, bounds):
@@ -116,14 +120,16 @@ class NatsDispatch(Dispatch):
 
     async def _sweep(self, worker_id: str, limit: int, bounds: Bounds) -> Sequence[Import]:
         """Claim from the database. Every other sweep leaves out the issuers whose imports the broker names just now, so
-        that those whose imports it does not name have their turn.
+        that those whose imports it does not name have their turn; the others take a few imports of anybody, which the
+        broker mostly names too.
         """
         self._sweeps += 1
-        named = {one.issuer_id for ready in self._ready for one in ready.values()} if self._sweeps % 2 else ()
+        named = {one.issuer_id for ready in self._ready for one in ready.values()}
+        is_of_others = self._sweeps % 2 == 1
         found = await self._store.claim(
             worker_id,
-            limit,
-            exclude_issuers={*bounds.exclude_issuers, *named},
+            limit if is_of_others or not named else min(limit, SWEPT),
+            exclude_issuers={*bounds.exclude_issuers, *(named if is_of_others else ())},
             exclude_hosts=bounds.exclude_hosts,
             per_issuer=bounds.per_issuer,
         )
@@ -138,7 +144,7 @@ class NatsDispatch(Dispatch):
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def _choose(self, limit: int, bounds: Bounds) -> Sequence[Message]:
-        """Up to ``limit`` messages that may be claimed, of the shards in turn; ask for others where few are left."""
+        """Up to ``limit`` messages that may be claimed, of the shards in turn."""
         order = [(self._next + place) % SHARDS for place in range(SHARDS)]
         self._next = (self._next + 1) % SHARDS
         numbers: Counter[str] = Counter()
@@ -152,12 +158,15 @@ class NatsDispatch(Dispatch):
         chosen = list(islice(_in_turn([admitted(shard) for shard in order if self._ready[shard]]), limit))
         for one in chosen:
             del self._ready[shard_of(one.issuer_id)][one.import_id]
-        if sum(map(len, self._ready)) < limit:
+        return chosen
+
+    def _ask(self, limit: int) -> None:
+        """Ask for messages where few are left, unless there are enough for this claim and the next one."""
+        if sum(map(len, self._ready)) < 2 * limit:
             self._short_at = time.monotonic()
             for shard in range(SHARDS):
                 if len(self._ready[shard]) <= PREFETCH // 2:
                     self._wanted[shard].set()
-        return chosen
 
     async def _take(self, worker_id: str, messages: Sequence[Message], bounds: Bounds) -> Sequence[Import]:
         try:
@@ -210,7 +219,8 @@ class NatsDispatch(Dispatch):
                 await asyncio.sleep(1.0)
                 continue
             if messages:
-                ready.update((one.import_id, one) for one in messages if one.import_id not in self._held)
+                for one in messages:
+                    (self._held if one.import_id in self._held else ready)[one.import_id] = one
                 self._empty.discard(shard)
                 self._arrived.set()
             else:
