@@ -79,7 +79,12 @@ test-azure: $(VENV)/.installed-test  ## The how-to for Azure Blob Storage, on Az
 	$(BIN)/pip install --quiet --editable '.[test-azure]'
 	LADING_TESTS=long LADING_REQUIRE=azure $(BIN)/pytest tests/docs/test_pages.py -k azure
 
-chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 500 kills and 200 faults (35 minutes). CHAOS="long mongo": one store.
+.PHONY: test-nats
+test-nats: $(VENV)/.installed-test  ## Dispatch by NATS, with a nats-server that is killed, frozen and emptied (6 minutes).
+	LADING_TESTS=long LADING_CHAOS="short nats" LADING_REQUIRE=mongo,nats \
+	  $(BIN)/pytest tests/unit/documents/test_nats_dispatch.py tests/e2e/dispatch tests/chaos/test_nats.py
+
+chaos: $(VENV)/.installed-test  ## The long form of the chaos tests: 750 kills and 300 faults (an hour). CHAOS="long mongo": one store.
 	LADING_CHAOS="$(or $(CHAOS),long)" $(BIN)/pytest tests/chaos -s
 
 bench: $(VENV)/.installed-test .venv-bench/.installed .venv-peers/.installed  ## Measure everything, against references: bench/RESULTS.md (23 minutes). See bench/README.md.

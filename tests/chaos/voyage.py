@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,7 +45,8 @@ class Store:
         service_processes: of the service.
         database: from the folder of the database.
         disks: the folders that get a disk of their own.
-        more_faults: of the database itself.
+        more_faults: of the database itself, and of a broker.
+        more_kills: of a broker.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Store:
     database: Callable[[Path], Database]
     disks: tuple[str, ...]
     more_faults: Callable[[random.Random], Mapping[str, Fault]]
+    more_kills: Mapping[str, Fault] = field(default_factory=dict)
 
 
 async def voyage(directory: Path, store: Store, ashore: ExitStack, tell: Callable[[object], None]) -> Figures:
@@ -108,7 +110,7 @@ async def _segment(figures: Figures, faults: Faults, store: Store, load: Load, r
     """Kills and faults at the same time, under load."""
     async with load.working():
         await asyncio.gather(
-            _kill(figures, faults.kills(), random.Random(rng.random())),
+            _kill(figures, {**faults.kills(), **store.more_kills}, random.Random(rng.random())),
             _harm(figures, _chosen(faults, store, rng), random.Random(rng.random())),
         )
         await asyncio.sleep(CALM)

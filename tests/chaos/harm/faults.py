@@ -10,6 +10,7 @@ from tests.chaos.audit.databases import Database
 from tests.chaos.harm.disks import Disk
 from tests.chaos.harm.rig import LEASE, Deployment, in_thread
 from tests.support.servers.mongod import ReplicaSet
+from tests.support.servers.programs.nats_server import NatsServer
 
 Fault = Callable[[], Awaitable[None]]
 HOUR = 3600
@@ -141,3 +142,36 @@ def on_mongod(mongo: ReplicaSet, rng: random.Random, *, long: bool) -> dict[str,
         await in_thread(mongo.wait_for_primary)
 
     return {"freezes of mongod": freeze, "restarts of mongod": restart, "step-downs of mongod": step_down}
+
+
+@dataclass
+class BrokerFaults:
+    """What is done to the broker that dispatches, one after another.
+
+    Attributes:
+        long: whether a freeze takes 10 seconds.
+    """
+
+    server: NatsServer
+    long: bool
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def kill(self) -> None:
+        """SIGKILL, and start it again on what it has stored."""
+        async with self._turn:
+            await in_thread(self.server.kill)
+            await in_thread(self.server.start)
+
+    async def empty(self) -> None:
+        """SIGKILL, and start it again on nothing."""
+        async with self._turn:
+            await in_thread(self.server.empty)
+
+    async def freeze(self) -> None:
+        """SIGSTOP, and SIGCONT after a while."""
+        async with self._turn:
+            self.server.pause()
+            try:
+                await asyncio.sleep(10.0 if self.long else 3.0)
+            finally:
+                self.server.resume()

@@ -27,6 +27,8 @@ QUICK: Final = 3.0
 PATIENCE: Final = 120.0
 """Seconds within which a process that does not start is started again and again."""
 NAMES: Final = ("service", "worker")
+STORES: Final = frozenset({"sqlite", "mongo", "nats"})
+"""What runs are named by; ``nats`` is MongoDB with a broker that dispatches."""
 ONLY: Final = [word for word in os.environ.get("LADING_CHAOS_FAULTS", "").split(",") if word]
 """Parts of the names of faults, "freezes,full disk": no others are made, for those who look for the cause of a finding.
 """
@@ -37,7 +39,7 @@ LOGS: Final = os.environ.get("LADING_CHAOS_LOGS")
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How much is done, from LADING_CHAOS: ``short`` (unless given), ``medium`` or ``long``, and the name of a store to
-    leave out the other: ``LADING_CHAOS="long sqlite"``.
+    leave out the others: ``LADING_CHAOS="long sqlite"``.
 
     Attributes:
         segments: how often faults are followed by an audit.
@@ -62,7 +64,7 @@ class Scale:
         return 900.0 if self.is_short else 600.0 + self.segments * 600.0
 
     def leaves_out(self, store: str) -> bool:
-        return bool(self.words & {"sqlite", "mongo"}) and store not in self.words
+        return bool(self.words & STORES) and store not in self.words
 
     def seed(self) -> int:
         """From LADING_CHAOS_SEED; another one each time in the longer forms."""
@@ -75,7 +77,7 @@ class Scale:
 def scale_of(text: str) -> Scale:
     """See ``Scale``."""
     words = frozenset(text.replace(",", " ").split())
-    if unknown := words - {"short", "medium", "long", "sqlite", "mongo"}:
+    if unknown := words - {"short", "medium", "long"} - STORES:
         raise ValueError(f"LADING_CHAOS has words that mean nothing: {', '.join(sorted(unknown))}")
     if "long" in words:
         return Scale(words, segments=10, kills=25, faults=10)

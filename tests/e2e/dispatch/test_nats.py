@@ -109,6 +109,7 @@ async def empty(server: NatsServer) -> None:
     server.empty()
 
 
+@pytest.mark.long_form
 @pytest.mark.gen_test(timeout=110)
 async def test_a_broker_that_is_killed_frozen_and_emptied_costs_no_import(tmp_path: Path, server: NatsServer) -> None:
     harms: list[Callable[[NatsServer], Any]] = [kill, freeze, empty]

@@ -246,7 +246,8 @@ async def test_the_database_hands_out_what_the_broker_does_not_know(server: Nats
 
 
 @pytest.mark.gen_test(timeout=90)
-async def test_without_its_broker_the_database_dispatches(server: NatsServer) -> None:
+async def test_without_its_broker_the_database_dispatches(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lading.service.documents.dispatch.nats.broker, "CONNECT_SECONDS", 2.0)
     async with dispatching(server, "away") as world:
         await world.queue(*(make_import(world.clock) for _ in range(5)))
         async with asyncio.timeout(30):
