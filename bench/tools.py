@@ -8,6 +8,7 @@ from collections.abc import Iterable
 PACKAGES = {
     "curl": "curl",
     "nginx": "nginx-light",
+    "openssl": "openssl",
     "redis-server": "redis-server",
     "wrk": "wrk",
     "perf": "linux-perf",

@@ -27,7 +27,7 @@ SECTIONS: Mapping[str, Section] = {
     "accept": Section(accept.measure, ("wrk",), (110, 30)),
     "pipeline": Section(pipeline.measure, ("curl",), (250, 40)),
     "peers": Section(peers.measure, ("curl",), (330, 90)),
-    "large": Section(large.measure, ("curl",), (145, 25)),
+    "large": Section(large.measure, ("curl", "openssl"), (160, 30)),
     "latency": Section(latency.measure, ("curl",), (20, 10)),
     "backlog": Section(backlog.measure, ("wrk",), (240, 25)),
     "scale": Section(scale.measure, ("wrk", "curl"), (50, 20)),

@@ -14,17 +14,19 @@ from bench.images import make_large
 from bench.importing import Sample, import_all
 from bench.lading import WIDE, lading
 from bench.origin import origin
-from bench.processes import started, tail
+from bench.processes import output_of, started, tail
 from bench.rig import Rig, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.sampling import peak_memory
+from bench.tools import tool
 from lading.plugins.testing.clouds.processes import S3Endpoint, serving
 from tests.support.servers.clouds import S3Place
 
 CURL, SYNCED = "curl --parallel", "curl --parallel, then sync"
+SAME = "curl --parallel, then SHA-256, then sync"
 LOCAL, LOCAL_PIXELS = "Lading, local files, structure", "Lading, local files, every frame"
 UPLOAD, S3 = "requests and botocore, S3", "Lading, S3, every frame"
-REFERENCES = {CURL: CURL, SYNCED: CURL, LOCAL: CURL, LOCAL_PIXELS: CURL, UPLOAD: UPLOAD, S3: UPLOAD}
+REFERENCES = {CURL: SAME, SYNCED: SAME, SAME: SAME, LOCAL: SAME, LOCAL_PIXELS: SAME, UPLOAD: UPLOAD, S3: UPLOAD}
 LOCAL_GOAL = 0.8
 MEMORY_GOAL_MB = 250.0
 LOCAL_SHARE = 0.45
@@ -57,8 +59,9 @@ def measure(rig: Rig) -> Sequence[Table]:
     paths = make_large(root, count, byte_size)
     megabytes = sum((root / path[1:]).stat().st_size for path in paths) / 1e6 / count
     local: dict[str, Competitor] = {
-        CURL: partial(_curl, sync=False),
-        SYNCED: partial(_curl, sync=True),
+        CURL: _curl,
+        SYNCED: partial(_curl, after=_sync),
+        SAME: partial(_curl, after=_hash_and_sync),
         LOCAL: partial(_lading, {"LADING_DETECT_PILLOW__VERIFY": "structure"}),
         LOCAL_PIXELS: partial(_lading, {}),
     }
@@ -116,10 +119,21 @@ def _table(samples: Mapping[str, Sequence[Sample]], count: int, megabytes: float
     return Table("large", TEXT.format(count=count, megabytes=megabytes, at_once=AT_ONCE), tuple(rows))
 
 
-def _curl(course: Course, *, sync: bool) -> Sample:
+def _curl(course: Course, after: Callable[[Path], None] | None = None) -> Sample:
     folder = course.rig.fresh("run")
-    sample = _timed(download_all(course.urls, folder), len(course.urls), folder, after=os.sync if sync else None)
-    return replace(sample, succeeded=sum(path.stat().st_size > 0 for path in (folder / "output").iterdir()))
+    output = folder / "output"
+    command = download_all(course.urls, folder)
+    sample = _timed(command, len(course.urls), folder, after=None if after is None else partial(after, output))
+    return replace(sample, succeeded=sum(path.stat().st_size > 0 for path in output.iterdir()))
+
+
+def _sync(_folder: Path) -> None:
+    os.sync()
+
+
+def _hash_and_sync(folder: Path) -> None:
+    output_of([tool("openssl"), "dgst", "-sha256", *sorted(folder.iterdir())])
+    os.sync()
 
 
 def _s3(course: Course) -> Sample:
@@ -177,10 +191,10 @@ TEXT = (
     "What was measured: {count} different PNGs of {megabytes:.0f} MB (stored without compression, so that decoding"
     " them is cheap) from nginx on loopback, up to {at_once} at once, timed as in pipeline. Memory is the most that"
     " all processes of the service together had: the sum of their proportional set sizes, looked at every 50 ms from"
-    " before the first POST; servers of databases and S3 are not counted, nor are temporary files. curl writes to the"
-    " page cache and leaves it to the system when that reaches the disk; Lading syncs each file before its import is"
-    " done, as the second row of curl does in the end for all. The goal is for the check of structure, which is more"
-    " than curl checks. The S3 server is moto's, in Python, and slow: how much"
-    " of that is its own doing shows the script beside it, which downloads and uploads with 16 threads, as many as"
-    " Lading's storage has."
+    " before the first POST; servers of databases and S3 are not counted, nor are temporary files. The reference"
+    " does the same work, one thing after another: curl, `openssl dgst -sha256` of all files, and a sync for all. curl"
+    " alone writes to the page cache and leaves it to the system when that reaches the disk. Lading syncs each file"
+    " before its import is done. The goal is for the check of structure, which the reference does not do. The S3 server"
+    " is moto's, in Python, and slow: how much of that is its own doing shows the script beside it, which downloads and"
+    " uploads with 16 threads, as many as Lading's storage has."
 )
