@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..contracts import Source
-from ..contracts.quick import copied
 from .urls import http_url
 
 HARMLESS: Final = frozenset({"accept", "accept-language", "referer", "user-agent"})
@@ -17,24 +16,19 @@ def harmless(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() in HARMLESS}
 
 
-def owned(sources: Sequence[Source], organization_id: str, issuer_id: str, album_id: str | None) -> tuple[Source, ...]:
-    """The sources of an import of this organisation, issuer and album."""
-    return tuple(
-        copied(one, organization_id=organization_id, issuer_id=issuer_id, album_id=album_id) for one in sources
-    )
-
-
-def sources_of(urls: Sequence[str], headers: Mapping[str, str]) -> tuple[Source, ...]:
-    """The urls of an import, each with the headers that may go there.
+def sources_of(
+    urls: Sequence[str], headers: Mapping[str, str], organization_id: str, issuer_id: str, album_id: str | None
+) -> tuple[Source, ...]:
+    """The urls of an import of this organisation, issuer and album, each with the headers that may go there.
 
     All headers go to the first url, and to those of its origin: scheme, host and port. A url that is neither http nor
     https has an origin that no other url shares (WHATWG URL section 4.7).
     """
-    if len(urls) <= 1 or not headers:
-        return tuple(Source(url, headers) for url in urls)
-    first, *others = ((url, http_url(url)) for url in urls)
-    elsewhere = harmless(headers)
-    return Source(first[0], headers), *(
-        Source(url, headers if read and first[1] and read.origin == first[1].origin else elsewhere)
-        for url, read in others
+    allowed = [headers] * len(urls)
+    if len(urls) > 1 and headers:
+        first, *others = map(http_url, urls)
+        elsewhere = harmless(headers)
+        allowed[1:] = [headers if one and first and one.origin == first.origin else elsewhere for one in others]
+    return tuple(
+        [Source(url, sent, None, organization_id, issuer_id, album_id) for url, sent in zip(urls, allowed, strict=True)]
     )

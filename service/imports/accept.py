@@ -110,44 +110,34 @@ class Imports:
                 ``documents_unavailable``, the code of a refused source, or of ``Idempotency.once``.
         """
         with self.meter.accepting(is_one_of_many=batch_id is not None) as scope:
-            of_bytes = {"file": file_sha256, "length": upload_length}
-            told = {name: value for name, value in of_bytes.items() if value is not None}
-            created = await self._created_in_turn(grant, params, request_id, key, batch_id, told, before, add)
+            give_back = self.turns.take_now() or await self._turn()
+            try:
+                with told_as_outage(), self.backlog.place(grant.issuer_id) as place:
+
+                    def prepared() -> Awaitable[Import]:
+                        has_file = file_sha256 is not None
+                        return self._prepared(grant, params, request_id, batch_id, place, has_file=has_file)
+
+                    async def added(document: Import) -> None:
+                        if before is not None:
+                            await before(document)
+                        place.used()
+                        await (add or self._add)(document)
+
+                    if key is None:
+                        created = Accepted(await prepared())
+                        await added(created.document)
+                    else:
+                        of_bytes = {"file": file_sha256, "length": upload_length}
+                        told = {name: value for name, value in of_bytes.items() if value is not None}
+                        created = await self._once(grant, key, {**params, **told}, prepared, added)
+            finally:
+                give_back()
             scope.note(import_id=created.document.id, batch_id=batch_id)
             return created
 
-    async def _created_in_turn(
-        self,
-        grant: Grant,
-        params: Mapping[str, Any],
-        request_id: str,
-        key: str | None,
-        batch_id: str | None,
-        of_bytes: Mapping[str, Any],
-        before: Callable[[Import], Awaitable[None]] | None,
-        add: Callable[[Import], Awaitable[None]] | None,
-    ) -> Accepted:
-        """See ``create``."""
-        give_back = await self._turn()
-        try:
-            with self.backlog.place(grant.issuer_id) as place:
-
-                async def prepared() -> Import:
-                    has_file = "file" in of_bytes
-                    return await self._prepared(grant, params, request_id, batch_id, place, has_file=has_file)
-
-                async def added(document: Import) -> None:
-                    if before is not None:
-                        await before(document)
-                    place.used()
-                    await (add or self._add)(document)
-
-                return await self._created(grant, params, key, prepared, of_bytes, added)
-        finally:
-            give_back()
-
     async def _turn(self) -> Callable[[], None]:
-        """A turn to accept an import. What is returned gives it back.
+        """Wait for a turn to accept an import. What is returned gives it back.
 
         Raises:
             ApiError: ``documents_unavailable``: there was none in time.
@@ -158,26 +148,20 @@ class Imports:
             internal = f"no turn to accept an import within {TURN_SECONDS:g} seconds"
             raise ApiError("documents_unavailable", internal=internal, retry_after=RETRY_AFTER_OUTAGE) from None
 
-    async def _created(
+    async def _once(
         self,
         grant: Grant,
-        params: Mapping[str, Any],
-        key: str | None,
+        key: str,
+        request: Mapping[str, Any],
         prepared: Callable[[], Awaitable[Import]],
-        of_bytes: Mapping[str, Any],
         add: Callable[[Import], Awaitable[None]],
     ) -> Accepted:
-        """See ``create``."""
-        with told_as_outage():
-            if key is None:
-                document = await prepared()
-                await add(document)
-                return Accepted(document)
-            fingerprint = fingerprint_of({**params, **of_bytes})
-            document, is_replayed = await self.idempotency.once(grant.issuer_id, key, fingerprint, prepared, add)
-            if is_replayed and not grant.allows("image_upload", document.album_id):
-                raise ApiError("forbidden", ability="image_upload")
-            return Accepted(document, is_replayed)
+        """The import of this ``Idempotency-Key``, for a request that says this; see ``create``."""
+        once = self.idempotency.once
+        document, is_replayed = await once(grant.issuer_id, key, fingerprint_of(request), prepared, add)
+        if is_replayed and not grant.allows("image_upload", document.album_id):
+            raise ApiError("forbidden", ability="image_upload")
+        return Accepted(document, is_replayed)
 
     async def _prepared(
         self,
@@ -191,7 +175,8 @@ class Imports:
     ) -> Import:
         """The document of the import, after all checks; it has its place in the backlog then."""
         wanted = judged(authorised(validated(params, self.rules, has_file=has_file), grant), self.importer.check)
-        await self._check_webhook(grant, wanted.webhook_url)
+        if wanted.webhook_url is not None:
+            await self._check_webhook(grant, wanted.webhook_url)
         await self._check_room(grant, place)
         return self._document(grant, sealed(wanted, self.vault), request_id, batch_id)
 
@@ -223,10 +208,8 @@ class Imports:
             raise ApiError("not_found")
         return document
 
-    async def _check_webhook(self, grant: Grant, url: str | None) -> None:
+    async def _check_webhook(self, grant: Grant, url: str) -> None:
         """Refuse a webhook that can never be sent, and make sure that the issuer has a secret to sign it with."""
-        if url is None:
-            return
         if self.endpoints is None:
             raise ApiError("parameter_invalid", parameter="webhook", reason="is not possible: webhooks are off")
         self.endpoints.check_url(url, "webhook[url]")

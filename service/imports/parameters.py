@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...plugins.contracts import Source
-from ...plugins.contracts.quick import copied, quick
+from ...plugins.contracts.quick import quick
 from ...plugins.errors import SourceRefused
-from ...plugins.net.origins import owned, sources_of
+from ...plugins.net.origins import sources_of
 from ...plugins.net.urls import host_of
 from ..errors.catalogue import ApiError
 from ..models.grants import Grant
@@ -56,7 +56,7 @@ class SealedParams:
     has_source: bool
 
 
-def validated(params: Mapping[str, Any], rules: ParamRules, *, has_file: bool = False) -> RequestedImport:
+def validated(params: Mapping[str, Any], rules: ParamRules, *, has_file: bool = False) -> Mapping[str, Any]:
     """Refuse parameters of a wrong type, size or form. Beside a file, the url may be empty, as HTML forms send it.
 
     Raises:
@@ -64,20 +64,21 @@ def validated(params: Mapping[str, Any], rules: ParamRules, *, has_file: bool = 
     """
     url = params.get("url")
     validate({**params, "url": None} if has_file and url == "" else params, rules)
-    urls = url if isinstance(url, list) else [url] if url else []
-    return RequestedImport(params, sources_of(urls, params.get("headers") or {}), webhook_of(params))
+    return params
 
 
-def authorised(requested: RequestedImport, grant: Grant) -> RequestedImport:
+def authorised(params: Mapping[str, Any], grant: Grant) -> RequestedImport:
     """Refuse an import that the token does not allow. The sources of the others say whose import it is.
 
     Raises:
         ApiError: ``forbidden``.
     """
-    album_id = requested.params.get("album_id")
+    url, album_id = params.get("url"), params.get("album_id")
     if not grant.allows("image_upload", album_id):
         raise ApiError("forbidden", ability="image_upload")
-    return copied(requested, sources=owned(requested.sources, grant.organization_id, grant.issuer_id, album_id))
+    urls = url if isinstance(url, list) else [url] if url else []
+    sources = sources_of(urls, params.get("headers") or {}, grant.organization_id, grant.issuer_id, album_id)
+    return RequestedImport(params, sources, webhook_of(params))
 
 
 def judged(requested: RequestedImport, check: Callable[[Source], None]) -> RequestedImport:

@@ -14,7 +14,7 @@ from ...plugins.errors import DeadlineExceeded, PluginError
 from ...plugins.host.record import tracing
 from ...plugins.host.schemes import fetcher_for
 from ...plugins.host.turns import on_behalf_of
-from ...plugins.net.origins import owned, sources_of
+from ...plugins.net.origins import sources_of
 from ..errors.catalogue import ApiError
 from ..errors.database import told_as_outage
 from ..models import Import
@@ -226,8 +226,8 @@ MAX_URL: Final = 2048
 
 def _sources(grant: Grant, params: Mapping[str, Any]) -> Sequence[Source]:
     urls: list[str] = params["url"] if isinstance(params["url"], list) else [params["url"]]
-    sources = sources_of(urls, params.get("headers") or {})
-    return owned(sources, grant.organization_id, grant.issuer_id, params.get("album_id"))
+    whose = (grant.organization_id, grant.issuer_id, params.get("album_id"))
+    return sources_of(urls, params.get("headers") or {}, *whose)
 
 
 def _told(code: str, detail: str) -> dict[str, str | None]:

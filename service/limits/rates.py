@@ -82,6 +82,10 @@ class Decision:
     retry_after: int | None
 
 
+UNLIMITED: Final = Decision((), None)
+"""No policy limits the sender."""
+
+
 class Senders:
     """The senders of one policy."""
 
@@ -163,6 +167,8 @@ class Rates:
         """
         senders = (self._issuers.get(issuer_id), self._organizations.get(organization_id))
         limited = [one for one in senders if one is not None]
+        if not limited:
+            return UNLIMITED
         is_served = not any(one.wait() for one in limited) and await _taken(limited)
         standings = [_standing(one) for one in limited]
         return Decision(standings, None if is_served else max(1, *(one.wait for one in standings)))

@@ -218,6 +218,8 @@ class ImportFields:
         """Since when something of the import must go: bytes, an object that the purger looks for once more, or the
         import itself.
         """
+        if self.deleted_at is None and self.image_deleted_at is None and self.leftover_at is None:
+            return None  # as of nearly every import
         moments = (
             self.deleted_at,
             self.image_deleted_at if self.has_image_to_go else None,

@@ -46,8 +46,11 @@ def filtered(params: Mapping[str, Any]) -> Mapping[str, Any]:
 def has_secrets(params: Mapping[str, Any]) -> bool:
     """Whether parameters contain a secret, or the mark of a filtered secret."""
     url, headers = params.get("url"), params.get("headers")
-    urls = [*url, webhook_of(params)] if isinstance(url, list | tuple) else [url, webhook_of(params)]
-    return bool(headers) or any(isinstance(one, str) and (FILTERED in one or filtered_url(one) != one) for one in urls)
+    urls = url if isinstance(url, list | tuple) else (url,)
+    for one in (*urls, webhook_of(params)):
+        if isinstance(one, str) and (FILTERED in one or filtered_url(one) != one):
+            return True
+    return bool(headers)
 
 
 def webhook_of(params: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from ...plugins.contracts import Source
-from ...plugins.net.origins import owned, sources_of
+from ...plugins.net.origins import sources_of
 from ..models import Import
 from ..models.redaction import FILTERED, webhook_of
 
@@ -69,10 +69,10 @@ class Vault:
         """
         whose = (document.organization_id, document.issuer_id, document.album_id)
         if document.sealed is None:
-            return owned(sources_of(document.urls, document.headers), *whose)
+            return sources_of(document.urls, document.headers, *whose)
         found = json.loads(self.open_text(document.sealed))
         urls = found["url"] if isinstance(found["url"], list) else [found["url"]]
-        return owned(sources_of(urls, found.get("headers") or {}), *whose)
+        return sources_of(urls, found.get("headers") or {}, *whose)
 
     def webhook_url(self, document: Import) -> str | None:
         """The url of the import's own webhook; None without one, or if its secrets were dropped.

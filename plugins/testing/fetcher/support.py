@@ -4,14 +4,13 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 import pytest
 
 from ...contracts import Fetched, Fetcher, Source
 from ...errors import FetchError, SourceRefused
-from ...net.origins import owned
 from ..bodies import ALBUM, ISSUER, MIB, ORGANIZATION, Body, assert_bytes
 from ..judging import assert_well_formed, is_media_type
 from ..suite import UNSUPPORTED, Suite, Told
@@ -167,7 +166,7 @@ async def fetch(fetcher: Fetcher, source: Source, seconds: float = FetchLimits()
     Raises:
         AssertionError: a piece is none, there are more than ``MOST`` bytes, or it goes on long past its limits.
     """
-    [source] = owned([source], ORGANIZATION, ISSUER, ALBUM)
+    source = replace(source, organization_id=ORGANIZATION, issuer_id=ISSUER, album_id=ALBUM)
     data = bytearray()
     fetched = None
     timeout = asyncio.timeout(seconds + PATIENCE)

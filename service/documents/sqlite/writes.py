@@ -142,7 +142,10 @@ def _filled(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[tupl
 
     An import has no value in most columns, and Python looks in vain for an adapter of each None that it binds.
     """
-    are_filled = [column.count(None) < len(rows) for column in zip(*rows, strict=True)]
+    if len(rows) == 1:
+        are_filled = [value is not None for value in rows[0]]
+    else:
+        are_filled = [column.count(None) < len(rows) for column in zip(*rows, strict=True)]
     return tuple(compress(columns, are_filled)), [value for row in rows for value in compress(row, are_filled)]
 
 

@@ -99,7 +99,7 @@ async def test_an_exception_has_its_own_quota_and_may_have_none(watch: Watch) ->
 async def test_without_a_limit_nothing_is_said_and_nothing_is_kept(watch: Watch) -> None:
     rates = watch.rates(Policy("issuer", 0, 60))
     decision = await rates.admit("i", "o")
-    assert (decision.standings, decision.retry_after) == ([], None)
+    assert (decision.standings, decision.retry_after) == ((), None)
     assert rate_limit_headers(decision.standings) == {}
     assert (len(rates._issuers), len(rates._organizations)) == (0, 0)
 
