@@ -216,7 +216,7 @@ def make_server(
         refusals=Refusals(head_max_bytes, in_flight),
         early_answers=EarlyAnswers(in_flight),
         max_header_size=4 * head_max_bytes,
-        idle_connection_timeout=idle_timeout,
+        idle_seconds=idle_timeout,
         body_timeout=body_timeout + 1.0,
     )
 

@@ -115,13 +115,15 @@ class AnsweringHandler(RequestHandler):
     def answer(self, status: AnyStatus, body: dict[str, Any], content_type: str = "application/json") -> None:
         """Finish with a JSON body."""
         self.set_status(status, reason_phrase(status))
-        self.set_header("Content-Type", f"{content_type}; charset=utf-8")
-        self.set_header("Content-Length", str(len(payload := encode(body))))
+        payload = encode(body)
+        # Not ``set_header``, which looks through each value for what the head may not hold, and ``head`` does so once.
+        self._headers["Content-Type"] = f"{content_type}; charset=utf-8"
+        self._headers["Content-Length"] = str(len(payload))
         if not self.request._body_future.done():  # noqa: SLF001  # nothing public tells
             # Tornado closes the connection instead of reading the rest of the request.
             self.set_header("Connection", "close")
             self.request.connection.stream.is_answered_early = True  # type: ignore[union-attr]  # of our server
-        self.set_header("X-Runtime", f"{self.request.request_time():.6f}")
+        self._headers["X-Runtime"] = f"{self.request.request_time():.6f}"
         self.finish(payload)
 
     def answer_nothing(self) -> None:
@@ -173,7 +175,7 @@ class AnsweringHandler(RequestHandler):
             self.grant = await self.common.authenticator.authenticate(values[0] if len(values) == 1 else None)
         act_for(self.grant.issuer_id)
         audited_request_id.set(self.request_id)
-        self.set_header("X-token", self.grant.token)
+        self._headers["X-token"] = self.grant.token
         self.log_fields["issuer_id"] = self.grant.issuer_id
         return self.grant
 

@@ -68,7 +68,7 @@ _place = operator.itemgetter(0)
 _PLACES = {next(iter(HTTPHeaders({name: ""}))): (position, name) for position, name in enumerate(_ORDER)}
 """By Tornado's name of a header: its place in the order, and its name in the contract."""
 
-_FIXED = tuple(HTTPHeaders(dict(FIXED)).items())
+_FIXED = dict(HTTPHeaders(dict(FIXED)))
 """By Tornado's names."""
 
 
@@ -85,8 +85,8 @@ class WireHeaders(HTTPHeaders):
     def fixed(cls) -> "WireHeaders":
         """``FIXED``, whose names Tornado has normalised once."""
         headers = cls()
-        headers._as_list = {name: [value] for name, value in _FIXED}
-        headers._combined_cache = dict(_FIXED)
+        headers._as_list = {name: [value] for name, value in _FIXED.items()}
+        headers._combined_cache = _FIXED.copy()
         return headers
 
     def get_all(self) -> Iterable[tuple[str, str]]:

@@ -4,12 +4,17 @@ import asyncio
 import itertools
 import re
 import socket
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tornado.iostream import StreamClosedError
 
 from lading.service.api.http.connections.early_answers import EarlyAnswers
 from lading.service.api.http.connections.long_heads import Refusals
-from lading.service.api.http.connections.server import END_OF_HEAD, LITTLE, Stream
+from lading.service.api.http.connections.stream import END_OF_HEAD, LITTLE, Deadline, Stream
 from lading.service.api.http.in_flight import InFlight
 
 LONG = 1_000_000
@@ -19,7 +24,7 @@ LONG = 1_000_000
 async def test_a_body_is_read_in_larger_pieces_than_the_heads_around_it() -> None:
     ours, theirs = socket.socketpair()
     in_flight = InFlight()
-    stream = Stream(ours, Refusals(4096, in_flight), EarlyAnswers(in_flight))
+    stream = Stream(ours, 60.0, Refusals(4096, in_flight), EarlyAnswers(in_flight))
     sizes: list[int] = []
     read = stream.read_from_fd
 
@@ -55,3 +60,91 @@ def test_a_head_ends_where_tornado_ends_it() -> None:
         head = b"".join(signs)
         expected, found = theirs.search(head), ours.search(head)
         assert (found and found.end()) == (expected and expected.end())
+
+
+class Moments(asyncio.SelectorEventLoop):
+    """An event loop whose time is set, and whose timers are counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.timers: list[tuple[float, asyncio.TimerHandle]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(  # type: ignore[override]  # without their types
+        self, when: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        self.timers.append((when, handle))
+        return handle
+
+    def go_to(self, moment: float) -> None:
+        """Let the time pass."""
+        while (due := sorted((when, id(one), one) for when, one in self.timers if when <= moment)) != []:
+            when, _, handle = due[0]
+            self.timers.remove((when, handle))
+            self.now = when
+            if not handle.cancelled():
+                handle._run()
+        self.now = moment
+
+
+@given(st.lists(st.tuples(st.sampled_from([None, 2.0, 11.0, 30.0]), st.integers(0, 20)), max_size=12))
+def test_a_deadline_passes_when_it_is_due_and_never_before(steps: Sequence[tuple[float | None, int]]) -> None:
+    loop = Moments()
+
+    async def made() -> Deadline:
+        return Deadline(lambda: passed.append(loop.now))
+
+    passed: list[float] = []
+    try:
+        deadline, due = loop.run_until_complete(made()), None
+        for seconds, rest in steps:
+            if seconds is None:
+                deadline.clear()
+                due = None
+            else:
+                deadline.set(seconds)
+                due = loop.now + seconds
+            loop.go_to(loop.now + rest)
+            if due is not None and due <= loop.now:
+                assert passed == [due]
+                return
+            assert passed == []
+        deadline.end()
+        loop.go_to(loop.now + 100)
+        assert passed == []
+    finally:
+        loop.close()
+
+
+def test_deadlines_that_are_met_share_a_timer() -> None:
+    loop = Moments()
+
+    async def made() -> Deadline:
+        return Deadline(lambda: None)
+
+    try:
+        deadline = loop.run_until_complete(made())
+        for _ in range(1000):
+            for seconds in (30.0, 11.0):
+                deadline.set(seconds)
+                deadline.clear()
+        assert len(loop.timers) == 2
+    finally:
+        loop.close()
+
+
+@pytest.mark.gen_test
+async def test_a_connection_closes_when_no_head_comes() -> None:
+    ours, theirs = socket.socketpair()
+    in_flight = InFlight()
+    stream = Stream(ours, 0.01, Refusals(4096, in_flight), EarlyAnswers(in_flight))
+    try:
+        with pytest.raises(StreamClosedError):
+            async with asyncio.timeout(30):
+                await stream.read_until_regex(b"\r\n\r\n")
+    finally:
+        theirs.close()
