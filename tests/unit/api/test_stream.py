@@ -1,9 +1,11 @@
 """A connection reads a head in small pieces and a body in large ones."""
 
 import asyncio
+import gc
 import itertools
 import re
 import socket
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -133,8 +135,30 @@ def test_deadlines_that_are_met_share_a_timer() -> None:
                 deadline.set(seconds)
                 deadline.clear()
         assert len(loop.timers) == 2
+        deadline.end()
+        deadline.set(1.0)
+        assert all(timer.cancelled() for _, timer in loop.timers)
     finally:
         loop.close()
+
+
+@pytest.mark.gen_test
+async def test_a_closed_connection_is_not_kept_by_its_deadline() -> None:
+    ours, theirs = socket.socketpair()
+    in_flight = InFlight()
+    stream = Stream(ours, 3600.0, Refusals(4096, in_flight), EarlyAnswers(in_flight))
+    kept = weakref.ref(stream)
+    reading = stream.read_until_regex(b"\r\n\r\n")
+    theirs.close()
+    with pytest.raises(StreamClosedError):
+        await reading
+    with pytest.raises(StreamClosedError):
+        stream.read_until_regex(b"\r\n\r\n")  # as Tornado's loop does
+    del stream, reading
+    gc.collect()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.gen_test

@@ -31,13 +31,15 @@ class Deadline:
 
     def __init__(self, passed: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._passed = passed
+        self._passed: Callable[[], None] | None = passed
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._looks_at = 0.0
 
     def set(self, seconds: float) -> None:
-        """It is to happen within so many seconds from now."""
+        """It is to happen within so many seconds from now; nothing after ``end``."""
+        if self._passed is None:
+            return
         self._due = self._loop.time() + seconds
         if self._timer is None or self._due < self._looks_at:
             self._look_at(self._due)
@@ -47,8 +49,8 @@ class Deadline:
         self._due = None
 
     def end(self) -> None:
-        """It need not happen any more."""
-        self._due = None
+        """It need not happen any more, and no timer holds what waits for it."""
+        self._due = self._passed = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -61,7 +63,7 @@ class Deadline:
 
     def _look(self) -> None:
         self._timer = None
-        if self._due is None:
+        if self._due is None or self._passed is None:
             return
         if self._due > self._loop.time():
             self._look_at(self._due)
