@@ -31,8 +31,9 @@ _MAX_HOST = 253
 # Letters, digits and hyphens (RFC 1123 section 2.1), and the underscore, which names of storage buckets have. Hyphens
 # may stand anywhere: names such as -a-.example are registered, and lead somewhere.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _PLAIN = re.compile(
-    r"(https?)://((?:[a-z0-9_-]{1,63}\.)*[a-z][a-z0-9_-]{0,62})(?::([1-9][0-9]{0,4}))?"
+    rf"(https?)://((?:[a-z0-9_-]{{1,63}}\.)*[a-z][a-z0-9_-]{{0,62}}|(?:{_OCTET}\.){{3}}{_OCTET})(?::([1-9][0-9]{{0,4}}))?"
     r"(/[A-Za-z0-9_.~!$&'()*+,;=:@/-]*)(\?[A-Za-z0-9_.~!$&()*+,;=:@/?%\[\]-]*)?"
 )
 _LAST_PORT = 65535
@@ -209,8 +210,8 @@ def _read_once(url: str) -> tuple[HttpUrl, int]:
 def _plain(text: str) -> HttpUrl | None:
     """A URL that is in its canonical form already, as most are; None where only the parser can tell.
 
-    The parser does nothing to these characters in these places: no label of the host is a number or in Punycode, and no
-    segment of the path may be a dot segment.
+    The parser does nothing to these characters in these places: the host is a dotted quad, or has no label that is in
+    Punycode and no last label that is a number, and no segment of the path may be a dot segment.
     """
     found = _PLAIN.fullmatch(text)
     if found is None:

@@ -282,10 +282,11 @@ def test_few_urls_are_kept() -> None:
 
 
 _LABELS = st.text("az09-_x", min_size=1, max_size=5) | st.sampled_from(["xn--bcher-kva", "0x7f", "127", "a" * 63, "B"])
+_OCTETS = st.sampled_from(["0", "9", "10", "99", "127", "249", "255", "256", "00", "012", "0x7"])
 _NEARLY_PLAIN = st.builds(
     "{}://{}{}{}{}".format,
     st.sampled_from(["http", "https"]),
-    st.lists(_LABELS, min_size=1, max_size=4).map(".".join),
+    (st.lists(_LABELS, min_size=1, max_size=4) | st.lists(_OCTETS, min_size=3, max_size=5)).map(".".join),
     st.sampled_from(["", ":80", ":443", ":8080", ":65535", ":65536", ":0", ":080"]),
     st.text("/.aZ0~!$&'()*+,;=:@%2eE_-", max_size=12).map("/{}".format),
     st.just("") | st.text("aZ0~!$&'()*+,;=:@/?%[]_.-#", max_size=8).map("?{}".format),
@@ -296,6 +297,9 @@ _NEARLY_PLAIN = st.builds(
 @example("http://origin.example/0001/00000001.jpg")
 @example("https://a.example:443/a?b=c&d[]=e%2F")
 @example("http://a.example/%2e%2E/b")
+@example("http://192.0.2.255:8080/a.jpg")
+@example("http://192.0.2.256/")
+@example("http://192.0.2.1.example/")
 @example("http://" + ".".join(["a" * 63] * 4) + "/")
 def test_what_is_read_without_the_parser_is_what_the_parser_reads(url: str) -> None:
     plain = _plain(url)
@@ -303,5 +307,9 @@ def test_what_is_read_without_the_parser_is_what_the_parser_reads(url: str) -> N
 
 
 def test_most_urls_are_read_without_the_parser() -> None:
-    for url in ("http://lorempixel.com/100/100/", "https://b.s3.example:8443/a-b/c_d.jpg?X-Amz-Date=1&a=%2F"):
+    for url in (
+        "http://lorempixel.com/100/100/",
+        "https://b.s3.example:8443/a-b/c_d.jpg?X-Amz-Date=1&a=%2F",
+        "http://127.0.0.1:80/",
+    ):
         assert _plain(url) == parse_http_url(url)
