@@ -5,13 +5,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from ...plugins.contracts.quick import copied, quick
 from .clock import truncate_to_milliseconds
 from .fields import ImportFields, next_key
 from .ids import new_uuid
 from .values import Failure, Image, Status
+
+CLAIMED: Final = ("status", "updated_at", "revision", "attempts", "worker_id", "claim")
+"""The fields that ``Import.claimed`` changes. All else that stores derive from an import stays as it is."""
 
 
 @quick

@@ -139,7 +139,7 @@ def to_import(found: Mapping[str, Any]) -> Import:
         leftover_at=found.get("leftover_at"),
         leftover_removed_at=found.get("leftover_removed_at"),
         outbox=tuple(json.loads(one["event"]) for one in found.get("events", ())),
-        trace=tuple(json.loads(found.get("trace") or "[]")),
+        trace=tuple(json.loads(found["trace"])) if found.get("trace") else (),
         traceparent=found.get("traceparent"),
         key=found.get("own_key"),
     )

@@ -8,6 +8,7 @@ last tokens. If in doubt, the store reads the tokens: a write that finds its tok
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Self
 
 import bson
@@ -16,6 +17,7 @@ from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from ...models import Import
+from ...models.lifecycle import CLAIMED
 from .. import DuplicateId, StoreError, StoreUnavailable
 from .changes import change_field
 from .connection import Connection
@@ -27,6 +29,7 @@ MAX_DOCUMENT_BYTES = 16 * 1024**2
 TOKENS = 8
 """How many tokens a document keeps: later writes of others hide one only when there were as many of them."""
 _DUPLICATE_KEY = 11000
+_claimed_fields = attrgetter(*CLAIMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +110,6 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A queued import, and the same one running.
-
-    Attributes:
-        after: the next revision; its outbox is as before.
-    """
-
-    before: Import
-    after: Import
-
-    @property
-    def change(self) -> dict[str, Any]:
-        """The fields that differ, and the one by which readers of changes find the import."""
-        before = state_fields(self.before)
-        changed = {name: value for name, value in state_fields(self.after).items() if value != before[name]}
-        return {**changed, "change": change_field(self.after)}
-
-
-@dataclass(frozen=True, slots=True)
 class _Stamp:
     """What a write leaves in a document; see ``Replacement``."""
 
@@ -184,8 +168,8 @@ class Writes:
         stamps = [_Stamp(one.import_id, one.revision, one.token) for one in batch]
         return await self._update([one.statement for one in batch], stamps)
 
-    async def claim(self, batch: Sequence[Claim]) -> Sequence[bool]:
-        """Write each claim whose stored revision is the one before. Those that change the same in the same way, as
+    async def claim(self, claimed: Sequence[Import]) -> Sequence[bool]:
+        """Write each claimed import whose stored revision is the one before. Those that change in the same way, as
         nearly all do, are one statement. The driver does not retry it.
 
         Returns:
@@ -194,19 +178,12 @@ class Writes:
         Raises:
             StoreUnavailable: it is not known which were written.
         """
-        alike: dict[tuple[int, bytes], list[Claim]] = {}
-        for one in batch:
-            alike.setdefault((one.before.revision, bson.encode(one.change)), []).append(one)
+        alike: dict[object, list[Import]] = {}
+        for one in claimed:
+            alike.setdefault((one.organization_id, *_claimed_fields(one)), []).append(one)
         token = new_token()
-        statements = [
-            UpdateMany(
-                {"_id": {"$in": [text(one.before.id) for one in some]}, "revision": revision},
-                {"$set": RawBSONDocument(change), "$push": {"writes": {"$each": [token], "$slice": -TOKENS}}},
-                hint="_id_",
-            )
-            for (revision, change), some in alike.items()
-        ]
-        stamps = [_Stamp(one.after.id, one.after.revision, token) for one in batch]
+        statements = [_claiming(some, token) for some in alike.values()]
+        stamps = [_Stamp(one.id, one.revision, token) for one in claimed]
         outcomes = await self._update(statements, stamps) if statements else ()
         for outcome in outcomes:
             if isinstance(outcome, Exception):
@@ -273,6 +250,22 @@ class Writes:
 
 def _next_state(document: Import) -> dict[str, Any]:
     return {**state_fields(document), "change": change_field(document)}
+
+
+def _claiming(alike: Sequence[Import], token: int) -> UpdateMany:
+    """The compare-and-set of claimed imports that change in the same way: the fields that a claim changes, and the one
+    by which readers of changes find the imports.
+    """
+    one = alike[0]
+    changed = dict(zip(CLAIMED, _claimed_fields(one), strict=True))
+    return UpdateMany(
+        {"_id": {"$in": [text(some.id) for some in alike]}, "revision": one.revision - 1},
+        {
+            "$set": {**changed, "status": one.status.value, "change": change_field(one)},
+            "$push": {"writes": {"$each": [token], "$slice": -TOKENS}},
+        },
+        hint="_id_",
+    )
 
 
 def new_token() -> int:

@@ -9,16 +9,18 @@ writes and syncs while the event loop continues.
 import functools
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 from ....plugins.contracts.quick import copied
 from ...models import Import
+from ...models.lifecycle import CLAIMED
 from .. import DuplicateId
 from .engine.transactions import whole
-from .rows import IMPORT_COLUMNS, OUTBOX, STATE_COLUMNS, birth_values, metadata_rows, state_values
+from .rows import IMPORT_COLUMNS, OUTBOX, STATE_COLUMNS, birth_values, metadata_rows, state_values, to_milliseconds
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -106,19 +108,33 @@ def write_claims(connection: sqlite3.Connection, claims: Sequence[Claim]) -> Seq
     """Write claims; of each, what the worker has got: what another had taken meanwhile is not among it, and without
     its lease the worker gets nothing. All claims are written or none.
     """
-    if len(claims) == 1 and len(claims[0].documents) <= MAX_ROWS:
-        return [_claim(connection, claims[0])]
+    alike = [_alike(claim.documents) for claim in claims]
+    if sum(map(len, alike)) == 1:
+        return [_claim(connection, claims[0], alike[0])]
     with whole(connection):
-        return [_claim(connection, claim) for claim in claims]
+        return [_claim(connection, *one) for one in zip(claims, alike, strict=True)]
 
 
-def _claim(connection: sqlite3.Connection, claim: Claim) -> Sequence[Import]:
+def _alike(documents: Sequence[Import]) -> Collection[Sequence[Import]]:
+    """Claimed imports in groups, which change in the same way."""
+    groups: dict[object, list[Import]] = {}
+    for document in documents:
+        groups.setdefault(_claimed_fields(document), []).append(document)
+    return groups.values()
+
+
+def _claim(connection: sqlite3.Connection, claim: Claim, alike: Collection[Sequence[Import]]) -> Sequence[Import]:
     claimed: list[Import] = []
-    for some in _slices(claim.documents):
-        names, values = _changes(some)
-        count = connection.execute(_claiming(names, len(some)), [*values, claim.worker_id]).rowcount
+    for some in alike:
+        status, updated_at, revision, *others = _claimed_fields(some[0])
+        ids = some[0].id if len(some) == 1 else json.dumps([document.id for document in some])
+        values = (status.value, to_milliseconds(updated_at), revision, *others, ids, revision, claim.worker_id)
+        count = connection.execute(_CLAIM_ONE if len(some) == 1 else _CLAIM_ALIKE, values).rowcount
         claimed += some if count == len(some) else _claimed(connection, some) if count else ()
-    return claimed
+    if len(alike) == 1:
+        return claimed
+    found = {document.id for document in claimed}
+    return [document for document in claim.documents if document.id in found]
 
 
 def _claimed(connection: sqlite3.Connection, documents: Sequence[Import]) -> Sequence[Import]:
@@ -211,11 +227,6 @@ def _replacement(names: Sequence[str], count: int) -> str:
     return f"{_change(names, count)} AND ({found}) = {count}"
 
 
-@functools.lru_cache(STATEMENTS)
-def _claiming(names: Sequence[str], count: int) -> str:
-    return f"{_change(names, count)} AND EXISTS (SELECT 1 FROM workers WHERE id = ?)"  # noqa: S608 - our own text
-
-
 def _change(names: Sequence[str], count: int) -> str:
     """Each import that is still what the transition was made of becomes what the transition has made of it.
 
@@ -284,3 +295,17 @@ def _rows(columns: int, count: int) -> str:
     Not ``?NNN``: SQLite keeps the names of those in a list, which it walks for each value that Python binds.
     """
     return ", ".join([f"({', '.join('?' * columns)})"] * count)
+
+
+_claimed_fields = attrgetter(*CLAIMED)
+_CLAIM_ONE: Final = f"""
+    UPDATE imports SET {" = ?, ".join(CLAIMED)} = ?, sequence = 1 + {last_sequence("imports.organization_id")}
+    WHERE id = ? AND revision = ? - 1 AND EXISTS (SELECT 1 FROM workers WHERE id = ?)
+"""  # noqa: S608 - our own text
+_CLAIM_ALIKE: Final = f"""
+    UPDATE imports SET {" = ?, ".join(CLAIMED)} = ?,
+        sequence = wanted.key + 1 + {last_sequence("imports.organization_id")}
+    FROM json_each(?) AS wanted
+    WHERE imports.id = wanted.value AND revision = ? - 1 AND EXISTS (SELECT 1 FROM workers WHERE id = ?)
+"""  # noqa: S608 - our own text
+"""Columns that a statement names have their indexes written, so a claim names those alone that it changes."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from lading.service.models import Failure, Image, Import, Share, Status
+from lading.service.models.lifecycle import CLAIMED
 from tests.unit.models.samples import (
     BIRTH,
     FAILURE,
@@ -70,6 +71,31 @@ def test_a_transition_counts_a_revision_and_changes_nothing_of_the_birth(name: s
 def test_claimed() -> None:
     document = replace(make_import(), attempts=1, error=FAILURE).claimed("worker", NOW)
     assert (document.worker_id, document.attempts, document.error) == ("worker", 2, FAILURE)
+
+
+def test_a_claim_changes_the_fields_alone_that_stores_write_of_it() -> None:
+    full = replace(
+        make_import(),
+        image_id="image",
+        import_type="url",
+        batch_id="batch",
+        sealed="sealed",
+        traceparent="trace",
+        key="key",
+        error=FAILURE,
+        leftover_at=NOW,
+        leftover_removed_at=NOW,
+        retried_at=NOW,
+        deleted_at=NOW,
+        due_since=NOW,
+        outbox=({"id": "event"},),
+        trace=({"phases": []},),
+    )
+    claimed = full.claimed("worker", LATER)
+    changed = {one.name for one in fields(full) if getattr(claimed, one.name) != getattr(full, one.name)}
+    assert changed == set(CLAIMED)
+    for name in ("share", "shared_key", "unsettled_at", "stored_bytes"):
+        assert getattr(claimed, name) == getattr(full, name)
 
 
 def test_succeeded() -> None:

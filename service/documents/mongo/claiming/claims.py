@@ -13,7 +13,7 @@ from ... import Bounds, Taken
 from ..connection import LOCAL, Connection
 from ..fields import text, to_import
 from ..schema import IMPORTS, WORKERS
-from ..writes import Claim, Writes
+from ..writes import Writes
 from .heads import Excluded
 from .turns import Turns
 
@@ -98,6 +98,6 @@ class Claims:
     async def _write(self, worker_id: str, queued: Sequence[Import]) -> Sequence[Import]:
         """Claim the imports; those that nobody else was quicker to take."""
         now = self._clock.now()
-        claims = [Claim(one, one.claimed(worker_id, now)) for one in queued]
-        outcomes = await self._writes.claim(claims)
-        return [one.after for one, is_won in zip(claims, outcomes, strict=True) if is_won]
+        claimed = [one.claimed(worker_id, now) for one in queued]
+        outcomes = await self._writes.claim(claimed)
+        return [one for one, is_won in zip(claimed, outcomes, strict=True) if is_won]

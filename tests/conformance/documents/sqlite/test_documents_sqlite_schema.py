@@ -18,7 +18,7 @@ from lading.service.documents.sqlite.engine.file import APPLICATION_ID, connect_
 from lading.service.documents.sqlite.rows import IMPORT_COLUMNS, STATE_COLUMNS
 from lading.service.documents.sqlite.schema import _SHARES, SCHEMA_VERSION, VERSIONS
 from lading.service.documents.sqlite.store import SqliteDocumentStore
-from lading.service.documents.sqlite.writes import _claiming, _insertion, _replacement
+from lading.service.documents.sqlite.writes import _CLAIM_ALIKE, _CLAIM_ONE, _insertion, _replacement
 from lading.service.models import Held, Import, Status
 from lading.service.models.clock import truncate_to_milliseconds
 from lading.service.models.issuers import Algorithm, Issuer
@@ -378,7 +378,8 @@ def test_a_write_finds_its_number_by_an_index(path: Path) -> None:
     few = ("id", "updated_at", "status", "revision")
     statements = {_insertion(names, 2): 2 * len(names) for names in (("organization_id", *few), IMPORT_COLUMNS)}
     for names in (few, STATE_COLUMNS):
-        statements |= {_replacement(names, 2): 2 * len(names), _claiming(names, 2): 2 * len(names) + 1}
+        statements |= {_replacement(names, 2): 2 * len(names)}
+    statements |= {statement: statement.count("?") for statement in (_CLAIM_ONE, _CLAIM_ALIKE)}
     create_file(path)
     with closing(connect_writer(path, SECOND)) as connection:
         for statement, values in statements.items():
