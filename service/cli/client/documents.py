@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..loading import InOrder
-from ..tables import print_table
+from ..output.tables import print_table
 from .connecting import SOME_FAILED, Service, client_of, printable, readable, service_options, told
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..loading import InOrder
-from ..tables import print_table
+from ..output.tables import print_table
 from .connecting import Service, client_of, printable, readable, service_options, told
 from .documents import each, ids_argument, json_option, limit_option
 

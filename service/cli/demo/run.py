@@ -32,7 +32,7 @@ from ...models.issuers import Issuer
 from ...observe import logs
 from ...runtime.serving import RunningService, running, wait_for_stop
 from ...runtime.signals.handlers import Wishes, obeying
-from ..tokens import page_link
+from ..access.tokens import page_link
 
 ALBUM = "imported_album"
 ISSUER_ID = "fa355b5e-d1e4-4155-adfa-0b00de50629d"

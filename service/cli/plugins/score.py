@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import SecretBytes, SecretStr
 
 from ....plugins.options import PluginOptions
-from ..tables import table
+from ..output.tables import table
 from .catalogue import NOUNS, written
 from .check import OUTCOMES, Case, Score
 from .suites import Subject

@@ -15,7 +15,7 @@ from ...imports.overview import Overview, overview
 from ...models.clock import SystemClock, moment_before
 from ..common import config_option
 from ..loading import InOrder
-from ..tables import table
+from ..output.tables import table
 from .acting import cancel_command, retry_command
 from .failures import failures_command
 from .pausing import pause_command, resume_command

@@ -12,7 +12,7 @@ from ...imports.overview import Failures, failures
 from ...models import Status
 from ...models.clock import SystemClock
 from ..common import config_option
-from ..tables import print_table
+from ..output.tables import print_table
 from .scope import age, code_option, host_option, issuer_option, moment, name, on_queue, since_option
 
 ROWS = 50

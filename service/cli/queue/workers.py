@@ -18,7 +18,7 @@ from ...observe.audit.actions import Action
 from ...work.orders.crew import Crew, Member, State, UnknownWorker, is_worker_id
 from ..common import checked, config_option
 from ..loading import InOrder
-from ..tables import print_table
+from ..output.tables import print_table
 from .scope import age, audited_queue, moment, name, on_queue
 
 Result = TypeVar("Result")

@@ -19,7 +19,7 @@ from ...storages.routes import Storages
 from ...storages.sweep import BATCH, images_in
 from ..common import config_option
 from ..loading import InOrder
-from ..progress import shown
+from ..output.progress import shown
 from .audit import audit_command
 from .mirror import mirror_command
 from .scope import check_configured, loaded, on_storages

@@ -17,7 +17,7 @@ from ...storages.copies import are_one_place
 from ...storages.routes import Storages
 from ...storages.sweep import Transfers, images_in
 from ..common import config_option
-from ..progress import shown
+from ..output.progress import shown
 from .scope import loaded, on_storages
 
 

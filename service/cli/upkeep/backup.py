@@ -22,7 +22,7 @@ from ...storages.backup.folders import BackupRefused
 from ...storages.backup.taking import Taking
 from ...storages.sweep import Failed
 from ..common import config_option, run_on_parts
-from ..progress import bar
+from ..output.progress import bar
 from ..storage.scope import loaded
 from .scope import copying_of, in_place, told
 

@@ -14,7 +14,7 @@ from ...runtime.opening import make_store
 from ...runtime.wiring import opened_store
 from ...storages.backup import archive, folders
 from ..common import audited_command, check_kept, config_option, documents_place, run_on_parts, settings_from
-from ..progress import bar
+from ..output.progress import bar
 from .scope import told, upgrading
 
 NEEDED = 3

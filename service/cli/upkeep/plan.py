@@ -16,7 +16,7 @@ from ...models.clock import SystemClock
 from ...runtime.opening import make_store
 from ..common import check_kept, config_option, documents_place, interrupted_by_sigterm, run_on_parts, settings_from
 from ..loading import InOrder
-from ..tables import print_table
+from ..output.tables import print_table
 
 GROWTH: Final = 1.5
 """The disk has half as much again, for growth and compaction."""

@@ -21,7 +21,7 @@ from ...storages.backup.archive import Facts, State
 from ...storages.backup.folders import BackupRefused
 from ...storages.backup.restoring import Restoring
 from ..common import audited_command, config_option, run_on_parts
-from ..progress import bar
+from ..output.progress import bar
 from ..storage.audit import audited
 from ..storage.scope import loaded
 from .backup import MAX_FAULTS

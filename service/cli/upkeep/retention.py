@@ -19,9 +19,9 @@ from ...observe.audit.recording import operator
 from ...storages.routes import Storages
 from ..common import audit_file_of, config_option, interrupted_by_sigterm
 from ..loading import InOrder
+from ..output.tables import print_table
 from ..queue.scope import age, name, number_of
 from ..storage.scope import loaded, on_storages
-from ..tables import print_table
 
 REPORT_EVERY: Final = 1000
 """Imports."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import click
 
-from ..models import Import
-from ..storages.sweep import GIVE_UP_AFTER, Failed, Outcome
+from ...models import Import
+from ...storages.sweep import GIVE_UP_AFTER, Failed, Outcome
 
 REPORT_EVERY = 1000
 """Images between two lines of progress, if there is no bar on a terminal."""

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 
 import click
 
-from ..api.auth import DEFAULT_ABILITIES, issue_token
-from ..config import Settings
-from ..models.clock import SystemClock, parse_duration
-from .common import (
+from ...api.auth import DEFAULT_ABILITIES, issue_token
+from ...config import Settings
+from ...models.clock import SystemClock, parse_duration
+from ..common import (
     checked,
     config_option,
     keeps_documents,

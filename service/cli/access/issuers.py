@@ -10,12 +10,12 @@ from typing import BinaryIO, TypeVar
 
 import click
 
-from ..documents import DocumentStore, DuplicateId
-from ..models.clock import Clock, SystemClock, parse_duration, shown, truncate_to_milliseconds
-from ..models.issuers import Algorithm, Issuer
-from ..observe.audit.actions import Action
-from ..secrets.keys import usable_key
-from .common import (
+from ...documents import DocumentStore, DuplicateId
+from ...models.clock import Clock, SystemClock, parse_duration, shown, truncate_to_milliseconds
+from ...models.issuers import Algorithm, Issuer
+from ...observe.audit.actions import Action
+from ...secrets.keys import usable_key
+from ..common import (
     audited_command,
     checked,
     config_option,
@@ -28,8 +28,8 @@ from .common import (
     read_secret_file,
     settings_from,
 )
-from .loading import InOrder
-from .tables import print_table
+from ..loading import InOrder
+from ..output.tables import print_table
 
 Answer = TypeVar("Answer")
 
