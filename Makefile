@@ -43,7 +43,7 @@ documents-queries: $(VENV)/.installed-test  ## Record the statements that "ladin
 
 .PHONY: docs-pictures
 docs-pictures: $(VENV)/.installed-test  ## Write docs/images, the pictures of the page, from a browser of the tests.
-	LADING_PICTURES=1 $(BIN)/pytest tests/page -k pictures
+	LADING_TESTS=long LADING_PICTURES=1 $(BIN)/pytest tests/page -k pictures
 
 .PHONY: bytecode
 bytecode: $(VENV)/.installed-test

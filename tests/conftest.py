@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import math
 import os
 import shutil
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +42,7 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usa
 
 # How fast the machine is decides no test.
 settings.register_profile(
-    "lading", deadline=None, max_examples=100 if LONG else 30, suppress_health_check=[HealthCheck.too_slow]
+    "lading", deadline=None, max_examples=100 if LONG else 15, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("lading")
 
@@ -51,6 +53,13 @@ if not LONG:
         from hypothesis.internal.conjecture import providers
 
         providers.is_local_module_file = lambda _path: False  # type: ignore[assignment,attr-defined]
+
+
+# Each client of S3 would read botocore's descriptions of all services anew, which takes a tenth of a second.
+with suppress(ImportError):
+    from botocore import session
+
+    session.create_loader = cache(session.create_loader)
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -76,12 +85,12 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests to the long form: those marked ``long_form``, ``one_store`` on all document stores but one, and of
-    the cases of a test that is ``sampled(n)`` all but the first of each n.
+    """Leave tests to the long form: those marked ``long_form``, and ``one_store`` on all document stores but one.
+
+    Of the cases of a test that is ``sampled(n)`` one of each n runs, and so of a module's tests that are ``one_in(n)``.
     """
     if not LONG:
-        before = Counter[str]()
-        others = [item for item in items if _is_left_to_the_long_form(item) or not _is_of_the_sample(item, before)]
+        others = _left_to_the_long_form(items)
         config.hook.pytest_deselected(items=others)
         left_out = set(others)
         items[:] = [item for item in items if item not in left_out]
@@ -90,21 +99,36 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path not in slow)
 
 
-def _is_left_to_the_long_form(item: pytest.Item) -> bool:
-    if item.get_closest_marker("long_form"):
-        return True
-    return item.get_closest_marker("one_store") is not None and _store(item) != ONE_STORE
+def _left_to_the_long_form(items: list[pytest.Item]) -> list[pytest.Item]:
+    """What the short form leaves out. The tests and their order alone decide: all processes leave out the same."""
+    of_tests, of_modules = defaultdict[str, list[pytest.Item]](list), defaultdict[str, list[pytest.Item]](list)
+    left = []
+    for item in items:
+        if item.get_closest_marker("long_form") or (item.get_closest_marker("one_store") and _store(item) != ONE_STORE):
+            left.append(item)
+        elif item.get_closest_marker("sampled"):
+            of_tests[item.nodeid.partition("[")[0]].append(item)
+        elif item.get_closest_marker("one_in"):
+            of_modules[item.nodeid.partition("::")[0]].append(item)
+    for name, groups in (("sampled", of_tests), ("one_in", of_modules)):
+        for group in groups.values():
+            sample = _spread(group, _number(group[0], name))
+            left += [item for item in group if item not in sample]
+    return left
 
 
-def _is_of_the_sample(item: pytest.Item, before: Counter[str]) -> bool:
-    """Whether the case runs; ``before`` counts the cases of each test that were asked about."""
-    marker = item.get_closest_marker("sampled")
-    if marker is None:
-        return True
-    test = item.nodeid.partition("[")[0]
-    before[test] += 1
-    is_of_it: bool = (before[test] - 1) % marker.args[0] == 0
-    return is_of_it
+def _spread(items: list[pytest.Item], n: int) -> set[pytest.Item]:
+    """One of each n, evenly spread: the first is among them, and the last where there are several."""
+    last, steps = len(items) - 1, max(1, math.ceil(len(items) / n) - 1)
+    return {items[step * last // steps] for step in range(math.ceil(len(items) / n))}
+
+
+def _number(item: pytest.Item, name: str) -> int:
+    """The argument of a mark."""
+    marker = item.get_closest_marker(name)
+    assert marker is not None
+    number: int = marker.args[0]
+    return number
 
 
 def _patience(item: pytest.Item) -> float:

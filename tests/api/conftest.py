@@ -34,7 +34,13 @@ def clock() -> SettableClock:
     return SettableClock()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("memory", marks=pytest.mark.long_form), "mongo"])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("memory", marks=pytest.mark.long_form),
+        pytest.param("mongo", marks=pytest.mark.one_in(3)),
+    ]
+)
 def overrides(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param == "mongo":
         environ: dict[str, str] = request.getfixturevalue("mongo_environ_lent")

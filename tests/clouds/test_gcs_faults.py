@@ -49,7 +49,7 @@ def without_permissions(exchange: Exchange) -> None:
     exchange.answer(200, [("Content-Type", "application/json")], b'{"permissions": ["storage.objects.get"]}')
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 class TestGcsFaults(FileFaultCases, GcsHarness):
     kinds: ClassVar[Mapping[str, Matching]] = {
         "put": requests("POST", r"uploadType=multipart"),

@@ -129,7 +129,7 @@ class S3Faults(FileFaultCases, S3Harness):
             await asyncio.to_thread(self.client.abort_multipart_upload, Bucket=self.options.bucket, **place)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 class TestS3Faults(S3Faults):
     async def test_a_server_without_conditions_is_refused(self) -> None:
         self.proxy.harm(lambda request: "If-None-Match" in request.headers, without_the_condition)

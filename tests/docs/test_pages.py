@@ -58,10 +58,17 @@ def need(page: Path) -> None:
         raise missing(name, f"there is no {program}, or no {distribution}")
 
 
+def _marks(page: Path) -> list[pytest.MarkDecorator]:
+    """The short form follows the README, the tutorials, and a sample of the how-to guides and of the reference."""
+    if page.stem in COSTLY:
+        return [pytest.mark.long_form]
+    return [pytest.mark.one_in(3)] if {"how-to", "reference"} & {*page.parts} else []
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=[pytest.mark.long_form] if page.stem in COSTLY else []) for page in PAGES],
+    [pytest.param(page, marks=_marks(page)) for page in PAGES],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_a_reader_who_follows_the_page_gets_what_it_shows(

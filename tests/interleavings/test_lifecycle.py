@@ -137,6 +137,6 @@ class SqliteLifecycle(Lifecycle):
 
 
 TestMemory = Lifecycle.TestCase
-TestMemory.settings = settings(derandomize=not LONG, max_examples=5000 if LONG else 150, stateful_step_count=60)
+TestMemory.settings = settings(derandomize=not LONG, max_examples=5000 if LONG else 60, stateful_step_count=60)
 TestSqlite = SqliteLifecycle.TestCase
-TestSqlite.settings = settings(derandomize=not LONG, max_examples=500 if LONG else 25, stateful_step_count=40)
+TestSqlite.settings = settings(derandomize=not LONG, max_examples=500 if LONG else 12, stateful_step_count=40)

@@ -38,7 +38,7 @@ async def memory(clock: SettableClock) -> MemoryDocumentStore:
     return store
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("state", "one", "other"), PAIRS, ids=IDS)
 @pytest.mark.gen_test
 async def test_memory(state: State, one: str, other: str) -> None:

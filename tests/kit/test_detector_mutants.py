@@ -165,7 +165,7 @@ def bystander() -> Iterator["subprocess.Popen[bytes]"]:
         thread.join()
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_the_suite_finds(
     fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bystander: "subprocess.Popen[bytes]"
@@ -212,11 +212,13 @@ def test_what_is_declared_is_not_asked_for(case: str, tmp_path: Path) -> None:
         run_case(suite, getattr(suite, case)())
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.usefixtures("bystander")
 class TestTheSuiteIsFair(ReferenceHarness):
     """The detector passes when it is not broken."""
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.usefixtures("bystander")
 class TestTheSuiteIsFairToTheStrict(ReferenceHarness):
     """And so does one that refuses whatever it may, and knows no format but its own by name."""

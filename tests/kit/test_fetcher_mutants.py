@@ -158,7 +158,7 @@ FAILURES = (AssertionError, PluginError, AttributeError, ExceptionGroup)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of what some of them leave open
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.2)
@@ -210,10 +210,12 @@ def test_what_is_declared_is_not_asked_for(case: str, arguments: tuple[object, .
         run_case(suite, getattr(suite, case)(*arguments))
 
 
+@pytest.mark.sampled(6)
 class TestTheSuiteIsFair(ReferenceHarness, HttpFetcherSuite):
     """The fetcher passes when it is not broken."""
 
 
+@pytest.mark.one_in(3)
 class TestTheSuiteIsFairToTheSmall(ReferenceHarness, FetcherSuite):
     """And so does one whose sources are small."""
 

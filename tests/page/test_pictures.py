@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from lading.plugins.testing.origin import answer
@@ -15,6 +16,7 @@ from tests.page.test_markup import signed
 SIZE = {"width": 1000, "height": 960}
 
 
+@pytest.mark.long_form
 def test_the_pictures_of_the_documentation(open_tab: OpenTab, site: Site, tmp_path: Path) -> None:
     sample = SAMPLE.read_bytes()
     photo = answer(sample, headers={"Content-Type": "image/jpeg"})

@@ -64,6 +64,7 @@ def test_no_module_writes_markup() -> None:
     assert [name for name, file in page_files().files.items() if forbidden.search(file.content)] == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("script", "said"),
     [

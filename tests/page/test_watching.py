@@ -92,6 +92,7 @@ def test_what_happened_is_drawn_and_can_be_looked_at_again(open_tab: OpenTab, si
         expect(box.get_by_text("An import would fail now.")).to_be_visible()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("credentials", [UPLOADER, UPLOAD_ONLY], ids=["a stream of all", "no list"])
 def test_bytes_and_time_left_are_shown_while_they_come(open_tab: OpenTab, site: Site, credentials: str) -> None:
     site.origin.routes["/slow.jpg"] = slowly(JPEG, pieces=20, pause=0.2)

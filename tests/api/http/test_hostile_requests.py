@@ -86,6 +86,7 @@ NO_HTTP: dict[str, bytes] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", NO_HTTP)
 async def test_what_is_no_http_is_400_or_nothing_and_the_connection_ends(tmp_path: Path, name: str) -> None:
     async with service(tmp_path) as (_, _, port):
@@ -114,6 +115,7 @@ FRAMING: dict[str, bytes] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", FRAMING)
 async def test_a_body_whose_end_two_readers_could_see_differently_ends_the_connection(
     tmp_path: Path, name: str

@@ -76,6 +76,7 @@ async def test_the_import_leads_to_its_image(client: Client, assembled: Assemble
     }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("rest", ["", "/content"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 @pytest.mark.gen_test
@@ -89,6 +90,7 @@ async def test_another_organisation_finds_nothing(
     assert (await client.fetch(path_of(found))).code == 200
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("image_id", ["unknown", "x" * 500, "%00%ff", "$ne", "..%2f..%2fetc%2fpasswd"])
 @pytest.mark.parametrize(
     ("method", "rest"),

@@ -201,6 +201,7 @@ async def prepare(servers: tuple[Server, Server], assembled: Assembled) -> tuple
     return theirs, ours
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.gen_test
 async def test_get_answers_as_nginx_does(servers: tuple[Server, Server], assembled: Assembled, name: str) -> None:
@@ -209,6 +210,7 @@ async def test_get_answers_as_nginx_does(servers: tuple[Server, Server], assembl
     assert found == expected
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", [name for name, headers in CASES.items() if "Range" not in headers])
 @pytest.mark.gen_test
 async def test_head_answers_as_nginx_does(servers: tuple[Server, Server], assembled: Assembled, name: str) -> None:

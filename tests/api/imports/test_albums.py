@@ -60,6 +60,7 @@ async def test_a_page_that_has_counted_enough_is_short(
     assert found == [("a", 2, False), ("b", 1, True), ("c", 1, True)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "cursor=%21", "cursor=_w", "album_id=a", "cursor="])
 @pytest.mark.gen_test
 async def test_what_is_no_query_is_refused(client: Client, clock: SettableClock, query: str) -> None:

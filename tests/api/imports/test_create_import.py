@@ -216,6 +216,7 @@ async def test_a_password_in_a_refused_url_is_not_repeated(client: Client) -> No
     assert b"s3cr3t" not in response.body
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "code"),
     [

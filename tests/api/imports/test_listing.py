@@ -122,6 +122,7 @@ async def test_a_token_lists_its_own_albums_alone(client: Client, clock: Settabl
     assert (await replace(client, token="none").fetch("/api/v1/imports")).code == 401
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [

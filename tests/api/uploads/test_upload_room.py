@@ -68,6 +68,7 @@ async def test_uploads_at_once_get_no_more_than_the_share(client: Client, folder
     assert len(list(folder.glob("*.part"))) == SHARE, "what was refused leaves no file"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("end", ["done", "failed", "terminated", "cancelled"])
 @pytest.mark.gen_test
 async def test_the_room_comes_back_with_the_end(client: Client, small: UploadFolder, end: str) -> None:

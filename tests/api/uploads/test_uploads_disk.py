@@ -93,6 +93,7 @@ async def test_a_file_that_cannot_be_removed_hides_no_change_of_its_import(
     assert list(folder.glob("*.part")) == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("fault", "code"), [(no_room, "disk_full"), (no_folder, "disk_unavailable")])
 @pytest.mark.parametrize("where", ["_flush", "write"])
 @pytest.mark.gen_test

@@ -66,6 +66,7 @@ async def test_forms_say_the_same_as_json(assembled: Assembled, manager: Manager
     assert (response.code, made["events"], made["enabled"]) == (201, ["import.done", "import.failed"], False)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("params", "code", "parameter"),
     [
@@ -303,6 +304,7 @@ async def test_deliveries_are_listed_in_pages_the_latest_first(
     assert "Link" not in rest.headers
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [

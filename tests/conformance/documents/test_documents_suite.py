@@ -385,6 +385,7 @@ def suite_of(store: type[DocumentStore]) -> DocumentStoreSuite:
     return Suite()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("broken", "case", "arguments"), FAULTS, ids=[f"{one[0].__name__}-{one[1]}" for one in FAULTS])
 @pytest.mark.gen_test(timeout=30)
 async def test_the_suite_complains(broken: type[DocumentStore], case: str, arguments: dict[str, Any]) -> None:

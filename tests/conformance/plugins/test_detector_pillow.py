@@ -11,6 +11,7 @@ from lading.plugins.suites import PillowSuite
 from lading.plugins.testing.suite import run_case
 
 
+@pytest.mark.sampled(4)
 class TestPillow(PillowSuite):
     pass
 
@@ -31,7 +32,7 @@ class TestPillowWithFewFormats(PillowSuite):
     )
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "case",
     [

@@ -15,6 +15,7 @@ from tests.conformance.storages.suite import GuardedStorageSuite
 from tests.support.servers.commands import running_module
 
 
+@pytest.mark.sampled(6)
 class TestLocalStorage(LocalSuite):
     pass
 

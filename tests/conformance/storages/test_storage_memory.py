@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import pytest
+
 from lading.backends.guard.storage import GuardedStorage
 from lading.backends.memory import MemoryStorageOptions
 from lading.backends.suites import MemorySuite
@@ -11,6 +13,7 @@ from lading.plugins.testing.suite import run_case
 from tests.conformance.storages.suite import GuardedStorageSuite
 
 
+@pytest.mark.one_in(4)
 class TestMemoryStorage(MemorySuite):
     pass
 

@@ -5,6 +5,6 @@ import pytest
 from lading.backends.s3.suite import S3Suite
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 class TestS3Storage(S3Suite):
     pass

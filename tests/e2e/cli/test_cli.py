@@ -313,6 +313,7 @@ def call(wrong: Wrong, folder: Path, port: int) -> tuple[Finished, tuple[str, ..
     return answer, filled(wrong.says)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.timeout(240)  # a dozen commands
 @pytest.mark.parametrize("group", WRONG)
 def test_what_is_wrong_is_said_in_one_message(tmp_path: Path, group: str) -> None:

@@ -141,6 +141,7 @@ def test_a_demo_stays_up_for_an_import_of_ones_own_and_beside_it_runs_another(tm
         assert session_members(demo.process.pid) == set()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_demo_that_is_stopped_on_its_way_ends_well(tmp_path: Path, number: signal.Signals) -> None:
     conf = tmp_path / ".lading-demo" / "service.conf"

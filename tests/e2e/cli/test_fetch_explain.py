@@ -130,6 +130,7 @@ def test_each_redirect_is_a_hop_with_its_own_verdicts(origin: Origin, tmp_path: 
     assert len(origin.requests) == 2
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("location", "told"),
     [
@@ -176,6 +177,7 @@ def test_a_closed_port_is_told_as_to_a_client(tmp_path: Path) -> None:
     assert lines_of(done)[-1].startswith("client connect_failed: ")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("url", "told"),
     [

@@ -22,6 +22,7 @@ command.wait()
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_service_ends_with_the_tests_that_started_it(number: int, tmp_path: Path) -> None:
     conf = tmp_path / "service.conf"

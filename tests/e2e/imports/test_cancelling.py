@@ -68,6 +68,7 @@ def files(directory: Path) -> list[Path]:
     return [path for path in (directory / "images").rglob("*") if path.is_file()]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another worker"])
 @pytest.mark.parametrize(("action", "method"), ENDS)
 @pytest.mark.gen_test(timeout=30)
@@ -169,6 +170,7 @@ async def check_retry(client: Client, import_id: str) -> None:
     assert (await put(client, import_id)).code == 200
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another process"])
 @pytest.mark.parametrize(("action", "method"), ENDS)
 @pytest.mark.gen_test(timeout=60)
@@ -185,6 +187,7 @@ async def test_a_body_ends_with_its_import(tmp_path: Path, elsewhere: bool, acti
         assert contents(tmp_path) == ([DATA] if method == "POST" else [])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another process"])
 @pytest.mark.parametrize("way", ["put", "form", "tus"])
 @pytest.mark.gen_test(timeout=60)

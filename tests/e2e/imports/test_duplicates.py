@@ -165,6 +165,7 @@ async def test_a_304_that_nobody_asked_for_is_the_origins_fault(tmp_path: Path) 
         assert document["error"]["code"] == "origin_protocol_error"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("params", "parameter"),
     [

@@ -15,7 +15,7 @@ URL = "http://127.0.0.1:9/a.jpg"
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.one_in(3))])
 def store_environ(request: pytest.FixtureRequest) -> dict[str, str]:
     """Overrides for a document store, and no worker."""
     environ = request.getfixturevalue("mongo_environ") if request.param == "mongo" else {}
@@ -39,6 +39,7 @@ async def next_cancelled(stream: Stream) -> dict[str, Any]:
     return event
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("paused", [timedelta(seconds=5), HOUR], ids=str)
 @pytest.mark.gen_test(timeout=30)
 async def test_a_state_that_is_written_long_after_it_was_decided_is_told(
@@ -96,6 +97,7 @@ async def test_a_client_goes_on_after_any_event_and_is_told_each_once(
                 assert await service.parts.store.remove(await get(service.parts.store, fresh))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("text", ["none", "s1", "m82", "9" * 40, "m82FFFFFFFF000000012B0229296E04", "s" + "9" * 18])
 @pytest.mark.gen_test(timeout=30)
 async def test_what_is_no_id_of_an_event_begins_with_the_present(

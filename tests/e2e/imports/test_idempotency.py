@@ -15,7 +15,7 @@ REQUESTS = 1000 if LONG else 300
 BODY = "album_id=imported_album&url=http://127.0.0.1:9/a.jpg"
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.one_in(3))])
 def overrides(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param == "mongo":
         environ: dict[str, str] = request.getfixturevalue("mongo_environ")

@@ -50,6 +50,7 @@ def test_what_follows_each_answer_of_a_detector(tmp_path: Path) -> None:
     assert lines[first + 3].startswith("           2. pillow (lading ")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("url", "says"),
     [

@@ -166,6 +166,7 @@ def test_the_list_is_for_people(folder: Path) -> None:
             assert f"[{kind}.{plugin.name}]" in printed
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("columns", ["10", "60", "120", "400"])
 def test_lines_fit_their_terminal_within_reason(folder: Path, columns: str) -> None:
     width = max(map(len, plugins(folder, COLUMNS=columns).stdout.splitlines()))

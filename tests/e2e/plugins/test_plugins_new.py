@@ -140,12 +140,14 @@ def test_an_image_passes_through_four_new_plugins(tmp_path: Path) -> None:
         assert service.terminate() == 0
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("scaffold", SCAFFOLDS)
 def test_long_names_are_no_fault_of_style(scaffold: str, tmp_path: Path) -> None:
     assert len(LONG_NAME) <= MAX_NAME
     run("-m", "ruff", "check", "--no-cache", ".", cwd=new(tmp_path / "new", scaffold, LONG_NAME))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("kind", "name", "says"),
     [

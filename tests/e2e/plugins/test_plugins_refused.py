@@ -163,6 +163,7 @@ def test_check_finds_what_cannot_be_constructed(name: str, tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", CASES)
 def test_serve_ends_with_one_message(name: str, tmp_path: Path) -> None:
     case, folder = CASES[name], tmp_path / "site"

@@ -74,7 +74,7 @@ def busy_machine() -> Iterator[None]:
 
 
 def test_a_pause_amid_decoding_condemns_no_image(deployment: Deployment) -> None:  # noqa: F811
-    with origin_in_thread(Origin(otherwise=answer(slow_gif(60)), lifetime=300)) as origin:
+    with origin_in_thread(Origin(otherwise=answer(slow_gif(25)), lifetime=300)) as origin:
         service = deployment.start("serve", **OPTIONS)
         client = client_of(service)
         import_ids = posted(client, origin, *(f"/{number}.gif" for number in range(GOOD)))

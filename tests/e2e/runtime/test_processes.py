@@ -177,6 +177,7 @@ def test_a_service_on_a_port_in_use_says_so_and_the_first_one_goes_on(deployment
 # --- stopping ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
 def test_no_child_process_outlives_a_service(deployment: Deployment, number: signal.Signals) -> None:
     service = deployment.start("serve")

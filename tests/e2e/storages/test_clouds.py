@@ -28,6 +28,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[S3Place | GcsPlace]:
         yield place
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("body", [SMALL, LARGE], ids=["one request", "in pieces"])
 def test_an_import_into_a_bucket(tmp_path: Path, place: S3Place | GcsPlace, body: bytes) -> None:
     prefix = {f"LADING_STORAGE_{place.backend.upper()}__PREFIX": "images/"}

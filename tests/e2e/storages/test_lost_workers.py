@@ -78,6 +78,7 @@ def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purger, "AGE", timedelta(seconds=0.2))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.usefixtures("_impatience")
 @pytest.mark.parametrize(("kind", "writes"), [("images", 3), (IMPORT, 4)])
 @pytest.mark.gen_test(timeout=200)

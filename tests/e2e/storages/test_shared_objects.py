@@ -16,7 +16,7 @@ from tests.support.servers.service import ORGANIZATION, Client, final, running_s
 DATA = jpeg(64, 48, seed=1)
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.one_in(3))])
 def overrides(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     documents = request.getfixturevalue("mongo_environ") if request.param == "mongo" else {}
     return two_disks(tmp_path, **documents)
@@ -40,6 +40,7 @@ async def check_audit(folder: Path, overrides: dict[str, str]) -> None:
     assert (audit.status, audit.stderr) == (0, ""), audit.stdout
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.one_store  # the next test shares, mirrors and deletes on each
 @pytest.mark.parametrize("mirror", ["", "old"])
 @pytest.mark.parametrize("kind", ["imports", "images"])

@@ -19,7 +19,7 @@ AUDIT = ("storage", "audit", "--config", "service.conf")
 DAY = 86400
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.one_in(3))])
 def environ(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     documents = request.getfixturevalue("mongo_environ") if request.param == "mongo" else {}
     (tmp_path / "service.conf").write_text(CONF, encoding="utf-8")

@@ -217,6 +217,7 @@ async def test_each_failure_is_named(tmp_path: Path, conf: dict[str, str]) -> No
     assert files(tmp_path / "new").keys() == {whole.id}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [

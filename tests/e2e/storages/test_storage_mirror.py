@@ -18,7 +18,7 @@ from tests.support.servers.service import CONF, Client, environment, running_ser
 DATA = images.jpeg(64, 48)
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.one_in(3))])
 def overrides(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """New images go to ``new``, and their second copies to ``old``."""
     documents = request.getfixturevalue("mongo_environ") if request.param == "mongo" else {}

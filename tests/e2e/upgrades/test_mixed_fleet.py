@@ -120,7 +120,7 @@ def origin(asked: Counter[str]) -> Iterator[Origin]:
         yield running
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.one_in(3))])
 def environ(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param == "sqlite":
         return {}

@@ -18,7 +18,7 @@ from tests.support.webhooks import Manager, ids, posts, received
 IMPORTS = 30
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.one_in(3))])
 def overrides(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param == "mongo":
         environ: dict[str, str] = request.getfixturevalue("mongo_environ")

@@ -61,7 +61,7 @@ MISTAKES = [
 DEAR = {"test_memory_is_bounded"}
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of what some of them leave open
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ MISTAKES = [
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of what some of them leave open
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("mistake", MISTAKES, ids=str)
 def test_the_suite_finds(mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.2)

@@ -193,7 +193,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.backend.__name__)
 def test_the_suite_finds(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.1)  # what a mutant leaves stays: nobody waits for it

@@ -14,6 +14,7 @@ from lading.service.documents import StoreUnavailable
 from lading.service.documents.memory.records import MemoryRecordStore
 from lading.service.limits.borrowing import HOLD
 from lading.service.limits.rates import Policy, Rates
+from tests.conftest import LONG
 from tests.support.clock import Seconds, SettableClock
 from tests.unit.limits.one_process import NO_LIMIT
 
@@ -256,7 +257,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 if LONG else 20)
 @given(quota=st.integers(1, 60), window=st.integers(1, 60), steps=STEPS)
 def test_no_span_of_time_has_more_than_the_limit_allows(
     quota: int, window: int, steps: Sequence[tuple[int, int, float, str]]

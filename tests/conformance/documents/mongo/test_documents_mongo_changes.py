@@ -144,6 +144,7 @@ async def test_the_time_of_a_place_is_the_servers(mongo_set: ReplicaSet, mongo_o
         assert earliest <= int(change.position[3:11], 16) <= server_second()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("limit", [1, 2, 100])
 @pytest.mark.gen_test(timeout=60)
 async def test_what_the_log_has_no_more_is_found_by_its_moment(

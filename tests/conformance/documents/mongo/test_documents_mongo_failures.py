@@ -238,6 +238,7 @@ async def test_what_a_majority_did_not_confirm_is_not_acknowledged(
             await store.update(known.claimed("another", clock.now()))
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in {"claim", "recover"}])
 @pytest.mark.gen_test
 async def test_a_refusal_is_unavailability(
@@ -352,6 +353,7 @@ async def test_a_file_of_the_connection_string_is_named(tmp_path: Path, clock: S
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "uri",
     [

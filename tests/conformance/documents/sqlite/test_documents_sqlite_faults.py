@@ -2,8 +2,8 @@
 
 Whatever fails: a write that was acknowledged is read by another connection, and by whoever opens the files as a crash
 at this moment would leave them; one that was refused is made or not made, and nothing between; and as soon as the fault
-is over, all works. The long form (``LADING_TESTS=long``) has each call fail with each code that it can give, once and
-for good, and with one code that no file system should give; the short form has a call fail with one code, in turn.
+is over, all works. The long form has each call fail with each code that it can give, once and for good, and with one
+code that no file system should give; the short form has it fail with one code, in turn.
 """
 
 import asyncio
@@ -280,7 +280,7 @@ def faults_of(asked: Mapping[Request, int]) -> Iterator[Fault]:
                 yield Fault(request, number, codes[turn % len(codes)], bool(turn // len(codes) % 2))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4)
 @pytest.mark.gen_test(timeout=3600 if LONG else 110)
 @pytest.mark.parametrize("checkpoint_pages", [1000, 1])
 @pytest.mark.parametrize("deed", DEEDS)
@@ -306,6 +306,7 @@ async def suffer_on_new_stores(folder: Path, walk_of: Callable[[Path, FaultsLeft
     assert met
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.gen_test(timeout=3600 if LONG else 110)
 @pytest.mark.parametrize("checkpoint_pages", [1000, 1])
 @pytest.mark.parametrize("deed", ["add with metadata", "everything", *(["update 40 at once"] if LONG else [])])

@@ -80,6 +80,7 @@ async def test_processes_that_create_one_file_together(tmp_path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", [1, 45, 300])
 @pytest.mark.gen_test(timeout=60)
 async def test_what_was_added_outlives_a_killed_process(tmp_path: Path, number: int) -> None:

@@ -96,6 +96,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("parse", "shape"), SHAPES)
 def test_twice_the_input_is_no_more_than_twice_the_work(
     parse: Callable[[str], object], shape: Callable[[int], str]

@@ -34,6 +34,7 @@ def test_the_table_is_what_it_says() -> None:
     assert (kinds["conflict"] >= 50, kinds["limit"] >= 2, kinds["read"] >= 300) == (True, True, True)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("query", "outcome"), CASES)
 def test_a_query_has_the_outcome_that_it_has_in_rack(query: str, outcome: Any) -> None:
     for parse in (parse_query, lambda text, limits: parse_form(text.encode(), limits)):

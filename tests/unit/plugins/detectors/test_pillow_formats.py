@@ -25,6 +25,7 @@ def test_the_samples_have_every_format_that_can_be_allowed() -> None:
     assert samples == set(CONTENT_TYPES)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("refused", CONTENT_TYPES)
 @pytest.mark.gen_test(timeout=30)
 async def test_a_format_that_is_not_configured_is_refused(refused: str, tmp_path: Path) -> None:

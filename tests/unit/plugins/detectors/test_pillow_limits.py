@@ -69,6 +69,7 @@ def png_with_texts(number: int, size: int) -> bytes:
     return images.png(1, 1, *[text] * number, pixels=b"\0\0")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("options", "data", "code"),
     [

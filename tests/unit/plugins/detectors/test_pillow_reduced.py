@@ -66,6 +66,7 @@ def damaged(data: bytes, rng: random.Random, count: int) -> Iterator[bytes]:
     yield from (copy for copy in copies if copy.endswith(b"\xff\xd9"))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_damaged_jpeg_is_judged_as_if_it_were_decoded_whole(kind: str) -> None:
     rng = random.Random(kind)

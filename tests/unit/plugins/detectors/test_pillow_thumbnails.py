@@ -83,6 +83,7 @@ def encoded(image: Image.Image, content_type: str) -> bytes:
 # --- pixels -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("mode", "kind"),
     [

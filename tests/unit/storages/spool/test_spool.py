@@ -29,6 +29,7 @@ def read_by_a_child(path: Path) -> bytes:
 SIZES = [0, 1, MEMORY - 1, MEMORY, MEMORY + 1, 2 * MEMORY, 2 * MEMORY + 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.gen_test(timeout=30)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("piece", [999, 64 * 1024])

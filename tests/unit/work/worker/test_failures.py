@@ -142,6 +142,7 @@ async def test_the_heartbeat_goes_on_whatever_a_store_raises() -> None:
 # --- a database that fails --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.gen_test(timeout=60)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", ["register", "claim", "update", "heartbeat", "recover", "release"])
@@ -162,6 +163,7 @@ async def test_one_failure_of_the_database_loses_no_import(
         assert_nothing_held(core)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.gen_test(timeout=60)
 @pytest.mark.parametrize("seed", range(8 if LONG else 3))
 async def test_a_database_that_fails_again_and_again_loses_no_import(

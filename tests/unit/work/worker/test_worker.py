@@ -15,6 +15,7 @@ from tests.support.plugins.scripted import rounds, until
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.gen_test(timeout=30)
 @pytest.mark.parametrize("seed", range(3))
 async def test_limits_are_never_exceeded(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_format_that_is_never_allowed_is_refused_by_its_name(name: str) -> None:
     for data in FOREIGN[name]:

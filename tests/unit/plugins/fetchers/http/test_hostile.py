@@ -202,6 +202,7 @@ CASES: Mapping[str, tuple[Behaviour, type[FetchError]]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("behaviour", "error"), CASES.values(), ids=CASES)
 @pytest.mark.gen_test
 async def test_hostile_answers_end_with_their_own_error(behaviour: Behaviour, error: type[FetchError]) -> None:

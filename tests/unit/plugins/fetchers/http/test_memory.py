@@ -31,6 +31,7 @@ ENDLESS: Mapping[str, Behaviour] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ENDLESS)
 @pytest.mark.gen_test(timeout=60)
 async def test_an_endless_answer_stays_within_the_cap(name: str) -> None:

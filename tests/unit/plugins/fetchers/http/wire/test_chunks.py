@@ -70,6 +70,7 @@ async def test_the_framing_counts_while_the_reader_does_not_read() -> None:
                     pass
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("size", "length", "extension"),
     [

@@ -172,6 +172,7 @@ async def test_a_whole_range_counts_encoded_bytes() -> None:
         assert await fetch(fetcher, origin.url("/a")) == IMAGE
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("size", [7, 1000])
 @pytest.mark.parametrize("name", HONEST)
 @pytest.mark.gen_test
