@@ -296,8 +296,7 @@ async def test_a_fault_loses_nothing_and_is_over_when_it_is_over(
 
 async def suffer_on_new_stores(folder: Path, walk_of: Callable[[Path, FaultsLeft], Awaitable[int]]) -> None:
     """Walk through the faults of a deed, on one store after the other, of which each suffers ``STORE_FAULTS``."""
-    left = FaultsLeft()
-    met = 0
+    left, met = FaultsLeft(), 0
     while not left.is_over:
         store = folder / "store"
         store.mkdir()
