@@ -20,7 +20,7 @@ To operate it:
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +37,8 @@ from ...options import Names, PluginOptions
 from .early import is_other
 from .formats import CONTENT_TYPES, HEAD_SIZE, identify
 from .limits import MAX_ANSWER, Limits, Placeholder
-from .pool import ChildDied, ChildFailed, ChildPool, ChildStuck
+from .pool.children import ChildDied, ChildFailed, ChildPool, ChildStuck
+from .pool.groups import Groups
 from .replies import placeholder_in, recognised_in, thumbnail_in
 from .signatures import may_have_footer
 
@@ -158,6 +159,7 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, SupportsThumbnails, 
             recycle_after=options.recycle_after,
             max_line=MAX_ANSWER,
         )
+        self._groups = Groups(self._pool, self._recognition, options.wall_limit)
 
     @classmethod
     def formats(cls, options: PluginOptions) -> Mapping[str, Sequence[str]]:
@@ -184,7 +186,7 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, SupportsThumbnails, 
             DetectorStalled: one process after another was stuck.
             DetectorCrashed: the process died, could not be started, or could not read the file.
         """
-        return recognised_in(await self._reply(path, "recognised"), self._formats)
+        return recognised_in(await self._reply(path, _RECOGNISED), self._formats)
 
     async def thumbnail(self, path: Path, *, side: int, content_type: str) -> bytes:
         """See ``SupportsThumbnails.thumbnail``. Waits and raises as ``detect``."""
@@ -197,12 +199,13 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, SupportsThumbnails, 
 
     async def _reply(self, path: Path, wanted: str, thumbnail: Mapping[str, Any] | None = None) -> bytes:
         """The answer of a child about a file."""
-        question = {"path": absolute_path(path), "wanted": wanted, "thumbnail": thumbnail}
+        question = {"paths": [absolute_path(path)], "wanted": wanted, "thumbnail": thumbnail}
         try:
             reply = await self._ask_cheap(question)
             if reply is None:
                 async with self._costly.turn():
-                    reply = await self._ask(question, self._cpu_limit, may_be_costly=True)
+                    line = _line(question, self._cpu_limit, may_be_costly=True)
+                    reply = await _insisting(lambda: self._pool.call(line, self._wall_limit))
         except ChildStuck as error:
             raise DetectorStalled(str(error)) from error
         except ChildDied as error:
@@ -217,32 +220,47 @@ class PillowDetector(SupportsEarlyRefusal, SupportsFormats, SupportsThumbnails, 
         """The answer about an image that needs little CPU time; None where it needs more."""
         limit = self._cheap_cpu_limit
         try:
-            reply = await self._ask(question, limit, may_be_costly=False)
+            if question["wanted"] == _RECOGNISED:
+                reply = await _insisting(lambda: self._groups.call(question["paths"][0]))
+            else:
+                line = _line(question, limit, may_be_costly=False)
+                reply = await _insisting(lambda: self._pool.call(line, self._wall_limit))
         except ChildDied as error:
             if _was_out_of_time(error) and limit < self._cpu_limit:
                 return None
             raise
-        return None if reply == _COSTLY else reply
+        return None if reply.startswith(_COSTLY) else reply
 
-    async def _ask(self, question: Mapping[str, Any], cpu_limit: int, *, may_be_costly: bool) -> bytes:
-        """Ask one child, and another one where that is stuck, ``TRIES`` of them at most."""
-        request = json_line({**question, "cpu_limit": cpu_limit, "may_be_costly": may_be_costly})
-        for _ in range(TRIES - 1):
-            try:
-                return await self._pool.call(request, self._wall_limit)
-            except ChildStuck:
-                pass
-        return await self._pool.call(request, self._wall_limit)
+    def _recognition(self, paths: Sequence[str]) -> bytes:
+        """The question what the images at these paths are, if they need little CPU time."""
+        question = {"paths": paths, "wanted": _RECOGNISED, "thumbnail": None}
+        return _line(question, self._cheap_cpu_limit, may_be_costly=False)
 
     async def close(self) -> None:
         """See ``TypeDetector.close``."""
         await self._pool.close()
 
 
+def _line(question: Mapping[str, Any], cpu_limit: int, *, may_be_costly: bool) -> bytes:
+    """A request for a child. The limit is for each of its files."""
+    return json_line({**question, "cpu_limit": cpu_limit, "may_be_costly": may_be_costly})
+
+
+async def _insisting(ask: Callable[[], Awaitable[bytes]]) -> bytes:
+    """Ask one child, and another one where that is stuck, ``TRIES`` of them at most."""
+    for _ in range(TRIES - 1):
+        try:
+            return await ask()
+        except ChildStuck:
+            pass
+    return await ask()
+
+
 def _was_out_of_time(error: ChildDied) -> bool:
     return error.returncode == -signal.SIGXCPU
 
 
-_COSTLY: Final = json_line({"costly": True})
+_COSTLY: Final = b'{"costly"'
+_RECOGNISED: Final = "recognised"
 _RECIPE: Final = f"1, Pillow {version('pillow')}"
 """The number is raised whenever ``thumbnails`` makes other thumbnails than before."""

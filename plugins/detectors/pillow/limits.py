@@ -7,8 +7,8 @@ quickly and its address space is kept for the image.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-MAX_LINE = 64 * 1024
-"""Longest line, in bytes, that either side accepts from the other."""
+MAX_LINE = 512 * 1024
+"""Longest question, in bytes: with the names of as many files as share an exchange."""
 
 MAX_ANSWER = 8 << 20
 """Longest answer of a child, in bytes: one with a thumbnail."""

@@ -6,7 +6,7 @@ import sys
 import pytest
 import uvloop
 
-from lading.plugins.detectors.pillow.pool import ChildDied, ChildPool
+from lading.plugins.detectors.pillow.pool.children import ChildDied, ChildPool
 
 ECHO = "import sys, time\nfor line in sys.stdin: print(line, end='', flush=True)\ntime.sleep(60)"
 """Outlives its pipe."""

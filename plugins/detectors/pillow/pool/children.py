@@ -13,8 +13,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
-from ...host.children import Child, start_child
-from ...host.turns import Turns
+from ....host.children import Child, start_child
+from ....host.turns import Turns
 
 START_PATIENCE = 30.0
 """Seconds that a child may go without using CPU time until it has answered its first line."""
@@ -177,13 +177,18 @@ class ChildPool:
         self._closing = asyncio.Lock()
         self._is_closed = False
 
-    async def call(self, line: bytes, patience: float) -> bytes:
+    @property
+    def free(self) -> int:
+        """How many children are neither at work nor kept for a call."""
+        return self._slots.occupancy.free
+
+    async def call(self, line: bytes | Callable[[], bytes], patience: float) -> bytes:
         """Wait for a free child, however long that takes, then ask it. Issuers take turns.
 
         Cancelling the call kills the child that works on it; the cancellation takes effect when that child is gone.
 
         Args:
-            line: the request, ending with a newline.
+            line: the request, ending with a newline, or what makes it when the child is ready.
             patience: seconds that the child may go without using CPU time. What bounds a child that works on is its
                 own limit of CPU time.
 
@@ -194,7 +199,7 @@ class ChildPool:
         child = self._take_idle() or await self._start(give_slot_back)
         child.give_slot_back = give_slot_back
         try:
-            reply = await child.ask(line, patience)
+            reply = await child.ask(line if isinstance(line, bytes) else line(), patience)
         except BaseException as error:
             await self._retire(child)
             if self._is_closed and isinstance(error, ChildFailed):
