@@ -109,7 +109,7 @@ bench-retention: $(VENV)/.installed-test  ## What POSTs take while old imports a
 	$(BIN)/python -m bench.retention --imports $(or $(IMPORTS),1000000)
 
 .PHONY: bench-crowd
-bench-crowd: $(VENV)/.installed-test  ## What one import takes behind 100,000 of another issuer, with 8 workers, on SQLite and MongoDB.
+bench-crowd: $(VENV)/.installed-test  ## What one import takes behind 100,000 of another issuer, with 8 workers, on each store and on NATS.
 	$(BIN)/python -m bench.crowd
 
 .PHONY: bench-fleet

@@ -1,10 +1,11 @@
 """What one import takes, from POST to done, behind 100,000 imports of another issuer.
 
-    python -m bench.crowd [--imports 100000] [--workers 8] [--guests 20] [--backends sqlite,mongo]
+    python -m bench.crowd [--imports 100000] [--workers 8] [--guests 20] [--backends sqlite,mongo,nats]
 
 One service without a worker accepts the imports of the first issuer; then the workers start, and while they work, the
 second issuer posts one import after another, each with ``Prefer: wait``. Both issuers' images come from hosts of their
-own. The exit status is 1 where a guest's import takes more than 3 seconds, or the crowd has ended before the guests.
+own; ``nats`` is MongoDB with a broker that dispatches. The exit status is 1 where a guest's import takes more than 3
+seconds, or the crowd has ended before the guests.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from bench.service import service_process
 from lading.plugins.testing.images import noise_jpeg
 from tests.support.servers.mongod import replica_set
 from tests.support.servers.processes import ServiceProcess, origin_process
+from tests.support.servers.programs.nats_server import nats_server
 from tests.support.servers.service import OTHER_ISSUER, environment, token
 
 GOAL: Final = 3.0
@@ -99,11 +101,14 @@ def measure(backend: str, imports: int, workers: int, guests: int) -> tuple[Sequ
         files.mkdir()
         (files / "photo.jpg").write_bytes(noise_jpeg(8))
         overrides = {"LADING_WORKER__BACKLOG": str(10 * imports), "LADING_SERVICE__LOG_FORMAT": "json"}
-        if backend == "mongo":
+        if backend != "sqlite":
             overrides |= {
                 "LADING_DOCUMENTS__BACKEND": "mongo",
                 "LADING_DOCUMENTS_MONGO__URI": stack.enter_context(replica_set()).uri,
             }
+        if backend == "nats":
+            broker = stack.enter_context(nats_server())
+            overrides |= {"LADING_WORKER__DISPATCH": "nats", "LADING_NATS__SERVERS": broker.url}
         origin = stack.enter_context(origin_process(files))
         _, port = stack.enter_context(service_process(directory, **overrides, LADING_WORKER__ENABLED="false"))
         service = Service(port)
@@ -129,7 +134,7 @@ def main() -> int:
     parser.add_argument("--imports", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--guests", type=int, default=20)
-    parser.add_argument("--backends", default="sqlite,mongo")
+    parser.add_argument("--backends", default="sqlite,mongo,nats")
     arguments = parser.parse_args()
     is_reached = True
     for backend in arguments.backends.split(","):
