@@ -59,7 +59,7 @@ def _saved(tree: Tree, request: dict[str, Any]) -> dict[str, Any]:
         # The service may have given up and closed the file since: its descriptor may soon belong to another file.
         device, inode, written_at = request["identity"]
         upload = Upload(tree, request["key"], request["byte_size"])
-        upload.save_file(Path(request["path"]), (device, inode, written_at))
+        upload.save_file(request["path"], (device, inode, written_at))
     except StorageError as error:
         return {"error": type(error).__name__, "internal": error.internal[:MAX_INTERNAL]}
     except OSError as error:

@@ -148,7 +148,7 @@ class BodyFile(UnnamedFile):
     """A file with a body, opened for reading, which may become the object itself. Created by ``open``."""
 
     @classmethod
-    def open(cls, path: Path, expected: Identity | None = None) -> Self:
+    def open(cls, path: str | Path, expected: Identity | None = None) -> Self:
         """Open the file; ``expected`` is its expected identity.
 
         Raises:
@@ -175,7 +175,7 @@ class BodyFile(UnnamedFile):
             OSError: they cannot be read or written.
         """
         offset = 0
-        while piece := os.pread(self.fileno(), _COPIED_AT_ONCE, offset):
+        while piece := os.pread(self.fileno(), min(_COPIED_AT_ONCE, self.byte_size - offset), offset):
             file.write(piece)
             offset += len(piece)
 

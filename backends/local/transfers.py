@@ -70,7 +70,7 @@ class Upload:
             Abandoned: ``abandon`` was called meanwhile; the file is removed, since its caller may not wait any more.
             OSError: the file cannot be created.
         """
-        with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
+        with self._folder() as folder:
             if is_object(self._name, folder):
                 self._refuse(folder)
         self.file = TemporaryFile.create(self._tree.incoming)
@@ -80,40 +80,62 @@ class Upload:
 
     def save(self, body: "ReadableBuffer") -> None:
         """Write and publish the whole object at once. Raises the errors of ``begin`` and ``publish``."""
-        self._save(lambda file: file.write(body))
 
-    def save_file(self, path: Path, expected: Identity | None = None) -> None:
+        def write(file: NewFile) -> None:
+            file.write(body)
+
+        with self._folder() as folder:
+            if self._save_unnamed(write, folder):
+                return
+        self._save_named(write)
+
+    def save_file(self, path: str | Path, expected: Identity | None = None) -> None:
         """Publish the file at ``path``: the file itself, if it has no name and is on the same filesystem, otherwise a
         copy. Raises the errors of ``BodyFile.open``, ``begin`` and ``publish``.
         """
         with BodyFile.open(path, expected) as source:
             _compare(source, self._byte_size)
-            if not self._take_over(source):
-                self._save(source.copy_to)
+            with self._folder() as folder:
+                if self._take_over(source, folder) or self._save_unnamed(source.copy_to, folder):
+                    return
+            self._save_named(source.copy_to)
 
-    def _take_over(self, source: BodyFile) -> bool:
+    def _take_over(self, source: BodyFile, folder: int) -> bool:
         """Make the file the object; False, with no effect, if that is not possible."""
-        with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
-            if not source.can_be_placed(folder):
+        if not source.can_be_placed(folder):
+            return False
+        os.fsync(source)
+        try:
+            self._publish_in(folder, source)
+        except OSError as error:
+            if error.errno in _CANNOT_BE_PLACED:
                 return False
-            os.fsync(source)
+            raise
+        self.published = True
+        return True
+
+    def _save_unnamed(self, write: Callable[[NewFile], None], folder: int) -> bool:
+        """Publish a new file without a name after writing it: there is no name to lock, remove or sweep. False, with no
+        effect, if the filesystem has no such files or no hard links.
+        """
+        file = UnnamedFile.create(folder)
+        if file is None:
+            return False
+        with file:
+            write(file)
+            _compare(file, self._byte_size)
+            os.fsync(file)
             try:
-                self._publish_in(folder, source)
+                self._publish_in(folder, file)
             except OSError as error:
-                if error.errno in _CANNOT_BE_PLACED:
+                if error.errno in NO_HARD_LINKS:
                     return False
                 raise
         self.published = True
         return True
 
-    def _save(self, write: Callable[[NewFile], object]) -> None:
-        """Publish a new file after writing it.
-
-        If the filesystem has files without names, one replaces the temporary file: there is no name to lock, remove or
-        sweep.
-        """
-        if self._save_unnamed(write):
-            return
+    def _save_named(self, write: Callable[[NewFile], None]) -> None:
+        """Publish a new file in ``.incoming`` after writing it."""
         try:
             self.begin()
             if self.file is not None:
@@ -121,27 +143,6 @@ class Upload:
             self.publish()
         finally:
             self.release()
-
-    def _save_unnamed(self, write: Callable[[NewFile], object]) -> bool:
-        """The same with a file without a name; False, with no effect, if the filesystem has no such files or no hard
-        links.
-        """
-        with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
-            file = UnnamedFile.create(folder)
-            if file is None:
-                return False
-            with file:
-                write(file)
-                _compare(file, self._byte_size)
-                os.fsync(file)
-                try:
-                    self._publish_in(folder, file)
-                except OSError as error:
-                    if error.errno in NO_HARD_LINKS:
-                        return False
-                    raise
-        self.published = True
-        return True
 
     def publish(self) -> None:
         """Make the object durable and visible; steps 3 to 6 of the module docstring.
@@ -157,7 +158,7 @@ class Upload:
             raise ValueError("nothing was begun")
         _compare(self.file, self._byte_size)
         os.fsync(self.file)
-        with _folders_of_key(), self._tree.folder(self._folders, create=True) as folder:
+        with self._folder() as folder:
             self._publish_in(folder, self.file)
         self.published = True
         self.release()
@@ -173,6 +174,15 @@ class Upload:
         file, self.file = self.file, None
         if file is not None:
             file.discard()
+
+    @contextmanager
+    def _folder(self) -> Iterator[int]:
+        """The opened folder of the key, durable."""
+        try:
+            with self._tree.folder(self._folders, create=True) as folder:
+                yield folder
+        except NotADirectoryError as error:
+            raise KeyInvalid(f"a part of the key is taken by something that is not a folder: {error}") from error
 
     def _refuse(self, folder: int) -> NoReturn:
         """Refuse a taken key, once its object is known to be durable.
@@ -257,14 +267,6 @@ class Reading:
         if file is not None:
             with suppress(OSError):
                 file.close()
-
-
-@contextmanager
-def _folders_of_key() -> Iterator[None]:
-    try:
-        yield
-    except NotADirectoryError as error:
-        raise KeyInvalid(f"a part of the key is taken by something that is not a folder: {error}") from error
 
 
 def _compare(file: NewFile, byte_size: int) -> None:

@@ -150,7 +150,7 @@ class Tree:
             # The usual case: a folder that exists and is known to be durable needs one call instead of four.
             found: int | None = None
             with suppress(FileNotFoundError):
-                found = os.open(self.root / names[0], _FOLDER_FLAGS | os.O_NOFOLLOW)
+                found = os.open(f"{self.root}/{names[0]}", _FOLDER_FLAGS | os.O_NOFOLLOW)
             if found is not None:
                 try:
                     yield found

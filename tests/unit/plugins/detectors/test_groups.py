@@ -39,7 +39,7 @@ async def groups(processes: int = 1) -> AsyncIterator[Groups]:
         pool = ChildPool(
             (sys.executable, "-c", CHILD),
             environment={},
-            first_line=b"[\"first\"]\n",
+            first_line=b'["first"]\n',
             processes=processes,
             recycle_after=1000,
             max_line=100_000,
