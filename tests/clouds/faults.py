@@ -39,7 +39,7 @@ from tests.support.servers.cloud_proxy import (
     resetting,
     stalling,
 )
-from tests.support.servers.mongod import free_port
+from tests.support.servers.programs.ports import free_port
 
 SMALL = Body(100_000)
 LARGE = Body(12 * MIB + 17)

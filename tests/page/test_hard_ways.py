@@ -11,8 +11,8 @@ from lading.plugins.testing.origin import answer
 from tests.page.browsing import free_of_token, opened_tab
 from tests.page.conftest import OpenTab, Site
 from tests.page.test_adding import rows, submit
-from tests.support.servers.mongod import free_port
 from tests.support.servers.processes import HttpClient, ServiceProcess, wait_until
+from tests.support.servers.programs.ports import free_port
 from tests.support.servers.service import CONF, environment, token
 
 pytestmark = [pytest.mark.long_form, pytest.mark.timeout(600)]

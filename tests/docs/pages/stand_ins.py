@@ -12,7 +12,8 @@ from typing import Final
 from lading.plugins.testing.clouds.processes import Endpoint, GcsEndpoint, S3Endpoint
 from lading.plugins.testing.images import broken, samples
 from tests.support.plugins.distributions import AUTHORS_PYTEST
-from tests.support.servers.mongod import ReplicaSet, free_port
+from tests.support.servers.mongod import ReplicaSet
+from tests.support.servers.programs.ports import free_port
 
 ROOT: Final = Path(__file__).parents[3]
 EXAMPLE: Final = "https://www.example.org"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers.mongod import free_port
 from tests.support.servers.processes import LADING, HttpClient, lading, session_members, wait_until
+from tests.support.servers.programs.ports import free_port
 
 SAME = re.compile(r"4\. The image is stored at (\S+)\n\n49093 bytes, identical to the origin's\.\n\n\Z")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import npm
-from tests.support.servers.mongod import free_port
 from tests.support.servers.processes import HttpClient, ServiceProcess
+from tests.support.servers.programs.ports import free_port
 from tests.support.servers.service import CONF, environment, token
 
 SIDE = 8165

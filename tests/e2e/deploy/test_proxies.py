@@ -18,9 +18,9 @@ import pytest
 
 from lading.plugins.testing.images import noise_jpeg
 from tests.support.servers.certificates import issue
-from tests.support.servers.mongod import free_port
 from tests.support.servers.processes import ServiceProcess, wait_until
 from tests.support.servers.programs import program
+from tests.support.servers.programs.ports import free_port
 from tests.support.servers.service import CONF, environment, token
 
 PROXIES: Final = Path(__file__).parents[3] / "deploy" / "proxies"

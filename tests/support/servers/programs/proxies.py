@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.support.servers.mongod import free_port
 from tests.support.servers.programs import located
+from tests.support.servers.programs.ports import free_port
 
 TINYPROXY = """
 Port {port}

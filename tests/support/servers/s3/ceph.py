@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.support.servers.mongod import free_port
 from tests.support.servers.programs import located, started
+from tests.support.servers.programs.ports import free_port
 from tests.support.servers.s3.real import RealEndpoint
 
 _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/ceph", "usr/lib/ceph", "lib/x86_64-linux-gnu")

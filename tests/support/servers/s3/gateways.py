@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.servers.mongod import free_port
 from tests.support.servers.programs import started
+from tests.support.servers.programs.ports import free_port
 from tests.support.servers.s3.real import RealEndpoint, found
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from lading.plugins.errors import HostNotAllowed, OriginDenied, OriginUnavailable, ProxyUnavailable
 from lading.plugins.testing.origin import Origin, answer
-from tests.support.servers.mongod import free_port
+from tests.support.servers.programs.ports import free_port
 from tests.support.servers.programs.proxies import microsocks, tinyproxy
 from tests.unit.plugins.fetchers.outgoing import trusted_localhost
 from tests.unit.plugins.fetchers.support import fetch, http_fetcher
