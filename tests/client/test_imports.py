@@ -23,7 +23,7 @@ from lading.client import (
 from tests.client.both import Api, AsyncApi
 from tests.client.conftest import ALBUM, Place
 from tests.support.servers.cutting_proxy import DROPPED, CuttingProxy, Harm, refused
-from tests.support.servers.mongod import free_port
+from tests.support.servers.programs.ports import free_port
 from tests.support.servers.service import token
 
 
