@@ -10,7 +10,9 @@ from .pace import Pace
 
 READ_BYTES: Final = 256 * 1024
 """Most that is read from a connection at once: as much as asyncio reads by itself."""
-_PLAIN_READ: Final = 32 * 1024
+_FIRST_READ: Final = 64 * 1024
+"""Most that is read until the head has come: an image of the usual size for a page comes with it, in one read."""
+_CHUNKED_READ: Final = 32 * 1024
 _LIGHT_PIECE: Final = 2 * 1024
 _PIECE: Final = 512
 """Bytes that the parser is given at once of a body in chunks. Framing is counted after each piece."""
@@ -117,8 +119,9 @@ class Gate(asyncio.BufferedProtocol):
         return self._buffer[: self._room]
 
     def _longest_read(self) -> int:
-        is_plain = self._head is not None and self._head.is_over and self._parser.chunked is None
-        return READ_BYTES if is_plain else _PLAIN_READ
+        if self._head is not None and not self._head.is_over:
+            return _FIRST_READ
+        return READ_BYTES if self._parser.chunked is None else _CHUNKED_READ
 
     def buffer_updated(self, nbytes: int) -> None:
         """See ``asyncio.BufferedProtocol``."""
