@@ -32,11 +32,11 @@ from .clock import timed_out
 from .options import HttpOptions
 from .responses import RawHeaders, check_framing, check_status, field_values, whole_range
 from .wire.codings import codings_of
-from .wire.connector import ResponseParser, TracedConnector, after_connect, make_tls_context, request_class
+from .wire.connector import ResponseParser, TracedConnector, make_tls_context, request_class
 from .wire.failures import translated
 from .wire.gate import READ_BYTES, Gate
 from .wire.proxy import Tunnels
-from .wire.timer import ConnectTimer, connect_timer
+from .wire.timer import connect_timer
 
 # aiohttp holds back a connection whose unread body passes twice this; with one read of the socket on top, a fetch
 # has less than half a MiB in memory.
@@ -59,8 +59,6 @@ class _Response(aiohttp.ClientResponse):
     async def start(self, connection: "aiohttp.connector.Connection") -> aiohttp.ClientResponse:
         """Read the head; see ``aiohttp.ClientResponse``."""
         enter("head")
-        if (timer := connect_timer.get()) is not None:
-            timer.stop()
         transport, protocol = connection.transport, connection.protocol
         if transport is None or protocol is None:
             raise aiohttp.ServerDisconnectedError
@@ -72,7 +70,7 @@ class _Response(aiohttp.ClientResponse):
                 protocol.force_close()
             self.gate = _gate(transport, cast("ResponseParser", protocol), self.buffer)
             self.gate.expect_response(self.limits.head_max_bytes)
-            await self._read_head(connection)
+            await self._read_head(connection, protocol)
             self.announced = check_framing(self.raw_headers)
         except BaseException:
             # By now a short response may have put its connection back into the pool.
@@ -80,18 +78,20 @@ class _Response(aiohttp.ClientResponse):
             raise
         return self
 
-    async def _read_head(self, connection: "aiohttp.connector.Connection") -> None:
-        seconds = self.limits.head_timeout
-        timeout = asyncio.timeout(seconds)
+    async def _read_head(
+        self, connection: "aiohttp.connector.Connection", protocol: "aiohttp.client_proto.ResponseHandler"
+    ) -> None:
+        timer = asyncio.get_running_loop().call_later(self.limits.head_timeout, self._head_is_late, protocol)
         try:
-            async with timeout:
-                await super().start(connection)
-        except TimeoutError:
-            if timeout.expired():
-                raise timed_out("the response head", seconds) from None
-            raise
+            await super().start(connection)
+        finally:
+            timer.cancel()
         self.gate.watch_body(self._framing_failed)
         self.content.on_eof(self.gate.response_ended)
+
+    def _head_is_late(self, protocol: "aiohttp.client_proto.ResponseHandler") -> None:
+        if not len(protocol):  # otherwise it has just come
+            protocol.set_exception(timed_out("the response head", self.limits.head_timeout))
 
     def _framing_failed(self) -> None:
         if not self.content.is_eof():
@@ -252,18 +252,16 @@ class HttpClient:
 
     async def _send(self, method: str, url: HttpUrl, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
         enter("send")
-        after_connect.set("tls" if url.scheme == "https" else "send")
         with translated(url, self._connect_timeout):
             tls: ssl.SSLContext | bool = await self._tls_context() if url.scheme == "https" else True
-            async with ConnectTimer(self._connect_timeout):
-                response = await self._session.request(
-                    method,
-                    URL(str(url), encoded=True),
-                    headers=headers,
-                    data=body,
-                    ssl=tls,
-                    allow_redirects=False,
-                )
+            response = await self._session.request(
+                method,
+                URL(str(url), encoded=True),
+                headers=headers,
+                data=body,
+                ssl=tls,
+                allow_redirects=False,
+            )
         is_forwarded = self._has_http_proxy and url.scheme == "http"
         if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and is_forwarded:
             # The proxy or the origin: nobody can tell, so it may pass, and the attempt counts.
@@ -292,6 +290,7 @@ def _session(options: HttpOptions, guard: NetworkGuard) -> aiohttp.ClientSession
     half = options.connect_timeout / 2
     connector = TracedConnector(
         None if way_out is None else Tunnels(way_out, guard.policy, guard.resolver, half, is_remote=is_remote),
+        options.connect_timeout,
         resolver=_Resolver(guard.resolver, is_remote=is_remote),
         use_dns_cache=False,
         socket_factory=guard.sockets.make,

@@ -11,8 +11,9 @@ from yarl import URL
 
 from ....host.record import enter
 from .proxy import Proxy, Tunnels
+from .timer import ConnectTimer
 
-after_connect: Final[ContextVar[str]] = ContextVar("ladingafter_connect", default="send")
+after_connect: Final[ContextVar[str]] = ContextVar("lading_after_connect", default="send")
 """The phase that follows when the connection of the present request is up."""
 
 
@@ -53,12 +54,14 @@ class TracedConnector(aiohttp.TCPConnector):
 
     Args:
         tunnels: opens the connections through a proxy; None without one.
+        seconds: how long connecting may take, see ``ConnectTimer``.
         options: see ``aiohttp.TCPConnector``.
     """
 
-    def __init__(self, tunnels: Tunnels | None, **options: Any) -> None:
+    def __init__(self, tunnels: Tunnels | None, seconds: float, **options: Any) -> None:
         super().__init__(**options)
         self._tunnels = tunnels
+        self._seconds = seconds
         loop = asyncio.get_running_loop()
 
         def connected() -> ResponseParser:
@@ -66,6 +69,14 @@ class TracedConnector(aiohttp.TCPConnector):
             return ResponseParser(loop)
 
         self._factory = connected  # type: ignore[assignment]
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: Any, timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        """Connect, where no connection was kept."""
+        after_connect.set("tls" if req.is_ssl() else "send")
+        async with ConnectTimer(self._seconds):
+            return await super()._create_connection(req, traces, timeout)
 
     async def _wrap_create_connection(
         self,

@@ -13,7 +13,7 @@ class ConnectTimedOut(Exception):
 
 
 class ConnectTimer:
-    """Around a request: bounds the time until its connection is up, but not the look-up of the host's name.
+    """Around the making of a connection: bounds its time, but not that of the look-up of the host's name.
 
     Args:
         seconds: how long all addresses of the host together may take, TLS included.
@@ -25,10 +25,6 @@ class ConnectTimer:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._timeout = asyncio.timeout(seconds)
-
-    def stop(self) -> None:
-        """The connection is up."""
-        self._reschedule(None)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -56,4 +52,4 @@ class ConnectTimer:
 
 
 connect_timer: Final[ContextVar[ConnectTimer | None]] = ContextVar("lading_connect_timer", default=None)
-"""The timer of the present request."""
+"""The timer of the connection that is being made."""
