@@ -31,7 +31,10 @@ class Spool:
 
     Attributes:
         byte_size: the number of written bytes.
+        sha256: lower-case hexadecimal SHA-256 of the bytes, once they are complete.
     """
+
+    sha256 = hashlib.sha256().hexdigest()
 
     def __init__(self, spools: "Spools") -> None:
         self.byte_size = 0
@@ -47,11 +50,6 @@ class Spool:
         self._is_closed = False
         self._small: bytes | None = None
         """The bytes of a small spool, kept in memory too, since reading them back from its file would cost more."""
-
-    @property
-    def sha256(self) -> str:
-        """Lower-case hexadecimal SHA-256 of the bytes."""
-        return self._digest.hexdigest()
 
     @property
     def path(self) -> Path:
@@ -102,6 +100,7 @@ class Spool:
                 self._file.seal()
         elif self._gathered.byte_size:
             await self._flush_to_disk()
+        self.sha256 = self._digest.hexdigest()
         self._written_at = self._changed_at()
 
     def check_unchanged(self) -> None:
@@ -149,6 +148,7 @@ class Spool:
                 break
             self._digest.update(piece)
             self.byte_size += len(piece)
+        self.sha256 = self._digest.hexdigest()
         self._written_at = self._changed_at()
 
     async def chunks(self) -> AsyncIterator[bytes]:

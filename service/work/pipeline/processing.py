@@ -8,7 +8,7 @@ import asyncio
 import copy
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
@@ -74,8 +74,9 @@ class Processing:
     detect: Callable[[Spool], Awaitable[ImageInfo]]
     max_bytes: int
 
-    @asynccontextmanager
-    async def run(self, document: Import, spool: Spool, info: ImageInfo, filename: str | None) -> AsyncIterator[Ready]:
+    def run(
+        self, document: Import, spool: Spool, info: ImageInfo, filename: str | None
+    ) -> AbstractAsyncContextManager[Ready]:
         """Run a recognised image through the processors. The new bytes exist while the context is open.
 
         Raises:
@@ -85,6 +86,11 @@ class Processing:
             OSError: the disk cannot be written.
         """
         ready = Ready(spool, info)
+        return self._run(document, ready, filename) if self.processors else nullcontext(ready)
+
+    @asynccontextmanager
+    async def _run(self, document: Import, ready: Ready, filename: str | None) -> AsyncIterator[Ready]:
+        spool = ready.spool
         with ExitStack() as stack:
             for processor in self.processors:
                 enter("process")
