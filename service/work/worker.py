@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -199,14 +198,16 @@ class Worker:
 
     async def _idle(self, news: SupportsWaiting | None) -> None:
         """Wait for something to do, no longer than the poll interval."""
-        interval = self._options.poll_interval
-        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait(), name="worker wake")]
+        waits: list[asyncio.Task[None]] = []
         # News from the store matter only if a claim may follow.
         if news is not None and self._slots.free > 0 and not self._storage.is_suspect:
-            waits.append(asyncio.create_task(news.wait_for_work(interval), name="wait for work"))
+            waits.append(asyncio.create_task(news.wait_for_work(self._options.poll_interval), name="wait for work"))
+            waits[0].add_done_callback(lambda _: self._wake.set())
+        timer = asyncio.get_running_loop().call_later(self._options.poll_interval, self._wake.set)
         try:
-            await asyncio.wait(waits, timeout=interval, return_when=asyncio.FIRST_COMPLETED)
+            await self._wake.wait()
         finally:
+            timer.cancel()
             await cancel(waits)
 
     # --- running ------------------------------------------------------------------------------------------------------
