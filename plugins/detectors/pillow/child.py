@@ -100,7 +100,7 @@ def _answer(path: str, asked: dict[str, Any], limits: Limits) -> dict[str, Any]:
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
             if asked["wanted"] == "recognised":
-                return {"recognised": asdict(decode.recognise(file, limits, may_be_costly=may_be_costly))}
+                return {"recognised": decode.recognise(file, limits, may_be_costly=may_be_costly)._asdict()}
             if asked["wanted"] == "placeholder":
                 return {"placeholder": asdict(describe(file, limits, may_be_costly=may_be_costly))}
             wanted = asked["thumbnail"]

@@ -6,6 +6,7 @@ quickly and its address space is kept for the image.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_LINE = 512 * 1024
 """Longest question, in bytes: with the names of as many files as share an exchange."""
@@ -114,8 +115,7 @@ class Placeholder:
     thumbhash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
+class Recognised(NamedTuple):
     """The answer about an allowed image; the fields are those of ``lading.plugins.contracts.ImageInfo``."""
 
     format: str
