@@ -1,6 +1,6 @@
 """A model of a fleet of workers, fed with costs of this run, and checked against real processes.
 
-    python -m bench.fleet [--backends mongo,sqlite] [--processes 1,2,4,8] [--imports 8000] [--no-check]
+    python -m bench.fleet [--backends sqlite,mongo,nats] [--processes 1,2,4,8] [--imports 8000] [--no-check]
 
 Prints the costs, then the check: worker processes whose imports cost nothing, measured and simulated side by side, and
 then fleets that are only simulated. The exit status is 1 where a simulated rate is further than 25 % from the measured.
@@ -16,7 +16,8 @@ from typing import Final
 import uvloop
 
 from bench.fleet.costs import Costs, measured
-from bench.fleet.model import Fleet, Job, Simulation
+from bench.fleet.model import Fleet, Simulation
+from bench.fleet.queues import Job
 from bench.fleet.real import ISSUERS, Database, databases, measure
 from bench.fleet.scenarios import Row, hog, sizes, steady_rate, zone
 from lading.service.observe import logs
@@ -62,7 +63,7 @@ def show(costs: Costs) -> None:
 def main() -> int:
     """Measure, simulate and print; whether the model holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backends", default="sqlite,mongo")
+    parser.add_argument("--backends", default="sqlite,mongo,nats")
     parser.add_argument("--processes", default="1,2,4,8")
     parser.add_argument("--imports", type=int, default=8000)
     parser.add_argument("--no-check", action="store_true", help="Simulate fleets alone.")

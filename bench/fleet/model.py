@@ -1,11 +1,12 @@
 """The simulation: workers that claim, run and finish imports on one database, event by event (simpy).
 
 A worker is an event loop that does one thing at a time, 64 slots, and a writer that puts the results that have come
-meanwhile into one write. MongoDB is a server with cores. SQLite is a lock: who finds it taken sleeps, ever longer, as
-SQLite's busy handler does. What is left out: imports that two workers choose at once, and memory that does not suffice.
+meanwhile into one write. MongoDB is a server with cores: a claim reads the queue and then writes, and loses what
+another worker was quicker to write. A broker gives each import to one worker, and each worker looks into the queue once
+in a while besides. SQLite is a lock: who finds it taken sleeps, ever longer, as SQLite's busy handler does. What is
+left out: memory that does not suffice.
 """
 
-import heapq
 import random
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -15,9 +16,12 @@ from typing import Any, Final
 import simpy
 
 from bench.fleet.costs import Costs, Operation
+from bench.fleet.queues import Job, Place, Places, Queue
 
 CONCURRENCY: Final = 64
-PER_ISSUER: Final = 8
+ROUNDS: Final = 10
+"""See ``service.documents.mongo.claiming.claims``."""
+POLL_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 0.02
 """See ``service.work.worker``."""
 LEASE: Final = 30.0
@@ -48,57 +52,6 @@ class Fleet:
     lost: tuple[float, float] = (0.0, 0.0)
 
 
-@dataclass(slots=True, eq=False)
-class Job:
-    """An import: its tenant, when it is accepted (in order; 0 for a backlog), and when it is done."""
-
-    tenant: int
-    accepted: float = 0.0
-    done: float = -1.0
-
-
-class Places:
-    """Places that are taken in the order of asking, each for a time that is known then: one event for each use."""
-
-    def __init__(self, count: int) -> None:
-        self._free_at = [0.0] * count
-
-    def until(self, now: float, seconds: float) -> float:
-        """When a use ends that asks now."""
-        ends = max(now, self._free_at[0]) + seconds
-        heapq.heapreplace(self._free_at, ends)
-        return ends
-
-
-class Queue:
-    """Queued imports by tenant, which a claim takes in turn, as ``DocumentStore.claim`` does."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._of: dict[int, deque[Job]] = {}
-        for job in jobs:
-            self.add(job)
-
-    def add(self, job: Job) -> None:
-        self._of.setdefault(job.tenant, deque()).append(job)
-
-    def take(self, limit: int, held: dict[int, int]) -> list[Job]:
-        """Up to ``limit`` imports, one of each tenant that is not full, then another of each."""
-        taken: list[Job] = []
-        for tenant in list(self._of):
-            if len(taken) == limit:
-                break
-            if held.get(tenant, 0) >= PER_ISSUER:
-                continue
-            jobs = self._of.pop(tenant)
-            taken.append(jobs.popleft())
-            held[tenant] = held.get(tenant, 0) + 1
-            if jobs:
-                self._of[tenant] = jobs  # its turn comes again after all others
-        if taken and len(taken) < limit:
-            taken += self.take(limit - len(taken), held)
-        return taken
-
-
 @dataclass(slots=True)
 class Outcome:
     """What a simulation counted.
@@ -106,6 +59,7 @@ class Outcome:
     Attributes:
         operations: commands or transactions of the database.
         busy: seconds of the database's cores, or of its lock.
+        lost: imports that a claim chose, and another worker was quicker to take.
         again: imports that ran twice, since their worker died.
     """
 
@@ -113,6 +67,7 @@ class Outcome:
     operations: int = 0
     busy: float = 0.0
     again: int = 0
+    lost: int = 0
     served: list[Job] = field(default_factory=list)
 
 
@@ -128,6 +83,8 @@ class Simulation:
         self.cores = None if fleet.cores is None else simpy.Resource(self.env, fleet.cores)
         self.lock = simpy.Resource(self.env, 1)
         self.database = Places(fleet.database_cores * fleet.shards)
+        # In MongoDB each worker has a place of its own; elsewhere all of them go through the tenants together.
+        self.place = Place(self.rng) if costs.is_exclusive or costs.broker is not None else None
         self.workers = [Worker(self) for _ in range(fleet.workers)]
         self.left = len(jobs)
         self.idle: deque[Any] = deque()
@@ -219,6 +176,8 @@ class Worker:
         self._all, self._env = simulation, simulation.env
         self._loop, self._turns = simpy.Resource(self._env, 1), Places(1)
         self._held: dict[int, int] = {}
+        self._place = simulation.place or Place(simulation.rng)
+        self._sweep_at = simulation.rng.uniform(0.0, POLL_SECONDS)
         self._results: list[Job] = []
         self._is_writing = False
         self._wake = self._env.event()
@@ -241,19 +200,73 @@ class Worker:
                 self._wake = self._env.event()
                 if free > 0:
                     self._all.idle.append(self._wake)
-                yield self._wake
+                lost_all = [self._env.timeout(POLL_SECONDS)] if free > 0 and self._all.queue else []
+                yield self._env.any_of([self._wake, *lost_all])
 
     def _claim(self, free: int) -> Generator[Any, Any, list[Job]]:
-        claim, shards = self._all.costs.claim, self._all.fleet.shards
-        jobs = self._all.queue.take(free, self._held)
+        if not self._all.queue:
+            return []
+        if self._all.costs.is_exclusive or self._all.costs.broker is not None:
+            return (yield from self._claim_alone(free))
+        claimed: list[Job] = []
+        for _ in range(ROUNDS):
+            chosen, won = yield from self._claim_among_others(free - len(claimed))
+            claimed += won
+            if len(won) == len(chosen) or len(claimed) == free:
+                break
+        return claimed
+
+    def _claim_alone(self, free: int) -> Generator[Any, Any, list[Job]]:
+        """Claim what nobody else can: in a transaction, or by messages."""
+        costs, shards = self._all.costs, self._all.fleet.shards
+        jobs = self._all.queue.take(self._all.queue.choose(free, self._held, self._place))
         if not jobs:
             return []
-        self.claimed.update(jobs)
-        yield from self._think(claim.worker.of(len(jobs)))
+        self._hold(jobs)
+        claim, of_broker = costs.claim, 0.0
+        if costs.broker is not None:
+            claim, of_broker = costs.broker.claim, len(jobs) * costs.broker.message.worker.each
+            if self._env.now >= self._sweep_at:
+                self._sweep_at = self._env.now + POLL_SECONDS
+                yield from self._think(costs.look.worker.of(0))
+                yield from self._all.ask(costs.look, 0, shards)
+            if self._all.cores is not None:
+                self._env.process(self._all.compute(len(jobs) * costs.broker.message.server.each))
+        yield from self._think(claim.worker.of(len(jobs)) + of_broker)
         yield from self._all.ask(claim, len(jobs), shards)
+        self._begin(jobs)
+        return jobs
+
+    def _claim_among_others(self, free: int) -> Generator[Any, Any, tuple[list[Job], list[Job]]]:
+        """Read the queue, and write what nobody else was quicker to take: what was chosen, and what was won."""
+        costs, shards = self._all.costs, self._all.fleet.shards
+        look, write = costs.look, costs.claim.without(costs.look)
+        yield from self._think(look.worker.of(free))
+        yield from self._all.ask(look, free, shards)
+        chosen = self._all.queue.choose(free, self._held, self._place)
+        if not chosen:
+            return [], []
+        yield from self._think(write.worker.of(len(chosen)))
+        yield from self._all.ask(write, len(chosen))
+        won = self._all.queue.take(chosen)
+        lost = len(chosen) - len(won)
+        self._all.outcome.lost += lost
+        self._place.adapt(len(chosen), lost)
+        if lost:  # it reads which of them it has
+            yield from self._think(look.worker.call)
+            yield from self._all.ask(look, 0)
+        self._hold(won)
+        self._begin(won)
+        return chosen, won
+
+    def _hold(self, jobs: Sequence[Job]) -> None:
+        self.claimed.update(jobs)
+        for job in jobs:
+            self._held[job.tenant] = self._held.get(job.tenant, 0) + 1
+
+    def _begin(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             self._env.process(self._import(job))
-        return jobs
 
     def _import(self, job: Job) -> Steps:
         seconds = self._all.fleet.seconds(self._all.rng)

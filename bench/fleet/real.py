@@ -23,7 +23,7 @@ from lading.service.models import Import, Status
 from lading.service.models.clock import SystemClock, truncate_to_milliseconds
 from tests.support.servers.databases import new_name
 from tests.support.servers.mongod import replica_set
-from tests.support.servers.programs.nats_server import NatsServer
+from tests.support.servers.programs.nats_server import NatsServer, nats_server
 
 ISSUERS: Final = 32
 HOSTS: Final = 1000
@@ -99,7 +99,8 @@ def databases(names: Sequence[str], directory: Path | None = None) -> Iterator[l
             else:
                 running = stack.enter_context(replica_set())
                 pid = running.nodes[0].pid if running.nodes else None
-                found.append(Database(name, {"uri": running.uri, "database": new_name()}, pid))
+                made = Database(name, {"uri": running.uri, "database": new_name()}, pid)
+                found.append(made.by(stack.enter_context(nats_server())) if name == "nats" else made)
         yield found
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.fleet.costs import Costs
-from bench.fleet.model import Fleet, Job, Outcome, Simulation
+from bench.fleet.model import Fleet, Outcome, Simulation
+from bench.fleet.queues import Job
 
 SIMULATED: Final = 64_000
 """Imports that the simulation of a lost zone has at most."""
