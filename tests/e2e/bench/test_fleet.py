@@ -1,17 +1,19 @@
 """The model of a fleet: it gives what can be computed by hand, and real processes work off what it is compared with."""
 
+import random
 from dataclasses import replace
 
 import pytest
 
-from bench.fleet.costs import Cost, Costs, Operation
-from bench.fleet.model import PER_ISSUER, Fleet, Job, Places, Queue, Simulation
+from bench.fleet.costs import Cost, Costs, OfBroker, Operation
+from bench.fleet.model import Fleet, Simulation
+from bench.fleet.queues import PER_ISSUER, Job, Place, Places, Queue
 from bench.fleet.real import databases, measure
 from bench.fleet.scenarios import jain, steady_rate
 
 FREE = Cost(0.0, 0.0)
 NOTHING = Operation(FREE, FREE, FREE)
-COSTS = Costs(NOTHING, NOTHING, NOTHING, run=0.001, is_exclusive=False)
+COSTS = Costs(NOTHING, NOTHING, NOTHING, NOTHING, run=0.001, is_exclusive=False)
 
 
 def jobs(count: int, tenants: int = 100) -> list[Job]:
@@ -59,11 +61,33 @@ def test_the_imports_of_lost_workers_run_again_after_their_lease() -> None:
 
 
 def test_a_claim_takes_the_tenants_in_turn() -> None:
-    queue = Queue([*(Job(0) for _ in range(100)), Job(1), Job(2)])
-    assert [job.tenant for job in queue.take(3, {})] == [0, 1, 2]
-    held: dict[int, int] = {}
-    assert len(queue.take(64, held)) == PER_ISSUER
-    assert queue.take(64, held) == []
+    queue, place = Queue([*(Job(0) for _ in range(100)), Job(1), Job(2)]), Place(random.Random(1))
+    assert [job.tenant for job in queue.take(queue.choose(3, {}, place))] == [0, 1, 2]
+    first = queue.take(queue.choose(64, {}, place))
+    assert [job.tenant for job in first] == PER_ISSUER * [0]
+    assert queue.choose(64, {0: PER_ISSUER}, place) == []
+
+
+def test_what_two_workers_choose_goes_to_the_quicker_one() -> None:
+    queue = Queue(jobs(100, tenants=10))
+    places = [Place(random.Random(number)) for number in range(2)]
+    one, other = (queue.choose(20, {}, place) for place in places)
+    assert len(queue.take(one)) == 20
+    assert queue.take(other) == []
+    places[1].adapt(20, 20)
+    places[1].last = places[0].last = -1
+    one, other = (queue.choose(20, {}, place) for place in places)
+    assert len(queue.take(one)) == 20
+    assert 0 < len(queue.take(other)) < 20
+
+
+def test_claims_of_documents_are_lost_to_others_and_those_of_messages_are_not() -> None:
+    slow = Operation(FREE, Cost(0.01, 0.0), FREE)
+    costs = replace(COSTS, claim=slow, finish=slow)
+    lost = Simulation(Fleet(4, cores=8), costs, jobs(4000)).run()
+    assert lost.lost > 400
+    alone = Simulation(Fleet(4, cores=8), replace(costs, broker=OfBroker(slow, NOTHING)), jobs(4000)).run()
+    assert (alone.lost, len(alone.served), len(lost.served)) == (0, 4000, 4000)
 
 
 def test_places_are_taken_in_the_order_of_asking() -> None:
