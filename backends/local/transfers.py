@@ -19,10 +19,10 @@ The order of effects of a save, and the reason for each step:
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from ...plugins.errors import ContentMismatch, KeyInvalid, ObjectExists, StorageUnavailable
 from .files import NO_HARD_LINKS, BodyFile, Identity, LockedFile, NewFile, TemporaryFile, UnnamedFile
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 _CANNOT_BE_PLACED: Final = NO_HARD_LINKS | {errno.ENOENT, errno.EXDEV}
 """The errors of linkat(2) for a file that had a name once, or was opened with O_EXCL, and for a file on another mount.
 """
+
+
+_Result = TypeVar("_Result")
+Steps = Generator[None, None, _Result]
+"""An operation that pauses between its steps."""
 
 
 class Abandoned(StorageUnavailable):
@@ -85,7 +90,7 @@ class Upload:
             file.write(body)
 
         with self._folder() as folder:
-            if self._save_unnamed(write, folder):
+            if _at_once(self._save_unnamed(write, folder)):
                 return
         self._save_named(write)
 
@@ -93,20 +98,30 @@ class Upload:
         """Publish the file at ``path``: the file itself, if it has no name and is on the same filesystem, otherwise a
         copy. Raises the errors of ``BodyFile.open``, ``begin`` and ``publish``.
         """
+        _at_once(self.steps(path, expected))
+
+    def steps(self, path: str | Path, expected: Identity | None = None) -> Steps[None]:
+        """``save_file`` in steps, the ends of steps 3 to 5 of the module docstring. Syncs of several objects cost less
+        if they follow each other.
+        """
         with BodyFile.open(path, expected) as source:
             _compare(source, self._byte_size)
             with self._folder() as folder:
-                if self._take_over(source, folder) or self._save_unnamed(source.copy_to, folder):
+                if (yield from self._take_over(source, folder)):
+                    return
+                if (yield from self._save_unnamed(source.copy_to, folder)):
                     return
             self._save_named(source.copy_to)
 
-    def _take_over(self, source: BodyFile, folder: int) -> bool:
+    def _take_over(self, source: BodyFile, folder: int) -> Steps[bool]:
         """Make the file the object; False, with no effect, if that is not possible."""
         if not source.can_be_placed(folder):
             return False
+        yield
         os.fsync(source)
+        yield
         try:
-            self._publish_in(folder, source)
+            yield from self._publish_in(folder, source)
         except OSError as error:
             if error.errno in _CANNOT_BE_PLACED:
                 return False
@@ -114,7 +129,7 @@ class Upload:
         self.published = True
         return True
 
-    def _save_unnamed(self, write: Callable[[NewFile], None], folder: int) -> bool:
+    def _save_unnamed(self, write: Callable[[NewFile], None], folder: int) -> Steps[bool]:
         """Publish a new file without a name after writing it: there is no name to lock, remove or sweep. False, with no
         effect, if the filesystem has no such files or no hard links.
         """
@@ -124,9 +139,11 @@ class Upload:
         with file:
             write(file)
             _compare(file, self._byte_size)
+            yield
             os.fsync(file)
+            yield
             try:
-                self._publish_in(folder, file)
+                yield from self._publish_in(folder, file)
             except OSError as error:
                 if error.errno in NO_HARD_LINKS:
                     return False
@@ -159,7 +176,7 @@ class Upload:
         _compare(self.file, self._byte_size)
         os.fsync(self.file)
         with self._folder() as folder:
-            self._publish_in(folder, self.file)
+            _at_once(self._publish_in(folder, self.file))
         self.published = True
         self.release()
 
@@ -192,7 +209,7 @@ class Upload:
         os.fsync(folder)
         raise ObjectExists
 
-    def _publish_in(self, folder: int, file: NewFile) -> None:
+    def _publish_in(self, folder: int, file: NewFile) -> Steps[None]:
         if self._abandoned:
             raise Abandoned
         try:
@@ -203,6 +220,7 @@ class Upload:
             raise KeyInvalid(f"the key is taken by something that is not an object: {self._name}") from error
         try:
             file.forget()
+            yield
             os.fsync(folder)
         except BaseException:
             # Visible, but not known to be durable: the caller gets an error, so the object must go.
@@ -267,6 +285,15 @@ class Reading:
         if file is not None:
             with suppress(OSError):
                 file.close()
+
+
+def _at_once(steps: Steps[_Result]) -> _Result:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
 
 
 def _compare(file: NewFile, byte_size: int) -> None:

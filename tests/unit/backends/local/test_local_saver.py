@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import lading.backends.local.saver
+from lading.backends.local.child import Requests, _saved
 from lading.backends.local.files import BodyFile, identity_of
 from lading.backends.local.saver import Saver
 from lading.backends.local.storage import PIECE, LocalStorage, LocalStorageOptions
@@ -300,6 +302,13 @@ def test_the_order_of_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, b
     tree.prepare()
     path = written(tmp_path / "body", body)
     Upload(tree, "ab/first", body.size).save_file(path)
+    effects = effects_on_disk(monkeypatch)
+    Upload(tree, "ab/second", body.size).save_file(path)
+    assert effects == ["fsync", "link", "fsync"]
+
+
+def effects_on_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The syncs and links of this process from now on, in their order."""
     effects: list[str] = []
 
     def seen(name: str) -> None:
@@ -313,5 +322,50 @@ def test_the_order_of_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, b
 
     for name in ("fsync", "link"):
         seen(name)
-    Upload(tree, "ab/second", body.size).save_file(path)
-    assert effects == ["fsync", "link", "fsync"]
+    return effects
+
+
+def line_for(key: str, path: Path, number: int) -> bytes:
+    identity = identity_of(path) if path.exists() else NOBODY
+    return json_line({"id": number, "key": key, "path": str(path), "identity": identity, "byte_size": SMALL.size})
+
+
+def test_saves_together_keep_the_order_of_effects_and_end_each_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = Tree(tmp_path / "root")
+    tree.prepare()
+    path = written(tmp_path / "body", SMALL)
+    for key in ("ab/taken", "cd/first"):
+        Upload(tree, key, SMALL.size).save_file(path)
+    keys = ("ab/one", "ab/taken", "cd/other")
+    lines = [line_for(key, path, number) for number, key in enumerate(keys)]
+    effects = effects_on_disk(monkeypatch)
+    answers = list(map(json.loads, _saved(tree, [*lines, line_for("ab/none", tmp_path / "missing", 3)])))
+    assert effects == [*["fsync"] * 3, "link", "link", "fsync", "link", "fsync", "fsync"], (
+        "a taken key syncs its folder"
+    )
+    assert [answer["id"] for answer in answers] == [0, 1, 2, 3]
+    assert [answer.get("error") for answer in answers] == [None, "ObjectExists", None, None]
+    assert answers[3]["errno"] == errno.ENOENT
+    assert not tree.exists("ab/none")
+    for key in keys:
+        assert (tree.root / key).read_bytes() == SMALL.whole()
+
+
+def test_threads_share_the_requests() -> None:
+    reading, writing = os.pipe()
+    try:
+        requests = Requests(reading)
+        os.write(writing, b"one\ntwo\nthree\nfo")
+        assert requests.some(1) == [b"one"]
+        assert requests.some(8) == [b"two", b"three"]
+        os.write(writing, b"ur\n1\n2\n3\n4\n")
+        requests._idle = 1  # another thread waits
+        assert requests.some(8) == [b"four", b"1", b"2"]
+        os.close(writing)
+        assert requests.some(1) == [b"3"]
+        assert requests.some(8) == [b"4"]
+        assert requests.some(8) == []
+    finally:
+        os.close(reading)
