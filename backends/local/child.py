@@ -53,22 +53,25 @@ class Requests:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._turn = threading.Lock()
+        self._counting = threading.Lock()
         self._lines: list[bytes] = []
         self._rest = b""
         self._idle = 0
 
     def some(self, most: int) -> list[bytes]:
         """The share of the calling thread in the lines that are there. Waits for a line; no lines are the end."""
-        self._idle += 1
+        with self._counting:
+            self._idle += 1
         with self._turn:
             while not self._lines:
                 data = os.read(self._descriptor, 4 * MAX_LINE)
                 if not data:
                     return []
                 *self._lines, self._rest = (self._rest + data).split(b"\n")
-            count = min(most, -(-len(self._lines) // self._idle))
+            with self._counting:
+                count = min(most, -(-len(self._lines) // self._idle))
+                self._idle -= 1
             taken, self._lines = self._lines[:count], self._lines[count:]
-            self._idle -= 1
             return taken
 
 
