@@ -63,8 +63,8 @@ with suppress(ImportError):
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Five processes for two cores: much of what tests do is to wait for other processes, and for time limits."""
-    return 5 * (os.cpu_count() or 1) // 2
+    """Two processes for each core: much of what tests do is to wait for other processes, and for time limits."""
+    return 2 * (os.cpu_count() or 1)
 
 
 if os.environ.get("LADING_TESTS") == "none":
