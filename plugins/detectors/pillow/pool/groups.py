@@ -106,6 +106,11 @@ class Groups:
                 else:
                     call.reply.set_result(None)
             return
+        except Exception as error:  # noqa: BLE001 - a call that waits is told of any error
+            self._forget(issuer, exchange)
+            for call in exchange.awaited:
+                call.reply.set_exception(error)
+            return
         answers = line.removesuffix(b"\n").split(SEPARATOR)
         rest = exchange.calls[len(answers) :]
         for call, answer in zip(exchange.calls, answers, strict=False):

@@ -162,3 +162,15 @@ async def test_calls_for_which_no_child_can_be_started_fail_and_leave_nothing() 
         assert all("no process could be started" in str(error) for error in found)
         asked._pool._command = (sys.executable, "-c", CHILD)
         assert json.loads(await asked.call("file")) == ["file", ["file"]]
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_calls_whose_question_cannot_be_made_fail_and_leave_nothing() -> None:
+    def fails(_paths: Sequence[str]) -> bytes:
+        raise ValueError("no question")
+
+    async with groups() as asked:
+        broken = Groups(asked._pool, fails, 30)
+        replies = await asyncio.gather(*map(broken.call, named("file", 3)), return_exceptions=True)
+        assert [str(reply) for reply in replies] == ["no question"] * 3
+        assert not broken._waiting
