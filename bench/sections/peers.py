@@ -19,6 +19,7 @@ from bench.tools import find
 
 BATCH, POSTS, WAIT = "Lading, a batch", "Lading, POSTs, then asked", "Lading, POSTs with Prefer: wait"
 QUEUE, THUMBOR, COMPANION = "Flask, Celery, Redis", "Thumbor, image route", "Uppy Companion, tus"
+NAMES = (BATCH, POSTS, WAIT, QUEUE, THUMBOR, COMPANION)
 FACTORS = {BATCH: 3.0, POSTS: 2.0, WAIT: 2.0}
 """By how much Lading is to be ahead of the peer that keeps a record."""
 
@@ -66,7 +67,7 @@ class Service:
 def measure(rig: Rig) -> Sequence[Table]:
     """See ``bench.sections``."""
     each = rig.choose(1_000, 300, 40)
-    runs = rig.rounds * 5
+    runs = rig.rounds * len(NAMES)
     root = rig.fresh("peers-root")
     paths = make_small(root, each * (runs + 1))
     samples: dict[str, list[Taken]] = {}
@@ -117,7 +118,7 @@ def _rows(samples: Mapping[str, Sequence[Taken]], unit: str, value: Callable[[Ta
     higher = unit == "images/s"
     reference = tuple(value(one) for one in samples.get(QUEUE, ()))
     rows = []
-    for name in (BATCH, POSTS, WAIT, QUEUE, THUMBOR, COMPANION):
+    for name in NAMES:
         found = samples.get(name, ())
         factor = FACTORS.get(name)
         row = Row(
