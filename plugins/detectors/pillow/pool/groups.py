@@ -97,19 +97,14 @@ class Groups:
     async def _run(self, issuer: str, exchange: _Exchange) -> None:
         try:
             line = await self._pool.call(lambda: self._begun(issuer, exchange), self._patience)
-        except ChildFailed as error:
-            self._forget(issuer, exchange)  # where no child could be started
-            is_alone = len(exchange.calls) == 1
-            for call in exchange.awaited:
-                if is_alone:
-                    call.reply.set_exception(error)
-                else:
-                    call.reply.set_result(None)
-            return
         except Exception as error:  # noqa: BLE001 - a call that waits is told of any error
-            self._forget(issuer, exchange)
+            self._forget(issuer, exchange)  # where no child could be started
+            is_shared = isinstance(error, ChildFailed) and len(exchange.calls) > 1
             for call in exchange.awaited:
-                call.reply.set_exception(error)
+                if is_shared:
+                    call.reply.set_result(None)
+                else:
+                    call.reply.set_exception(error)
             return
         answers = line.removesuffix(b"\n").split(SEPARATOR)
         rest = exchange.calls[len(answers) :]
