@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import free_port, listening, tail, wait_until_idle
+from bench.processes import listening, tail, wait_until_idle
 from bench.rig import empty_files, say
+from tests.support.servers.programs.ports import free_port
 from tests.support.servers.service import CONF, environment
 
 READY_SECONDS = 120.0

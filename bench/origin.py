@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.processes import free_port, listening, started, wait_for
+from bench.processes import listening, started, wait_for
 from bench.tools import find
+from tests.support.servers.programs.ports import free_port
 
 CONFIGURATION = """
 daemon off;

@@ -114,14 +114,6 @@ def listening(
         yield process
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 def wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path | None = None) -> None:
     """Return when the process listens on the port.
 

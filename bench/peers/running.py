@@ -5,8 +5,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import free_port, started, wait_for, wait_until_idle
+from bench.processes import started, wait_for, wait_until_idle
 from bench.tools import tool
+from tests.support.servers.programs.ports import free_port
 
 THREADS = 32
 """Of gunicorn: as many as there are clients."""

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from bench.lading import ACCEPTING, lading, mongo
-from bench.processes import free_port, listening
+from bench.processes import listening
 from bench.rig import Rig, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.wrk import Load, load, script
 from tests.support.servers.mongod import replica_set
+from tests.support.servers.programs.ports import free_port
 
 BARE = "bare handler"
 GOALS = {"Lading, SQLite": 0.75, "Lading, MongoDB": 0.70}

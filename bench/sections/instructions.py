@@ -15,10 +15,11 @@ from bench.counting import Counter, Worker, counter
 from bench.images import make_small
 from bench.lading import ACCEPTING, Lading, lading
 from bench.origin import origin
-from bench.processes import free_port, listening
+from bench.processes import listening
 from bench.rig import Rig, say
 from bench.rows import Goal, Measure, Row, Table
 from bench.wrk import BODY
+from tests.support.servers.programs.ports import free_port
 
 BARE, POST, ITEM = "bare handler, a POST", "Lading, SQLite, a POST", "Lading, SQLite, an item of a batch"
 SCRIPT, IMPORT = "requests and Pillow, an image", "Lading, SQLite and local files, an import, without decoding"

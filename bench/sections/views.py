@@ -15,10 +15,11 @@ from bench.images import make_small
 from bench.importing import import_all
 from bench.lading import ACCEPTING, Lading, lading
 from bench.origin import origin
-from bench.processes import cpu_seconds, free_port, listening
+from bench.processes import cpu_seconds, listening
 from bench.rig import Rig, say
 from bench.rows import Row, Table
 from bench.wrk import ACCEPT, Load, load, reading
+from tests.support.servers.programs.ports import free_port
 from tests.support.servers.service import token
 
 CONNECTIONS = 8

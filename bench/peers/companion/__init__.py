@@ -15,8 +15,9 @@ from tornado.websocket import websocket_connect
 
 from bench.peers.clients import CLIENTS, PATIENCE
 from bench.peers.running import Peer
-from bench.processes import free_port, started, wait_for, wait_until_idle
+from bench.processes import started, wait_for, wait_until_idle
 from bench.tools import tool
+from tests.support.servers.programs.ports import free_port
 
 HERE = Path(__file__).parent
 

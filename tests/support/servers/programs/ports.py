@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import Final
 
 PORTS: Final = range(15_000, 32_000)
-"""Below those that Linux gives away by itself (``net.ipv4.ip_local_port_range``: 32768 to 60999): between the choice of
-one of these and the start of its server, any connection of any process may take it.
+"""Below the ports that Linux chooses by itself (``net.ipv4.ip_local_port_range``: 32768 to 60999). Any connection may
+take one of those before the server starts that is to have it.
 """
 
 _random = random.SystemRandom()  # no seed: processes of one test run must not choose the same
