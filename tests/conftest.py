@@ -81,6 +81,7 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
+        gc.freeze()  # nor later: each full collection would walk through all of them
         gc.enable()
 
 
